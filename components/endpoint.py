@@ -1,0 +1,25 @@
+"""The seam between where Vault runs and what is inside it. Owns no resource."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A Vault that will answer: everything the contents may know about the platform."""
+
+    address: pulumi.Input[str]
+    """URL of the API listener, for example ``https://127.0.0.1:8200``."""
+
+    ca_certificate_file: str | None
+    """PEM file of the authority behind the listener's certificate, relative to the project's root.
+
+    None: the system's store.
+    """
+
+    ready: pulumi.Resource
+    """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""
+
+    holds_data: pulumi.Resource
+    """The resource whose deletion takes Vault's storage with it; contents are `deleted_with` it."""

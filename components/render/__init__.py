@@ -1,0 +1,1 @@
+"""Pure text from plain values. Imports no Pulumi and touches no file, clock or network."""

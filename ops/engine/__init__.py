@@ -1,0 +1,1 @@
+"""Finding or building the Pulumi engine and its provider plugins."""

@@ -1,0 +1,1 @@
+"""The Pulumi policy pack (policy-as-code)."""
