@@ -1,0 +1,99 @@
+"""Settings of applications: how each logs in, and what it may touch."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from settings.engines import Rate
+from settings.section import Name, PositiveSeconds, Section, VaultPath, at_most
+
+Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]+/\d{1,3}$")]
+Layout = Annotated[
+    str, StringConstraints(pattern=r"^\{mount\}/(?:[A-Za-z0-9._-]+/|\{application\}/|\{environment\}/)*\{name\}$")
+]
+
+
+class _Login(Section):
+    token_ttl: PositiveSeconds = 3_600
+    """1 hour, from the Hetzner research."""
+    token_max_ttl: PositiveSeconds = 14_400
+    """4 hours, from the same."""
+
+    @model_validator(mode="after")
+    def _ttl(self) -> Self:
+        at_most("token_ttl", self.token_ttl, "token_max_ttl", self.token_max_ttl)
+        return self
+
+
+class AppRoleLogin(_Login):
+    """A RoleID and a SecretID. SecretIDs are issued response-wrapped by `./estate secret-id`."""
+
+    kind: Literal["approle"]
+    secret_id_ttl: PositiveSeconds = 86_400
+    """How long a SecretID may be used; one that never expires can't be asked for."""
+    secret_id_uses: Annotated[int, Field(ge=0)] = 0
+    """Logins one SecretID is good for; 0 is no limit within its TTL."""
+    bound_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False)] = ()
+    """Networks the login and its tokens may come from; empty is anywhere."""
+
+
+class KubernetesLogin(_Login):
+    """A pod's service account."""
+
+    kind: Literal["kubernetes"]
+    service_account: Name
+    namespace: Name
+    audience: Annotated[str, StringConstraints(min_length=1)] = "vault"
+
+
+class JwtLogin(_Login):
+    """A CI job's signed identity. Every claim given here must match."""
+
+    kind: Literal["jwt"]
+    audience: Annotated[str, StringConstraints(min_length=1)]
+    claims: Annotated[dict[str, str], Field(min_length=1)]
+    """For GitHub: `repository`, and `ref` or `environment`."""
+    token_ttl: PositiveSeconds = 900
+    token_max_ttl: PositiveSeconds = 900
+
+
+Login = Annotated[AppRoleLogin | KubernetesLogin | JwtLogin, Field(discriminator="kind")]
+
+
+class Secret(Section):
+    """One secret an application owns; its key is the secret's name, the last part of its path."""
+
+    access: Literal["read", "write"] = "read"
+    keys: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
+    """Names of the values inside. Values never pass through settings or state."""
+
+
+class Shared(Section):
+    """Secrets of another application that this one may read."""
+
+    application: Name
+    secrets: Annotated[tuple[VaultPath, ...], Field(min_length=1, strict=False)]
+
+
+class LoginLimit(Section):
+    """How often one application may log in, so that a crash loop can't fill Vault with tokens."""
+
+    rate: Rate = 50
+    """Logins per interval, over all of the application's instances."""
+    interval: PositiveSeconds = 1
+
+
+class Application(Section):
+    """One application and everything it may touch. Nothing is granted that is not listed here."""
+
+    login: Login
+    mount: VaultPath = "secret"
+    """The KV mount its secrets live in."""
+    layout: Layout | None = None
+    """Its own path layout, where the estate's does not fit."""
+    secrets: dict[VaultPath, Secret] = {}
+    reads: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
+    database_roles: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    transit_keys: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    pki_roles: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    login_limit: LoginLimit = LoginLimit()

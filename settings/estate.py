@@ -1,0 +1,146 @@
+"""The whole of one stack's settings, and the checks that need more than one section."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from settings.applications import Application, AppRoleLogin, JwtLogin, KubernetesLogin, Layout, Secret
+from settings.engines import (
+    AppRole,
+    AuditDevice,
+    Database,
+    Jwt,
+    Kubernetes,
+    KvMount,
+    PasswordPolicy,
+    Pki,
+    RateLimit,
+    Transit,
+    Userpass,
+)
+from settings.platform import Bootstrap, LocalPlatform, Server
+from settings.section import Name, Section, VaultPath, known
+
+_RESERVED_MOUNTS = frozenset({"sys", "auth", "identity", "cubbyhole"})
+
+
+class Settings(Section):
+    """Everything one environment is made from. See `Pulumi.local.yaml` for a complete example."""
+
+    environment: Name
+    """Name of the environment; the `{environment}` of path layouts."""
+    protect: bool = True
+    """Refuse to delete what holds data. Turning it off is a change of its own."""
+    server: Server
+    platform: LocalPlatform
+    bootstrap: Bootstrap
+    layout: Layout = "{mount}/{application}/{environment}/{name}"
+    """Where an application's secrets live. Only the last part may vary within one application."""
+    kv: Annotated[dict[VaultPath, KvMount], Field(min_length=1)]
+    approle: AppRole | None = None
+    kubernetes: Kubernetes | None = None
+    jwt: Jwt | None = None
+    userpass: Userpass | None = None
+    database: Database | None = None
+    transit: Transit | None = None
+    pki: Pki | None = None
+    audit: dict[Name, AuditDevice] = {}
+    rate_limits: dict[Name, RateLimit] = {}
+    password_policies: dict[Name, PasswordPolicy] = {}
+    applications: dict[Name, Application]
+
+    def secret_path(self, application: str, name: str) -> tuple[str, str]:
+        """Where a secret lives: its mount, and its path inside that mount."""
+        settings = self.applications[application]
+        whole = (settings.layout or self.layout).format(
+            mount=settings.mount, application=application, environment=self.environment, name=name
+        )
+        return settings.mount, whole.removeprefix(f"{settings.mount}/")
+
+    def secrets(self) -> Iterator[tuple[str, str, Secret]]:
+        """Every secret of every application: application, name, settings."""
+        for application, settings in self.applications.items():
+            for name, secret in settings.secrets.items():
+                yield application, name, secret
+
+    @model_validator(mode="after")
+    def _flavour(self) -> Self:
+        if self.server.flavor == "openbao" and self.audit:
+            msg = (
+                f"audit has {', '.join(self.audit)} but server.flavor is 'openbao'; expected no entry: "
+                "OpenBao takes audit devices from its server file only and refuses them through the API"
+            )
+            raise ValueError(msg)
+        if self.server.flavor == "vault" and self.platform.kind == "local":
+            msg = "server.flavor is 'vault' but platform.kind is 'local'; expected 'openbao', which comes as a package"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _mounts_differ(self) -> Self:
+        mounts = list(self.kv)
+        for engine in (self.database, self.transit):
+            mounts += [engine.path] if engine else []
+        mounts += [self.pki.root_path, self.pki.intermediate_path] if self.pki else []
+        _separate("mount", mounts)
+        reserved = sorted(mount for mount in mounts if mount.split("/")[0] in _RESERVED_MOUNTS)
+        if reserved:
+            msg = f"mount {reserved[0]!r} is reserved by the server; expected another path"
+            raise ValueError(msg)
+        methods = (self.approle, self.kubernetes, self.jwt, self.userpass)
+        _separate("auth method", ["cert", "token", *(method.path for method in methods if method)])
+        return self
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        methods = {AppRoleLogin: self.approle, KubernetesLogin: self.kubernetes, JwtLogin: self.jwt}
+        for name, application in self.applications.items():
+            where = f"applications.{name}"
+            if methods[type(application.login)] is None:
+                msg = (
+                    f"{where}.login.kind is {application.login.kind!r}; expected a section of that name in the settings"
+                )
+                raise ValueError(msg)
+            known(f"{where}.mount", application.mount, "kv", self.kv)
+            for choice in application.database_roles:
+                known(
+                    f"{where}.database_roles", choice, "database.roles", _names(self.database, "roles", "static_roles")
+                )
+            for choice in application.transit_keys:
+                known(f"{where}.transit_keys", choice, "transit.keys", _names(self.transit, "keys"))
+            for choice in application.pki_roles:
+                known(f"{where}.pki_roles", choice, "pki.roles", _names(self.pki, "roles"))
+            for shared in application.reads:
+                known(f"{where}.reads", shared.application, "applications", self.applications)
+                for secret in shared.secrets:
+                    owned = self.applications[shared.application].secrets
+                    known(f"{where}.reads", secret, f"applications.{shared.application}.secrets", owned)
+        return self
+
+    @model_validator(mode="after")
+    def _one_owner_per_secret(self) -> Self:
+        owners: dict[tuple[str, str], str] = {}
+        for application, name, _ in self.secrets():
+            path = self.secret_path(application, name)
+            other = owners.setdefault(path, application)
+            if other != application:
+                msg = (
+                    f"applications {other} and {application} both own {'/'.join(path)}; expected one owner "
+                    "(let the other list it under reads)"
+                )
+                raise ValueError(msg)
+        return self
+
+
+def _names(section: Section | None, *fields: str) -> list[str]:
+    return [name for field in fields for name in getattr(section, field)] if section else []
+
+
+def _separate(kind: str, paths: list[str]) -> None:
+    """Refuse equal paths and paths inside one another, which Vault would refuse only half-way through an `up`."""
+    for number, path in enumerate(paths):
+        for other in paths[number + 1 :]:
+            if path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/"):
+                msg = f"{kind} {path!r} and {kind} {other!r} overlap; expected separate paths"
+                raise ValueError(msg)

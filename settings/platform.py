@@ -1,0 +1,79 @@
+"""Settings of where Vault runs, which server it is, and who holds its keys."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from settings.section import Name, Port, PositiveSeconds, Section
+
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+RelativeFile = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class Server(Section):
+    """Which server runs."""
+
+    flavor: Literal["vault", "openbao"]
+    """HashiCorp Vault or OpenBao; they differ in audit devices and seals."""
+    version: Version
+    """Exact version, for example ``2.7.2``; a moving version is refused."""
+
+
+class LocalPlatform(Section):
+    """OpenBao and PostgreSQL as child processes on loopback, for development and for tests."""
+
+    kind: Literal["local"]
+    api_port: Port = 8200
+    cluster_port: Port = 8201
+    postgres_port: Port = 15432
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        ports = (self.api_port, self.cluster_port, self.postgres_port)
+        if len(set(ports)) != len(ports):
+            msg = f"api_port, cluster_port and postgres_port are {ports}; expected three different ports"
+            raise ValueError(msg)
+        return self
+
+
+class Operator(Section):
+    """A person who holds one share of the unseal or recovery key."""
+
+    name: Name
+    pgp_key: RelativeFile
+    """File of the person's public OpenPGP key, relative to the project's root."""
+
+
+class Administrator(Section):
+    """The identity that configures Vault: a client certificate whose private key never leaves its holder."""
+
+    certificate: RelativeFile
+    """PEM file of the public certificate, relative to the project's root."""
+    private_key: RelativeFile
+    """PEM file of its private key; read by the provider only, never copied into state."""
+    token_ttl: PositiveSeconds = 3_600
+    """How long one login lasts. It must outlive the longest `pulumi up`."""
+
+
+class Bootstrap(Section):
+    """First boot: who gets a share, how many are needed, and who may log in afterwards."""
+
+    operators: Annotated[tuple[Operator, ...], Field(min_length=1, strict=False)]
+    threshold: Annotated[int, Field(ge=1)]
+    """Shares needed to unseal, or to act with the recovery key. The field's advice for production: 3 of 5."""
+    administrator: Administrator
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        count = len(self.operators)
+        if self.threshold > count:
+            msg = f"threshold is {self.threshold}; expected at most the number of operators, which is {count}"
+            raise ValueError(msg)
+        if self.threshold == 1 and count > 1:
+            msg = "threshold is 1; expected at least 2 when there are several operators (the server refuses 1)"
+            raise ValueError(msg)
+        names = [operator.name for operator in self.operators]
+        if len(set(names)) != count:
+            msg = f"operators are {', '.join(names)}; expected each name once"
+            raise ValueError(msg)
+        return self
