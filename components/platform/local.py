@@ -1,0 +1,48 @@
+"""The local platform as the estate sees it. Waits for the server `./estate up` starts; refuses to start one itself."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.endpoint import Endpoint
+from components.platform.readiness import VaultReady, VaultReadyArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalServerArgs:
+    """Where the local server listens and who administers it."""
+
+    api_port: int
+    """TCP port of the API on 127.0.0.1."""
+    ca_certificate_file: str
+    administrator_certificate_file: str
+    administrator_private_key_file: str
+    timeout_seconds: int = 30
+    """The server is started before the stack, so it is either there or it needs a person."""
+
+
+class LocalServer(pulumi.ComponentResource):
+    """A Vault on this machine. It owns no process: those belong to `./estate`, so that a preview never starts one."""
+
+    endpoint: Endpoint
+    cluster_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: LocalServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:LocalServer", name, {}, opts)
+        address = f"https://127.0.0.1:{args.api_port}"
+        ready = VaultReady(
+            f"{name}-ready",
+            VaultReadyArgs(
+                address=address,
+                certificate_file=args.administrator_certificate_file,
+                private_key_file=args.administrator_private_key_file,
+                ca_certificate_file=args.ca_certificate_file,
+                timeout_seconds=args.timeout_seconds,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.cluster_id = ready.cluster_id
+        self.endpoint = Endpoint(
+            address=address, ca_certificate_file=args.ca_certificate_file, ready=ready, holds_data=self
+        )
+        self.register_outputs({"address": address, "cluster_id": self.cluster_id})

@@ -1,0 +1,177 @@
+"""Getting a Pulumi engine: the one on PATH, the official release, or one built from its Go module.
+
+Owns the engine in the user's cache. Refuses anything older than the pinned version, and a download whose checksum is
+not the published one.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from ops import paths
+from ops.engine.building import BuildError, build
+from ops.errors import EstateError
+
+VERSION = "3.259.0"
+"""Oldest engine that is accepted, and the one that is fetched or built."""
+
+_RELEASE = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
+_DOWNLOAD_SECONDS = 10.0
+"""Silence after which a download is given up: a machine without the network must get on with building."""
+_LOCK_SECONDS = 1_800.0
+"""How long a second first run waits for the first one's build, several times what a build takes."""
+
+Say = Callable[[str], None]
+"""Where progress goes, a line at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A `pulumi` executable, and why this one."""
+
+    executable: Path
+    version: str
+    source: str
+    """One of `PATH`, `official release` and `built from its Go module`."""
+    passed_over: tuple[str, ...] = ()
+    """Why the ones before it were not taken."""
+
+
+class UnavailableError(Exception):
+    """One way of getting the engine did not work; the next is tried."""
+
+
+def find(say: Say, *, search_path: str | None = None) -> Engine:
+    """Take the first engine that works: PATH, cache, official release, built from source.
+
+    Args:
+        say: told what is going on when it takes long.
+        search_path: the PATH to look on; the process's own when None.
+
+    Raises:
+        EstateError: none could be had; says why for each.
+    """
+    passed_over: list[str] = []
+    found = on_path(search_path, passed_over)
+    if found:
+        return found
+    home = paths.cache() / "engine" / VERSION
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "lock", timeout=_LOCK_SECONDS):
+        for source, make in (("official release", _download), ("built from its Go module", _build)):
+            executable = home / source.split()[0] / "pulumi"
+            try:
+                if not executable.is_file():
+                    _make_whole(executable, make, say)
+            except UnavailableError as error:
+                passed_over.append(f"{source}: {error}")
+                continue
+            return Engine(executable=executable, version=VERSION, source=source, passed_over=tuple(passed_over))
+    msg = "no Pulumi engine: " + "; ".join(passed_over) + f". Install Pulumi {VERSION} or later, or Go 1.25 or later"
+    raise EstateError(msg)
+
+
+def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
+    """The engine on PATH if it is new enough; otherwise None, with the reason added to `passed_over`."""
+    executable = shutil.which("pulumi", path=search_path)
+    if executable is None:
+        passed_over.append("PATH: no pulumi there")
+        return None
+    answer = subprocess.run([executable, "version"], capture_output=True, text=True, check=False, timeout=60)
+    match = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", answer.stdout.strip())
+    if match is None:
+        passed_over.append(f"PATH: {executable} does not tell its version")
+        return None
+    if _numbers(match[1]) < _numbers(VERSION):
+        passed_over.append(f"PATH: {executable} is {match[1]}, older than {VERSION}")
+        return None
+    return Engine(executable=Path(executable), version=match[1], source="PATH")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _make_whole(executable: Path, make: Callable[[Path, Say], None], say: Say) -> None:
+    """Put the executable in place in one step, so that a killed run leaves none that is half there."""
+    executable.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=executable.parent) as scratch:
+        make(Path(scratch), say)
+        (Path(scratch) / "pulumi").replace(executable)
+
+
+def archive_name() -> str:
+    """Name of the official archive for this machine.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    machines = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+    machine = machines.get(platform.machine().lower())
+    if machine is None or sys.platform not in {"linux", "darwin"}:
+        msg = f"none is published for {sys.platform} on {platform.machine()}"
+        raise UnavailableError(msg)
+    return f"pulumi-v{VERSION}-{sys.platform}-{machine}.tar.gz"
+
+
+def _download(scratch: Path, say: Say) -> None:
+    name = archive_name()
+    say(f"downloading the Pulumi engine {VERSION}")
+    try:
+        sums = fetch(f"{_RELEASE}/pulumi-{VERSION}-checksums.txt").decode()
+        archive = fetch(f"{_RELEASE}/{name}")
+    except OSError as error:
+        msg = f"not reachable ({getattr(error, 'reason', error)})"
+        raise UnavailableError(msg) from None
+    unpack_verified(name, archive, sums, scratch)
+
+
+def fetch(url: str) -> bytes:
+    """Download over HTTPS; an `OSError` when the other side is silent for long."""
+    with urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS) as answer:  # noqa: S310 - https only, from a constant
+        content: bytes = answer.read()
+    return content
+
+
+def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None:
+    """Unpack the engine and its language host from an archive after comparing its SHA-256 with the published one.
+
+    Raises:
+        UnavailableError: the sum is missing or another one.
+    """
+    published = {line.split()[1]: line.split()[0] for line in sums.splitlines() if len(line.split()) == 2}
+    actual = hashlib.sha256(archive).hexdigest()
+    if published.get(name) != actual:
+        msg = f"{name} has SHA-256 {actual}, published is {published.get(name, 'none')}"
+        raise UnavailableError(msg)
+    packed = scratch / name
+    packed.write_bytes(archive)
+    with tarfile.open(packed) as tar:
+        tar.extractall(scratch, filter="data")
+    (scratch / "pulumi" / "pulumi").rename(scratch / "executable")
+    shutil.rmtree(scratch / "pulumi")
+    (scratch / "executable").rename(scratch / "pulumi")
+
+
+def _build(scratch: Path, say: Say) -> None:
+    try:
+        build(Path(__file__).with_name("module"), scratch / "pulumi", VERSION, say)
+    except BuildError as error:
+        raise UnavailableError(str(error)) from None
+
+
+def search_path_with(engine: Engine, shims: Path) -> str:
+    """PATH for the engine: the estate's shims first, then the engine itself, then what was there."""
+    return os.pathsep.join([str(shims), str(engine.executable.parent), os.environ.get("PATH", "")])

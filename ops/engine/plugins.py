@@ -1,0 +1,125 @@
+"""Deciding which provider plugins a run uses: the official ones, or the stand-ins of `hermetic`.
+
+Owns that decision and its wording. It never lets an `up` of a cloud stack fall back by itself.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from ops.engine.finding import Engine, Say
+from ops.errors import EstateError
+
+Operation = Literal["up", "preview", "down"]
+
+_INSTALL_SECONDS = 300.0
+_ASK_AGAIN_SECONDS = 86_400.0
+"""How long a failed installation is remembered, so that a machine without the network doesn't wait at each command."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which packages are served by stand-ins in this run, and why."""
+
+    stand_ins: tuple[str, ...]
+    reason: str
+    """Empty when the official plugins are used throughout."""
+
+
+def wanted(packages: Sequence[str]) -> dict[str, str]:
+    """The exact plugin version each installed SDK asks for."""
+    return {package: metadata.version(f"pulumi-{package}") for package in packages}
+
+
+def installed(engine: Engine, environment: Mapping[str, str]) -> dict[str, set[str]]:
+    """The resource plugins the engine can find, by name, with their versions."""
+    command = [str(engine.executable), "plugin", "ls", "--json"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=dict(environment))
+    found: dict[str, set[str]] = {}
+    for plugin in json.loads(answer.stdout or "[]") if answer.returncode == 0 else []:
+        if plugin.get("kind") == "resource":
+            found.setdefault(plugin["name"], set()).add(plugin.get("version", ""))
+    return found
+
+
+def missing(
+    engine: Engine, packages: Sequence[str], environment: Mapping[str, str], refusals: Path, say: Say
+) -> list[str]:
+    """The packages whose official plugin is neither there nor can be installed.
+
+    Args:
+        engine: whose plugins.
+        packages: for example `["vault"]`.
+        environment: the engine's environment.
+        refusals: file that remembers failed installations for a day.
+        say: told of each installation.
+    """
+    have = installed(engine, environment)
+    lacking = {name: version for name, version in wanted(packages).items() if version not in have.get(name, set())}
+    return [
+        name for name, version in lacking.items() if not _install(engine, name, version, environment, refusals, say)
+    ]
+
+
+def _install(engine: Engine, name: str, version: str, environment: Mapping[str, str], refusals: Path, say: Say) -> bool:
+    remembered: dict[str, float] = json.loads(refusals.read_text()) if refusals.is_file() else {}
+    key = f"{name} {version}"
+    if time.time() - remembered.get(key, 0.0) < _ASK_AGAIN_SECONDS:
+        return False
+    say(f"installing the official {name} plugin {version}")
+    command = [str(engine.executable), "plugin", "install", "resource", name, version]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS, env=dict(environment)
+        )
+    except subprocess.TimeoutExpired:
+        done = False
+    else:
+        done = answer.returncode == 0
+    if not done:
+        refusals.write_text(json.dumps({**remembered, key: time.time()}))
+    return done
+
+
+def choose(
+    *,
+    operation: Operation,
+    cloud: bool,
+    hermetic: bool,
+    packages: Sequence[str],
+    lacking: Sequence[str],
+    credentials: bool,
+) -> Choice:
+    """Decide who serves the providers of one run.
+
+    Args:
+        operation: what is about to run.
+        cloud: whether the stack's platform is a cloud's, not this machine.
+        hermetic: whether the stand-ins were asked for.
+        packages: every package the stack uses.
+        lacking: those whose official plugin can't be had.
+        credentials: whether the cloud's credentials are there.
+
+    Raises:
+        EstateError: a cloud stack would have to be changed through stand-ins nobody asked for.
+    """
+    if hermetic:
+        return Choice(stand_ins=tuple(packages), reason="asked for with --hermetic")
+    if not cloud:
+        # Behind the stand-in stands the same real server, so there is nothing to mistake for the real thing.
+        reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
+        return Choice(stand_ins=tuple(lacking), reason=reason)
+    problems = [f"the official plugin can't be had here: {', '.join(lacking)}"] if lacking else []
+    problems += [] if credentials else ["the cloud's credentials are missing"]
+    if not problems:
+        return Choice(stand_ins=(), reason="")
+    reason = "; ".join(problems)
+    if operation == "preview":
+        return Choice(stand_ins=tuple(packages), reason=reason)
+    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack on stand-ins with --hermetic"
+    raise EstateError(msg)
