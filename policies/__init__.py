@@ -1,1 +1,1 @@
-"""The Pulumi policy pack (policy-as-code)."""
+"""The Pulumi policy pack (policy-as-code). Vault's own policies are always called ACL policies."""

@@ -1,0 +1,22 @@
+"""The policy pack's program: hands the rules to the engine. Owns no rule; nothing may import it.
+
+`PolicyPack` starts a server and never returns.
+
+The engine starts this directory as a program, so the directory itself is what Python imports from: the package that is
+`policies.rules` to the tests is `rules` here, and inside it all imports are relative.
+
+Measured with engine 3.259 and pulumi-policy 1.21 (`tests/policies/test_pack.py` keeps it true):
+
+- Resource rules run before each resource is made, in `preview` and again in `up`; a violation in `up` stops the
+  resource itself, not only the run. Provider resources are among them, with booleans and numbers as text (``'true'``).
+- Stack rules run at the end of both, too. In a preview whose provider has an unknown address they see resources with
+  *no* properties, which reads like "not set", and in `up` they come after the resources were made. Hence none here.
+- An unknown value raises when it is read; the pack then says that it couldn't judge, as a warning. The engine asks
+  again in `up`, when the value is known.
+- Secrets arrive in plain. No message may quote a value that could be one.
+"""
+
+from pulumi_policy import PolicyPack
+from rules import policies  # type: ignore[import-not-found]  # this directory is on the path only when the engine runs it
+
+PolicyPack("vault-estate", policies=policies())

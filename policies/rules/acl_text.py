@@ -1,0 +1,147 @@
+"""Reads the text of an ACL policy as the server does. Owns the grammar; refuses to judge what the text grants."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_TOKEN = re.compile(
+    r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?\*/)
+      | (?P<string>"(?:\\.|[^"\\\n])*")
+      | (?P<word>[A-Za-z0-9_.-]+)
+      | (?P<mark>[{}\[\]=,:])""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class AclTextError(ValueError):
+    """The text is not an ACL policy this reader understands. The message says where, and quotes nothing."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One `path` block."""
+
+    path: str
+    capabilities: frozenset[str]
+    """Lower-case; the old `policy = "…"` shorthand counts as a capability of its name."""
+
+
+def grants(text: str) -> list[Grant]:
+    """Every `path` block of an ACL policy in HCL or in JSON.
+
+    Raises:
+        AclTextError: the text can't be read, so nothing can be said about it.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            body = list(json.loads(text).items())
+        except ValueError:
+            msg = "the JSON can't be parsed"
+            raise AclTextError(msg) from None
+    else:
+        body = _Reader(text).body()
+    return [grant for name, value in body if name == "path" for grant in _paths(value)]
+
+
+def _paths(value: Any) -> Iterator[Grant]:
+    """`path` holds `{PATH: BLOCK}`, or a list of those."""
+    for block in value if isinstance(value, list) else [value]:
+        if not isinstance(block, dict):
+            msg = "a path block has no name"
+            raise AclTextError(msg)
+        for path, body in block.items():
+            yield Grant(path, frozenset(_capabilities(body)))
+
+
+def _capabilities(body: Any) -> Iterator[str]:
+    for part in body if isinstance(body, list) else [body]:
+        if not isinstance(part, dict):
+            msg = "a path block has no body"
+            raise AclTextError(msg)
+        listed = part.get("capabilities", [])
+        yield from (str(item).lower() for item in (listed if isinstance(listed, list) else [listed]))
+        if "policy" in part:
+            yield str(part["policy"]).lower()
+
+
+class _Reader:
+    """A recursive-descent reader for the part of HCL 1 that ACL policies are written in."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = list(self._split(text))
+        self._next = 0
+
+    @staticmethod
+    def _split(text: str) -> Iterator[tuple[str, str, int]]:
+        position = 0
+        while position < len(text):
+            found = _TOKEN.match(text, position)
+            line = text.count("\n", 0, position) + 1
+            if found is None:
+                msg = f"line {line} can't be parsed"
+                raise AclTextError(msg)
+            position = found.end()
+            if found.lastgroup != "skip":
+                yield str(found.lastgroup), found.group(), line
+        yield "end", "", text.count("\n") + 1
+
+    def body(self, end: str = "") -> list[tuple[str, Any]]:
+        """`key = value` and `key "label" { … }`, until the closing mark."""
+        items: list[tuple[str, Any]] = []
+        while not self._take(end):
+            name, labels = self._key(), []
+            while self._tokens[self._next][0] == "string":
+                labels.append(self._key())
+            self._take("=") or self._take(":")
+            value = self._value()
+            for label in reversed(labels):
+                value = {label: value}
+            items.append((name, value))
+            self._take(",")
+        return items
+
+    def _key(self) -> str:
+        kind, token, line = self._tokens[self._next]
+        if kind not in {"string", "word"}:
+            msg = f"line {line}: expected a name"
+            raise AclTextError(msg)
+        self._next += 1
+        return self._unquoted(token, line)
+
+    def _value(self) -> Any:
+        if self._take("{"):
+            merged: dict[str, Any] = {}
+            for name, value in self.body("}"):
+                # A repeated key adds to the first, so that nothing granted is overlooked.
+                merged[name] = [*_listed(merged[name]), *_listed(value)] if name in merged else value
+            return merged
+        if self._take("["):
+            items = []
+            while not self._take("]"):
+                items.append(self._value())
+                self._take(",")
+            return items
+        return self._key()
+
+    def _take(self, mark: str) -> bool:
+        kind, token, _ = self._tokens[self._next]
+        if token != mark or kind not in {"mark", "end"}:
+            return False
+        self._next += kind == "mark"
+        return True
+
+    @staticmethod
+    def _unquoted(token: str, line: int) -> str:
+        if not token.startswith('"'):
+            return token
+        try:
+            return str(json.loads(token, strict=False))
+        except ValueError:
+            msg = f"line {line}: a quoted text has an unknown escape"
+            raise AclTextError(msg) from None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

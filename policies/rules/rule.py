@@ -1,0 +1,78 @@
+"""What a rule is, and how it becomes a policy of the pack. Owns the wording around a finding; knows no rule."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi_policy import EnforcementLevel, ReportViolation, ResourceValidationArgs, ResourceValidationPolicy
+from pulumi_policy.proxy import UnknownValueError
+
+
+class Resource:
+    """A declared resource as a rule reads it: unknown inputs are remembered instead of raised.
+
+    One unknown value then doesn't hide what the known ones already break.
+    """
+
+    def __init__(self, args: ResourceValidationArgs) -> None:
+        """Wrap what the engine sent."""
+        self.type = args.resource_type
+        self.protected = args.opts.protect
+        self.not_applicable = args.not_applicable
+        self.first_unknown: UnknownValueError | None = None
+        self._inputs: Mapping[str, Any] = args.props
+
+    def get(self, name: str) -> Any:
+        """The input's value, or None where it isn't given."""
+        return self._inputs.get(name)
+
+    def known(self, name: str) -> bool:
+        """Whether the input's value (or its absence) is known yet."""
+        try:
+            self._inputs.get(name)
+        except UnknownValueError as unknown:
+            self.first_unknown = self.first_unknown or unknown
+            return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One thing no stack may do."""
+
+    name: str
+    """Name in the pack, in kebab case."""
+    sentence: str
+    """What is always true of a stack that passes."""
+    remediation: str
+    """What to change when it isn't."""
+    types: frozenset[str]
+    """Type tokens of the resources that the rule is about."""
+    check: Callable[[Resource], Iterator[str]]
+    """Yields one phrase for each thing that is wrong. Must read inputs with `get` only after `known`."""
+
+    def validate(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
+        """Judge one resource, in the signature of the engine's pack.
+
+        Raises:
+            UnknownValueError: something could not be judged because its value is not known yet. What can be judged was
+                reported before; the pack turns this into a warning, and the engine asks again in `up`.
+        """
+        if args.resource_type not in self.types:
+            return
+        resource = Resource(args)
+        for finding in self.check(resource):
+            report(f"{args.resource_type} '{args.name}': {finding}. {self.remediation}", args.urn)
+        if resource.first_unknown is not None:
+            raise resource.first_unknown
+
+
+def as_policy(rule: Rule) -> ResourceValidationPolicy:
+    """The rule as a mandatory policy: the engine refuses the stack, it doesn't only warn."""
+    return ResourceValidationPolicy(
+        name=rule.name,
+        description=rule.sentence,
+        validate=rule.validate,
+        enforcement_level=EnforcementLevel.MANDATORY,
+        remediation_steps=rule.remediation,
+    )
