@@ -1,0 +1,241 @@
+"""ACL policies: a typed model, its checks, its canonical HCL, and what an application may be granted.
+
+Owns the wording of every grant in the estate. Refuses what can't be read at a glance: a wildcard outside of its owner's
+prefixes or anywhere but at the end, templates, two rules for one path, `sudo` or Vault's own paths for anyone but an
+administrator. (They are called ACL policies; `policies/` is Pulumi's.)
+"""
+
+import enum
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_POLICY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+"""Vault folds the case of policy names, so capitals would be a difference that comes back with every refresh."""
+
+_OWN_POLICIES = ("default", "response-wrapping", "root")
+_WILDCARDS = ("*", "+")
+
+
+class Capability(enum.StrEnum):
+    """What Vault lets a token do with a path, in the words of Vault's policy language."""
+
+    CREATE = "create"
+    READ = "read"
+    UPDATE = "update"
+    PATCH = "patch"
+    DELETE = "delete"
+    LIST = "list"
+    SUDO = "sudo"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AclRule:
+    """One path and what may be done there."""
+
+    path: str
+    """The API path without `/v1/`; `*` as last segment is everything below, `+` exactly one segment."""
+
+    capabilities: frozenset[Capability]
+    """What is allowed; `deny` stands alone."""
+
+    denied_parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Parameters that may not be sent, each with the refused values; no value: none at all."""
+
+    required_parameters: tuple[str, ...] = ()
+    """Parameters that must be sent."""
+
+    minimum_wrapping_ttl_seconds: int = 0
+    """If not 0, the answer must be asked for response-wrapped, for at least so long."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a path that reads otherwise than it looks, or capabilities that don't go together."""
+        _check_path(self.path)
+        known = set(Capability)
+        unknown = sorted(str(capability) for capability in self.capabilities if capability not in known)
+        if unknown:
+            raise ValueError(
+                f"capabilities of {self.path!r}: {unknown[0]!r} isn't known: expected some of {', '.join(Capability)}"
+            )
+        if not self.capabilities:
+            raise ValueError(f"capabilities of {self.path!r}: is empty: expected at least one")
+        if Capability.DENY in self.capabilities and len(self.capabilities) > 1:
+            raise ValueError(f"capabilities of {self.path!r}: 'deny' overrides the others: expected it alone")
+        for parameter in (*self.denied_parameters, *self.required_parameters):
+            if not re.fullmatch(r"[a-z][a-z0-9_]*|\*", parameter):
+                raise ValueError(f"parameters of {self.path!r}: {parameter!r} isn't a parameter's name")
+        for value in (value for values in self.denied_parameters.values() for value in values):
+            _check_text(f"denied_parameters of {self.path!r}", value)
+        if self.minimum_wrapping_ttl_seconds < 0:
+            raise ValueError(
+                f"minimum_wrapping_ttl_seconds of {self.path!r}: {self.minimum_wrapping_ttl_seconds}: expected 0 or more"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AclPolicy:
+    """A named set of rules that belongs to one owner."""
+
+    name: str
+    """Name in Vault: lower case, since Vault folds it."""
+
+    prefixes: tuple[str, ...] = ()
+    """The owner's part of the API, segments joined by slashes: the only places where its rules may have wildcards."""
+
+    rules: tuple[AclRule, ...]
+    """What is granted; one rule a path. Two are refused rather than merged: a merge would grant what neither says."""
+
+    administrative: bool = False
+    """May hold `sudo`, Vault's own paths (`sys/`) and `+` in the middle. For operators, never for applications."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a name Vault keeps, no rule, a path twice, or a rule its owner may not have."""
+        if not _POLICY_NAME.fullmatch(self.name) or self.name in _OWN_POLICIES:
+            raise ValueError(
+                f"name: {self.name!r} can't be a policy's: expected up to 128 of a-z 0-9 . _ -, none of "
+                f"{', '.join(_OWN_POLICIES)}"
+            )
+        for prefix in self.prefixes:
+            _check_path(prefix)
+            if any(segment in _WILDCARDS for segment in prefix.split("/")):
+                raise ValueError(f"prefixes of {self.name!r}: {prefix!r} has a wildcard: expected plain segments")
+        if not self.rules:
+            raise ValueError(f"rules of {self.name!r}: is empty: expected at least one")
+        seen: set[str] = set()
+        for rule in self.rules:
+            if rule.path in seen:
+                raise ValueError(f"rules of {self.name!r}: {rule.path!r} is there twice: expected one rule a path")
+            seen.add(rule.path)
+            if not self.administrative:
+                self._check_application_rule(rule)
+
+    def _check_application_rule(self, rule: AclRule) -> None:
+        segments = rule.path.split("/")
+        if Capability.SUDO in rule.capabilities:
+            raise ValueError(f"rules of {self.name!r}: {rule.path!r} asks for 'sudo': only administrative policies may")
+        if segments[0] == "sys":
+            raise ValueError(f"rules of {self.name!r}: {rule.path!r} is Vault's own: only administrative policies may")
+        if any(segment in _WILDCARDS for segment in segments[:-1]):
+            raise ValueError(f"rules of {self.name!r}: {rule.path!r}: expected a wildcard only as the last segment")
+        if segments[-1] in _WILDCARDS and not any(
+            _is_within("/".join(segments[:-1]), prefix) for prefix in self.prefixes
+        ):
+            owned = ", ".join(self.prefixes) or "none"
+            raise ValueError(
+                f"rules of {self.name!r}: {rule.path!r} has a wildcard outside of its owner's prefixes: expected one "
+                f"below {owned}"
+            )
+
+
+def _is_within(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")
+
+
+def _check_text(field_name: str, text: str) -> None:
+    if not text.isprintable() or any(character in text for character in "\"'\\`") or "${" in text or "{{" in text:
+        raise ValueError(
+            f"{field_name}: {text!r} has a control character, a quote, a backslash or a template: expected plain text"
+        )
+
+
+def _check_path(path: str) -> None:
+    _check_text("path", path)
+    for segment in path.split("/"):
+        if segment in ("", ".", ".."):
+            raise ValueError(f"path: {path!r} has an empty, '.' or '..' segment: expected segments joined by one slash")
+        if segment != segment.strip():
+            raise ValueError(f"path: {path!r} has a space beside a slash: expected none")
+        if segment not in _WILDCARDS and any(wildcard in segment for wildcard in _WILDCARDS):
+            raise ValueError(
+                f"path: {path!r} has a wildcard inside of {segment!r}: expected it to be a segment of its own"
+            )
+    if "*" in path.split("/")[:-1]:
+        raise ValueError(f"path: {path!r} goes on after '*': expected that only at the end")
+
+
+def render(policy: AclPolicy) -> str:
+    """Canonical HCL of `policy`: rules by path, capabilities in alphabetical order, strings quoted by JSON's rules.
+
+    The same policy always gives the same bytes, whatever order it was written in. JSON's escapes are a subset of HCL's.
+    """
+    return "\n".join(_render_rule(rule) for rule in sorted(policy.rules, key=lambda rule: rule.path))
+
+
+def _render_rule(rule: AclRule) -> str:
+    lines = [f"path {_quote(rule.path)} {{", f"  capabilities = {_quotes(sorted(rule.capabilities))}"]
+    if rule.denied_parameters:
+        lines.append("  denied_parameters = {")
+        lines += [
+            f"    {_quote(key)} = {_quotes(sorted(rule.denied_parameters[key]))}"
+            for key in sorted(rule.denied_parameters)
+        ]
+        lines.append("  }")
+    if rule.required_parameters:
+        lines.append(f"  required_parameters = {_quotes(sorted(rule.required_parameters))}")
+    if rule.minimum_wrapping_ttl_seconds:
+        lines.append(f'  min_wrapping_ttl = "{rule.minimum_wrapping_ttl_seconds}s"')
+    return "\n".join([*lines, "}", ""])
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _quotes(texts: Sequence[str]) -> str:
+    return f"[{', '.join(_quote(text) for text in texts)}]"
+
+
+def _rule(path: str, *capabilities: Capability) -> AclRule:
+    return AclRule(path=path, capabilities=frozenset(capabilities))
+
+
+def kv_prefixes(mount: str, path: str = "") -> tuple[str, ...]:
+    """The prefixes that own a KV v2 subtree: `path` below `mount`, or all of `mount` if it is empty."""
+    return tuple("/".join(part for part in (mount, api, path) if part) for api in ("data", "metadata"))
+
+
+def kv_read(mount: str, path: str) -> tuple[AclRule, ...]:
+    """Read one KV v2 secret (`app/database`) or everything below a path (`app/*`), and see its names and versions."""
+    content, metadata = kv_prefixes(mount, path)
+    return (_rule(content, Capability.READ), _rule(metadata, Capability.LIST, Capability.READ))
+
+
+def kv_write(mount: str, path: str, *, delete: bool = False) -> tuple[AclRule, ...]:
+    """Read and write as `kv_read` names it; `delete` adds the soft delete of the newest version, which can be undone.
+
+    Destroying versions, and a secret with its history, is left to operators.
+    """
+    content, metadata = kv_prefixes(mount, path)
+    writing = {Capability.CREATE, Capability.PATCH, Capability.READ, Capability.UPDATE}
+    if delete:
+        writing.add(Capability.DELETE)
+    return (_rule(content, *writing), _rule(metadata, Capability.LIST, Capability.READ))
+
+
+def database_credentials(mount: str, role: str) -> tuple[AclRule, ...]:
+    """Lease a login of a dynamic role."""
+    return (_rule(f"{mount}/creds/{role}", Capability.READ),)
+
+
+def database_static_credentials(mount: str, role: str) -> tuple[AclRule, ...]:
+    """Read the login of a static role."""
+    return (_rule(f"{mount}/static-creds/{role}", Capability.READ),)
+
+
+def transit_use(mount: str, key: str, *, encrypt: bool = True, decrypt: bool = True) -> tuple[AclRule, ...]:
+    """Encrypt and decrypt with one key. Raises ValueError if neither is wanted.
+
+    `update` and not `create`: encrypting with `create` would make the key if it is missing.
+    """
+    if not (encrypt or decrypt):
+        raise ValueError(f"encrypt and decrypt: both False grant nothing on {key!r}: expected one of them")
+    wanted = (("encrypt", encrypt), ("decrypt", decrypt))
+    return tuple(_rule(f"{mount}/{use}/{key}", Capability.UPDATE) for use, granted in wanted if granted)
+
+
+def pki_issue(mount: str, role: str, *, sign: bool = False) -> tuple[AclRule, ...]:
+    """Get a key and a certificate by one role; `sign` adds certificates for keys of the application's own."""
+    uses = ("issue", "sign") if sign else ("issue",)
+    return tuple(_rule(f"{mount}/{use}/{role}", Capability.UPDATE) for use in uses)

@@ -1,0 +1,114 @@
+"""The ACL policy of whoever runs `pulumi up`.
+
+Owns the least that pulumi-vault needs to manage the estate's contents. Refuses what those contents hold: no value of an
+application's KV secrets can be read or overwritten, no key exported or backed up, no data decrypted, no snapshot taken
+(`sys/storage/raft/snapshot` is a role of its own: pitfall 11).
+
+It isn't a wall: who writes policies and issues SecretIDs can give the same to a login of their own. It is what keeps an
+honest run from reading secrets, and what makes a dishonest one visible in the audit log.
+"""
+
+from collections.abc import Sequence
+
+from components.render.acl import AclPolicy, AclRule, Capability
+
+_CAPABILITY = {
+    "c": Capability.CREATE,
+    "r": Capability.READ,
+    "u": Capability.UPDATE,
+    "p": Capability.PATCH,
+    "d": Capability.DELETE,
+    "l": Capability.LIST,
+    "s": Capability.SUDO,
+    "-": Capability.DENY,
+}
+
+_SYSTEM = {
+    # Vault demands `sudo` for auth mounts and audit devices (sys/auth/*, sys/audit*: root-protected paths).
+    "sys/auth": "r",
+    "sys/auth/*": "cruds",
+    "sys/audit": "rs",
+    "sys/audit/*": "cruds",
+    "sys/mounts": "r",
+    "sys/mounts/*": "crud",
+    "sys/policies/acl": "l",
+    "sys/policies/acl/*": "crudl",
+    "sys/policies/password": "l",
+    "sys/policies/password/*": "crudl",
+    "sys/quotas/config": "r",
+    "sys/quotas/rate-limit": "l",
+    "sys/quotas/rate-limit/*": "crudl",
+    # Off-boarding: end what a login or a role has leased. By prefix needs `sudo`.
+    "sys/leases/lookup": "u",
+    "sys/leases/lookup/*": "ls",
+    "sys/leases/revoke": "u",
+    "sys/leases/revoke-prefix/*": "us",
+    # Everything else named config below belongs to engines; this is Vault's own.
+    "sys/config/*": "-",
+}
+
+_AUTH = {
+    "auth/+/config": "cru",
+    "auth/+/role": "l",
+    "auth/+/role/*": "crudl",
+    "auth/+/role/+/custom-secret-id": "-",  # a SecretID that someone has chosen is a password
+    # The administrator's own entry: certificates are renewed here, and the last one can't be deleted by mistake.
+    "auth/+/certs": "l",
+    "auth/+/certs/*": "crul",
+}
+
+_ENGINES = {
+    "config": "cru",
+    "config/*": "crudl",
+    "roles": "l",
+    "roles/*": "crudl",
+    # KV v2: seed what isn't there yet. `create` alone can't overwrite, and nothing here reads.
+    "data/*": "c",
+    # PostgreSQL
+    "rotate-root/*": "cu",
+    "rotate-role/*": "cu",
+    "reset/*": "cu",
+    "static-roles": "l",
+    "static-roles/*": "crudl",
+    # Transit keys (export and backup are paths of their own, not granted); PKI's keys are listed at `keys`.
+    "keys": "l",
+    "keys/*": "crudl",
+    # PKI
+    "root/generate/internal": "cu",
+    "issuers": "l",
+    "issuers/generate/root/internal": "cu",
+    "issuers/generate/intermediate/internal": "cu",
+    "intermediate/generate/internal": "cu",
+    "intermediate/set-signed": "cu",
+    "root/sign-intermediate": "cu",
+    "issuer/+": "rud",
+    "issuer/+/sign-intermediate": "cu",
+    "key/+": "rud",
+    "tidy": "cu",
+    "revoke": "cu",
+}
+
+_WRAPPED_SECRET_ID_SECONDS = 1
+
+
+def administrator_policy(name: str = "administrator", mounts: Sequence[str] = ("+",)) -> AclPolicy:
+    """What the bootstrap grants to whoever runs `pulumi up`.
+
+    `mounts` are the paths engines may be mounted at; the default is any path of one segment, because the policy is
+    written before the first of them. Moving mounts (`sys/remount`) is left out: it takes secrets out from under the
+    policies that guard them.
+    """
+    letters = {**_SYSTEM, **_AUTH}
+    for mount in mounts:
+        letters |= {f"{mount}/{path}": granted for path, granted in _ENGINES.items()}
+    rules = [
+        AclRule(path=path, capabilities=frozenset(_CAPABILITY[letter] for letter in granted))
+        for path, granted in letters.items()
+    ]
+    # A SecretID leaves Vault only response-wrapped: whoever unwraps it is the first to see it, or notices.
+    issuing = AclRule(
+        path="auth/+/role/+/secret-id",
+        capabilities=frozenset({Capability.CREATE, Capability.UPDATE, Capability.LIST}),
+        minimum_wrapping_ttl_seconds=_WRAPPED_SECRET_ID_SECONDS,
+    )
+    return AclPolicy(name=name, rules=(*rules, issuing), administrative=True)
