@@ -68,10 +68,9 @@ class AclRule:
                 raise ValueError(f"parameters of {self.path!r}: {parameter!r} isn't a parameter's name")
         for value in (value for values in self.denied_parameters.values() for value in values):
             _check_text(f"denied_parameters of {self.path!r}", value)
-        if self.minimum_wrapping_ttl_seconds < 0:
-            raise ValueError(
-                f"minimum_wrapping_ttl_seconds of {self.path!r}: {self.minimum_wrapping_ttl_seconds}: expected 0 or more"
-            )
+        wrapping = self.minimum_wrapping_ttl_seconds
+        if wrapping < 0:
+            raise ValueError(f"minimum_wrapping_ttl_seconds of {self.path!r}: {wrapping}: expected 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
