@@ -34,8 +34,8 @@ class Kubernetes(Section):
     path: VaultPath = "kubernetes"
     host: HttpsUrl
     """URL of the cluster's API server, as Vault reaches it."""
-    ca_certificate_file: RelativeFile | None = None
-    """PEM file of the API server's authority. Needed when Vault runs outside the cluster."""
+    ca_certificate_file: RelativeFile
+    """PEM file of the API server's authority."""
 
 
 class Jwt(Section):
@@ -205,11 +205,27 @@ class Pki(Section):
         return self
 
 
-class AuditDevice(Section):
-    """An audit device made through the API, on HashiCorp's flavour. OpenBao declares its own in the server's file."""
+class FileAudit(Section):
+    """An audit device that writes to a file. HashiCorp's flavour only, as the other two: OpenBao declares its own."""
 
-    type: Literal["file", "syslog", "socket"]
-    options: dict[str, str] = {}
+    type: Literal["file"]
+    file_path: Annotated[str, StringConstraints(pattern=r"^/[^\s]+$")]
+
+
+class SyslogAudit(Section):
+    """An audit device that writes to the host's syslog."""
+
+    type: Literal["syslog"]
+
+
+class SocketAudit(Section):
+    """An audit device that writes to a socket."""
+
+    type: Literal["socket"]
+    address: Annotated[str, StringConstraints(min_length=1)]
+
+
+AuditDevice = Annotated[FileAudit | SyslogAudit | SocketAudit, Field(discriminator="type")]
 
 
 class RateLimit(Section):
@@ -224,6 +240,5 @@ class RateLimit(Section):
 class PasswordPolicy(Section):
     """How Vault makes passwords."""
 
-    length: Annotated[int, Field(ge=16, le=128)] = 32
-    symbols: Annotated[str, StringConstraints(pattern=r"^[!-/:-@\[-`{-~]*$")] = "-_"
-    """Punctuation to draw from besides letters and digits; empty for none."""
+    length: Annotated[int, Field(ge=20, le=100)] = 32
+    """Characters, of which letters of both cases and digits are drawn."""

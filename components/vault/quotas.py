@@ -19,6 +19,9 @@ class RateLimit:
     path: str = ""
     """Mount (`secret`, `auth/approle`) the limit holds for; empty: everything."""
 
+    role: str = ""
+    """Role of the auth mount `path` whose logins the limit holds for; empty: every request to the path."""
+
     rate: float
     """Requests per interval and client address."""
 
@@ -32,6 +35,8 @@ class RateLimit:
         """Raise ValueError for a rate that lets nothing through, or a number or path out of range."""
         if not self.rate > 0:
             raise ValueError(f"rate: {self.rate} lets nothing through: expected more than 0 requests per interval")
+        if self.role and not self.path.startswith("auth/"):
+            raise ValueError(f"role: {self.role!r} with path {self.path!r}: expected the path of an auth mount")
         check_between("interval_seconds", self.interval_seconds, 1)
         check_between("block_interval_seconds", self.block_interval_seconds, 0)
         if self.path.startswith("/") or self.path.endswith("/"):
@@ -50,9 +55,9 @@ class RateLimitsArgs:
     def __post_init__(self) -> None:
         """Raise ValueError for a bad name, or for two limits on one path, of which Vault keeps the last."""
         check_names("limits", self.limits)
-        paths: dict[str, str] = {}
+        paths: dict[tuple[str, str], str] = {}
         for key, limit in self.limits.items():
-            other = paths.setdefault(limit.path, key)
+            other = paths.setdefault((limit.path, limit.role), key)
             if other != key:
                 raise ValueError(
                     f"limits[{key}].path: {limit.path!r} is also limited by limits[{other}]: expected one limit a path"
@@ -70,6 +75,7 @@ class RateLimits(pulumi.ComponentResource):
                 f"{name}-{key}",
                 name=key,
                 path=f"{limit.path}/" if limit.path else "",  # the server answers with the slash
+                role=limit.role or None,
                 rate=limit.rate,
                 interval=limit.interval_seconds,
                 block_interval=limit.block_interval_seconds,

@@ -61,29 +61,29 @@ def missing(
     """
     have = installed(engine, environment)
     lacking = {name: version for name, version in wanted(packages).items() if version not in have.get(name, set())}
-    return [
-        name for name, version in lacking.items() if not _install(engine, name, version, environment, refusals, say)
-    ]
-
-
-def _install(engine: Engine, name: str, version: str, environment: Mapping[str, str], refusals: Path, say: Say) -> bool:
     remembered: dict[str, float] = json.loads(refusals.read_text()) if refusals.is_file() else {}
-    key = f"{name} {version}"
-    if time.time() - remembered.get(key, 0.0) < _ASK_AGAIN_SECONDS:
-        return False
-    say(f"installing the official {name} plugin {version}")
+    still_lacking: list[str] = []
+    for name, version in lacking.items():
+        key = f"{name} {version}"
+        if time.time() - remembered.get(key, 0.0) < _ASK_AGAIN_SECONDS:
+            still_lacking.append(name)
+            continue
+        say(f"installing the official {name} plugin {version}")
+        if not _install(engine, name, version, environment):
+            still_lacking.append(name)
+            refusals.write_text(json.dumps({**remembered, key: time.time()}))
+    return still_lacking
+
+
+def _install(engine: Engine, name: str, version: str, environment: Mapping[str, str]) -> bool:
     command = [str(engine.executable), "plugin", "install", "resource", name, version]
     try:
         answer = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS, env=dict(environment)
         )
     except subprocess.TimeoutExpired:
-        done = False
-    else:
-        done = answer.returncode == 0
-    if not done:
-        refusals.write_text(json.dumps({**remembered, key: time.time()}))
-    return done
+        return False
+    return answer.returncode == 0
 
 
 def choose(

@@ -1,0 +1,260 @@
+"""Driving the real engine on one stack through the Automation API, with this repository's program inline.
+
+Owns the engine's environment and the wording of its failures. Refuses to know what a stack is made of.
+"""
+
+import os
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pulumi import automation
+from pulumi.automation import events
+
+from ops.console import Steps
+from ops.engine.finding import Engine, search_path_with
+from ops.errors import EstateError
+from ops.stackfile import PROJECT
+
+Operation = Literal["preview", "up", "refresh", "destroy"]
+
+_SHIMS = {
+    "pulumi-resource-pulumi-python": "pulumi.dynamic",
+    # Without a Python language host on PATH the engine takes this one for policy packs; with one, it takes the host.
+    "pulumi-analyzer-policy-python": "pulumi.policy",
+}
+_UNCHANGED = "same"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What an operation did, or in a preview would do: how many resources by kind of change."""
+
+    counts: Mapping[str, int]
+    resources: tuple[tuple[str, str], ...] = ()
+    """Each change: its kind and the resource's URN."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many resources were or would be touched."""
+        return sum(count for kind, count in self.counts.items() if kind != _UNCHANGED)
+
+    def sentence(self) -> str:
+        """For people: `0 changes (180 unchanged)`."""
+        changed = ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items()) if kind != _UNCHANGED)
+        unchanged = f"{self.counts.get(_UNCHANGED, 0)} unchanged"
+        noun = "change" if self.total == 1 else "changes"
+        return f"{self.total} {noun} ({changed + ', ' if changed else ''}{unchanged})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Where a stack's state is, and what encrypts the secrets in it. None of it: the user's own Pulumi login."""
+
+    state: Path | None = None
+    passphrase_file: Path | None = None
+
+
+@dataclass(kw_only=True)
+class _Listener:
+    """Collects what matters from the engine's event stream."""
+
+    steps: Steps
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    resources: list[tuple[str, str]] = field(default_factory=list)
+
+    def __call__(self, event: events.EngineEvent) -> None:
+        if event.diagnostic_event:
+            self._diagnostic(event.diagnostic_event)
+        if event.policy_event:
+            policy = event.policy_event
+            listed = self.errors if policy.enforcement_level == "mandatory" else self.warnings
+            listed.append(f"policy {policy.policy_name}: {policy.message.strip()}")
+        if event.resource_pre_event:
+            step = event.resource_pre_event.metadata
+            operation = str(step.op.value)
+            self.steps.step(_short(step.urn), finished=False)
+            if operation not in {_UNCHANGED, "read", "refresh"}:
+                self.resources.append((operation, step.urn))
+        if event.res_outputs_event:
+            self.steps.step(_short(event.res_outputs_event.metadata.urn), finished=True)
+
+    def _diagnostic(self, diagnostic: events.DiagnosticEvent) -> None:
+        text = diagnostic.message.strip()
+        where = (
+            f"{_short(diagnostic.urn)}: " if diagnostic.urn and "::pulumi:pulumi:Stack::" not in diagnostic.urn else ""
+        )
+        if diagnostic.severity == "error" and text:
+            self.errors.append(f"{where}{text}")
+        if diagnostic.severity == "warning" and text:
+            self.warnings.append(f"{where}{text}")
+
+
+def _short(urn: str) -> str:
+    """A URN's own type and name, which is what a person looks for."""
+    parts = urn.split("::")
+    return f"{parts[2].split('$')[-1]} {parts[-1]}" if len(parts) > 3 else urn
+
+
+def environment(
+    engine: Engine, backend: Backend, shims: Path, attached: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The variables the engine and its children see.
+
+    Args:
+        engine: goes first on PATH, after the shims.
+        backend: of the stack.
+        shims: folder to write the two one-line helpers to that the engine looks up on PATH.
+        attached: variables that make the engine use the stand-in providers.
+    """
+    _write_shims(shims)
+    variables = {
+        **os.environ,
+        "PATH": search_path_with(engine, shims),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # Each operation would otherwise lose seconds to a look for newer plugins (pitfall 8 of our own trials).
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_ERROR_OUTPUT_STRING": "true",
+        **(attached or {}),
+    }
+    if backend.state:
+        variables["PULUMI_BACKEND_URL"] = f"file://{backend.state}"
+    if backend.passphrase_file:
+        variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(backend.passphrase_file)
+        # The salt stays in the state, so that a committed stack file needn't change (ADR 7).
+        variables["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
+        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    return variables
+
+
+def _write_shims(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, module in _SHIMS.items():
+        text = f'#!/bin/sh\nexec {sys.executable} -u -m {module} "$@"\n'
+        shim = folder / name
+        if not shim.is_file() or shim.read_text() != text:
+            fresh = folder / f".{name}.{os.getpid()}"
+            fresh.write_text(text)
+            fresh.chmod(0o755)
+            fresh.replace(shim)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One stack, ready for operations."""
+
+    stack: automation.Stack
+    config_file: Path | None
+    """Copy of the stack's file the engine may write to; None: the stack's file itself."""
+    policy_pack: Path | None
+
+    def operate(self, operation: Operation, steps: Steps) -> Changes:
+        """Run one operation of the engine.
+
+        Raises:
+            EstateError: it failed; carries the engine's own diagnostics, without the program's traceback.
+        """
+        listener = _Listener(steps=steps)
+        options: dict[str, object] = {"on_event": listener, "suppress_progress": True}
+        if self.config_file:
+            options["config_file"] = str(self.config_file)
+        if self.policy_pack and operation in {"preview", "up"}:
+            options["policy_packs"] = [str(self.policy_pack)]
+        try:
+            result = getattr(self.stack, operation)(**options)
+        except automation.CommandError as error:
+            raise EstateError(failure(operation, listener.errors, str(error))) from None
+        counts = result.change_summary if operation == "preview" else result.summary.resource_changes
+        return Changes(
+            counts={str(getattr(kind, "value", kind)): count for kind, count in (counts or {}).items()},
+            resources=tuple(listener.resources),
+            warnings=tuple(dict.fromkeys(listener.warnings)),
+        )
+
+
+def failure(operation: str, diagnostics: list[str], output: str) -> str:
+    """Word a failed operation: the diagnostics without tracebacks, or the engine's last lines when there are none."""
+    told = [line for line in dict.fromkeys(_without_traceback(text) for text in diagnostics) if line]
+    if not told:
+        told = [line for line in output.splitlines() if line.strip().startswith("error:")][-3:] or output.splitlines()[
+            -3:
+        ]
+    return "\n".join([f"{operation} failed:", *(f"  {line}" for line in told)])
+
+
+def _without_traceback(text: str) -> str:
+    if "Traceback (most recent call last)" not in text:
+        return text
+    last = [line for line in text.splitlines() if line and not line.startswith((" ", "\t"))][-1]
+    return last.split(": ", 1)[-1] if ": " in last else last
+
+
+def program() -> None:
+    """The repository's own program, as plain `pulumi up` runs it."""
+    runpy.run_path(str(Path(__file__).resolve().parents[1] / "__main__.py"), run_name="vault_estate_program")
+
+
+@contextmanager
+def opened(
+    *,
+    name: str,
+    project: Path,
+    variables: Mapping[str, str],
+    copies: Path | None,
+    policy_pack: Path | None = None,
+    inline: Callable[[], None] = program,
+) -> Iterator[Run]:
+    """Select a stack, making it at first use.
+
+    Args:
+        name: of the stack.
+        project: folder of `Pulumi.yaml` and of the stack's file.
+        variables: as `environment` made them.
+        copies: folder for a copy of the stack's file, which the engine may then write to; None: it works on the file.
+        policy_pack: folder of the pack previews and updates must pass.
+        inline: the program.
+    """
+    with _process_environment(variables):
+        config_file = None
+        if copies:
+            copies.mkdir(parents=True, exist_ok=True)
+            config_file = copies / f"Pulumi.{name}.yaml"
+            shutil.copyfile(project / config_file.name, config_file)
+            _make_stack(name, copies, variables, inline)
+        options = automation.LocalWorkspaceOptions(work_dir=str(project), env_vars=dict(variables))
+        select = automation.select_stack if copies else automation.create_or_select_stack
+        stack = select(name, project_name=PROJECT, program=inline, opts=options)
+        yield Run(stack=stack, config_file=config_file, policy_pack=policy_pack)
+
+
+def _make_stack(name: str, folder: Path, variables: Mapping[str, str], inline: Callable[[], None]) -> None:
+    """Make the stack in the backend from a folder of its own: the engine writes a new stack's salt into its file."""
+    workspace = automation.LocalWorkspace(
+        work_dir=str(folder),
+        env_vars=dict(variables),
+        program=inline,
+        project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
+    )
+    try:
+        workspace.create_stack(name)
+    except automation.StackAlreadyExistsError:
+        return
+
+
+@contextmanager
+def _process_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The inline program and the Automation API read some variables from this process."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,87 @@
+"""Reading a stack's committed file. Owns the errors of the file itself; what is inside is `settings`' business."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import settings
+from ops.errors import EstateError
+from ops.paths import Paths
+
+PROJECT = "vault-estate"
+
+_STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error; the last one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                problem = f"{key!r} stands twice; expected it once"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFile:
+    """One stack's file, read and checked."""
+
+    stack: str
+    path: Path
+    settings: settings.Settings
+
+
+def read(paths: Paths, stack: str) -> StackFile:
+    """Read the file of a stack.
+
+    Raises:
+        EstateError: the name is no stack name, the file is missing or no YAML, or its settings are wrong.
+    """
+    if not _STACK_NAME.fullmatch(stack):
+        msg = f"stack {stack!r} is no stack name; expected letters, digits, '.', '_' or '-'"
+        raise EstateError(msg)
+    path = paths.stack_file(stack)
+    if not path.is_file():
+        there = sorted(file.name.split(".")[1] for file in paths.project.glob("Pulumi.*.yaml"))
+        msg = f"stack {stack!r} has no file {path.name}; expected one of: {', '.join(there) or 'none is here'}"
+        raise EstateError(msg)
+    config = _config(path)
+    try:
+        parsed = settings.parse(config.get(f"{PROJECT}:{settings.SETTING}"))
+    except settings.SettingsError as error:
+        raise EstateError("\n".join(f"{path.name}: {line}" for line in str(error).splitlines())) from None
+    return StackFile(stack=stack, path=path, settings=parsed)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        msg = f"{path.name}{mark}: {error.problem}"
+        raise EstateError(msg) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        msg = f"{path.name} is not YAML: {error}"
+        raise EstateError(msg) from None
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        msg = f"{path.name} has no mapping 'config'; expected {PROJECT}:{settings.SETTING} in it"
+        raise EstateError(msg)
+    for key, value in config.items():
+        name = str(key).removeprefix(f"{PROJECT}:")
+        if str(key).startswith(f"{PROJECT}:") and name != settings.SETTING and not _is_secret(value):
+            msg = f"{path.name}: {key} is not a setting; expected {PROJECT}:{settings.SETTING} or a secret"
+            raise EstateError(msg)
+    return config
+
+
+def _is_secret(value: object) -> bool:
+    return isinstance(value, dict) and set(value) == {"secure"}
