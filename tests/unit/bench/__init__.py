@@ -1,0 +1,1 @@
+"""Tests of the measuring itself, not of what is measured."""
