@@ -1,0 +1,27 @@
+"""`python -m hermetic`: the stand-ins in a process of their own, as official plugins are.
+
+Reads one JSON line from standard input (packages, faults, world), prints the environment's one value, and serves until
+standard input ends. It is started by `hermetic.attach.attach_apart`, and ends with whoever started it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from hermetic.attach import attach
+from hermetic.faults import Fault
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    order = json.loads(sys.stdin.readline())
+    faults = [Fault(**fault) for fault in order["faults"]]
+    world = Path(order["world"]) if order["world"] else None
+    with attach(order["packages"], faults=faults, world=world) as environment:
+        sys.stdout.write(f"{environment['PULUMI_DEBUG_PROVIDERS']}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
