@@ -1,7 +1,7 @@
 """Certificates of the local platform: a CA of its own, the server's certificate, the administrator's.
 
-Owns their making and renewal. Refuses to be more than local: the CA may sign for loopback only (name constraints), and its key
-never leaves the directory. Every file is 0600; a renewal replaces files atomically.
+Owns their making and renewal. Refuses to be more than local: the CA may sign for loopback only (name constraints), and
+its key never leaves the directory. Every file is 0600; a renewal replaces files atomically.
 """
 
 import datetime

@@ -1,6 +1,6 @@
 """Private files and directories. Standard library only: the supervisor uses it too.
 
-Owns how a file comes to be 0600 and whole: written beside its place, synced, renamed. Refuses to follow a link out of its place.
+Owns how a file comes to be 0600 and whole: written beside its place, synced, renamed. Refuses to follow a link.
 """
 
 import os

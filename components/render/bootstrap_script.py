@@ -1,0 +1,400 @@
+"""First boot of a Vault or OpenBao server: initialise it without anyone ever holding a secret in the clear.
+
+This file is shipped as text and run as `python3 bootstrap.py PARAMETERS.json` on the VPS, in the cluster and on the
+local machine. It needs Python 3.9 and its standard library, plus `gpg` or the `pysequoia` package to try PGP keys with.
+
+It proves that each operator's PGP key can encrypt, waits for the server, reserves custody, initialises the server so
+that shares leave it only encrypted, writes them to custody, lets the administrator log in by certificate, revokes the
+root token and proves it dead. It refuses to initialise when custody or a snapshot exists: then storage is missing, not
+new. Run again after success it changes nothing.
+
+It prints one JSON object per step on standard output, and one sentence on standard error when it fails. Neither holds a
+secret; the root token exists in this process's memory only. Exit codes:
+
+0 done, or nothing to do                 5 initialised, but no custody: the shares are lost
+2 bad parameters or PGP key              6 custody can't be written or read
+3 the server doesn't answer, is sealed   7 an earlier run, or this one, was stopped half-way
+4 refused: custody or a snapshot exists  8 the server refused a request or doesn't do what was configured
+                                         9 custody belongs to another server
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+BAD_PARAMETERS, NO_ANSWER, REFUSED, NO_CUSTODY, UNWRITABLE, INCOMPLETE, SERVER_REFUSED, OTHER_SERVER = range(2, 10)
+FORMAT = 1
+SHARE_BYTES = 8192  # room reserved in custody per share; one encrypted to an RSA 4096 key takes under 1,500
+POLL_SECONDS = 0.1
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ARMOR = re.compile(
+    r"\s*-----BEGIN PGP PUBLIC KEY BLOCK-----\s*?\n(?:[\w-]+: .*\n)*\s*?\n?([A-Za-z0-9+/\s]+=*)\s*(?:=[\w+/]{4}\s+)?"
+    r"-----END PGP PUBLIC KEY BLOCK-----\s*"
+)
+Document = dict[str, Any]
+
+
+class BootstrapError(Exception):
+    """Ends the run with an exit code and one sentence."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def progress(step: str, **facts: object) -> None:
+    """Print one step that has been done. Never called with a secret."""
+    print(json.dumps({"step": step, **facts}), flush=True)
+
+
+class Operator:
+    """Someone who will hold one share: a name and a public key proven by a trial encryption."""
+
+    def __init__(self, entry: Document) -> None:
+        self.name = entry["name"]
+        text = entry["public_key"]
+        if "PRIVATE KEY BLOCK" in text:
+            raise self._bad("holds a private key; expected the exported public key")
+        armored = ARMOR.fullmatch(text.replace("\r\n", "\n"))
+        if not armored:
+            raise self._bad("is not one armored PGP public key (-----BEGIN PGP PUBLIC KEY BLOCK-----)")
+        try:
+            self.key = base64.b64decode("".join(armored.group(1).split()), validate=True)
+        except binascii.Error:
+            raise self._bad("is damaged: its armor is not base64") from None
+        # A key that can't encrypt makes the server answer 400 *after* it initialised itself, and the shares are lost.
+        self.fingerprint = self._try_gpg() if shutil.which("gpg") else self._try_sequoia()
+
+    def _bad(self, reason: str) -> BootstrapError:
+        return BootstrapError(BAD_PARAMETERS, f"public_key of operator {self.name!r} {reason}")
+
+    def _try_sequoia(self) -> str:
+        try:
+            sequoia = importlib.import_module("pysequoia")
+            certificate = sequoia.Cert.from_bytes(self.key)
+            sequoia.encrypt(b"trial", recipients=[certificate])
+        except ImportError:
+            raise BootstrapError(BAD_PARAMETERS, "neither gpg nor pysequoia is here to try PGP keys with") from None
+        except RuntimeError as error:
+            raise self._bad(f"can't encrypt: {str(error).splitlines()[0]}") from None
+        return str(certificate.fingerprint).upper()
+
+    def _try_gpg(self) -> str:
+        with tempfile.TemporaryDirectory() as home:
+            gpg = ["gpg", "--homedir", home, "--batch", "--no-tty", "--no-autostart", "--quiet", "--with-colons"]
+            subprocess.run([*gpg, "--import"], input=self.key, capture_output=True, check=False)
+            listing = subprocess.run([*gpg, "--list-keys"], capture_output=True, text=True, check=False).stdout
+            lines = [line.split(":") for line in listing.splitlines()]
+            if [line[0] for line in lines].count("pub") != 1:
+                raise self._bad("is not one PGP public key that gpg can read")
+            fingerprint = next(line[9] for line in lines if line[0] == "fpr")
+            trial = [*gpg, "--trust-model", "always", "--recipient", fingerprint, "--output", "-", "--encrypt"]
+            tried = subprocess.run(trial, input=b"trial", capture_output=True, check=False)
+        if tried.returncode != 0 or not tried.stdout:
+            way_on = "`gpg --quick-generate-key NAME future-default` makes one that can"
+            raise self._bad(f"can't encrypt (sign-only, expired or revoked?); {way_on}")
+        return fingerprint
+
+
+class FileCustody:
+    """Encrypted shares in a file that is created once and never replaced, with a record beside it when all is done."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.completion = Path(path + ".complete")
+        self.descriptor = -1
+
+    def read(self, path: Path) -> Document | None:
+        """What custody or its completion record holds; None if there is none."""
+        try:
+            document: Document = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BootstrapError(UNWRITABLE, f"custody {path} can't be read: {error.strerror}") from None
+        except ValueError:
+            raise BootstrapError(UNWRITABLE, f"custody {path} is damaged; look into it before removing it") from None
+        return document
+
+    def reserve(self, shares: int) -> None:
+        """Create the file and fill it to its final size, so that nothing can fail for want of room after the init."""
+        try:
+            # A reservation left by a run that was stopped before the init holds no share, so it may be taken over.
+            flags = os.O_RDWR if self.path.exists() else os.O_RDWR | os.O_CREAT | os.O_EXCL
+            self.descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.fill({"format": FORMAT, "state": "reserved"}, SHARE_BYTES * (shares + 1))
+            _sync_directory(self.path)
+        except BlockingIOError:
+            raise BootstrapError(
+                UNWRITABLE, f"custody {self.path} is held by another bootstrap still running"
+            ) from None
+        except OSError as error:
+            if self.descriptor >= 0:
+                self.path.unlink()
+            raise BootstrapError(UNWRITABLE, f"custody {self.path} can't be written: {error.strerror}") from None
+
+    def fill(self, document: Document, size: int = 0) -> None:
+        """Write the document over the room reserved for it. Raises OSError."""
+        content = json.dumps(document, indent=1).encode()
+        content = content.ljust((size or os.fstat(self.descriptor).st_size) - 1) + b"\n"
+        offset = 0
+        while offset < len(content):
+            offset += os.pwrite(self.descriptor, content[offset:], offset)
+        os.fsync(self.descriptor)
+
+    def complete(self, document: Document) -> None:
+        """Record that everything was done. Raises OSError."""
+        descriptor = os.open(self.completion, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(document, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _sync_directory(self.completion)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+class Server:
+    """The HTTP API. Holds the root token from the init to its revocation, in memory only."""
+
+    def __init__(self, address: str, ca_file: str) -> None:
+        parts = urllib.parse.urlsplit(address)
+        self.address, self.host, self.port = address, parts.hostname or "", parts.port or 443
+        if parts.scheme != "https" or not self.host:
+            raise BootstrapError(BAD_PARAMETERS, f"address: {address!r} is not https://HOST:PORT")
+        try:
+            self.context = ssl.create_default_context(cafile=ca_file)
+        except OSError:
+            raise BootstrapError(BAD_PARAMETERS, f"ca_file: {ca_file!r} holds no readable CA certificates") from None
+        self.token = ""
+
+    def call(self, method: str, path: str, body: Document | None = None) -> tuple[int, Document]:
+        """One request. Raises OSError or HTTPException if no answer comes."""
+        connection = http.client.HTTPSConnection(self.host, self.port, timeout=60, context=self.context)
+        headers = {"X-Vault-Request": "true", "X-Vault-Token": self.token}
+        try:
+            connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            document = json.loads(response.read() or b"{}")
+        except ValueError:
+            document = {}
+        finally:
+            connection.close()
+        return response.status, document if isinstance(document, dict) else {}
+
+    def must(self, method: str, path: str, body: Document | None = None) -> Document:
+        """One request that has to succeed."""
+        try:
+            status, document = self.call(method, path, body)
+        except (OSError, http.client.HTTPException) as error:
+            raise BootstrapError(SERVER_REFUSED, f"{method} {path}: no answer ({type(error).__name__})") from None
+        if status not in (200, 204):
+            reasons = "; ".join(map(str, document.get("errors") or ["no reason given"]))
+            raise BootstrapError(SERVER_REFUSED, f"{method} {path} answered {status}: {reasons}")
+        return document
+
+    def health(self, seconds: float, *, active: bool = False) -> Document:
+        """What the server says of itself, as soon as it answers, or as soon as it is unsealed and active."""
+        deadline = time.monotonic() + seconds
+        while True:
+            reason = "something else answers there"
+            try:
+                _, document = self.call("GET", "sys/health")
+                if "initialized" in document:
+                    if not active or not (document["sealed"] or document["standby"]):
+                        return document
+                    reason = "sealed; unseal it and run this again" if document["sealed"] else "not active"
+            except ssl.SSLCertVerificationError as error:
+                raise BootstrapError(NO_ANSWER, f"{self.address} is not our server: {error.verify_message}") from None
+            except (OSError, http.client.HTTPException) as error:
+                reason = str(error) or type(error).__name__
+            if time.monotonic() > deadline:
+                raise BootstrapError(NO_ANSWER, f"{self.address} was not ready in time: {reason}")
+            time.sleep(POLL_SECONDS)
+
+
+class Bootstrap:
+    """One run."""
+
+    def __init__(self, parameters: Document) -> None:
+        self.administrator: Document = parameters["administrator"]
+        self.auto_unseal, self.threshold = parameters["auto_unseal"], parameters["threshold"]
+        self.snapshot, self.wait_seconds = parameters["snapshot"], parameters["wait_seconds"]
+        self.unseal_wait_seconds = self.wait_seconds if self.auto_unseal else parameters["unseal_wait_seconds"]
+        self.operators = [Operator(entry) for entry in parameters["operators"]]
+        if not 1 <= self.threshold <= len(self.operators):
+            raise BootstrapError(BAD_PARAMETERS, f"threshold: {self.threshold} of {len(self.operators)} operators")
+        progress("keys-proven", fingerprints=[operator.fingerprint for operator in self.operators])
+        if parameters["custody"]["kind"] != "file":
+            raise BootstrapError(BAD_PARAMETERS, f"custody.kind: {parameters['custody']['kind']!r}; expected 'file'")
+        self.custody = FileCustody(parameters["custody"]["path"])
+        self.server = Server(parameters["address"], parameters["ca_file"])
+
+    def run(self) -> None:
+        """Do what is left to do."""
+        health = self.server.health(self.wait_seconds)
+        progress("server-answers", initialized=health["initialized"])
+        custody = self.custody.read(self.custody.path)
+        has_shares = custody is not None and custody.get("state") != "reserved"
+        if health["initialized"]:
+            self._verify_earlier_run(has_shares=has_shares)
+            return
+        self._refuse_to_lose_anything(has_shares=has_shares)
+        self.custody.reserve(len(self.operators))
+        progress("custody-reserved")
+        self._initialise()
+        try:
+            self._let_the_administrator_in()
+        except BaseException:
+            with contextlib.suppress(BootstrapError, OSError, http.client.HTTPException):
+                self._revoke_root()
+            raise
+        self._revoke_root()
+        self._complete()
+
+    def _verify_earlier_run(self, *, has_shares: bool) -> None:
+        where, custody, mount = self.server.address, self.custody.path, self.administrator["mount"]
+        if not has_shares:
+            sentence = (
+                f"{where} is initialised, but custody {custody} holds no shares. If another bootstrap initialised it,"
+                " give its custody. If one was stopped between the init and writing custody, shares and root token are"
+                " lost for good and nothing was ever stored: remove the server's storage and custody, and run again"
+            )
+            raise BootstrapError(NO_CUSTODY, sentence)
+        completion = self.custody.read(self.custody.completion)
+        if completion is None:
+            sentence = (
+                f"an earlier run initialised {where} and wrote custody {custody}, but stopped before the root token was"
+                " proven dead. Nobody knows that token, it was in that run's memory only, and nothing was stored yet:"
+                " remove the server's storage and custody, and run again"
+            )
+            raise BootstrapError(INCOMPLETE, sentence)
+        cluster = self.server.health(self.wait_seconds, active=True).get("cluster_id")
+        if cluster != completion["cluster_id"]:
+            belongs = f"custody {custody} belongs to cluster {completion['cluster_id']}"
+            raise BootstrapError(OTHER_SERVER, f"{where} is cluster {cluster}, but {belongs}")
+        status, _ = self.server.call("POST", f"auth/{mount}/login", {})
+        if status != 400:  # without a client certificate: 400 where the method is enabled, 403 where it isn't
+            raise BootstrapError(SERVER_REFUSED, f"the administrator's login auth/{mount} is gone ({status})")
+        progress("nothing-to-do", cluster_id=cluster)
+
+    def _refuse_to_lose_anything(self, *, has_shares: bool) -> None:
+        found = f"custody {self.custody.path}" if has_shares else ""
+        if self.snapshot and Path(self.snapshot).exists():
+            found = found or f"a snapshot {self.snapshot}"
+        if found:
+            way_on = "bring it back or restore a snapshot; to give the old contents up, move these away"
+            lost = f"{self.server.address} is not initialised, but {found} exists: its storage is missing, not new"
+            raise BootstrapError(REFUSED, f"{lost}; {way_on}")
+
+    def _initialise(self) -> None:
+        kind, keys = ("recovery", "recovery_pgp_keys") if self.auto_unseal else ("secret", "pgp_keys")
+        body = {
+            f"{kind}_shares": len(self.operators),
+            f"{kind}_threshold": self.threshold,
+            keys: [base64.b64encode(operator.key).decode() for operator in self.operators],
+        }
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here until custody is written the shares are here only
+        answer = self.server.must("PUT", "sys/init", body)
+        self.server.token = answer["root_token"]
+        shares = answer["recovery_keys_base64" if self.auto_unseal else "keys_base64"]
+        progress("initialised")
+        holders = [
+            {"operator": operator.name, "fingerprint": operator.fingerprint, "encrypted_share": shares[index]}
+            for index, operator in enumerate(self.operators)
+        ]
+        facts = {"address": self.server.address, "created": _now(), "keys": kind, "threshold": self.threshold}
+        self.custody.fill({"format": FORMAT, "state": "initialised", **facts, "shares": holders})
+        progress("custody-written", path=str(self.custody.path))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _let_the_administrator_in(self) -> None:
+        wanted = self.administrator
+        if not self.auto_unseal:
+            progress("waiting-for-unseal", threshold=self.threshold)
+        self.server.health(self.unseal_wait_seconds, active=True)
+        role, policy_path = wanted["role"], f"sys/policies/acl/{wanted['policy_name']}"
+        role_path = f"auth/{wanted['mount']}/certs/{wanted['role_name']}"
+        self.server.must("PUT", policy_path, {"policy": wanted["policy"]})
+        self.server.must("POST", f"sys/auth/{wanted['mount']}", {"type": "cert", "description": "Administrators"})
+        self.server.must("POST", role_path, role)
+        progress("login-enabled", mount=wanted["mount"], role=wanted["role_name"])
+        policy = self.server.must("GET", policy_path)["data"]["policy"]
+        kept = self.server.must("GET", role_path)["data"]
+        same = policy == wanted["policy"] and kept["certificate"].strip() == role["certificate"].strip()
+        if not same or kept["token_policies"] != role["token_policies"]:
+            raise BootstrapError(SERVER_REFUSED, "the administrator's policy or login reads back changed")
+        progress("read-back")
+
+    def _revoke_root(self) -> None:
+        self.server.must("POST", "auth/token/revoke-self", {})
+        status, _ = self.server.call("GET", "auth/token/lookup-self")
+        if status != 403:
+            raise BootstrapError(SERVER_REFUSED, f"the revoked root token still gets {status} instead of 403")
+        self.server.token = ""
+        progress("root-token-dead")
+
+    def _complete(self) -> None:
+        health = self.server.health(self.wait_seconds, active=True)
+        certificate = ssl.PEM_cert_to_DER_cert(self.administrator["role"]["certificate"])
+        facts = {fact: health.get(fact) for fact in ("version", "cluster_id", "cluster_name")}
+        fingerprint = hashlib.sha256(certificate).hexdigest()
+        self.custody.complete({"format": FORMAT, "completed": _now(), "administrator_sha256": fingerprint, **facts})
+        progress("done", cluster_id=facts["cluster_id"])
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _terminate(number: int, frame: object) -> None:
+    del number, frame
+    raise BootstrapError(INCOMPLETE, "stopped by a signal")
+
+
+def main(arguments: list[str]) -> int:
+    """Run with the parameters of the file named. Returns the exit code."""
+    for number in SIGNALS:
+        signal.signal(number, _terminate)
+    os.umask(0o077)
+    try:
+        parameters = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+        Bootstrap(parameters).run()
+    except BootstrapError as error:
+        print(f"bootstrap: {error}", file=sys.stderr)
+        return error.code
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        print(f"bootstrap: {error!r} in the parameters; usage: bootstrap.py PARAMETERS.json", file=sys.stderr)
+        return BAD_PARAMETERS
+    except (OSError, http.client.HTTPException) as error:
+        print(f"bootstrap: {error}", file=sys.stderr)
+        return UNWRITABLE if getattr(error, "filename", None) else SERVER_REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""First boot of the local server, by the very script that the VPS and the cluster run.
+
+Owns the parameters, the run and the answer. Refuses to see any secret: the script keeps them from its output, and
+this module passes on nothing else.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from components.render.bootstrap import (
+    Administrator,
+    Bootstrap,
+    FileCustody,
+    Operator,
+    render_parameters,
+    render_script,
+)
+from ops.errors import EstateError
+from ops.local.authority import ensure_administrator
+from ops.local.files import private_directory, write_private
+from ops.local.operators import ensure_operator, read_public_key
+from ops.local.platform import LocalPlatform
+
+RUN_SECONDS = 180
+"""Far above what it takes (measured here: 1.7 s), and above the script's own deadlines."""
+
+
+def bootstrap(
+    platform: LocalPlatform,
+    *,
+    policy: str,
+    operators: Sequence[tuple[str, Path]] = (),
+    threshold: int | None = None,
+    snapshot: Path | None = None,
+    told: Callable[[str], None] | None = None,
+) -> bool:
+    """Initialise the running local server, or find that it was done before; True if this call did it.
+
+    `policy` is the administrator's ACL policy as text. `operators` are (name, file of the armored public key); without
+    any, a key pair is made in `DIRECTORY/operator`. `threshold` defaults to more than half. `told` gets the name of
+    each step when it is done.
+
+    Raises EstateError with the script's sentence.
+    """
+    ensure_administrator(platform.administrator_certificate, platform.administrator_key)
+    if not operators:
+        operators = [("local", ensure_operator(platform.directory / "operator"))]
+    try:
+        parameters = Bootstrap(
+            address=platform.address,
+            ca_file=str(platform.ca_file),
+            auto_unseal=True,
+            threshold=len(operators) // 2 + 1 if threshold is None else threshold,
+            operators=tuple(Operator(name=name, public_key=read_public_key(name, path)) for name, path in operators),
+            custody=FileCustody(path=str(platform.custody)),
+            snapshot=None if snapshot is None else str(snapshot),
+            administrator=Administrator(
+                certificate=platform.administrator_certificate.read_text(encoding="ascii"),
+                policy=policy,
+                token_bound_cidrs=("127.0.0.1/32",),
+            ),
+            wait_seconds=30,
+        )
+    except ValueError as error:
+        raise EstateError(f"bootstrap: {error}") from error
+    script, parameters_file = write_files(platform.directory / "bootstrap", parameters)
+    return run_script(script, parameters_file, told=told)
+
+
+def write_files(directory: Path, parameters: Bootstrap) -> tuple[Path, Path]:
+    """Write the script and its parameters; their paths."""
+    private_directory(directory)
+    script, parameters_file = directory / "bootstrap.py", directory / "parameters.json"
+    write_private(script, render_script().encode())
+    write_private(parameters_file, render_parameters(parameters).encode())
+    return script, parameters_file
+
+
+def run_script(script: Path, parameters: Path, *, told: Callable[[str], None] | None = None) -> bool:
+    """Run the script to its end; True if it initialised the server. Raises EstateError with its sentence."""
+    with tempfile.TemporaryDirectory(dir=script.parent) as scratch:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(script), str(parameters)],
+            env={"PATH": os.environ.get("PATH", os.defpath), "TMPDIR": scratch, "LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        initialised = False
+        try:
+            for line in process.stdout or ():
+                step = str(json.loads(line)["step"])
+                initialised |= step == "initialised"
+                if told is not None:
+                    told(step)
+            _, said = process.communicate(timeout=RUN_SECONDS)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if process.returncode != 0:
+        raise EstateError(said.strip() or f"bootstrap: ended with {process.returncode} and said nothing")
+    return initialised

