@@ -39,7 +39,7 @@ SecretReader = Callable[[str], pulumi.Output[str]]
 
 Kind = TypeVar("Kind", AppRoleLogin, KubernetesLogin, JwtLogin)
 
-CA_CERTIFICATE_FILE = ".estate/local/ca.crt"
+CA_CERTIFICATE_FILE = ".estate/local/tls/ca.crt"
 """Where `./estate` keeps the local authority's certificate, relative to the project's root."""
 
 
@@ -93,11 +93,9 @@ def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _
         "vault",
         address=endpoint.address,
         ca_cert_file=endpoint.ca_certificate_file,
-        auth_login_cert={
-            "cert_file": administrator.certificate,
-            "key_file": administrator.private_key,
-            "name": "administrator",
-        },
+        auth_login_cert=vault.ProviderAuthLoginCertArgs(
+            cert_file=administrator.certificate, key_file=administrator.private_key, name="administrator"
+        ),
         # A child token lives 20 minutes at most and takes what it made with it when it dies (pitfall 5).
         skip_child_token=True,
         opts=pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready]),

@@ -29,6 +29,8 @@ _SHIMS = {
     "pulumi-analyzer-policy-python": "pulumi.policy",
 }
 _UNCHANGED = "same"
+_SHIM_NOTICE = "using pulumi-"
+"""How the engine announces a helper it took from PATH, which is how ours are found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class _Listener:
         )
         if diagnostic.severity == "error" and text:
             self.errors.append(f"{where}{text}")
-        if diagnostic.severity == "warning" and text:
+        if diagnostic.severity == "warning" and text and not text.startswith(_SHIM_NOTICE):
             self.warnings.append(f"{where}{text}")
 
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -53,6 +54,11 @@ def wait_until_ready(properties: dict[str, Any]) -> dict[str, Any]:
         NotReadyError: not ready within `timeout_seconds`; says what was still missing.
     """
     address = properties["address"]
+    for name in ("certificate_file", "private_key_file", "ca_certificate_file"):
+        file = properties[name]
+        if file is not None and not Path(file).is_file():
+            msg = f"{name} {file!r} is not there; expected it before the estate is built (local: run ./estate up)"
+            raise NotReadyError(msg)
     context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
     deadline = time.monotonic() + properties["timeout_seconds"]
     missing = "an answer"

@@ -70,17 +70,23 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
     home = paths.cache() / "engine" / VERSION
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "lock", timeout=_LOCK_SECONDS):
-        for source, make in (("official release", _download), ("built from its Go module", _build)):
-            executable = home / source.split()[0] / "pulumi"
+        ways = {"official release": _download, "built from its Go module": _build}
+        # What is there already comes before another try at what did not work the last time.
+        for source in sorted(ways, key=lambda way: not _kept(home, way).is_file()):
+            executable = _kept(home, source)
             try:
                 if not executable.is_file():
-                    _make_whole(executable, make, say)
+                    _make_whole(executable, ways[source], say)
             except UnavailableError as error:
                 passed_over.append(f"{source}: {error}")
                 continue
             return Engine(executable=executable, version=VERSION, source=source, passed_over=tuple(passed_over))
     msg = "no Pulumi engine: " + "; ".join(passed_over) + f". Install Pulumi {VERSION} or later, or Go 1.25 or later"
     raise EstateError(msg)
+
+
+def _kept(home: Path, source: str) -> Path:
+    return home / source.split(maxsplit=1)[0] / "pulumi"
 
 
 def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:

@@ -1,0 +1,151 @@
+"""One command's hold on one stack: lock, settings, engine, providers, state. Everything a command needs before it acts.
+
+Refuses to let two commands work on one checkout at once, and a stand-in run to see a real stack's state.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hermetic.attach import attach
+from hermetic.faults import Fault
+from ops import stack as engine_stack
+from ops.console import Console
+from ops.engine import finding, plugins
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.stackfile import StackFile
+
+_PACKAGES = {"local": ("vault",)}
+"""The provider packages a stack needs besides Pulumi's own, by the kind of its platform."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What the operator asked for on the command line."""
+
+    hermetic: bool = False
+    policies: bool = True
+    faults: tuple[Fault, ...] = ()
+    """For tests only: calls on which the stand-in providers misbehave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A stack, ready to be operated on."""
+
+    file: StackFile
+    paths: Paths
+    engine: finding.Engine
+    providers: plugins.Choice
+    backend: engine_stack.Backend
+    run: engine_stack.Run
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack's server is a process on this machine."""
+        return _local(self.file)
+
+
+@contextmanager
+def locked(paths: Paths) -> Iterator[None]:
+    """Hold the checkout against other commands.
+
+    Raises:
+        EstateError: another one holds it; names its process.
+    """
+    folder = paths.make_own()
+    holder = folder / "lock.holder"
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text().strip() if holder.is_file() else "unknown"
+        msg = f"another ./estate command is at work here (process {who}); expected it to end first"
+        raise EstateError(msg) from None
+    try:
+        holder.write_text(f"{os.getpid()}\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def backend(paths: Paths, file: StackFile, *, stand_ins: bool) -> engine_stack.Backend:
+    """Where the stack's state belongs: our own folder for the local stack and for stand-ins, else the user's login."""
+    if _local(file):
+        return engine_stack.Backend(state=paths.state, passphrase_file=paths.own / "passphrase")
+    if stand_ins:
+        own = paths.own / "hermetic" / file.stack
+        return engine_stack.Backend(state=own / "state", passphrase_file=paths.own / "passphrase")
+    return engine_stack.Backend()
+
+
+def packages(file: StackFile) -> Sequence[str]:
+    """The provider packages the stack needs."""
+    return _PACKAGES[file.settings.platform.kind]
+
+
+@contextmanager
+def opened(
+    file: StackFile, paths: Paths, console: Console, operation: plugins.Operation, choices: Choices
+) -> Iterator[Session]:
+    """Open a stack for one operation. The caller holds the lock.
+
+    Raises:
+        EstateError: no engine, or the stack may not be operated on with what is there.
+    """
+    paths.make_own()
+    engine = finding.find(console.say)
+    shims = paths.own / "shims"
+    providers = plugins.choose(
+        operation=operation,
+        cloud=not _local(file),
+        hermetic=choices.hermetic,
+        packages=packages(file),
+        lacking=() if choices.hermetic else lacking_plugins(file, paths, console, engine),
+        credentials=_local(file),
+    )
+    if providers.stand_ins:
+        console.say(f"stand-in providers for {', '.join(providers.stand_ins)}: {providers.reason}")
+    state = backend(paths, file, stand_ins=bool(providers.stand_ins))
+    if state.state:
+        state.state.mkdir(parents=True, exist_ok=True)
+    if state.passphrase_file:
+        _make_passphrase(state.passphrase_file)
+    world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not _local(file) else None
+    with attach(providers.stand_ins, faults=choices.faults, world=world) as attached:
+        variables = engine_stack.environment(engine, state, shims, attached if providers.stand_ins else None)
+        with engine_stack.opened(
+            name=file.stack,
+            project=paths.project,
+            variables=variables,
+            copies=paths.own / "stacks" if state.state else None,
+            policy_pack=paths.project / "policies" if choices.policies else None,
+        ) as run:
+            yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)
+
+
+def lacking_plugins(file: StackFile, paths: Paths, console: Console, engine: finding.Engine) -> list[str]:
+    """The packages of the stack whose official plugin can't be had; tries to install each, at most once a day."""
+    variables = engine_stack.environment(engine, engine_stack.Backend(), paths.own / "shims")
+    return plugins.missing(engine, packages(file), variables, paths.own / "plugins-refused.json", console.say)
+
+
+def _local(file: StackFile) -> bool:
+    return file.settings.platform.kind == "local"
+
+
+def _make_passphrase(file: Path) -> None:
+    """Make the passphrase that encrypts secrets in the state, once."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as out:
+        out.write(secrets.token_urlsafe(32))
