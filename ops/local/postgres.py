@@ -159,7 +159,7 @@ class Postgres:
     def ensure_databases(self, names: Sequence[str]) -> None:
         """Create each database with an owner role of the same name that can't log in, unless they are there.
 
-        Works before and after Vault rotated the superuser's password. Public access to each database is withdrawn.
+        Works before and after Vault rotated the superuser's password. Public access to the schema is withdrawn.
         """
         with self.maintenance() as session:
             for name in names:
@@ -168,7 +168,9 @@ class Postgres:
                     session.execute(sql.SQL("create role {} nologin").format(identifier))
                 if session.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
                     session.execute(sql.SQL("create database {0} owner {0}").format(identifier))
-                session.execute(sql.SQL("revoke all on database {} from public").format(identifier))
+                # Connecting stays open to all: Vault's creation statements don't name the database. Without rights on
+                # its schema there is nothing to see.
+                session.execute(sql.SQL("revoke temporary on database {} from public").format(identifier))
         for name in names:
             with self.maintenance(name) as session:
                 session.execute(sql.SQL("alter schema public owner to {}").format(sql.Identifier(name)))
