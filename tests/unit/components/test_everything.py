@@ -1,0 +1,188 @@
+"""What holds for every component of Vault's contents: graph, parents, secrecy, options, cost.
+
+Doesn't prove that a server accepts any of it; `tests/live` and `tests/engine` do.
+"""
+
+import gc
+import time
+
+import pulumi
+import pulumi_vault as vault
+import pytest
+
+from components.render.acl import AclPolicy, kv_read
+from components.vault.acl import AclPolicies, AclPoliciesArgs
+from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs
+from tests.support.contents import CANARY, everything
+from tests.support.declare import Secret, declare, plain_strings, secret_paths
+
+COMPONENTS = {
+    "AclPolicies": 1,
+    "AppRoleAuth": 3,
+    "AuditDevices": 2,
+    "JwtAuth": 2,
+    "KubernetesAuth": 3,
+    "KvMount": 2,
+    "PasswordPolicies": 1,
+    "PkiEngine": 13,
+    "PostgresEngine": 5,
+    "RateLimits": 1,
+    "TransitEngine": 2,
+    "UserpassAuth": 2,
+}
+"""Children of each component in `everything`."""
+
+
+def test_a_preview_declares_the_same_graph_as_an_update() -> None:
+    update, preview = declare(everything), declare(everything, preview=True)
+
+    assert preview.names() == update.names()
+    assert len(update.names()) == len(COMPONENTS) + sum(COMPONENTS.values())
+
+
+def test_every_resource_is_below_the_component_that_owns_it() -> None:
+    declared = declare(everything)
+    components = {record.urn: record.type for record in declared.records if not record.custom}
+    children = [record for record in declared.records if record.custom]
+
+    counted = dict.fromkeys(COMPONENTS, 0)
+    for child in children:
+        counted[components[child.parent].removeprefix("vault-estate:index:")] += 1
+        parent = next(record for record in declared.records if record.urn == child.parent)
+        assert child.name.startswith(f"{parent.name}-")
+    assert counted == COMPONENTS
+
+
+def test_every_component_registers_its_outputs() -> None:
+    declared = declare(everything)
+
+    assert {record.urn for record in declared.records if not record.custom} <= declared.outputs.keys()
+
+
+def test_two_instances_in_one_program_do_not_collide() -> None:
+    def twice() -> None:
+        everything("blue")
+        everything("green")
+
+    declared = declare(twice)
+
+    assert len({record.urn for record in declared.records}) == len(declared.records)
+    assert len(declared.records) == 2 * len(declare(everything).records)
+
+
+def test_no_name_is_used_twice_whatever_its_type() -> None:
+    names = [record.name for record in declare(everything).records]
+
+    assert len(names) == len(set(names))
+
+
+def test_nothing_is_looked_up_or_called() -> None:
+    declared = declare(everything)
+
+    assert declared.calls == ()
+    assert not [record for record in declared.records if record.read]
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_a_planted_password_stands_nowhere_in_plain(preview: bool) -> None:
+    declared = declare(everything, preview=preview)
+
+    assert [place for place, text in plain_strings(declared) if CANARY in text] == []
+    assert Secret(CANARY) in [
+        record.inputs["postgresql"]["passwordWo"]
+        for record in declared.records
+        if "passwordWo" in secret_paths(record) or "postgresql" in record.inputs
+    ]
+
+
+def test_the_canary_scan_finds_what_is_not_wrapped() -> None:
+    def leaks() -> None:
+        vault.Mount("leak", path="kv", type="kv", description=CANARY)
+
+    assert [text for _, text in plain_strings(declare(leaks)) if CANARY in text] == [CANARY]
+
+
+def test_no_secret_id_user_or_kv_value_is_ever_a_resource() -> None:
+    refused = ("SecretId", "kv/secret:", "secretV2", "token:Token", "generic/secret")
+
+    types = {record.type for record in declare(everything).records}
+
+    assert [type_ for type_ in types if any(part in type_ for part in refused)] == []
+
+
+def test_provider_protection_and_deletion_come_from_the_caller() -> None:
+    def program() -> None:
+        provider = vault.Provider("given", address="https://vault.internal:8200", skip_child_token=True)
+        platform = pulumi.ComponentResource("test:index:Platform", "platform")
+        everything(
+            opts=pulumi.ResourceOptions(providers=[provider], protect=True, deleted_with=platform),
+        )
+
+    declared = declare(program)
+    platform = declared.named("platform")
+    children = [record for record in declared.records if record.type.startswith("vault:")]
+    components = [record for record in declared.records if record.type.startswith("vault-estate:")]
+
+    assert len(children) == sum(COMPONENTS.values())
+    for child in children:
+        assert "pulumi:providers:vault::given::" in child.provider, child.name
+        assert child.options.protect, child.name
+    # `deleted_with` is handed down by the engine, not by the SDK (pkg/v3 resource/deploy/source_eval.go,
+    # inheritFromParent), so here it can be seen on the components only; a child that set its own would be wrong.
+    assert {component.options.deleted_with for component in components} == {platform.urn}
+    assert {child.options.deleted_with for child in children} == {""}
+
+
+def test_no_child_hides_changes_or_stays_behind() -> None:
+    for record in declare(everything).records:
+        assert record.options.ignore_changes == ()
+        assert not record.options.retain_on_delete
+        assert not record.options.delete_before_replace
+        assert record.options.import_id == ""
+        assert record.options.aliases == ()
+
+
+def test_an_assertion_inside_a_program_is_heard() -> None:
+    def program() -> None:
+        vault.Mount("one", path="kv", type="kv").path.apply(_fail)
+
+    with pytest.raises(AssertionError, match="heard"):
+        declare(program)
+
+
+def _fail(path: str) -> str:
+    raise AssertionError(f"heard {path}")
+
+
+def test_exports_keep_their_marks() -> None:
+    def program() -> None:
+        mount = vault.Mount("one", path="kv", type="kv")
+        pulumi.export("path", mount.path)
+        pulumi.export("password", pulumi.Output.secret(CANARY))
+
+    assert declare(program).exports == {"path": "kv", "password": Secret(CANARY)}
+
+
+def test_a_thousand_applications_register_in_linear_time() -> None:
+    def seconds(count: int) -> float:
+        started = time.process_time()
+        declared = declare(lambda: _applications(count))
+        assert len(declared.records) == 2 * count + 4
+        return time.process_time() - started
+
+    gc.disable()  # full collections grow with what is alive, ours or not; measured: half of the time at 1,000
+    try:
+        seconds(10)
+        small, large = seconds(250), seconds(1000)
+    finally:
+        gc.enable()
+
+    # Four times as many; six allows for a busy machine, a quadratic step would give sixteen.
+    assert large < 6 * small, f"250 took {small:.2f} s and 1,000 took {large:.2f} s"
+
+
+def _applications(count: int) -> None:
+    names = [f"app-{index}" for index in range(count)]
+    policies = {name: AclPolicy(name=name, rules=kv_read("secret", f"{name}/database")) for name in names}
+    AclPolicies("policies", AclPoliciesArgs(policies=policies))
+    AppRoleAuth("approle", AppRoleAuthArgs(roles={name: AppRole(token_policies=(name,)) for name in names}))
