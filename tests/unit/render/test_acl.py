@@ -1,0 +1,322 @@
+"""Every grant in the estate, letter by letter: a path, a capability or a check that changes fails here.
+
+Doesn't prove that Vault enforces the text; `tests/live` does.
+"""
+
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import hcl2
+import pytest
+
+from components.render.acl import (
+    AclPolicy,
+    AclRule,
+    Capability,
+    database_credentials,
+    database_static_credentials,
+    kv_prefixes,
+    kv_read,
+    kv_write,
+    pki_issue,
+    render,
+    transit_use,
+)
+
+READ = frozenset({Capability.READ})
+
+
+def rendered(*rules: AclRule, **fields: Any) -> str:
+    return render(AclPolicy(name="app", rules=rules, **fields))
+
+
+GRANTS: dict[str, tuple[tuple[AclRule, ...], str]] = {
+    "kv_read of one secret": (
+        kv_read("secret", "app/database"),
+        """path "secret/data/app/database" {
+  capabilities = ["read"]
+}
+
+path "secret/metadata/app/database" {
+  capabilities = ["list", "read"]
+}
+""",
+    ),
+    "kv_read of a subtree": (
+        kv_read("secret", "app/*"),
+        """path "secret/data/app/*" {
+  capabilities = ["read"]
+}
+
+path "secret/metadata/app/*" {
+  capabilities = ["list", "read"]
+}
+""",
+    ),
+    "kv_write": (
+        kv_write("secret", "app/database"),
+        """path "secret/data/app/database" {
+  capabilities = ["create", "patch", "read", "update"]
+}
+
+path "secret/metadata/app/database" {
+  capabilities = ["list", "read"]
+}
+""",
+    ),
+    "kv_write with delete": (
+        kv_write("agenticverz", "app-prod", delete=True),
+        """path "agenticverz/data/app-prod" {
+  capabilities = ["create", "delete", "patch", "read", "update"]
+}
+
+path "agenticverz/metadata/app-prod" {
+  capabilities = ["list", "read"]
+}
+""",
+    ),
+    "database_credentials": (
+        database_credentials("database", "greenlang-readwrite"),
+        """path "database/creds/greenlang-readwrite" {
+  capabilities = ["read"]
+}
+""",
+    ),
+    "database_static_credentials": (
+        database_static_credentials("database", "legacy"),
+        """path "database/static-creds/legacy" {
+  capabilities = ["read"]
+}
+""",
+    ),
+    "transit_use": (
+        transit_use("transit", "data-encryption-key"),
+        """path "transit/decrypt/data-encryption-key" {
+  capabilities = ["update"]
+}
+
+path "transit/encrypt/data-encryption-key" {
+  capabilities = ["update"]
+}
+""",
+    ),
+    "transit_use to encrypt": (
+        transit_use("transit", "pii-encryption-key", decrypt=False),
+        """path "transit/encrypt/pii-encryption-key" {
+  capabilities = ["update"]
+}
+""",
+    ),
+    "transit_use to decrypt": (
+        transit_use("transit", "pii-encryption-key", encrypt=False),
+        """path "transit/decrypt/pii-encryption-key" {
+  capabilities = ["update"]
+}
+""",
+    ),
+    "pki_issue": (
+        pki_issue("pki_int", "greenlang-services"),
+        """path "pki_int/issue/greenlang-services" {
+  capabilities = ["update"]
+}
+""",
+    ),
+    "pki_issue and sign": (
+        pki_issue("pki_int", "internal-mtls", sign=True),
+        """path "pki_int/issue/internal-mtls" {
+  capabilities = ["update"]
+}
+
+path "pki_int/sign/internal-mtls" {
+  capabilities = ["update"]
+}
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_a_grant_is_exactly_this_text(grant: str) -> None:
+    rules, text = GRANTS[grant]
+
+    assert rendered(*rules, prefixes=kv_prefixes("secret", "app")) == text
+
+
+def test_everything_a_rule_can_say() -> None:
+    rule = AclRule(
+        path="auth/approle/role/app/secret-id",
+        capabilities=frozenset({Capability.UPDATE, Capability.CREATE}),
+        denied_parameters={"ttl": (), "cidr_list": ("b", "a")},
+        required_parameters=("num_uses", "metadata"),
+        minimum_wrapping_ttl_seconds=90,
+    )
+
+    assert (
+        rendered(rule)
+        == """path "auth/approle/role/app/secret-id" {
+  capabilities = ["create", "update"]
+  denied_parameters = {
+    "cidr_list" = ["a", "b"]
+    "ttl" = []
+  }
+  required_parameters = ["metadata", "num_uses"]
+  min_wrapping_ttl = "90s"
+}
+"""
+    )
+
+
+def test_the_order_of_writing_does_not_matter() -> None:
+    rules = [*kv_read("secret", "app/a"), *kv_write("secret", "app/b"), *transit_use("transit", "key")]
+    expected = rendered(*rules)
+
+    for _ in range(20):
+        random.shuffle(rules)
+        assert rendered(*rules) == expected
+
+
+@pytest.mark.parametrize("grant", GRANTS)
+def test_the_text_reads_back_as_the_rules(grant: str) -> None:
+    rules, text = GRANTS[grant]
+
+    parsed = {
+        path.strip('"'): {capability.strip('"') for capability in body["capabilities"]}
+        for block in hcl2.loads(text)["path"]
+        for path, body in block.items()
+    }
+
+    assert parsed == {rule.path: set(rule.capabilities) for rule in rules}
+
+
+def test_every_capability_has_vaults_word() -> None:
+    assert sorted(Capability) == ["create", "delete", "deny", "list", "patch", "read", "sudo", "update"]
+
+
+def test_unicode_names_are_written_as_they_are() -> None:
+    assert 'path "secret/data/böse" {' in rendered(AclRule(path="secret/data/böse", capabilities=READ))
+
+
+def test_the_prefixes_of_a_kv_subtree() -> None:
+    assert kv_prefixes("secret", "app/prod") == ("secret/data/app/prod", "secret/metadata/app/prod")
+    assert kv_prefixes("agenticverz") == ("agenticverz/data", "agenticverz/metadata")
+
+
+@pytest.mark.parametrize("path", ["secret/data/app/*", "secret/data/app/+", "secret/data/app/sub/*"])
+def test_a_wildcard_is_allowed_below_its_owners_prefix(path: str) -> None:
+    assert path in rendered(AclRule(path=path, capabilities=READ), prefixes=("secret/data/app",))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "secret/data/*",
+        "secret/data/+",
+        "secret/data/application/*",
+        "secret/data/app2/*",
+        "secret/*",
+        "*",
+        "+",
+        "secret/+/app/*",
+        "secret/data/app/+/x",
+        "database/creds/*",
+    ],
+)
+def test_a_wildcard_anywhere_else_is_refused(path: str) -> None:
+    rule = AclRule(path=path, capabilities=READ)
+
+    with pytest.raises(ValueError, match="wildcard"):
+        AclPolicy(name="app", prefixes=("secret/data/app",), rules=(rule,))
+
+
+@pytest.mark.parametrize("path", ["secret/data/app/*", "secret/+/app/*", "+/data/*"])
+def test_an_administrator_may_have_wildcards_anywhere(path: str) -> None:
+    assert path in rendered(AclRule(path=path, capabilities=READ), administrative=True)
+
+
+def rule(**changes: Any) -> Callable[[], object]:
+    return lambda: AclRule(**{"path": "secret/data/app", "capabilities": READ, **changes})
+
+
+def policy(**changes: Any) -> Callable[[], object]:
+    rules = (AclRule(path="secret/data/app", capabilities=READ),)
+    return lambda: AclPolicy(**{"name": "app", "rules": rules, **changes})
+
+
+BAD: list[tuple[Callable[[], object], str]] = [
+    (rule(path=""), "path: '' has an empty"),
+    (rule(path="/secret"), "has an empty"),
+    (rule(path="secret/"), "has an empty"),
+    (rule(path="secret//data"), "has an empty"),
+    (rule(path="secret/../sys"), r"'\.\.' segment"),
+    (rule(path="secret/./sys"), r"'\.'"),
+    (rule(path="secret/data\n"), "control character"),
+    (rule(path="secret/\x00"), "control character"),
+    (rule(path='secret/"x'), "a quote"),
+    (rule(path="secret/'x"), "a quote"),
+    (rule(path="secret/\\x"), "a backslash"),
+    (rule(path="secret/${x}"), "a template"),
+    (rule(path="secret/{{identity.entity.name}}"), "a template"),
+    (rule(path="secret/ data"), "a space beside"),
+    (rule(path="secret/da*"), "inside of 'da\\*'"),
+    (rule(path="secret/da+"), "inside of"),
+    (rule(path="secret/*/data"), "goes on after"),
+    (rule(capabilities=frozenset()), "is empty: expected at least one"),
+    (rule(capabilities=frozenset({"write"})), "'write' isn't known: expected some of create, read"),
+    (rule(capabilities=frozenset({Capability.DENY, Capability.READ})), "expected it alone"),
+    (rule(denied_parameters={"TTL": ()}), "'TTL' isn't a parameter"),
+    (rule(required_parameters=("a b",)), "'a b' isn't a parameter"),
+    (rule(denied_parameters={"ttl": ('"',)}), "denied_parameters of 'secret/data/app'"),
+    (rule(minimum_wrapping_ttl_seconds=-1), "-1: expected 0 or more"),
+    (policy(name="App"), "'App' can't be"),
+    (policy(name="root"), "'root' can't be"),
+    (policy(name="default"), "'default' can't be"),
+    (policy(name="response-wrapping"), "can't be"),
+    (policy(name="app/x"), "can't be"),
+    (policy(name=""), "can't be"),
+    (policy(name="a" * 129), "can't be"),
+    (policy(rules=()), "rules of 'app': is empty"),
+    (policy(rules=(AclRule(path="a", capabilities=READ),) * 2), "'a' is there twice"),
+    (policy(prefixes=("secret/*",)), "'secret/\\*' has a wildcard"),
+    (policy(prefixes=("secret/",)), "has an empty"),
+    (policy(prefixes=("",)), "has an empty"),
+    (policy(rules=(AclRule(path="sys/raw", capabilities=READ),)), "is Vault's own"),
+    (
+        policy(rules=(AclRule(path="pki/root", capabilities=frozenset({Capability.SUDO})),)),
+        "asks for 'sudo': only administrative",
+    ),
+    (lambda: transit_use("transit", "key", encrypt=False, decrypt=False), "both False grant nothing"),
+    (lambda: AclPolicy(name="app", rules=kv_read("secret", "../sys/x")), r"'\.\.'"),
+    (lambda: AclPolicy(name="app", rules=kv_read("secret", "app/*")), "expected one below none"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), BAD, ids=[message for _, message in BAD])
+def test_bad_input_gets_one_clear_error(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        make()
+
+    assert "\n" not in str(raised.value)
+
+
+def test_an_administrator_may_have_sudo_and_vaults_own_paths() -> None:
+    sudo = AclRule(path="sys/auth/x", capabilities=frozenset({Capability.SUDO, Capability.READ}))
+
+    assert '["read", "sudo"]' in rendered(sudo, administrative=True)
+
+
+def test_no_hostile_text_gets_out_of_its_string() -> None:
+    pieces = ['"', "}", "{", "\n", "\\", "${", "{{", "*", "+", "..", "/", "a", "#", "//", " ", '" { }\npath "x']
+    escaped = []
+    for parts in itertools.product(pieces, repeat=3):
+        path = "secret/" + "".join(parts)
+        try:
+            text = rendered(AclRule(path=path, capabilities=READ), prefixes=("secret",))
+        except ValueError:
+            continue
+        (block,) = hcl2.loads(text)["path"]
+        if [key.strip('"') for key in block] != [path]:
+            escaped.append(path)
+
+    assert escaped == []
