@@ -1,6 +1,6 @@
-"""The one exception an operator is meant to read.
+"""The exceptions an operator is meant to read.
 
-Owns no wording: whoever raises it says what was wrong and what to do.
+Owns no wording: whoever raises one says what was wrong and what to do.
 """
 
 
@@ -8,5 +8,13 @@ class EstateError(Exception):
     """Something the operator can mend: bad input, a busy port, a server that is not ours.
 
     The message is complete in itself: which setting or argument, the bad value (never a secret), what was expected. The
-    command line prints it without a traceback and exits with 2.
+    command line prints it without a traceback and exits with `exit_code`.
     """
+
+    exit_code = 2
+
+
+class InterruptedRunError(EstateError):
+    """The operator, or the system, asked the command to stop; what was under way was finished and recorded."""
+
+    exit_code = 130

@@ -3,13 +3,16 @@
 Refuses to let two commands work on one checkout at once, and a stand-in run to see a real stack's state.
 """
 
+import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from hermetic.attach import attach
@@ -23,6 +26,10 @@ from ops.stackfile import StackFile
 
 _PACKAGES = {"local": ("vault",)}
 """The provider packages a stack needs besides Pulumi's own, by the kind of its platform."""
+
+
+_ENGINE_END_SECONDS = 30.0
+"""How long an engine that lost its command may take to end by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +123,14 @@ def opened(
     state = backend(paths, file, stand_ins=bool(providers.stand_ins))
     if state.state:
         state.state.mkdir(parents=True, exist_ok=True)
+        release_dead_locks(state.state)
     if state.passphrase_file:
         _make_passphrase(state.passphrase_file)
     world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not _local(file) else None
     with attach(providers.stand_ins, faults=choices.faults, world=world) as attached:
         variables = engine_stack.environment(engine, state, shims, attached if providers.stand_ins else None)
+        if _local(file):
+            variables["PULUMI_SKIP_CHECKPOINTS"] = "true"  # ops.adoption takes care of a killed run
         with engine_stack.opened(
             name=file.stack,
             project=paths.project,
@@ -135,6 +145,30 @@ def lacking_plugins(file: StackFile, paths: Paths, console: Console, engine: fin
     """The packages of the stack whose official plugin can't be had; tries to install each, at most once a day."""
     variables = engine_stack.environment(engine, engine_stack.Backend(), paths.own / "shims")
     return plugins.missing(engine, packages(file), variables, paths.own / "plugins-refused.json", console.say)
+
+
+def release_dead_locks(state: Path) -> None:
+    """Remove the engine's locks whose process is gone; a killed engine leaves its own behind.
+
+    Raises:
+        EstateError: an engine is still at work on this state.
+    """
+    for lock in state.glob(".pulumi/locks/**/*.json"):
+        holder = json.loads(lock.read_text() or "{}").get("pid", 0)
+        try:
+            psutil.Process(holder).wait(timeout=_ENGINE_END_SECONDS)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.TimeoutExpired:
+            msg = f"an engine (process {holder}) is still at work on {state}; expected it to end first"
+            raise EstateError(msg) from None
+        lock.unlink(missing_ok=True)
+
+
+def remove_state(paths: Paths) -> None:
+    """Remove what is left of the local stack's state after it was destroyed."""
+    for folder in (paths.state, paths.own / "stacks"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _local(file: StackFile) -> bool:

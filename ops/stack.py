@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pulumi import automation
 from pulumi.automation import events
@@ -19,7 +19,11 @@ from pulumi.automation import events
 from ops.console import Steps
 from ops.engine.finding import Engine, search_path_with
 from ops.errors import EstateError
+from ops.interrupts import patience
 from ops.stackfile import PROJECT
+
+Wrap = Callable[[Callable[[], None]], Callable[[], None]]
+"""Makes one program of another."""
 
 Operation = Literal["preview", "up", "refresh", "destroy"]
 
@@ -156,9 +160,24 @@ class Run:
     config_file: Path | None
     """Copy of the stack's file the engine may write to; None: the stack's file itself."""
     policy_pack: Path | None
+    inline: Callable[[], None]
 
-    def operate(self, operation: Operation, steps: Steps) -> Changes:
+    def deployment(self) -> Mapping[str, Any]:
+        """The stack's state as the backend has it, secrets encrypted."""
+        return dict(self.stack.export_stack().deployment or {})
+
+    def forget(self) -> None:
+        """Remove the stack and its history from the backend. It must be destroyed already."""
+        # Without the flag the engine deletes the committed stack file as well.
+        self.stack.workspace.remove_stack(self.stack.name, preserve_config=True)
+
+    def operate(self, operation: Operation, steps: Steps, *, wrap: Wrap | None = None) -> Changes:
         """Run one operation of the engine.
+
+        Args:
+            operation: which.
+            steps: told of each step.
+            wrap: changes the program for this one operation.
 
         Raises:
             EstateError: it failed; carries the engine's own diagnostics, without the program's traceback.
@@ -169,8 +188,11 @@ class Run:
             options["config_file"] = str(self.config_file)
         if self.policy_pack and operation in {"preview", "up"}:
             options["policy_packs"] = [str(self.policy_pack)]
+        if wrap:
+            options["program"] = wrap(self.inline)
         try:
-            result = getattr(self.stack, operation)(**options)
+            with patience(steps):
+                result = getattr(self.stack, operation)(**options)
         except automation.CommandError as error:
             raise EstateError(failure(operation, listener.errors, str(error))) from None
         counts = result.change_summary if operation == "preview" else result.summary.resource_changes
@@ -233,7 +255,7 @@ def opened(
         options = automation.LocalWorkspaceOptions(work_dir=str(project), env_vars=dict(variables))
         select = automation.select_stack if copies else automation.create_or_select_stack
         stack = select(name, project_name=PROJECT, program=inline, opts=options)
-        yield Run(stack=stack, config_file=config_file, policy_pack=policy_pack)
+        yield Run(stack=stack, config_file=config_file, policy_pack=policy_pack, inline=inline)
 
 
 def _make_stack(name: str, folder: Path, variables: Mapping[str, str], inline: Callable[[], None]) -> None:

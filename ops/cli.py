@@ -1,0 +1,139 @@
+"""The operator's command line: words in, tables or JSON out. Owns exit codes and wording, and nothing that acts."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ops import lifecycle
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import ROOT, Paths
+from ops.prove import ProofRow
+from ops.session import Choices
+from ops.stack import Changes
+
+app = typer.Typer(
+    name="estate",
+    help="Build, prove, preview and take down a Vault estate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Hermetic = Annotated[bool, typer.Option("--hermetic", help="Use the stand-in providers, with a state of their own.")]
+NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
+
+
+@app.command()
+def up(
+    stack: Stack = "local", hermetic: Hermetic = False, no_policies: NoPolicies = False, as_json: Json = False
+) -> None:
+    """Build a stack, or bring it up to date, and prove what each application gets."""
+    console = Console(as_json=as_json)
+    built = lifecycle.up(Paths(), stack, console, Choices(hermetic=hermetic, policies=not no_policies))
+    _show_changes(console, built.changes)
+    _show_proofs(console, built.proofs.rows)
+    for name, value in sorted(built.exports.items()):
+        if "\n" not in value:
+            console.result(f"{name}: {value}")
+    console.document(
+        {
+            "stack": built.stack,
+            "changes": dict(built.changes.counts),
+            "changed": built.changes.total,
+            "adopted": built.adopted,
+            "stand_ins": built.providers,
+            "exports": dict(built.exports),
+            "proven": {row.application: row.columns for row in built.proofs.rows},
+            "passed": built.proofs.passed,
+        }
+    )
+    if not built.proofs.passed:
+        raise EstateError("the estate is built, but not every application gets what it is to have")
+
+
+@app.command()
+def preview(
+    stack: Stack = "local", hermetic: Hermetic = False, no_policies: NoPolicies = False, as_json: Json = False
+) -> None:
+    """Show what `up` would change."""
+    console = Console(as_json=as_json)
+    changes, stand_ins = lifecycle.preview(
+        Paths(), stack, console, Choices(hermetic=hermetic, policies=not no_policies)
+    )
+    console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])
+    _show_changes(console, changes)
+    console.document(
+        {
+            "stack": stack,
+            "changes": dict(changes.counts),
+            "changed": changes.total,
+            "resources": [{"change": change, "urn": urn} for change, urn in changes.resources],
+            "stand_ins": stand_ins,
+        }
+    )
+
+
+@app.command()
+def down(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json = False) -> None:
+    """Destroy a stack. The local one leaves no process, no data and no state."""
+    console = Console(as_json=as_json)
+    changes = lifecycle.down(Paths(), stack, console, Choices(hermetic=hermetic, policies=False))
+    _show_changes(console, changes)
+    console.document({"stack": stack, "changes": dict(changes.counts), "changed": changes.total})
+
+
+@app.command()
+def status(stack: Stack = "local", as_json: Json = False) -> None:
+    """Show what runs on this machine."""
+    console = Console(as_json=as_json)
+    local, facts = lifecycle.status(Paths(), stack)
+    rows = [
+        ["OpenBao", "running" if local.openbao.running else "stopped", str(local.openbao.port), facts["address"]],
+        ["PostgreSQL", "running" if local.postgres.running else "stopped", str(local.postgres.port), ""],
+    ]
+    console.table(f"stack {stack}", ["server", "state", "port", "address"], rows)
+    sealed = {None: "unknown", True: "sealed", False: "unsealed"}[local.sealed]
+    console.result(f"OpenBao is {sealed}; an `up` is {'unfinished' if facts['unfinished'] else 'not under way'}")
+    console.document({"stack": stack, **asdict(local), **facts})
+
+
+def _short(row: tuple[str, str]) -> tuple[str, str]:
+    change, urn = row
+    parts = urn.split("::")
+    return change, f"{parts[2].split('$')[-1]} {parts[-1]}"
+
+
+def _show_changes(console: Console, changes: Changes) -> None:
+    for warning in changes.warnings:
+        console.say(f"warning: {warning}")
+    console.result(changes.sentence())
+
+
+def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
+    columns = list(ProofRow(application="").columns)
+    table = [[row.application, *row.columns.values()] for row in rows]
+    console.table("proven", ["application", *columns], table)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code: 0, 2 for what the operator can mend, 130 for an interrupt."""
+    os.umask(0o077)
+    os.chdir(ROOT)
+    try:
+        app(args=arguments, standalone_mode=False)
+    except EstateError as error:
+        print(f"estate: {error}", file=sys.stderr)
+        return error.exit_code
+    except typer.Exit as error:
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("estate: interrupted; the same command goes on from there", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,51 @@
+"""Stopping an engine in an orderly way when the operator interrupts the command.
+
+Owns the signal handlers while an engine runs. Refuses to end the command at once: the engine needs its providers to
+finish the steps under way and to record them.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import psutil
+
+from ops.console import Steps
+from ops.errors import InterruptedRunError
+
+_ENGINE = "pulumi"
+
+
+@contextmanager
+def patience(steps: Steps) -> Iterator[None]:
+    """While the block runs, pass an interrupt on to the engine and wait for it.
+
+    Raises:
+        InterruptedRunError: there was an interrupt; whatever the block raised is then beside the point.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        steps.step("interrupted: waiting for the steps under way, so that nothing is lost", finished=False)
+        # A terminal has told the whole process group already; a second signal would make the engine drop everything.
+        if number == signal.SIGTERM or not sys.stdin.isatty():
+            for child in psutil.Process().children():
+                if child.name() == _ENGINE:
+                    child.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if received:
+            msg = "interrupted; what was done is recorded. The same command goes on from there"
+            raise InterruptedRunError(msg)

@@ -1,0 +1,116 @@
+"""What the operator's commands do to a stack: bring it up, preview it, take it down, look at it.
+
+Owns the order of things. Refuses nothing of its own: each step words its own errors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ops import adoption, session, stackfile
+from ops.console import Console
+from ops.lifecycle_local import administering, platform_of, start_local
+from ops.local.platform import LocalStatus
+from ops.paths import Paths
+from ops.proofs import Proofs, proven
+from ops.session import Choices, Session
+from ops.stack import Changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What an `up` did and what was found to work afterwards."""
+
+    stack: str
+    changes: Changes
+    adopted: int
+    """Objects of a killed run that were found again."""
+    exports: Mapping[str, str]
+    proofs: Proofs
+    providers: str
+    """Why stand-ins were used; empty with the official plugins."""
+
+
+def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
+    """Build a stack and prove it.
+
+    Raises:
+        EstateError: the first thing that went wrong. The same command goes on from there.
+    """
+    file = stackfile.read(paths, stack)
+    with session.locked(paths), session.opened(file, paths, console, "up", choices) as opened:
+        start_local(paths, file.settings, console)
+        changes, adopted = _apply(opened, console)
+        with administering(paths, file.settings) as client:
+            proofs = proven(client, paths, file.settings, console)
+        return Built(
+            stack=stack,
+            changes=changes,
+            adopted=adopted,
+            exports={name: str(output.value) for name, output in opened.run.stack.outputs().items()},
+            proofs=proofs,
+            providers=opened.providers.reason,
+        )
+
+
+def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
+    """One `up` of the engine, with what a killed one left behind adopted first."""
+    mark = adoption.Unfinished(file=opened.paths.own / f"unfinished-{opened.file.stack}.json")
+    adopted = 0
+    with administering(opened.paths, opened.file.settings) as client:
+        if mark.is_set:
+            console.say("an earlier run was killed: looking for what it made")
+            found = adoption.orphans(client, mark.before(), opened.run.deployment())
+            adopted = len(found)
+            if adopted:
+                with console.stage(f"adopting {adopted} objects") as steps:
+                    opened.run.operate("up", steps, wrap=lambda program: adoption.importing(program, found))
+        mark.begin(adoption.inventory(client))
+    with console.stage(f"applying {opened.file.stack}") as steps:
+        changes = opened.run.operate("up", steps)
+    mark.end()
+    return changes, adopted
+
+
+def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tuple[Changes, str]:
+    """Show what `up` would do: the changes, and why stand-ins were used if they were.
+
+    Raises:
+        EstateError: the preview failed; a policy's refusal is such a failure.
+    """
+    file = stackfile.read(paths, stack)
+    with session.locked(paths), session.opened(file, paths, console, "preview", choices) as opened:
+        with console.stage(f"previewing {stack}") as steps:
+            changes = opened.run.operate("preview", steps)
+        return changes, opened.providers.reason
+
+
+def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Changes:
+    """Destroy a stack; on this machine also stop its servers and remove its data, keys and state.
+
+    Raises:
+        EstateError: something is protected, or could not be stopped.
+    """
+    file = stackfile.read(paths, stack)
+    with session.locked(paths):
+        changes = Changes(counts={})
+        if not (paths.state / ".pulumi").is_dir():
+            console.say(f"{stack} has no state here")
+        else:
+            with session.opened(file, paths, console, "down", choices) as opened:
+                with console.stage(f"destroying {stack}") as steps:
+                    changes = opened.run.operate("destroy", steps)
+                opened.run.forget()
+        platform_of(paths, file.settings).wipe()
+        for name in (f"unfinished-{stack}.json", "passphrase"):
+            (paths.own / name).unlink(missing_ok=True)
+        session.remove_state(paths)
+    return changes
+
+
+def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
+    """What runs, and what the last `up` left: the local servers, and whether a run is unfinished."""
+    file = stackfile.read(paths, stack)
+    local = platform_of(paths, file.settings)
+    unfinished = adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").is_set
+    return local.status(), {"address": local.address, "unfinished": unfinished}

@@ -1,0 +1,87 @@
+"""The local platform as the commands use it: found from the settings, started, bootstrapped, administered."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hvac
+
+from components.render import acl
+from components.render.administrator import administrator_policy
+from ops.administrator import administrator
+from ops.console import Console
+from ops.errors import EstateError
+from ops.local.bootstrap import bootstrap
+from ops.local.operators import ensure_operator
+from ops.local.platform import LocalPlatform
+from ops.paths import Paths
+from settings import Settings
+
+
+def platform_of(paths: Paths, settings: Settings) -> LocalPlatform:
+    """The local platform the settings describe.
+
+    Raises:
+        EstateError: the settings keep its files somewhere else than the platform does.
+    """
+    local = LocalPlatform(
+        paths.local,
+        api_port=settings.platform.api_port,
+        cluster_port=settings.platform.cluster_port,
+        postgres_port=settings.platform.postgres_port,
+    )
+    wanted = settings.bootstrap.administrator
+    for name, given, there in (
+        ("certificate", wanted.certificate, local.administrator_certificate),
+        ("private_key", wanted.private_key, local.administrator_key),
+    ):
+        if paths.project / given != there:
+            expected = there.relative_to(paths.project)
+            msg = f"bootstrap.administrator.{name} is {given!r}; expected {str(expected)!r} on the local platform"
+            raise EstateError(msg)
+    return local
+
+
+@contextmanager
+def administering(paths: Paths, settings: Settings) -> Iterator[hvac.Client]:
+    """A client of the stack's administrator, for as long as the block runs."""
+    local = platform_of(paths, settings)
+    with administrator(
+        local.address, local.ca_file, local.administrator_certificate, local.administrator_key
+    ) as client:
+        yield client
+
+
+def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlatform:
+    """Start and bootstrap the local servers, as far as they are not yet.
+
+    Raises:
+        EstateError: a port is taken, the disk is full, a key can't encrypt, custody has no server any more, …
+    """
+    local = platform_of(paths, settings)
+    console.say(f"local servers: OpenBao on {local.address}, PostgreSQL on 127.0.0.1:{local.postgres_port}")
+    local.start()
+    own = paths.local / "operator"
+    operators: list[tuple[str, Path]] = []
+    for operator in settings.bootstrap.operators:
+        key = paths.project / operator.pgp_key
+        if key.is_relative_to(own):
+            key = ensure_operator(own)
+        operators.append((operator.name, key))
+    fresh = bootstrap(
+        local,
+        policy=acl.render(administrator_policy()),
+        operators=operators,
+        threshold=settings.bootstrap.threshold,
+        told=console.say if not console.as_json else None,
+    )
+    if fresh:
+        console.say("bootstrapped: shares in custody, administrator's login enabled, root token revoked and dead")
+    if settings.database:
+        own_databases = {
+            connection.database
+            for connection in settings.database.connections.values()
+            if connection.port == local.postgres_port
+        }
+        local.ensure_databases(sorted(own_databases))
+    return local
