@@ -1,0 +1,77 @@
+"""The administrator's ACL policy, letter by letter, and what must never creep into it.
+
+The text is in `administrator.hcl` beside this file. Doesn't prove that it suffices; `tests/live` does.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from components.render.acl import AclRule, Capability, render
+from components.render.administrator import administrator_policy
+
+POLICY = administrator_policy()
+RULES = {rule.path: rule for rule in POLICY.rules}
+
+
+def test_the_policy_is_exactly_this_text() -> None:
+    assert render(POLICY) == Path(__file__).with_name("administrator.hcl").read_text(encoding="utf-8")
+
+
+def test_sudo_is_only_where_vault_demands_it() -> None:
+    assert {path for path, rule in RULES.items() if Capability.SUDO in rule.capabilities} == {
+        "sys/auth/*",
+        "sys/audit",
+        "sys/audit/*",
+        "sys/leases/lookup/*",
+        "sys/leases/revoke-prefix/*",
+    }
+
+
+@pytest.mark.parametrize(
+    "api",
+    [
+        "storage",
+        "snapshot",
+        "raw",
+        "seal",
+        "rotate",
+        "rekey",
+        "generate-root",
+        "remount",
+        "plugins",
+        "token",
+        "identity",
+    ],
+)
+def test_what_an_up_never_needs_is_not_there(api: str) -> None:
+    assert [path for path in RULES if api in path.split("/")] == []
+
+
+@pytest.mark.parametrize(
+    "api", ["metadata", "delete", "destroy", "encrypt", "decrypt", "export", "backup", "creds", "issue"]
+)
+def test_nothing_an_application_does_is_there(api: str) -> None:
+    assert [path for path in RULES if api in path.split("/")] == []
+
+
+def test_kv_values_can_only_be_seeded() -> None:
+    assert RULES["+/data/*"].capabilities == {Capability.CREATE}
+
+
+def test_secret_ids_leave_only_wrapped() -> None:
+    assert RULES["auth/+/role/+/secret-id"] == AclRule(
+        path="auth/+/role/+/secret-id",
+        capabilities=frozenset({Capability.CREATE, Capability.UPDATE, Capability.LIST}),
+        minimum_wrapping_ttl_seconds=1,
+    )
+    assert RULES["auth/+/role/+/custom-secret-id"].capabilities == {Capability.DENY}
+
+
+def test_mounts_can_be_named() -> None:
+    named = administrator_policy(name="operator", mounts=("team/kv", "transit"))
+
+    paths = {rule.path for rule in named.rules}
+    assert named.name == "operator"
+    assert {"team/kv/data/*", "transit/keys/*"} <= paths
+    assert not [path for path in paths if path.startswith("+")]
