@@ -12,7 +12,7 @@ from ops import lifecycle
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
-from ops.prove import ProofRow
+from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow
 from ops.session import Choices
 from ops.stack import Changes
 
@@ -117,9 +117,14 @@ def _show_changes(console: Console, changes: Changes) -> None:
 
 
 def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
+    marks = {PASSED: "✓", NOT_ASKED_FOR: "–"}
     columns = list(ProofRow(application="").columns)
-    table = [[row.application, *row.columns.values()] for row in rows]
-    console.table("proven", ["application", *columns], table)
+    table = [[row.application, *(marks.get(cell, "failed") for cell in row.columns.values())] for row in rows]
+    console.table("proven (✓ passed, – not asked for)", ["application", *columns], table)
+    for row in rows:
+        for column, cell in row.columns.items():
+            if cell not in marks:
+                console.result(f"{row.application}, {column}: {cell}")
 
 
 def main(arguments: list[str] | None = None) -> int:

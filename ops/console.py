@@ -85,5 +85,5 @@ class Console:
 
 
 def _coloured(cell: str) -> Text:
-    styles = {"passed": "green", "running": "green", "failed": "red", "missing": "yellow"}
+    styles = {"✓": "green", "running": "green", "failed": "red", "missing": "yellow"}
     return Text(cell, style=styles.get(cell.split(":", maxsplit=1)[0], ""))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from pulumi import automation
 from pulumi.automation import events
 
@@ -157,8 +158,6 @@ class Run:
     """One stack, ready for operations."""
 
     stack: automation.Stack
-    config_file: Path | None
-    """Copy of the stack's file the engine may write to; None: the stack's file itself."""
     policy_pack: Path | None
     inline: Callable[[], None]
 
@@ -168,7 +167,7 @@ class Run:
 
     def forget(self) -> None:
         """Remove the stack and its history from the backend. It must be destroyed already."""
-        # Without the flag the engine deletes the committed stack file as well.
+        # Without the flag the engine deletes the stack's file as well.
         self.stack.workspace.remove_stack(self.stack.name, preserve_config=True)
 
     def operate(self, operation: Operation, steps: Steps, *, wrap: Wrap | None = None) -> Changes:
@@ -184,8 +183,6 @@ class Run:
         """
         listener = _Listener(steps=steps)
         options: dict[str, object] = {"on_event": listener, "suppress_progress": True}
-        if self.config_file:
-            options["config_file"] = str(self.config_file)
         if self.policy_pack and operation in {"preview", "up"}:
             options["policy_packs"] = [str(self.policy_pack)]
         if wrap:
@@ -241,35 +238,28 @@ def opened(
         name: of the stack.
         project: folder of `Pulumi.yaml` and of the stack's file.
         variables: as `environment` made them.
-        copies: folder for a copy of the stack's file, which the engine may then write to; None: it works on the file.
+        copies: folder for copies of the project's and the stack's file: the engine rewrites the latter (ADR 7). None: it
+            works on the files themselves.
         policy_pack: folder of the pack previews and updates must pass.
         inline: the program.
     """
     with _process_environment(variables):
-        config_file = None
+        folder = project
         if copies:
-            copies.mkdir(parents=True, exist_ok=True)
-            config_file = copies / f"Pulumi.{name}.yaml"
-            shutil.copyfile(project / config_file.name, config_file)
-            _make_stack(name, copies, variables, inline)
-        options = automation.LocalWorkspaceOptions(work_dir=str(project), env_vars=dict(variables))
-        select = automation.select_stack if copies else automation.create_or_select_stack
-        stack = select(name, project_name=PROJECT, program=inline, opts=options)
-        yield Run(stack=stack, config_file=config_file, policy_pack=policy_pack, inline=inline)
+            folder = copies
+            _copy(project, copies, f"Pulumi.{name}.yaml")
+        options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=dict(variables))
+        stack = automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options)
+        yield Run(stack=stack, policy_pack=policy_pack, inline=inline)
 
 
-def _make_stack(name: str, folder: Path, variables: Mapping[str, str], inline: Callable[[], None]) -> None:
-    """Make the stack in the backend from a folder of its own: the engine writes a new stack's salt into its file."""
-    workspace = automation.LocalWorkspace(
-        work_dir=str(folder),
-        env_vars=dict(variables),
-        program=inline,
-        project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
-    )
-    try:
-        workspace.create_stack(name)
-    except automation.StackAlreadyExistsError:
-        return
+def _copy(project: Path, folder: Path, stack_file: str) -> None:
+    """Copy what the engine reads; its processes still work in the project, where the settings' file names begin."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(project / stack_file, folder / stack_file)
+    described = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))
+    described["main"] = os.path.relpath(project, folder)
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
 
 
 @contextmanager

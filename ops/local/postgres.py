@@ -7,6 +7,7 @@ as root.
 """
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import shutil
@@ -16,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pgserver
 import psycopg
 from psycopg import sql
 
@@ -178,7 +178,11 @@ class Postgres:
 
 
 def _program(name: str) -> str:
-    return str(Path(pgserver.__file__).parent / "pginstall" / "bin" / name)
+    # Importing the package would look for a runtime directory of the user's and warn where there is none.
+    package = importlib.util.find_spec("pgserver")
+    if package is None or package.origin is None:
+        raise EstateError("postgres: the package pgserver isn't installed; expected ./estate to have installed it")
+    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
 
 
 def _environment(home: Path) -> dict[str, str]:
