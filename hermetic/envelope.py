@@ -4,6 +4,8 @@ Owns the two things a plain dictionary can't say: which values are secret and wh
 any provider. Refuses (ValueError) the values these stand-ins never ask the engine for: assets, archives, output values.
 """
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,9 +27,10 @@ class Properties:
     secret: set[str] = field(default_factory=set)
 
     def secret_texts(self) -> list[str]:
-        """Every secret text, longest first, so that a message can be cleaned of them."""
-        found = (text for path in self.secret for text in _texts(_at(self.values, path)))
-        return sorted({text for text in found if len(text) > 3}, key=len, reverse=True)
+        """Every secret text and the long words in it, longest first, so that a message can be cleaned of them."""
+        texts = {text for path in self.secret for text in _texts(_at(self.values, path)) if len(text) > 3}
+        words = {word for text in texts for word in re.split(r"[^\w.+-]+", text) if len(word) > 7}
+        return sorted(texts | words, key=len, reverse=True)
 
 
 def unpack(message: struct_pb2.Struct) -> Properties:
@@ -97,4 +100,15 @@ def _texts(value: Any) -> Iterable[str]:
         for inner in value:
             yield from _texts(inner)
     elif isinstance(value, str):
-        yield value
+        inner = _json(value)
+        yield from [value] if inner is None else _texts(inner)
+
+
+def _json(text: str) -> Any:
+    """The object or list that a text writes, if it does; its keys aren't secret, only its values are."""
+    if text[:1] not in {"{", "["}:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return None

@@ -6,6 +6,7 @@ All values here are flat (`hermetic.vault.fields.flat`).
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ class Entry:
             answer = self.answer(vault, inputs)
             if answer is None:
                 raise RefusedError(f"{self.known_as(inputs)} was written, but the server doesn't have it")
-            outputs = self._told(answer) | outputs
+            outputs = self._shown(self._told(answer), inputs)
         return Found(self.known_as(inputs), inputs, outputs)
 
     def read(self, vault: VaultSession, found: Found) -> Found | None:
@@ -140,7 +141,12 @@ class Entry:
             drifted = not entry.decided_by_server and not same(entry, told[name], self.value(old, name))
             if imports or (drifted if given is None else not same(entry, told[name], given)):
                 inputs[name] = told[name]
-        return Found(found.identity, inputs, told | self.echo(inputs))
+        return Found(found.identity, inputs, self._shown(told, inputs))
+
+    def _shown(self, told: Values, inputs: Values) -> Values:
+        """All outputs: what a preview called unknown is always there."""
+        decided = {name: entry.unset for name, entry in self.table.items() if entry.decided_by_server}
+        return decided | told | self.echo(inputs)
 
     def _told(self, answer: Values) -> Values:
         computed = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
@@ -233,9 +239,16 @@ class Mount(Entry):
 
     def _move(self, vault: VaultSession, old: Values, new: Values) -> None:
         origin, target = (self.fill(self.place, values) for values in (old, new))
-        if origin != target:
-            ends = [path.removeprefix("sys/").removeprefix("mounts/") for path in (origin, target)]
-            vault.write("sys/remount", {"from": ends[0], "to": ends[1]})
+        if origin == target:
+            return
+        ends = [path.removeprefix("sys/").removeprefix("mounts/") for path in (origin, target)]
+        started = vault.write("sys/remount", {"from": ends[0], "to": ends[1]})
+        status = "in-progress"
+        while status == "in-progress":
+            time.sleep(0.05)
+            status = (vault.read(f"sys/remount/status/{started['migration_id']}") or {})["migration_info"]["status"]
+        if status != "success":
+            raise RefusedError(f"moving {ends[0]} to {ends[1]} ended with status {status}")
 
     def diff(self, old: Values, new: Values) -> Change:
         """With disableRemount a new path is a new mount."""
@@ -288,6 +301,7 @@ class Issued(Entry):
         answer.setdefault("ca_chain", certificates[::-1])
         told = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
         identity = _fill(self.identity, inputs | told) if self.identity else path
+        identity = f"{path}/{inputs['commonName']}" if inputs.get("issuerRef") else identity
         return Found(f"{identity}/{uuid.uuid4()}" if self.random else identity, inputs, told | self.echo(inputs))
 
     def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:  # noqa: ARG002 - an Entry's signature

@@ -179,7 +179,11 @@ def _parsed(value: Any) -> Any:
 
 
 def _says_absent(words: str) -> bool:
-    """Mounts, auth methods and issuers that don't exist are answered with 400 or 500, not 404."""
-    return any(
-        sign in words for sign in ("No secret engine mount at", "No auth engine at", "unable to find PKI issuer")
+    """Mounts, auth methods, issuers and keys that don't exist are answered with 400 or 500, not 404."""
+    signs = (
+        "No secret engine mount at",
+        "No auth engine at",
+        "unable to find PKI issuer",
+        "could not delete key; not found",
     )
+    return any(sign in words for sign in signs)
