@@ -1,6 +1,7 @@
 """The operator's command line: words in, tables or JSON out. Owns exit codes and wording, and nothing that acts."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from ops import lifecycle
+from ops import lifecycle, testing
 from ops.console import Console
+from ops.doctor import examine
+from ops.engine.finding import find
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
 from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow
@@ -104,6 +107,82 @@ def status(stack: Stack = "local", as_json: Json = False) -> None:
     console.document({"stack": stack, **asdict(local), **facts})
 
 
+@app.command()
+def doctor(stack: Stack = "local", as_json: Json = False) -> None:
+    """Tell which engine, plugins and servers a run would use, and why."""
+    console = Console(as_json=as_json)
+    findings = examine(Paths(), stack, console)
+    rows = [[finding.subject, finding.taken, finding.reason] for finding in findings]
+    console.table(f"what stack {stack} runs with", ["what", "taken", "why"], rows)
+    console.document({finding.subject: {"taken": finding.taken, "why": finding.reason} for finding in findings})
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Run the gates: format, lint, types."""
+    console = Console(as_json=as_json)
+    outcomes = testing.check(console)
+    for outcome in outcomes:
+        if outcome.said:
+            console.say(outcome.said)
+    rows = [[one.name, "✓" if one.passed else "failed", f"{one.seconds:.1f} s"] for one in outcomes]
+    console.table("gates", ["gate", "result", "time"], rows)
+    console.document({one.name: {"passed": one.passed, "seconds": round(one.seconds, 1)} for one in outcomes})
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+@app.command()
+def test(
+    tiers: Annotated[list[str] | None, typer.Argument(help="Tiers to run; all that need no machine, if none.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also the gates, the booted node and the cluster.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the tests."""
+    console = Console(as_json=as_json)
+    find(console.say)
+    code = testing.test(console, tiers or [], everything=everything)
+    console.document({"passed": code == 0})
+    if code:
+        raise typer.Exit(1)
+
+
+@app.command(name="secret-id")
+def secret_id(
+    application: Annotated[str, typer.Argument(help="Name of the application.")],
+    stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
+    wrap_ttl: Annotated[str, typer.Option(help="How long the wrapping token may wait, such as 5m.")] = "5m",
+    as_json: Json = False,
+) -> None:
+    """Issue a SecretID for an application, response-wrapped: only the first to unwrap it sees it."""
+    console = Console(as_json=as_json)
+    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl)
+    console.result(f"wrapping token: {issued.token}")
+    console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")
+    console.document(
+        {
+            "wrapping_token": issued.token,
+            "accessor": issued.accessor,
+            "ttl_seconds": issued.ttl_seconds,
+            "creation_path": issued.creation_path,
+        }
+    )
+
+
+@app.command()
+def env(stack: Stack = "local", as_json: Json = False) -> None:
+    """Print the shell variables with which plain `pulumi` works on the same stack and state."""
+    console = Console(as_json=as_json)
+    variables = lifecycle.variables(Paths(), stack, console)
+    for name, value in variables.items():
+        console.result(f"export {name}={shlex.quote(value)}")
+    console.document(variables)
+
+
+_HEADINGS = {"encryption": "crypto", "certificate": "cert"}
+"""Shorter words for a table that has to fit into 80 columns."""
+
+
 def _short(row: tuple[str, str]) -> tuple[str, str]:
     change, urn = row
     parts = urn.split("::")
@@ -117,10 +196,12 @@ def _show_changes(console: Console, changes: Changes) -> None:
 
 
 def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
-    marks = {PASSED: "✓", NOT_ASKED_FOR: "–"}
+    marks = {PASSED: "✓", NOT_ASKED_FOR: "-"}
     columns = list(ProofRow(application="").columns)
     table = [[row.application, *(marks.get(cell, "failed") for cell in row.columns.values())] for row in rows]
-    console.table("proven (✓ passed, – not asked for)", ["application", *columns], table)
+    console.table(
+        "proven (✓ passed, - not asked for)", ["application", *(_HEADINGS.get(name, name) for name in columns)], table
+    )
     for row in rows:
         for column, cell in row.columns.items():
             if cell not in marks:

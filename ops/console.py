@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console as Terminal
 from rich.live import Live
 from rich.spinner import Spinner
@@ -66,9 +67,9 @@ class Console:
         """Print a table, unless JSON was asked for."""
         if self.as_json:
             return
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
+        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
+        for number, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=number == 0)
         for row in rows:
             table.add_row(*(_coloured(cell) for cell in row))
         self._results.print(table)

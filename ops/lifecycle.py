@@ -3,18 +3,25 @@
 Owns the order of things. Refuses nothing of its own: each step words its own errors.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ops import adoption, session, stackfile
+from ops import stack as engine_stack
 from ops.console import Console
+from ops.engine import finding
+from ops.errors import EstateError
 from ops.lifecycle_local import administering, platform_of, start_local
 from ops.local.platform import LocalStatus
 from ops.paths import Paths
 from ops.proofs import Proofs, proven
+from ops.prove import WrappedSecretId, issue_secret_id
 from ops.session import Choices, Session
 from ops.stack import Changes
+from settings.applications import AppRoleLogin
+from settings.section import seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,3 +121,42 @@ def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
     local = platform_of(paths, file.settings)
     unfinished = adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").is_set
     return local.status(), {"address": local.address, "unfinished": unfinished}
+
+
+def secret_id(paths: Paths, stack: str, application: str, wrap_ttl: str) -> WrappedSecretId:
+    """Issue a response-wrapped SecretID for an application.
+
+    Raises:
+        EstateError: no such application, it doesn't log in by AppRole, or the duration is none.
+    """
+    settings = stackfile.read(paths, stack).settings
+    if application not in settings.applications:
+        msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
+        raise EstateError(msg)
+    if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
+        msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
+        raise EstateError(msg)
+    try:
+        wrap_ttl_seconds = seconds(wrap_ttl)
+    except ValueError as error:
+        msg = f"--wrap-ttl is {wrap_ttl!r}: {error}"
+        raise EstateError(msg) from None
+    with administering(paths, settings) as client:
+        return issue_secret_id(client, settings.approle.path, application, int(str(wrap_ttl_seconds)))
+
+
+def variables(paths: Paths, stack: str, console: Console) -> Mapping[str, str]:
+    """What plain `pulumi` must see to work on the state that `./estate` works on.
+
+    Raises:
+        EstateError: the stack's file is wrong, or no engine can be had.
+    """
+    file = stackfile.read(paths, stack)
+    everything = engine_stack.environment(
+        finding.find(console.say), session.backend(paths, file, stand_ins=False), paths.own / "shims"
+    )
+    wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
+    own = everything["PATH"].removesuffix(os.environ.get("PATH", ""))
+    return {name: everything[name] for name in wanted if name in everything} | {
+        "PATH": own + os.environ.get("PATH", "")
+    }

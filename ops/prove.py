@@ -164,8 +164,8 @@ def seed_secrets(client: hvac.Client, wanted: Mapping[SecretPath, Sequence[str]]
         try:
             _call(client, "post", f"{secret.mount}/data/{secret.path}", body)
         except Forbidden:
-            # The administrator may create, not overwrite: a secret that is there already is answered with a refusal. Had
-            # the right to create been missing too, the proof that reads the secret would say so.
+            # The administrator may create, not overwrite: a secret that is there already is answered with a refusal.
+            # Had the right to create been missing too, the proof that reads the secret would say so.
             continue
         except InvalidRequest as error:
             if "check-and-set" not in str(error):
