@@ -132,8 +132,8 @@ def check(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def test(
+@app.command(name="test")
+def run_tests(
     tiers: Annotated[list[str] | None, typer.Argument(help="Tiers to run; all that need no machine, if none.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also the gates, the booted node and the cluster.")] = False,
     as_json: Json = False,
@@ -141,7 +141,7 @@ def test(
     """Run the tests."""
     console = Console(as_json=as_json)
     find(console.say)
-    code = testing.test(console, tiers or [], everything=everything)
+    code = testing.run(console, tiers or [], everything=everything)
     console.document({"passed": code == 0})
     if code:
         raise typer.Exit(1)
@@ -199,8 +199,8 @@ def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
     marks = {PASSED: "✓", NOT_ASKED_FOR: "-"}
     columns = list(ProofRow(application="").columns)
     table = [[row.application, *(marks.get(cell, "failed") for cell in row.columns.values())] for row in rows]
-    console.table(
-        "proven (✓ passed, - not asked for)", ["application", *(_HEADINGS.get(name, name) for name in columns)], table
+    headings = ["application", *(_HEADINGS.get(name, name) for name in columns)]
+    console.table("proven (✓ passed, - not asked for)", headings, table)
     )
     for row in rows:
         for column, cell in row.columns.items():
@@ -213,13 +213,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     os.chdir(ROOT)
     try:
-        app(args=arguments, standalone_mode=False)
+        app(args=arguments, prog_name="estate")
     except EstateError as error:
         print(f"estate: {error}", file=sys.stderr)
-        return error.exit_code
-    except typer.Exit as error:
         return error.exit_code
     except KeyboardInterrupt:
         print("estate: interrupted; the same command goes on from there", file=sys.stderr)
         return 130
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 1
     return 0

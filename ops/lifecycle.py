@@ -3,7 +3,6 @@
 Owns the order of things. Refuses nothing of its own: each step words its own errors.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -156,7 +155,4 @@ def variables(paths: Paths, stack: str, console: Console) -> Mapping[str, str]:
         finding.find(console.say), session.backend(paths, file, stand_ins=False), paths.own / "shims"
     )
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
-    own = everything["PATH"].removesuffix(os.environ.get("PATH", ""))
-    return {name: everything[name] for name in wanted if name in everything} | {
-        "PATH": own + os.environ.get("PATH", "")
-    }
+    return {name: everything[name] for name in (*wanted, "PATH") if name in everything}

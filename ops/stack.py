@@ -238,8 +238,8 @@ def opened(
         name: of the stack.
         project: folder of `Pulumi.yaml` and of the stack's file.
         variables: as `environment` made them.
-        copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR 7).
-            None: it works on the files themselves.
+        copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR
+            7). None: it works on the files themselves.
         policy_pack: folder of the pack previews and updates must pass.
         inline: the program.
     """

@@ -69,7 +69,7 @@ def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str],
     return wanted, [tier for tier in there if tier not in wanted]
 
 
-def test(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
+def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     """Run tiers of tests in parallel, with line coverage when all of them run; pytest's exit code.
 
     Raises:
