@@ -201,7 +201,6 @@ def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
     table = [[row.application, *(marks.get(cell, "failed") for cell in row.columns.values())] for row in rows]
     headings = ["application", *(_HEADINGS.get(name, name) for name in columns)]
     console.table("proven (✓ passed, - not asked for)", headings, table)
-    )
     for row in rows:
         for column, cell in row.columns.items():
             if cell not in marks:
