@@ -9,6 +9,8 @@ from .rule import Resource, Rule
 
 
 def _check(resource: Resource) -> Iterator[str]:
+    if not resource.has_inputs:
+        return
     if resource.known("address"):
         address = resource.get("address")
         if not address:

@@ -22,6 +22,11 @@ class Resource:
         self.first_unknown: UnknownValueError | None = None
         self._inputs: Mapping[str, Any] = args.props
 
+    @property
+    def has_inputs(self) -> bool:
+        """False when the provider refused the inputs: the engine then sends none, and stops the run itself."""
+        return len(self._inputs) > 0
+
     def get(self, name: str) -> Any:
         """The input's value, or None where it isn't given."""
         return self._inputs.get(name)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from components.render.acl import render
+from components.render.administrator import administrator_policy
 from policies.rules.acl_text import AclTextError, Grant, grants
 
 
@@ -78,3 +80,10 @@ def test_what_cannot_be_read_is_an_error_that_quotes_nothing(text: str, where: s
 def test_deep_json_that_is_not_a_policy_is_an_error() -> None:
     with pytest.raises(AclTextError):
         grants(json.dumps({"path": ["a"]}))
+
+
+def test_what_the_estate_renders_is_read_as_it_was_meant() -> None:
+    # The administrator's is the largest policy there is, with every feature the renderer knows.
+    policy = administrator_policy()
+    meant = {rule.path: frozenset(str(capability) for capability in rule.capabilities) for rule in policy.rules}
+    assert {grant.path: grant.capabilities for grant in grants(render(policy))} == meant

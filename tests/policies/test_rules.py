@@ -183,6 +183,12 @@ def test_provider_that_does_not_verify_is_refused(change: dict[str, Any], fault:
     assert "canary" not in message
 
 
+def test_a_provider_that_refused_its_inputs_is_not_blamed_for_having_none() -> None:
+    rule = provider_verifies_tls.RULE
+    assert findings(rule, resource(rule, {})) == []
+    assert len(findings(rule, resource(rule, {"version": "7.14.0"}))) == 1
+
+
 @pytest.fixture
 def stack_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Set the stack's structured setting, as the engine passes it to the pack."""
