@@ -6,10 +6,8 @@ local machine. It needs Python 3.9 and its standard library, plus `gpg` or the `
 It proves that each operator's PGP key can encrypt, waits for the server, reserves custody, initialises the server so
 that shares leave it only encrypted, writes them to custody, lets the administrator log in by certificate, revokes the
 root token and proves it dead. It refuses to initialise when custody or a snapshot exists: then storage is missing, not
-new. Run again after success it changes nothing.
-
-It prints one JSON object per step on standard output, and one sentence on standard error when it fails. Neither holds a
-secret; the root token exists in this process's memory only. Exit codes:
+new. Run again after success it changes nothing. It prints one JSON object per step on standard output, and one sentence
+on standard error when it fails. Neither holds a secret; the root token is in this process's memory only. Exit codes:
 
 0 done, or nothing to do                 5 initialised, but no custody: the shares are lost
 2 bad parameters or PGP key              6 custody can't be written or read
@@ -44,8 +42,7 @@ from typing import Any
 BAD_PARAMETERS, NO_ANSWER, REFUSED, NO_CUSTODY, UNWRITABLE, INCOMPLETE, SERVER_REFUSED, OTHER_SERVER = range(2, 10)
 FORMAT = 1
 SHARE_BYTES = 8192  # room reserved in custody per share; one encrypted to an RSA 4096 key takes under 1,500
-POLL_SECONDS = 0.1
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+POLL_SECONDS, SIGNALS = 0.1, (signal.SIGTERM, signal.SIGINT)
 ARMOR = re.compile(
     r"\s*-----BEGIN PGP PUBLIC KEY BLOCK-----\s*?\n(?:[\w-]+: .*\n)*\s*?\n?([A-Za-z0-9+/\s]+=*)\s*(?:=[\w+/]{4}\s+)?"
     r"-----END PGP PUBLIC KEY BLOCK-----\s*"
@@ -129,10 +126,10 @@ class FileCustody:
             document: Document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise BootstrapError(UNWRITABLE, f"custody {path} can't be read: {error.strerror}") from None
-        except ValueError:
-            raise BootstrapError(UNWRITABLE, f"custody {path} is damaged; look into it before removing it") from None
+        except (OSError, ValueError) as error:
+            raise BootstrapError(
+                UNWRITABLE, f"custody {path} can't be read ({error}); look before removing it"
+            ) from None
         return document
 
     def reserve(self, shares: int) -> None:
@@ -164,8 +161,7 @@ class FileCustody:
 
     def complete(self, document: Document) -> None:
         """Record that everything was done. Raises OSError."""
-        descriptor = os.open(self.completion, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
+        with self.completion.open("x", encoding="utf-8") as stream:
             json.dump(document, stream, indent=1)
             stream.flush()
             os.fsync(stream.fileno())
@@ -196,26 +192,30 @@ class Server:
         """One request. Raises OSError or HTTPException if no answer comes."""
         connection = http.client.HTTPSConnection(self.host, self.port, timeout=60, context=self.context)
         headers = {"X-Vault-Request": "true", "X-Vault-Token": self.token}
-        try:
-            connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body), headers)
+        with contextlib.closing(connection):
+            connection.request(method, f"/v1/{path}", json.dumps(body or {}), headers)
             response = connection.getresponse()
-            document = json.loads(response.read() or b"{}")
+            text = response.read()
+        try:
+            document = json.loads(text or b"{}")
         except ValueError:
             document = {}
-        finally:
-            connection.close()
         return response.status, document if isinstance(document, dict) else {}
 
-    def must(self, method: str, path: str, body: Document | None = None) -> Document:
-        """One request that has to succeed."""
-        try:
-            status, document = self.call(method, path, body)
-        except (OSError, http.client.HTTPException) as error:
-            raise BootstrapError(SERVER_REFUSED, f"{method} {path}: no answer ({type(error).__name__})") from None
-        if status not in (200, 204):
-            reasons = "; ".join(map(str, document.get("errors") or ["no reason given"]))
-            raise BootstrapError(SERVER_REFUSED, f"{method} {path} answered {status}: {reasons}")
-        return document
+    def must(self, method: str, path: str, body: Document | None = None, patience_seconds: float = 10) -> Document:
+        """One request that has to succeed; tried again while the server, just unsealed, isn't quite there."""
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            try:
+                status, document = self.call(method, path, body)
+            except (OSError, http.client.HTTPException) as error:
+                raise BootstrapError(SERVER_REFUSED, f"{method} {path}: no answer ({type(error).__name__})") from None
+            if status in (200, 204):
+                return document
+            if status < 500 or time.monotonic() > deadline:
+                reasons = "; ".join(map(str, document.get("errors") or ["no reason given"]))
+                raise BootstrapError(SERVER_REFUSED, f"{method} {path} answered {status}: {reasons}")
+            time.sleep(POLL_SECONDS)
 
     def health(self, seconds: float, *, active: bool = False) -> Document:
         """What the server says of itself, as soon as it answers, or as soon as it is unsealed and active."""
@@ -303,12 +303,12 @@ class Bootstrap:
         progress("nothing-to-do", cluster_id=cluster)
 
     def _refuse_to_lose_anything(self, *, has_shares: bool) -> None:
-        found = f"custody {self.custody.path}" if has_shares else ""
+        found = [str(self.custody.path)] if has_shares else []
         if self.snapshot and Path(self.snapshot).exists():
-            found = found or f"a snapshot {self.snapshot}"
+            found.append(f"a snapshot {self.snapshot}")
         if found:
+            lost = f"{self.server.address} is not initialised, but {' and '.join(found)} exists: its storage is missing"
             way_on = "bring it back or restore a snapshot; to give the old contents up, move these away"
-            lost = f"{self.server.address} is not initialised, but {found} exists: its storage is missing, not new"
             raise BootstrapError(REFUSED, f"{lost}; {way_on}")
 
     def _initialise(self) -> None:
@@ -319,7 +319,7 @@ class Bootstrap:
             keys: [base64.b64encode(operator.key).decode() for operator in self.operators],
         }
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here until custody is written the shares are here only
-        answer = self.server.must("PUT", "sys/init", body)
+        answer = self.server.must("PUT", "sys/init", body, patience_seconds=0)
         self.server.token = answer["root_token"]
         shares = answer["recovery_keys_base64" if self.auto_unseal else "keys_base64"]
         progress("initialised")

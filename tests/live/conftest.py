@@ -1,5 +1,5 @@
 """The real servers, for every live test."""
 
-from tests.support.servers import local_platform, postgres_server, vault_server
+from tests.support.servers import local_platform, postgres_server, postgres_template, vault_server
 
-__all__ = ["local_platform", "postgres_server", "vault_server"]
+__all__ = ["local_platform", "postgres_server", "postgres_template", "vault_server"]

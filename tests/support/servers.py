@@ -5,18 +5,22 @@ module, so files of tests may run side by side.
 """
 
 import json
-import socket
-from collections.abc import Iterator
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hvac
 import psycopg
 import pytest
 
 from ops.local.bootstrap import bootstrap
+from ops.local.files import private_directory
 from ops.local.platform import LocalPlatform
-from ops.local.postgres import ROOT_ROLE
+from ops.local.ports import is_free
+from ops.local.postgres import ROOT_ROLE, Postgres
 
 ADMINISTRATOR_POLICY = (
     'path "*" {\n  capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"]\n}\n'
@@ -24,16 +28,20 @@ ADMINISTRATOR_POLICY = (
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, given by the system."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
+    """Ports that nobody listens on, below those the system hands out: an outgoing connection can't take one before the
+    server does (OpenBao opens its cluster port only after its first boot)."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = secrets.randbelow(20_000) + 12_000
+        if port not in ports and is_free(port):
+            ports.append(port)
     return ports
 
 
-def new_platform(directory: Path) -> LocalPlatform:
-    """A platform on free ports, not started."""
+def new_platform(directory: Path, postgres_template: Path | None = None) -> LocalPlatform:
+    """A platform on free ports, not started, with a copy of the PostgreSQL cluster that the template holds."""
+    if postgres_template is not None:
+        shutil.copytree(postgres_template, private_directory(directory) / "postgres")
     api_port, cluster_port, postgres_port = free_ports(3)
     return LocalPlatform(directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
 
@@ -113,10 +121,24 @@ class PostgresServer:
         )
 
 
+def call(client: hvac.Client, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One request by the API's own path; its document, empty if the server had nothing to say."""
+    answer = client.adapter.request(method, f"/v1/{path}", json=body)
+    return answer if isinstance(answer, dict) else {}
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new PostgreSQL cluster, to be copied: making one takes 0.6 s, copying it 0.1 s."""
+    postgres = Postgres(directory=tmp_path_factory.mktemp("template"), port=free_ports(1)[0])
+    postgres.prepare()
+    return postgres.home
+
+
 @pytest.fixture(scope="module")
-def local_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPlatform]:
+def local_platform(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> Iterator[LocalPlatform]:
     """Both servers, started and bootstrapped; stopped after the module."""
-    platform = new_platform(tmp_path_factory.mktemp("local") / "estate")
+    platform = new_platform(tmp_path_factory.mktemp("local") / "estate", postgres_template)
     try:
         platform.start()
         bootstrap(platform, policy=ADMINISTRATOR_POLICY)

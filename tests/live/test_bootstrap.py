@@ -1,0 +1,362 @@
+"""The bootstrap script against a real server: what it does, what it refuses, and what is left when it is killed.
+
+Doesn't prove: the script on another machine than this one, or custody anywhere but in a file.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import hvac
+import pytest
+from hvac.exceptions import Forbidden
+
+from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
+from ops.errors import EstateError
+from ops.local.authority import ensure_administrator
+from ops.local.bootstrap import bootstrap, run_script, write_files
+from ops.local.files import private_directory
+from ops.local.operators import ensure_operator, open_share
+from ops.local.platform import LocalPlatform
+from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
+
+# Loads the script as it is, and has the process killed when a given step is reported.
+KILLER = """
+import importlib.util, os, signal, sys
+spec = importlib.util.spec_from_file_location("shipped", sys.argv[1])
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+told = script.progress
+def progress(step, **facts):
+    told(step, **facts)
+    if step == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+script.progress = progress
+sys.exit(script.main([sys.argv[2]]))
+"""
+
+
+@pytest.fixture
+def platform(tmp_path: Path, postgres_template: Path) -> Iterator[LocalPlatform]:
+    """A running server nobody has initialised."""
+    platform = new_platform(tmp_path / "estate", postgres_template)
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.stop()
+
+
+def parameters(platform: LocalPlatform, operators: int = 1) -> Bootstrap:
+    ensure_administrator(platform.administrator_certificate, platform.administrator_key)
+    keys = [ensure_operator(platform.directory / f"operator-{number}") for number in range(operators)]
+    return Bootstrap(
+        address=platform.address,
+        ca_file=str(platform.ca_file),
+        auto_unseal=True,
+        threshold=operators // 2 + 1,
+        operators=tuple(Operator(name=f"o{n}", public_key=key.read_text()) for n, key in enumerate(keys)),
+        custody=FileCustody(path=str(platform.custody)),
+        administrator=Administrator(
+            certificate=platform.administrator_certificate.read_text(), policy=ADMINISTRATOR_POLICY
+        ),
+        wait_seconds=20,
+    )
+
+
+def run(platform: LocalPlatform, wanted: Bootstrap, kill_at: str | None = None) -> tuple[int, list[str], str]:
+    """Run the script: exit code, steps, what it said."""
+    script, file = write_files(platform.directory / "bootstrap", wanted)
+    start = [str(script), str(file)] if kill_at is None else ["-c", KILLER, str(script), str(file), kill_at]
+    done = subprocess.run([sys.executable, *start], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, [json.loads(line)["step"] for line in done.stdout.splitlines()], done.stderr
+
+
+def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: LocalPlatform) -> None:
+    code, steps, said = run(platform, parameters(platform))
+    assert (code, said) == (0, "")
+    assert steps == [
+        "keys-proven",
+        "server-answers",
+        "custody-reserved",
+        "initialised",
+        "custody-written",
+        "login-enabled",
+        "read-back",
+        "root-token-dead",
+        "done",
+    ]
+    client = administrator_client(platform)
+    accessors = call(client, "list", "auth/token/accessors")["data"]["keys"]
+    lookups = [call(client, "post", "auth/token/lookup-accessor", {"accessor": accessor}) for accessor in accessors]
+    policies = [lookup["data"]["policies"] for lookup in lookups]
+    assert policies == [["administrator", "default"]]
+
+
+def test_a_second_run_changes_nothing(platform: LocalPlatform) -> None:
+    assert bootstrap(platform, policy=ADMINISTRATOR_POLICY) is True
+    before = {path: path.read_bytes() for path in platform.directory.glob("custody*")}
+    assert bootstrap(platform, policy=ADMINISTRATOR_POLICY) is False
+    assert {path: path.read_bytes() for path in platform.directory.glob("custody*")} == before
+    assert len(before) == 2
+
+
+def test_each_share_opens_with_its_operators_key_only(platform: LocalPlatform) -> None:
+    assert run(platform, parameters(platform, operators=3))[::2] == (0, "")
+    custody = json.loads(platform.custody.read_text())
+    assert custody["threshold"] == 2
+    assert len({share["fingerprint"] for share in custody["shares"]}) == 3
+    opened = set()
+    for number, share in enumerate(custody["shares"]):
+        encrypted = base64.b64decode(share["encrypted_share"])
+        opened.add(open_share(platform.directory / f"operator-{number}" / "private.asc", encrypted))
+        with pytest.raises(EstateError, match="can't open this share"):
+            open_share(platform.directory / f"operator-{(number + 1) % 3}" / "private.asc", encrypted)
+    assert [len(bytes.fromhex(share.decode())) for share in opened] == [33, 33, 33]
+
+
+@pytest.mark.parametrize(
+    ("step", "next_code", "next_words"),
+    [
+        ("keys-proven", 0, ""),
+        ("server-answers", 0, ""),
+        ("custody-reserved", 0, ""),
+        ("initialised", 5, "shares and root token are lost for good and nothing was ever stored"),
+        ("custody-written", 7, "before the root token was proven dead"),
+        ("login-enabled", 7, "before the root token was proven dead"),
+        ("read-back", 7, "remove the server's storage and custody, and run again"),
+        ("root-token-dead", 7, "before the root token was proven dead"),
+        ("done", 0, ""),
+    ],
+)
+def test_killed_after_any_step_the_next_run_goes_on_or_says_what_happened(
+    platform: LocalPlatform, step: str, next_code: int, next_words: str
+) -> None:
+    wanted = parameters(platform)
+    code, steps, _ = run(platform, wanted, kill_at=step)
+    assert (code, steps[-1]) == (-9, step)
+    code, _, said = run(platform, wanted)
+    assert code == next_code
+    assert next_words in said
+    if code != 0:  # the clean way on that the message names
+        platform.wipe()
+        platform.start()
+        assert run(platform, parameters(platform))[0] == 0
+
+
+def test_storage_that_went_missing_is_not_initialised_anew(platform: LocalPlatform) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted)[0] == 0
+    kept = platform.custody.read_bytes()
+    platform.stop()
+    for path in (platform.directory / "openbao" / "data").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    platform.start()
+    code, _, said = run(platform, wanted)
+    assert (code, platform.status().initialized) == (4, False)
+    assert "custody.json exists: its storage is missing" in said
+    assert platform.custody.read_bytes() == kept
+
+
+def test_a_snapshot_forbids_to_initialise(platform: LocalPlatform, tmp_path: Path) -> None:
+    snapshot = tmp_path / "latest.snap"
+    snapshot.write_bytes(b"anything")
+    with pytest.raises(EstateError, match=r"a snapshot .*latest\.snap exists"):
+        bootstrap(platform, policy=ADMINISTRATOR_POLICY, snapshot=snapshot)
+    assert platform.status().initialized is False
+    assert not platform.custody.exists()
+
+
+def sign_only_key(directory: Path) -> str:
+    home = directory / "gpg"
+    home.mkdir(mode=0o700)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--quiet"]
+    subprocess.run([*gpg, "--quick-generate-key", "signs", "rsa2048"], check=True, capture_output=True)
+    exported = subprocess.run([*gpg, "--armor", "--export", "signs"], check=True, capture_output=True, text=True)
+    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
+    return exported.stdout
+
+
+@pytest.mark.parametrize("with_gpg", [True, False], ids=["gpg", "pysequoia"])
+@pytest.mark.parametrize("kind", ["sign-only", "not a key", "damaged", "private", "two"])
+def test_a_key_that_cant_encrypt_is_found_before_the_init(
+    tmp_path: Path, kind: str, with_gpg: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = new_platform(private_directory(tmp_path / "never-started"))
+    wanted = parameters(platform)
+    good = wanted.operators[0].public_key
+    key, words = {
+        "sign-only": (sign_only_key(tmp_path) if kind == "sign-only" else "", "can't encrypt"),
+        "not a key": ("ssh-ed25519 AAAA", "is not one armored PGP public key"),
+        "damaged": (good[:120] + good[200:], "is not one PGP|can't encrypt|is damaged"),
+        "private": ((platform.directory / "operator-0/private.asc").read_text(), "holds a private key"),
+        "two": (good + good, "is not one armored PGP public key"),
+    }[kind]
+    wanted = replace(wanted, ca_file="/dev/null", operators=(Operator(name="ada", public_key=key),))
+    if not with_gpg:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    code, steps, said = run(platform, wanted)
+    assert (code, steps) == (2, [])
+    assert said.startswith("bootstrap: public_key of operator 'ada' ")
+    assert any(part in said for part in words.split("|"))
+    assert len(said.splitlines()) == 1
+
+
+def test_custody_that_cant_be_made_stops_it_before_the_init(platform: LocalPlatform, tmp_path: Path) -> None:
+    wanted = parameters(platform)
+    nowhere = replace(wanted, custody=FileCustody(path=str(tmp_path / "no-such-directory" / "custody.json")))
+    code, steps, said = run(platform, nowhere)
+    assert (code, steps[-1]) == (6, "server-answers")
+    assert "can't be written: No such file or directory" in said
+    assert platform.status().initialized is False
+
+
+def test_custody_without_room_stops_it_before_the_init(platform: LocalPlatform) -> None:
+    """The limit on file sizes (RLIMIT_FSIZE) stands in for a full disk: the write fails in the same place."""
+    script, file = write_files(platform.directory / "bootstrap", parameters(platform))
+    limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.argv[:1] = []"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{limited}; runpy.run_path(sys.argv[0], run_name='__main__')", str(script), str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert "can't be written: File too large" in done.stderr
+    assert platform.status().initialized is False
+    assert not platform.custody.exists()
+    assert run(platform, parameters(platform))[0] == 0
+
+
+def test_custody_of_another_server_is_noticed(platform: LocalPlatform, tmp_path: Path) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted)[0] == 0
+    record = platform.custody.with_name("custody.json.complete")
+    record.write_text(record.read_text().replace('"cluster_id": "', '"cluster_id": "0'))
+    code, _, said = run(platform, wanted)
+    assert code == 9
+    assert "belongs to cluster 0" in said
+
+
+def test_a_lost_login_is_noticed(platform: LocalPlatform) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted)[0] == 0
+    administrator_client(platform).adapter.delete("/v1/sys/auth/cert")
+    code, _, said = run(platform, wanted)
+    assert code == 8
+    assert "login auth/cert is gone" in said
+
+
+def test_a_server_that_is_down_is_named_after_the_deadline(tmp_path: Path) -> None:
+    platform = new_platform(tmp_path / "estate")
+    platform.start()
+    platform.stop()
+    code, _, said = run(platform, replace(parameters(platform), wait_seconds=1))
+    assert code == 3
+    assert "Connection refused" in said
+
+
+def test_a_server_that_another_authority_signed_is_not_ours(platform: LocalPlatform, tmp_path: Path) -> None:
+    other = new_platform(tmp_path / "other")
+    other.openbao.prepare()
+    code, _, said = run(platform, replace(parameters(platform), ca_file=str(other.ca_file)))
+    assert code == 3
+    assert "is not our server" in said
+    assert platform.status().initialized is False
+
+
+def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalPlatform) -> None:
+    wanted = parameters(platform)
+    broken = replace(wanted, administrator=replace(wanted.administrator, policy="path {"))
+    code, steps, said = run(platform, broken)
+    assert code == 8
+    assert "sys/policies/acl/administrator answered 400" in said
+    assert steps[-1] == "root-token-dead"
+    assert run(platform, wanted)[0] == 7
+
+
+def test_missing_parameters_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "parameters.json"
+    file.write_text("{}")
+    script = tmp_path / "bootstrap.py"
+    script.write_bytes((Path(__file__).parents[2] / "components/render/bootstrap_script.py").read_bytes())
+    with pytest.raises(EstateError, match=r"KeyError\('administrator'\) in the parameters"):
+        run_script(script, file)
+
+
+# Every secret that exists while it runs, kept by the test itself: the script's own memory is the only other place.
+SPY = """
+import http.client, json, os, runpy, sys
+kept = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+getresponse = http.client.HTTPSConnection.getresponse
+def spy(self):
+    response = getresponse(self)
+    read = response.read
+    def keep():
+        body = read()
+        if b"root_token" in body:
+            os.write(kept, body)
+        return body
+    response.read = keep
+    return response
+http.client.HTTPSConnection.getresponse = spy
+progress_lines = []
+sys.argv[:2] = []
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_no_secret_is_in_argv_logs_files_or_output(platform: LocalPlatform, tmp_path: Path) -> None:
+    script, file = write_files(platform.directory / "bootstrap", parameters(platform))
+    kept = tmp_path / "kept.json"
+    seen: list[str] = []
+    process = subprocess.Popen(
+        [sys.executable, "-c", SPY, str(kept), str(script), str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output = []
+    for line in process.stdout or ():
+        output.append(line)
+        seen += [_command_line(pid) for pid in _pids()]
+    assert process.wait() == 0
+    answer = json.loads(kept.read_text())
+    root_token = answer["root_token"]
+    custody = json.loads(platform.custody.read_text())
+    encrypted = base64.b64decode(custody["shares"][0]["encrypted_share"])
+    share = open_share(platform.directory / "operator-0" / "private.asc", encrypted).decode()
+    texts = {"argv": "\n".join(seen), "output": "".join(output)}
+    platform.stop()
+    texts |= {str(path): path.read_bytes().decode("latin-1") for path in _files(platform.directory)}
+    assert len(texts) > 10
+    forms = [root_token, share, base64.b64encode(bytes.fromhex(share)).decode()]
+    assert {where for where, text in texts.items() for form in forms if form in text} == set()
+    # The search itself can find: the encrypted share is where it belongs.
+    found = {where for where, text in texts.items() if custody["shares"][0]["encrypted_share"] in text}
+    assert found == {str(platform.custody)}
+    client = hvac.Client(url=platform.address, token=root_token, verify=str(platform.ca_file))
+    platform.start()
+    with pytest.raises(Forbidden):
+        call(client, "get", "auth/token/lookup-self")
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file() and "postgres/db" not in str(path)]
+
+
+def _pids() -> list[str]:
+    return [entry.name for entry in os.scandir("/proc") if entry.name.isdigit()]
+
+
+def _command_line(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return ""
