@@ -1,0 +1,196 @@
+"""Wording what pydantic found wrong with settings: which one, the bad value, what was expected, on one line.
+
+Owns every word an operator reads about a setting. Refuses to show a value that may be a secret in the wrong place.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from settings.section import duration_text
+
+PATTERNS: Mapping[str, str] = {
+    r"^\d+\.\d+\.\d+$": "an exact version such as 2.7.2",
+    r"^[^\x00-\x1f]+$": "the name of a file, relative to the project's root",
+    r"^https://[^\s]+$": "a URL that begins with https://",
+    r"^/[^\s]+$": "an absolute path without spaces, such as /var/log/vault/audit.log",
+    r"^[A-Za-z0-9.:-]+$": "a host name or an IP address",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "a schema's name: letters, digits or '_', not beginning with a digit",
+    r"^[0-9A-Fa-f.:]+/\d{1,3}$": "a network such as 10.0.0.0/8",
+    r"^\{mount\}/(?:[A-Za-z0-9._-]+/|\{application\}/|\{environment\}/)*\{name\}$": (
+        "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "
+        "has nothing but names, {application} and {environment} between slashes"
+    ),
+}
+"""What is expected instead of a regular expression, which an operator shouldn't have to read."""
+
+_TYPES: Mapping[str, str] = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a number that is not infinite",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "invalid_key": "a name that is text, in quotes",
+}
+_BOUNDS: Mapping[str, tuple[str, str]] = {
+    "greater_than": ("more than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+}
+_LENGTHS: Mapping[str, tuple[str, str, tuple[str, str]]] = {
+    "too_short": ("at least", "min_length", ("entry", "entries")),
+    "string_too_short": ("at least", "min_length", ("character", "characters")),
+    "string_too_long": ("at most", "max_length", ("character", "characters")),
+}
+
+_SHOWN_LENGTH = 60
+_SECRET_NAMES = re.compile(r"password|secret|token|private|key|credential", re.IGNORECASE)
+_PLAIN_NAMES = re.compile(r"(?:ttl|uses|period|_file|password_policies|length)$")
+"""Settings that are about a secret and hold none."""
+_SECRET_VALUES = re.compile(
+    r"-----BEGIN|://[^/\s]*@|\b(?:hv[sbr]|s)\.\w{8}|\bAKIA\w{4}|\bgh[pousr]_\w{4}|\beyJ\w{4}"
+    r"|\b(?=(?:[A-Za-z+/_-]*\d){3})[A-Za-z0-9+/_-]{32}"
+)
+"""Keys, URLs with a password, tokens of Vault, AWS, GitHub and JWTs, and anything long that looks drawn by lot."""
+
+
+def lines(mistakes: Sequence[Any], prefix: str, model: type[BaseModel]) -> list[str]:
+    """One line for each mistake pydantic lists in `ValidationError.errors()`.
+
+    Args:
+        mistakes: as pydantic gives them.
+        prefix: name of the setting that holds everything.
+        model: what was validated; tells a union's tags, which pydantic puts into locations, from settings.
+    """
+    deeper = {mistake["loc"][:length] for mistake in mistakes for length in range(len(mistake["loc"]))}
+    return [
+        _line(mistake, prefix, model)
+        for mistake in mistakes
+        # A list of which no entry is right counts as empty as well, which is no mistake of the operator's.
+        if not (mistake["type"] == "too_short" and mistake["loc"] in deeper)
+    ]
+
+
+def _line(mistake: Any, prefix: str, model: type[BaseModel]) -> str:
+    kind, value, context = mistake["type"], mistake["input"], mistake.get("ctx", {})
+    location, section, setting = _follow(mistake["loc"], model)
+    where = "".join([prefix, *(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)])
+    if kind == "missing":
+        return f"{where} is missing; expected a value"
+    if kind == "extra_forbidden":
+        return f"{where} is not a setting; expected {_one_of(section)}"
+    if kind == "union_tag_not_found":
+        return f"{where}.{context['discriminator'].strip(chr(39))} is missing; expected {_one_of(section)}"
+    if kind == "union_tag_invalid":
+        return f"{where}.{context['discriminator'].strip(chr(39))} is {context['tag']!r}; expected {_one_of(section)}"
+    message = mistake["msg"].removeprefix("Value error, ")
+    if kind == "value_error" and isinstance(value, Mapping):
+        return f"{where}: {message}"
+    expected = message.removeprefix("expected ") if kind == "value_error" else _expected(kind, context, value, message)
+    return f"{where} {_described(value, setting)}; expected {expected}"
+
+
+def _expected(kind: str, context: Mapping[str, Any], value: object, message: str) -> str:
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind == "literal_error":
+        return str(context["expected"])
+    if kind == "string_pattern_mismatch":
+        return PATTERNS.get(context["pattern"], f"text that matches {context['pattern']}")
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        limit = context[key]
+        # Text becomes a number in one place only: a duration.
+        return f"{words} {duration_text(int(limit)) if isinstance(value, str) else int(limit)}"
+    if kind in _LENGTHS:
+        words, key, (one, many) = _LENGTHS[kind]
+        return f"{words} {context[key]} {one if context[key] == 1 else many}"
+    return f"something else ({message})"
+
+
+def _described(value: object, setting: str) -> str:
+    if value is None or value in ("", [], {}, ()):
+        return "is empty"
+    if isinstance(value, Mapping):
+        return "is a mapping"
+    if isinstance(value, (list, tuple)):
+        return "is a list"
+    if _may_be_secret(value, setting):
+        return "has a value that is not shown here"
+    text = repr(value)
+    return f"is {text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + '…'}"
+
+
+def _may_be_secret(value: object, setting: str) -> bool:
+    """Whether somebody may have put a secret here: by the setting's name, or by how the value looks."""
+    if isinstance(value, bool):
+        return False
+    if _SECRET_NAMES.search(setting) and not _PLAIN_NAMES.search(setting):
+        return True
+    return _SECRET_VALUES.search(str(value)) is not None
+
+
+Followed = type[BaseModel] | tuple[type[BaseModel], ...] | None
+"""The section a location ends in: one model, the choices of a union, or something that is no section."""
+
+
+def _follow(location: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str | int], Followed, str]:
+    """A location without a union's tags and pydantic's own marks; the innermost section it passes through; the last
+    setting on the way whose name is ours and not the operator's.
+    """
+    path: list[str | int] = []
+    here: Any = model
+    section: Followed = model
+    setting = ""
+    for part in location:
+        if part == "[key]":
+            continue
+        choices = _models(here)
+        if len(choices) > 1:
+            here = section = next(choice for choice in choices if part in _tags(choice))
+        elif choices:
+            section, setting = choices[0], str(part)
+            field = section.model_fields.get(setting)
+            here = field.annotation if field else None
+            path.append(setting)
+        else:
+            arguments = [argument for argument in get_args(_plain(here)) if argument not in (NoneType, Ellipsis)]
+            path.append(str(part) if len(arguments) > 1 else part)
+            here = arguments[-1] if arguments else None
+    ends = _models(here)
+    return path, ends if len(ends) > 1 else section, setting
+
+
+def _plain(annotation: Any) -> Any:
+    """A type without what is annotated to it."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The sections an annotation stands for: none, one, or the choices of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    if get_origin(annotation) in (dict, tuple):
+        return ()
+    return tuple(model for argument in get_args(annotation) for model in _models(argument))
+
+
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    """The values of a section's own `kind` or `type`."""
+    field = model.model_fields.get("kind") or model.model_fields["type"]
+    return get_args(field.annotation)
+
+
+def _one_of(section: Followed) -> str:
+    if isinstance(section, tuple):
+        return f"one of {', '.join(repr(tag) for model in section for tag in _tags(model))}"
+    return f"one of {', '.join(section.model_fields)}" if section else "none"
