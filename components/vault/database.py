@@ -149,12 +149,18 @@ class PostgresEngine(pulumi.ComponentResource):
         super().__init__("vault-estate:index:PostgresEngine", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         mount = vault.Mount(f"{name}-mount", path=args.path, type="database", description=args.description, opts=child)
-        settled: dict[str, pulumi.Resource] = {}
+        # Unmounting ends the open leases, and needs the connections for that. Deleted one by one, connections go before
+        # their mount, and the server refuses to unmount: so they go with it.
+        inside = pulumi.ResourceOptions(parent=self, deleted_with=mount)
+        settled: dict[str, pulumi.ResourceOptions] = {}
         for key, connection in args.connections.items():
-            declared = _connection(f"{name}-connection-{key}", key, args, mount, child)
-            settled[key] = declared
+            made = _connection(f"{name}-connection-{key}", key, args, mount, inside)
+            last: pulumi.Resource = made
             if connection.rotate_root:
-                settled[key] = _root_rotation(f"{name}-root-rotation-{key}", declared, connection, child)
+                last = _root_rotation(f"{name}-root-rotation-{key}", made, connection, inside)
+            # A static role sets its first password through the connection while it is made. Without this it can meet
+            # the moment in which the root rotation closes that connection; the name it refers to orders nothing.
+            settled[key] = pulumi.ResourceOptions(parent=self, deleted_with=mount, depends_on=[last])
         for key, role in args.roles.items():
             vault.database.SecretBackendRole(
                 f"{name}-role-{key}",
@@ -165,7 +171,7 @@ class PostgresEngine(pulumi.ComponentResource):
                 revocation_statements=list(revocation_statements()),
                 default_ttl=role.default_ttl_seconds,
                 max_ttl=role.max_ttl_seconds,
-                opts=_after(settled[role.connection], self),
+                opts=settled[role.connection],
             )
         for key, static in args.static_roles.items():
             vault.database.SecretBackendStaticRole(
@@ -175,16 +181,10 @@ class PostgresEngine(pulumi.ComponentResource):
                 db_name=static.connection,
                 username=static.username,
                 rotation_period=static.rotation_period_seconds,
-                opts=_after(settled[static.connection], self),
+                opts=settled[static.connection],
             )
         self.mount_path = mount.path
         self.register_outputs({"mount_path": self.mount_path})
-
-
-def _after(settled: pulumi.Resource, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-    # A static role sets its first password through the connection while it is made. Without this it can meet the moment
-    # in which the root rotation closes that connection; the data it names (a constant string) orders nothing.
-    return pulumi.ResourceOptions(parent=parent, depends_on=[settled])
 
 
 def _connection(

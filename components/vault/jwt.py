@@ -132,7 +132,8 @@ class JwtAuth(pulumi.ComponentResource):
             oidc_discovery_ca_pem=args.ca_certificate if args.oidc_discovery_url else None,
             jwks_url=args.jwks_url,
             jwks_ca_pem=args.ca_certificate if args.jwks_url else None,
-            jwt_validation_pubkeys=list(args.jwt_validation_pubkeys) or None,
+            # The server answers keys without the line's end, which else is a diff for ever.
+            jwt_validation_pubkeys=[key.strip() for key in args.jwt_validation_pubkeys] or None,
             opts=child,
         )
         self.path = mount.path.apply(lambda path: path or args.path)

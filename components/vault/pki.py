@@ -164,14 +164,16 @@ class PkiEngine(pulumi.ComponentResource):
         intermediate_mount = _mount(
             f"{name}-intermediate", args.intermediate_path, "Issuing authority", args.intermediate_ttl_seconds, child
         )
-        root_urls = _upkeep(f"{name}-root", root_mount, args, child)
-        _upkeep(f"{name}-intermediate", intermediate_mount, args, child)
-        root = _root(f"{name}-root", root_mount, args, child)
-        _intermediate(
-            f"{name}-intermediate", intermediate_mount, root=root, root_urls=root_urls, args=args, parent=self
+        root = _root(f"{name}-root", _upkeep(f"{name}-root", root_mount.path, args, child), args, child)
+        intermediate = _intermediate(
+            f"{name}-intermediate",
+            _upkeep(f"{name}-intermediate", intermediate_mount.path, args, child),
+            root=root,
+            args=args,
+            parent=self,
         )
         for key in args.roles:
-            _role(name, key, intermediate_mount, args, child)
+            _role(name, key, intermediate.backend, args, child)
         self.root_certificate = root.certificate
         self.root_path = root_mount.path
         self.intermediate_path = intermediate_mount.path
@@ -204,20 +206,25 @@ def _mount(name: str, path: str, description: str, ttl_seconds: int, opts: pulum
 
 
 def _upkeep(
-    name: str, mount: vault.Mount, args: PkiEngineArgs, opts: pulumi.ResourceOptions
-) -> vault.pkisecret.SecretBackendConfigUrls:
-    """What each authority needs whatever it signs: its URLs, a CRL that renews itself, and tidying."""
-    vault.pkisecret.SecretBackendCrlConfig(
+    name: str, mount_path: pulumi.Input[str], args: PkiEngineArgs, opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """What each authority needs whatever it signs: a CRL that renews itself, tidying, its URLs.
+
+    Returns the mount's path, known once all of it is there. One at a time, each with the mount's path from the one
+    before: OpenBao 2.7 answers writes that meet in a fresh authority with "transaction commit failed" (one of some
+    twenty builds). And all before the first certificate: without the URLs it would never say where its CRL is.
+    """
+    crl = vault.pkisecret.SecretBackendCrlConfig(
         f"{name}-crl",
-        backend=mount.path,
+        backend=mount_path,
         expiry=f"{args.crl_expiry_seconds}s",
         auto_rebuild=True,
         auto_rebuild_grace_period=f"{_CRL_GRACE_SECONDS}s",
         opts=opts,
     )
-    vault.pkisecret.BackendConfigAutoTidy(
+    tidy = vault.pkisecret.BackendConfigAutoTidy(
         f"{name}-tidy",
-        backend=mount.path,
+        backend=crl.backend,
         enabled=True,
         interval_duration=f"{args.tidy_interval_seconds}s",
         safety_buffer=f"{args.tidy_safety_buffer_seconds}s",
@@ -226,22 +233,23 @@ def _upkeep(
         tidy_revoked_cert_issuer_associations=True,
         opts=opts,
     )
-    return vault.pkisecret.SecretBackendConfigUrls(
+    urls = vault.pkisecret.SecretBackendConfigUrls(
         f"{name}-urls",
-        backend=mount.path,
-        issuing_certificates=[pulumi.Output.format("{}/v1/{}/ca", args.address, mount.path)],
-        crl_distribution_points=[pulumi.Output.format("{}/v1/{}/crl", args.address, mount.path)],
-        ocsp_servers=[pulumi.Output.format("{}/v1/{}/ocsp", args.address, mount.path)],
+        backend=tidy.backend,
+        issuing_certificates=[pulumi.Output.format("{}/v1/{}/ca", args.address, mount_path)],
+        crl_distribution_points=[pulumi.Output.format("{}/v1/{}/crl", args.address, mount_path)],
+        ocsp_servers=[pulumi.Output.format("{}/v1/{}/ocsp", args.address, mount_path)],
         opts=opts,
     )
+    return urls.backend
 
 
 def _root(
-    name: str, mount: vault.Mount, args: PkiEngineArgs, opts: pulumi.ResourceOptions
+    name: str, mount_path: pulumi.Input[str], args: PkiEngineArgs, opts: pulumi.ResourceOptions
 ) -> vault.pkisecret.SecretBackendRootCert:
     return vault.pkisecret.SecretBackendRootCert(
         f"{name}-certificate",
-        backend=mount.path,
+        backend=mount_path,
         type="internal",  # the key is made in Vault and never shown
         common_name=f"{args.common_name} Root CA",
         organization=args.organization,
@@ -256,17 +264,16 @@ def _root(
 
 def _intermediate(
     name: str,
-    mount: vault.Mount,
+    mount_path: pulumi.Input[str],
     *,
     root: vault.pkisecret.SecretBackendRootCert,
-    root_urls: vault.pkisecret.SecretBackendConfigUrls,
     args: PkiEngineArgs,
     parent: pulumi.Resource,
-) -> None:
+) -> vault.pkisecret.SecretBackendIntermediateSetSigned:
     child = pulumi.ResourceOptions(parent=parent)
     request = vault.pkisecret.SecretBackendIntermediateCertRequest(
         f"{name}-request",
-        backend=mount.path,
+        backend=mount_path,
         type="internal",
         common_name=f"{args.common_name} Intermediate CA",
         organization=args.organization,
@@ -284,21 +291,21 @@ def _intermediate(
         ttl=f"{args.intermediate_ttl_seconds}s",
         max_path_length=0,
         exclude_cn_from_sans=True,
-        # Nothing in these inputs names the root's certificate or its URLs, and both must be there: without the first
-        # there is no one to sign (pitfall 10), without the second the certificate says nothing about where its CRL is,
-        # for good.
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[root, root_urls]),
+        # Nothing in these inputs names the root's certificate, and without it there is no one to sign (pitfall 10).
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[root]),
     )
-    vault.pkisecret.SecretBackendIntermediateSetSigned(
-        f"{name}-certificate", backend=mount.path, certificate=signed.certificate, opts=child
+    return vault.pkisecret.SecretBackendIntermediateSetSigned(
+        f"{name}-certificate", backend=request.backend, certificate=signed.certificate, opts=child
     )
 
 
-def _role(name: str, key: str, mount: vault.Mount, args: PkiEngineArgs, opts: pulumi.ResourceOptions) -> None:
+def _role(
+    name: str, key: str, mount_path: pulumi.Input[str], args: PkiEngineArgs, opts: pulumi.ResourceOptions
+) -> None:
     role = args.roles[key]
     vault.pkisecret.SecretBackendRole(
         f"{name}-role-{key}",
-        backend=mount.path,
+        backend=mount_path,
         name=key,
         allowed_domains=list(role.allowed_domains),
         allow_subdomains=role.allow_subdomains,

@@ -181,6 +181,12 @@ def test_kubernetes() -> None:
     }
 
 
+def test_a_pods_token_lives_an_hour_and_four_at_most() -> None:
+    role = KubernetesRole(service_account_names=("a",), namespaces=("n",), audience="vault", token_policies=("p",))
+
+    assert (role.token_ttl_seconds, role.token_max_ttl_seconds) == (3600, 14400)
+
+
 ISSUER = "https://token.actions.githubusercontent.com"
 JWT_ROLE = {
     "backend": "jwt",
@@ -210,7 +216,7 @@ PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"
             {"jwks_url": f"{ISSUER}/jwks", "ca_certificate": CA},
             {"jwksUrl": f"{ISSUER}/jwks", "jwksCaPem": CA},
         ),
-        ({"jwt_validation_pubkeys": (PUBLIC_KEY,)}, {"jwtValidationPubkeys": [PUBLIC_KEY]}),
+        ({"jwt_validation_pubkeys": (PUBLIC_KEY,)}, {"jwtValidationPubkeys": [PUBLIC_KEY.strip()]}),
     ],
 )
 def test_jwt(source: dict[str, Any], inputs: dict[str, Any]) -> None:

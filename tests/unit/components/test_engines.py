@@ -211,6 +211,16 @@ def test_roles_wait_for_the_rotation_that_would_cut_their_connection() -> None:
     assert below(declared, "db-role-other-readonly") == {"db-mount", "db-connection-other"}
 
 
+def test_what_a_lease_needs_to_end_goes_with_the_mount() -> None:
+    """Found with the engine: connections were deleted first, and the server then refused to unmount open leases."""
+    declared = declare(engine)
+    mount = declared.named("db-mount")
+
+    children = [record for record in declared.records if record.custom and record is not mount]
+    assert {child.options.deleted_with for child in children} == {mount.urn}
+    assert mount.options.deleted_with == ""
+
+
 def test_a_url_that_is_known_only_later_is_taken() -> None:
     given = connection(connection_url=pulumi.Output.format("postgresql://{{{{username}}}}@{}", "host"))
 

@@ -3,13 +3,17 @@
 Doesn't prove that a server accepts any of it; `tests/live` and `tests/engine` do.
 """
 
+import dataclasses
 import gc
+import importlib
 import time
+from pkgutil import iter_modules
 
 import pulumi
 import pulumi_vault as vault
 import pytest
 
+import components.vault as contents
 from components.render.acl import AclPolicy, kv_read
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs
@@ -56,7 +60,34 @@ def test_every_resource_is_below_the_component_that_owns_it() -> None:
 def test_every_component_registers_its_outputs() -> None:
     declared = declare(everything)
 
-    assert {record.urn for record in declared.records if not record.custom} <= declared.outputs.keys()
+    assert {record.name: sorted(declared.outputs[record.urn]) for record in declared.records if not record.custom} == {
+        "estate-approle": ["path", "role_ids"],
+        "estate-audit": [],
+        "estate-database": ["mount_path"],
+        "estate-jwt": ["path"],
+        "estate-kubernetes": ["path"],
+        "estate-kv": ["mount_path"],
+        "estate-limits": [],
+        "estate-passwords": ["names"],
+        "estate-pki": ["intermediate_path", "root_certificate", "root_path"],
+        "estate-policies": ["names"],
+        "estate-transit": ["mount_path"],
+        "estate-userpass": ["path"],
+    }
+
+
+def _argument_types() -> list[type]:
+    modules = [importlib.import_module(f"components.vault.{module.name}") for module in iter_modules(contents.__path__)]
+    found = {value for module in modules for value in vars(module).values() if dataclasses.is_dataclass(value)}
+    return sorted((one for one in found if isinstance(one, type)), key=lambda one: one.__qualname__)
+
+
+@pytest.mark.parametrize("arguments", _argument_types())
+def test_arguments_are_frozen_and_named(arguments: type) -> None:
+    parameters = arguments.__dataclass_params__  # type: ignore[attr-defined]  # dataclasses give no public way
+
+    assert parameters.frozen
+    assert all(field.kw_only for field in dataclasses.fields(arguments))
 
 
 def test_two_instances_in_one_program_do_not_collide() -> None:
@@ -128,9 +159,12 @@ def test_provider_protection_and_deletion_come_from_the_caller() -> None:
         assert "pulumi:providers:vault::given::" in child.provider, child.name
         assert child.options.protect, child.name
     # `deleted_with` is handed down by the engine, not by the SDK (pkg/v3 resource/deploy/source_eval.go,
-    # inheritFromParent), so here it can be seen on the components only; a child that set its own would be wrong.
+    # inheritFromParent), so here it can be seen on the components only; only the database's set their own: its mount.
     assert {component.options.deleted_with for component in components} == {platform.urn}
-    assert {child.options.deleted_with for child in children} == {""}
+    mount = declared.named("estate-database-mount").urn
+    assert {child.name: child.options.deleted_with for child in children if child.options.deleted_with} == {
+        child.name: mount for child in children if "-database-" in child.name and child.urn != mount
+    }
 
 
 def test_no_child_hides_changes_or_stays_behind() -> None:

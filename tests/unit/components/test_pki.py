@@ -192,16 +192,24 @@ def test_with_everything() -> None:
     }
 
 
-def test_nothing_is_signed_before_the_root_and_its_urls_are_there() -> None:
+def test_nothing_is_signed_before_the_root_is_there() -> None:
     """Pitfall 10: the order must be declared; that it worked was luck."""
     declared = declare(lambda: PkiEngine("pki", arguments()))
 
-    assert below(declared, "pki-intermediate-signature") == {
-        "pki-root-certificate",
-        "pki-root-urls",
-        "pki-intermediate-request",
-    }
-    assert below(declared, "pki-intermediate-certificate") == {"pki-intermediate-mount", "pki-intermediate-signature"}
+    assert below(declared, "pki-intermediate-signature") == {"pki-root-certificate", "pki-intermediate-request"}
+
+
+def test_a_fresh_authority_is_told_one_thing_at_a_time() -> None:
+    declared = declare(lambda: PkiEngine("pki", arguments()))
+
+    for name in ("pki-root", "pki-intermediate"):
+        assert below(declared, f"{name}-crl") == {f"{name}-mount"}
+        assert below(declared, f"{name}-tidy") == {f"{name}-crl"}
+        assert f"{name}-tidy" in below(declared, f"{name}-urls")
+    assert below(declared, "pki-root-certificate") == {"pki-root-urls"}
+    assert below(declared, "pki-intermediate-request") == {"pki-intermediate-urls"}
+    assert below(declared, "pki-intermediate-certificate") == {"pki-intermediate-request", "pki-intermediate-signature"}
+    assert below(declared, "pki-role-services") == {"pki-intermediate-certificate"}
 
 
 def test_no_key_can_leave() -> None:

@@ -168,6 +168,14 @@ def test_everything_a_rule_can_say() -> None:
     )
 
 
+def test_deny_stands_alone_and_every_parameter_can_be_denied() -> None:
+    rule = AclRule(path="a", capabilities=frozenset({Capability.DENY}))
+    nothing_given = AclRule(path="b", capabilities=READ, denied_parameters={"*": ()})
+
+    assert rendered(rule) == 'path "a" {\n  capabilities = ["deny"]\n}\n'
+    assert '"*" = []' in rendered(nothing_given)
+
+
 def test_the_order_of_writing_does_not_matter() -> None:
     rules = [*kv_read("secret", "app/a"), *kv_write("secret", "app/b"), *transit_use("transit", "key")]
     expected = rendered(*rules)
@@ -281,6 +289,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (policy(prefixes=("secret/*",)), "'secret/\\*' has a wildcard"),
     (policy(prefixes=("secret/",)), "has an empty"),
     (policy(prefixes=("",)), "has an empty"),
+    (rule(path="secret/data\n"), "^path: 'secret"),
     (policy(rules=(AclRule(path="sys/raw", capabilities=READ),)), "is Vault's own"),
     (
         policy(rules=(AclRule(path="pki/root", capabilities=frozenset({Capability.SUDO})),)),
@@ -288,7 +297,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     ),
     (lambda: transit_use("transit", "key", encrypt=False, decrypt=False), "both False grant nothing"),
     (lambda: AclPolicy(name="app", rules=kv_read("secret", "../sys/x")), r"'\.\.'"),
-    (lambda: AclPolicy(name="app", rules=kv_read("secret", "app/*")), "expected one below none"),
+    (lambda: AclPolicy(name="app", rules=kv_read("secret", "app/*")), "expected one below none$"),
 ]
 
 

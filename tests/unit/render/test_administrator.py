@@ -73,5 +73,6 @@ def test_mounts_can_be_named() -> None:
 
     paths = {rule.path for rule in named.rules}
     assert named.name == "operator"
+    assert POLICY.name == "administrator"
     assert {"team/kv/data/*", "transit/keys/*"} <= paths
     assert not [path for path in paths if path.startswith("+")]

@@ -1,0 +1,224 @@
+"""The components of Vault's contents through the real engine onto real servers.
+
+Proves that what the unit tests pin is taken: up, up again without a change, refresh without a change, a change that
+keeps the rotated root password, drift of the lockout, destroy. The provider here is the stand-in; it runs with the
+administrator's own policy. Left out: audit devices, which OpenBao takes from its server file only.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import hvac
+import psycopg
+import pulumi
+import pulumi_vault as vault
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pulumi import automation
+
+from components.render.acl import AclPolicy, kv_prefixes, kv_read, render
+from components.render.administrator import administrator_policy
+from components.render.sql import Access
+from components.vault.acl import AclPolicies, AclPoliciesArgs
+from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs
+from components.vault.database import (
+    DynamicRole,
+    PostgresConnection,
+    PostgresEngine,
+    PostgresEngineArgs,
+    StaticRole,
+)
+from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtRole
+from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesRole
+from components.vault.kv import KvMount, KvMountArgs
+from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
+from components.vault.pki import PkiEngine, PkiEngineArgs, PkiRole
+from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
+from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKey
+from components.vault.userpass import UserpassAuth, UserpassAuthArgs
+from hermetic.attach import attach_apart
+from ops.engine.finding import find
+from tests.support.servers import PostgresServer, VaultServer
+
+FIRST_PASSWORD = "-".join(("first", "password", "of", "the", "engine"))
+
+
+def _public_key() -> str:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+PUBLIC_KEY = _public_key()
+
+
+class Program:
+    """Everything that OpenBao takes; `open_connections` is the field that a later run changes."""
+
+    def __init__(self, server: VaultServer, postgres: PostgresServer) -> None:
+        self.open_connections = 4
+        self._server = server
+        self._postgres = postgres
+
+    def __call__(self) -> None:
+        provider = vault.Provider(
+            "vault",
+            address=self._server.address,
+            ca_cert_file=str(self._server.ca_file),
+            auth_login_cert=vault.ProviderAuthLoginCertArgs(
+                cert_file=str(self._server.admin_certificate),
+                key_file=str(self._server.admin_key),
+                name="administrator",
+            ),
+            skip_child_token=True,
+        )
+        options = pulumi.ResourceOptions(providers=[provider])
+        self._logins(options)
+        self._engines(options)
+
+    def _logins(self, options: pulumi.ResourceOptions) -> None:
+        policy = AclPolicy(name="app", prefixes=kv_prefixes("apps", "app"), rules=kv_read("apps", "app/*"))
+        AclPolicies("policies", AclPoliciesArgs(policies={"app": policy}), options)
+        role = AppRole(token_policies=("app",), token_bound_cidrs=("127.0.0.1/32", "10.0.0.0/8"))
+        AppRoleAuth("machines", AppRoleAuthArgs(path="machines", roles={"app": role}), options)
+        pods = KubernetesRole(
+            service_account_names=("app",), namespaces=("prod",), audience="vault", token_policies=("app",)
+        )
+        authority = self._server.ca_file.read_text(encoding="ascii")
+        KubernetesAuth(
+            "pods",
+            KubernetesAuthArgs(host="https://127.0.0.1:6443", ca_certificate=authority, roles={"app": pods}),
+            options,
+        )
+        jobs = JwtRole(
+            bound_audiences=("vault",),
+            bound_claims={"repository": "org/app,org/lib", "ref": "refs/heads/main"},
+            token_policies=("app",),
+        )
+        keys = (PUBLIC_KEY,)
+        JwtAuth("jobs", JwtAuthArgs(bound_issuer="forge", jwt_validation_pubkeys=keys, roles={"app": jobs}), options)
+        UserpassAuth("people", UserpassAuthArgs(path="people"), options)
+        limits = {"everything": RateLimit(rate=1000), "machines": RateLimit(path="sys", rate=500, interval_seconds=2)}
+        RateLimits("limits", RateLimitsArgs(limits=limits), options)
+
+    def _engines(self, options: pulumi.ResourceOptions) -> None:
+        KvMount("apps", KvMountArgs(path="apps", max_versions=3, delete_version_after_seconds=3600), options)
+        PasswordPolicies("passwords", PasswordPoliciesArgs(policies={"postgres": PasswordPolicy(length=40)}), options)
+        location = f"{self._postgres.host}:{self._postgres.port}/app"
+        connection = PostgresConnection(
+            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{location}",
+            username="engine_login",
+            password=FIRST_PASSWORD,
+            max_open_connections=self.open_connections,
+        )
+        roles = {access.value: DynamicRole(connection="main", access=access) for access in Access}
+        static_roles = {"legacy": StaticRole(connection="main", username="engine_legacy")}
+        PostgresEngine(
+            "sql",
+            PostgresEngineArgs(path="sql", connections={"main": connection}, roles=roles, static_roles=static_roles),
+            options,
+        )
+        keys = {
+            "data": TransitKey(deletion_allowed=True),
+            "searchable": TransitKey(deletion_allowed=True, derived=True, convergent_encryption=True),
+        }
+        TransitEngine("crypto", TransitEngineArgs(path="crypto", keys=keys), options)
+        services = PkiRole(allowed_domains=("svc.internal",))
+        authority = PkiEngine(
+            "ca",
+            PkiEngineArgs(
+                common_name="Tried",
+                organization="Tried Org",
+                address=self._server.address,
+                roles={"services": services, "mtls": PkiRole(allowed_domains=("m.internal",), client_flag=True)},
+            ),
+            options,
+        )
+        pulumi.export("root", authority.root_certificate)
+
+
+@contextmanager
+def _stack(directory: Path, attached: Mapping[str, str], program: Program) -> Iterator[automation.Stack]:
+    (directory / "Pulumi.yaml").write_text("name: components\nruntime: python\n")
+    engine = find(lambda _: None).executable.parent
+    variables = {
+        **attached,
+        "PATH": f"{engine}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_BACKEND_URL": f"file://{directory}",
+        "PULUMI_CONFIG_PASSPHRASE": "trial",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        workspace = automation.LocalWorkspaceOptions(work_dir=str(directory), env_vars=variables)
+        yield automation.create_or_select_stack("one", project_name="components", program=program, opts=workspace)
+
+
+@pytest.fixture
+def program(vault_server: VaultServer, postgres_server: PostgresServer) -> Program:
+    """The program, a login for it in PostgreSQL, and the administrator cut down to the policy of the bootstrap."""
+    owner = postgres_server.dsn(postgres_server.root_username, postgres_server.root_password, "app")
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute("CREATE TABLE items (id serial PRIMARY KEY, name text)")
+        connection.execute(f"CREATE ROLE engine_login LOGIN CREATEROLE PASSWORD '{FIRST_PASSWORD}'")
+        connection.execute("CREATE ROLE engine_legacy LOGIN PASSWORD 'x'")
+        connection.execute("GRANT engine_legacy TO engine_login WITH ADMIN OPTION")
+        connection.execute("GRANT USAGE ON SCHEMA public TO engine_login WITH GRANT OPTION")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO engine_login WITH GRANT OPTION")
+        connection.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO engine_login WITH GRANT OPTION")
+    return Program(vault_server, postgres_server)
+
+
+def _changes(result: automation.UpResult | automation.RefreshResult | automation.DestroyResult) -> dict[str, int]:
+    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items() if kind != "same"}
+
+
+def _session(client: hvac.Client, postgres: PostgresServer, role: str) -> None:
+    leased = client.adapter.get(f"/v1/sql/creds/{role}")["data"]
+    with psycopg.connect(postgres.dsn(leased["username"], leased["password"], "app")) as session:
+        session.execute("SELECT count(*) FROM items")
+
+
+def test_up_again_refresh_change_drift_destroy(
+    tmp_path: Path, program: Program, vault_server: VaultServer, postgres_server: PostgresServer
+) -> None:
+    root = hvac.Client(url=vault_server.address, verify=str(vault_server.ca_file))
+    root.token = vault_server.client.auth.token.create(policies=["everything"], ttl="30m")["auth"]["client_token"]
+    everything = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+    vault_server.client.sys.create_or_update_policy("everything", everything)
+    vault_server.client.sys.create_or_update_policy("administrator", render(administrator_policy()))
+
+    with attach_apart(["vault"]) as attached, _stack(tmp_path, attached, program) as run:
+        made = run.up()
+        assert made.outputs["root"].value.startswith("-----BEGIN CERTIFICATE-----")
+        assert _changes(run.up()) == {}
+        assert _changes(run.refresh()) == {}
+        assert _changes(run.up()) == {}
+        (state,) = (tmp_path / ".pulumi" / "stacks").rglob("one.json")
+        assert FIRST_PASSWORD not in state.read_text()
+
+        _session(root, postgres_server, "readonly")
+        program.open_connections = 7
+        assert _changes(run.up()) == {"update": 1}
+        assert root.adapter.get("/v1/sql/config/main")["data"]["connection_details"]["max_open_connections"] == 7
+        _session(root, postgres_server, "readwrite")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(postgres_server.dsn("engine_login", FIRST_PASSWORD, "app"))
+
+        certificate = root.adapter.post("/v1/pki_int/issue/services", json={"common_name": "a.svc.internal"})["data"]
+        assert certificate["ca_chain"]
+
+        loosened = {"user_lockout_config": {"lockout_threshold": "99"}}
+        root.adapter.post("/v1/sys/auth/people/tune", json=loosened)
+        assert _changes(run.refresh()) == {"update": 1}
+        assert _changes(run.up()) == {"update": 1}
+        assert root.adapter.get("/v1/sys/auth/people/tune")["data"]["user_lockout_threshold"] == 5
+
+        run.destroy()
+    mounts = root.adapter.get("/v1/sys/mounts")["data"]
+    assert not {"apps/", "sql/", "crypto/", "pki/", "pki_int/"} & mounts.keys()
+    assert not {"machines/", "pods/", "jobs/", "people/"} & root.adapter.get("/v1/sys/auth")["data"].keys()
