@@ -69,5 +69,4 @@ def _payload(lockout: Lockout) -> str:
             "user_lockout_threshold": lockout.threshold,
         },
         separators=(",", ":"),
-        sort_keys=True,
     )

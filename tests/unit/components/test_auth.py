@@ -139,6 +139,23 @@ def test_userpass_with_lockout_and_no_user() -> None:
     }
 
 
+def test_userpass_by_default() -> None:
+    assert graph(lambda: UserpassAuth("login", UserpassAuthArgs())) == {
+        "login-mount": (
+            MOUNT,
+            {"type": "userpass", "path": "userpass", "description": "People, by user name and password"},
+        ),
+        "login-lockout": lockout("userpass", 5, 900, 900),
+    }
+
+
+def test_the_ends_of_the_lockouts_range_are_allowed() -> None:
+    shortest = Lockout(threshold=1, duration_seconds=1, counter_reset_seconds=1)
+
+    assert (shortest.duration_seconds, shortest.counter_reset_seconds) == (1, 1)
+    assert Lockout(threshold=100).threshold == 100
+
+
 def test_kubernetes() -> None:
     role = KubernetesRole(
         service_account_names=("api", "worker"),
@@ -330,7 +347,10 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (kubernetes(namespaces=()), "namespaces: is empty"),
     (kubernetes(service_account_names="app"), "service_account_names: 'app' is one string"),
     (kubernetes(token_policies=()), "token_policies: is empty"),
-    (kubernetes(token_ttl_seconds=2, token_max_ttl_seconds=1), "token_ttl_seconds: 2 is above"),
+    (
+        kubernetes(token_ttl_seconds=2, token_max_ttl_seconds=1),
+        r"token_ttl_seconds: 2 is above token_max_ttl_seconds \(1\)",
+    ),
     (kubernetes_auth(path="a//b"), "path: 'a//b' isn't a mount path"),
     (kubernetes_auth(host="http://k"), "host: 'http://k' isn't a URL"),
     (kubernetes_auth(ca_certificate="no"), "ca_certificate: isn't PEM"),
@@ -341,8 +361,11 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (jwt(bound_claims={"repository": " "}), "binds too little"),
     (jwt(bound_claims={" ": "x"}), "binds too little"),
     (jwt(user_claim=""), "user_claim: '' is empty"),
-    (jwt(token_policies=("root",)), "'root'"),
-    (jwt(token_ttl_seconds=2, token_max_ttl_seconds=1), "token_ttl_seconds: 2 is above"),
+    (jwt(token_policies=("root",)), "token_policies: 'root'"),
+    (
+        jwt(token_ttl_seconds=2, token_max_ttl_seconds=1),
+        r"token_ttl_seconds: 2 is above token_max_ttl_seconds \(1\)",
+    ),
     (jwt_auth(path="-"), "path: '-' isn't a mount path"),
     (jwt_auth(bound_issuer=""), "bound_issuer: '' is empty"),
     (jwt_auth(oidc_discovery_url=None), "expected exactly one source of keys, not 0"),

@@ -107,6 +107,16 @@ def test_no_name_is_used_twice_whatever_its_type() -> None:
     assert len(names) == len(set(names))
 
 
+def test_no_mount_is_given_a_namespace_and_a_path() -> None:
+    """Pitfall 9: both together broke the provider's read after create. Namespaces belong to the provider."""
+    records = declare(everything).records
+
+    assert [record.name for record in records if "namespace" in record.inputs] == []
+    mounts = [record for record in records if record.type.endswith((":AuthBackend", ":Mount"))]
+    assert len(mounts) == 9
+    assert all(record.inputs["path"] for record in mounts)
+
+
 def test_nothing_is_looked_up_or_called() -> None:
     declared = declare(everything)
 
