@@ -25,6 +25,10 @@ Inventory = Mapping[str, tuple[str, ...]]
 """Paths of the mounts and auth methods a server has, without a slash at the end."""
 
 
+BUILT_IN: Inventory = {"mounts": ("cubbyhole", "identity", "sys"), "auth": ("cert", "token")}
+"""What a freshly bootstrapped server has."""
+
+
 def inventory(client: hvac.Client) -> Inventory:
     """What the server has now."""
     return {

@@ -104,6 +104,9 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
             console.say(f"{stack} has no state here")
         else:
             with session.opened(file, paths, console, "down", choices) as opened:
+                _refuse_protected(opened)
+                # What is destroyed leaves the state before the server is wiped; an `up` after an interrupt finds it.
+                adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").begin(adoption.BUILT_IN)
                 with console.stage(f"destroying {stack}") as steps:
                     changes = opened.run.operate("destroy", steps)
                 opened.run.forget()
@@ -112,6 +115,17 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
             (paths.own / name).unlink(missing_ok=True)
         session.remove_state(paths)
     return changes
+
+
+def _refuse_protected(opened: Session) -> None:
+    """Refuse before anything is touched; the engine would refuse half-way."""
+    protected = [one["urn"] for one in opened.run.deployment().get("resources") or [] if one.get("protect")]
+    if protected:
+        msg = (
+            f"{len(protected)} resources of {opened.file.stack} are protected; expected protect: false in "
+            f"{opened.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
+        )
+        raise EstateError(msg)
 
 
 def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 Owns the engine's environment and the wording of its failures. Refuses to know what a stack is made of.
 """
 
+import json
 import os
 import runpy
 import shutil
@@ -163,7 +164,13 @@ class Run:
 
     def deployment(self) -> Mapping[str, Any]:
         """The stack's state as the backend has it, secrets encrypted."""
-        return dict(self.stack.export_stack().deployment or {})
+        # The Automation API's own export decrypts everything.
+        workspace = self.stack.workspace
+        answer = workspace.pulumi_command.run(
+            ["stack", "export", "--stack", self.stack.name], workspace.work_dir, workspace.env_vars
+        )
+        content: dict[str, Any] = json.loads(answer.stdout)["deployment"] or {}
+        return content
 
     def forget(self) -> None:
         """Remove the stack and its history from the backend. It must be destroyed already."""

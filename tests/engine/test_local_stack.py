@@ -1,0 +1,247 @@
+"""The local stack from nothing to nothing, by the operator's own commands and the real engine.
+
+Proves what the founding issue promises of it, except what `tests/live` proves of the server alone. Not proven: the
+official plugin, which these commands use where it can be had.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import hvac
+import psutil
+import pytest
+
+from ops import session
+from ops.console import Console
+from ops.lifecycle_local import administering, platform_of
+from ops.session import Choices
+from ops.stackfile import read
+from tests.support.checkouts import Checkout
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def up(checkout: Checkout, *options: str) -> dict[str, Any]:
+    """One successful `up`, as its JSON document."""
+    answer = checkout.run("up", "--json", *options)
+    assert answer.returncode == 0, answer.stderr
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+def export(checkout: Checkout) -> str:
+    """The stack's state as `pulumi stack export` prints it, secrets encrypted."""
+    file = read(checkout.paths, "local")
+    with session.opened(file, checkout.paths, Console(as_json=True), "preview", Choices()) as opened:
+        return json.dumps(opened.run.deployment())
+
+
+@pytest.fixture(scope="module")
+def first(local_checkout: Checkout) -> Mapping[str, Any]:
+    """What the first `up` of the copy said."""
+    return up(local_checkout)
+
+
+def test_the_first_up_builds_everything_and_proves_every_application(first: Mapping[str, Any]) -> None:
+    assert first["changes"].keys() == {"create"}
+    assert first["passed"] is True
+    assert set(first["proven"]) == {
+        "bike-data-flow",
+        "dagster",
+        "greenlang-api",
+        "greenlang-agents",
+        "greenlang-jobs",
+        "pake-system",
+        "aos",
+    }
+    for application, columns in first["proven"].items():
+        assert set(columns.values()) == {"passed"}, application
+
+
+@pytest.mark.usefixtures("first")
+def test_the_committed_stack_file_is_left_alone(local_checkout: Checkout) -> None:
+    before = local_checkout.stack_file.read_bytes()
+    up(local_checkout)
+    assert local_checkout.stack_file.read_bytes() == before
+
+
+@pytest.mark.usefixtures("first")
+def test_a_second_up_changes_nothing_and_says_so(local_checkout: Checkout) -> None:
+    answer = local_checkout.run("up")
+    assert answer.returncode == 0, answer.stderr
+    assert "0 changes" in answer.stdout
+    assert answer.stdout.count("✓") >= 7 * 7
+
+
+@pytest.mark.usefixtures("first")
+def test_preview_and_refresh_find_nothing_to_do(local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert json.loads(local_checkout.run("preview", "--json").stdout)["changed"] == 0
+    monkeypatch.chdir(local_checkout.directory)
+    file, console = read(local_checkout.paths, "local"), Console(as_json=True)
+    with (
+        session.opened(file, local_checkout.paths, console, "up", Choices()) as opened,
+        console.stage("refreshing") as steps,
+    ):
+        assert opened.run.operate("refresh", steps).total == 0
+
+
+def _secrets(checkout: Checkout) -> dict[str, str]:
+    """Everything on this machine that must not stand in plain state, by what it is."""
+    local = checkout.paths.local
+    root_token = "hvs" + "."
+    found = {
+        "first database password": (local / "postgres" / "initial-password").read_text().strip(),
+        "administrator's key": (local / "administrator.key").read_text().splitlines()[1],
+        "authority's key": (local / "tls" / "ca.key").read_text().splitlines()[1],
+        "state's passphrase": (checkout.paths.own / "passphrase").read_text(),
+        "a token": root_token,
+        "a service token": '"s' + ".",
+        "a private key": "PRIVATE" + " KEY",
+    }
+    custody = json.loads((local / "custody.json").read_text())
+    for number, share in enumerate(custody["shares"]):
+        text = share if isinstance(share, str) else json.dumps(share)
+        found[f"share {number}"] = text[:60]
+    return found
+
+
+@pytest.mark.usefixtures("first")
+def test_the_exported_state_holds_no_secret(local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(local_checkout.directory)
+    state = export(local_checkout)
+    assert "vault:index/policy:Policy" in state, "the export is empty, so nothing was looked at"
+    for what, text in _secrets(local_checkout).items():
+        assert text, what
+        assert text not in state, what
+
+
+@pytest.mark.usefixtures("first")
+def test_after_the_servers_were_killed_up_brings_the_same_data_back(local_checkout: Checkout) -> None:
+    settings = read(local_checkout.paths, "local").settings
+    status = platform_of(local_checkout.paths, settings).status()
+    before = _value_of_a_secret(local_checkout)
+    processes = [psutil.Process(status.openbao.pid), psutil.Process(status.postgres.pid)]
+    supervisor = processes[0].parent()
+    for process in [supervisor, *processes]:
+        assert process is not None
+        process.kill()
+    psutil.wait_procs(processes, timeout=10)
+
+    document = up(local_checkout)
+
+    assert document["changed"] == 0
+    assert document["passed"] is True
+    assert _value_of_a_secret(local_checkout) == before
+
+
+def _value_of_a_secret(checkout: Checkout) -> str:
+    """One secret as its application reads it, through the documented way: a wrapped SecretID."""
+    issued = json.loads(checkout.run("secret-id", "aos", "--json").stdout)
+    settings = read(checkout.paths, "local").settings
+    local = platform_of(checkout.paths, settings)
+    client = hvac.Client(url=local.address, verify=str(local.ca_file))
+    client.token = issued["wrapping_token"]
+    unwrapped = cast("dict[str, Any]", client.write_data("sys/wrapping/unwrap", data={}))
+    secret_id = unwrapped["data"]["secret_id"]
+    with administering(checkout.paths, settings) as administrator:
+        role_id = administrator.auth.approle.read_role_id("aos")["data"]["role_id"]
+    client.auth.approle.login(role_id=role_id, secret_id=secret_id)
+    answer = client.secrets.kv.v2.read_secret_version(
+        path="external-apis", mount_point="agenticverz", raise_on_deleted_version=True
+    )
+    client.auth.token.revoke_self()
+    return str(answer["data"]["data"]["ANTHROPIC_API_KEY"])
+
+
+@pytest.mark.usefixtures("first")
+def test_a_change_of_another_field_leaves_the_rotated_database_password_alone(local_checkout: Checkout) -> None:
+    settings = local_checkout.settings()
+    settings["database"]["roles"]["another-readonly"] = {"connection": "postgresql", "access": "readonly"}
+    settings["applications"]["aos"]["database_roles"] = ["aos-readwrite", "another-readonly"]
+    local_checkout.write(settings)
+
+    document = up(local_checkout)
+
+    assert document["changed"] > 0
+    assert document["proven"]["aos"]["database"] == "passed"
+
+
+@pytest.mark.usefixtures("first")
+def test_drift_made_by_hand_is_mended(local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(local_checkout.paths, "local").settings
+    with administering(local_checkout.paths, settings) as client:
+        client.write_data("sys/policies/acl/aos", data={"policy": 'path "secret/*" { capabilities = ["read"] }'})
+    monkeypatch.chdir(local_checkout.directory)
+    file, console = read(local_checkout.paths, "local"), Console(as_json=True)
+    with (
+        session.opened(file, local_checkout.paths, console, "up", Choices()) as opened,
+        console.stage("refreshing") as steps,
+    ):
+        changes = opened.run.operate("refresh", steps)
+    assert changes.counts.get("update") == 1
+
+    document = up(local_checkout)
+
+    assert document["changes"]["update"] == 1
+    assert document["proven"]["aos"]["denied"] == "passed"
+
+
+def test_down_leaves_no_process_and_no_state(first: Mapping[str, Any], local_checkout: Checkout) -> None:
+    assert first["passed"] is True
+    answer = local_checkout.run("down", "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["changes"].keys() == {"delete"}
+    assert _processes_of(local_checkout.directory) == []
+    left = {str(file.relative_to(local_checkout.paths.own)) for file in _files(local_checkout.paths.own)}
+    assert {name for name in left if not name.startswith("shims/")} <= {"lock", "plugins-refused.json"}
+    again = local_checkout.run("down")
+    assert again.returncode == 0, again.stderr
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
+
+
+def _processes_of(directory: Path) -> list[str]:
+    """Command lines of every process that works for a copy."""
+    own = os.getpid()
+    found: list[str] = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if process.info["pid"] != own and str(directory) in line:
+            found.append(line)
+    return found
+
+
+def test_a_protected_estate_can_not_be_taken_down_by_accident(
+    tmp_path_factory: pytest.TempPathFactory, local_checkout: Checkout
+) -> None:
+    settings = local_checkout.settings()
+    local_checkout.write({**settings, "protect": True})
+    up(local_checkout)
+
+    answer = local_checkout.run("down")
+
+    assert answer.returncode == 2
+    assert "protect" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert up(local_checkout)["passed"] is True
+    local_checkout.write({**settings, "protect": False})
+    assert up(local_checkout)["passed"] is True
+    assert local_checkout.run("down").returncode == 0
+
+
+def test_pulumi_answers_for_itself(local_checkout: Checkout) -> None:
+    """The variables `env` prints are all that plain `pulumi` needs to see the same stack."""
+    up(local_checkout)
+    exports = local_checkout.run("env").stdout
+    script = f"{exports}\npulumi stack ls --json"
+    answer = subprocess.run(
+        ["sh", "-c", script], cwd=local_checkout.directory, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert [stack["name"] for stack in json.loads(answer.stdout)] == ["local"]

@@ -1,0 +1,115 @@
+"""Copies of the project with a local stack on ports of their own, so that whole commands can be tried side by side.
+
+A copy is a real checkout without history: `python -m ops` in it does what `./estate` does.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.bench.project import CODE, base_settings, copy_code
+from ops.lifecycle_local import platform_of
+from ops.paths import ROOT, Paths
+from ops.stackfile import read
+from settings import SETTING
+from tests.support.servers import free_ports
+
+KEY = f"vault-estate:{SETTING}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """One copy."""
+
+    directory: Path
+
+    @property
+    def paths(self) -> Paths:
+        """Where it keeps things."""
+        return Paths(project=self.directory)
+
+    @property
+    def stack_file(self) -> Path:
+        """The local stack's file."""
+        return self.directory / "Pulumi.local.yaml"
+
+    def settings(self) -> dict[str, Any]:
+        """The plain settings in the stack file."""
+        content: dict[str, Any] = yaml.safe_load(self.stack_file.read_text())["config"][KEY]
+        return content
+
+    def write(self, settings: Mapping[str, Any]) -> None:
+        """Replace the settings."""
+        self.stack_file.write_text(yaml.safe_dump({"config": {KEY: dict(settings)}}, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of one command."""
+        return [sys.executable, "-m", "ops", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """What a command of the copy sees: its own code, not the project's."""
+        return {**os.environ, "PYTHONPATH": str(self.directory)}
+
+    def run(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.directory,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start one command in a process group of its own, to be interrupted or killed."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.directory,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """Kill a command and everything it started in its group, as a power cut would."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+
+
+@contextmanager
+def checkout(folder: Path) -> Iterator[Checkout]:
+    """Make a copy below `folder`; at the end whatever runs in it is stopped."""
+    directory = folder / "estate"
+    copy_code(ROOT, directory, CODE)
+    made = Checkout(directory=directory)
+    api, cluster, postgres = free_ports(3)
+    settings = base_settings()
+    settings["platform"] = {"kind": "local", "api_port": api, "cluster_port": cluster, "postgres_port": postgres}
+    settings["database"]["connections"]["postgresql"]["port"] = postgres
+    made.write(settings)
+    platform = platform_of(made.paths, read(made.paths, "local").settings)
+    try:
+        yield made
+    finally:
+        platform.stop()
+
+
+@pytest.fixture(scope="module")
+def local_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A copy for all tests of one module."""
+    with checkout(tmp_path_factory.mktemp("checkout")) as made:
+        yield made
