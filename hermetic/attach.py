@@ -52,6 +52,9 @@ def attach_apart(
     In the program's own process each answer wakes every thread that waits for a registration; measured on two cores,
     `up` of 1,000 policies takes 22 s that way and 10 s this way. Costs about 0.4 s to start. Ends with this process.
     """
+    if not packages:
+        yield {"PULUMI_DEBUG_PROVIDERS": ""}
+        return
     command = [sys.executable, "-m", "hermetic"]
     order = {"packages": list(packages), "faults": [asdict(fault) for fault in faults], "world": world and str(world)}
     root = Path(__file__).resolve().parent.parent
@@ -91,5 +94,6 @@ def _serve(package: str, faults: Sequence[Fault], world: Path | None) -> Iterato
     try:
         yield port
     finally:
+        orders.ended.set()
         server.stop(1.0).wait()
         servicer.close()

@@ -1,7 +1,6 @@
 """Faults a test orders: the nth call of a kind fails, hangs, or loses the connection. Owns only the counting."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NoReturn
@@ -33,10 +32,11 @@ class Fault:
 
 
 class Faults:
-    """Counts calls and strikes. `stop` is what ends the server for `drop`; it is set once the server exists."""
+    """Counts calls and strikes. `stop` ends the server for `drop`; once `ended` is set, nothing hangs any longer."""
 
     def __init__(self, orders: list[Fault]) -> None:
         self.stop: Callable[[], object] = lambda: None
+        self.ended = threading.Event()
         self._orders = orders
         self._seen = [0] * len(orders)
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class Faults:
     def strike(self, order: Fault, context: grpc.ServicerContext) -> None:
         """Carry the order out; returns only after a hang."""
         if order.kind == "hang":
-            time.sleep(order.seconds)
+            self.ended.wait(order.seconds)
         elif order.kind == "drop":
             self.stop()
             _abort(context, f"{order.package}: {order.call}: connection dropped as ordered")

@@ -5,7 +5,7 @@ from typing import Any
 
 from hermetic.servicer import Change, Found, RefusedError, Values
 from hermetic.vault import fields
-from hermetic.vault.kinds import Entry
+from hermetic.vault.entry import Entry
 from hermetic.vault.session import VaultSession, check_settings
 from hermetic.vault.table import TABLE
 

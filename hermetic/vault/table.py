@@ -6,8 +6,9 @@ github.com/hashicorp/terraform-provider-vault it is built from. A property that 
 
 from collections.abc import Mapping
 
+from hermetic.vault.entry import Entry
 from hermetic.vault.fields import fields
-from hermetic.vault.kinds import AppRole, AuditDevice, Connection, Endpoint, Entry, Issued, Mount, TransitKey
+from hermetic.vault.kinds import AppRole, AuditDevice, Connection, Endpoint, Issued, Mount, TransitKey
 
 _OF_LOGINS = """
 set tokenPolicies tokenBoundCidrs

@@ -11,7 +11,7 @@ from hermetic.attach import attach, attach_apart
 from hermetic.envelope import UNKNOWN, pack
 from hermetic.faults import Fault
 from hermetic.memory import CLOUDS
-from tests.engine.hermetic.wire import Values, Wire
+from tests.engine.hermetic.wire import Values, Wire, urn
 
 INPUTS: dict[str, Values] = {
     "hcloud:index/network:Network": {"name": "estate", "ipRange": "10.0.0.0/16"},
@@ -153,3 +153,14 @@ def test_a_hang_only_takes_time() -> None:
         wire.delete(made)
         assert time.monotonic() - start >= 0.3
         assert wire.read(made) is None
+
+
+def test_a_hang_ends_with_the_stand_ins() -> None:
+    faults = [Fault(package="aws", kind="hang", seconds=600)]
+    start = time.monotonic()
+    with attach(["aws"], faults=faults) as environment, Wire(environment, "aws") as wire:
+        request = provider_pb2.CreateRequest(urn=urn("aws:kms/key:Key"), properties=pack({}))
+        hanging = wire.stub.Create.future(request)
+        time.sleep(0.2)
+        assert not hanging.done()
+    assert time.monotonic() - start < 10

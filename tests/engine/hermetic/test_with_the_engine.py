@@ -3,9 +3,11 @@
 The estate's own stacks are tried by the tests beside this folder.
 """
 
+import gc
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,14 @@ def held(client: hvac.Client, path: str) -> dict[str, Any]:
     return found
 
 
+def close_failed_programs() -> None:
+    """End the coroutines of inline programs that failed: the SDK leaves them open, and they complain at exit."""
+    for thing in gc.get_objects():
+        if inspect.iscoroutine(thing) and thing.__name__ == "run_in_stack":
+            with suppress(RuntimeError):
+                thing.close()
+
+
 def test_up_refresh_drift_import_destroy(tmp_path: Path, engine_directory: str, vault_server: VaultServer) -> None:
     client = vault_server.client
     with (
@@ -182,3 +192,24 @@ def test_a_fault_is_said_and_the_next_up_goes_on(
             run.up()
         assert changes(run.up()) == {"create": 1}
         assert changes(run.destroy()) == {"delete": 3}
+    close_failed_programs()
+
+
+def test_a_lost_plugin_leaves_what_it_made(tmp_path: Path, engine_directory: str, vault_server: VaultServer) -> None:
+    def program() -> None:
+        vault.Mount("mount", path="orphan", type="kv", opts=provider(vault_server))
+
+    with (
+        attach(["vault"], faults=[Fault(package="vault", kind="drop", after=True)]) as attached,
+        stack(tmp_path, engine_directory, attached, program) as run,
+        pytest.raises(automation.CommandError),
+    ):
+        run.up()
+    assert held(vault_server.client, "sys/mounts/orphan")["type"] == "kv"
+    with (
+        attach(["vault"]) as attached,
+        stack(tmp_path, engine_directory, attached, program) as run,
+        pytest.raises(automation.CommandError, match="path is already in use at orphan/"),
+    ):
+        run.up()
+    close_failed_programs()
