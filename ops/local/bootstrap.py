@@ -47,29 +47,41 @@ def bootstrap(
 
     Raises EstateError with the script's sentence.
     """
+    try:
+        parameters = _parameters(platform, policy, operators, threshold, snapshot)
+        script, parameters_file = write_files(platform.directory / "bootstrap", parameters)
+        return run_script(script, parameters_file, told=told)
+    except ValueError as error:
+        raise EstateError(f"bootstrap: {error}") from error
+    except OSError as error:
+        raise EstateError(f"bootstrap: {error.filename or platform.directory}: {error.strerror}") from error
+
+
+def _parameters(
+    platform: LocalPlatform,
+    policy: str,
+    operators: Sequence[tuple[str, Path]],
+    threshold: int | None,
+    snapshot: Path | None,
+) -> Bootstrap:
     ensure_administrator(platform.administrator_certificate, platform.administrator_key)
     if not operators:
         operators = [("local", ensure_operator(platform.directory / "operator"))]
-    try:
-        parameters = Bootstrap(
-            address=platform.address,
-            ca_file=str(platform.ca_file),
-            auto_unseal=True,
-            threshold=len(operators) // 2 + 1 if threshold is None else threshold,
-            operators=tuple(Operator(name=name, public_key=read_public_key(name, path)) for name, path in operators),
-            custody=FileCustody(path=str(platform.custody)),
-            snapshot=None if snapshot is None else str(snapshot),
-            administrator=Administrator(
-                certificate=platform.administrator_certificate.read_text(encoding="ascii"),
-                policy=policy,
-                token_bound_cidrs=("127.0.0.1/32",),
-            ),
-            wait_seconds=30,
-        )
-    except ValueError as error:
-        raise EstateError(f"bootstrap: {error}") from error
-    script, parameters_file = write_files(platform.directory / "bootstrap", parameters)
-    return run_script(script, parameters_file, told=told)
+    return Bootstrap(
+        address=platform.address,
+        ca_file=str(platform.ca_file),
+        auto_unseal=True,
+        threshold=len(operators) // 2 + 1 if threshold is None else threshold,
+        operators=tuple(Operator(name=name, public_key=read_public_key(name, path)) for name, path in operators),
+        custody=FileCustody(path=str(platform.custody)),
+        snapshot=None if snapshot is None else str(snapshot),
+        administrator=Administrator(
+            certificate=platform.administrator_certificate.read_text(encoding="ascii"),
+            policy=policy,
+            token_bound_cidrs=("127.0.0.1/32",),
+        ),
+        wait_seconds=30,
+    )
 
 
 def write_files(directory: Path, parameters: Bootstrap) -> tuple[Path, Path]:

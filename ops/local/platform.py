@@ -33,6 +33,8 @@ from ops.local.processes import PidFile
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 45.0
 """How long the servers may take until they answer; measured here: 0.5 s, 1.5 s at first start."""
+UNSEAL_SECONDS = 10.0
+"""How long it may stay sealed; its seal opens by itself, measured here in 0.1 s."""
 STOP_SECONDS = 25.0
 """How long the supervisor may take to end: its children get 10 s each, at the same time."""
 POLL_SECONDS = 0.03
@@ -145,10 +147,11 @@ class LocalPlatform:
         Raises EstateError with what the server said if one can't start; then neither runs.
         """
         with self._storage_errors(), self._lock():
-            if self._supervisor() is not None and self._spec_is_current() and self._well():
+            if self._supervisor() is not None and self._spec_is_current():
                 if self.openbao.prepare():
                     self._reload_certificate()
-                return
+                if self._well():
+                    return
             self._stop()
             self._require_ports()
             require_namespaces()
@@ -263,7 +266,10 @@ class LocalPlatform:
                     raise EstateError(f"{name} could not start (exit {state['exits'][0]}): {self._said(name, before)}")
             for name in [name for name, ready in waiting.items() if ready()]:
                 del waiting[name]
-            if time.monotonic() > deadline:
+            late = time.monotonic() - deadline + START_SECONDS
+            if "openbao" in waiting and late > UNSEAL_SECONDS and (self.openbao.health() or {}).get("sealed"):
+                raise EstateError(f"openbao stays sealed: {self._said('openbao', before)}")
+            if late > START_SECONDS:
                 said = "; ".join(f"{name}: {self._said(name, before)}" for name in waiting)
                 raise EstateError(f"local platform: not ready after {START_SECONDS:.0f} s; {said}")
             time.sleep(POLL_SECONDS)
@@ -283,15 +289,18 @@ class LocalPlatform:
         return PidFile(self.directory / supervisor.PID).read()
 
     def _running(self) -> dict[str, list[psutil.Process]]:
-        """The servers' own processes, found by arguments only they are run with; a supervisor may have died before it
-        could write a pid down."""
+        """The servers' own processes, found by arguments only they are run with: a supervisor may have died before it
+        could write a pid down. For PostgreSQL also by its working directory: sessions outlive a killed server a little,
+        and a new one must not meet them."""
         marks = {"openbao": self.openbao.marks, "postgres": self.postgres.marks}
         found: dict[str, list[psutil.Process]] = {name: [] for name in marks}
-        for process in psutil.process_iter(["cmdline"]):
+        for process in psutil.process_iter(["cmdline", "cwd"]):
             arguments = process.info["cmdline"] or []
             for name, marked in marks.items():
                 if all(mark in arguments for mark in marked):
                     found[name].append(process)
+            if process.info["cwd"] == self.postgres.marks[-1] and process not in found["postgres"]:
+                found["postgres"].append(process)
         return found
 
     def _stop(self) -> None:

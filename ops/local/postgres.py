@@ -70,7 +70,7 @@ class Postgres:
         return ("-D", str(self.home / "db"))
 
     def prepare(self) -> None:
-        """Make the cluster, unless it is there. Raises EstateError or OSError."""
+        """Make the cluster, unless it is there. To be called when nothing of it runs. Raises EstateError or OSError."""
         private_directory(self.home)
         private_directory(self.home / "socket")
         create_private(self.password_file, secrets.token_urlsafe(32).encode())
@@ -82,6 +82,10 @@ class Postgres:
             self._run([_program("initdb"), *arguments])
             unfinished.rename(cluster)
         write_private(cluster / "pg_hba.conf", ACCESS_RULES.encode())
+        # Left by a server that was killed. PostgreSQL would ask whether the pid in them lives, and a zombie or a
+        # recycled pid says yes; the caller knows better.
+        for lock in (cluster / "postmaster.pid", *(self.home / "socket").iterdir()):
+            lock.unlink(missing_ok=True)
 
     def _run(self, command: Sequence[str]) -> None:
         done = subprocess.run(

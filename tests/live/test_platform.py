@@ -1,0 +1,418 @@
+"""The local platform against real processes: data that survives, ports, permissions, faults, and nothing left behind.
+
+Doesn't prove: a machine's reboot (killing everything at once stands in for it).
+"""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from ops.errors import EstateError
+from ops.local import supervisor
+from ops.local.authority import ensure_authority
+from ops.local.bootstrap import bootstrap
+from ops.local.files import private_directory
+from ops.local.platform import LocalPlatform
+from ops.local.postgres import ROOT_ROLE
+from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, free_ports, new_platform
+
+
+@pytest.fixture
+def platform(tmp_path: Path, postgres_template: Path) -> Iterator[LocalPlatform]:
+    """A platform that isn't started; whatever a test leaves running is ended."""
+    platform = new_platform(tmp_path / "estate", postgres_template)
+    try:
+        yield platform
+    finally:
+        platform.stop()
+
+
+def processes_of(platform: LocalPlatform) -> list[psutil.Process]:
+    """Every process that names the platform's directory in its arguments or works in it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            named = any(str(platform.directory) in argument for argument in process.cmdline())
+            if process.pid != os.getpid() and (named or process.cwd().startswith(str(platform.directory))):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def remember(platform: LocalPlatform) -> None:
+    """Store something on both servers."""
+    bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+    client = administrator_client(platform)
+    call(client, "post", "sys/mounts/kept", {"type": "kv"})
+    call(client, "post", "kept/it", {"value": "still here"})
+    platform.ensure_databases(["kept"])
+    with platform.postgres.maintenance("kept") as session:
+        session.execute("create table it as select 'still here' as value")
+
+
+def remembered(platform: LocalPlatform) -> list[str]:
+    with platform.postgres.maintenance("kept") as session:
+        row = session.execute("select value from it").fetchone()
+    return [call(administrator_client(platform), "get", "kept/it")["data"]["value"], *(row or ())]
+
+
+def supervisor_pid(platform: LocalPlatform) -> int:
+    return int((platform.directory / supervisor.PID).read_text().splitlines()[0])
+
+
+def child_pids(platform: LocalPlatform) -> tuple[int, int]:
+    status = platform.status()
+    assert status.openbao.pid is not None
+    assert status.postgres.pid is not None
+    return status.openbao.pid, status.postgres.pid
+
+
+def test_starting_twice_is_starting_once_and_stopping_leaves_nothing(platform: LocalPlatform) -> None:
+    platform.start()
+    before = (supervisor_pid(platform), *child_pids(platform))
+    platform.start()
+    assert (supervisor_pid(platform), *child_pids(platform)) == before
+    assert len(processes_of(platform)) >= 3
+    platform.stop()
+    platform.stop()
+    assert eventually(lambda: processes_of(platform) == [], 5)
+    status = platform.status()
+    assert (status.supervised, status.openbao.running, status.postgres.running) == (False, False, False)
+
+
+def test_data_survives_a_stop_and_every_kind_of_kill(platform: LocalPlatform) -> None:
+    platform.start()
+    remember(platform)
+    platform.stop()
+    platform.start()
+    assert remembered(platform) == ["still here"] * 2
+
+    for pid in child_pids(platform):  # the supervisor brings them back by itself
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: platform.openbao.is_ready() and platform.postgres.is_ready())
+    assert remembered(platform) == ["still here"] * 2
+    assert platform.status().openbao.restarts == 1
+
+    os.kill(supervisor_pid(platform), signal.SIGKILL)
+    assert eventually(lambda: not platform.status().supervised)
+    orphans = child_pids(platform)
+    platform.start()
+    assert set(child_pids(platform)).isdisjoint(orphans)
+    assert remembered(platform) == ["still here"] * 2
+
+    for pid in (supervisor_pid(platform), *child_pids(platform)):  # as a power cut does
+        os.kill(pid, signal.SIGKILL)
+    platform.start()
+    assert remembered(platform) == ["still here"] * 2
+
+
+def test_stop_ends_servers_whose_supervisor_was_killed(platform: LocalPlatform) -> None:
+    platform.start()
+    os.kill(supervisor_pid(platform), signal.SIGKILL)
+    platform.stop()
+    assert eventually(lambda: processes_of(platform) == [], 5)
+
+
+def test_a_recycled_pid_is_never_killed(platform: LocalPlatform) -> None:
+    innocent = subprocess.Popen(["sleep", "60"])
+    try:
+        private_directory(platform.directory)
+        (platform.directory / supervisor.PID).write_text(f"{innocent.pid}\nanother-boot/1\n")
+        platform.stop()
+        assert innocent.poll() is None
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_everything_is_closed_to_others(platform: LocalPlatform) -> None:
+    platform.start()
+    remember(platform)
+    open_to_others = [
+        str(path)
+        for path in [platform.directory, *platform.directory.rglob("*")]
+        if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077 and not path.is_socket()
+    ]
+    assert open_to_others == []
+
+
+def test_a_directory_left_open_is_closed(platform: LocalPlatform) -> None:
+    platform.directory.chmod(0o755)
+    platform.start()
+    assert stat.S_IMODE(platform.directory.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("setting", ["api_port", "cluster_port", "postgres_port"])
+def test_a_port_in_use_is_named_with_its_holder_before_anything_is_written(tmp_path: Path, setting: str) -> None:
+    platform = new_platform(tmp_path / "estate")
+    port = getattr(platform, setting)
+    code = f"import socket, time; s = socket.create_server(('127.0.0.1', {port})); print(flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(EstateError, match=rf"^{setting}: port {port} is held by process {holder.pid} \(python"):
+            platform.start()
+        assert sorted(path.name for path in platform.directory.iterdir()) == ["platform.lock"]
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_server_that_is_not_ours_on_our_port_is_noticed(platform: LocalPlatform, tmp_path: Path) -> None:
+    platform.start()
+    other = new_platform(tmp_path / "other")
+    other.api_port = platform.api_port
+    stranger = LocalPlatform(
+        tmp_path / "other", api_port=platform.api_port, cluster_port=free_ports(1)[0], postgres_port=free_ports(1)[0]
+    )
+    with pytest.raises(EstateError, match="a server that is not ours"):
+        stranger.start()
+    ensure_authority(private_directory(stranger.directory / "tls"))
+    with pytest.raises(EstateError, match=rf"the server on port {platform.api_port} is not ours"):
+        stranger.openbao.health()
+
+
+def test_changed_ports_are_taken_up_by_the_next_start(platform: LocalPlatform) -> None:
+    platform.start()
+    remember(platform)
+    api_port, cluster_port, postgres_port = free_ports(3)
+    moved = LocalPlatform(platform.directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
+    moved.start()
+    assert remembered(moved) == ["still here"] * 2
+    assert platform.openbao.health() is None
+
+
+def test_a_second_command_at_the_same_time_is_refused(platform: LocalPlatform) -> None:
+    with platform._lock(), pytest.raises(EstateError, match="another command is starting or stopping it"):
+        platform.start()
+
+
+def test_a_long_path_works(tmp_path: Path, postgres_template: Path) -> None:
+    directory = tmp_path / ("long-" * 20) / ("longer-" * 20) / "estate"
+    assert len(str(directory)) > 260
+    platform = new_platform(directory, postgres_template)
+    try:
+        platform.start()
+        remember(platform)
+        assert remembered(platform) == ["still here"] * 2
+    finally:
+        platform.stop()
+
+
+@pytest.mark.parametrize("name", ["blank space", 'quo"te', "ünï"])
+def test_an_unusual_path_works(tmp_path: Path, postgres_template: Path, name: str) -> None:
+    platform = new_platform(tmp_path / name, postgres_template)
+    try:
+        platform.start()
+        assert bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+    finally:
+        platform.stop()
+
+
+def test_a_lost_seal_key_is_named_and_never_replaced(platform: LocalPlatform) -> None:
+    platform.start()
+    platform.stop()
+    key = platform.directory / "openbao" / "seal.key"
+    key.unlink()
+    with pytest.raises(EstateError, match=r"seal\.key: missing, while .*data holds data that only it can open"):
+        platform.start()
+    assert not key.exists()
+    assert processes_of(platform) == []
+
+
+def test_a_wrong_seal_key_is_told_by_the_server(platform: LocalPlatform) -> None:
+    platform.start()
+    bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+    platform.stop()
+    (platform.directory / "openbao" / "seal.key").write_bytes(os.urandom(32))
+    with pytest.raises(EstateError, match=r"openbao stays sealed: .*message authentication failed"):
+        platform.start()
+    assert processes_of(platform) == []
+
+
+def test_damaged_storage_is_told_by_the_server(platform: LocalPlatform) -> None:
+    platform.start()
+    bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+    platform.stop()
+    (platform.directory / "openbao" / "data" / "vault.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(EstateError, match=r"openbao could not start .*invalid database"):
+        platform.start()
+    assert processes_of(platform) == []
+
+
+def test_a_damaged_database_is_told_by_the_server(platform: LocalPlatform) -> None:
+    platform.start()
+    platform.stop()
+    (platform.directory / "postgres" / "db" / "global" / "pg_control").write_bytes(b"")
+    with pytest.raises(EstateError, match=r"postgres could not start .*pg_control"):
+        platform.start()
+    assert processes_of(platform) == []
+
+
+def test_a_program_that_isnt_one_is_named(tmp_path: Path) -> None:
+    platform = LocalPlatform(
+        tmp_path / "estate", api_port=18200, cluster_port=18201, postgres_port=18202, openbao_binary=tmp_path / "bao"
+    )
+    with pytest.raises(EstateError, match=r"openbao: .*bao is not a program that can be run"):
+        platform.start()
+
+
+def test_a_directory_that_cant_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    platform = new_platform(tmp_path / "file" / "estate")
+    with pytest.raises(EstateError, match=r"file.*: (Not a directory|File exists)"):
+        platform.start()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 128 MiB. Making one takes root; without, this fixture fails rather than pretend."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(small)], check=True)
+    try:
+        yield small
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def start_and_bootstrap(platform: LocalPlatform) -> bool:
+    platform.start()
+    return bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+
+
+def fill(disk: Path, leave_bytes: int) -> Path:
+    filler = disk / "filler"
+    filler.write_bytes(b"x" * (shutil.disk_usage(disk).free - leave_bytes))
+    return filler
+
+
+@pytest.mark.parametrize("leave_bytes", [0, 256 << 10])
+def test_a_full_disk_is_told_and_once_freed_all_goes_on(
+    small_disk: Path, postgres_template: Path, leave_bytes: int
+) -> None:
+    platform = new_platform(small_disk / "estate", postgres_template)
+    filler = fill(small_disk, leave_bytes)
+    try:
+        with pytest.raises(EstateError, match=r"(?i)no space left on device"):
+            start_and_bootstrap(platform)
+        platform.stop()
+        assert processes_of(platform) == []
+        filler.unlink()
+        assert start_and_bootstrap(platform) is True
+    finally:
+        platform.stop()
+
+
+def test_wiping_removes_all_of_ours_and_nothing_else(platform: LocalPlatform) -> None:
+    platform.start()
+    bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+    others = platform.directory / "someone-elses"
+    others.write_text("")
+    platform.wipe()
+    assert list(platform.directory.iterdir()) == [others]
+    others.unlink()
+    platform.wipe()
+    assert not platform.directory.exists()
+    platform.wipe()
+
+
+def test_logs_and_audit_are_rotated_while_it_runs(platform: LocalPlatform) -> None:
+    platform.start()
+    bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+    audit = platform.directory / "openbao" / "audit.log"
+    with audit.open("ab") as stream:  # what months of use would have written
+        stream.truncate(33 << 20)
+    with platform.openbao.log.open("ab") as stream:
+        stream.truncate(9 << 20)
+    os.kill(supervisor_pid(platform), signal.SIGHUP)
+    assert eventually(lambda: audit.with_name("audit.log.1").exists() and audit.exists())
+    assert eventually(lambda: platform.openbao.log.stat().st_size < 1 << 20)
+    before = audit.stat().st_size
+    administrator_client(platform)
+    assert eventually(lambda: audit.stat().st_size > before)
+    assert stat.S_IMODE(audit.stat().st_mode) == 0o600
+    assert stat.S_IMODE(audit.with_name("audit.log.1").stat().st_mode) == 0o600
+
+
+def test_only_tls_13_is_spoken(platform: LocalPlatform) -> None:
+    platform.start()
+    tried = {}
+    for version in ("1_2", "1_3"):
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{platform.api_port}", f"-tls{version}", "-brief"]
+        tried[version] = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+    assert tried["1_2"] != 0
+    assert tried["1_3"] == 0
+
+
+def test_a_renewed_certificate_is_taken_up_without_a_restart(platform: LocalPlatform) -> None:
+    platform.start()
+    pids = child_pids(platform)
+    for path in (platform.directory / "tls").iterdir():
+        path.unlink()
+    platform.start()
+    assert child_pids(platform) == pids
+    assert eventually(platform.openbao.is_ready, 5)
+
+
+def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -> None:
+    platform.start()
+    platform.ensure_databases(["one", "two"])
+    platform.ensure_databases(["one", "two", 'th"ree'])
+    with platform.postgres.maintenance() as session:
+        session.execute("create role guest login password 'guest'")
+        owners = session.execute(
+            "select datname, pg_get_userbyid(datdba) from pg_database where not datistemplate and datname <> 'postgres'"
+        ).fetchall()
+    assert sorted(owners) == [("one", "one"), ('th"ree', 'th"ree'), ("two", "two")]
+    guest = f"host=127.0.0.1 port={platform.postgres_port} user=guest password=guest dbname=one"
+    with psycopg.connect(guest) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute("create table public.mine (n int)")
+
+
+def test_databases_can_be_made_after_vault_took_the_password_over(platform: LocalPlatform) -> None:
+    platform.start()
+    with platform.postgres.maintenance() as session:
+        session.execute(psycopg.sql.SQL("alter role {} password 'rotated'").format(psycopg.sql.Identifier(ROOT_ROLE)))
+    platform.stop()
+    platform.start()
+    platform.ensure_databases(["later"])
+    kept = f"host=127.0.0.1 port={platform.postgres_port} user={ROOT_ROLE} password=rotated dbname=later"
+    with psycopg.connect(kept) as session:
+        assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_nobody_gets_in_without_a_password_over_the_network(platform: LocalPlatform) -> None:
+    platform.start()
+    for user in ("estate_maintenance", ROOT_ROLE):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host="127.0.0.1", port=platform.postgres_port, user=user, dbname="postgres", password="x")
+
+
+def test_the_first_password_is_in_no_log(platform: LocalPlatform) -> None:
+    platform.start()
+    password = platform.postgres.password_file.read_text()
+    assert len(password) > 30
+    assert password not in platform.postgres.log.read_text()
+    assert all(password not in argument for process in processes_of(platform) for argument in process.cmdline())
