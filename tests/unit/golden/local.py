@@ -1,0 +1,105 @@
+"""The repository's own program on the settings of `Pulumi.local.yaml`, under the recorder, and its graph as text."""
+
+import json
+import os
+import runpy
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi.runtime import config as runtime_config
+
+from tests.support.declare import Declared, Options, Record, Secret, declare
+
+ROOT = Path(__file__).resolve().parents[3]
+FILE = Path(__file__).with_name("local.json")
+AGAIN = "python -m tests.unit.golden.write"
+"""The command that writes the file anew, after which `git diff` shows what changed."""
+
+FIRST_PASSWORD = "-".join(("canary", "first", "password"))
+CONFIG_CANARY = "-".join(("canary", "config", "secret"))
+PASSWORD_FILE = Path(".estate/local/postgres/initial-password")
+_CODE = "__provider"
+"""Input of the one dynamic resource: its code, pickled, which differs from one Python to the next."""
+
+
+def stack_config(stack: str) -> dict[str, Any]:
+    """The `config` of a committed stack file."""
+    document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = document["config"]
+    return content
+
+
+@contextmanager
+def running(stack: str, folder: Path) -> Iterator[None]:
+    """As if the engine ran the program: its config set, its working folder with the files the settings name."""
+    content = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in stack_config(stack).items()
+    }
+    content["vault-estate:database-password"] = CONFIG_CANARY
+    before = Path.cwd()
+    token = runtime_config.CONFIG.set(content)
+    os.chdir(folder)
+    try:
+        PASSWORD_FILE.parent.mkdir(parents=True, exist_ok=True)
+        PASSWORD_FILE.write_text(f"{FIRST_PASSWORD}\n", encoding="utf-8")
+        yield
+    finally:
+        os.chdir(before)
+        runtime_config.CONFIG.reset(token)
+
+
+def program() -> None:
+    """`__main__.py`, as `pulumi up` runs it."""
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def declared(stack: str = "local", *, preview: bool = False) -> Declared:
+    """What the program of a committed stack declares."""
+    with tempfile.TemporaryDirectory() as folder, running(stack, Path(folder)):
+        return declare(program, preview=preview)
+
+
+def text(whole: Declared) -> str:
+    """Every resource with its inputs and options, and the exports, as JSON that compares line by line."""
+    content = {
+        "exports": {name: _plain(value) for name, value in whole.exports.items()},
+        "resources": [_resource(record) for record in whole.records],
+    }
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _resource(record: Record) -> dict[str, Any]:
+    inputs = {name: "<code>" if name == _CODE else _plain(value) for name, value in record.inputs.items()}
+    standard = asdict(Options())
+    options = {name: _short(value) for name, value in asdict(record.options).items() if value != standard[name]}
+    content: dict[str, Any] = {"type": record.type, "name": record.name, "parent": _name(record.parent)}
+    if record.provider:
+        content["provider"] = _name(record.provider.rsplit("::", 1)[0])
+    return {**content, "inputs": inputs, "options": options}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Secret):
+        return {"secret": _plain(value.value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(below) for key, below in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(below) for below in value]
+    if isinstance(value, str) and "\n" in value:
+        return value.split("\n")
+    return value
+
+
+def _short(value: object) -> object:
+    if isinstance(value, (frozenset, tuple)):
+        return sorted(_name(item) for item in value)
+    return _name(value) if isinstance(value, str) else value
+
+
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
