@@ -293,6 +293,16 @@ def test_bad_input_gets_one_clear_error(make: Callable[[], object], message: str
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(("kind", "sizes"), [("rsa", (2048, 3072, 4096)), ("ec", (256, 384, 521)), ("ed25519", (0,))])
+def test_the_sizes_of_keys(kind: Any, sizes: tuple[int, ...]) -> None:
+    expected = " or ".join(str(size) for size in sizes)
+
+    assert [PkiRole(allowed_domains=("a",), key_type=kind, key_bits=size).key_bits for size in sizes] == list(sizes)
+    with pytest.raises(ValueError, match=f"key_bits: 1024 isn't a size of {kind} keys: expected {expected}$"):
+        PkiRole(allowed_domains=("a",), key_type=kind, key_bits=1024)
+
+
 def test_the_ends_of_the_range_are_allowed() -> None:
     assert arguments(root_ttl_seconds=604800, intermediate_ttl_seconds=604800).crl_expiry_seconds == 259200
-    assert PkiRole(allowed_domains=("a",), key_type="ed25519", key_bits=0).key_bits == 0
+    shortest = arguments(tidy_interval_seconds=3600, tidy_safety_buffer_seconds=3600, crl_expiry_seconds=86400)
+    assert (shortest.tidy_interval_seconds, shortest.tidy_safety_buffer_seconds) == (3600, 3600)
