@@ -364,8 +364,7 @@ def _column(check: Callable[[], None]) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    first = next(iter(str(error).splitlines()), "")
-    return redact(first)[:300] or type(error).__name__
+    return redact(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def _text64(content: bytes) -> str:
