@@ -20,6 +20,7 @@ from pulumi.runtime import register_resource_transform
 _MOUNT_TYPES = {"vault:index/mount:Mount": "mounts"}
 _AUTH_TYPES = {"vault:index/authBackend:AuthBackend": "auth", "vault:jwt/authBackend:AuthBackend": "auth"}
 _AUTHORITY_TYPE = "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert"
+_CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
 
 Inventory = Mapping[str, tuple[str, ...]]
 """Paths of the mounts and auth methods a server has, without a slash at the end."""
@@ -124,6 +125,11 @@ def orphans(client: hvac.Client, before: Inventory, deployment: Mapping[str, Any
         auth=lost("auth", _AUTH_TYPES),
         authorities={path: f"{path}/issuer/{issuer}" for path, issuer in issuers.items() if issuer},
     )
+
+
+def knows_database(deployment: Mapping[str, Any]) -> bool:
+    """Whether the state has a database connection, whose root password Vault may thus have rotated."""
+    return any(one["type"] == _CONNECTION_TYPE for one in deployment.get("resources") or [])
 
 
 def _root_issuer(client: hvac.Client, mount: str) -> str | None:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import psutil
@@ -37,8 +37,9 @@ def patience(steps: Steps) -> Iterator[None]:
         # A terminal has told the whole process group already; a second signal would make the engine drop everything.
         if number == signal.SIGTERM or not sys.stdin.isatty():
             for child in psutil.Process().children():
-                if child.name() == _ENGINE:
-                    child.send_signal(signal.SIGINT)
+                with suppress(psutil.Error):  # it may just have ended
+                    if child.name() == _ENGINE:
+                        child.send_signal(signal.SIGINT)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -66,7 +66,11 @@ def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
     with administering(opened.paths, opened.file.settings) as client:
         if mark.is_set:
             console.say("an earlier run was killed: looking for what it made")
-            found = adoption.orphans(client, mark.before(), opened.run.deployment())
+            deployment = opened.run.deployment()
+            found = adoption.orphans(client, mark.before(), deployment)
+            if not adoption.knows_database(deployment):
+                # Vault may have replaced the first password already, and the connection is about to be made with it.
+                platform_of(opened.paths, opened.file.settings).postgres.reset_root_role()
             adopted = len(found)
             if adopted:
                 with console.stage(f"adopting {adopted} objects") as steps:

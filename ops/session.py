@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from hermetic.attach import attach
+from hermetic.attach import attach_apart
 from hermetic.faults import Fault
 from ops import stack as engine_stack
 from ops.console import Console
@@ -28,6 +28,8 @@ _PACKAGES = {"local": ("vault",)}
 """The provider packages a stack needs besides Pulumi's own, by the kind of its platform."""
 
 
+_ENGINE = "pulumi"
+"""Name of the engine's process."""
 _ENGINE_END_SECONDS = 30.0
 """How long an engine that lost its command may take to end by itself."""
 
@@ -127,8 +129,8 @@ def opened(
     if state.passphrase_file:
         _make_passphrase(state.passphrase_file)
     world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not _local(file) else None
-    with attach(providers.stand_ins, faults=choices.faults, world=world) as attached:
-        variables = engine_stack.environment(engine, state, shims, attached if providers.stand_ins else None)
+    with _attached(providers.stand_ins, choices.faults, world) as attached:
+        variables = engine_stack.environment(engine, state, shims, attached)
         if _local(file):
             variables["PULUMI_SKIP_CHECKPOINTS"] = "true"  # ops.adoption takes care of a killed run
         with engine_stack.opened(
@@ -139,6 +141,16 @@ def opened(
             policy_pack=paths.project / "policies" if choices.policies else None,
         ) as run:
             yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)
+
+
+@contextmanager
+def _attached(stand_ins: Sequence[str], faults: Sequence[Fault], world: Path | None) -> Iterator[Mapping[str, str]]:
+    """The stand-ins, in a process of their own: in this one they would share the program's interpreter lock."""
+    if not stand_ins:
+        yield {}
+        return
+    with attach_apart(stand_ins, faults=faults, world=world) as attached:
+        yield attached
 
 
 def lacking_plugins(file: StackFile, paths: Paths, console: Console, engine: finding.Engine) -> list[str]:
@@ -154,15 +166,28 @@ def release_dead_locks(state: Path) -> None:
         EstateError: an engine is still at work on this state.
     """
     for lock in state.glob(".pulumi/locks/**/*.json"):
-        holder = json.loads(lock.read_text() or "{}").get("pid", 0)
-        try:
-            psutil.Process(holder).wait(timeout=_ENGINE_END_SECONDS)
-        except psutil.NoSuchProcess:
-            pass
-        except psutil.TimeoutExpired:
-            msg = f"an engine (process {holder}) is still at work on {state}; expected it to end first"
-            raise EstateError(msg) from None
+        holder = _holder(lock)
+        if holder and not _ends(holder):
+            msg = f"an engine (process {holder.pid}) is still at work on {state}; expected it to end first"
+            raise EstateError(msg)
         lock.unlink(missing_ok=True)
+
+
+def _holder(lock: Path) -> psutil.Process | None:
+    """The living engine that a lock names; None when it is gone, or its number now belongs to another program."""
+    try:
+        process = psutil.Process(int(json.loads(lock.read_text())["pid"]))
+        return process if process.name() == _ENGINE else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
+        return None
+
+
+def _ends(process: psutil.Process) -> bool:
+    try:
+        process.wait(timeout=_ENGINE_END_SECONDS)
+    except psutil.TimeoutExpired:
+        return False
+    return True
 
 
 def remove_state(paths: Paths) -> None:

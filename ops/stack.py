@@ -6,6 +6,7 @@ Owns the engine's environment and the wording of its failures. Refuses to know w
 import json
 import os
 import runpy
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -145,7 +146,7 @@ def environment(
 def _write_shims(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, module in _SHIMS.items():
-        text = f'#!/bin/sh\nexec {sys.executable} -u -m {module} "$@"\n'
+        text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -u -m {module} "$@"\n'
         shim = folder / name
         if not shim.is_file() or shim.read_text() != text:
             fresh = folder / f".{name}.{os.getpid()}"

@@ -1,6 +1,7 @@
 """Reading a stack's committed file. Owns the errors of the file itself; what is inside is `settings`' business."""
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ class _StrictLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                problem = "a list or a mapping is used as a key; expected text"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
             if key in seen:
                 problem = f"{key!r} stands twice; expected it once"
                 raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
@@ -50,7 +54,7 @@ def read(paths: Paths, stack: str) -> StackFile:
         raise EstateError(msg)
     path = paths.stack_file(stack)
     if not path.is_file():
-        there = sorted(file.name.split(".")[1] for file in paths.project.glob("Pulumi.*.yaml"))
+        there = sorted(file.name[len("Pulumi.") : -len(".yaml")] for file in paths.project.glob("Pulumi.*.yaml"))
         msg = f"stack {stack!r} has no file {path.name}; expected one of: {', '.join(there) or 'none is here'}"
         raise EstateError(msg)
     config = _config(path)
@@ -69,7 +73,10 @@ def _config(path: Path) -> dict[str, Any]:
         msg = f"{path.name}{mark}: {error.problem}"
         raise EstateError(msg) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path.name} is not YAML: {error}"
+        msg = f"{path.name} is not YAML: {' '.join(str(error).split())}"
+        raise EstateError(msg) from None
+    except OSError as error:
+        msg = f"{path.name} can't be read: {error.strerror}"
         raise EstateError(msg) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):

@@ -17,20 +17,16 @@ def name(number: int) -> str:
     return f"application-{number:05d}"
 
 
-def with_applications(base: Mapping[str, Any], count: int, *, ports: tuple[int, int, int]) -> dict[str, Any]:
-    """Take a local estate's plain settings and put `count` synthetic applications in place of its own.
+def with_ports(base: Mapping[str, Any], ports: tuple[int, int, int]) -> dict[str, Any]:
+    """Take a local estate's plain settings and move its servers, so that no other estate is in the way.
 
     Args:
         base: plain settings as a stack file holds them, of a local estate.
-        count: how many applications.
-        ports: of the API, of the cluster and of PostgreSQL; free ones, so that no other estate is in the way.
+        ports: of the API, of the cluster and of PostgreSQL; free ones.
 
     Raises:
-        ValueError: `count` is not between 1 and `MOST_APPLICATIONS`, or the estate isn't a local one.
+        ValueError: the estate isn't a local one.
     """
-    if not 1 <= count <= MOST_APPLICATIONS:
-        msg = f"count is {count}; expected 1 to {MOST_APPLICATIONS}"
-        raise ValueError(msg)
     kind = base.get("platform", {}).get("kind")
     if kind != "local":
         msg = f"platform.kind is {kind!r}; expected 'local': nothing else can be measured on one machine"
@@ -40,6 +36,19 @@ def with_applications(base: Mapping[str, Any], count: int, *, ports: tuple[int, 
     settings["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in settings.get("database", {}).get("connections", {}).values():
         connection["port"] = postgres
+    return settings
+
+
+def with_applications(base: Mapping[str, Any], count: int, ports: tuple[int, int, int]) -> dict[str, Any]:
+    """As `with_ports`, and with `count` synthetic applications in place of the estate's own.
+
+    Raises:
+        ValueError: as there, or `count` is not between 1 and `MOST_APPLICATIONS`.
+    """
+    if not 1 <= count <= MOST_APPLICATIONS:
+        msg = f"count is {count}; expected 1 to {MOST_APPLICATIONS}"
+        raise ValueError(msg)
+    settings = with_ports(base, ports)
     settings["applications"] = {name(number): _application(settings, number) for number in range(1, count + 1)}
     return settings
 

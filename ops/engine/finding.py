@@ -14,11 +14,13 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ops import paths
 from ops.engine.building import BuildError, build
@@ -30,6 +32,7 @@ VERSION = "3.259.0"
 _RELEASE = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
 _DOWNLOAD_SECONDS = 10.0
 """Silence after which a download is given up: a machine without the network must get on with building."""
+_VERSION_SECONDS = 60.0
 _LOCK_SECONDS = 1_800.0
 """How long a second first run waits for the first one's build, several times what a build takes."""
 
@@ -68,8 +71,7 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
     if found:
         return found
     home = paths.cache() / "engine" / VERSION
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / "lock", timeout=_LOCK_SECONDS):
+    with _alone(home):
         ways = {"official release": _download, "built from its Go module": _build}
         # What is there already comes before another try at what did not work the last time.
         for source in sorted(ways, key=lambda way: not _kept(home, way).is_file()):
@@ -85,6 +87,25 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
     raise EstateError(msg)
 
 
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Make the folder the engine is kept in, and keep other first runs out of it."""
+    lock = FileLock(home / "lock")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        msg = f"another run has been getting the Pulumi engine for {_LOCK_SECONDS / 60:.0f} minutes, see {home}"
+        raise EstateError(msg) from None
+    except OSError as error:
+        msg = f"the user's cache {home} can't be written to: {error.strerror}; XDG_CACHE_HOME may name another folder"
+        raise EstateError(msg) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _kept(home: Path, source: str) -> Path:
     return home / source.split(maxsplit=1)[0] / "pulumi"
 
@@ -95,8 +116,7 @@ def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
     if executable is None:
         passed_over.append("PATH: no pulumi there")
         return None
-    answer = subprocess.run([executable, "version"], capture_output=True, text=True, check=False, timeout=60)
-    match = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", answer.stdout.strip())
+    match = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", _said_version(executable))
     if match is None:
         passed_over.append(f"PATH: {executable} does not tell its version")
         return None
@@ -104,6 +124,16 @@ def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
         passed_over.append(f"PATH: {executable} is {match[1]}, older than {VERSION}")
         return None
     return Engine(executable=Path(executable), version=match[1], source="PATH")
+
+
+def _said_version(executable: str) -> str:
+    try:
+        answer = subprocess.run(
+            [executable, "version"], capture_output=True, text=True, check=False, timeout=_VERSION_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -138,7 +168,7 @@ def _download(scratch: Path, say: Say) -> None:
     try:
         sums = fetch(f"{_RELEASE}/pulumi-{VERSION}-checksums.txt").decode()
         archive = fetch(f"{_RELEASE}/{name}")
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         msg = f"not reachable ({getattr(error, 'reason', error)})"
         raise UnavailableError(msg) from None
     unpack_verified(name, archive, sums, scratch)

@@ -4,6 +4,7 @@ Owns that decision and its wording. It never lets an `up` of a cloud stack fall 
 """
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from ops.errors import EstateError
 
 Operation = Literal["up", "preview", "down"]
 
+_LIST_SECONDS = 60.0
 _INSTALL_SECONDS = 300.0
 _ASK_AGAIN_SECONDS = 86_400.0
 """How long a failed installation is remembered, so that a machine without the network doesn't wait at each command."""
@@ -37,11 +39,17 @@ def wanted(packages: Sequence[str]) -> dict[str, str]:
 
 
 def installed(engine: Engine, environment: Mapping[str, str]) -> dict[str, set[str]]:
-    """The resource plugins the engine can find, by name, with their versions."""
+    """The resource plugins the engine can find, by name, with their versions; none when it doesn't say."""
     command = [str(engine.executable), "plugin", "ls", "--json"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=dict(environment))
     found: dict[str, set[str]] = {}
-    for plugin in json.loads(answer.stdout or "[]") if answer.returncode == 0 else []:
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=_LIST_SECONDS, env=dict(environment)
+        )
+        plugins = json.loads(answer.stdout)
+    except (subprocess.SubprocessError, json.JSONDecodeError):
+        return found
+    for plugin in plugins:
         if plugin.get("kind") == "resource":
             found.setdefault(plugin["name"], set()).add(plugin.get("version", ""))
     return found
@@ -61,7 +69,7 @@ def missing(
     """
     have = installed(engine, environment)
     lacking = {name: version for name, version in wanted(packages).items() if version not in have.get(name, set())}
-    remembered: dict[str, float] = json.loads(refusals.read_text()) if refusals.is_file() else {}
+    remembered = _remembered(refusals)
     still_lacking: list[str] = []
     for name, version in lacking.items():
         key = f"{name} {version}"
@@ -71,8 +79,20 @@ def missing(
         say(f"installing the official {name} plugin {version}")
         if not _install(engine, name, version, environment):
             still_lacking.append(name)
-            refusals.write_text(json.dumps({**remembered, key: time.time()}))
+            remembered[key] = time.time()
+            fresh = refusals.with_suffix(f".{os.getpid()}")
+            fresh.write_text(json.dumps(remembered))
+            fresh.replace(refusals)
     return still_lacking
+
+
+def _remembered(refusals: Path) -> dict[str, float]:
+    """When each installation failed last; nothing when the file is no longer what was written."""
+    try:
+        content: dict[str, float] = json.loads(refusals.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content
 
 
 def _install(engine: Engine, name: str, version: str, environment: Mapping[str, str]) -> bool:

