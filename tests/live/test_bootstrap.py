@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,14 +41,10 @@ sys.exit(script.main([sys.argv[2]]))
 
 
 @pytest.fixture
-def platform(tmp_path: Path, postgres_template: Path) -> Iterator[LocalPlatform]:
+def platform(platform: LocalPlatform) -> LocalPlatform:
     """A running server nobody has initialised."""
-    platform = new_platform(tmp_path / "estate", postgres_template)
-    try:
-        platform.start()
-        yield platform
-    finally:
-        platform.stop()
+    platform.start()
+    return platform
 
 
 def parameters(platform: LocalPlatform, operators: int = 1) -> Bootstrap:

@@ -9,12 +9,9 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-import psycopg
 import pytest
 
 from ops.errors import EstateError
@@ -23,40 +20,15 @@ from ops.local.authority import ensure_authority
 from ops.local.bootstrap import bootstrap
 from ops.local.files import private_directory
 from ops.local.platform import LocalPlatform
-from ops.local.postgres import ROOT_ROLE
-from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, free_ports, new_platform
-
-
-@pytest.fixture
-def platform(tmp_path: Path, postgres_template: Path) -> Iterator[LocalPlatform]:
-    """A platform that isn't started; whatever a test leaves running is ended."""
-    platform = new_platform(tmp_path / "estate", postgres_template)
-    try:
-        yield platform
-    finally:
-        platform.stop()
-
-
-def processes_of(platform: LocalPlatform) -> list[psutil.Process]:
-    """Every process that names the platform's directory in its arguments or works in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            named = any(str(platform.directory) in argument for argument in process.cmdline())
-            if process.pid != os.getpid() and (named or process.cwd().startswith(str(platform.directory))):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+from tests.support.servers import (
+    ADMINISTRATOR_POLICY,
+    administrator_client,
+    call,
+    eventually,
+    free_ports,
+    new_platform,
+    processes_of,
+)
 
 
 def remember(platform: LocalPlatform) -> None:
@@ -374,45 +346,3 @@ def test_a_renewed_certificate_is_taken_up_without_a_restart(platform: LocalPlat
     platform.start()
     assert child_pids(platform) == pids
     assert eventually(platform.openbao.is_ready, 5)
-
-
-def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -> None:
-    platform.start()
-    platform.ensure_databases(["one", "two"])
-    platform.ensure_databases(["one", "two", 'th"ree'])
-    with platform.postgres.maintenance() as session:
-        session.execute("create role guest login password 'guest'")
-        owners = session.execute(
-            "select datname, pg_get_userbyid(datdba) from pg_database where not datistemplate and datname <> 'postgres'"
-        ).fetchall()
-    assert sorted(owners) == [("one", "one"), ('th"ree', 'th"ree'), ("two", "two")]
-    guest = f"host=127.0.0.1 port={platform.postgres_port} user=guest password=guest dbname=one"
-    with psycopg.connect(guest) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        session.execute("create table public.mine (n int)")
-
-
-def test_databases_can_be_made_after_vault_took_the_password_over(platform: LocalPlatform) -> None:
-    platform.start()
-    with platform.postgres.maintenance() as session:
-        session.execute(psycopg.sql.SQL("alter role {} password 'rotated'").format(psycopg.sql.Identifier(ROOT_ROLE)))
-    platform.stop()
-    platform.start()
-    platform.ensure_databases(["later"])
-    kept = f"host=127.0.0.1 port={platform.postgres_port} user={ROOT_ROLE} password=rotated dbname=later"
-    with psycopg.connect(kept) as session:
-        assert session.execute("select 1").fetchone() == (1,)
-
-
-def test_nobody_gets_in_without_a_password_over_the_network(platform: LocalPlatform) -> None:
-    platform.start()
-    for user in ("estate_maintenance", ROOT_ROLE):
-        with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(host="127.0.0.1", port=platform.postgres_port, user=user, dbname="postgres", password="x")
-
-
-def test_the_first_password_is_in_no_log(platform: LocalPlatform) -> None:
-    platform.start()
-    password = platform.postgres.password_file.read_text()
-    assert len(password) > 30
-    assert password not in platform.postgres.log.read_text()
-    assert all(password not in argument for process in processes_of(platform) for argument in process.cmdline())

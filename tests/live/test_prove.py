@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import hvac
 import pytest
 from cryptography import x509
 
+from components.render.acl import render
+from components.render.administrator import administrator_policy
 from components.render.sql import Access, creation_statements, revocation_statements
 from ops.errors import EstateError
 from ops.prove import (
@@ -132,6 +135,19 @@ def test_all_is_well(vault_server: VaultServer, shop: ApplicationProof) -> None:
     row = proven(vault_server, shop)
     assert row.columns == dict.fromkeys(row.columns, PASSED)
     assert row.passed
+
+
+def test_the_estates_administrator_may_do_all_it_takes(
+    vault_server: VaultServer, shop: ApplicationProof, api: Call
+) -> None:
+    api("put", "sys/policies/acl/estate", {"policy": render(administrator_policy(name="estate"))})
+    token = api("post", "auth/token/create", {"policies": ["estate"], "ttl": "5m"})["auth"]["client_token"]
+    administrator = hvac.Client(url=vault_server.address, verify=str(vault_server.ca_file), token=token)
+    (row,) = prove(vault_server.address, vault_server.ca_file, administrator, [shop])
+    assert row.columns == dict.fromkeys(row.columns, PASSED)
+    new = SecretPath("kv", "shop/by-administrator")
+    assert seed_secrets(administrator, {new: ["a"]}) == [new]
+    assert seed_secrets(administrator, {new: ["a"]}) == []
 
 
 def test_nothing_is_left_behind(vault_server: VaultServer, shop: ApplicationProof, api: Call) -> None:

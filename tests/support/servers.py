@@ -5,14 +5,17 @@ module, so files of tests may run side by side.
 """
 
 import json
+import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hvac
+import psutil
 import psycopg
 import pytest
 
@@ -125,6 +128,29 @@ def call(client: hvac.Client, method: str, path: str, body: Mapping[str, Any] | 
     """One request by the API's own path; its document, empty if the server had nothing to say."""
     answer = client.adapter.request(method, f"/v1/{path}", json=body)
     return answer if isinstance(answer, dict) else {}
+
+
+def processes_of(platform: LocalPlatform) -> list[psutil.Process]:
+    """Every process that names the platform's directory in its arguments or works in it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            named = any(str(platform.directory) in argument for argument in process.cmdline())
+            if process.pid != os.getpid() and (named or process.cwd().startswith(str(platform.directory))):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,50 @@
+"""The local PostgreSQL: databases, who gets in, and where its first password isn't."""
+
+import psycopg
+import pytest
+
+from ops.local.platform import LocalPlatform
+from ops.local.postgres import ROOT_ROLE
+from tests.support.servers import processes_of
+
+
+def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -> None:
+    platform.start()
+    platform.ensure_databases(["one", "two"])
+    platform.ensure_databases(["one", "two", 'th"ree'])
+    with platform.postgres.maintenance() as session:
+        session.execute("create role guest login password 'guest'")
+        owners = session.execute(
+            "select datname, pg_get_userbyid(datdba) from pg_database where not datistemplate and datname <> 'postgres'"
+        ).fetchall()
+    assert sorted(owners) == [("one", "one"), ('th"ree', 'th"ree'), ("two", "two")]
+    guest = f"host=127.0.0.1 port={platform.postgres_port} user=guest password=guest dbname=one"
+    with psycopg.connect(guest) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute("create table public.mine (n int)")
+
+
+def test_databases_can_be_made_after_vault_took_the_password_over(platform: LocalPlatform) -> None:
+    platform.start()
+    with platform.postgres.maintenance() as session:
+        session.execute(psycopg.sql.SQL("alter role {} password 'rotated'").format(psycopg.sql.Identifier(ROOT_ROLE)))
+    platform.stop()
+    platform.start()
+    platform.ensure_databases(["later"])
+    kept = f"host=127.0.0.1 port={platform.postgres_port} user={ROOT_ROLE} password=rotated dbname=later"
+    with psycopg.connect(kept) as session:
+        assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_nobody_gets_in_without_a_password_over_the_network(platform: LocalPlatform) -> None:
+    platform.start()
+    for user in ("estate_maintenance", ROOT_ROLE):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host="127.0.0.1", port=platform.postgres_port, user=user, dbname="postgres", password="x")
+
+
+def test_the_first_password_is_in_no_log(platform: LocalPlatform) -> None:
+    platform.start()
+    password = platform.postgres.password_file.read_text()
+    assert len(password) > 30
+    assert password not in platform.postgres.log.read_text()
+    assert all(password not in argument for process in processes_of(platform) for argument in process.cmdline())
