@@ -19,7 +19,7 @@ import psutil
 from ops.errors import EstateError
 
 SAMPLING_SECONDS = 0.05
-"""How often the tree's memory is read. A peak shorter than this may be missed; the command's own peak never is."""
+"""How often memory is read. A shorter peak of the whole tree may be missed; the command's own never is."""
 TIMEOUT_SECONDS = 1_800.0
 """Longest a single run may take: several times the slowest target."""
 _OUTPUT_LINES = 12
@@ -145,11 +145,11 @@ def run(
             last = b"\n".join(output.read().splitlines()[-_OUTPUT_LINES:]).decode(errors="replace")
             msg = f"{' '.join(command)} ended {why}; expected 0. Its last lines:\n{last}"
             raise EstateError(msg)
-    # `ru_maxrss` is in KiB on Linux; it is exact for the command itself, where sampling may miss a short peak.
+    # Not `ru_maxrss`: it begins with what *this* process held when it started the command, which may be more.
     return Sample(
         seconds=seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_bytes=max(watch.peak_bytes, usage.ru_maxrss * 1024),
+        peak_bytes=watch.peak_bytes,
     )
 
 
@@ -178,7 +178,7 @@ class _Watch:
 
     def _watch(self) -> None:
         while not self._ended.is_set():
-            self.peak_bytes = max(self.peak_bytes, tree_bytes(self._root))
+            self.peak_bytes = max(self.peak_bytes, tree_bytes(self._root), high_water_bytes(self._root.pid))
             self._ended.wait(SAMPLING_SECONDS)
 
 
@@ -195,3 +195,13 @@ def tree_bytes(root: psutil.Process) -> int:
         except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
             continue
     return total
+
+
+def high_water_bytes(pid: int) -> int:
+    """The most a single process ever held since it became what it is; 0 where the system doesn't tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    # In KiB, according to proc(5).
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

@@ -24,7 +24,7 @@ def base() -> dict[str, Any]:
 
 @pytest.mark.parametrize("count", [1, 2, 10, 100])
 def test_settings_accept_them(base: dict[str, Any], count: int) -> None:
-    parsed = settings.parse(with_applications(base, count, ports=PORTS))
+    parsed = settings.parse(with_applications(base, count, PORTS))
     assert list(parsed.applications) == [name(number) for number in range(1, count + 1)]
     assert (parsed.platform.api_port, parsed.platform.cluster_port, parsed.platform.postgres_port) == PORTS
     assert parsed.database is not None
@@ -32,7 +32,7 @@ def test_settings_accept_them(base: dict[str, Any], count: int) -> None:
 
 
 def test_each_uses_one_of_everything(base: dict[str, Any]) -> None:
-    parsed = settings.parse(with_applications(base, 12, ports=PORTS))
+    parsed = settings.parse(with_applications(base, 12, PORTS))
     for number, application in enumerate(parsed.applications.values(), start=1):
         assert len(application.secrets) == 2
         assert len(application.reads) == (number > 1)
@@ -43,7 +43,7 @@ def test_each_uses_one_of_everything(base: dict[str, Any]) -> None:
 
 def test_everything_but_applications_and_ports_stays(base: dict[str, Any]) -> None:
     before = copy.deepcopy(base)
-    made = with_applications(base, 3, ports=PORTS)
+    made = with_applications(base, 3, PORTS)
     assert base == before
     changed = {key for key in made if made[key] != base[key]}
     assert changed == {"applications", "platform", "database"}
@@ -52,17 +52,17 @@ def test_everything_but_applications_and_ports_stays(base: dict[str, Any]) -> No
 def test_an_estate_without_engines_gets_plain_applications(base: dict[str, Any]) -> None:
     for section in ("database", "transit", "pki"):
         del base[section]
-    parsed = settings.parse(with_applications(base, 2, ports=PORTS))
+    parsed = settings.parse(with_applications(base, 2, PORTS))
     assert all(not application.transit_keys for application in parsed.applications.values())
 
 
 @pytest.mark.parametrize("count", [0, -1, MOST_APPLICATIONS + 1])
 def test_a_size_that_cannot_be_made_is_refused(base: dict[str, Any], count: int) -> None:
     with pytest.raises(ValueError, match=f"count is {count}; expected 1 to"):
-        with_applications(base, count, ports=PORTS)
+        with_applications(base, count, PORTS)
 
 
 def test_a_cloud_estate_is_refused(base: dict[str, Any]) -> None:
     base["platform"] = {"kind": "hetzner"}
     with pytest.raises(ValueError, match=r"platform\.kind is 'hetzner'; expected 'local'"):
-        with_applications(base, 1, ports=PORTS)
+        with_applications(base, 1, PORTS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.bench.measuring import Measurement, Sample, measure, median, run, tree_bytes
+from ops.bench.measuring import Measurement, Sample, high_water_bytes, measure, median, run, tree_bytes
 from ops.errors import EstateError
 
 MEBIBYTE = 2**20
@@ -24,6 +24,16 @@ def python(program: str) -> list[str]:
 def test_time_is_the_whole_process(tmp_path: Path) -> None:
     sample = run(python("import time; time.sleep(0.3)"), directory=tmp_path)
     assert 0.3 <= sample.seconds < 5
+
+
+def test_processor_time_is_the_work_not_the_waiting(tmp_path: Path) -> None:
+    waited = run(python("import time; time.sleep(1)"), directory=tmp_path)
+    worked = run(
+        python("import subprocess, sys; subprocess.run([sys.executable, '-S', '-c', 'sum(range(20_000_000))'])"),
+        directory=tmp_path,
+    )
+    assert waited.cpu_seconds < 0.5 * waited.seconds
+    assert worked.cpu_seconds > waited.cpu_seconds
 
 
 def test_memory_counts_children_too(tmp_path: Path) -> None:
@@ -45,8 +55,15 @@ def test_memory_counts_children_too(tmp_path: Path) -> None:
 
 def test_a_short_peak_of_the_command_itself_is_not_missed(tmp_path: Path) -> None:
     # Held for less time than lies between two samples.
-    sample = run(python("held = bytearray(80 * 2**20); del held"), directory=tmp_path)
+    sample = run(python("import time; held = bytearray(80 * 2**20); del held; time.sleep(0.3)"), directory=tmp_path)
     assert sample.peak_bytes > 80 * MEBIBYTE
+
+
+def test_what_this_process_holds_is_not_counted(tmp_path: Path) -> None:
+    held = bytearray(300 * MEBIBYTE)
+    sample = run(python("import time; time.sleep(0.3)"), directory=tmp_path)
+    assert len(held) == 300 * MEBIBYTE
+    assert sample.peak_bytes < 100 * MEBIBYTE
 
 
 def test_a_failed_run_is_an_error_with_its_last_lines(tmp_path: Path) -> None:
@@ -109,8 +126,10 @@ def test_the_environment_is_the_given_one(tmp_path: Path) -> None:
 
 
 def test_medians_are_taken_apart() -> None:
-    samples = [Sample(seconds=s, peak_bytes=b * MEBIBYTE) for s, b in ((3.0, 10), (1.0, 30), (2.0, 20))]
-    assert median(samples) == Measurement(seconds=2.0, peak_bytes=20 * MEBIBYTE, runs=3, spread_seconds=2.0)
+    runs = ((3.0, 0.1, 10), (1.0, 0.3, 30), (2.0, 0.2, 20))
+    samples = [Sample(seconds=s, cpu_seconds=c, peak_bytes=b * MEBIBYTE) for s, c, b in runs]
+    wanted = Measurement(seconds=2.0, cpu_seconds=0.2, peak_bytes=20 * MEBIBYTE, runs=3, spread_seconds=2.0)
+    assert median(samples) == wanted
     assert median(samples).peak_mebibytes == 20
     assert median(samples[:1]).spread_seconds == 0
 
@@ -124,4 +143,5 @@ def test_a_process_that_is_gone_holds_nothing() -> None:
     process = psutil.Popen(python("pass"))
     process.wait()
     assert tree_bytes(process) == 0
+    assert high_water_bytes(process.pid) == 0
     assert tree_bytes(psutil.Process(os.getpid())) > 10 * MEBIBYTE
