@@ -328,6 +328,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (approle(token_type="periodic"), "token_type: 'periodic' isn't known: expected one of batch, default, service"),
     (approle(token_type="batch", token_num_uses=1), "token_num_uses: 1 can't hold for batch"),
     (lambda: AppRoleAuthArgs(path="token", roles={}), "path: 'token' is Vault's own"),
+    (lambda: AppRoleAuthArgs(path="token/of/mine", roles={}), "path: 'token/of/mine' is Vault's own"),
     (lambda: AppRoleAuthArgs(path="auth/approle", roles={}), "path: 'auth/approle' begins with 'auth'"),
     (lambda: AppRoleAuthArgs(path="approle/", roles={}), "path: 'approle/' isn't a mount path"),
     (lambda: AppRoleAuthArgs(roles={"a b": AppRole(token_policies=("p",))}), "roles: 'a b' isn't a name"),

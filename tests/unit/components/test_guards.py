@@ -94,6 +94,24 @@ def test_one_type_of_device_must_be_asked_for() -> None:
     assert AuditDevicesArgs(devices=alone, require_two_types=False).devices == alone
 
 
+def test_two_types_of_device_are_enough() -> None:
+    for other in (
+        SyslogAudit(),
+        SocketAudit(address="/run/audit.sock", socket_type="unix"),
+        SocketAudit(address="a:1"),
+    ):
+        two: dict[str, AuditDevice] = {"file": FileAudit(file_path="/a", mode="0640"), "other": other}
+        assert AuditDevicesArgs(devices=two).require_two_types
+
+
+def test_the_ends_of_a_passwords_range_are_allowed() -> None:
+    sixteen = CharsetRule(charset="0123456789abcdef", min_chars=24)
+
+    # 24 of 16 characters are 96 bits, the least there may be.
+    assert PasswordPolicy(length=24, rules=(sixteen,)).length == 24
+    assert PasswordPolicy(rules=(CharsetRule(charset="0123456789abcdef", min_chars=0),)).length == 32
+
+
 def test_password_policies() -> None:
     policies = {
         "postgres": PasswordPolicy(),
