@@ -15,6 +15,8 @@ from ops.paths import Paths
 PROJECT = "vault-estate"
 
 _STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MERGE = "tag:yaml.org,2002:merge"
+"""Of `<<`, which stands for the keys of another mapping."""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -23,6 +25,8 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 problem = "a list or a mapping is used as a key; expected text"

@@ -1,0 +1,333 @@
+"""A command's hold on a checkout: the lock, the engine's own locks, the passphrase, where state belongs.
+
+The engines and servers here are fakes; opening a real stack is proven in `tests/engine` and `tests/live`.
+"""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from ops import session, stackfile
+from ops import stack as engine_stack
+from ops.console import Console
+from ops.engine.finding import Engine
+from ops.engine.plugins import Choice
+from ops.errors import EstateError
+from ops.paths import ROOT, Paths
+from ops.session import Choices
+from tests.unit.ops.fakes import checkout, fake_program
+
+HOLD = """
+import pathlib, sys
+from ops import session
+from ops.paths import Paths
+with session.locked(Paths(project=pathlib.Path(sys.argv[1]))):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def _holding(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the checkout until its block ends."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_a_second_command_is_told_which_process_is_at_work(tmp_path: Path) -> None:
+    paths = Paths(project=tmp_path)
+
+    with _holding(tmp_path) as holder, pytest.raises(EstateError) as caught, session.locked(paths):
+        pass
+
+    assert str(caught.value) == (
+        f"another ./estate command is at work here (process {holder.pid}); expected it to end first"
+    )
+
+
+def test_a_killed_command_holds_nothing(tmp_path: Path) -> None:
+    paths = Paths(project=tmp_path)
+    with _holding(tmp_path) as holder:
+        holder.kill()
+        holder.wait()
+        assert (tmp_path / ".estate" / "lock.holder").is_file()
+
+    with session.locked(paths):
+        assert (tmp_path / ".estate" / "lock.holder").read_text() == f"{os.getpid()}\n"
+    assert not (tmp_path / ".estate" / "lock.holder").exists()
+
+
+def test_a_holder_that_has_not_said_its_name_yet(tmp_path: Path) -> None:
+    with _holding(tmp_path):
+        (tmp_path / ".estate" / "lock.holder").unlink()
+        with pytest.raises(EstateError, match="process unknown"), session.locked(Paths(project=tmp_path)):
+            pass
+
+
+def test_a_command_that_failed_lets_go(tmp_path: Path) -> None:
+    paths = Paths(project=tmp_path)
+    with pytest.raises(RuntimeError), session.locked(paths):
+        raise RuntimeError
+    with session.locked(paths):
+        pass
+
+
+def test_what_belongs_to_the_checkout_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / ".estate").mkdir(mode=0o755)
+
+    with session.locked(Paths(project=tmp_path)):
+        pass
+
+    assert stat.S_IMODE((tmp_path / ".estate").stat().st_mode) == 0o700
+
+
+def _engine_lock(state: Path, content: str) -> Path:
+    lock = state / ".pulumi" / "locks" / "organization" / "vault-estate" / "local" / "a.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(content)
+    return lock
+
+
+@contextmanager
+def _process(folder: Path, name: str) -> Iterator[psutil.Process]:
+    """A living process of that name, which does nothing."""
+    program = folder / name
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    running = subprocess.Popen([program, "60"])
+    try:
+        yield psutil.Process(running.pid)
+    finally:
+        running.kill()
+        running.wait()
+
+
+def _dead_pid() -> int:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    return ended.pid
+
+
+def test_a_dead_engines_lock_is_removed(tmp_path: Path) -> None:
+    lock = _engine_lock(tmp_path, json.dumps({"pid": _dead_pid()}))
+
+    session.release_dead_locks(tmp_path)
+
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": "x"}', '{"pid": null}', '{"pid": -1}'])
+def test_a_lock_that_names_nobody_is_removed(tmp_path: Path, content: str) -> None:
+    lock = _engine_lock(tmp_path, content)
+
+    session.release_dead_locks(tmp_path)
+
+    assert not lock.exists()
+
+
+def test_a_living_engines_lock_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_ENGINE_END_SECONDS", 0.2)
+
+    with _process(tmp_path, "pulumi") as engine:
+        lock = _engine_lock(tmp_path, json.dumps({"pid": engine.pid}))
+        with pytest.raises(EstateError) as caught:
+            session.release_dead_locks(tmp_path)
+
+    assert str(caught.value) == (
+        f"an engine (process {engine.pid}) is still at work on {tmp_path}; expected it to end first"
+    )
+    assert lock.exists()
+
+
+def test_an_engine_that_ends_soon_is_waited_for(tmp_path: Path) -> None:
+    with _process(tmp_path, "pulumi") as engine:
+        lock = _engine_lock(tmp_path, json.dumps({"pid": engine.pid}))
+        engine.terminate()
+        session.release_dead_locks(tmp_path)
+
+    assert not lock.exists()
+
+
+def test_a_number_that_another_program_has_now_holds_nothing(tmp_path: Path) -> None:
+    with _process(tmp_path, "something-else") as other:
+        lock = _engine_lock(tmp_path, json.dumps({"pid": other.pid}))
+        session.release_dead_locks(tmp_path)
+        assert other.is_running()
+
+    assert not lock.exists()
+
+
+def test_the_local_state_is_in_the_checkout(tmp_path: Path) -> None:
+    paths = checkout(tmp_path)
+    file = stackfile.read(paths, "local")
+
+    for stand_ins in (True, False):
+        assert session.backend(paths, file, stand_ins=stand_ins) == engine_stack.Backend(
+            state=tmp_path / ".estate" / "state", passphrase_file=tmp_path / ".estate" / "passphrase"
+        )
+    assert session.packages(file) == ("vault",)
+
+
+def test_a_cloud_stacks_state_is_the_users_own_and_stand_ins_never_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no cloud platform yet, so that a stack isn't local is a fake."""
+    paths = checkout(tmp_path)
+    file = stackfile.read(paths, "local")
+    monkeypatch.setattr(session, "_local", lambda _: False)
+
+    assert session.backend(paths, file, stand_ins=False) == engine_stack.Backend()
+    assert session.backend(paths, file, stand_ins=True) == engine_stack.Backend(
+        state=tmp_path / ".estate" / "hermetic" / "local" / "state",
+        passphrase_file=tmp_path / ".estate" / "passphrase",
+    )
+
+
+def test_removing_state_leaves_the_rest(tmp_path: Path) -> None:
+    paths = Paths(project=tmp_path)
+    for name in ("state", "stacks", "local"):
+        (tmp_path / ".estate" / name).mkdir(parents=True)
+
+    session.remove_state(paths)
+    session.remove_state(paths)
+
+    assert [path.name for path in (tmp_path / ".estate").iterdir()] == ["local"]
+
+
+class Opening:
+    """What `session.opened` asked of the things a unit test replaces by fakes."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths = checkout(folder)
+        self.file = stackfile.read(self.paths, "local")
+        self.engine = Engine(executable=fake_program(folder / "bin" / "pulumi"), version="9.9.9", source="PATH")
+        self.lacking: list[str] = []
+        self.opened: list[dict[str, Any]] = []
+        self.attached: list[tuple[Any, ...]] = []
+        monkeypatch.setattr("ops.session.finding.find", lambda _: self.engine)
+        monkeypatch.setattr("ops.session.plugins.missing", lambda *_: self.lacking)
+        monkeypatch.setattr("ops.session._attached", self._attached)
+        monkeypatch.setattr("ops.session.engine_stack.opened", self._open)
+
+    @contextmanager
+    def _attached(self, stand_ins: Any, faults: Any, world: Any) -> Iterator[dict[str, str]]:
+        self.attached.append((tuple(stand_ins), tuple(faults), world))
+        yield {"PULUMI_DEBUG_PROVIDERS": "vault:1"} if stand_ins else {}
+
+    @contextmanager
+    def _open(self, **arguments: Any) -> Iterator[SimpleNamespace]:
+        self.opened.append(arguments)
+        yield SimpleNamespace(name="a fake run")
+
+
+@pytest.fixture
+def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opening:
+    return Opening(tmp_path, monkeypatch)
+
+
+def test_the_local_stack_opens_with_the_official_plugin(
+    opening: Opening, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with session.opened(opening.file, opening.paths, Console(), "up", Choices()) as opened:
+        assert opened.is_local
+        assert opened.providers == Choice(stand_ins=(), reason="")
+
+    (arguments,) = opening.opened
+    assert arguments["name"] == "local"
+    assert arguments["project"] == tmp_path
+    assert arguments["copies"] == tmp_path / ".estate" / "stacks"
+    assert arguments["policy_pack"] == tmp_path / "policies"
+    assert arguments["variables"]["PULUMI_SKIP_CHECKPOINTS"] == "true"
+    assert "PULUMI_DEBUG_PROVIDERS" not in arguments["variables"]
+    assert opening.attached == [((), (), None)]
+    assert (tmp_path / ".estate" / "state").is_dir()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stand_in_is_announced_first(opening: Opening, capsys: pytest.CaptureFixture[str]) -> None:
+    opening.lacking = ["vault"]
+
+    with session.opened(opening.file, opening.paths, Console(), "preview", Choices(policies=False)) as opened:
+        assert opened.providers.stand_ins == ("vault",)
+
+    assert capsys.readouterr().err == ("stand-in providers for vault: the official plugin can't be had here: vault\n")
+    assert opening.opened[0]["variables"]["PULUMI_DEBUG_PROVIDERS"] == "vault:1"
+    assert opening.opened[0]["policy_pack"] is None
+
+
+def test_a_cloud_stack_on_stand_ins_keeps_its_world_apart(
+    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_local", lambda _: False)
+
+    with session.opened(opening.file, opening.paths, Console(), "up", Choices(hermetic=True)):
+        pass
+
+    own = tmp_path / ".estate" / "hermetic" / "local"
+    assert opening.attached == [(("vault",), (), own / "world.json")]
+    variables = opening.opened[0]["variables"]
+    assert variables["PULUMI_BACKEND_URL"] == f"file://{own / 'state'}"
+    assert "PULUMI_SKIP_CHECKPOINTS" not in variables
+
+
+def test_an_up_of_a_cloud_stack_never_falls_back_by_itself(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_local", lambda _: False)
+    opening.lacking = ["vault"]
+
+    with (
+        pytest.raises(EstateError, match="up of a cloud stack: the official plugin can't be had here: vault"),
+        session.opened(opening.file, opening.paths, Console(), "up", Choices()),
+    ):
+        pass
+    assert opening.opened == []
+
+
+def test_the_passphrase_is_made_once_and_closed_to_others(opening: Opening, tmp_path: Path) -> None:
+    passphrase = tmp_path / ".estate" / "passphrase"
+
+    with session.opened(opening.file, opening.paths, Console(), "up", Choices()):
+        first = passphrase.read_text()
+    with session.opened(opening.file, opening.paths, Console(), "up", Choices()):
+        assert passphrase.read_text() == first
+
+    assert len(first) >= 40
+    assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
+    variables = opening.opened[0]["variables"]
+    assert variables["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(passphrase)
+    assert first not in variables.values()
+
+
+def test_two_checkouts_have_two_passphrases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for name in ("one", "two"):
+        opening = Opening(tmp_path / name, monkeypatch)
+        with session.opened(opening.file, opening.paths, Console(), "up", Choices()):
+            made.append((tmp_path / name / ".estate" / "passphrase").read_text())
+
+    assert made[0] != made[1]
+
+
+def test_nothing_is_attached_where_no_stand_in_is_needed() -> None:
+    with session._attached((), (), None) as attached:
+        assert attached == {}
