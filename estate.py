@@ -279,10 +279,8 @@ def _approle(contents: _Contents) -> None:
             rate=application.login_limit.rate,
             interval_seconds=application.login_limit.interval,
         )
-    auth = AppRoleAuth("approle", AppRoleAuthArgs(path=settings.approle.path, roles=roles), contents.options)
-    # The server refuses a quota on a role that isn't there yet.
-    after = pulumi.ResourceOptions.merge(contents.options, pulumi.ResourceOptions(depends_on=[auth]))
-    RateLimits("login-limits", RateLimitsArgs(limits=limits), after)
+    AppRoleAuth("approle", AppRoleAuthArgs(path=settings.approle.path, roles=roles), contents.options)
+    RateLimits("login-limits", RateLimitsArgs(limits=limits), contents.options)
 
 
 def _kubernetes(contents: _Contents) -> None:

@@ -2,7 +2,8 @@
 
 `./estate up` skips the engine's checkpoints on this machine, because the file backend rewrites the whole state for each
 resource (ADR 6). A killed run then leaves objects no state knows. Most are upserts, which are simply written again.
-Mounts and a certificate authority are not: those this module has the engine import.
+Mounts are not: those this module has the engine import. Certificate authorities can't be imported by any provider; one
+that a killed run made, which nobody can have been told of, is emptied and made anew.
 
 Owns the mark of an unfinished run. Refuses to adopt what was on the server before that run began: it isn't ours.
 """
@@ -19,7 +20,10 @@ from pulumi.runtime import register_resource_transform
 
 _MOUNT_TYPES = {"vault:index/mount:Mount": "mounts"}
 _AUTH_TYPES = {"vault:index/authBackend:AuthBackend": "auth", "vault:jwt/authBackend:AuthBackend": "auth"}
-_AUTHORITY_TYPE = "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert"
+_AUTHORITY_TYPES = (
+    "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+    "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
+)
 _CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
 
 Inventory = Mapping[str, tuple[str, ...]]
@@ -77,11 +81,11 @@ class Orphans:
 
     mounts: frozenset[str]
     auth: frozenset[str]
-    authorities: Mapping[str, str]
-    """Root issuers by their mount."""
+    authorities: frozenset[str]
+    """Mounts that hold a certificate authority no state knows; they can only be emptied."""
 
     def __len__(self) -> int:
-        return len(self.mounts) + len(self.auth) + len(self.authorities)
+        return len(self.mounts) + len(self.auth)
 
     def identity(self, type_token: str, properties: Mapping[str, Any]) -> str | None:
         """The id to import a resource by; None when it is to be created."""
@@ -90,8 +94,6 @@ class Orphans:
         path = properties.get("path") or properties.get("type")
         if type_token in _AUTH_TYPES and path in self.auth:
             return str(path)
-        if type_token == _AUTHORITY_TYPE:
-            return self.authorities.get(str(properties.get("backend")))
         return None
 
 
@@ -111,31 +113,26 @@ def orphans(client: hvac.Client, before: Inventory, deployment: Mapping[str, Any
         ids = {identity for type_token, identity in known if type_token in types}
         return frozenset(set(now[kind]) - set(before[kind]) - ids)
 
-    mounts = lost("mounts", _MOUNT_TYPES)
-    authorities = {resource["inputs"]["backend"] for resource in resources if resource["type"] == _AUTHORITY_TYPE}
-    listed = _read(client, "sys/mounts")
-    candidates = (
-        {path.rstrip("/") for path, mount in listed.items() if mount["type"] == "pki"}
-        - authorities
-        - set(before["mounts"])
-    )
-    issuers = {path: _root_issuer(client, path) for path in sorted(candidates)}
+    with_authority = {one["inputs"]["backend"] for one in resources if one["type"] in _AUTHORITY_TYPES}
+    with_keys = {path.rstrip("/") for path, mount in _read(client, "sys/mounts").items() if mount["type"] == "pki"}
     return Orphans(
-        mounts=mounts,
+        mounts=lost("mounts", _MOUNT_TYPES),
         auth=lost("auth", _AUTH_TYPES),
-        authorities={path: f"{path}/issuer/{issuer}" for path, issuer in issuers.items() if issuer},
+        authorities=frozenset(with_keys - with_authority - set(before["mounts"])),
     )
+
+
+def empty_authorities(client: hvac.Client, found: Orphans) -> None:
+    """Remove the issuers and keys of authorities no state knows, so that the next run makes the mount's only ones."""
+    for mount in sorted(found.authorities):
+        for kind in ("issuer", "key"):
+            for identity in _read(client, f"{mount}/{kind}s", listing=True).get("keys", []):
+                client.delete(f"{mount}/{kind}/{identity}")
 
 
 def knows_database(deployment: Mapping[str, Any]) -> bool:
     """Whether the state has a database connection, whose root password Vault may thus have rotated."""
     return any(one["type"] == _CONNECTION_TYPE for one in deployment.get("resources") or [])
-
-
-def _root_issuer(client: hvac.Client, mount: str) -> str | None:
-    """The issuer of a mount that holds exactly one."""
-    keys = _read(client, f"{mount}/issuers", listing=True).get("keys", [])
-    return str(keys[0]) if len(keys) == 1 else None
 
 
 def importing(program: Callable[[], None], found: Orphans) -> Callable[[], None]:

@@ -71,6 +71,7 @@ def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
             if not adoption.knows_database(deployment):
                 # Vault may have replaced the first password already, and the connection is about to be made with it.
                 platform_of(opened.paths, opened.file.settings).postgres.reset_root_role()
+            adoption.empty_authorities(client, found)
             adopted = len(found)
             if adopted:
                 with console.stage(f"adopting {adopted} objects") as steps:
