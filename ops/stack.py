@@ -3,8 +3,10 @@
 Owns the engine's environment and the wording of its failures. Refuses to know what a stack is made of.
 """
 
+import gc
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -36,6 +38,9 @@ _SHIMS = {
     "pulumi-analyzer-policy-python": "pulumi.policy",
 }
 _UNCHANGED = "same"
+_FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
+"""Variables that point Vault's clients at some server. Ours is named by the settings; these would change how the
+provider talks to it (`VAULT_SKIP_VERIFY`, `VAULT_NAMESPACE`) or hand it another server's token (`VAULT_TOKEN`)."""
 _SHIM_NOTICE = "using pulumi-"
 """How the engine announces a helper it took from PATH, which is how ours are found."""
 
@@ -48,6 +53,8 @@ class Changes:
     resources: tuple[tuple[str, str], ...] = ()
     """Each change: its kind and the resource's URN."""
     warnings: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the stack exports after an `up`."""
 
     @property
     def total(self) -> int:
@@ -139,7 +146,10 @@ def environment(
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(backend.passphrase_file)
         # The salt stays in the state, so that a committed stack file needn't change (ADR 7).
         variables["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
-        variables.pop("PULUMI_CONFIG_PASSPHRASE", None)
+        # Elsewhere they may belong to the Vault that encrypts the stack's secrets (`hashivault://`).
+        foreign = [name for name in variables if name.startswith(_FOREIGN)]
+        for name in ("PULUMI_CONFIG_PASSPHRASE", *foreign):
+            variables.pop(name, None)
     return variables
 
 
@@ -196,7 +206,7 @@ class Run:
         if wrap:
             options["program"] = wrap(self.inline)
         try:
-            with patience(steps):
+            with patience(steps), _uncollected():
                 result = getattr(self.stack, operation)(**options)
         except automation.CommandError as error:
             raise EstateError(failure(operation, listener.errors, str(error))) from None
@@ -205,6 +215,7 @@ class Run:
             counts={str(getattr(kind, "value", kind)): count for kind, count in (counts or {}).items()},
             resources=tuple(listener.resources),
             warnings=tuple(dict.fromkeys(listener.warnings)),
+            outputs={name: str(output.value) for name, output in getattr(result, "outputs", {}).items()},
         )
 
 
@@ -215,14 +226,19 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
         told = [line for line in output.splitlines() if line.strip().startswith("error:")][-3:] or output.splitlines()[
             -3:
         ]
-    return "\n".join([f"{operation} failed:", *(f"  {line}" for line in told)])
+    lines = [line for text in told for line in text.splitlines()]
+    return "\n".join([f"{operation} failed:", *(f"  {line}" for line in lines)])
 
 
 def _without_traceback(text: str) -> str:
-    if "Traceback (most recent call last)" not in text:
+    """What the exception itself says: everything below the last traceback's frames, without the exception's type."""
+    _, mark, below = text.rpartition("Traceback (most recent call last):")
+    if not mark:
         return text
-    last = [line for line in text.splitlines() if line and not line.startswith((" ", "\t"))][-1]
-    return last.split(": ", 1)[-1] if ": " in last else last
+    said = [line for line in below.splitlines() if line.strip()]
+    while said and said[0].startswith((" ", "\t")):
+        del said[0]
+    return "\n".join(said).split(": ", 1)[-1] if re.match(r"[\w.]+: ", said[0] if said else "") else "\n".join(said)
 
 
 def program() -> None:
@@ -271,9 +287,21 @@ def _copy(project: Path, folder: Path, stack_file: str) -> None:
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """Registrations make many objects that live and hardly any garbage; looking for it takes half of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
 def _process_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """The inline program and the Automation API read some variables from this process."""
     before = dict(os.environ)
+    for name in before.keys() - variables.keys():
+        del os.environ[name]
     os.environ.update(variables)
     try:
         yield
