@@ -279,8 +279,10 @@ def _approle(contents: _Contents) -> None:
             rate=application.login_limit.rate,
             interval_seconds=application.login_limit.interval,
         )
-    AppRoleAuth("approle", AppRoleAuthArgs(path=settings.approle.path, roles=roles), contents.options)
-    RateLimits("login-limits", RateLimitsArgs(limits=limits), contents.options)
+    auth = AppRoleAuth("approle", AppRoleAuthArgs(path=settings.approle.path, roles=roles), contents.options)
+    # The server refuses a quota on a mount that isn't there yet.
+    after = pulumi.ResourceOptions.merge(contents.options, pulumi.ResourceOptions(depends_on=[auth]))
+    RateLimits("login-limits", RateLimitsArgs(limits=limits), after)
 
 
 def _kubernetes(contents: _Contents) -> None:
