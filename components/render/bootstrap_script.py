@@ -116,14 +116,14 @@ class FileCustody:
     """Encrypted shares in a file that is created once and never replaced, with a record beside it when all is done."""
 
     def __init__(self, path: str) -> None:
-        self.path = Path(path)
-        self.completion = Path(path + ".complete")
+        self.path, self.completion = Path(path), Path(path + ".complete")
         self.descriptor = -1
 
     def read(self, path: Path) -> Document | None:
         """What custody or its completion record holds; None if there is none."""
         try:
-            document: Document = json.loads(path.read_text(encoding="utf-8"))
+            # Empty: a run was stopped in the very moment it made the file.
+            document: Document = json.loads(path.read_text(encoding="utf-8") or '{"state": "reserved"}')
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -27,7 +27,7 @@ from ops.local.files import private_directory, write_private
 from ops.local.logs import last_error, size
 from ops.local.openbao import OpenBao
 from ops.local.ports import require_free
-from ops.local.postgres import Postgres, require_namespaces
+from ops.local.postgres import ROOT_ROLE, Postgres, require_namespaces
 from ops.local.processes import PidFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,6 +184,8 @@ class LocalPlatform:
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
+                for unfinished in self.directory.glob(f".{entry}.*"):  # a write that was killed
+                    unfinished.unlink()
             with contextlib.suppress(OSError):  # something of someone else's is in it
                 self.directory.rmdir()
 
@@ -252,7 +254,10 @@ class LocalPlatform:
         finally:
             os.close(descriptor)
         self._wait(process, before)
-        self.postgres.ensure_root_role()
+        try:
+            self.postgres.ensure_root_role()
+        except psycopg.Error as error:
+            raise EstateError(f"postgres: {ROOT_ROLE} could not be made: {error}") from error
 
     def _wait(self, process: subprocess.Popen[bytes], before: _Logs) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -4,8 +4,12 @@ Doesn't prove: the script on another machine than this one, or custody anywhere 
 """
 
 import base64
+import contextlib
+import fcntl
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +19,7 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
+from components.render import bootstrap_script
 from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
 from ops.errors import EstateError
 from ops.local.authority import ensure_administrator
@@ -65,11 +70,23 @@ def parameters(platform: LocalPlatform, operators: int = 1) -> Bootstrap:
 
 
 def run(platform: LocalPlatform, wanted: Bootstrap, kill_at: str | None = None) -> tuple[int, list[str], str]:
-    """Run the script: exit code, steps, what it said."""
+    """Run the script, in this process unless it is to be killed: exit code, steps, what it said."""
     script, file = write_files(platform.directory / "bootstrap", wanted)
-    start = [str(script), str(file)] if kill_at is None else ["-c", KILLER, str(script), str(file), kill_at]
-    done = subprocess.run([sys.executable, *start], capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, [json.loads(line)["step"] for line in done.stdout.splitlines()], done.stderr
+    if kill_at is not None:
+        command = [sys.executable, "-c", KILLER, str(script), str(file), kill_at]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, [json.loads(line)["step"] for line in done.stdout.splitlines()], done.stderr
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    mask = os.umask(0o077)
+    output, said = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(said):
+            code = bootstrap_script.main([str(file)])
+    finally:
+        os.umask(mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code, [json.loads(line)["step"] for line in output.getvalue().splitlines()], said.getvalue()
 
 
 def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: LocalPlatform) -> None:
@@ -227,6 +244,29 @@ def test_custody_without_room_stops_it_before_the_init(platform: LocalPlatform) 
     assert platform.status().initialized is False
     assert not platform.custody.exists()
     assert run(platform, parameters(platform))[0] == 0
+
+
+def test_custody_that_was_only_just_made_is_taken_over(platform: LocalPlatform) -> None:
+    platform.custody.touch()
+    assert run(platform, parameters(platform))[0] == 0
+
+
+def test_custody_that_is_damaged_is_not_touched(platform: LocalPlatform) -> None:
+    platform.custody.write_text('{"state": "initiali')
+    code, _, said = run(platform, parameters(platform))
+    assert code == 6
+    assert "look before removing it" in said
+    assert platform.custody.read_text() == '{"state": "initiali'
+    assert platform.status().initialized is False
+
+
+def test_of_two_at_the_same_time_one_gives_way(platform: LocalPlatform) -> None:
+    with platform.custody.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        code, _, said = run(platform, parameters(platform))
+    assert code == 6
+    assert "is held by another bootstrap still running" in said
+    assert platform.status().initialized is False
 
 
 def test_custody_of_another_server_is_noticed(platform: LocalPlatform, tmp_path: Path) -> None:

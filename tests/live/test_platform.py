@@ -302,6 +302,7 @@ def test_wiping_removes_all_of_ours_and_nothing_else(platform: LocalPlatform) ->
     bootstrap(platform, policy=ADMINISTRATOR_POLICY)
     others = platform.directory / "someone-elses"
     others.write_text("")
+    (platform.directory / ".administrator.key.0a1b2c3d").write_text("half a write")
     platform.wipe()
     assert list(platform.directory.iterdir()) == [others]
     others.unlink()
