@@ -5,6 +5,7 @@ package no stand-in exists for.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,10 +58,11 @@ def attach_apart(
         return
     command = [sys.executable, "-m", "hermetic"]
     order = {"packages": list(packages), "faults": [asdict(fault) for fault in faults], "world": world and str(world)}
-    root = Path(__file__).resolve().parent.parent
+    # The child works in this process's folder, which relative file names in provider settings begin at.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     # A session of its own, so that Ctrl-C reaches the engine first, which then still has its providers to finish with.
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
     ) as child:
         assert child.stdin is not None  # noqa: S101 - PIPE was asked for; this tells the type checker
         assert child.stdout is not None  # noqa: S101 - as above
