@@ -318,7 +318,7 @@ class Bootstrap:
             f"{kind}_threshold": self.threshold,
             keys: [base64.b64encode(operator.key).decode() for operator in self.operators],
         }
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here until custody is written the shares are here only
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here on it is quicker to finish than to clean up
         answer = self.server.must("PUT", "sys/init", body, patience_seconds=0)
         self.server.token = answer["root_token"]
         shares = answer["recovery_keys_base64" if self.auto_unseal else "keys_base64"]
@@ -330,12 +330,12 @@ class Bootstrap:
         facts = {"address": self.server.address, "created": _now(), "keys": kind, "threshold": self.threshold}
         self.custody.fill({"format": FORMAT, "state": "initialised", **facts, "shares": holders})
         progress("custody-written", path=str(self.custody.path))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _let_the_administrator_in(self) -> None:
         wanted = self.administrator
         if not self.auto_unseal:
             progress("waiting-for-unseal", threshold=self.threshold)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # operators may take hours
         self.server.health(self.unseal_wait_seconds, active=True)
         role, policy_path = wanted["role"], f"sys/policies/acl/{wanted['policy_name']}"
         role_path = f"auth/{wanted['mount']}/certs/{wanted['role_name']}"

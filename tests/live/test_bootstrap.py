@@ -4,9 +4,7 @@ Doesn't prove: the script on another machine than this one, or custody anywhere 
 """
 
 import base64
-import contextlib
 import fcntl
-import io
 import json
 import os
 import signal
@@ -19,30 +17,13 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
-from components.render import bootstrap_script
-from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
+from components.render.bootstrap import FileCustody
 from ops.errors import EstateError
-from ops.local.authority import ensure_administrator
 from ops.local.bootstrap import bootstrap, run_script, write_files
-from ops.local.files import private_directory
-from ops.local.operators import ensure_operator, open_share
+from ops.local.operators import open_share
 from ops.local.platform import LocalPlatform
+from tests.support.bootstrapping import parameters, run
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
-
-# Loads the script as it is, and has the process killed when a given step is reported.
-KILLER = """
-import importlib.util, os, signal, sys
-spec = importlib.util.spec_from_file_location("shipped", sys.argv[1])
-script = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(script)
-told = script.progress
-def progress(step, **facts):
-    told(step, **facts)
-    if step == sys.argv[3]:
-        os.kill(os.getpid(), signal.SIGKILL)
-script.progress = progress
-sys.exit(script.main([sys.argv[2]]))
-"""
 
 
 @pytest.fixture
@@ -50,43 +31,6 @@ def platform(platform: LocalPlatform) -> LocalPlatform:
     """A running server nobody has initialised."""
     platform.start()
     return platform
-
-
-def parameters(platform: LocalPlatform, operators: int = 1) -> Bootstrap:
-    ensure_administrator(platform.administrator_certificate, platform.administrator_key)
-    keys = [ensure_operator(platform.directory / f"operator-{number}") for number in range(operators)]
-    return Bootstrap(
-        address=platform.address,
-        ca_file=str(platform.ca_file),
-        auto_unseal=True,
-        threshold=operators // 2 + 1,
-        operators=tuple(Operator(name=f"o{n}", public_key=key.read_text()) for n, key in enumerate(keys)),
-        custody=FileCustody(path=str(platform.custody)),
-        administrator=Administrator(
-            certificate=platform.administrator_certificate.read_text(), policy=ADMINISTRATOR_POLICY
-        ),
-        wait_seconds=20,
-    )
-
-
-def run(platform: LocalPlatform, wanted: Bootstrap, kill_at: str | None = None) -> tuple[int, list[str], str]:
-    """Run the script, in this process unless it is to be killed: exit code, steps, what it said."""
-    script, file = write_files(platform.directory / "bootstrap", wanted)
-    if kill_at is not None:
-        command = [sys.executable, "-c", KILLER, str(script), str(file), kill_at]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        return done.returncode, [json.loads(line)["step"] for line in done.stdout.splitlines()], done.stderr
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    mask = os.umask(0o077)
-    output, said = io.StringIO(), io.StringIO()
-    try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(said):
-            code = bootstrap_script.main([str(file)])
-    finally:
-        os.umask(mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return code, [json.loads(line)["step"] for line in output.getvalue().splitlines()], said.getvalue()
 
 
 def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: LocalPlatform) -> None:
@@ -161,6 +105,16 @@ def test_killed_after_any_step_the_next_run_goes_on_or_says_what_happened(
         assert run(platform, parameters(platform))[0] == 0
 
 
+@pytest.mark.parametrize(("step", "code"), [("custody-reserved", 7), ("initialised", 0), ("login-enabled", 0)])
+def test_interrupted_it_stops_before_the_init_and_finishes_after_it(
+    platform: LocalPlatform, step: str, code: int
+) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted, kill_at=step, by=signal.SIGTERM)[0] == code
+    assert platform.status().initialized is (code == 0)
+    assert run(platform, wanted)[0] == 0
+
+
 def test_storage_that_went_missing_is_not_initialised_anew(platform: LocalPlatform) -> None:
     wanted = parameters(platform)
     assert run(platform, wanted)[0] == 0
@@ -183,41 +137,6 @@ def test_a_snapshot_forbids_to_initialise(platform: LocalPlatform, tmp_path: Pat
         bootstrap(platform, policy=ADMINISTRATOR_POLICY, snapshot=snapshot)
     assert platform.status().initialized is False
     assert not platform.custody.exists()
-
-
-def sign_only_key(directory: Path) -> str:
-    home = directory / "gpg"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--quiet"]
-    subprocess.run([*gpg, "--quick-generate-key", "signs", "rsa2048"], check=True, capture_output=True)
-    exported = subprocess.run([*gpg, "--armor", "--export", "signs"], check=True, capture_output=True, text=True)
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True)
-    return exported.stdout
-
-
-@pytest.mark.parametrize("with_gpg", [True, False], ids=["gpg", "pysequoia"])
-@pytest.mark.parametrize("kind", ["sign-only", "not a key", "damaged", "private", "two"])
-def test_a_key_that_cant_encrypt_is_found_before_the_init(
-    tmp_path: Path, kind: str, with_gpg: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    platform = new_platform(private_directory(tmp_path / "never-started"))
-    wanted = parameters(platform)
-    good = wanted.operators[0].public_key
-    key, words = {
-        "sign-only": (sign_only_key(tmp_path) if kind == "sign-only" else "", "can't encrypt"),
-        "not a key": ("ssh-ed25519 AAAA", "is not one armored PGP public key"),
-        "damaged": (good[:120] + good[200:], "is not one PGP|can't encrypt|is damaged"),
-        "private": ((platform.directory / "operator-0/private.asc").read_text(), "holds a private key"),
-        "two": (good + good, "is not one armored PGP public key"),
-    }[kind]
-    wanted = replace(wanted, ca_file="/dev/null", operators=(Operator(name="ada", public_key=key),))
-    if not with_gpg:
-        monkeypatch.setenv("PATH", str(tmp_path))
-    code, steps, said = run(platform, wanted)
-    assert (code, steps) == (2, [])
-    assert said.startswith("bootstrap: public_key of operator 'ada' ")
-    assert any(part in said for part in words.split("|"))
-    assert len(said.splitlines()) == 1
 
 
 def test_custody_that_cant_be_made_stops_it_before_the_init(platform: LocalPlatform, tmp_path: Path) -> None:

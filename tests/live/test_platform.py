@@ -105,6 +105,23 @@ def test_stop_ends_servers_whose_supervisor_was_killed(platform: LocalPlatform) 
     assert eventually(lambda: processes_of(platform) == [], 5)
 
 
+def test_interrupted_while_starting_it_leaves_nothing_running(platform: LocalPlatform) -> None:
+    ports = [str(port) for port in (platform.api_port, platform.cluster_port, platform.postgres_port)]
+    code = (
+        "import sys; from pathlib import Path; from ops.local.platform import LocalPlatform;"
+        "LocalPlatform(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
+        " postgres_port=int(sys.argv[4])).start()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(platform.directory), *ports], stderr=subprocess.PIPE, text=True
+    )
+    assert eventually((platform.directory / supervisor.PID).exists)
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate()[1]
+    assert eventually(lambda: processes_of(platform) == [], 5)
+    platform.start()
+
+
 def test_a_recycled_pid_is_never_killed(platform: LocalPlatform) -> None:
     innocent = subprocess.Popen(["sleep", "60"])
     try:

@@ -1,0 +1,74 @@
+"""Running the bootstrap script in tests: in this process, or in one that gets a signal at a given step."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+from components.render import bootstrap_script
+from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
+from ops.local.authority import ensure_administrator
+from ops.local.bootstrap import write_files
+from ops.local.operators import ensure_operator
+from ops.local.platform import LocalPlatform
+from tests.support.servers import ADMINISTRATOR_POLICY
+
+# Loads the script as it is, and has the process get a signal when a given step is reported.
+KILLER = """
+import importlib.util, os, signal, sys
+spec = importlib.util.spec_from_file_location("shipped", sys.argv[1])
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
+told = script.progress
+def progress(step, **facts):
+    told(step, **facts)
+    if step == sys.argv[3]:
+        os.kill(os.getpid(), int(sys.argv[4]))
+script.progress = progress
+sys.exit(script.main([sys.argv[2]]))
+"""
+
+
+def parameters(platform: LocalPlatform, operators: int = 1) -> Bootstrap:
+    """What the script is told for this platform, with so many operators of its own."""
+    ensure_administrator(platform.administrator_certificate, platform.administrator_key)
+    keys = [ensure_operator(platform.directory / f"operator-{number}") for number in range(operators)]
+    return Bootstrap(
+        address=platform.address,
+        ca_file=str(platform.ca_file),
+        auto_unseal=True,
+        threshold=operators // 2 + 1,
+        operators=tuple(Operator(name=f"o{n}", public_key=key.read_text()) for n, key in enumerate(keys)),
+        custody=FileCustody(path=str(platform.custody)),
+        administrator=Administrator(
+            certificate=platform.administrator_certificate.read_text(), policy=ADMINISTRATOR_POLICY
+        ),
+        wait_seconds=20,
+    )
+
+
+def run(
+    platform: LocalPlatform, wanted: Bootstrap, kill_at: str | None = None, by: int = signal.SIGKILL
+) -> tuple[int, list[str], str]:
+    """Run the script, in this process unless it is to be killed: exit code, steps, what it said."""
+    script, file = write_files(platform.directory / "bootstrap", wanted)
+    if kill_at is not None:
+        command = [sys.executable, "-c", KILLER, str(script), str(file), kill_at, str(int(by))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, [json.loads(line)["step"] for line in done.stdout.splitlines()], done.stderr
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    mask = os.umask(0o077)
+    output, said = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(said):
+            code = bootstrap_script.main([str(file)])
+    finally:
+        os.umask(mask)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code, [json.loads(line)["step"] for line in output.getvalue().splitlines()], said.getvalue()
