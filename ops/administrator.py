@@ -1,7 +1,7 @@
 """The administrator's own connection to a Vault, for what a command does beside the engine."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +20,33 @@ def administrator(address: str, ca_file: Path, certificate: Path, private_key: P
     """Log in with the administrator's certificate; the token is revoked at the end.
 
     Raises:
-        EstateError: the server is away, sealed, not the one this certificate belongs to, or refuses it.
+        EstateError: the server is away, sealed, not the one this certificate belongs to, or refuses it; or it refused
+            what the block asked of it.
     """
-    client = hvac.Client(url=address, verify=str(ca_file), cert=(str(certificate), str(private_key)), timeout=_SECONDS)
+    # Without a token of its own hvac would send the one the operator has for another Vault (VAULT_TOKEN, a file).
+    client = hvac.Client(
+        url=address, token="", verify=str(ca_file), cert=(str(certificate), str(private_key)), timeout=_SECONDS
+    )
+    client.token = _login(client, address, ca_file, certificate)
+    try:
+        yield client
+    except exceptions.VaultError as error:
+        msg = f"Vault at {address} refused a step: {_sentence(error)}"
+        raise EstateError(msg) from None
+    except requests.exceptions.RequestException:
+        msg = f"Vault at {address} went away at work; expected a running Vault"
+        raise EstateError(msg) from None
+    finally:
+        # A server that is gone can't revoke; the token's short life ends it then.
+        with suppress(exceptions.VaultError, requests.exceptions.RequestException):
+            client.auth.token.revoke_self()
+        client.adapter.close()
+
+
+def _login(client: hvac.Client, address: str, ca_file: Path, certificate: Path) -> str:
     try:
         answer = client.write_data("auth/cert/login", data={"name": LOGIN_ROLE})
+        return str(cast("dict[str, Any]", answer)["auth"]["client_token"])
     except requests.exceptions.SSLError:
         msg = f"{address} is not the server of this estate: {ca_file} did not sign its certificate"
         raise EstateError(msg) from None
@@ -34,12 +56,21 @@ def administrator(address: str, ca_file: Path, certificate: Path, private_key: P
     except exceptions.VaultDown:
         msg = f"Vault at {address} is sealed; expected it unsealed"
         raise EstateError(msg) from None
-    except exceptions.VaultError as error:
-        msg = f"Vault at {address} refuses the administrator's certificate {certificate}: {error}"
+    except exceptions.VaultNotInitialized:
+        msg = f"Vault at {address} is not initialised; expected one that `./estate up` bootstrapped"
         raise EstateError(msg) from None
-    client.token = cast("dict[str, Any]", answer)["auth"]["client_token"]
-    try:
-        yield client
-    finally:
-        client.auth.token.revoke_self()
-        client.adapter.close()
+    except exceptions.VaultError as error:
+        msg = f"Vault at {address} refuses the administrator's certificate {certificate}: {_sentence(error)}"
+        raise EstateError(msg) from None
+    except OSError as error:
+        # The requests library's own words, which name the file.
+        msg = f"the administrator's files can't be read: {error}"
+        raise EstateError(msg) from None
+    except (KeyError, TypeError, AttributeError, ValueError):
+        msg = f"{address} does not answer as a Vault does; expected a Vault there"
+        raise EstateError(msg) from None
+
+
+def _sentence(error: exceptions.VaultError) -> str:
+    """What the server said, on one line."""
+    return " ".join(str(error).split())

@@ -13,7 +13,7 @@ from ops import lifecycle, testing
 from ops.console import Console
 from ops.doctor import examine
 from ops.engine.finding import find
-from ops.errors import EstateError
+from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
 from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow
 from ops.session import Choices
@@ -208,17 +208,31 @@ def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code: 0, 2 for what the operator can mend, 130 for an interrupt."""
+    """Run one command; the exit code: 0, 1 for failed gates or tests, 2 for what the operator can mend, 130 for an
+    interrupt.
+    """
     os.umask(0o077)
     os.chdir(ROOT)
+    _reach_loopback_directly()
     try:
         app(args=arguments, prog_name="estate")
     except EstateError as error:
         print(f"estate: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("estate: interrupted; the same command goes on from there", file=sys.stderr)
-        return 130
+    except OSError as error:
+        # A full disk, a file that is closed to us: the machine's own words, with the file where there is one.
+        words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        print(f"estate: {words}", file=sys.stderr)
+        return EstateError.exit_code
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else 1
+        code = ending.code if isinstance(ending.code, int) else 1
+        if code == InterruptedRunError.exit_code:  # typer's way of passing a Ctrl-C on
+            print("estate: interrupted; the same command goes on from there", file=sys.stderr)
+        return code
     return 0
+
+
+def _reach_loopback_directly() -> None:
+    """Keep the local servers out of the operator's HTTP proxy, which Python's clients would ask for them."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join([*filter(None, [os.environ.get(name)]), "127.0.0.1", "localhost", "::1"])

@@ -24,27 +24,31 @@ def main(project: Path, arguments: list[str]) -> int:
     if _DEVELOPMENT_COMMANDS & set(arguments):
         files.append(project / "requirements-dev.txt")
     home = project / ".venv"
-    home.mkdir(exist_ok=True)
-    with (home / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # Each set has its own mark: the smaller one stays satisfied when the larger one was installed.
-        mark = home / f".installed-{len(files)}"
-        wanted = _fingerprint(files)
-        larger = home / ".installed-3"
-        if mark.is_file() and mark.read_text() == wanted and (home / "bin" / "python").exists():
-            return 0
-        if larger.is_file():
-            larger.unlink()
-        try:
-            _install(home, files)
-        except (subprocess.CalledProcessError, OSError) as error:
-            text = getattr(error, "stderr", None) or str(error)
-            print(f"estate: can't set up {home}: {text.strip().splitlines()[-1]}", file=sys.stderr)
-            return 2
-        mark.write_text(wanted)
-        if len(files) == 3:
-            (home / ".installed-2").write_text(_fingerprint(files[:2]))
+    try:
+        home.mkdir(exist_ok=True)
+        with (home / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _make_current(home, files)
+    except (subprocess.CalledProcessError, OSError) as error:
+        text = getattr(error, "stderr", None) or str(error)
+        print(f"estate: can't set up {home}: {text.strip().splitlines()[-1]}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _make_current(home: Path, files: list[Path]) -> None:
+    # Each set has its own mark: the smaller one stays satisfied when the larger one was installed.
+    mark = home / f".installed-{len(files)}"
+    wanted = _fingerprint(files)
+    if mark.is_file() and mark.read_text() == wanted and (home / "bin" / "python").exists():
+        return
+    # A killed installation may leave a mixture of two sets, which no mark may vouch for.
+    for old in home.glob(".installed-*"):
+        old.unlink()
+    _install(home, files)
+    mark.write_text(wanted)
+    if len(files) == 3:
+        (home / ".installed-2").write_text(_fingerprint(files[:2]))
 
 
 def _fingerprint(files: list[Path]) -> str:
