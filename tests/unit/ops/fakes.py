@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ops.paths import ROOT, Paths
 
@@ -32,3 +35,17 @@ class Said(list[str]):
     def say(self) -> Callable[[str], None]:
         """The function to hand over."""
         return self.append
+
+
+def asked_of(monkeypatch: pytest.MonkeyPatch, target: str, answer: object) -> list[tuple[Any, ...]]:
+    """Replace a function by a fake that remembers its arguments, and answers or raises."""
+    asked: list[tuple[Any, ...]] = []
+
+    def fake(*arguments: Any) -> Any:
+        asked.append(arguments)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(target, fake)
+    return asked

@@ -1,0 +1,247 @@
+"""The command line: exit codes, one line for what went wrong, tables or JSON. What acts is replaced by fakes."""
+
+import json
+import subprocess
+
+import pytest
+
+from ops import cli
+from ops.doctor import Finding
+from ops.lifecycle import Built
+from ops.proofs import Proofs
+from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow, WrappedSecretId
+from ops.session import Choices
+from ops.stack import Changes
+from ops.testing import Outcome
+from tests.unit.ops.fakes import asked_of
+
+Captured = pytest.CaptureFixture[str]
+URN = "urn:pulumi:local::vault-estate::vault-estate:index:KvMount$vault:index/mount:Mount::kv-secret-mount"
+
+
+pytestmark = pytest.mark.usefixtures("command_line")
+
+
+def _row(application: str = "aos", **columns: str) -> ProofRow:
+    return ProofRow(application=application, **columns)
+
+
+def _columns() -> list[str]:
+    return list(ProofRow(application="").columns)
+
+
+def _built(rows: list[ProofRow]) -> Built:
+    return Built(
+        stack="local",
+        changes=Changes(counts={"create": 2, "same": 3}, warnings=("look here",)),
+        adopted=1,
+        exports={"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
+        proofs=Proofs(rows=rows, seeded=4),
+        providers="asked for with --hermetic",
+    )
+
+
+def test_up_tells_what_was_built_and_proven(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked = asked_of(monkeypatch, "ops.cli.lifecycle.up", _built([]))
+
+    assert cli.main(["up"]) == 0
+
+    said = capsys.readouterr()
+    assert "2 changes (2 create, 3 unchanged)" in said.out
+    assert "address: https://127.0.0.1:8200\n" in said.out
+    assert "CERTIFICATE" not in said.out
+    assert "proven (✓ passed, - not asked for)" in said.out
+    assert said.err == "warning: look here\n"
+    _, stack, _, choices = asked[0]
+    assert (stack, choices) == ("local", Choices(hermetic=False, policies=True))
+
+
+def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked = asked_of(monkeypatch, "ops.cli.lifecycle.up", _built([]))
+
+    assert cli.main(["up", "staging", "--hermetic", "--no-policies", "--json"]) == 0
+
+    said = json.loads(capsys.readouterr().out)
+    assert said == {
+        "stack": "local",
+        "changes": {"create": 2, "same": 3},
+        "changed": 2,
+        "adopted": 1,
+        "stand_ins": "asked for with --hermetic",
+        "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
+        "proven": {},
+        "passed": True,
+    }
+    _, stack, console, choices = asked[0]
+    assert (stack, choices) == ("staging", Choices(hermetic=True, policies=False))
+    assert console.as_json
+
+
+def test_an_application_that_does_not_get_its_due_fails_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    first, second, *_ = _columns()
+    rows = [_row("aos"), _row("dagster")]
+    columns = {
+        "aos": dict.fromkeys(_columns(), PASSED) | {second: NOT_ASKED_FOR},
+        "dagster": dict.fromkeys(_columns(), PASSED) | {first: "failed: no route"},
+    }
+    monkeypatch.setattr(ProofRow, "columns", property(lambda row: columns.get(row.application, columns["aos"])))
+    monkeypatch.setattr(ProofRow, "passed", property(lambda row: row.application == "aos"))
+    asked_of(monkeypatch, "ops.cli.lifecycle.up", _built(rows))
+
+    assert cli.main(["up"]) == 2
+
+    said = capsys.readouterr()
+    table = [line.split() for line in said.out.splitlines() if line.strip().startswith(("aos", "dagster "))]
+    assert table[0] == ["aos", "✓", "-", *["✓"] * (len(_columns()) - 2)]
+    assert table[1] == ["dagster", "failed", *["✓"] * (len(_columns()) - 1)]
+    assert f"dagster, {first}: failed: no route\n" in said.out
+    assert said.err.splitlines()[-1] == (
+        "estate: the estate is built, but not every application gets what it is to have"
+    )
+
+
+def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    changes = Changes(counts={"create": 1}, resources=(("create", URN),))
+    asked_of(monkeypatch, "ops.cli.lifecycle.preview", (changes, ""))
+
+    assert cli.main(["preview"]) == 0
+    text = capsys.readouterr().out
+    assert ["create", "vault:index/mount:Mount", "kv-secret-mount"] in [line.split() for line in text.splitlines()]
+    assert text.endswith("1 change (1 create, 0 unchanged)\n")
+
+    assert cli.main(["preview", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "stack": "local",
+        "changes": {"create": 1},
+        "changed": 1,
+        "resources": [{"change": "create", "urn": URN}],
+        "stand_ins": "",
+    }
+
+
+def test_down_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked = asked_of(monkeypatch, "ops.cli.lifecycle.down", Changes(counts={"delete": 9}))
+
+    assert cli.main(["down", "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == {"stack": "local", "changes": {"delete": 9}, "changed": 9}
+    assert asked[0][3] == Choices(hermetic=False, policies=False)
+
+
+@pytest.mark.parametrize(
+    ("sealed", "unfinished", "sentence"),
+    [
+        (None, False, "OpenBao is unknown; an `up` is not under way"),
+        (True, True, "OpenBao is sealed; an `up` is unfinished"),
+        (False, False, "OpenBao is unsealed; an `up` is not under way"),
+    ],
+)
+def test_status_tells_what_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, sealed: bool | None, unfinished: bool, sentence: str
+) -> None:
+    from ops.local.platform import LocalStatus, ServerStatus
+
+    fields = dict.fromkeys(ServerStatus.__dataclass_fields__)
+    servers = {
+        "openbao": ServerStatus(**{**fields, "running": True, "port": 8200}),  # type: ignore[arg-type]  # a fake
+        "postgres": ServerStatus(**{**fields, "running": False, "port": 15432}),  # type: ignore[arg-type]  # a fake
+    }
+    local = LocalStatus(supervised=True, initialized=True, sealed=sealed, **servers)
+    asked_of(monkeypatch, "ops.cli.lifecycle.status", (local, {"address": "https://x:8200", "unfinished": unfinished}))
+
+    assert cli.main(["status"]) == 0
+    text = capsys.readouterr().out
+    rows = [line.split() for line in text.splitlines()]
+    assert ["OpenBao", "running", "8200", "https://x:8200"] in rows
+    assert ["PostgreSQL", "stopped", "15432"] in rows
+    assert text.endswith(f"{sentence}\n")
+
+    assert cli.main(["status", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["sealed"], said["unfinished"], said["openbao"]["running"]) == (sealed, unfinished, True)
+
+
+def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    found = [Finding(subject="engine", taken="Pulumi 9.9.9, PATH", reason="/opt/pulumi")]
+    asked_of(monkeypatch, "ops.cli.examine", found)
+
+    assert cli.main(["doctor"]) == 0
+    assert "Pulumi 9.9.9, PATH" in capsys.readouterr().out
+    assert cli.main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"engine": {"taken": "Pulumi 9.9.9, PATH", "why": "/opt/pulumi"}}
+
+
+@pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 1)])
+def test_check_fails_with_its_gates(monkeypatch: pytest.MonkeyPatch, capsys: Captured, passed: bool, code: int) -> None:
+    outcomes = [
+        Outcome(name="format", passed=True, seconds=0.12, said=""),
+        Outcome(name="types", passed=passed, seconds=3.0, said="" if passed else "a.py:1: error: no"),
+    ]
+    asked_of(monkeypatch, "ops.cli.testing.check", outcomes)
+
+    assert cli.main(["check"]) == code
+    said = capsys.readouterr()
+    assert ["types", "✓" if passed else "failed", "3.0", "s"] in [line.split() for line in said.out.splitlines()]
+    assert ("a.py:1: error: no" in said.err) is not passed
+    assert cli.main(["check", "--json"]) == code
+    assert json.loads(capsys.readouterr().out)["types"] == {"passed": passed, "seconds": 3.0}
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(0, 0), (1, 1), (5, 1)])
+def test_tests_fail_with_pytest(monkeypatch: pytest.MonkeyPatch, capsys: Captured, code: int, exit_code: int) -> None:
+    engine = asked_of(monkeypatch, "ops.cli.find", None)
+    ran: list[tuple[list[str], bool]] = []
+
+    def run(_: object, tiers: list[str], *, everything: bool) -> int:
+        ran.append((tiers, everything))
+        return code
+
+    monkeypatch.setattr("ops.cli.testing.run", run)
+
+    assert cli.main(["test", "unit", "live", "--json"]) == exit_code
+    assert json.loads(capsys.readouterr().out) == {"passed": code == 0}
+    assert cli.main(["test", "--all"]) == exit_code
+
+    assert ran == [(["unit", "live"], False), ([], True)]
+    assert len(engine) == 2
+
+
+def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    token = "-".join(("wrapping", "token"))
+    issued = WrappedSecretId(
+        token=token, accessor="a1", ttl_seconds=300, creation_path="auth/approle/role/aos/secret-id"
+    )
+    asked = asked_of(monkeypatch, "ops.cli.lifecycle.secret_id", issued)
+
+    assert cli.main(["secret-id", "aos", "--wrap-ttl", "10m"]) == 0
+    assert capsys.readouterr().out == (
+        f"wrapping token: {token}\ngood for 300 s and one use; it must have been made at "
+        "auth/approle/role/aos/secret-id\n"
+    )
+    assert asked[0][1:] == ("local", "aos", "10m")
+    assert cli.main(["secret-id", "aos", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "wrapping_token": token,
+        "accessor": "a1",
+        "ttl_seconds": 300,
+        "creation_path": "auth/approle/role/aos/secret-id",
+    }
+
+
+def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked_of(
+        monkeypatch, "ops.cli.lifecycle.variables", {"PATH": "/my shims:/usr/bin", "PULUMI_BACKEND_URL": "file:///s"}
+    )
+
+    assert cli.main(["env"]) == 0
+
+    text = capsys.readouterr().out
+    assert text == "export PATH='/my shims:/usr/bin'\nexport PULUMI_BACKEND_URL=file:///s\n"
+    shell = subprocess.run(["sh", "-c", f'{text}echo "$PATH"'], check=True, capture_output=True, text=True)
+    assert shell.stdout == "/my shims:/usr/bin\n"
+
+
+def test_short_names_the_resource() -> None:
+    assert cli._short(("create", URN)) == ("create", "vault:index/mount:Mount kv-secret-mount")
