@@ -1,0 +1,144 @@
+"""Which tiers run, and what is said of those that didn't. The gates and pytest themselves are fakes here."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import testing
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import ROOT
+from ops.testing import TIERS, Outcome, tiers_to_run
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout without the tier that needs machines."""
+    monkeypatch.setattr(testing, "ROOT", tmp_path)
+    return tmp_path
+
+
+ALL = ["unit", "policies", "engine", "live", "upgrade"]
+
+
+@pytest.mark.parametrize(
+    ("machines", "chosen", "everything", "run", "left"),
+    [
+        (False, [], False, ALL, []),
+        (False, [], True, ALL, []),
+        (True, [], False, ALL, ["machines"]),
+        (True, [], True, [*ALL, "machines"], []),
+        (True, ["unit"], False, ["unit"], ["policies", "engine", "live", "upgrade", "machines"]),
+        (True, ["machines"], False, ["machines"], ALL),
+        (True, ["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", "machines"]),
+        (False, ["live"], False, ["live"], ["unit", "policies", "engine", "upgrade"]),
+    ],
+)
+def test_which_tiers_run(
+    root: Path, *, machines: bool, chosen: list[str], everything: bool, run: list[str], left: list[str]
+) -> None:
+    if machines:
+        (root / "tests" / "machines").mkdir(parents=True)
+
+    assert tiers_to_run(chosen, everything=everything) == (run, left)
+
+
+def test_a_tier_that_is_none(root: Path) -> None:
+    with pytest.raises(EstateError) as caught:
+        tiers_to_run(["unit", "integration"], everything=False)
+
+    assert str(caught.value) == (
+        "tier 'integration' is not one; expected some of: unit, policies, engine, live, upgrade"
+    )
+
+
+def test_a_tier_whose_machines_do_not_exist_yet_cannot_be_chosen(root: Path) -> None:
+    with pytest.raises(EstateError, match="tier 'machines' is not one"):
+        tiers_to_run(["machines"], everything=False)
+
+
+def test_every_tier_has_its_folder() -> None:
+    assert [tier for tier in TIERS if not (ROOT / "tests" / tier).is_dir()] == []
+
+
+class Ran:
+    """The commands that were run, and what each fake answers."""
+
+    def __init__(self) -> None:
+        self.commands: list[list[str]] = []
+        self.options: list[dict[str, Any]] = []
+        self.answers: dict[str, tuple[int, str, str]] = {}
+
+    def run(self, command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+        self.commands.append(command[1:])
+        self.options.append(options)
+        return subprocess.CompletedProcess(command, *self.answers.get(command[2], (0, "", "")))
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    fake = Ran()
+    monkeypatch.setattr("ops.testing.subprocess.run", fake.run)
+    return fake
+
+
+def test_the_gates_run_one_after_the_other(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    ran.answers["mypy"] = (1, "a.py:1: error: no\n", "")
+    ran.answers["ruff"] = (0, "chatter", "")
+
+    outcomes = testing.check(Console())
+
+    assert ran.commands == [
+        ["-m", "ruff", "format", "--check", "--quiet", "."],
+        ["-m", "ruff", "check", "--quiet", "."],
+        ["-m", "mypy", "."],
+    ]
+    assert {options["cwd"] for options in ran.options} == {ROOT}
+    assert [(one.name, one.passed, one.said) for one in outcomes] == [
+        ("format", True, ""),
+        ("lint", True, ""),
+        ("types", False, "a.py:1: error: no"),
+    ]
+    assert all(isinstance(one, Outcome) and one.seconds >= 0 for one in outcomes)
+    assert capsys.readouterr().err == "check: format\ncheck: lint\ncheck: types\n"
+
+
+def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    assert testing.run(Console(), [], everything=False) == 0
+
+    (command,) = ran.commands
+    assert command == [
+        *("-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"),
+        *(f"tests/{tier}" for tier in ALL),
+        *("--cov", "--cov-report=term", "--cov-fail-under=90"),
+    ]
+    assert ran.options[0]["env"]["PULUMI_ERROR_OUTPUT_STRING"] == "true"
+    assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
+    assert capsys.readouterr().err == "tests: unit, policies, engine, live, upgrade, 2 at a time\n"
+
+
+def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    ran.answers["pytest"] = (1, "", "")
+
+    assert testing.run(Console(), ["unit", "live"], everything=False) == 1
+
+    assert "--cov" not in ran.commands[0]
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "not run: policies, engine, upgrade; run them with ./estate test policies engine upgrade"
+    )
+
+
+def test_the_tests_run_with_this_python(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs: list[str] = []
+
+    def run(command: list[str], **_: Any) -> "subprocess.CompletedProcess[str]":
+        programs.append(command[0])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("ops.testing.subprocess.run", run)
+    testing.run(Console(), ["unit"], everything=False)
+
+    assert programs == [sys.executable]
