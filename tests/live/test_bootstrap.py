@@ -12,11 +12,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
+from components.render import bootstrap_script
 from components.render.bootstrap import FileCustody
 from ops.errors import EstateError
 from ops.local.bootstrap import bootstrap, run_script, write_files
@@ -233,6 +235,34 @@ def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalPlatform) ->
     assert "sys/policies/acl/administrator answered 400" in said
     assert steps[-1] == "root-token-dead"
     assert run(platform, wanted)[0] == 7
+
+
+def test_a_root_token_that_survives_its_revocation_is_told(
+    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    must = bootstrap_script.Server.must
+
+    def forgetful(self: bootstrap_script.Server, method: str, path: str, *more: Any, **options: Any) -> dict[str, Any]:
+        return {} if path == "auth/token/revoke-self" else must(self, method, path, *more, **options)
+
+    monkeypatch.setattr(bootstrap_script.Server, "must", forgetful)
+    code, steps, said = run(platform, parameters(platform))
+    assert code == 8
+    assert "the revoked root token still gets 200 instead of 403" in said
+    assert "done" not in steps
+
+
+def test_custody_made_by_someone_else_in_the_last_moment_is_not_taken(
+    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.custody.write_text('{"state": "reserved"}')
+    wanted = parameters(platform)
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path != platform.custody and exists(path))
+    code, _, said = run(platform, wanted)
+    assert code == 6
+    assert "can't be written: File exists" in said
+    assert platform.custody.read_text() == '{"state": "reserved"}'
 
 
 def test_missing_parameters_are_named(tmp_path: Path) -> None:

@@ -1,11 +1,18 @@
 """The local PostgreSQL: databases, who gets in, and where its first password isn't."""
 
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import psutil
 import psycopg
 import pytest
 
 from ops.local.platform import LocalPlatform
-from ops.local.postgres import ROOT_ROLE
-from tests.support.servers import processes_of
+from ops.local.postgres import ROOT_ROLE, _short_path
+from tests.support.servers import processes_of, supervisor_pid
 
 
 def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -> None:
@@ -19,8 +26,12 @@ def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -
         ).fetchall()
     assert sorted(owners) == [("one", "one"), ('th"ree', 'th"ree'), ("two", "two")]
     guest = f"host=127.0.0.1 port={platform.postgres_port} user=guest password=guest dbname=one"
-    with psycopg.connect(guest) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        session.execute("create table public.mine (n int)")
+    with psycopg.connect(guest) as session:
+        rights = session.execute(
+            "select has_schema_privilege('public', 'usage'), has_schema_privilege('public', 'create'),"
+            " has_database_privilege('one', 'temporary')"
+        ).fetchone()
+    assert rights == (False, False, False)
 
 
 def test_databases_can_be_made_after_vault_took_the_password_over(platform: LocalPlatform) -> None:
@@ -48,3 +59,34 @@ def test_the_first_password_is_in_no_log(platform: LocalPlatform) -> None:
     assert len(password) > 30
     assert password not in platform.postgres.log.read_text()
     assert all(password not in argument for process in processes_of(platform) for argument in process.cmdline())
+
+
+def test_the_socket_is_for_the_maintenance_role_only(platform: LocalPlatform) -> None:
+    platform.start()
+    port = platform.postgres_port
+    with (
+        _short_path(platform.postgres.home / "socket", port) as host,
+        pytest.raises(psycopg.OperationalError, match="pg_hba"),
+    ):
+        psycopg.connect(host=host, port=port, user=ROOT_ROLE, dbname="postgres", password="x")
+
+
+def test_a_session_that_outlives_its_killed_server_is_ended(platform: LocalPlatform) -> None:
+    """A computing session doesn't notice that its server is gone; a new server must not meet it."""
+    platform.start()
+    with platform.postgres.maintenance() as session:
+        pid = session.info.backend_pid
+        busy = threading.Thread(target=_compute, args=[session])
+        busy.start()
+        time.sleep(0.3)
+        for killed in (supervisor_pid(platform), platform.status().postgres.pid):
+            os.kill(killed or 0, signal.SIGKILL)
+        assert psutil.pid_exists(pid)
+        platform.stop()
+        busy.join()
+    assert processes_of(platform) == []
+
+
+def _compute(session: psycopg.Connection) -> None:
+    with contextlib.suppress(psycopg.OperationalError):
+        session.execute("select count(*) from generate_series(1, 1000000000000) where generate_series % 7 = 8")

@@ -28,6 +28,7 @@ from tests.support.servers import (
     free_ports,
     new_platform,
     processes_of,
+    supervisor_pid,
 )
 
 
@@ -46,10 +47,6 @@ def remembered(platform: LocalPlatform) -> list[str]:
     with platform.postgres.maintenance("kept") as session:
         row = session.execute("select value from it").fetchone()
     return [call(administrator_client(platform), "get", "kept/it")["data"]["value"], *(row or ())]
-
-
-def supervisor_pid(platform: LocalPlatform) -> int:
-    return int((platform.directory / supervisor.PID).read_text().splitlines()[0])
 
 
 def child_pids(platform: LocalPlatform) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import hvac
 import pytest
 from cryptography import x509
 
+import ops.prove
 from components.render.acl import render
 from components.render.administrator import administrator_policy
 from components.render.sql import Access, creation_statements, revocation_statements
@@ -89,8 +90,8 @@ def make_database(postgres: PostgresServer, api: Call) -> None:
         make_role(api, access, creation_statements(access, "public"))
 
 
-def make_role(api: Call, role: str, creation: tuple[str, ...]) -> None:
-    statements = {"creation_statements": creation, "revocation_statements": revocation_statements()}
+def make_role(api: Call, role: str, creation: tuple[str, ...], revocation: tuple[str, ...] | None = None) -> None:
+    statements = {"creation_statements": creation, "revocation_statements": revocation or revocation_statements()}
     api("post", f"database/roles/{role}", {"db_name": "app", "default_ttl": "10m", **statements})
 
 
@@ -256,6 +257,30 @@ def test_a_token_that_cant_be_revoked_fails(vault_server: VaultServer, shop: App
     api("post", "auth/approle/role/batch", {"token_policies": ["shop"], "token_type": "batch", "secret_id_ttl": "1h"})
     bare = ApplicationProof(name="batch", role_name="batch", secrets=shop.secrets)
     assert proven(vault_server, bare).revoked.startswith("failed: ")
+
+
+def test_a_token_that_outlives_its_revocation_fails(
+    vault_server: VaultServer, shop: ApplicationProof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = ops.prove._call
+
+    def forgetful(client: hvac.Client, method: str, path: str, *more: Any, **options: Any) -> dict[str, Any]:
+        return {} if path == "auth/token/revoke-self" else real(client, method, path, *more, **options)
+
+    monkeypatch.setattr(ops.prove, "_call", forgetful)
+    assert failed_only(proven(vault_server, shop), "revoked") == "failed: the revoked token still works"
+
+
+def test_a_login_that_outlives_its_lease_fails(
+    vault_server: VaultServer, shop: ApplicationProof, api: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ops.prove, "REVOCATION_SECONDS", 0.3)
+    make_role(api, "readonly", creation_statements(Access.READONLY, "public"), ("SELECT 1;",))
+    try:
+        reason = failed_only(proven(vault_server, shop), "revoked")
+    finally:
+        make_role(api, "readonly", creation_statements(Access.READONLY, "public"))
+    assert reason == "failed: a revoked login of database/readonly still works"
 
 
 def test_no_row_holds_a_secret(vault_server: VaultServer, shop: ApplicationProof, api: Call) -> None:

@@ -19,6 +19,7 @@ import psutil
 import psycopg
 import pytest
 
+from ops.local import supervisor
 from ops.local.bootstrap import bootstrap
 from ops.local.files import private_directory
 from ops.local.platform import LocalPlatform
@@ -151,6 +152,11 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def supervisor_pid(platform: LocalPlatform) -> int:
+    """Whom the platform's pid file names."""
+    return int((platform.directory / supervisor.PID).read_text().splitlines()[0])
 
 
 @pytest.fixture(scope="session")

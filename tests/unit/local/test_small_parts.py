@@ -142,9 +142,11 @@ def test_a_writer_that_appends_goes_on_after_a_copy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        (f"token {FAKE_TOKEN} used", "[redacted] used"),
+        (f"token {FAKE_TOKEN} used", "token [redacted] used"),
         (f"key {FAKE_KEY}", "key [redacted]"),
         ("password=hunter2 x", "[redacted] x"),
+        ('{"token": "short"} x', '{"[redacted] x'),
+        ("the token was revoked", "the token was revoked"),
         ("bind: address already in use", "bind: address already in use"),
     ],
 )
