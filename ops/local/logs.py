@@ -9,7 +9,8 @@ from pathlib import Path
 
 TAIL_BYTES = 65_536
 _SECRET = re.compile(
-    r"\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{16,}|[A-Za-z0-9+/_=-]{40,}|(?i:password|token|secret)["']?\s*[:=]\s*\S+"
+    r"\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_-]{16,}|[A-Za-z0-9+/_=-]{40,}"
+    r"|(?i:password|token|secret)[\x22']?\s*[:=]\s*\S+"
 )
 _WRONG = re.compile(r"\b(?:error|fatal|panic|failed|denied|invalid|refused|no space)\b", re.IGNORECASE)
 
