@@ -53,7 +53,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
             stack=stack,
             changes=changes,
             adopted=adopted,
-            exports={name: str(output.value) for name, output in opened.run.stack.outputs().items()},
+            exports=changes.outputs,
             proofs=proofs,
             providers=opened.providers.reason,
         )
@@ -147,6 +147,7 @@ def secret_id(paths: Paths, stack: str, application: str, wrap_ttl: str) -> Wrap
     Raises:
         EstateError: no such application, it doesn't log in by AppRole, or the duration is none.
     """
+    wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
     settings = stackfile.read(paths, stack).settings
     if application not in settings.applications:
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
@@ -154,13 +155,21 @@ def secret_id(paths: Paths, stack: str, application: str, wrap_ttl: str) -> Wrap
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
         msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
         raise EstateError(msg)
-    try:
-        wrap_ttl_seconds = seconds(wrap_ttl)
-    except ValueError as error:
-        msg = f"--wrap-ttl is {wrap_ttl!r}: {error}"
-        raise EstateError(msg) from None
     with administering(paths, settings) as client:
-        return issue_secret_id(client, settings.approle.path, application, int(str(wrap_ttl_seconds)))
+        return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
+
+
+def _wrap_ttl(text: str) -> int:
+    try:
+        wrap_ttl_seconds = int(str(seconds(text)))
+    except ValueError as error:
+        msg = f"--wrap-ttl is {text!r}; {error}"
+        raise EstateError(msg) from None
+    if wrap_ttl_seconds < 1:
+        # To the server none means: don't wrap. The SecretID itself would be the answer.
+        msg = f"--wrap-ttl is {text!r}; expected at least one second"
+        raise EstateError(msg)
+    return wrap_ttl_seconds
 
 
 def variables(paths: Paths, stack: str, console: Console) -> Mapping[str, str]:

@@ -82,7 +82,9 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
         command += ["--cov", "--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
     console.say(f"tests: {', '.join(wanted)}, {_WORKERS} at a time")
     environment = {**os.environ, "PULUMI_ERROR_OUTPUT_STRING": "true", "PYTHONPATH": str(ROOT)}
-    answer = subprocess.run(command, cwd=ROOT, check=False, env=environment)
+    # JSON has the standard output to itself.
+    out = sys.stderr if console.as_json else None
+    answer = subprocess.run(command, cwd=ROOT, check=False, env=environment, stdout=out)
     if left_out:
         sys.stdout.flush()
         console.say(f"not run: {', '.join(left_out)}; run them with ./estate test {' '.join(left_out)}")
