@@ -1,0 +1,1 @@
+"""Documents, and the scripts that write parts of them."""
