@@ -13,6 +13,9 @@ Measured with engine 3.259 and pulumi-policy 1.21 (`tests/policies/test_pack.py`
   *no* properties, which reads like "not set", and in `up` they come after the resources were made. Hence none here.
 - An unknown value raises when it is read; the pack then says that it couldn't judge, as a warning. The engine asks
   again in `up`, when the value is known.
+- A pack started as a folder gets all of the stack's config, decrypted, in one environment variable. Linux
+  limits that to 128 KiB, a few hundred applications; above, the pack doesn't start ("argument list too long"). Given a
+  program that runs `pulumi.policy ENGINE FOLDER` in place of the folder, the engine passes no config at all.
 - Secrets arrive in plain. No message may quote a value that could be one.
 """
 

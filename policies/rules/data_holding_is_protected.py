@@ -1,6 +1,7 @@
 """Rule: a stack whose settings say `protect` can't lose data by a delete. Owns which resource types hold data."""
 
 import json
+import os
 from collections.abc import Iterator
 
 import pulumi
@@ -9,6 +10,12 @@ from .rule import Resource, Rule
 
 SETTING = "estate"
 """Name of the stack's one structured setting; `settings.SETTING`, which this pack can't import."""
+
+
+VARIABLE = "ESTATE_PROTECT"
+"""Environment variable that tells the pack, `true` or `false`. It goes before the settings, which reach the pack only
+when the engine starts it as a folder: then in one variable, which Linux limits to 128 KiB.
+"""
 
 
 def protection_wanted(setting: str) -> bool:
@@ -23,13 +30,22 @@ def protection_wanted(setting: str) -> bool:
     return wanted is not False
 
 
-def _check(resource: Resource) -> Iterator[str]:
+def wanted() -> bool | None:
+    """Whether this stack wants protection; None when nobody told the pack."""
+    told = os.environ.get(VARIABLE)
+    if told is not None:
+        return told != "false"
     setting = pulumi.Config("vault-estate").get(SETTING)
-    if setting is None:
+    return None if setting is None else protection_wanted(setting)
+
+
+def _check(resource: Resource) -> Iterator[str]:
+    protect = wanted()
+    if protect is None:
         # Newer language hosts don't pass a pack the stack's settings (pulumi/pulumi#19334). Guessing would refuse every
         # stack that turned protection off.
         resource.not_applicable("the engine gave the pack no settings, so it can't know whether they say protect")
-    elif not resource.protected and protection_wanted(setting):
+    elif protect and not resource.protected:
         yield "it holds data and isn't protected, but the stack's settings say protect"
 
 

@@ -4,6 +4,7 @@ Not proven here: each rule's cases (see `test_rules.py`), nor packs run by a Pyt
 """
 
 import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ops.console import Console
 from ops.engine import finding
 from ops.errors import EstateError
 from ops.stack import Backend, Changes, Operation, environment, opened
+from policies.rules.data_holding_is_protected import VARIABLE
 from tests.support.servers import VaultServer, call
 
 # The engine stops a refused program half-way; the SDK's coroutine then dies outside of its event loop and complains.
@@ -131,6 +133,25 @@ def test_an_unverified_provider_is_stopped_though_it_is_no_ordinary_resource(ope
         vault.Provider("careless", address="http://127.0.0.1:8200", auth_login_cert=login, skip_child_token=True)
 
     with pytest.raises(EstateError, match="pulumi:providers:vault 'careless': its address is not https"):
+        operate(program, "preview")
+
+
+def test_a_pack_that_is_a_program_stands_settings_of_any_size(
+    operate: Operate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a folder it fails here: "argument list too long".
+    config = {"vault-estate:estate": {"protect": True, "large": "x" * 200_000}}
+    (tmp_path / "project" / "Pulumi.test.yaml").write_text(yaml.safe_dump({"config": config}))
+    launcher = tmp_path / "vault-estate-policies"
+    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} -u -m pulumi.policy "$1" {PACK}\n')
+    launcher.chmod(0o755)
+    monkeypatch.setattr(sys.modules[__name__], "PACK", launcher)
+    monkeypatch.setenv(VARIABLE, "true")
+
+    def program(provider: vault.Provider) -> None:
+        vault.Mount("bare", path="bare", type="kv", opts=pulumi.ResourceOptions(provider=provider))
+
+    with pytest.raises(EstateError, match="vault:index/mount:Mount 'bare': it holds data and isn't protected"):
         operate(program, "preview")
 
 

@@ -193,6 +193,8 @@ def test_a_provider_that_refused_its_inputs_is_not_blamed_for_having_none() -> N
 def stack_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Set the stack's structured setting, as the engine passes it to the pack."""
 
+    monkeypatch.delenv(data_holding_is_protected.VARIABLE, raising=False)
+
     def choose(value: str | None) -> None:
         monkeypatch.setattr(pulumi.Config, "get", lambda _self, key: value if key == "estate" else None)
 
@@ -220,6 +222,17 @@ def test_data_is_protected_when_settings_say_so(
     found = findings(rule, resource(rule, {"path": "secret"}, token=token, protect=protect))
     assert len(found) == count
     assert all(message.startswith(f"{token} 'app': it holds data and isn't protected") for message in found)
+
+
+@pytest.mark.parametrize(("told", "count"), [("true", 1), ("false", 0), ("", 1)])
+def test_what_the_command_tells_goes_before_the_settings(
+    stack_settings: Any, monkeypatch: pytest.MonkeyPatch, told: str, count: int
+) -> None:
+    rule = data_holding_is_protected.RULE
+    for setting in ('{"protect": true}', '{"protect": false}', None):
+        stack_settings(setting)
+        monkeypatch.setenv(data_holding_is_protected.VARIABLE, told)
+        assert len(findings(rule, resource(rule, {}))) == count
 
 
 def test_protection_without_settings_says_that_it_cannot_judge(
