@@ -145,6 +145,7 @@ def run_tests(
 ) -> None:
     """Run the tests."""
     console = Console(as_json=as_json)
+    testing.tiers_to_run(tiers or [], everything=everything)  # a misspelt one is told before minutes are spent
     gates = _gates(console) if everything else []
     find(console.say)
     code = testing.run(console, tiers or [], everything=everything)

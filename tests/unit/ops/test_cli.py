@@ -189,9 +189,12 @@ def test_check_fails_with_its_gates(monkeypatch: pytest.MonkeyPatch, capsys: Cap
     assert json.loads(capsys.readouterr().out)["types"] == {"passed": passed, "seconds": 3.0}
 
 
-@pytest.mark.parametrize(("code", "exit_code"), [(0, 0), (1, 1), (5, 1)])
-def test_tests_fail_with_pytest(monkeypatch: pytest.MonkeyPatch, capsys: Captured, code: int, exit_code: int) -> None:
+@pytest.mark.parametrize(("code", "gates", "exit_code"), [(0, True, 0), (1, True, 1), (5, True, 1), (0, False, 1)])
+def test_tests_fail_with_pytest_and_with_the_gates(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, code: int, gates: bool, exit_code: int
+) -> None:
     engine = asked_of(monkeypatch, "ops.cli.find", None)
+    checked = asked_of(monkeypatch, "ops.cli.testing.check", [Outcome(name="types", passed=gates, seconds=1, said="")])
     ran: list[tuple[list[str], bool]] = []
 
     def run(_: object, tiers: list[str], *, everything: bool) -> int:
@@ -200,12 +203,22 @@ def test_tests_fail_with_pytest(monkeypatch: pytest.MonkeyPatch, capsys: Capture
 
     monkeypatch.setattr("ops.cli.testing.run", run)
 
-    assert cli.main(["test", "unit", "live", "--json"]) == exit_code
+    assert cli.main(["test", "unit", "live", "--json"]) == (1 if code else 0)
     assert json.loads(capsys.readouterr().out) == {"passed": code == 0}
+    assert checked == []
     assert cli.main(["test", "--all"]) == exit_code
 
     assert ran == [(["unit", "live"], False), ([], True)]
-    assert len(engine) == 2
+    assert (len(engine), len(checked)) == (2, 1)
+
+
+def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    engine = asked_of(monkeypatch, "ops.cli.find", None)
+
+    assert cli.main(["test", "unitt"]) == 2
+
+    assert capsys.readouterr().err.startswith("estate: tier 'unitt' is not one; expected some of: unit,")
+    assert engine == []
 
 
 def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

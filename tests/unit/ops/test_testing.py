@@ -131,6 +131,13 @@ def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys
     )
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_json_has_the_standard_output_to_itself(root: Path, ran: Ran, as_json: bool) -> None:
+    testing.run(Console(as_json=as_json), ["unit"], everything=False)
+
+    assert ran.options[0]["stdout"] is (sys.stderr if as_json else None)
+
+
 def test_the_tests_run_with_this_python(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs: list[str] = []
 
