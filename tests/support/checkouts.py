@@ -4,6 +4,7 @@ A copy is a real checkout without history: `python -m ops` in it does what `./es
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import installing
 from ops.bench.project import CODE, base_settings, copy_code
 from ops.lifecycle_local import platform_of
 from ops.paths import ROOT, Paths
@@ -106,6 +108,23 @@ def checkout(folder: Path) -> Iterator[Checkout]:
         yield made
     finally:
         platform.stop()
+
+
+def add_launcher(made: Checkout) -> dict[str, str]:
+    """Let `./estate` itself run in a copy, with this Python's packages and nothing to install; its environment."""
+    requirements = [made.directory / f"requirements{of}.txt" for of in ("-uv", "", "-dev")]
+    for file in (made.directory / "estate", *requirements):
+        shutil.copy(ROOT / file.name, file)
+    home = made.directory / ".venv"
+    home.mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        if not entry.name.startswith((".installed", ".lock")):
+            (home / entry.name).symlink_to(entry)
+    for count in (2, 3):
+        (home / f".installed-{count}").write_text(installing._fingerprint(requirements[:count]))
+    others = ("VAULT_", "BAO_", "PYTHONPATH", "COLUMNS")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    return {**inherited, "ESTATE_PYTHON": sys.executable}
 
 
 @pytest.fixture(scope="module")

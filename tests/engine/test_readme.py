@@ -1,0 +1,195 @@
+"""The documents' own commands, run as a new user would: in order, in one shell, in a fresh copy of the project.
+
+Not proven: the blocks in `NOT_RUN`, which need what can't be had on every machine.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from ops.paths import ROOT
+from tests.support.checkouts import Checkout, add_launcher, checkout
+from tests.support.documents import DOCUMENTS, Block, blocks
+
+pytestmark = pytest.mark.timeout(400)
+
+NOT_RUN = {
+    ("README.md", "needs the official Python language host and plugins"): (
+        "pulumi preview -s local --policy-pack policies\npulumi up -s local --policy-pack policies\n"
+    ),
+}
+"""Blocks that stay out, by document and reason. `test_plain_pulumi.py` runs these with doubles."""
+REPLACED = {"./estate test\n": "./estate test --help\n"}
+"""The tests would otherwise run inside one of them."""
+LANGUAGES = {"sh", "text", "yaml", "mermaid"}
+"""Commands stand in `sh` blocks only, so that none can hide behind another word."""
+ITS_LIKE = ".estate/local/supervisor."
+"""Files of which README names one."""
+_END = "=== end of block ==="
+
+COMMANDS: Mapping[str, Sequence[Block]] = {
+    block.document: [one for one in blocks(document) if one.language == "sh" and not one.note]
+    for document in DOCUMENTS
+    for block in blocks(document)
+}
+WITH_COMMANDS = [document for document, found in COMMANDS.items() if found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """One block that was run."""
+
+    block: Block
+    passed: bool
+    output: str
+    left: frozenset[str]
+    """Files and folders in the copy afterwards, two levels deep below `.estate`."""
+
+
+@contextmanager
+def _shell(made: Checkout) -> Iterator[subprocess.Popen[str]]:
+    """One shell for all blocks of a document: what one block sets, the next one has."""
+    process = subprocess.Popen(
+        ["sh", "-eu"],
+        cwd=made.directory,
+        env=add_launcher(made),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def _run(made: Checkout, shell: subprocess.Popen[str], block: Block) -> Ran:
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    script = made.directory.parent / f"block-{block.line}.sh"
+    script.write_text(REPLACED.get(block.text, block.text))
+    shell.stdin.write(f"export COLUMNS=80\n. {script} </dev/null\nprintf '\\n%s\\n' '{_END}'\n")
+    shell.stdin.flush()
+    said: list[str] = []
+    for line in shell.stdout:
+        if line.strip() == _END:
+            break
+        said.append(line)
+    else:
+        return Ran(block=block, passed=False, output="".join(said), left=frozenset())
+    left = {str(path.relative_to(made.directory)) for path in made.paths.own.glob("**/*")}
+    return Ran(block=block, passed=True, output="".join(said), left=frozenset(left))
+
+
+def _run_all(made: Checkout, commands: Sequence[Block]) -> list[Ran]:
+    ran: list[Ran] = []
+    with _shell(made) as shell:
+        for block in commands:
+            ran.append(_run(made, shell, block))
+            if not ran[-1].passed:
+                break
+    return ran
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Sequence[Ran]]:
+    """The commands of each document, run once, each document in a copy of its own."""
+    done: dict[str, Sequence[Ran]] = {}
+    for document in WITH_COMMANDS:
+        with checkout(tmp_path_factory.mktemp("document")) as made:
+            done[document] = _run_all(made, COMMANDS[document])
+    return done
+
+
+@pytest.fixture(scope="module")
+def readme(ran: Mapping[str, Sequence[Ran]]) -> Sequence[Ran]:
+    """README's commands."""
+    return ran["README.md"]
+
+
+@pytest.mark.parametrize("document", WITH_COMMANDS)
+def test_every_command_runs(ran: Mapping[str, Sequence[Ran]], document: str) -> None:
+    last = ran[document][-1]
+    assert last.passed, f"{document}:{last.block.line}:\n{last.block.text}\nprinted:\n{last.output}"
+    assert [one.block for one in ran[document]] == COMMANDS[document]
+
+
+def test_only_these_blocks_are_left_out() -> None:
+    marked = {
+        (block.document, block.note.removeprefix("no-run: ")): block.text
+        for document in DOCUMENTS
+        for block in blocks(document)
+        if block.language == "sh" and block.note
+    }
+    assert marked == NOT_RUN
+
+
+def test_commands_stand_in_blocks_that_are_run() -> None:
+    others = {
+        f"{block.document}:{block.line}": block.language
+        for document in DOCUMENTS
+        for block in blocks(document)
+        if block.language not in LANGUAGES
+    }
+    assert others == {}
+
+
+def test_nothing_is_replaced_that_is_not_there() -> None:
+    assert REPLACED.keys() <= {block.text for found in COMMANDS.values() for block in found}
+
+
+def _of(readme: Sequence[Ran], command: str) -> Ran:
+    return next(ran for ran in readme if command in ran.block.text)
+
+
+def test_the_output_shown_is_what_up_prints(readme: Sequence[Ran]) -> None:
+    (shown,) = (block for block in blocks(ROOT / "README.md") if block.language == "text")
+    wanted = [_shape(line) for line in shown.text.splitlines() if line.strip() and line.strip() != "…"]
+    printed = [_shape(line) for line in _of(readme, "./estate up").output.splitlines()]
+    assert len(wanted) > 6
+    assert [line for line in wanted if line not in printed] == []
+
+
+def _shape(line: str) -> str:
+    """A line without the numbers and identifiers that differ from run to run."""
+    without_identifiers = re.sub(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", line.rstrip())
+    return re.sub(r":\d+$", ":PORT", without_identifiers)
+
+
+def test_the_application_reads_its_own_and_is_denied_anothers(readme: Sequence[Ran]) -> None:
+    """`|| echo` would hide a read that was not denied."""
+    printed = _of(readme, "denied, as it must be").output
+    assert "ANTHROPIC_API_KEY" in printed
+    assert "-----BEGIN CERTIFICATE-----" in printed
+    assert "denied, as it must be" in printed
+
+
+def _table_of_paths() -> list[list[str]]:
+    """The paths of each line of the table of places that lie below `.estate/`."""
+    lines = (ROOT / "README.md").read_text().partition("## Where state and keys live")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in lines.splitlines() if line.startswith("| `.estate/")]
+    return [re.findall(r"`([^`]+?)/?`", cell) for cell in cells]
+
+
+def test_everything_is_where_the_table_says_and_nothing_more(readme: Sequence[Ran]) -> None:
+    listed = {path for row in _table_of_paths() for path in row}
+    there = _of(readme, "./estate up").left
+    assert len(listed) > 10
+    assert sorted(listed - there) == []
+    unlisted = {
+        path
+        for path in there
+        if path.count("/") < 3
+        and not any(path == one or path.startswith(f"{one}/") or one.startswith(f"{path}/") for one in listed)
+    }
+    assert {path for path in unlisted if not path.startswith(ITS_LIKE)} == set()
+
+
+def test_down_leaves_what_the_readme_says(readme: Sequence[Ran]) -> None:
+    stays = _table_of_paths()[-1]
+    left = _of(readme, "./estate down").left
+    assert {path for path in left if not path.startswith(".estate/shims/")} == set(stays)
