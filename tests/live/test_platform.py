@@ -4,12 +4,10 @@ Doesn't prove: a machine's reboot (killing everything at once stands in for it).
 """
 
 import os
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -269,46 +267,6 @@ def test_a_directory_that_cant_be_written_is_named(tmp_path: Path) -> None:
     platform = new_platform(tmp_path / "file" / "estate")
     with pytest.raises(EstateError, match=r"file.*: (Not a directory|File exists)"):
         platform.start()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 128 MiB. Making one takes root; without, this fixture fails rather than pretend."""
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(small)], check=True)
-    try:
-        yield small
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
-
-
-def start_and_bootstrap(platform: LocalPlatform) -> bool:
-    platform.start()
-    return bootstrap(platform, policy=ADMINISTRATOR_POLICY)
-
-
-def fill(disk: Path, leave_bytes: int) -> Path:
-    filler = disk / "filler"
-    filler.write_bytes(b"x" * (shutil.disk_usage(disk).free - leave_bytes))
-    return filler
-
-
-@pytest.mark.parametrize("leave_bytes", [0, 256 << 10])
-def test_a_full_disk_is_told_and_once_freed_all_goes_on(
-    small_disk: Path, postgres_template: Path, leave_bytes: int
-) -> None:
-    platform = new_platform(small_disk / "estate", postgres_template)
-    filler = fill(small_disk, leave_bytes)
-    try:
-        with pytest.raises(EstateError, match=r"(?i)no space left on device"):
-            start_and_bootstrap(platform)
-        platform.stop()
-        assert processes_of(platform) == []
-        filler.unlink()
-        assert start_and_bootstrap(platform) is True
-    finally:
-        platform.stop()
 
 
 def test_wiping_removes_all_of_ours_and_nothing_else(platform: LocalPlatform) -> None:
