@@ -114,6 +114,7 @@ def choose(
     packages: Sequence[str],
     lacking: Sequence[str],
     credentials: bool,
+    made_with_stand_ins: bool = False,
 ) -> Choice:
     """Decide who serves the providers of one run.
 
@@ -124,6 +125,7 @@ def choose(
         packages: every package the stack uses.
         lacking: those whose official plugin can't be had.
         credentials: whether the cloud's credentials are there.
+        made_with_stand_ins: whether the local stack's state was made with the stand-ins.
 
     Raises:
         EstateError: a cloud stack would have to be changed through stand-ins nobody asked for.
@@ -132,8 +134,13 @@ def choose(
         return Choice(stand_ins=tuple(packages), reason="asked for with --hermetic")
     if not cloud:
         # Behind the stand-in stands the same real server, so there is nothing to mistake for the real thing.
-        reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
-        return Choice(stand_ins=tuple(lacking), reason=reason)
+        if lacking:
+            reason = f"the official plugin can't be had here: {', '.join(lacking)}"
+            return Choice(stand_ins=tuple(lacking), reason=reason)
+        if made_with_stand_ins:
+            reason = "this state was made with them; down, then up, changes to the official plugin"
+            return Choice(stand_ins=tuple(packages), reason=reason)
+        return Choice(stand_ins=(), reason="")
     problems = [f"the official plugin can't be had here: {', '.join(lacking)}"] if lacking else []
     problems += [] if credentials else ["the cloud's credentials are missing"]
     if not problems:
