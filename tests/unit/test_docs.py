@@ -1,0 +1,145 @@
+"""What the documents say is so: settings, commands, examples, links, names of tests.
+
+README's commands are run by `tests/engine/test_readme.py`. Not proven: prose.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+
+import settings
+from docs import settings_reference
+from ops.bench.project import base_settings
+from ops.cli import app
+from ops.paths import ROOT
+from settings import Settings
+from tests.support.documents import DOCUMENTS, blocks
+from tests.unit.golden import local
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def _section(heading: str) -> str:
+    """The text of one section of README."""
+    return README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def _first_cells(heading: str) -> list[str]:
+    """What stands in code in the first column of a section's tables, in order."""
+    rows = [line.split("|")[1] for line in _section(heading).splitlines() if line.startswith("| `")]
+    return [name for cell in rows for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_the_page_of_settings_is_current() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == settings_reference.page(), "run: python -m docs.settings_reference > docs/settings.md"
+
+
+def test_every_setting_is_on_the_page_with_its_default() -> None:
+    page = settings_reference.page()
+    for part in settings_reference.parts(Settings):
+        assert f"\n## `{part.location}`\n" in page
+        for name in part.model.model_fields:
+            assert f"\n| `{name}` | " in page
+    assert "| `lockout_duration` | How long a locked-out user stays out. Vault's default. | duration | `15m` |" in page
+    assert (
+        "| `environment` | Name of the environment; the `{environment}` of path layouts. | name | **required** |"
+        in page
+    )
+
+
+def test_no_words_are_left_over_from_a_setting_that_is_gone() -> None:
+    known = {
+        f"{base.__name__}.{name}"
+        for part in settings_reference.parts(Settings)
+        for base in part.model.__mro__
+        for name in part.model.model_fields
+    }
+    assert settings_reference.MEANINGS.keys() <= known
+
+
+def test_a_setting_without_a_meaning_is_refused() -> None:
+    class Bare(BaseModel):
+        silent: int = 1
+
+    with pytest.raises(ValueError, match=r"Bare\.silent has no meaning"):
+        settings_reference.meaning(Bare, "silent")
+
+
+def test_the_readme_names_every_section() -> None:
+    assert sorted(_first_cells("A tour of settings")) == sorted(Settings.model_fields)
+
+
+def test_the_readme_names_every_command() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, which typer doesn't type
+    assert sorted(cell.split()[0] for cell in _first_cells("Commands")) == sorted(commands)
+
+
+def test_the_readme_names_every_export() -> None:
+    assert sorted(_first_cells("Plain Pulumi")) == sorted(local.declared("local").exports)
+
+
+def test_an_application_in_an_example_is_one() -> None:
+    examples = [block for document in DOCUMENTS for block in blocks(document) if block.language == "yaml"]
+    assert examples
+    for example in examples:
+        plain: dict[str, Any] = base_settings()
+        plain["applications"] |= yaml.safe_load(example.text)
+        assert settings.parse(plain).applications["invoices"].database_roles == ("greenlang-readonly",)
+
+
+def _links() -> Iterator[tuple[Path, str]]:
+    for document in DOCUMENTS:
+        for target in _LINK.findall(document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                yield document, target
+
+
+def test_every_link_leads_somewhere() -> None:
+    broken = [
+        f"{document.name}: {target}"
+        for document, target in _links()
+        if not (document.parent / target.partition("#")[0]).exists()
+    ]
+    assert broken == []
+
+
+def test_every_anchor_is_a_heading() -> None:
+    wrong: list[str] = []
+    for document, target in _links():
+        file, _, anchor = target.partition("#")
+        text = (document.parent / file if file else document).read_text(encoding="utf-8") if anchor else ""
+        if anchor and anchor not in {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}:
+            wrong.append(f"{document.name}: {target}")
+    assert wrong == []
+
+
+def _anchor(heading: str) -> str:
+    """GitHub's anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_test_that_is_named_is_there() -> None:
+    named = {match for document in DOCUMENTS for match in _TEST.findall(document.read_text(encoding="utf-8"))}
+    assert len(named) > 40
+    missing = [
+        f"{file}::{name}"
+        for file, name in sorted(named)
+        if not (ROOT / file).is_file() or f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
+def test_the_changelog_says_what_breaks() -> None:
+    releases = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## [")[1:]
+    assert releases
+    for release in releases:
+        assert "### Breaking\n\n- " in release, release.splitlines()[0]
