@@ -328,6 +328,22 @@ def test_a_killed_first_run_leaves_none_that_is_half_there(tmp_path: Path, cache
     assert subprocess.check_output([again.stdout.splitlines()[-1]], text=True) == "whole\n"
 
 
+def test_the_engine_is_put_in_place_in_one_step(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the very file that was built, renamed: a copy could be cut short."""
+    built: list[int] = []
+
+    def build(module: Path, executable: Path, version: str, say: finding.Say) -> None:
+        assert executable.parent.parent == cache / "built"
+        fake_program(executable)
+        built.append(executable.stat().st_ino)
+
+    monkeypatch.setattr(finding, "build", build)
+
+    engine = finding.find(Said().say, search_path=str(tmp_path))
+
+    assert [engine.executable.stat().st_ino] == built
+
+
 def test_fetch_reads_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     asked: list[tuple[str, float]] = []
