@@ -98,6 +98,11 @@ def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _
         ),
         # A child token lives 20 minutes at most and takes what it made with it when it dies (pitfall 5).
         skip_child_token=True,
+        # Given here, these are the same whoever runs the program; the SDK would take them from its environment
+        # (VAULT_SKIP_VERIFY, VAULT_MAX_RETRIES, TERRAFORM_VAULT_MAX_TTL).
+        skip_tls_verify=False,
+        max_retries=2,
+        max_lease_ttl_seconds=1_200,
         opts=pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready]),
     )
     options = pulumi.ResourceOptions(providers=[provider], deleted_with=endpoint.holds_data)
@@ -170,7 +175,7 @@ def _database(contents: _Contents) -> None:
     connections: dict[str, PostgresConnection] = {}
     for name, connection in database.connections.items():
         if connection.password_file:
-            password = pulumi.Output.secret(_first_password(connection.password_file))
+            password = pulumi.Output.secret(_content("database: password_file", connection.password_file).strip())
         else:
             password = contents.secret(connection.password_secret or "")
         location = f"{connection.host}:{connection.port}/{connection.database}"
@@ -200,12 +205,14 @@ def _database(contents: _Contents) -> None:
     PostgresEngine("database", args, contents.holding_options)
 
 
-def _first_password(file: str) -> str:
-    """The password a database starts with. Vault replaces it, after which the file may be gone."""
+def _content(setting: str, file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8")
     except OSError as error:
-        msg = f"vault-estate:estate.database: password_file {file!r} can't be read: {error.strerror}"
+        msg = f"vault-estate:estate.{setting} {file!r} can't be read: {error.strerror}"
+        raise ValueError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"vault-estate:estate.{setting} {file!r} can't be read: it is no text"
         raise ValueError(msg) from None
 
 
@@ -303,7 +310,7 @@ def _kubernetes(contents: _Contents) -> None:
     args = KubernetesAuthArgs(
         path=kubernetes.path,
         host=kubernetes.host,
-        ca_certificate=Path(kubernetes.ca_certificate_file).read_text(encoding="utf-8"),
+        ca_certificate=_content("kubernetes: ca_certificate_file", kubernetes.ca_certificate_file),
         roles=roles,
     )
     KubernetesAuth("kubernetes", args, contents.options)

@@ -1,15 +1,57 @@
 """Settings of applications: how each logs in, and what it may touch."""
 
+import ipaddress
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from settings.engines import Rate
-from settings.section import Name, PositiveSeconds, Section, VaultPath, at_most
+from settings.section import Name, Names, PositiveSeconds, Section, VaultPath, at_most
 
-Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]+/\d{1,3}$")]
+_POLICY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+_OWN_POLICIES = frozenset({"default", "response-wrapping", "root"})
+"""ACL policies every Vault has."""
+
+
+def _policy_name(value: str) -> str:
+    if not _POLICY_NAME.fullmatch(value) or value in _OWN_POLICIES:
+        msg = (
+            "expected up to 128 lower-case letters, digits, '.', '_' or '-', with a letter or digit at both ends, and "
+            f"none of {', '.join(sorted(_OWN_POLICIES))}: the application's ACL policy has this name, of which Vault "
+            "folds the case"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError:
+        network = None
+    if network is None or str(network) != value or network.prefixlen == 0:
+        msg = "expected a network such as 10.0.0.0/8, without host bits; no list at all stands for everywhere"
+        raise ValueError(msg)
+    return value
+
+
+def _exact(value: str) -> str:
+    if not value or "*" in value:
+        msg = "expected an exact value, without '*'; another would let strangers log in"
+        raise ValueError(msg)
+    return value
+
+
+ApplicationName = Annotated[str, AfterValidator(_policy_name)]
+"""Name of an application, and of its ACL policy and login roles."""
+Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]+/\d{1,3}$"), AfterValidator(_network)]
+Claim = Annotated[str, AfterValidator(_exact)]
 Layout = Annotated[
-    str, StringConstraints(pattern=r"^\{mount\}/(?:[A-Za-z0-9._-]+/|\{application\}/|\{environment\}/)*\{name\}$")
+    str,
+    StringConstraints(
+        pattern=r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$"
+    ),
 ]
 
 
@@ -51,7 +93,7 @@ class JwtLogin(_Login):
 
     kind: Literal["jwt"]
     audience: Annotated[str, StringConstraints(min_length=1)]
-    claims: Annotated[dict[str, str], Field(min_length=1)]
+    claims: Annotated[dict[str, Claim], Field(min_length=1)]
     """For GitHub: `repository`, and `ref` or `environment`."""
     token_ttl: PositiveSeconds = 900
     token_max_ttl: PositiveSeconds = 900
@@ -64,7 +106,7 @@ class Secret(Section):
     """One secret an application owns; its key is the secret's name, the last part of its path."""
 
     access: Literal["read", "write"] = "read"
-    keys: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
+    keys: Annotated[Names, Field(min_length=1)]
     """Names of the values inside. Values never pass through settings or state."""
 
 
@@ -93,7 +135,14 @@ class Application(Section):
     """Its own path layout, where the estate's does not fit."""
     secrets: dict[VaultPath, Secret] = {}
     reads: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
-    database_roles: Annotated[tuple[Name, ...], Field(strict=False)] = ()
-    transit_keys: Annotated[tuple[Name, ...], Field(strict=False)] = ()
-    pki_roles: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    database_roles: Names = ()
+    transit_keys: Names = ()
+    pki_roles: Names = ()
     login_limit: LoginLimit = LoginLimit()
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not (self.secrets or self.reads or self.database_roles or self.transit_keys or self.pki_roles):
+            msg = "expected at least one of secrets, reads, database_roles, transit_keys and pki_roles"
+            raise ValueError(msg)
+        return self

@@ -5,9 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from settings.platform import RelativeFile
-from settings.section import Name, PositiveSeconds, Seconds, Section, VaultPath, at_most, known
+from settings.section import Name, PathOrAll, PositiveSeconds, Seconds, Section, VaultPath, at_most, known
 
-Rate = Annotated[float, Field(gt=0, strict=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\.{_LABEL})*$")]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s]+$")]
 
 
@@ -58,7 +60,7 @@ class Userpass(Section):
     """The userpass auth method for people, with its lockout."""
 
     path: VaultPath = "userpass"
-    lockout_threshold: Annotated[int, Field(ge=1)] = 5
+    lockout_threshold: Annotated[int, Field(ge=1, le=100)] = 5
     """Failed logins before a user is locked out. Vault's default."""
     lockout_duration: PositiveSeconds = 900
     """How long a locked-out user stays out. Vault's default."""
@@ -115,8 +117,8 @@ class DatabaseStaticRole(Section):
 
     connection: Name
     username: Name
-    rotation_period: PositiveSeconds = 7_776_000
-    """90 days, from the Hetzner plan's rotation of API keys."""
+    rotation_period: Annotated[Seconds, Field(ge=60)] = 7_776_000
+    """90 days, from the Hetzner plan's rotation of API keys. The server checks once a minute."""
 
 
 class Database(Section):
@@ -154,6 +156,24 @@ class TransitKey(Section):
     deletion_allowed: bool = False
 
     @model_validator(mode="after")
+    def _type_can_do_it(self) -> Self:
+        symmetric = ("aes256-gcm96", "chacha20-poly1305")
+        for name, asked, types in (
+            ("derived", self.derived, (*symmetric, "ed25519")),
+            ("convergent", self.convergent, symmetric),
+        ):
+            if asked and self.type not in types:
+                msg = f"{name} is true but type is {self.type!r}; expected a type of {', '.join(types)}"
+                raise ValueError(msg)
+        if 0 < self.min_encryption_version < self.min_decryption_version:
+            msg = (
+                f"min_encryption_version is {self.min_encryption_version}; expected 0 (the newest) or at least "
+                f"min_decryption_version, which is {self.min_decryption_version}"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _convergent_is_derived(self) -> Self:
         if self.convergent and not self.derived:
             msg = "convergent is true but derived is false; expected derived: true, without which the server refuses it"
@@ -171,7 +191,7 @@ class Transit(Section):
 class PkiRole(Section):
     """Which certificates may be issued under one name."""
 
-    allowed_domains: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    allowed_domains: Annotated[tuple[Domain, ...], Field(min_length=1, strict=False)]
     server: bool = True
     client: bool = False
     ttl: PositiveSeconds = 86_400
@@ -181,6 +201,9 @@ class PkiRole(Section):
     @model_validator(mode="after")
     def _ttl(self) -> Self:
         at_most("ttl", self.ttl, "max_ttl", self.max_ttl)
+        if not (self.server or self.client):
+            msg = "server and client are both false; expected one of them to be true"
+            raise ValueError(msg)
         return self
 
 
@@ -231,7 +254,7 @@ AuditDevice = Annotated[FileAudit | SyslogAudit | SocketAudit, Field(discriminat
 class RateLimit(Section):
     """A rate-limit quota on one path, or on the whole server when the path is empty."""
 
-    path: str = ""
+    path: PathOrAll = ""
     rate: Rate
     """Requests per interval."""
     interval: PositiveSeconds = 1

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from settings.applications import Application, AppRoleLogin, JwtLogin, KubernetesLogin, Layout, Secret
+from settings.applications import Application, ApplicationName, AppRoleLogin, JwtLogin, KubernetesLogin, Layout, Secret
 from settings.engines import (
     AppRole,
     AuditDevice,
@@ -48,7 +48,7 @@ class Settings(Section):
     audit: dict[Name, AuditDevice] = {}
     rate_limits: dict[Name, RateLimit] = {}
     password_policies: dict[Name, PasswordPolicy] = {}
-    applications: dict[Name, Application]
+    applications: dict[ApplicationName, Application]
 
     def secret_path(self, application: str, name: str) -> tuple[str, str]:
         """Where a secret lives: its mount, and its path inside that mount."""
@@ -119,6 +119,30 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _reads_of_others(self) -> Self:
+        for name, application in self.applications.items():
+            listed = [(shared.application, secret) for shared in application.reads for secret in shared.secrets]
+            for number, (owner, secret) in enumerate(listed):
+                if owner == name:
+                    msg = f"applications.{name}.reads names the application itself; expected others only"
+                    raise ValueError(msg)
+                if (owner, secret) in listed[:number]:
+                    msg = f"applications.{name}.reads lists {secret!r} of {owner} twice; expected it once"
+                    raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        """Names that only become equal on their way: a mount's in Pulumi, a limit's in Vault."""
+        _once("kv", {path: path.replace("/", "-") for path in self.kv}, "the same name in Pulumi")
+        _once("rate_limits", {name: limit.path for name, limit in self.rate_limits.items()}, "one path")
+        for name, application in self.applications.items():
+            if name in self.rate_limits and isinstance(application.login, AppRoleLogin):
+                msg = f"rate_limits.{name} has an application's name, which its own login limit has; expected another"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _one_owner_per_secret(self) -> Self:
         owners: dict[tuple[str, str], str] = {}
         for application, name, _ in self.secrets():
@@ -135,6 +159,16 @@ class Settings(Section):
 
 def _names(section: Section | None, *fields: str) -> list[str]:
     return [name for field in fields for name in getattr(section, field)] if section else []
+
+
+def _once(section: str, values: dict[str, str], what: str) -> None:
+    """Refuse two entries that come to one value, of which the server or the engine would keep the last."""
+    seen: dict[str, str] = {}
+    for name, value in values.items():
+        other = seen.setdefault(value, name)
+        if other != name:
+            msg = f"{section}.{other} and {section}.{name} have {what}; expected different ones"
+            raise ValueError(msg)
 
 
 def _separate(kind: str, paths: list[str]) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(?:\d+[smhd])+")
 _DURATION_PART = re.compile(r"(\d+)([smhd])")
-_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _NAME_LENGTH = 128
 
 
@@ -44,7 +44,7 @@ def duration_text(value: int) -> str:
 
 def _segment(value: str) -> str:
     if not _SEGMENT.fullmatch(value) or len(value) > _NAME_LENGTH:
-        msg = f"expected 1 to {_NAME_LENGTH} letters, digits, '.', '_' or '-', beginning with a letter or digit"
+        msg = f"expected 1 to {_NAME_LENGTH} letters, digits, '.', '_' or '-', with a letter or digit at both ends"
         raise ValueError(msg)
     return value
 
@@ -71,8 +71,23 @@ Name = Annotated[str, AfterValidator(_segment)]
 VaultPath = Annotated[str, AfterValidator(_path)]
 """A relative path inside a mount, or the path of a mount."""
 
+PathOrAll = Annotated[str, AfterValidator(lambda value: _path(value) if value else value)]
+"""As `VaultPath`; empty stands for everything."""
+
 Port = Annotated[int, Field(ge=1024, le=65_535)]
 """A TCP port an ordinary user may listen on."""
+
+
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            msg = f"expected each entry once; {value!r} stands twice"
+            raise ValueError(msg)
+    return values
+
+
+Names = Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_unique)]
+"""A list of names, each once."""
 
 
 def at_most(setting: str, value: int, limit_setting: str, limit: int) -> None:

@@ -19,8 +19,9 @@ PATTERNS: Mapping[str, str] = {
     r"^/[^\s]+$": "an absolute path without spaces, such as /var/log/vault/audit.log",
     r"^[A-Za-z0-9.:-]+$": "a host name or an IP address",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a schema's name: letters, digits or '_', not beginning with a digit",
+    r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$": "a domain such as greenlang.internal",
     r"^[0-9A-Fa-f.:]+/\d{1,3}$": "a network such as 10.0.0.0/8",
-    r"^\{mount\}/(?:[A-Za-z0-9._-]+/|\{application\}/|\{environment\}/)*\{name\}$": (
+    r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$": (
         "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "
         "has nothing but names, {application} and {environment} between slashes"
     ),
@@ -34,7 +35,7 @@ _TYPES: Mapping[str, str] = {
     "int_from_float": "a whole number",
     "float_type": "a number",
     "float_parsing": "a number",
-    "finite_number": "a number that is not infinite",
+    "finite_number": "a finite number",
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",

@@ -182,6 +182,28 @@ def test_a_password_file_that_is_gone_is_one_clear_error() -> None:
         _built(parse(plain))
 
 
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file or directory"), (b"\xff\xfe", "it is no text")])
+def test_a_clusters_authority_that_cannot_be_read_is_one_clear_error(
+    folder: Path, content: bytes | None, words: str
+) -> None:
+    (folder / "cluster.pem").unlink()
+    if content:
+        (folder / "cluster.pem").write_bytes(content)
+
+    with pytest.raises(ValueError, match=rf"kubernetes: ca_certificate_file 'cluster\.pem' can't be read: {words}"):
+        _built(full())
+
+
+def test_the_operators_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _built(full())
+    for name in ("VAULT_SKIP_VERIFY", "VAULT_MAX_RETRIES", "TERRAFORM_VAULT_MAX_TTL"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("VAULT_TOKEN", "-".join(("another", "vaults")))
+    monkeypatch.setenv("VAULT_ADDR", "https://another:8200")
+
+    assert _built(full()).records == before.records
+
+
 def test_a_first_password_may_stay() -> None:
     plain = changed("database/connections/main/rotate_root", False)
 

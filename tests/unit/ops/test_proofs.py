@@ -94,14 +94,18 @@ def test_static_roles_are_left_to_the_server() -> None:
     assert [role.role for role in proof.database_roles] == ["app-read"]
 
 
-def test_an_application_with_nothing_is_asked_for_a_login_only() -> None:
-    settings = parse(
-        {**MINIMAL, "approle": {"path": "machines"}, "applications": {"app": {"login": {"kind": "approle"}}}}
-    )
+def test_an_application_with_a_secret_only_is_asked_for_nothing_else() -> None:
+    application = {"login": {"kind": "approle"}, "secrets": {"only": {"keys": ["key"]}}}
+    settings = parse({**MINIMAL, "approle": {"path": "machines"}, "applications": {"app": application}})
 
     assert application_proofs(settings) == [
         ApplicationProof(
-            name="app", role_name="app", approle_mount="machines", secrets=[], database_roles=[], transit_keys=[]
+            name="app",
+            role_name="app",
+            approle_mount="machines",
+            secrets=[SecretPath("secret", "app/test/only")],
+            database_roles=[],
+            transit_keys=[],
         )
     ]
 

@@ -58,6 +58,34 @@ UNKNOWN: list[tuple[str, object, str]] = [
     ("pki", MISSING, "applications.app.pki_roles names 'app-cert'; expected one of pki.roles: none is configured"),
 ]
 
+TWINS: list[tuple[str, object, str]] = [
+    (
+        "applications/app/reads",
+        [{"application": "app", "secrets": ["database"]}],
+        "applications.app.reads names the application itself; expected others only",
+    ),
+    (
+        "applications/pod/reads",
+        [{"application": "app", "secrets": ["database"]}, {"application": "app", "secrets": ["database"]}],
+        "applications.pod.reads lists 'database' of app twice; expected it once",
+    ),
+    (
+        "kv",
+        {"secret": {}, "team/kv": {}, "team-kv": {}},
+        "kv.team/kv and kv.team-kv have the same name in Pulumi; expected different ones",
+    ),
+    (
+        "rate_limits",
+        {"a": {"rate": 1, "path": "secret"}, "b": {"rate": 2, "path": "secret"}},
+        "rate_limits.a and rate_limits.b have one path; expected different ones",
+    ),
+    (
+        "rate_limits",
+        {"app": {"rate": 1}},
+        "rate_limits.app has an application's name, which its own login limit has; expected another",
+    ),
+]
+
 OVERLAPS: list[tuple[str, str, str]] = [
     ("database/path", "secret", "mount 'secret' and mount 'secret' overlap; expected separate paths"),
     ("transit/path", "secret/transit", "mount 'secret' and mount 'secret/transit' overlap; expected separate paths"),
@@ -85,6 +113,11 @@ OVERLAPS: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("path", "value", "line"), UNKNOWN)
 def test_a_reference_must_name_what_there_is(path: str, value: object, line: str) -> None:
+    assert refusal(changed(path, value)) == [f"vault-estate:estate: {line}"]
+
+
+@pytest.mark.parametrize(("path", "value", "line"), TWINS)
+def test_what_would_become_one_is_told_apart(path: str, value: object, line: str) -> None:
     assert refusal(changed(path, value)) == [f"vault-estate:estate: {line}"]
 
 

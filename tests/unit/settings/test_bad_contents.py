@@ -1,0 +1,112 @@
+"""What the server or a component would refuse only half-way through an `up`: the line that refuses it before."""
+
+import pytest
+
+from tests.unit.settings.samples import changed, refusal
+
+APPLICATION = {"login": {"kind": "approle"}, "transit_keys": ["app-key"]}
+POLICY_NAME = (
+    "expected up to 128 lower-case letters, digits, '.', '_' or '-', with a letter or digit at both ends, and none of "
+    "default, response-wrapping, root: the application's ACL policy has this name, of which Vault folds the case"
+)
+EXACT = "expected an exact value, without '*'; another would let strangers log in"
+CIDR = "expected a network such as 10.0.0.0/8, without host bits; no list at all stands for everywhere"
+LAYOUT = (
+    "expected a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with "
+    "{name}, and has nothing but names, {application} and {environment} between slashes"
+)
+PATH = (
+    "expected names joined by '/', each of letters, digits, '.', '_' or '-'; it may not begin or end with '/', "
+    "hold '*' or '+', or climb out with '..'"
+)
+
+BAD: list[tuple[str, object, str]] = [
+    ("applications/a b", APPLICATION, f".applications.a b is 'a b'; {POLICY_NAME}"),
+    ("applications/App", APPLICATION, f".applications.App is 'App'; {POLICY_NAME}"),
+    ("applications/root", APPLICATION, f".applications.root is 'root'; {POLICY_NAME}"),
+    ("applications/default", APPLICATION, f".applications.default is 'default'; {POLICY_NAME}"),
+    ("applications/app-", APPLICATION, f".applications.app- is 'app-'; {POLICY_NAME}"),
+    (
+        "applications/idle",
+        {"login": {"kind": "approle"}},
+        ".applications.idle: expected at least one of secrets, reads, database_roles, transit_keys and pki_roles",
+    ),
+    (
+        "applications/app/database_roles",
+        ["app-read", "app-read"],
+        ".applications.app.database_roles is a list; expected each entry once; 'app-read' stands twice",
+    ),
+    (
+        "applications/app/secrets/database/keys",
+        ["url", "url"],
+        ".applications.app.secrets.database.keys is a list; expected each entry once; 'url' stands twice",
+    ),
+    ("applications/job/login/claims", {"ref": "*"}, f".applications.job.login.claims.ref is '*'; {EXACT}"),
+    ("applications/job/login/claims", {"ref": ""}, f".applications.job.login.claims.ref is empty; {EXACT}"),
+    (
+        "applications/app/login/bound_cidrs",
+        ["10.0.0.1/8"],
+        (f".applications.app.login.bound_cidrs[0] is '10.0.0.1/8'; {CIDR}"),
+    ),
+    (
+        "applications/app/login/bound_cidrs",
+        ["0.0.0.0/0"],
+        (f".applications.app.login.bound_cidrs[0] is '0.0.0.0/0'; {CIDR}"),
+    ),
+    (
+        "applications/app/login/bound_cidrs",
+        ["999.0.0.0/8"],
+        (f".applications.app.login.bound_cidrs[0] is '999.0.0.0/8'; {CIDR}"),
+    ),
+    ("layout", "{mount}/../{name}", f".layout is '{{mount}}/../{{name}}'; {LAYOUT}"),
+    ("layout", "{mount}/./{name}", f".layout is '{{mount}}/./{{name}}'; {LAYOUT}"),
+    ("userpass/lockout_threshold", 101, ".userpass.lockout_threshold is 101; expected at most 100"),
+    ("rate_limits/everything/rate", True, ".rate_limits.everything.rate is True; expected a number"),
+    ("rate_limits/everything/rate", "12", ".rate_limits.everything.rate is '12'; expected a number"),
+    ("rate_limits/everything/rate", float("inf"), ".rate_limits.everything.rate is inf; expected a finite number"),
+    ("rate_limits/everything/path", "/secret/", f".rate_limits.everything.path is '/secret/'; {PATH}"),
+    (
+        "database/static_roles/app-legacy/rotation_period",
+        "59s",
+        (".database.static_roles.app-legacy.rotation_period is '59s'; expected at least 1m"),
+    ),
+    (
+        "transit/keys/app-key",
+        {"type": "rsa-4096", "derived": True},
+        (
+            ".transit.keys.app-key: derived is true but type is 'rsa-4096'; expected a type of aes256-gcm96, "
+            "chacha20-poly1305, ed25519"
+        ),
+    ),
+    (
+        "transit/keys/app-key",
+        {"type": "ed25519", "derived": True, "convergent": True},
+        (
+            ".transit.keys.app-key: convergent is true but type is 'ed25519'; expected a type of "
+            "aes256-gcm96, chacha20-poly1305"
+        ),
+    ),
+    (
+        "transit/keys/app-key",
+        {"min_encryption_version": 1, "min_decryption_version": 2},
+        (
+            ".transit.keys.app-key: min_encryption_version is 1; expected 0 (the newest) or at least "
+            "min_decryption_version, which is 2"
+        ),
+    ),
+    (
+        "pki/roles/app-cert/allowed_domains",
+        ["*.internal"],
+        (".pki.roles.app-cert.allowed_domains[0] is '*.internal'; expected a domain such as greenlang.internal"),
+    ),
+    (
+        "pki/roles/app-cert/server",
+        False,
+        (".pki.roles.app-cert: server and client are both false; expected one of them to be true"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "line"), BAD, ids=[f"{path}={value!r:.30}" for path, value, _ in BAD])
+def test_what_would_fail_later_is_refused_at_once(path: str, value: object, line: str) -> None:
+    assert refusal(changed(path, value)) == [f"vault-estate:estate{line}"]
