@@ -175,7 +175,7 @@ def _database(contents: _Contents) -> None:
     connections: dict[str, PostgresConnection] = {}
     for name, connection in database.connections.items():
         if connection.password_file:
-            password = pulumi.Output.secret(_content("database: password_file", connection.password_file).strip())
+            password = _first_password(contents.endpoint, connection.password_file)
         else:
             password = contents.secret(connection.password_secret or "")
         location = f"{connection.host}:{connection.port}/{connection.database}"
@@ -214,6 +214,11 @@ def _content(setting: str, file: str) -> str:
     except UnicodeDecodeError:
         msg = f"vault-estate:estate.{setting} {file!r} can't be read: it is no text"
         raise ValueError(msg) from None
+
+
+def _first_password(endpoint: Endpoint, file: str) -> pulumi.Output[str]:
+    """The password in a file that may come only with the platform; until that is there it is unknown."""
+    return pulumi.Output.secret(endpoint.ready.id.apply(lambda _: _content("database: password_file", file).strip()))
 
 
 def _pki(contents: _Contents) -> PkiEngine:

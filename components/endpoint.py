@@ -18,7 +18,7 @@ class Endpoint:
     None: the system's store.
     """
 
-    ready: pulumi.Resource
+    ready: pulumi.CustomResource
     """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""
 
     holds_data: pulumi.Resource

@@ -122,9 +122,15 @@ def orphans(client: hvac.Client, before: Inventory, deployment: Mapping[str, Any
     )
 
 
-def empty_authorities(client: hvac.Client, found: Orphans) -> None:
-    """Remove the issuers and keys of authorities no state knows, so that the next run makes the mount's only ones."""
-    for mount in sorted(found.authorities):
+def empty_authorities(client: hvac.Client, found: Orphans, own: frozenset[str]) -> None:
+    """Remove the issuers and keys of authorities no state knows, so that the next run makes the mount's only ones.
+
+    Args:
+        client: logged in as the administrator.
+        found: as `orphans` tells.
+        own: mounts the settings describe; what a person made beside them stays.
+    """
+    for mount in sorted(found.authorities & own):
         for kind in ("issuer", "key"):
             for identity in _read(client, f"{mount}/{kind}s", listing=True).get("keys", []):
                 client.delete(f"{mount}/{kind}/{identity}")

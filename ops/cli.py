@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ops import lifecycle, testing
+from ops.bench import report, suite
 from ops.console import Console
 from ops.doctor import examine
 from ops.engine.finding import find
@@ -185,6 +186,42 @@ def env(stack: Stack = "local", as_json: Json = False) -> None:
     for name, value in variables.items():
         console.result(f"export {name}={shlex.quote(value)}")
     console.document(variables)
+
+
+@app.command()
+def bench(
+    sizes: Annotated[str, typer.Option(help="Numbers of applications, joined by commas.")] = "10,100,1000",
+    compared_sizes: Annotated[
+        str, typer.Option(help="Numbers of ACL policies to compare on; empty: none.")
+    ] = "100,1000",
+    runs: Annotated[int, typer.Option(min=1, help="How often each case is run; the median counts.")] = 3,
+    note: Annotated[str, typer.Option(help="A line for the report, such as what else the machine does.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure the estate and write benchmarks/README.md."""
+    console = Console(as_json=as_json)
+    plan = suite.Plan(
+        sizes=_numbers("--sizes", sizes),
+        compared_sizes=_numbers("--compared-sizes", compared_sizes),
+        runs=runs,
+        note=note,
+    )
+    results = suite.measured(plan, console.say)
+    report.write(results, ROOT / "benchmarks" / "README.md")
+    verdicts = {one.target: {"measured": one.measured, "met": one.met} for one in results.verdicts()}
+    rows = [[target, str(one["measured"]), "✓" if one["met"] else "missed"] for target, one in verdicts.items()]
+    console.table("targets", ["target", "measured", "met"], rows)
+    console.result("written to benchmarks/README.md")
+    console.document(verdicts)
+    suite.missed(results)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        msg = f"{option} is {text!r}; expected whole numbers above 0, joined by commas"
+        raise EstateError(msg)
+    return tuple(int(part) for part in parts)
 
 
 _HEADINGS = {"database": "db", "encryption": "crypto", "certificate": "cert"}

@@ -26,7 +26,8 @@ def main(project: Path, arguments: list[str]) -> int:
     home = project / ".venv"
     try:
         home.mkdir(exist_ok=True)
-        with (home / ".lock").open("w") as lock:
+        # Not `.lock`: uv keeps a lock of its own by that name, and would wait five minutes for ours.
+        with (home / ".installing").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _make_current(home, files)
     except (subprocess.CalledProcessError, OSError) as error:

@@ -12,7 +12,7 @@ from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
 from ops.errors import EstateError
-from ops.lifecycle_local import administering, platform_of, start_local
+from ops.lifecycle_local import administering, claim, platform_of, start_local
 from ops.local.platform import LocalStatus
 from ops.paths import Paths
 from ops.proofs import Proofs, proven
@@ -45,6 +45,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     """
     file = stackfile.read(paths, stack)
     with session.locked(paths), session.opened(file, paths, console, "up", choices) as opened:
+        claim(paths, stack)
         start_local(paths, file.settings, console)
         changes, adopted = _apply(opened, console)
         with administering(paths, file.settings) as client:
@@ -65,13 +66,13 @@ def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
     adopted = 0
     with administering(opened.paths, opened.file.settings) as client:
         if mark.is_set:
-            console.say("an earlier run was killed: looking for what it made")
+            console.say("an earlier run did not end: looking for what it made")
             deployment = opened.run.deployment()
             found = adoption.orphans(client, mark.before(), deployment)
             if not adoption.knows_database(deployment):
                 # Vault may have replaced the first password already, and the connection is about to be made with it.
                 platform_of(opened.paths, opened.file.settings).postgres.reset_root_role()
-            adoption.empty_authorities(client, found)
+            adoption.empty_authorities(client, found, _own_authorities(opened))
             adopted = len(found)
             if adopted:
                 with console.stage(f"adopting {adopted} objects") as steps:
@@ -81,6 +82,11 @@ def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
         changes = opened.run.operate("up", steps)
     mark.end()
     return changes, adopted
+
+
+def _own_authorities(opened: Session) -> frozenset[str]:
+    pki = opened.file.settings.pki
+    return frozenset({pki.root_path, pki.intermediate_path} if pki else ())
 
 
 def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tuple[Changes, str]:
@@ -104,6 +110,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
     """
     file = stackfile.read(paths, stack)
     with session.locked(paths):
+        claim(paths, stack)
         changes = Changes(counts={})
         if not (paths.state / ".pulumi").is_dir():
             console.say(f"{stack} has no state here")
@@ -116,7 +123,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
                     changes = opened.run.operate("destroy", steps)
                 opened.run.forget()
         platform_of(paths, file.settings).wipe()
-        for name in (f"unfinished-{stack}.json", "passphrase"):
+        for name in (f"unfinished-{stack}.json", "passphrase", "local-stack"):
             (paths.own / name).unlink(missing_ok=True)
         session.remove_state(paths)
     return changes

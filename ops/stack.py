@@ -153,16 +153,31 @@ def environment(
     return variables
 
 
+def pack_program(shims: Path, pack: Path) -> Path:
+    """A program that runs a policy pack, to be named to the engine in place of the pack's folder.
+
+    With the folder the engine hands the pack all of the stack's config, decrypted, in one environment variable, which
+    Linux limits to 128 KiB; a few hundred applications are more. A program gets none of it.
+    """
+    program = shims / "vault-estate-policies"
+    _write_script(program, f'{shlex.quote(sys.executable)} -u -m pulumi.policy "$1" {shlex.quote(str(pack))}')
+    return program
+
+
 def _write_shims(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, module in _SHIMS.items():
-        text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -u -m {module} "$@"\n'
-        shim = folder / name
-        if not shim.is_file() or shim.read_text() != text:
-            fresh = folder / f".{name}.{os.getpid()}"
-            fresh.write_text(text)
-            fresh.chmod(0o755)
-            fresh.replace(shim)
+        _write_script(folder / name, f'{shlex.quote(sys.executable)} -u -m {module} "$@"')
+
+
+def _write_script(file: Path, command: str) -> None:
+    """Write a one-line shell script, in one step and only when it is another one than before."""
+    text = f"#!/bin/sh\nexec {command}\n"
+    if not file.is_file() or file.read_text() != text:
+        fresh = file.with_name(f".{file.name}.{os.getpid()}")
+        fresh.write_text(text)
+        fresh.chmod(0o755)
+        fresh.replace(file)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,18 +37,26 @@ def bootstrap(
     operators: Sequence[tuple[str, Path]] = (),
     threshold: int | None = None,
     snapshot: Path | None = None,
+    token_ttl_seconds: int = 3_600,
     told: Callable[[str], None] | None = None,
 ) -> bool:
     """Initialise the running local server, or find that it was done before; True if this call did it.
 
     `policy` is the administrator's ACL policy as text. `operators` are (name, file of the armored public key); without
-    any, a key pair is made in `DIRECTORY/operator`. `threshold` defaults to more than half. `told` gets the name of
-    each step when it is done.
+    any, a key pair is made in `DIRECTORY/operator`. `threshold` defaults to more than half. `token_ttl_seconds` is how
+    long the administrator's login lasts. `told` gets the name of each step when it is done.
 
     Raises EstateError with the script's sentence.
     """
     try:
-        parameters = _parameters(platform, policy, operators, threshold, snapshot)
+        parameters = _parameters(
+            platform,
+            policy=policy,
+            operators=operators,
+            threshold=threshold,
+            token_ttl_seconds=token_ttl_seconds,
+            snapshot=snapshot,
+        )
         script, parameters_file = write_files(platform.directory / "bootstrap", parameters)
         return run_script(script, parameters_file, told=told)
     except ValueError as error:
@@ -59,9 +67,11 @@ def bootstrap(
 
 def _parameters(
     platform: LocalPlatform,
+    *,
     policy: str,
     operators: Sequence[tuple[str, Path]],
     threshold: int | None,
+    token_ttl_seconds: int,
     snapshot: Path | None,
 ) -> Bootstrap:
     ensure_administrator(platform.administrator_certificate, platform.administrator_key)
@@ -79,6 +89,7 @@ def _parameters(
             certificate=platform.administrator_certificate.read_text(encoding="ascii"),
             policy=policy,
             token_bound_cidrs=("127.0.0.1/32",),
+            token_ttl_seconds=token_ttl_seconds,
         ),
         wait_seconds=30,
     )

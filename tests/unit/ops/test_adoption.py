@@ -139,9 +139,9 @@ def test_what_is_imported_and_by_which_id(type_token: str, properties: dict[str,
 
 def test_authorities_nobody_knows_are_emptied_and_no_other() -> None:
     client = _client({}, pki__issuers=["i1", "i2"], pki__keys=["k1"], other__issuers=["i3"])
-    found = Orphans(mounts=frozenset(), auth=frozenset(), authorities=frozenset({"pki", "empty"}))
+    found = Orphans(mounts=frozenset(), auth=frozenset(), authorities=frozenset({"pki", "empty", "other"}))
 
-    adoption.empty_authorities(client, found)
+    adoption.empty_authorities(client, found, frozenset({"pki", "empty"}))
 
     assert client.deleted == ["pki/issuer/i1", "pki/issuer/i2", "pki/key/k1"]
 

@@ -140,7 +140,7 @@ def test_the_next_up_adopts_what_the_killed_one_made(world: World, capsys: pytes
     assert built.adopted == 2
     assert not world.mark.is_set
     assert capsys.readouterr().err.splitlines() == [
-        "an earlier run was killed: looking for what it made",
+        "an earlier run did not end: looking for what it made",
         "adopting 2 objects",
         "applying local",
     ]
