@@ -46,6 +46,12 @@ def pack(values: Mapping[str, Any], secret: Iterable[str] = ()) -> struct_pb2.St
     return ParseDict({key: _pack(value, key, marked) for key, value in values.items()}, struct_pb2.Struct())
 
 
+def compact(value: Any) -> str:
+    """JSON as Go's encoding/json writes it, which is how the official plugins keep such texts in state."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return re.sub("[<>&\u2028\u2029]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
 def has_unknown(value: Any) -> bool:
     """Whether the value, or anything inside it, isn't known yet."""
     if isinstance(value, Mapping):

@@ -6,6 +6,7 @@ lets a secret into a status message.
 
 # ruff: noqa: N802, ARG002 - the methods' names and signatures are gRPC's
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from hermetic.envelope import Properties, has_unknown, pack, unpack
+from hermetic.envelope import Properties, compact, has_unknown, pack, unpack
 from hermetic.faults import Faults
 
 Values = dict[str, Any]
@@ -140,14 +141,15 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
+        news = unpack(request.news)
         try:
-            self.provider.check_settings(unpack(request.news).values)
+            self.provider.check_settings(news.values)
         except RefusedError as refusal:
             return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
-        return provider_pb2.CheckResponse(inputs=request.news)
+        return provider_pb2.CheckResponse(inputs=pack(_settings(news.values), news.secret))
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        old, new = unpack(request.old_inputs).values, unpack(request.news).values
+        old, new = _settings(unpack(request.old_inputs).values), _settings(unpack(request.news).values)
         return _difference(
             Change(tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))))
         )
@@ -235,6 +237,20 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self.close(context.peer())
         return empty_pb2.Empty()
+
+
+def _settings(values: Values) -> Values:
+    """Provider settings with their JSON texts as the official plugins rewrite them."""
+    return {key: _compacted(value) for key, value in values.items()}
+
+
+def _compacted(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in {"{", "["}:
+        return value
+    try:
+        return compact(json.loads(value))
+    except json.JSONDecodeError:
+        return value
 
 
 def _refuse_unknown(inputs: Properties) -> None:

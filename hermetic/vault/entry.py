@@ -11,7 +11,7 @@ from typing import Any
 
 from hermetic.envelope import UNKNOWN, has_unknown
 from hermetic.servicer import Change, Found, RefusedError, Values
-from hermetic.vault.fields import Field, decode, encode, nested, same
+from hermetic.vault.fields import Field, decode, encode, flat, nested, same
 from hermetic.vault.session import VaultSession
 
 _NEVER_READ = frozenset({"path", "local", "once", "secret"})
@@ -26,6 +26,9 @@ class Entry:
     table: Mapping[str, Field]
     identity: str = ""  # the official provider's id; `place` when empty
     outputs: Mapping[str, str] = field(default_factory=dict)  # computed property → key in the server's answer
+    shown: Mapping[str, Any] = field(default_factory=dict)  # outputs the official provider always has, and we never set
+    names_defaults: bool = True  # types on Terraform's newer framework have no list of them in their inputs
+    version: int = 0  # of the official provider's schema
     deletable: bool = True  # settings of a mount can't be deleted: they go with it
 
     def value(self, values: Values, name: str) -> Any:
@@ -53,8 +56,14 @@ class Entry:
         """Unset means its default; what the server decides, and what is written once, never differs when unset."""
         changed = {name for name in self.table if self._differs(self.table[name], old, new)}
         replaces = {name for name in changed if self.table[name].replaces}
-        keeps_identity = not has_unknown(list(new.values())) and self.known_as(old) == self.known_as(new)
-        return Change(_tops(changed), _tops(replaces), bool(replaces) and keeps_identity)
+        return Change(_tops(changed), _tops(replaces), bool(replaces) and self._has_chosen_name(new))
+
+    def _has_chosen_name(self, new: Values) -> bool:
+        """The bridge deletes first when a name that could have been automatic was chosen by the program."""
+        automatic = new.get("__defaults")
+        return automatic is not None and any(
+            entry.automatic and name in new and name not in automatic for name, entry in self.table.items()
+        )
 
     def _differs(self, entry: Field, old: Values, new: Values) -> bool:
         if entry.kind == "once" or (entry.decided_by_server and entry.name not in new):
@@ -84,7 +93,9 @@ class Entry:
     def echo(self, inputs: Values) -> Values:
         """The outputs that inputs promise: with defaults, without what is write-only."""
         defaults = {name: entry.default for name, entry in self.table.items() if entry.default is not None}
-        return defaults | {name: value for name, value in inputs.items() if self.table[name].kind != "once"}
+        return defaults | {
+            name: value for name, value in inputs.items() if name in self.table and self.table[name].kind != "once"
+        }
 
     def planned(self, inputs: Values, outputs: Values) -> Values:
         """Outputs of a preview; what only the server can tell is unknown, or stays as it was."""
@@ -115,12 +126,13 @@ class Entry:
         """The object after a write; asks the server only when there is something that the inputs don't tell."""
         outputs = self.echo(inputs)
         if self.outputs or any(
-            entry.kind not in _NEVER_READ and entry.name not in inputs for entry in self.table.values()
+            entry.kind not in _NEVER_READ and not entry.overlooked and entry.name not in inputs
+            for entry in self.table.values()
         ):
             answer = self.answer(vault, inputs)
             if answer is None:
                 raise RefusedError(f"{self.known_as(inputs)} was written, but the server doesn't have it")
-            outputs = self._shown(self._told(answer), inputs)
+            outputs = self._shown(self._told(answer, inputs), inputs)
         return Found(self.known_as(inputs), inputs, outputs)
 
     def read(self, vault: VaultSession, found: Found) -> Found | None:
@@ -129,7 +141,7 @@ class Entry:
         answer = self.answer(vault, old)
         if answer is None:
             return None
-        told, inputs = self._told(answer), dict(old)
+        told, inputs = self._told(answer, old), dict(old)
         for name, entry in self.table.items():
             if name not in told:
                 continue
@@ -145,10 +157,12 @@ class Entry:
         decided = {name: entry.unset for name, entry in self.table.items() if entry.decided_by_server}
         return decided | told | self.echo(inputs)
 
-    def _told(self, answer: Values) -> Values:
+    def _told(self, answer: Values, inputs: Values) -> Values:
         computed = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
         for name, entry in self.table.items():
             value = _take(answer, entry.key)
+            if entry.overlooked and name not in inputs:
+                continue
             if entry.kind not in _NEVER_READ and value is not _ABSENT:
                 computed[name] = decode(entry, value)
         return computed
@@ -158,7 +172,26 @@ class Entry:
         if self.deletable:
             vault.delete(self.fill(self.place, found.inputs or self.parse(found.identity)))
 
+    def settled(self, found: Found, told: Values) -> Values:
+        """Outputs after a refresh: the old ones word by word unless what they say has changed.
 
+        `found` has the old outputs as they came, `told` is flat. The official plugin's account of how its outputs map
+        to Terraform's holds for exactly these outputs, so it goes when one changes.
+        """
+        before = flat(found.outputs, self.table)
+        changed = {name: value for name, value in told.items() if not self._says(name, before.get(name), value)}
+        if not changed:
+            return found.outputs
+        return nested({name: value for name, value in before.items() if name != _DELTA} | changed)
+
+    def _says(self, name: str, before: Any, now: Any) -> bool:
+        entry = self.table.get(name)
+        if entry is None:
+            return bool(before == now)
+        return same(entry, entry.unset if before is None else before, now)
+
+
+_DELTA = "__pulumi_raw_state_delta"
 _ABSENT = object()
 
 

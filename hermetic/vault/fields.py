@@ -4,20 +4,21 @@ A table line is a kind, with `!` when a change replaces the object, and the prop
 
     text! type*        path! backend:approle        seconds tokenTtl maxTtl~=max_lease_ttl
 
-`name*` is required, `name~` is decided by the server when unset, `name^` is secret, `name@` gets an automatic name,
+`name*` is required, `name~` is decided by the server when unset, `name-` isn't looked at when unset, `name^` is secret,
+`name@` gets an automatic name,
 `name:value` has a default, `name=key` has another key on the server than its snake-case name; a dotted name is inside a
 block, a dotted key inside an object.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hermetic.envelope import UNKNOWN
 from hermetic.servicer import RefusedError, Values
 
-_WORD = re.compile(r"(?P<name>[\w.]+)(?P<flags>[*~^@]*)(?:=(?P<key>[\w.]+))?(?P<more>[*~^@]*)(?::(?P<default>\S+))?")
+_WORD = re.compile(r"(?P<name>[\w.]+)(?P<flags>[-*~^@]*)(?:=(?P<key>[\w.]+))?(?P<more>[-*~^@]*)(?::(?P<default>\S+))?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -53,6 +54,7 @@ class Field:
     replaces: bool = False
     required: bool = False
     decided_by_server: bool = False
+    overlooked: bool = False
     sensitive: bool = False
     automatic: bool = False
     default: Any = None
@@ -71,7 +73,7 @@ def fields(*tables: str) -> dict[str, Field]:
         for word in words:
             match = _WORD.fullmatch(word)
             if match is None:
-                raise ValueError(f"table word {word!r} in {line!r}: expected name[*~^@][=key][:default]")
+                raise ValueError(f"table word {word!r} in {line!r}: expected name[-*~^@][=key][:default]")
             name, flags, default = match["name"], match["flags"] + match["more"], match["default"]
             found[name] = Field(
                 name=name,
@@ -80,6 +82,7 @@ def fields(*tables: str) -> dict[str, Field]:
                 replaces=kind.endswith("!"),
                 required="*" in flags,
                 decided_by_server="~" in flags,
+                overlooked="-" in flags,
                 sensitive="^" in flags or kind in {"secret", "once"},
                 automatic="@" in flags,
                 default=None if default is None else _typed(kind.rstrip("!"), default),
@@ -120,7 +123,7 @@ def nested(values: Mapping[str, Any]) -> Values:
 
 def check(table: Mapping[str, Field], values: Values) -> None:
     """Refuse unknown and missing properties, and wrong types."""
-    for name in sorted(values.keys() - table.keys() - {"__defaults"}):
+    for name in sorted(name for name in values.keys() - table.keys() if not is_internal(name)):
         raise RefusedError(f"property {name}: not offered by the Vault stand-in")
     for name, field in table.items():
         value = values.get(name)
@@ -129,6 +132,30 @@ def check(table: Mapping[str, Field], values: Values) -> None:
         kind = KINDS[field.kind][0]
         if value is not None and value != UNKNOWN and (not isinstance(value, kind) or _is_stray_bool(value, kind)):
             raise RefusedError(f"property {name}: expected {field.kind}, not {type(value).__name__}")
+
+
+def is_internal(name: str) -> bool:
+    """Whether a key is the official plugin's own book-keeping, such as `__defaults` and `postgresql.__defaults`."""
+    return name.rsplit(".", 1)[-1].startswith("__")
+
+
+def with_defaults(table: Mapping[str, Field], values: Values, named: Sequence[str]) -> Values:
+    """Inputs with the defaults that the official plugin writes into them, and its list of them for each block.
+
+    It leaves out defaults that are false, 0 or empty (pulumi-terraform-bridge 3.134, `applyDefaults`). `named` are
+    properties that got an automatic name.
+    """
+    blocks = {"", *(f"{name.rsplit('.', 1)[0]}." for name in values if "." in name)}
+    given: dict[str, list[str]] = {block: [] for block in blocks}
+    result = dict(values)
+    for name, field in table.items():
+        block = name[: name.rfind(".") + 1]
+        fills = bool(field.default) and not field.decided_by_server and name not in values and block in blocks
+        if fills:
+            result[name] = field.default
+        if fills or name in named:
+            given[block].append(name.removeprefix(block))
+    return result | {f"{block}__defaults": sorted(names) for block, names in given.items()}
 
 
 def same(field: Field, one: Any, other: Any) -> bool:
@@ -141,9 +168,7 @@ def encode(field: Field, value: Any) -> Any:
     if field.kind == "joined":
         return ",".join(value)
     if field.kind == "claims":
-        return {
-            claim: [part.strip() for part in text.split(",")] if "," in text else text for claim, text in value.items()
-        }
+        return {claim: [part.strip() for part in text.split(",")] for claim, text in value.items()}
     return value
 
 
@@ -190,9 +215,9 @@ def _text(value: Any) -> str:
 
 
 def _typed(kind: str, text: str) -> Any:
-    return {"boolean": lambda: text == "true", "integer": lambda: int(text), "seconds": lambda: int(text)}.get(
-        kind, lambda: text
-    )()
+    if kind == "boolean" or (kind == "local" and text in {"true", "false"}):
+        return text == "true"
+    return int(text) if kind in {"integer", "seconds"} else text
 
 
 def _is_stray_bool(value: Any, kind: object) -> bool:

@@ -8,8 +8,9 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
-from hermetic.envelope import UNKNOWN, has_unknown
+from hermetic.envelope import UNKNOWN, compact, has_unknown
 from hermetic.servicer import Change, Found, RefusedError, Values
 from hermetic.vault.entry import Entry
 from hermetic.vault.session import VaultSession
@@ -60,9 +61,9 @@ class TransitKey(Entry):
         if settings:
             vault.write(f"{path}/config", settings)
 
-    def _told(self, answer: Values) -> Values:
+    def _told(self, answer: Values, inputs: Values) -> Values:
         versions = [key if isinstance(key, dict) else {"id": str(key)} for key in (answer.get("keys") or {}).values()]
-        return super()._told({**answer, "keys": versions})
+        return super()._told({**answer, "keys": versions}, inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,8 @@ class Mount(Entry):
         path, body = self.fill(self.place, inputs), self.body(inputs, old)
         settings = {key: body.pop(key) for key in list(body) if key in self.settings}
         if old is None:
-            vault.write(path, body)
+            # The official client sends the absence of options, which the server keeps as such.
+            vault.write(path, {"options": None} | body)
         else:
             self._move(vault, old, inputs)
             tune = {key: value for key, value in body.items() if key not in {"type", "local", "config"}}
@@ -119,7 +121,21 @@ class Mount(Entry):
         if told is not None and values.get("type") == "kv-v2" and (told.get("options") or {}).get("version") == "2":
             options = {key: value for key, value in told["options"].items() if key != "version"}
             told = told | {"type": "kv-v2", "options": (values.get("options") or {}) | options}
+        if (
+            told is not None
+            and "tune.maxLeaseTtl" in self.table
+            and not any(name.startswith("tune.") for name in values)
+        ):
+            tuned = vault.read(f"{path}/tune") or {}
+            lifetimes = {key: _lifetime(tuned[key]) for key in ("default_lease_ttl", "max_lease_ttl") if key in tuned}
+            told = told | {"config": told["config"] | tuned | lifetimes}
         return told
+
+    def _shown(self, told: Values, inputs: Values) -> Values:
+        """Without a block of tuning the whole one is shown as it works; with one, only what it says."""
+        if any(name.startswith("tune.") for name in inputs):
+            told = {name: value for name, value in told.items() if name in inputs or not name.startswith("tune.")}
+        return super()._shown(told, inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +204,11 @@ class Issued(Entry):
 class Endpoint(Entry):
     """Any path of the API, with a JSON text as its contents."""
 
+    def echo(self, inputs: Values) -> Values:
+        """The text as the official provider writes it again."""
+        texts = {"dataJson": compact(_object(inputs["dataJson"]))} if _is_known(inputs.get("dataJson")) else {}
+        return super().echo(inputs) | texts
+
     def diff(self, old: Values, new: Values) -> Change:
         """Two JSON texts that say the same don't differ."""
         change = super().diff(old, new)
@@ -202,8 +223,8 @@ class Endpoint(Entry):
         """Write it; `writeFields` of the answer are kept."""
         answer = vault.write(self.fill(self.place, inputs), _object(inputs["dataJson"]))
         kept = {name: answer[name] for name in inputs.get("writeFields") or [] if name in answer}
-        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in kept.items()}
-        told = {"writeData": texts, "writeDataJson": json.dumps(kept) if answer else "null"}
+        texts = {name: value if isinstance(value, str) else compact(value) for name, value in kept.items()}
+        told = {"writeData": texts, "writeDataJson": compact(kept) if answer else "null"}
         return Found(self.known_as(inputs), inputs, told | self.echo(inputs))
 
     def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:  # noqa: ARG002 - an Entry's signature
@@ -222,7 +243,7 @@ class Endpoint(Entry):
         if inputs.get("ignoreAbsentFields"):
             answer = written | {name: value for name, value in answer.items() if name in written}
         if answer != written:
-            inputs["dataJson"] = json.dumps(answer)
+            inputs["dataJson"] = compact(answer)
         return Found(found.identity, inputs, found.outputs | self.echo(inputs))
 
     def delete(self, vault: VaultSession, found: Found) -> None:
@@ -233,6 +254,18 @@ class Endpoint(Entry):
 
 def _fill(template: str, values: Values) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: str(values[name[1]]).strip("/"), template)
+
+
+def _is_known(text: Any) -> bool:
+    return text is not None and not has_unknown(text)
+
+
+def _lifetime(seconds: int) -> str:
+    """3600 → `1h`: the official provider's shortest way to write a duration."""
+    for unit, length in (("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 def _object(text: str) -> Values:

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from hermetic.envelope import compact
 from hermetic.servicer import Change, Found, RefusedError, Values
 from hermetic.vault import fields
 from hermetic.vault.entry import Entry
@@ -30,14 +31,16 @@ class VaultProvider:
         """Inputs with the automatic names of the official provider; a path that isn't given is the type."""
         entry = _entry(token)
         values = fields.flat(news, entry.table)
+        named = []
         for field in entry.table.values():
             if field.automatic and field.name not in values:
                 suffix = hashlib.sha256(seed + name.encode()).hexdigest()[:7]
                 values[field.name] = olds.get(field.name) or f"{name}-{suffix}"
+                named.append(field.name)
         if "path" in entry.table and entry.table["path"].default is None and not values.get("path"):
             values |= {"path": values["type"]} if values.get("type") else {}
         fields.check(entry.table, values)
-        return fields.nested(values)
+        return fields.nested(fields.with_defaults(entry.table, values, named) if entry.names_defaults else values)
 
     def sensitive(self, token: str) -> frozenset[str]:
         """Sensitive properties, and private keys among the outputs."""
@@ -52,23 +55,29 @@ class VaultProvider:
         """Inputs with defaults; what the server decides is unknown."""
         entry = _entry(token)
         flat = (fields.flat(values, entry.table) for values in (inputs, outputs))
-        return fields.nested(entry.planned(*flat))
+        return fields.nested(dict(entry.shown) | entry.planned(*flat))
 
     def create(self, connection: Any, token: str, inputs: Values) -> Found:
         """Make the object."""
         entry = _entry(token)
-        return _nested(entry.create(connection, fields.flat(inputs, entry.table)))
+        return _nested(entry.create(connection, fields.flat(inputs, entry.table)), entry)
 
     def read(self, connection: Any, token: str, found: Found) -> Found | None:
         """Look it up."""
         entry = _entry(token)
         known = entry.read(connection, _flat(found, entry))
-        return None if known is None else _nested(known)
+        if known is None:
+            return None
+        if not found.outputs:
+            marks = {"__defaults": []} if entry.names_defaults else {}
+            return _nested(Found(known.identity, marks | known.inputs, known.outputs), entry)
+        outputs = _marks(known, entry) | entry.settled(found, known.outputs)
+        return Found(known.identity, fields.nested(known.inputs), outputs)
 
     def update(self, connection: Any, token: str, found: Found, inputs: Values) -> Found:
         """Change it in place."""
         entry = _entry(token)
-        return _nested(entry.update(connection, _flat(found, entry), fields.flat(inputs, entry.table)))
+        return _nested(entry.update(connection, _flat(found, entry), fields.flat(inputs, entry.table)), entry)
 
     def delete(self, connection: Any, token: str, found: Found) -> None:
         """Remove it."""
@@ -87,5 +96,12 @@ def _flat(found: Found, entry: Entry) -> Found:
     return Found(found.identity, fields.flat(found.inputs, entry.table), fields.flat(found.outputs, entry.table))
 
 
-def _nested(found: Found) -> Found:
-    return Found(found.identity, fields.nested(found.inputs), fields.nested(found.outputs))
+def _nested(found: Found, entry: Entry) -> Found:
+    outputs = fields.nested(dict(entry.shown) | found.outputs)
+    return Found(found.identity, fields.nested(found.inputs), _marks(found, entry) | outputs)
+
+
+def _marks(found: Found, entry: Entry) -> dict[str, Any]:
+    """What the official plugin needs in a state to read it: its id, and which version of its schema it is in."""
+    version = {"__meta": compact({"schema_version": str(entry.version)})} if entry.version else {}
+    return version | {"id": found.identity}

@@ -15,7 +15,7 @@ set tokenPolicies tokenBoundCidrs
 seconds tokenTtl tokenMaxTtl tokenExplicitMaxTtl tokenPeriod
 integer tokenNumUses
 boolean tokenNoDefaultPolicy
-text tokenType~"""
+text tokenType:default"""
 _TUNE = """
 duration tune.defaultLeaseTtl~=config.default_lease_ttl tune.maxLeaseTtl~=config.max_lease_ttl
 text tune.listingVisibility~=config.listing_visibility tune.tokenType~=config.token_type
@@ -43,10 +43,16 @@ text oidcDiscoveryUrl oidcDiscoveryCaPem oidcClientId jwksUrl jwksCaPem boundIss
 secret oidcClientSecret
 list jwtValidationPubkeys jwtSupportedAlgs"""
 
+# Texts of a connection that the official provider writes as empty rather than absent.
+_EMPTY_TEXTS = frozenset(
+    {"authType", "password", "privateKey", "serviceAccountJson", "tlsCa", "tlsCertificate", "usernameTemplate"}
+)
+
 TABLE: Mapping[str, Entry] = {
     "index/mount:Mount": Mount(
         place="sys/mounts/{path}",
         identity="{path}",
+        shown={"forceNoCache": False, "identityTokenKey": "", "listingVisibility": ""},
         outputs={"accessor": "accessor"},
         table=fields("""
             path path*
@@ -64,15 +70,19 @@ TABLE: Mapping[str, Entry] = {
         place="sys/auth/{path}",
         identity="{path}",
         outputs={"accessor": "accessor"},
-        table=fields("path path\ntext! type*\ntext description\nboolean! local\nlocal disableRemount", _TUNE),
+        version=1,
+        table=fields("path path\ntext! type*\ntext description\nboolean! local\nlocal disableRemount:false", _TUNE),
     ),
     "jwt/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
         identity="{path}",
         outputs={"accessor": "accessor"},
+        version=1,
+        shown={"oidcResponseMode": ""},
         settings=frozenset(entry.key for entry in fields(_JWT_SETTINGS).values()),
         table=fields(
-            "path path:jwt\ntext! type:jwt\ntext description\nboolean! local\nlocal disableRemount",
+            "path path:jwt\ntext! type:jwt\ntext description\nboolean! local",
+            "local disableRemount:false namespaceInState:true",
             _TUNE,
             _JWT_SETTINGS,
         ),
@@ -88,7 +98,10 @@ TABLE: Mapping[str, Entry] = {
         table=fields("path! name@\ntext policy*\nlocal allowOverwrite"),
     ),
     "index/passwordPolicy:PasswordPolicy": Entry(
-        place="sys/policies/password/{name}", identity="{name}", table=fields("path! name@\ntext policy*")
+        place="sys/policies/password/{name}",
+        identity="{name}",
+        names_defaults=False,
+        table=fields("path! name@\ntext policy*"),
     ),
     "index/quotaRateLimit:QuotaRateLimit": Entry(
         place="sys/quotas/rate-limit/{name}",
@@ -98,12 +111,13 @@ TABLE: Mapping[str, Entry] = {
             text! path
             number rate*
             text role
-            boolean inheritable~
+            boolean inheritable-
             seconds interval~ blockInterval"""),
     ),
     "generic/endpoint:Endpoint": Endpoint(
         place="{path}",
         outputs={"writeData": "", "writeDataJson": ""},
+        version=1,
         table=fields("""
             path! path*
             text dataJson*^
@@ -139,7 +153,7 @@ TABLE: Mapping[str, Entry] = {
             once tokenReviewerJwtWo=token_reviewer_jwt
             local tokenReviewerJwtWoVersion
             list pemKeys
-            boolean disableIssValidation~ disableLocalCaJwt~ useAnnotationsAsAliasMetadata~"""),
+            boolean disableIssValidation:false disableLocalCaJwt~ useAnnotationsAsAliasMetadata~"""),
     ),
     "kubernetes/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
@@ -153,6 +167,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     "jwt/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
+        shown={"disableBoundClaimsParsing": False},
         table=fields(
             """
             path! backend:jwt roleName*
@@ -168,6 +183,13 @@ TABLE: Mapping[str, Entry] = {
     ),
     "database/secretBackendConnection:SecretBackendConnection": Connection(
         place="{backend}/config/{name}",
+        shown={
+            "pluginVersion": "",
+            **dict.fromkeys((f"postgresql.{name}" for name in _EMPTY_TEXTS), ""),
+            "postgresql.selfManaged": False,
+            "postgresql.maxConnectionLifetime": 0,
+            "postgresql.maxIdleConnections": 0,
+        },
         table=fields("""
             path! backend* name@
             text pluginName~:postgresql-database-plugin passwordPolicy
@@ -179,8 +201,8 @@ TABLE: Mapping[str, Entry] = {
             local postgresql.passwordWoVersion
             integer postgresql.maxOpenConnections:2 postgresql.maxIdleConnections
             seconds postgresql.maxConnectionLifetime
-            boolean postgresql.disableEscaping
-            text postgresql.passwordAuthentication~ postgresql.tlsCa postgresql.tlsCertificate"""),
+            boolean postgresql.disableEscaping:false
+            text postgresql.passwordAuthentication:password postgresql.tlsCa postgresql.tlsCertificate"""),
     ),
     "database/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
@@ -194,6 +216,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     "database/secretBackendStaticRole:SecretBackendStaticRole": Entry(
         place="{backend}/static-roles/{name}",
+        shown={"rotationSchedule": "", "rotationWindow": 0},
         table=fields("""
             path! backend* name@
             text! dbName* username*
@@ -206,6 +229,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     "transit/secretBackendKey:SecretBackendKey": TransitKey(
         place="{backend}/keys/{name}",
+        shown={"keySize": 0},
         outputs={
             "keys": "keys",
             "latestVersion": "latest_version",
@@ -228,6 +252,7 @@ TABLE: Mapping[str, Entry] = {
         identity="{backend}/issuer/{issuerId}",
         exists="{backend}/issuer/{issuerId}",
         removal="{backend}/issuer/{issuerId}",
+        version=1,
         outputs={
             "certificate": "certificate",
             "issuingCa": "issuing_ca",
@@ -263,6 +288,7 @@ TABLE: Mapping[str, Entry] = {
     "pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate": Issued(
         place="{backend}/root/sign-intermediate",
         identity="{backend}/{commonName}",
+        version=2,
         exists="sys/mounts/{backend}",
         outputs={
             "certificate": "certificate",
@@ -274,18 +300,20 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             _SUBJECT,
             _CONSTRAINTS,
-            "text! csr* skid\nlocal issuerRef revoke\ninteger! signatureBits\nboolean! useCsrValues:false",
+            "text! csr* skid\nlocal issuerRef revoke:false\ninteger! signatureBits\nboolean! useCsrValues:false",
         ),
     ),
     "pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned": Issued(
         place="{backend}/intermediate/set-signed",
         exists="sys/mounts/{backend}",
         random=True,
+        shown={"importedIssuers": [], "importedKeys": []},
         outputs={"importedIssuers": "imported_issuers", "importedKeys": "imported_keys"},
         table=fields("path! backend*\ntext! certificate*"),
     ),
     "pkiSecret/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
+        shown={"policyIdentifier": []},
         table=fields("""
             path! backend* name@
             text issuerRef~ notAfter
@@ -311,6 +339,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig": Entry(
         place="{backend}/config/crl",
+        shown={"crossClusterRevocation": False, "unifiedCrl": False, "unifiedCrlOnExistingPaths": False},
         deletable=False,
         table=fields("""
             path! backend*
