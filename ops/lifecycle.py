@@ -44,20 +44,21 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         EstateError: the first thing that went wrong. The same command goes on from there.
     """
     file = stackfile.read(paths, stack)
-    with session.locked(paths), session.opened(file, paths, console, "up", choices) as opened:
+    with session.locked(paths):
         claim(paths, stack)
-        start_local(paths, file.settings, console)
-        changes, adopted = _apply(opened, console)
+        with session.opened(file, paths, console, "up", choices) as opened:
+            start_local(paths, file.settings, console)
+            changes, adopted = _apply(opened, console)
         with administering(paths, file.settings) as client:
             proofs = proven(client, paths, file.settings, console)
-        return Built(
-            stack=stack,
-            changes=changes,
-            adopted=adopted,
-            exports=changes.outputs,
-            proofs=proofs,
-            providers=opened.providers.reason,
-        )
+    return Built(
+        stack=stack,
+        changes=changes,
+        adopted=adopted,
+        exports=changes.outputs,
+        proofs=proofs,
+        providers=opened.providers.reason,
+    )
 
 
 def _apply(opened: Session, console: Console) -> tuple[Changes, int]:

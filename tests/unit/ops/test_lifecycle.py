@@ -215,6 +215,16 @@ def test_a_down_that_failed_is_found_by_the_next_up(world: World) -> None:
     assert world.paths.state.is_dir()
 
 
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_another_stacks_servers_are_left_alone(world: World, command: str) -> None:
+    (world.paths.make_own() / "local-stack").write_text("another\n")
+
+    with pytest.raises(EstateError, match="the local servers here are stack 'another''s"):
+        getattr(world, command)()
+
+    assert world.happened == []
+
+
 def test_status_looks_and_changes_nothing(world: World) -> None:
     found: tuple[Any, Any] = lifecycle.status(world.paths, "local")
 

@@ -10,7 +10,7 @@ import pytest
 from ops import lifecycle_local, stackfile
 from ops.console import Console
 from ops.errors import EstateError
-from ops.lifecycle_local import administering, platform_of, start_local
+from ops.lifecycle_local import administering, claim, platform_of, start_local
 from ops.local.platform import LocalPlatform
 from ops.paths import Paths
 from settings import Settings
@@ -160,3 +160,28 @@ def test_a_database_elsewhere_is_not_made(tmp_path: Path, monkeypatch: pytest.Mo
     start_local(paths, _settings(paths), Console())
 
     assert started.happened[-1] == "databases []"
+
+
+def test_the_local_servers_belong_to_one_stack(tmp_path: Path) -> None:
+    paths = checkout(tmp_path)
+    claim(paths, "local")
+    claim(paths, "local")
+
+    with pytest.raises(EstateError) as caught:
+        claim(paths, "mine")
+
+    assert str(caught.value) == (
+        "the local servers here are stack 'local''s; expected that one, or another checkout for 'mine'"
+    )
+    assert (paths.own / "local-stack").read_text() == "local\n"
+
+
+def test_a_server_version_that_is_not_installed_is_refused(tmp_path: Path) -> None:
+    paths = checkout(tmp_path, SETTINGS.replace("version: 2.7.2", "version: 2.6.0"))
+
+    with pytest.raises(
+        EstateError, match=r"^server.version is '2.6.0'; expected '2.7.2', which the local server comes in"
+    ):
+        start_local(paths, _settings(paths), Console(as_json=True))
+
+    assert not paths.local.exists()

@@ -258,8 +258,8 @@ def test_the_local_stack_opens_with_the_official_plugin(
     assert arguments["project"] == tmp_path
     assert arguments["copies"] == tmp_path / ".estate" / "stacks"
     assert arguments["policy_pack"] == tmp_path / ".estate" / "shims" / "vault-estate-policies"
-        assert str(tmp_path / "policies") in arguments["policy_pack"].read_text()
-        assert arguments["variables"]["ESTATE_PROTECT"] in {"true", "false"}
+    assert str(tmp_path / "policies") in arguments["policy_pack"].read_text()
+    assert arguments["variables"]["ESTATE_PROTECT"] in {"true", "false"}
     assert arguments["variables"]["PULUMI_SKIP_CHECKPOINTS"] == "true"
     assert "PULUMI_DEBUG_PROVIDERS" not in arguments["variables"]
     assert opening.attached == [((), (), None)]
