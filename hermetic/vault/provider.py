@@ -69,7 +69,7 @@ class VaultProvider:
         if known is None:
             return None
         if not found.outputs:
-            marks = {"__defaults": []} if entry.names_defaults else {}
+            marks: dict[str, Any] = {"__defaults": []} if entry.names_defaults else {}
             return _nested(Found(known.identity, marks | known.inputs, known.outputs), entry)
         outputs = _marks(known, entry) | entry.settled(found, known.outputs)
         return Found(known.identity, fields.nested(known.inputs), outputs)
