@@ -77,8 +77,8 @@ class Mount(Entry):
         path, body = self.fill(self.place, inputs), self.body(inputs, old)
         settings = {key: body.pop(key) for key in list(body) if key in self.settings}
         if old is None:
-            # The official client sends the absence of options, which the server keeps as such.
-            vault.write(path, {"options": None} | body)
+            # For a login method the official provider sends no options as null, for an engine as {}; the server keeps it.
+            vault.write(path, {"options": None if path.startswith("sys/auth/") else {}} | body)
         else:
             self._move(vault, old, inputs)
             tune = {key: value for key, value in body.items() if key not in {"type", "local", "config"}}
