@@ -77,7 +77,7 @@ class Mount(Entry):
         path, body = self.fill(self.place, inputs), self.body(inputs, old)
         settings = {key: body.pop(key) for key in list(body) if key in self.settings}
         if old is None:
-            # For a login method the official provider sends no options as null, for an engine as {}; the server keeps it.
+            # The official provider sends absent options as null for a login method and as {} for an engine; both stay.
             vault.write(path, {"options": None if path.startswith("sys/auth/") else {}} | body)
         else:
             self._move(vault, old, inputs)
