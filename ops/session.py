@@ -30,9 +30,6 @@ _PACKAGES = {"local": ("vault",)}
 
 _ENGINE = "pulumi"
 """Name of the engine's process."""
-_MADE_WITH_STAND_INS = "made-with-stand-ins"
-"""Mark beside a state: the official plugin keeps more in one than the stand-ins do, and can't go on from theirs."""
-
 _ENGINE_END_SECONDS = 30.0
 """How long an engine that lost its command may take to end by itself."""
 
@@ -122,7 +119,6 @@ def opened(
         packages=packages(file),
         lacking=() if choices.hermetic else lacking_plugins(file, paths, console, engine),
         credentials=_local(file),
-        made_with_stand_ins=(paths.state / _MADE_WITH_STAND_INS).is_file(),
     )
     if providers.stand_ins:
         console.say(f"stand-in providers for {', '.join(providers.stand_ins)}: {providers.reason}")
@@ -130,8 +126,6 @@ def opened(
     if state.state:
         state.state.mkdir(parents=True, exist_ok=True)
         release_dead_locks(state.state)
-        if providers.stand_ins and operation == "up":
-            (state.state / _MADE_WITH_STAND_INS).touch()
     if state.passphrase_file:
         _make_passphrase(state.passphrase_file)
     world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not _local(file) else None

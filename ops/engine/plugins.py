@@ -114,7 +114,6 @@ def choose(
     packages: Sequence[str],
     lacking: Sequence[str],
     credentials: bool,
-    made_with_stand_ins: bool = False,
 ) -> Choice:
     """Decide who serves the providers of one run.
 
@@ -125,7 +124,6 @@ def choose(
         packages: every package the stack uses.
         lacking: those whose official plugin can't be had.
         credentials: whether the cloud's credentials are there.
-        made_with_stand_ins: whether the local stack's state was made with the stand-ins.
 
     Raises:
         EstateError: a cloud stack would have to be changed through stand-ins nobody asked for.
@@ -134,13 +132,8 @@ def choose(
         return Choice(stand_ins=tuple(packages), reason="asked for with --hermetic")
     if not cloud:
         # Behind the stand-in stands the same real server, so there is nothing to mistake for the real thing.
-        if lacking:
-            reason = f"the official plugin can't be had here: {', '.join(lacking)}"
-            return Choice(stand_ins=tuple(lacking), reason=reason)
-        if made_with_stand_ins:
-            reason = "this state was made with them; down, then up, changes to the official plugin"
-            return Choice(stand_ins=tuple(packages), reason=reason)
-        return Choice(stand_ins=(), reason="")
+        reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
+        return Choice(stand_ins=tuple(lacking), reason=reason)
     problems = [f"the official plugin can't be had here: {', '.join(lacking)}"] if lacking else []
     problems += [] if credentials else ["the cloud's credentials are missing"]
     if not problems:

@@ -98,22 +98,6 @@ def test_the_local_stack_takes_a_stand_in_for_what_is_lacking_only(operation: Op
     assert decide(("vault",)) == plugins.Choice(stand_ins=("vault",), reason=f"{HERE}: vault")
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_state_made_with_stand_ins_stays_with_them(operation: Operation) -> None:
-    choice = choose(
-        operation=operation,
-        cloud=False,
-        hermetic=False,
-        packages=("vault",),
-        lacking=(),
-        credentials=True,
-        made_with_stand_ins=True,
-    )
-
-    assert choice.stand_ins == ("vault",)
-    assert choice.reason == "this state was made with them; down, then up, changes to the official plugin"
-
-
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     """A fake engine that has no plugin and can't install any; it writes down what it was asked."""
