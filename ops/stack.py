@@ -305,7 +305,7 @@ def _copy(project: Path, folder: Path, stack_file: str) -> None:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Registrations make many objects that live and hardly any garbage; looking for it takes half of their time."""
+    """Registrations make many objects that live and hardly any garbage; looking for it takes half of their own time."""
     gc.disable()
     try:
         yield
