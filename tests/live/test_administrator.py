@@ -81,6 +81,8 @@ def test_it_can_build_and_remove_every_kind_of_thing(administrator: hvac.Client)
         do("delete", f"sys/mounts/{path}")
     for path in ("approle", "kubernetes", "jwt", "userpass"):
         do("delete", f"sys/auth/tried-{path}")
+    assert not {"kv/", "crypto/", "ca/", "ca_int/", "sql/"} & set(do("get", "sys/mounts")["data"])
+    assert not [path for path in do("get", "sys/auth")["data"] if path.startswith("tried-")]
 
 
 def _certificates(do: Call) -> None:

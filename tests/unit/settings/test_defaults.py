@@ -119,15 +119,21 @@ def test_durations_are_written_as_a_person_would(seconds: int, text: str) -> Non
     assert duration_text(seconds) == text
 
 
-def test_limits_are_allowed_themselves() -> None:
-    parse(changed("applications/app/login", {"kind": "approle", "token_ttl": "4h", "token_max_ttl": "4h"}))
-    parse(changed("pki/intermediate_ttl", "3650d"))
-    parse(changed("pki/roles/app-cert/max_ttl", "1825d"))
-    parse(changed("database/roles/app-read/ttl", "4h"))
-    parse(changed("transit/keys/app-key/rotation_period", "1h"))
-    parse(changed("kv/secret/max_versions", 1_000))
-    parse(changed("password_policies/strong/length", 20))
-    parse(changed("platform/api_port", 1_024))
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("applications/app/login", {"kind": "approle", "token_ttl": "4h", "token_max_ttl": "4h"}),
+        ("pki/intermediate_ttl", "3650d"),
+        ("pki/roles/app-cert/max_ttl", "1825d"),
+        ("database/roles/app-read/ttl", "4h"),
+        ("transit/keys/app-key/rotation_period", "1h"),
+        ("kv/secret/max_versions", 1_000),
+        ("password_policies/strong/length", 20),
+        ("platform/api_port", 1_024),
+    ],
+)
+def test_limits_are_allowed_themselves(path: str, value: object) -> None:
+    assert isinstance(parse(changed(path, value)), Settings)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

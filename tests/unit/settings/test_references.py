@@ -127,8 +127,11 @@ def test_mounts_and_auth_methods_keep_apart(path: str, value: str, line: str) ->
 
 
 def test_names_that_only_begin_alike_do_not_overlap() -> None:
-    parse(changed("transit/path", "secrets"))
-    parse(changed("userpass/path", "approle2"))
+    transit = parse(changed("transit/path", "secrets")).transit
+    userpass = parse(changed("userpass/path", "approle2")).userpass
+    assert transit is not None
+    assert userpass is not None
+    assert (transit.path, userpass.path) == ("secrets", "approle2")
 
 
 def test_an_auth_method_may_have_a_mounts_path() -> None:
