@@ -37,8 +37,6 @@ _SHIMS = {
     # Without a Python language host on PATH the engine takes this one for policy packs; with one, it takes the host.
     "pulumi-analyzer-policy-python": "pulumi.policy",
 }
-_HELPER = shlex.join([sys.executable, "-u", str(Path(__file__).parent / "engine" / "lifeline.py")])
-"""How a helper's module is run: it ends with the engine, also when that is killed."""
 _UNCHANGED = "same"
 _FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
 """Variables that point Vault's clients at some server. Ours is named by the settings; these would change how the
@@ -162,14 +160,19 @@ def pack_program(shims: Path, pack: Path) -> Path:
     Linux limits to 128 KiB; a few hundred applications are more. A program gets none of it.
     """
     program = shims / "vault-estate-policies"
-    _write_script(program, f'{_HELPER} pulumi.policy "$1" {shlex.quote(str(pack))}')
+    _write_script(program, f'{_helper("pulumi.policy")} "$1" {shlex.quote(str(pack))}')
     return program
 
 
 def _write_shims(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, module in _SHIMS.items():
-        _write_script(folder / name, f'{_HELPER} {module} "$@"')
+        _write_script(folder / name, f'{_helper(module)} "$@"')
+
+
+def _helper(module: str) -> str:
+    """The command that runs a helper's module and ends it with the engine, also when that is killed."""
+    return shlex.join([sys.executable, "-u", str(Path(__file__).parent / "engine" / "lifeline.py"), module])
 
 
 def _write_script(file: Path, command: str) -> None:

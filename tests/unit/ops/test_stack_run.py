@@ -20,6 +20,7 @@ from pulumi.automation import events
 
 from ops import stack
 from ops.console import Console
+from ops.engine import lifeline
 from ops.engine.finding import Engine
 from ops.errors import EstateError
 from ops.stack import Backend, Run, environment
@@ -77,10 +78,11 @@ def _shims(folder: Path) -> dict[str, Path]:
 
 def test_two_shims_are_written_once(tmp_path: Path) -> None:
     shims = _shims(tmp_path / "shims")
+    run = f"{sys.executable} -u {lifeline.__file__}"
 
     assert {name: path.read_text() for name, path in shims.items()} == {
-        "pulumi-resource-pulumi-python": f'#!/bin/sh\nexec {sys.executable} -u -m pulumi.dynamic "$@"\n',
-        "pulumi-analyzer-policy-python": f'#!/bin/sh\nexec {sys.executable} -u -m pulumi.policy "$@"\n',
+        "pulumi-resource-pulumi-python": f'#!/bin/sh\nexec {run} pulumi.dynamic "$@"\n',
+        "pulumi-analyzer-policy-python": f'#!/bin/sh\nexec {run} pulumi.policy "$@"\n',
     }
     assert {stat.S_IMODE(path.stat().st_mode) for path in shims.values()} == {0o755}
     before = {name: path.stat().st_mtime_ns for name, path in shims.items()}
