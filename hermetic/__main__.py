@@ -4,6 +4,7 @@ Reads one JSON line from standard input (packages, faults, world), prints the en
 standard input ends. It is started by `hermetic.attach.attach_apart`, and ends with whoever started it.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -17,9 +18,9 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     faults = [Fault(**fault) for fault in order["faults"]]
     world = Path(order["world"]) if order["world"] else None
-    with attach(order["packages"], faults=faults, world=world) as environment:
-        sys.stdout.write(f"{environment['PULUMI_DEBUG_PROVIDERS']}\n")
-        sys.stdout.flush()
+    # Whoever asked for this process may have been interrupted in the meantime.
+    with contextlib.suppress(BrokenPipeError), attach(order["packages"], faults=faults, world=world) as environment:
+        print(environment["PULUMI_DEBUG_PROVIDERS"], flush=True)
         sys.stdin.read()
 
 

@@ -2,6 +2,11 @@
 
 import sys
 
-from ops.cli import main
+try:
+    from ops.cli import main
+except KeyboardInterrupt:
+    # Half of a second goes by before there is a command that could answer an interrupt.
+    print("estate: interrupted; the same command goes on from there", file=sys.stderr)
+    sys.exit(130)
 
 sys.exit(main())

@@ -13,7 +13,7 @@ from ops.administrator import administrator
 from ops.console import Console
 from ops.errors import EstateError
 from ops.local.bootstrap import bootstrap
-from ops.local.operators import ensure_operator
+from ops.local.operators import ensure_operator, read_public_key
 from ops.local.platform import LocalPlatform
 from ops.paths import Paths
 from settings import Settings
@@ -81,9 +81,12 @@ def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlat
     if settings.server.version != packaged:
         msg = f"server.version is {settings.server.version!r}; expected {packaged!r}, which the local server comes in"
         raise EstateError(msg)
+    own = paths.local / "operator"
+    for operator in settings.bootstrap.operators:
+        if not (paths.project / operator.pgp_key).is_relative_to(own):
+            read_public_key(operator.name, paths.project / operator.pgp_key)
     console.say(f"local servers: OpenBao on {local.address}, PostgreSQL on 127.0.0.1:{local.postgres_port}")
     local.start()
-    own = paths.local / "operator"
     operators: list[tuple[str, Path]] = []
     for operator in settings.bootstrap.operators:
         key = paths.project / operator.pgp_key

@@ -141,15 +141,31 @@ def test_operators_bring_their_own_keys(tmp_path: Path, monkeypatch: pytest.Monk
     started = Started(monkeypatch, fresh=True)
     begin, end = SETTINGS.index("      operators:"), SETTINGS.index("      administrator:")
     paths = checkout(tmp_path, SETTINGS[:begin] + OPERATORS + SETTINGS[end:])
+    looked_at: list[object] = []
+    monkeypatch.setattr(lifecycle_local, "read_public_key", lambda *key: looked_at.append(key))
 
     start_local(paths, _settings(paths), Console())
 
+    assert looked_at == [("ada", tmp_path / "keys" / "ada.asc"), ("bob", tmp_path / "keys" / "bob.asc")]
     assert "operator in operator" not in started.happened
     assert started.bootstrap["operators"] == [
         ("ada", tmp_path / "keys" / "ada.asc"),
         ("bob", tmp_path / "keys" / "bob.asc"),
     ]
     assert started.bootstrap["threshold"] == 2
+
+
+def test_a_key_that_is_none_stops_before_a_server_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch, fresh=True)
+    begin, end = SETTINGS.index("      operators:"), SETTINGS.index("      administrator:")
+    paths = checkout(tmp_path, SETTINGS[:begin] + OPERATORS + SETTINGS[end:])
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "ada.asc").write_text("no key")
+
+    with pytest.raises(EstateError, match=r"^operator 'ada': .*ada.asc: not an armored PGP public key$"):
+        start_local(paths, _settings(paths), Console())
+
+    assert started.happened == []
 
 
 def test_a_database_elsewhere_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
