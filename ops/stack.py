@@ -9,7 +9,6 @@ import os
 import re
 import runpy
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -300,7 +299,10 @@ def opened(
 def _copy(project: Path, folder: Path, stack_file: str) -> None:
     """Copy what the engine reads; its processes still work in the project, where the settings' file names begin."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(project / stack_file, folder / stack_file)
+    lines = (project / stack_file).read_text(encoding="utf-8").splitlines(keepends=True)
+    # Plain Pulumi leaves a salt in the file, which belongs to a passphrase that `down` removes. The state has its own.
+    kept = [line for line in lines if not line.startswith("encryptionsalt:")]
+    (folder / stack_file).write_text("".join(kept), encoding="utf-8")
     described = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))
     described["main"] = os.path.relpath(project, folder)
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")

@@ -106,6 +106,18 @@ def test_a_wrong_setting_is_told_in_the_same_words(built: Checkout, plain: dict[
     assert line in answer.stdout + answer.stderr
 
 
+def test_a_salt_that_plain_pulumi_left_outlives_no_passphrase(built: Checkout) -> None:
+    salt = ":".join(("v1", "pRukiGtafcc=", "v1", "A+CLzmNGtn3KbuDL", "arPW/RNoPZuQh2ojFzN3aaj8uDikmQ=="))
+    settings_and_salt = f"{built.stack_file.read_text()}encryptionsalt: {salt}\n"
+    built.stack_file.write_text(settings_and_salt)
+    assert built.run("down").returncode == 0
+
+    answer = built.run("preview", "--json")
+
+    assert answer.returncode == 0, answer.stderr
+    assert built.stack_file.read_text() == settings_and_salt
+
+
 def test_the_double_is_the_only_thing_that_stood_in(plain: dict[str, str]) -> None:
     first = Path(plain["PATH"].split(os.pathsep)[0])
     assert [file.name for file in first.iterdir()] == ["pulumi-language-python"]
