@@ -19,6 +19,7 @@ from settings.engines import (
     Transit,
     Userpass,
 )
+from settings.hetzner import HetznerPlatform
 from settings.platform import Bootstrap, LocalPlatform, Server
 from settings.section import Name, Section, VaultPath, known
 
@@ -33,7 +34,7 @@ class Settings(Section):
     protect: bool = True
     """Refuse to delete what holds data. Turning it off is a change of its own."""
     server: Server
-    platform: LocalPlatform
+    platform: Annotated[LocalPlatform | HetznerPlatform, Field(discriminator="kind")]
     bootstrap: Bootstrap
     layout: Layout = "{mount}/{application}/{environment}/{name}"
     """Where an application's secrets live. Only the last part may vary within one application."""
@@ -75,6 +76,20 @@ class Settings(Section):
         if self.server.flavor == "vault" and self.platform.kind == "local":
             msg = "server.flavor is 'vault' but platform.kind is 'local'; expected 'openbao', which comes as a package"
             raise ValueError(msg)
+        if self.server.flavor == "vault" and self.platform.kind == "hetzner" and self.platform.seal.kind == "static":
+            msg = (
+                "server.flavor is 'vault' but platform.seal.kind is 'static'; expected 'awskms', 'transit' or "
+                "'shamir': Vault's free edition has no static seal"
+            )
+            raise ValueError(msg)
+        if self.platform.kind == "hetzner" and self.database:
+            for name, connection in self.database.connections.items():
+                if connection.ssl_mode == "disable":
+                    msg = (
+                        f"database.connections.{name}.host is {connection.host!r} but platform.kind is 'hetzner'; "
+                        "expected the name of a server: none runs on the node itself"
+                    )
+                    raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

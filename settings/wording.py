@@ -21,6 +21,16 @@ PATTERNS: Mapping[str, str] = {
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a schema's name: letters, digits or '_', not beginning with a digit",
     r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$": "a domain such as greenlang.internal",
     r"^[0-9A-Fa-f.:]+/\d{1,3}$": "a network such as 10.0.0.0/8",
+    r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*$": "a host name in lower case",
+    r"^[0-9a-f]{64}$": "a SHA-256 checksum: 64 hexadecimal digits in lower case",
+    r"^[0-9A-F]{40}$": "a key's whole fingerprint: 40 hexadecimal digits in upper case, without spaces",
+    r"^[A-Za-z0-9]?(?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$": (
+        "a label: at most 63 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit"
+    ),
+    r"^[^@\s]+@[^@\s]+$": "an e-mail address",
+    r"^[a-z]{2}(?:-[a-z]+)+-\d$": "an AWS region such as eu-central-1",
+    r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$": "the ARN of a KMS key",
+    r"^(?:cx|cpx|cax|ccx)\d{2}$": "a server type such as cx22 or cax11",
     r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$": (
         "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "
         "has nothing but names, {application} and {environment} between slashes"

@@ -45,7 +45,22 @@ class AwsKmsSeal:
     """ARN or alias of the key."""
 
 
-Seal = ShamirSeal | StaticSeal | AwsKmsSeal
+@dataclass(frozen=True, kw_only=True)
+class TransitSeal:
+    """The server unseals itself by the transit engine of another Vault, whose token comes from its environment."""
+
+    address: str
+    """https URL of the other Vault."""
+    key_name: str
+    mount_path: str
+    """Path of its transit engine, without slashes at its ends."""
+
+    def __post_init__(self) -> None:
+        if not self.address.startswith("https://"):
+            raise ValueError(f"address: {self.address!r} is not an https:// address")
+
+
+Seal = ShamirSeal | StaticSeal | AwsKmsSeal | TransitSeal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +188,15 @@ def _seal(seal: Seal) -> list[str]:
             return _block('seal "static"', [f"current_key_id = {quote(seal.key_id)}", f"current_key = {key}"])
         case AwsKmsSeal():
             return _block('seal "awskms"', [f"region = {quote(seal.region)}", f"kms_key_id = {quote(seal.key_id)}"])
+        case TransitSeal():
+            return _block(
+                'seal "transit"',
+                [
+                    f"address = {quote(seal.address)}",
+                    f"key_name = {quote(seal.key_name)}",
+                    f"mount_path = {quote(seal.mount_path + '/')}",
+                ],
+            )
 
 
 def _listener(server: ServerHcl) -> list[str]:

@@ -1,0 +1,40 @@
+#!/bin/sh
+# What the host must be before anything of the server is on it.
+set -eu
+# shellcheck source=/dev/null
+. /etc/vault-estate/node.env
+
+put_away() {
+  for unit in "$@"; do
+    if systemctl cat "$unit" >/dev/null 2>&1; then
+      systemctl disable --now "$unit"
+      systemctl mask "$unit"
+    fi
+  done
+}
+
+# A fixed number: files on the volume outlive this root disk.
+if ! getent passwd vault >/dev/null; then
+  groupadd --system --gid 8200 vault
+  useradd --system --uid 8200 --gid 8200 --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin vault
+fi
+
+swapoff -a
+sed -i '/[[:space:]]swap[[:space:]]/d' /etc/fstab
+passwd --lock root >/dev/null
+
+put_away apport.service # Ubuntu's collector of core dumps, which names itself in kernel.core_pattern
+sysctl --quiet --system >/dev/null
+systemctl enable --now nftables.service
+nft --file /etc/nftables.conf
+systemctl enable chrony.service
+systemctl restart chrony.service
+
+if [ "$SSH" = no ]; then
+  put_away ssh.socket ssh.service
+fi
+
+# The node reaches itself without the public network, also before its record is known everywhere.
+if [ -n "$NODE_HOST_NAME" ] && ! grep -qxF "127.0.0.1 $NODE_HOST_NAME" /etc/hosts; then
+  printf '127.0.0.1 %s\n' "$NODE_HOST_NAME" >>/etc/hosts
+fi

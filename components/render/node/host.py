@@ -1,0 +1,86 @@
+"""Files that harden a host and keep it well, whatever server runs on it."""
+
+from components.render.node.model import AcmeTls
+from components.render.traffic import TIME_SERVERS
+
+SYSCTL = """\
+# No memory of the server's may reach a disk.
+fs.suid_dumpable = 0
+kernel.core_pattern = |/bin/false
+vm.swappiness = 0
+kernel.dmesg_restrict = 1
+kernel.kptr_restrict = 2
+kernel.yama.ptrace_scope = 2
+kernel.unprivileged_bpf_disabled = 1
+net.ipv4.conf.all.accept_redirects = 0
+net.ipv4.conf.all.accept_source_route = 0
+net.ipv4.conf.all.rp_filter = 1
+net.ipv4.conf.all.send_redirects = 0
+net.ipv4.tcp_syncookies = 1
+net.ipv6.conf.all.accept_redirects = 0
+"""
+
+LOGROTATE = """\
+/var/log/vault/*.log {
+  daily
+  maxsize 100M
+  rotate 30
+  compress
+  delaycompress
+  missingok
+  notifempty
+  nocreate
+  sharedscripts
+  postrotate
+    # SIGHUP has the audit devices open their files anew; without it they would go on writing to the old one.
+    systemctl is-active --quiet vault.service && systemctl kill --signal=SIGHUP vault.service
+  endscript
+}
+"""
+
+CHRONY = "".join(f"server {server} iburst\n" for server in TIME_SERVERS)
+
+HISTORY = """\
+# Arguments of these commands may be secrets.
+export HISTIGNORE='vault*:bao*:systemd-creds*'
+export HISTCONTROL=ignoreboth
+"""
+
+SSHD = """\
+PermitRootLogin no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+AllowUsers estate
+X11Forwarding no
+AllowAgentForwarding no
+AllowTcpForwarding no
+"""
+
+
+def upgrades(*, reboots: bool) -> str:
+    """Security upgrades by themselves; a reboot with them only where the server opens its seal without a person."""
+    lines = [
+        'APT::Periodic::Update-Package-Lists "1";',
+        'APT::Periodic::Unattended-Upgrade "1";',
+        'Unattended-Upgrade::Remove-Unused-Dependencies "true";',
+        f'Unattended-Upgrade::Automatic-Reboot "{str(reboots).lower()}";',
+        'Unattended-Upgrade::Automatic-Reboot-Time "03:30";',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def certbot(tls: AcmeTls) -> str:
+    """Settings certbot reads at each call, its timer's included. Accounts and keys live on the volume."""
+    lines = [
+        "config-dir = /var/lib/vault/letsencrypt",
+        f"server = {tls.directory}",
+        f"email = {tls.email}",
+        "agree-tos = True",
+        "non-interactive = True",
+        "authenticator = standalone",
+        "preferred-challenges = http",
+        "key-type = ecdsa",
+        "max-log-backups = 0",
+        "deploy-hook = /usr/local/lib/vault-estate/deploy-certificate",
+    ]
+    return "\n".join(lines) + "\n"

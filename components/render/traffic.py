@@ -1,0 +1,176 @@
+"""Which connections a node may take and make, from plain values: one plan for the cloud's firewall and the node's own.
+
+Owns the merging: one flow per direction, protocol and port. Refuses to open a port for no stated reason.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+ANYWHERE = "0.0.0.0/0"
+API_PORT = 8200
+RESOLVERS = ("185.12.64.1/32", "185.12.64.2/32")
+"""Hetzner's recursive name servers, which its images are set up with (docs.hetzner.com: recursive name servers)."""
+TIME_SERVERS = ("ntp1.hetzner.de", "ntp2.hetzner.com", "ntp3.hetzner.net")
+"""Hetzner's time servers, as its images name them."""
+_COMMENT_LENGTH = 100
+"""nftables refuses a comment of more than 128 bytes."""
+
+
+class Direction(StrEnum):
+    """Seen from the node."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Protocol(StrEnum):
+    """What carries the connection."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """One port that is open."""
+
+    direction: Direction
+    protocol: Protocol
+    port: int
+    networks: tuple[str, ...]
+    """Sorted IPv4 networks: sources of what comes in, destinations of what goes out."""
+    reasons: tuple[str, ...]
+    """Sorted, each once; what the port is open for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """One server the node has to reach."""
+
+    host: str
+    """A name or an IPv4 address."""
+    port: int
+    reason: str
+    protocol: Protocol = Protocol.TCP
+
+
+def need_of_url(url: str, reason: str) -> Need:
+    """What reaching an https URL needs."""
+    parts = urlsplit(url)
+    return Need(host=parts.hostname or "", port=parts.port or 443, reason=reason)
+
+
+def plan(
+    *,
+    api_networks: Sequence[str],
+    ssh_networks: Sequence[str] = (),
+    acme: bool,
+    needs: Iterable[Need],
+    destinations: Mapping[str, Sequence[str]],
+) -> tuple[Flow, ...]:
+    """Every flow of a node.
+
+    Args:
+        api_networks: may reach the API.
+        ssh_networks: may reach SSH; none opens no port for it.
+        acme: whether an authority has to reach port 80, which it does from addresses it doesn't tell.
+        needs: what the configured parts have to reach.
+        destinations: networks behind a host name. A name that isn't there is reached anywhere, on its port only.
+    """
+    incoming: list[tuple[Protocol, int, Sequence[str], str]] = [(Protocol.TCP, API_PORT, api_networks, "API")]
+    if ssh_networks:
+        incoming.append((Protocol.TCP, 22, ssh_networks, "SSH"))
+    if acme:
+        incoming.append((Protocol.TCP, 80, (ANYWHERE,), "ACME challenges"))
+    outgoing: list[tuple[Protocol, int, Sequence[str], str]] = [
+        (Protocol.UDP, 53, RESOLVERS, "names"),
+        (Protocol.TCP, 53, RESOLVERS, "names"),
+        # Distributions' mirrors change their addresses.
+        (Protocol.TCP, 80, (ANYWHERE,), "packages"),
+        (Protocol.TCP, 443, (ANYWHERE,), "packages and the server's release"),
+    ]
+    time = [Need(host=host, port=123, reason="time", protocol=Protocol.UDP) for host in TIME_SERVERS]
+    outgoing += [
+        (need.protocol, need.port, _networks_of(need.host, destinations), need.reason) for need in (*time, *needs)
+    ]
+    return (*_merged(Direction.IN, incoming), *_merged(Direction.OUT, outgoing))
+
+
+def _networks_of(host: str, destinations: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    try:
+        return (f"{ipaddress.IPv4Address(host)}/32",)
+    except ValueError:
+        return destinations.get(host, (ANYWHERE,))
+
+
+def _merged(direction: Direction, wanted: Iterable[tuple[Protocol, int, Sequence[str], str]]) -> list[Flow]:
+    networks: dict[tuple[Protocol, int], set[str]] = {}
+    reasons: dict[tuple[Protocol, int], set[str]] = {}
+    for protocol, port, some, reason in wanted:
+        networks.setdefault((protocol, port), set()).update(some)
+        reasons.setdefault((protocol, port), set()).add(reason)
+    return [
+        Flow(
+            direction=direction,
+            protocol=protocol,
+            port=port,
+            networks=(ANYWHERE,) if ANYWHERE in some else tuple(sorted(some)),
+            reasons=tuple(sorted(reasons[protocol, port])),
+        )
+        for (protocol, port), some in sorted(networks.items(), key=lambda item: (item[0][1], item[0][0]))
+    ]
+
+
+def described(flow: Flow, length: int) -> str:
+    """What a port is open for, cut to what the reader of it takes."""
+    text = ", ".join(flow.reasons)
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def nftables(flows: Iterable[Flow]) -> str:
+    """The node's own ruleset. It also covers the private network, which Hetzner's firewall doesn't look at."""
+    by_direction: dict[Direction, list[str]] = {Direction.IN: [], Direction.OUT: []}
+    for flow in flows:
+        side = "saddr" if flow.direction is Direction.IN else "daddr"
+        where = "" if flow.networks == (ANYWHERE,) else f"ip {side} {{ {', '.join(flow.networks)} }} "
+        comment = described(flow, _COMMENT_LENGTH).replace('"', "'")
+        by_direction[flow.direction].append(f'    {where}{flow.protocol} dport {flow.port} accept comment "{comment}"')
+    return _RULES.format(
+        incoming="\n".join(by_direction[Direction.IN]), outgoing="\n".join(by_direction[Direction.OUT])
+    )
+
+
+_RULES = """\
+#!/usr/sbin/nft -f
+flush ruleset
+
+table inet estate {{
+  chain input {{
+    type filter hook input priority filter; policy drop;
+    iif "lo" accept
+    ct state established,related accept
+    ct state invalid drop
+    icmp type {{ echo-request, destination-unreachable, time-exceeded }} accept
+    udp sport 67 udp dport 68 accept comment "DHCP"
+{incoming}
+  }}
+
+  chain forward {{
+    type filter hook forward priority filter; policy drop;
+  }}
+
+  chain output {{
+    type filter hook output priority filter; policy drop;
+    oif "lo" accept
+    ip daddr 169.254.169.254 meta skuid != 0 drop comment "metadata is root's alone: it asks for no token"
+    ct state established,related accept
+    ip daddr 169.254.169.254 tcp dport 80 accept comment "metadata"
+    udp sport 68 udp dport 67 accept comment "DHCP"
+    icmp type {{ echo-request, destination-unreachable }} accept
+{outgoing}
+  }}
+}}
+"""
