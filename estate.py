@@ -8,8 +8,8 @@ from typing import TypeVar
 import pulumi
 import pulumi_vault as vault
 
+import estate_platform
 from components.endpoint import Endpoint
-from components.platform.local import LocalServer, LocalServerArgs
 from components.render import acl
 from components.render.sql import Access
 from components.vault.acl import AclPolicies, AclPoliciesArgs
@@ -39,9 +39,6 @@ SecretReader = Callable[[str], pulumi.Output[str]]
 
 Kind = TypeVar("Kind", AppRoleLogin, KubernetesLogin, JwtLogin)
 
-CA_CERTIFICATE_FILE = ".estate/local/tls/ca.crt"
-"""Where `./estate` keeps the local authority's certificate, relative to the project's root."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
@@ -65,23 +62,12 @@ def build(settings: Settings, secret: SecretReader) -> Mapping[str, pulumi.Input
     Returns:
         What the stack exports; README describes each.
     """
-    platform = LocalServer(
-        "platform",
-        LocalServerArgs(
-            api_port=settings.platform.api_port,
-            ca_certificate_file=CA_CERTIFICATE_FILE,
-            administrator_certificate_file=settings.bootstrap.administrator.certificate,
-            administrator_private_key_file=settings.bootstrap.administrator.private_key,
-        ),
-    )
+    platform = estate_platform.build(settings)
     contents = _contents(settings, platform.endpoint, secret)
     _guards(contents)
     _engines(contents)
     _logins(contents)
-    exports: dict[str, pulumi.Input[str]] = {
-        "address": platform.endpoint.address,
-        "cluster_id": platform.cluster_id,
-    }
+    exports = dict(platform.exports)
     if settings.pki:
         exports["root_certificate"] = _pki(contents).root_certificate
     return exports

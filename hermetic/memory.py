@@ -51,7 +51,11 @@ _HCLOUD = {
     "index/volume:Volume": _type(
         "location format", "size", linuxDevice=lambda identity, _: f"/dev/disk/by-id/scsi-0HC_Volume_{identity}"
     ),
-    "index/primaryIp:PrimaryIp": _type("type", "type", ipAddress=_address),
+    "index/primaryIp:PrimaryIp": _type("type location datacenter", "type", ipAddress=_address),
+    "index/placementGroup:PlacementGroup": _type("type", "type"),
+    "index/volumeAttachment:VolumeAttachment": _type("serverId volumeId", "serverId volumeId"),
+    "index/serverNetwork:ServerNetwork": _type("serverId networkId subnetId ip", "serverId"),
+    "index/zoneRrset:ZoneRrset": _type("zone name type", "records type zone"),
     "index/server:Server": _type(
         "image location userData sshKeys",
         "serverType",

@@ -23,13 +23,18 @@ def platform_of(paths: Paths, settings: Settings) -> LocalPlatform:
     """The local platform the settings describe.
 
     Raises:
-        EstateError: the settings keep its files somewhere else than the platform does.
+        EstateError: the settings describe another platform, or keep its files somewhere else than the platform does.
     """
+    try:
+        described = settings.local
+    except ValueError as error:
+        msg = f"{error}: this command works on the servers of this machine"
+        raise EstateError(msg) from None
     local = LocalPlatform(
         paths.local,
-        api_port=settings.platform.api_port,
-        cluster_port=settings.platform.cluster_port,
-        postgres_port=settings.platform.postgres_port,
+        api_port=described.api_port,
+        cluster_port=described.cluster_port,
+        postgres_port=described.postgres_port,
     )
     wanted = settings.bootstrap.administrator
     for name, given, there in (

@@ -51,6 +51,18 @@ class Settings(Section):
     password_policies: dict[Name, PasswordPolicy] = {}
     applications: dict[ApplicationName, Application]
 
+    @property
+    def local(self) -> LocalPlatform:
+        """The platform, where it is this machine.
+
+        Raises:
+            ValueError: it is another one.
+        """
+        if not isinstance(self.platform, LocalPlatform):
+            msg = f"platform.kind is {self.platform.kind!r}; expected 'local'"
+            raise ValueError(msg)
+        return self.platform
+
     def secret_path(self, application: str, name: str) -> tuple[str, str]:
         """Where a secret lives: its mount, and its path inside that mount."""
         settings = self.applications[application]

@@ -4,10 +4,12 @@ Owns `VaultReady`, the estate's one dynamic resource. It captures nothing: every
 named by its file and read only inside `create`. It refuses to initialise, unseal or configure anything.
 """
 
+import hashlib
 import json
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,11 @@ class VaultReadyArgs:
     """Mount of the `cert` auth method."""
     login_role: str = "administrator"
     timeout_seconds: int = 300
+    server: pulumi.Input[str] | None = None
+    """Identity of the machine behind the address; when it changes, this waits again."""
+    pins_certificate: bool = False
+    """Whether a server seen for the first time is taken at its word: its certificate is written to
+    `ca_certificate_file`, and from then on nothing else is accepted. For certificates that sign themselves."""
 
 
 def wait_until_ready(properties: dict[str, Any]) -> dict[str, Any]:
@@ -48,27 +55,29 @@ def wait_until_ready(properties: dict[str, Any]) -> dict[str, Any]:
         properties: the fields of `VaultReadyArgs`, resolved.
 
     Returns:
-        `cluster_id` and `server_version`.
+        `cluster_id` and `server_version`; `certificate_sha256` as well of a certificate that is pinned.
 
     Raises:
         NotReadyError: not ready within `timeout_seconds`; says what was still missing.
     """
     address = properties["address"]
-    for name in ("certificate_file", "private_key_file", "ca_certificate_file"):
+    pins = bool(properties.get("pins_certificate"))
+    for name in ("certificate_file", "private_key_file", *(() if pins else ("ca_certificate_file",))):
         file = properties[name]
         if file is not None and not Path(file).is_file():
             msg = f"{name} {file!r} is not there; expected it before the estate is built (local: run ./estate up)"
             raise NotReadyError(msg)
-    context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
     deadline = time.monotonic() + properties["timeout_seconds"]
     missing = "an answer"
     while time.monotonic() < deadline:
         try:
+            pinned = _pin(address, Path(properties["ca_certificate_file"])) if pins else {}
+            context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
             status = _request(context, f"{address}/v1/sys/seal-status")
             missing = _missing(status)
             if not missing:
                 _prove_login(properties)
-                return {"cluster_id": status["cluster_id"], "server_version": status["version"]}
+                return {"cluster_id": status["cluster_id"], "server_version": status["version"], **pinned}
         except urllib.error.HTTPError as error:
             missing = f"the login of {properties['login_role']!r} (HTTP {error.code})"
         except OSError as error:
@@ -76,6 +85,18 @@ def wait_until_ready(properties: dict[str, Any]) -> dict[str, Any]:
         time.sleep(_POLL_SECONDS)
     msg = f"Vault at {address} is not ready after {properties['timeout_seconds']} s: still waiting for {missing}"
     raise NotReadyError(msg)
+
+
+def _pin(address: str, file: Path) -> dict[str, Any]:
+    """Keep the certificate a server shows, unless one is kept already; its fingerprint, as browsers show it."""
+    if not file.exists():
+        parts = urllib.parse.urlsplit(address)
+        shown = ssl.get_server_certificate((parts.hostname or "", parts.port or 443), timeout=_REQUEST_SECONDS)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="ascii") as stream:
+            stream.write(shown)
+    certificate = ssl.PEM_cert_to_DER_cert(file.read_text(encoding="ascii"))
+    return {"certificate_sha256": hashlib.sha256(certificate).hexdigest().upper()}
 
 
 def _missing(status: dict[str, Any]) -> str:
@@ -126,9 +147,11 @@ class VaultReady(Resource):
     cluster_id: pulumi.Output[str]
     """The server's own name for its cluster; a restored or wiped server has another one."""
     server_version: pulumi.Output[str]
+    certificate_sha256: pulumi.Output[str]
+    """Of a pinned certificate only."""
 
     def __init__(self, name: str, args: VaultReadyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        properties = {
+        properties: dict[str, pulumi.Input[Any]] = {
             "address": args.address,
             "certificate_file": args.certificate_file,
             "private_key_file": args.private_key_file,
@@ -139,4 +162,8 @@ class VaultReady(Resource):
             "cluster_id": None,
             "server_version": None,
         }
+        if args.server is not None:
+            properties["server"] = args.server
+        if args.pins_certificate:
+            properties |= {"pins_certificate": True, "certificate_sha256": None}
         super().__init__(_Waiting(), name, properties, opts)

@@ -9,7 +9,7 @@ import pulumi_vault as vault
 import settings
 from components.render.acl import AclPolicy, AclRule, Capability, render
 from components.vault.acl import AclPolicies, AclPoliciesArgs
-from estate import CA_CERTIFICATE_FILE
+from estate_platform import CA_CERTIFICATE_FILE
 
 PROGRAM = """\
 \"\"\"Nothing but ACL policies, for a comparison.\"\"\"
@@ -38,7 +38,7 @@ def declare(count: int) -> None:
     administrator = wanted.bootstrap.administrator
     provider = vault.Provider(
         "vault",
-        address=f"https://127.0.0.1:{wanted.platform.api_port}",
+        address=f"https://127.0.0.1:{wanted.local.api_port}",
         ca_cert_file=CA_CERTIFICATE_FILE,
         # Not a dictionary: the SDK hands its keys on as they are spelt, and the provider spells them otherwise.
         auth_login_cert=vault.ProviderAuthLoginCertArgs(

@@ -162,7 +162,7 @@ def _their_life(tool: peer.Tool, copy: Scratch, size: int, samples: _Samples) ->
             tool,
             folder,
             policies.texts(size),
-            address=f"https://127.0.0.1:{settings.platform.api_port}",
+            address=f"https://127.0.0.1:{settings.local.api_port}",
             ca_file=paths.local / "tls" / "ca.crt",
             token=peer.make_login(client),
         )

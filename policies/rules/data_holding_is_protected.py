@@ -55,6 +55,7 @@ RULE = Rule(
     remediation="Let the component's options carry protect=settings.protect, or turn it off in a change of its own.",
     types=frozenset(
         {
+            "hcloud:index/volume:Volume",
             "vault:index/mount:Mount",
             "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
             "vault:transit/secretBackendKey:SecretBackendKey",

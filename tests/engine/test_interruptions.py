@@ -159,7 +159,7 @@ def test_a_server_that_hangs_is_named(fresh: Checkout) -> None:
     finally:
         stopped[0].resume()
     assert answer.returncode == 2
-    assert f"https://127.0.0.1:{settings.platform.api_port} does not answer" in answer.stderr
+    assert f"https://127.0.0.1:{settings.local.api_port} does not answer" in answer.stderr
 
 
 def _is_server(process: psutil.Process, made: Checkout) -> bool:

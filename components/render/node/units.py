@@ -67,6 +67,7 @@ def server(node: Node) -> str:
     lines = [f"LoadCredentialEncrypted={name}:{HOME}/credentials/{name}" for name in node.credentials]
     if isinstance(node.seal, AwsKmsSeal):
         lines.append(f"Environment=AWS_SHARED_CREDENTIALS_FILE={CREDENTIALS}/aws AWS_EC2_METADATA_DISABLED=true")
+    seal = "".join(f"{line}\n" for line in lines)
     wrapper = f"{LIBRARY}/serve-transit " if isinstance(node.seal, TransitSeal) else ""
     conditions = "\n".join(f"ConditionPathExists={path}" for path in needed)
     return f"""\
@@ -95,7 +96,7 @@ LogsDirectory=vault
 LogsDirectoryMode=0750
 ReadWritePaths={HOME}/raft
 InaccessiblePaths=-{HOME}/custody -{HOME}/letsencrypt
-{"".join(f"{line}\n" for line in lines)}LimitNOFILE=65536
+{seal}LimitNOFILE=65536
 LimitNPROC=4096
 MemorySwapMax=0
 PrivateUsers=yes

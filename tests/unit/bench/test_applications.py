@@ -26,7 +26,7 @@ def base() -> dict[str, Any]:
 def test_settings_accept_them(base: dict[str, Any], count: int) -> None:
     parsed = settings.parse(with_applications(base, count, PORTS))
     assert list(parsed.applications) == [name(number) for number in range(1, count + 1)]
-    assert (parsed.platform.api_port, parsed.platform.cluster_port, parsed.platform.postgres_port) == PORTS
+    assert (parsed.local.api_port, parsed.local.cluster_port, parsed.local.postgres_port) == PORTS
     assert parsed.database is not None
     assert {connection.port for connection in parsed.database.connections.values()} == {PORTS[2]}
 

@@ -1,0 +1,245 @@
+"""Composition of where Vault runs, by the platform's kind. Owns a cloud's explicit provider, and no other resource."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_hcloud as hcloud
+
+from components.endpoint import Endpoint
+from components.platform.hetzner import DnsRecord, HetznerServer, HetznerServerArgs
+from components.platform.hetzner_network import HetznerNetwork, HetznerNetworkArgs
+from components.platform.local import LocalServer, LocalServerArgs
+from components.render import acl, bootstrap, cloud_init, server_hcl
+from components.render.administrator import administrator_policy
+from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Tls
+from components.render.traffic import Flow, Need, need_of_url, plan
+from settings import Settings, engines, hetzner
+from settings.hetzner import HetznerPlatform
+from settings.platform import LocalPlatform
+
+CA_CERTIFICATE_FILE = ".estate/local/tls/ca.crt"
+"""Where `./estate` keeps the local authority's certificate, relative to the project's root."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Where Vault runs, once it does."""
+
+    endpoint: Endpoint
+    exports: Mapping[str, pulumi.Input[str]]
+
+
+def build(settings: Settings) -> Platform:
+    """Declare the place Vault runs.
+
+    Raises:
+        ValueError: a file that the settings name can't be read.
+    """
+    if isinstance(settings.platform, LocalPlatform):
+        return _local(settings, settings.platform)
+    return _hetzner(settings, settings.platform)
+
+
+def _local(settings: Settings, platform: LocalPlatform) -> Platform:
+    server = LocalServer(
+        "platform",
+        LocalServerArgs(
+            api_port=platform.api_port,
+            ca_certificate_file=CA_CERTIFICATE_FILE,
+            administrator_certificate_file=settings.bootstrap.administrator.certificate,
+            administrator_private_key_file=settings.bootstrap.administrator.private_key,
+        ),
+    )
+    return Platform(
+        endpoint=server.endpoint, exports={"address": server.endpoint.address, "cluster_id": server.cluster_id}
+    )
+
+
+def _hetzner(settings: Settings, platform: HetznerPlatform) -> Platform:
+    # Without a token here the plugin takes HCLOUD_TOKEN, so that it never gets into the state.
+    provider = hcloud.Provider("hcloud")
+    options = pulumi.ResourceOptions(providers=[provider])
+    physical_name = f"vault-{settings.environment}"
+    labels = {"estate": settings.environment, "role": "vault", **platform.labels}
+    flows = traffic(settings, platform)
+    first_boot = node(settings, platform, flows)
+    network = HetznerNetwork(
+        "network",
+        HetznerNetworkArgs(
+            physical_name=physical_name,
+            location=platform.location,
+            network_cidr=platform.network_cidr,
+            subnet_cidr=platform.subnet_cidr,
+            flows=flows,
+            labels=labels,
+        ),
+        options,
+    )
+    server = HetznerServer(
+        "platform",
+        HetznerServerArgs(
+            physical_name=physical_name,
+            location=platform.location,
+            server_type=platform.server_type,
+            image=platform.image,
+            volume_size_gb=platform.volume_size_gb,
+            subnet_id=network.subnet_id,
+            subnet_cidr=platform.subnet_cidr,
+            firewall_id=network.firewall_id,
+            labels=labels,
+            user_data=lambda address, device: cloud_init.render(first_boot.placed(address, device)),
+            host_name=platform.name,
+            dns=DnsRecord(zone=platform.dns.zone, record=platform.dns.record) if platform.dns else None,
+            protect=settings.protect,
+            ca_certificate_file=_ca_certificate_file(platform.tls),
+            pins_certificate=isinstance(platform.tls, hetzner.Internal),
+            administrator_certificate_file=settings.bootstrap.administrator.certificate,
+            administrator_private_key_file=settings.bootstrap.administrator.private_key,
+        ),
+        options,
+    )
+    exports: dict[str, pulumi.Input[str]] = {
+        "address": server.endpoint.address,
+        "cluster_id": server.cluster_id,
+        "ip_address": server.address,
+    }
+    if server.certificate_sha256 is not None:
+        exports["certificate_sha256"] = server.certificate_sha256
+    return Platform(endpoint=server.endpoint, exports=exports)
+
+
+def traffic(settings: Settings, platform: HetznerPlatform) -> tuple[Flow, ...]:
+    """Every connection the node may take or make, from what is configured."""
+    return plan(
+        api_networks=platform.api_cidrs,
+        ssh_networks=platform.ssh.cidrs if platform.ssh else (),
+        acme=isinstance(platform.tls, hetzner.Acme),
+        needs=_needs(settings, platform),
+        destinations=platform.destinations,
+    )
+
+
+def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
+    needs: list[Need] = []
+    if isinstance(platform.tls, hetzner.Acme):
+        needs.append(need_of_url(platform.tls.directory, "ACME"))
+    if isinstance(platform.seal, hetzner.AwsKms):
+        needs.append(need_of_url(f"https://kms.{platform.seal.region}.amazonaws.com", "seal by AWS KMS"))
+    if isinstance(platform.seal, hetzner.TransitSeal):
+        needs.append(need_of_url(platform.seal.address, "seal by another Vault"))
+    if settings.database:
+        needs += [
+            Need(host=connection.host, port=connection.port, reason=f"database {name}")
+            for name, connection in settings.database.connections.items()
+        ]
+    if settings.kubernetes:
+        needs.append(need_of_url(settings.kubernetes.host, "Kubernetes logins"))
+    if settings.jwt:
+        needs.append(need_of_url(settings.jwt.oidc_discovery_url or settings.jwt.jwks_url or "", "JWT logins"))
+    for name, device in settings.audit.items():
+        if isinstance(device, engines.SocketAudit):
+            host, _, port = device.address.rpartition(":")
+            needs.append(Need(host=host, port=int(port), reason=f"audit device {name}"))
+    return needs
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstBoot:
+    """A node of which only its place isn't known yet."""
+
+    flavor: server_hcl.Flavor
+    release: Release
+    tls: Tls
+    seal: server_hcl.Seal
+    flows: tuple[Flow, ...]
+    operators: tuple[bootstrap.Operator, ...]
+    threshold: int
+    administrator: bootstrap.Administrator
+    ssh_public_keys: tuple[str, ...]
+
+    def placed(self, address: str, volume_device: str) -> Node:
+        """The node at an address, with a volume."""
+        return Node(
+            address=address,
+            volume_device=volume_device,
+            flavor=self.flavor,
+            release=self.release,
+            tls=self.tls,
+            seal=self.seal,
+            flows=self.flows,
+            operators=self.operators,
+            threshold=self.threshold,
+            administrator=self.administrator,
+            ssh_public_keys=self.ssh_public_keys,
+        )
+
+
+def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...]) -> _FirstBoot:
+    """What the settings say about the node's first boot."""
+    first = settings.bootstrap
+    return _FirstBoot(
+        flavor=server_hcl.Flavor(settings.server.flavor),
+        release=Release(
+            version=settings.server.version,
+            architecture=platform.architecture,
+            archive_sha256=platform.download.checksums[platform.architecture],
+            source=platform.download.source,
+            signing_key=platform.download.signing_key,
+            signing_key_fingerprint=platform.download.signing_key_fingerprint,
+        ),
+        tls=_tls(platform.tls),
+        seal=_seal(platform.seal),
+        flows=flows,
+        operators=tuple(
+            bootstrap.Operator(
+                name=operator.name, public_key=_read(f"bootstrap.operators {operator.name}.pgp_key", operator.pgp_key)
+            )
+            for operator in first.operators
+        ),
+        threshold=first.threshold,
+        administrator=bootstrap.Administrator(
+            certificate=_read("bootstrap.administrator.certificate", first.administrator.certificate),
+            policy=acl.render(administrator_policy()),
+            token_ttl_seconds=first.administrator.token_ttl,
+            token_bound_cidrs=platform.api_cidrs,
+        ),
+        ssh_public_keys=tuple(_read("platform.ssh.public_keys", file) for file in platform.ssh.public_keys)
+        if platform.ssh
+        else (),
+    )
+
+
+def _tls(tls: hetzner.Tls) -> Tls:
+    if isinstance(tls, hetzner.Acme):
+        return AcmeTls(email=tls.email, directory=tls.directory)
+    if isinstance(tls, hetzner.Provided):
+        file = tls.ca_certificate_file
+        return ProvidedTls(ca_certificate=_read("platform.tls.ca_certificate_file", file) if file else None)
+    return InternalTls()
+
+
+def _ca_certificate_file(tls: hetzner.Tls) -> str | None:
+    if isinstance(tls, hetzner.Internal):
+        return tls.certificate_file
+    return tls.ca_certificate_file if isinstance(tls, hetzner.Provided) else None
+
+
+def _seal(seal: hetzner.Seal) -> server_hcl.Seal:
+    if isinstance(seal, hetzner.AwsKms):
+        return server_hcl.AwsKmsSeal(region=seal.region, key_id=seal.key_arn)
+    if isinstance(seal, hetzner.TransitSeal):
+        return server_hcl.TransitSeal(address=seal.address, key_name=seal.key, mount_path=seal.mount)
+    if isinstance(seal, hetzner.Static):
+        return server_hcl.StaticSeal(key_file=cloud_init.SEAL_KEY_FILE)
+    return server_hcl.ShamirSeal()
+
+
+def _read(setting: str, file: str) -> str:
+    """A public file that the settings name."""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        msg = f"vault-estate:estate.{setting} {file!r} can't be read: {error.strerror}"
+        raise ValueError(msg) from None
