@@ -71,6 +71,8 @@ def preview(
     changes, stand_ins = lifecycle.preview(
         Paths(), stack, console, Choices(hermetic=hermetic, policies=not no_policies)
     )
+    if stand_ins:
+        console.result(f"nothing of this is real, since stand-ins were used: {stand_ins}")
     console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])
     _show_changes(console, changes)
     console.document(

@@ -4,10 +4,11 @@ Owns the order of things. Refuses nothing of its own: each step words its own er
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ops import adoption, session, stackfile
+from ops import adoption, lifecycle_cloud, session, stackfile
 from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
@@ -44,6 +45,11 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         EstateError: the first thing that went wrong. The same command goes on from there.
     """
     file = stackfile.read(paths, stack)
+    if not file.is_local:
+        with session.locked(paths):
+            changes, exports, reason = lifecycle_cloud.up(paths, file, console, choices)
+        nothing = Proofs(rows=(), seeded=0)
+        return Built(stack=stack, changes=changes, adopted=0, exports=exports, proofs=nothing, providers=reason)
     with session.locked(paths):
         claim(paths, stack)
         with session.opened(file, paths, console, "up", choices) as opened:
@@ -97,7 +103,10 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         EstateError: the preview failed; a policy's refusal is such a failure.
     """
     file = stackfile.read(paths, stack)
-    with session.locked(paths), session.opened(file, paths, console, "preview", choices) as opened:
+    with session.locked(paths), ExitStack() as stages:
+        if not file.is_local:
+            lifecycle_cloud.ensure_keys(paths, file, console)
+        opened = stages.enter_context(session.opened(file, paths, console, "preview", choices))
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps)
         return changes, opened.providers.reason
@@ -110,6 +119,9 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
         EstateError: something is protected, or could not be stopped.
     """
     file = stackfile.read(paths, stack)
+    if not file.is_local:
+        with session.locked(paths):
+            return lifecycle_cloud.down(paths, file, console, choices)
     with session.locked(paths):
         claim(paths, stack)
         changes = Changes(counts={})
@@ -117,7 +129,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
             console.say(f"{stack} has no state here")
         else:
             with session.opened(file, paths, console, "down", choices) as opened:
-                _refuse_protected(opened)
+                session.refuse_protected(opened)
                 # What is destroyed leaves the state before the server is wiped; an `up` after an interrupt finds it.
                 adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").begin(adoption.BUILT_IN)
                 with console.stage(f"destroying {stack}") as steps:
@@ -128,17 +140,6 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
             (paths.own / name).unlink(missing_ok=True)
         session.remove_state(paths)
     return changes
-
-
-def _refuse_protected(opened: Session) -> None:
-    """Refuse before anything is touched; the engine would refuse half-way."""
-    protected = [one["urn"] for one in opened.run.deployment().get("resources") or [] if one.get("protect")]
-    if protected:
-        msg = (
-            f"{len(protected)} resources of {opened.file.stack} are protected; expected protect: false in "
-            f"{opened.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
-        )
-        raise EstateError(msg)
 
 
 def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:

@@ -24,9 +24,10 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.stackfile import StackFile
 
-_PACKAGES = {"local": ("vault",)}
+_PACKAGES = {"local": ("vault",), "hetzner": ("hcloud", "vault")}
 """The provider packages a stack needs besides Pulumi's own, by the kind of its platform."""
-
+_CREDENTIALS = {"local": (), "hetzner": ("HCLOUD_TOKEN",)}
+"""The variables a platform's plugins take their credentials from."""
 
 _ENGINE = "pulumi"
 """Name of the engine's process."""
@@ -58,7 +59,7 @@ class Session:
     @property
     def is_local(self) -> bool:
         """Whether the stack's server is a process on this machine."""
-        return _local(self.file)
+        return self.file.is_local
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def locked(paths: Paths) -> Iterator[None]:
 
 def backend(paths: Paths, file: StackFile, *, stand_ins: bool) -> engine_stack.Backend:
     """Where the stack's state belongs: our own folder for the local stack and for stand-ins, else the user's login."""
-    if _local(file):
+    if file.is_local:
         return engine_stack.Backend(state=paths.state, passphrase_file=paths.own / "passphrase")
     if stand_ins:
         own = paths.own / "hermetic" / file.stack
@@ -114,11 +115,11 @@ def opened(
     shims = paths.own / "shims"
     providers = plugins.choose(
         operation=operation,
-        cloud=not _local(file),
+        cloud=not file.is_local,
         hermetic=choices.hermetic,
         packages=packages(file),
         lacking=() if choices.hermetic else lacking_plugins(file, paths, console, engine),
-        credentials=_local(file),
+        credentials=all(os.environ.get(name) for name in _CREDENTIALS[file.settings.platform.kind]),
     )
     if providers.stand_ins:
         console.say(f"stand-in providers for {', '.join(providers.stand_ins)}: {providers.reason}")
@@ -128,12 +129,12 @@ def opened(
         release_dead_locks(state.state)
     if state.passphrase_file:
         _make_passphrase(state.passphrase_file)
-    world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not _local(file) else None
+    world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not file.is_local else None
     with _attached(providers.stand_ins, choices.faults, world) as attached:
         variables = engine_stack.environment(engine, state, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"
-        if _local(file):
+        if file.is_local:
             variables["PULUMI_SKIP_CHECKPOINTS"] = "true"  # ops.adoption takes care of a killed run
         with engine_stack.opened(
             name=file.stack,
@@ -141,8 +142,16 @@ def opened(
             variables=variables,
             copies=paths.own / "stacks" if state.state else None,
             policy_pack=engine_stack.pack_program(shims, paths.project / "policies") if choices.policies else None,
+            stand_in_secrets=_secret_names(file) if providers.stand_ins and not file.is_local else None,
         ) as run:
             yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)
+
+
+def _secret_names(file: StackFile) -> Sequence[str]:
+    """The encrypted settings that the stack's settings refer to."""
+    database = file.settings.database
+    connections = database.connections.values() if database else ()
+    return [connection.password_secret for connection in connections if connection.password_secret]
 
 
 @contextmanager
@@ -192,14 +201,25 @@ def _ends(process: psutil.Process) -> bool:
     return True
 
 
+def refuse_protected(opened: Session) -> None:
+    """Refuse to destroy before anything is touched; the engine would refuse half-way.
+
+    Raises:
+        EstateError: something in the state is protected.
+    """
+    protected = [one["urn"] for one in opened.run.deployment().get("resources") or [] if one.get("protect")]
+    if protected:
+        msg = (
+            f"{len(protected)} resources of {opened.file.stack} are protected; expected protect: false in "
+            f"{opened.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
+        )
+        raise EstateError(msg)
+
+
 def remove_state(paths: Paths) -> None:
     """Remove what is left of the local stack's state after it was destroyed."""
     for folder in (paths.state, paths.own / "stacks"):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _local(file: StackFile) -> bool:
-    return file.settings.platform.kind == "local"
 
 
 def _make_passphrase(file: Path) -> None:

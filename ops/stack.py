@@ -10,7 +10,7 @@ import re
 import runpy
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from ops.console import Steps
 from ops.engine.finding import Engine, search_path_with
 from ops.errors import EstateError
 from ops.interrupts import patience
-from ops.stackfile import PROJECT
+from ops.stackfile import PROJECT, is_secret
 
 Wrap = Callable[[Callable[[], None]], Callable[[], None]]
 """Makes one program of another."""
@@ -37,6 +37,7 @@ _SHIMS = {
     "pulumi-analyzer-policy-python": "pulumi.policy",
 }
 _UNCHANGED = "same"
+_INVENTED = "invented-for-stand-ins"
 _FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
 """Variables that point Vault's clients at some server. Ours is named by the settings; these would change how the
 provider talks to it (`VAULT_SKIP_VERIFY`, `VAULT_NAMESPACE`) or hand it another server's token (`VAULT_TOKEN`)."""
@@ -273,6 +274,7 @@ def opened(
     variables: Mapping[str, str],
     copies: Path | None,
     policy_pack: Path | None = None,
+    stand_in_secrets: Sequence[str] | None = None,
     inline: Callable[[], None] = program,
 ) -> Iterator[Run]:
     """Select a stack, making it at first use.
@@ -284,6 +286,8 @@ def opened(
         copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR
             7). None: it works on the files themselves.
         policy_pack: folder of the pack previews and updates must pass.
+        stand_in_secrets: flat settings the copy gets an invented value for, instead of every encrypted one in the
+            file: nothing on stand-ins is real, and whoever tries a stack needn't be able to decrypt it. None: as it is.
         inline: the program.
     """
     with _process_environment(variables):
@@ -291,6 +295,8 @@ def opened(
         if copies:
             folder = copies
             _copy(project, copies, f"Pulumi.{name}.yaml")
+            if stand_in_secrets is not None:
+                _invent_secrets(copies / f"Pulumi.{name}.yaml", stand_in_secrets)
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=dict(variables))
         stack = automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options)
         yield Run(stack=stack, policy_pack=policy_pack, inline=inline)
@@ -306,6 +312,15 @@ def _copy(project: Path, folder: Path, stack_file: str) -> None:
     described = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))
     described["main"] = os.path.relpath(project, folder)
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
+
+
+def _invent_secrets(stack_file: Path, names: Sequence[str]) -> None:
+    document = yaml.safe_load(stack_file.read_text(encoding="utf-8"))
+    for key in ("encryptionsalt", "encryptedkey", "secretsprovider"):
+        document.pop(key, None)
+    kept = {key: value for key, value in document["config"].items() if not is_secret(value)}
+    document["config"] = {**kept, **{f"{PROJECT}:{name}": _INVENTED for name in names}}
+    stack_file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
 @contextmanager

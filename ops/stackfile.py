@@ -46,6 +46,11 @@ class StackFile:
     path: Path
     settings: settings.Settings
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack's server is a process on this machine."""
+        return self.settings.platform.kind == "local"
+
 
 def read(paths: Paths, stack: str) -> StackFile:
     """Read the file of a stack.
@@ -88,11 +93,12 @@ def _config(path: Path) -> dict[str, Any]:
         raise EstateError(msg)
     for key, value in config.items():
         name = str(key).removeprefix(f"{PROJECT}:")
-        if str(key).startswith(f"{PROJECT}:") and name != settings.SETTING and not _is_secret(value):
+        if str(key).startswith(f"{PROJECT}:") and name != settings.SETTING and not is_secret(value):
             msg = f"{path.name}: {key} is not a setting; expected {PROJECT}:{settings.SETTING} or a secret"
             raise EstateError(msg)
     return config
 
 
-def _is_secret(value: object) -> bool:
+def is_secret(value: object) -> bool:
+    """Whether a value of a stack's file is an encrypted one."""
     return isinstance(value, dict) and set(value) == {"secure"}

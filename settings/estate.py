@@ -58,7 +58,7 @@ class Settings(Section):
         Raises:
             ValueError: it is another one.
         """
-        if not isinstance(self.platform, LocalPlatform):
+        if self.platform.kind != "local":
             msg = f"platform.kind is {self.platform.kind!r}; expected 'local'"
             raise ValueError(msg)
         return self.platform

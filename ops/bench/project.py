@@ -21,7 +21,17 @@ from ops.paths import ROOT
 from ops.stackfile import PROJECT
 from settings import SETTING
 
-CODE = ("Pulumi.yaml", "__main__.py", "estate.py", "components", "hermetic", "ops", "policies", "settings")
+CODE = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "estate.py",
+    "estate_platform.py",
+    "components",
+    "hermetic",
+    "ops",
+    "policies",
+    "settings",
+)
 """What makes the program; tests, documents and the checkout's own state stay behind."""
 
 

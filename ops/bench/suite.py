@@ -30,7 +30,7 @@ from ops.errors import EstateError
 from ops.lifecycle_local import administering
 from ops.paths import ROOT, Paths
 
-MODULES: Mapping[str, tuple[str, ...]] = {"local": ("settings", "estate")}
+MODULES: Mapping[str, tuple[str, ...]] = {"local": ("settings", "estate"), "hetzner": ("settings", "estate")}
 """What the program imports, by the kind of its platform."""
 
 Say = Callable[[str], None]

@@ -4,6 +4,7 @@ Owns the recorder and the reading of its records: secrets stay marked, unknowns 
 the mocks can: transforms and hooks don't run, providers check nothing, and nothing is created.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,6 +30,12 @@ COMPUTED: Final[Mapping[str, tuple[str, ...]]] = {
     "vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate": ("certificate",),
 }
 """What a server would compute and the components read: each gets `<name>.<property>` as value, only in an update."""
+
+HETZNER: Final[Mapping[str, Mapping[str, str]]] = {
+    "hcloud:index/primaryIp:PrimaryIp": {"ipAddress": "198.51.100.7"},
+    "hcloud:index/volume:Volume": {"linuxDevice": "/dev/disk/by-id/scsi-0HC_Volume_101"},
+}
+"""What Hetzner would compute, in the shapes a node is rendered from."""
 
 STACK: Final = "test"
 PROJECT: Final = "vault-estate"
@@ -164,8 +171,10 @@ class _Answers(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if self._preview:
             return "", dict(args.inputs)
-        computed = {name: f"<{args.name}.{name}>" for name in COMPUTED.get(args.typ, ())}
-        return f"{args.name}-id", {**args.inputs, **computed, **self._outputs(args.typ, args.name, args.inputs)}
+        computed = {name: f"<{args.name}.{name}>" for name in COMPUTED.get(args.typ, ())} | HETZNER.get(args.typ, {})
+        # Hetzner's ids are numbers.
+        identity = str(zlib.crc32(args.name.encode())) if args.typ.startswith("hcloud:") else f"{args.name}-id"
+        return identity, {**args.inputs, **computed, **self._outputs(args.typ, args.name, args.inputs)}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
         return dict(args.args), None

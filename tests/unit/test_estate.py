@@ -15,7 +15,7 @@ import settings
 from ops import stackfile
 from ops.paths import Paths
 from tests.support.declare import Declared, Secret, plain_strings
-from tests.unit.golden import local
+from tests.unit.golden import local, node
 
 STACKS = sorted(path.name.split(".")[1] for path in local.ROOT.glob("Pulumi.*.yaml"))
 HOLDING = {"KvMount", "TransitEngine", "PostgresEngine", "PkiEngine"}
@@ -315,8 +315,10 @@ def _read(path: Path) -> Any:
 def test_writing_the_golden_file_anew_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.unit.golden import write
 
-    copy = tmp_path / "local.json"
+    copy, node_copy = tmp_path / "local.json", tmp_path / "node.txt"
     monkeypatch.setattr(write, "FILE", copy)
+    monkeypatch.setattr(write, "NODE_FILE", node_copy)
 
     assert write.main() == 0
     assert _read(copy) == _read(local.FILE)
+    assert _read(node_copy) == _read(node.FILE)

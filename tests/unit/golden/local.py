@@ -23,6 +23,8 @@ AGAIN = "python -m tests.unit.golden.write"
 FIRST_PASSWORD = "-".join(("canary", "first", "password"))
 CONFIG_CANARY = "-".join(("canary", "config", "secret"))
 PASSWORD_FILE = Path(".estate/local/postgres/initial-password")
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+PUBLIC_KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAA==\n-----END PGP PUBLIC KEY BLOCK-----\n"
 _CODE = "__provider"
 """Input of the one dynamic resource: its code, pickled, which differs from one Python to the next."""
 
@@ -47,10 +49,22 @@ def running(stack: str, folder: Path) -> Iterator[None]:
     try:
         PASSWORD_FILE.parent.mkdir(parents=True, exist_ok=True)
         PASSWORD_FILE.write_text(f"{FIRST_PASSWORD}\n", encoding="utf-8")
+        if stack != "local":
+            _write_public_keys(stack)
         yield
     finally:
         os.chdir(before)
         runtime_config.CONFIG.reset(token)
+
+
+def _write_public_keys(stack: str) -> None:
+    """What a node's first boot is rendered from; the local one's is written by the command, not by the program."""
+    first = stack_config(stack)["vault-estate:estate"]["bootstrap"]
+    contents = {first["administrator"]["certificate"]: CERTIFICATE}
+    contents |= {operator["pgp_key"]: PUBLIC_KEY for operator in first["operators"]}
+    for file, content in contents.items():
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(content, encoding="utf-8")
 
 
 def program() -> None:

@@ -192,10 +192,9 @@ def test_the_local_state_is_in_the_checkout(tmp_path: Path) -> None:
 def test_a_cloud_stacks_state_is_the_users_own_and_stand_ins_never_see_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no cloud platform yet, so that a stack isn't local is a fake."""
     paths = checkout(tmp_path)
     file = stackfile.read(paths, "local")
-    monkeypatch.setattr(session, "_local", lambda _: False)
+    monkeypatch.setattr(stackfile.StackFile, "is_local", False)
 
     assert session.backend(paths, file, stand_ins=False) == engine_stack.Backend()
     assert session.backend(paths, file, stand_ins=True) == engine_stack.Backend(
@@ -281,7 +280,7 @@ def test_a_stand_in_is_announced_first(opening: Opening, capsys: pytest.CaptureF
 def test_a_cloud_stack_on_stand_ins_keeps_its_world_apart(
     opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "_local", lambda _: False)
+    monkeypatch.setattr(stackfile.StackFile, "is_local", False)
 
     with session.opened(opening.file, opening.paths, Console(), "up", Choices(hermetic=True)):
         pass
@@ -294,7 +293,7 @@ def test_a_cloud_stack_on_stand_ins_keeps_its_world_apart(
 
 
 def test_an_up_of_a_cloud_stack_never_falls_back_by_itself(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_local", lambda _: False)
+    monkeypatch.setattr(stackfile.StackFile, "is_local", False)
     opening.lacking = ["vault"]
 
     with (

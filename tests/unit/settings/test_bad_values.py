@@ -39,8 +39,8 @@ BAD: list[tuple[str, object, str]] = [
     ("server/version", 2.7, ".server.version is 2.7; expected text"),
     ("server/flavour", "vault", ".server.flavour is not a setting; expected one of flavor, version"),
     # platform
-    ("platform/kind", "moon", ".platform.kind is 'moon'; expected 'local'"),
-    ("platform/kind", None, ".platform.kind is empty; expected 'local'"),
+    ("platform/kind", "moon", ".platform.kind is 'moon'; expected one of 'local', 'hetzner'"),
+    ("platform/kind", None, ".platform.kind is 'None'; expected one of 'local', 'hetzner'"),
     ("platform/api_port", "8200", ".platform.api_port is '8200'; expected a whole number"),
     ("platform/api_port", 8200.5, ".platform.api_port is 8200.5; expected a whole number"),
     ("platform/api_port", True, ".platform.api_port is True; expected a whole number"),

@@ -1,0 +1,88 @@
+"""What the commands do to a stack whose server is elsewhere: keys beside the project, and the engine's operations.
+
+Owns the keys under `.estate/<stack>/` that the stack's file names and nobody made yet. Refuses to build or destroy on
+stand-ins: a node that boots isn't among them, and a stack that waits for a server in memory would wait for ever.
+"""
+
+from collections.abc import Mapping
+
+from ops import session
+from ops.console import Console
+from ops.errors import EstateError
+from ops.local.authority import ensure_administrator
+from ops.local.files import private_directory
+from ops.local.operators import ensure_operator
+from ops.paths import Paths
+from ops.session import Choices
+from ops.stack import Changes
+from ops.stackfile import StackFile
+
+_PUBLIC_KEY = "public.asc"
+
+
+def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
+    """Make the administrator's pair and the operators' pairs that the stack's file places under `.estate/`.
+
+    Keys at any other place are people's own and are never made here.
+
+    Raises:
+        EstateError: one half of a pair is missing, or an operator's key under `.estate/` isn't named `public.asc`.
+    """
+    first = file.settings.bootstrap
+    certificate, key = (
+        paths.project / first.administrator.certificate,
+        paths.project / first.administrator.private_key,
+    )
+    if certificate.is_relative_to(paths.own) and key.is_relative_to(paths.own):
+        if not certificate.exists():
+            console.say(f"making the administrator's certificate {first.administrator.certificate}")
+        private_directory(certificate.parent)
+        private_directory(key.parent)
+        ensure_administrator(certificate, key)
+    for operator in first.operators:
+        public = paths.project / operator.pgp_key
+        if not public.is_relative_to(paths.own):
+            continue
+        if public.name != _PUBLIC_KEY:
+            msg = f"operator {operator.name!r}: pgp_key is {operator.pgp_key!r}; expected {_PUBLIC_KEY} in its folder"
+            raise EstateError(msg)
+        if not public.exists():
+            console.say(f"making a key pair for operator {operator.name}: {operator.pgp_key}")
+        private_directory(public.parent.parent)
+        ensure_operator(public.parent)
+
+
+def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tuple[Changes, Mapping[str, str], str]:
+    """Build the stack with the official plugins: what changed, what it exports, why stand-ins were used (never).
+
+    Raises:
+        EstateError: stand-ins were asked for, the plugins or the cloud's credentials are missing, or it failed.
+    """
+    _refuse_stand_ins("up", choices)
+    ensure_keys(paths, file, console)
+    with session.opened(file, paths, console, "up", choices) as opened:
+        with console.stage(f"applying {file.stack}") as steps:
+            changes = opened.run.operate("up", steps)
+        return changes, changes.outputs, opened.providers.reason
+
+
+def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Changes:
+    """Destroy what isn't protected. Keys and settings stay.
+
+    Raises:
+        EstateError: stand-ins were asked for, the plugins or the cloud's credentials are missing, or it failed.
+    """
+    _refuse_stand_ins("down", choices)
+    with session.opened(file, paths, console, "down", choices) as opened:
+        session.refuse_protected(opened)
+        with console.stage(f"destroying {file.stack}") as steps:
+            return opened.run.operate("destroy", steps)
+
+
+def _refuse_stand_ins(command: str, choices: Choices) -> None:
+    if choices.hermetic:
+        msg = (
+            f"--hermetic: {command} of a cloud stack needs a node that boots, which no stand-in is yet; "
+            "expected `preview`, or the official plugins and credentials"
+        )
+        raise EstateError(msg)

@@ -1,0 +1,273 @@
+"""The Hetzner platform under the recorder: which resources, with which inputs, and what may be replaced or not.
+
+Doesn't prove that Hetzner accepts any of it, nor in which order an engine replaces.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+import estate_platform
+from components.platform.hetzner import HetznerServerArgs
+from components.platform.hetzner_network import HetznerNetworkArgs
+from settings import Settings, parse
+from settings.hetzner import HetznerPlatform
+from tests.support.declare import Declared, Unknown, declare
+from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY
+from tests.unit.settings.samples import FULL
+from tests.unit.settings.test_hetzner import KMS, MISSING, NODE, SSH, TRANSIT, node
+
+DNS = {"domain": MISSING, "dns": {"zone": "example.com", "record": "dev"}}
+INTERNAL = {"domain": MISSING, "tls": {"kind": "internal", "certificate_file": ".estate/dev/node.crt"}}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's root, with the public files that settings name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "ada.asc").write_text(PUBLIC_KEY)
+    (tmp_path / "keys" / "ada.pub").write_text("ssh-ed25519 AAAA ada\n")
+    (tmp_path / "admin.crt").write_text(CERTIFICATE)
+    return tmp_path
+
+
+def built(*, preview: bool = False, **parts: Any) -> Declared:
+    """What a platform declares, without contents."""
+    settings = parse(node(**parts))
+
+    def program() -> None:
+        for name, value in estate_platform.build(settings).exports.items():
+            pulumi.export(name, value)
+
+    return declare(program, preview=preview)
+
+
+def ids(declared: Declared, name: str) -> str:
+    """The URN of a resource."""
+    return declared.named(name).urn
+
+
+def test_exactly_these_resources() -> None:
+    assert built(**DNS).names() == (
+        ("hcloud:index/firewall:Firewall", "network-firewall"),
+        ("hcloud:index/network:Network", "network-network"),
+        ("hcloud:index/networkSubnet:NetworkSubnet", "network-subnet"),
+        ("hcloud:index/placementGroup:PlacementGroup", "platform-placement"),
+        ("hcloud:index/primaryIp:PrimaryIp", "platform-ip"),
+        ("hcloud:index/server:Server", "platform-server"),
+        ("hcloud:index/serverNetwork:ServerNetwork", "platform-private"),
+        ("hcloud:index/volume:Volume", "platform-volume"),
+        ("hcloud:index/volumeAttachment:VolumeAttachment", "platform-attachment"),
+        ("hcloud:index/zoneRrset:ZoneRrset", "platform-record"),
+        ("pulumi-python:dynamic:Resource", "platform-ready"),
+        ("pulumi:providers:hcloud", "hcloud"),
+        ("vault-estate:index:HetznerNetwork", "network"),
+        ("vault-estate:index:HetznerServer", "platform"),
+    )
+
+
+@pytest.mark.parametrize("parts", [{}, DNS, INTERNAL], ids=["elsewhere", "hetzner", "none"])
+def test_a_preview_declares_the_same_graph(parts: dict[str, Any]) -> None:
+    update, preview = built(**parts), built(preview=True, **parts)
+
+    assert preview.names() == update.names()
+    assert {record.urn: record.parent for record in preview.records} == {
+        record.urn: record.parent for record in update.records
+    }
+    assert isinstance(preview.named("platform-server").inputs["userData"], Unknown)
+
+
+def test_a_record_only_where_hetzner_serves_the_zone() -> None:
+    (record,) = built(**DNS).of("hcloud:index/zoneRrset:ZoneRrset")
+
+    assert record.inputs == {
+        "zone": "example.com",
+        "name": "dev",
+        "type": "A",
+        "ttl": 300,
+        "records": [{"value": "198.51.100.7"}],
+    }
+    assert built().of("hcloud:index/zoneRrset:ZoneRrset") == ()
+
+
+def test_the_server_is_replaced_first_deleted_and_never_protected() -> None:
+    declared = built()
+    server = declared.named("platform-server")
+
+    assert server.options.delete_before_replace
+    assert not server.options.protect
+    assert "deleteProtection" not in server.inputs
+    assert server.inputs["shutdownBeforeDeletion"] is True
+    assert server.inputs["backups"] is False
+    assert server.inputs["publicNets"][0]["ipv6Enabled"] is False
+    for follower in ("platform-private", "platform-attachment"):
+        assert declared.named(follower).options.delete_before_replace
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_what_holds_data_or_the_address_is_kept_in_both_places(protect: bool) -> None:
+    settings = parse({**node(), "protect": protect})
+    declared = declare(lambda: estate_platform.build(settings))
+
+    for name in ("platform-volume", "platform-ip"):
+        record = declared.named(name)
+        assert record.options.protect is protect
+        assert record.inputs["deleteProtection"] is protect
+    assert declared.named("platform-ip").inputs["autoDelete"] is False
+    assert "format" not in declared.named("platform-volume").inputs
+    kept = {record.name for record in declared.records if record.options.protect}
+    assert kept == ({"platform-volume", "platform-ip"} if protect else set())
+
+
+def test_a_rebuild_takes_volume_and_address_along() -> None:
+    declared = built()
+    server = declared.named("platform-server")
+    attachment = declared.named("platform-attachment")
+
+    assert server.input_dependencies["publicNets"] == {ids(declared, "platform-ip")}
+    assert server.input_dependencies["userData"] == {ids(declared, "platform-volume")}
+    assert attachment.input_dependencies["serverId"] == {ids(declared, "platform-server")}
+    assert attachment.input_dependencies["volumeId"] == {ids(declared, "platform-volume")}
+    assert attachment.inputs["automount"] is False
+
+
+def test_it_is_ready_only_when_this_very_server_is() -> None:
+    declared = built(**DNS)
+    ready = declared.named("platform-ready")
+    waited = {ids(declared, f"platform-{name}") for name in ("server", "private", "attachment", "record")}
+
+    assert waited <= ready.options.depends_on
+    assert ready.inputs["address"] == "https://dev.example.com:8200"
+    assert "ca_certificate_file" not in ready.inputs  # the system's store knows the authority
+    assert ready.input_dependencies["server"] == {ids(declared, "platform-server")}
+    assert "pins_certificate" not in ready.inputs
+
+
+def test_a_node_without_a_name_is_known_by_its_address_and_its_pin() -> None:
+    declared = built(**INTERNAL)
+    ready = declared.named("platform-ready")
+
+    assert ready.inputs["address"] == "https://198.51.100.7:8200"
+    assert (ready.inputs["pins_certificate"], ready.inputs["ca_certificate_file"]) == (True, ".estate/dev/node.crt")
+    assert sorted(declared.exports) == ["address", "certificate_sha256", "cluster_id", "ip_address"]
+    assert sorted(built().exports) == ["address", "cluster_id", "ip_address"]
+
+
+def test_the_firewall_has_the_planned_rules_in_hetzners_words() -> None:
+    rules = built(ssh=SSH).named("network-firewall").inputs["rules"]
+
+    incoming = [(rule["port"], rule["sourceIps"]) for rule in rules if rule["direction"] == "in"]
+    assert incoming == [("22", ["203.0.113.7/32"]), ("80", ["0.0.0.0/0"]), ("8200", ["203.0.113.0/24"])]
+    outgoing = {(rule["protocol"], rule["port"]) for rule in rules if rule["direction"] == "out"}
+    assert outgoing == {("tcp", "53"), ("udp", "53"), ("tcp", "80"), ("udp", "123"), ("tcp", "443")}
+    assert all(rule["description"] for rule in rules)
+
+
+def test_everything_has_the_estates_labels_and_its_provider() -> None:
+    declared = built(labels={"team": "platform"})
+    (provider,) = declared.of("pulumi:providers:hcloud")
+
+    for record in declared.records:
+        if record.type.startswith("hcloud:"):
+            assert record.provider.startswith(f"{provider.urn}::"), record.name
+        if "labels" in record.inputs:
+            assert record.inputs["labels"] == {"estate": "test", "role": "vault", "team": "platform"}
+    assert "token" not in provider.inputs
+
+
+def test_user_data_is_rendered_for_this_volume_and_this_administrator() -> None:
+    user_data = built().named("platform-server").inputs["userData"]
+    files = {entry["path"]: entry["content"] for entry in yaml.safe_load(user_data)["write_files"]}
+
+    assert "VOLUME_DEVICE=/dev/disk/by-id/scsi-0HC_Volume_101\n" in files["/etc/vault-estate/node.env"]
+    assert "NODE=vault.example.com\n" in files["/etc/vault-estate/node.env"]
+
+
+OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple[str, ...]]]] = [
+    ({"seal": TRANSIT, "ssh": SSH}, {}, {("tcp", 8200): ("0.0.0.0/0",)}),
+    ({"seal": KMS, "ssh": SSH}, {}, {}),
+    ({}, {"database": FULL["database"]}, {("tcp", 5432): ("0.0.0.0/0",)}),
+    (
+        {"destinations": {"db.internal": ["10.80.1.5/32"]}},
+        {"database": FULL["database"]},
+        {("tcp", 5432): ("10.80.1.5/32",)},
+    ),
+    ({}, {"kubernetes": FULL["kubernetes"], "jwt": FULL["jwt"]}, {("tcp", 6443): ("0.0.0.0/0",)}),
+    (
+        {"seal": KMS, "ssh": SSH},
+        {
+            "server": {"flavor": "vault", "version": "1.21.0"},
+            "audit": {"remote": {"type": "socket", "address": "10.80.1.9:9090"}},
+        },
+        {("tcp", 9090): ("10.80.1.9/32",)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("platform", "sections", "opened"), OPENINGS)
+def test_each_engine_opens_what_it_needs_and_nothing_else(
+    platform: dict[str, Any], sections: dict[str, Any], opened: dict[tuple[str, int], tuple[str, ...]]
+) -> None:
+    def outgoing(settings: Settings) -> dict[tuple[str, int], tuple[str, ...]]:
+        assert isinstance(settings.platform, HetznerPlatform)
+        flows = estate_platform.traffic(settings, settings.platform)
+        return {(flow.protocol.value, flow.port): flow.networks for flow in flows if flow.direction.value == "out"}
+
+    standard = outgoing(parse(NODE))
+    found = outgoing(parse({**node(**platform), **sections}))
+
+    assert {key: networks for key, networks in found.items() if standard.get(key) != networks} == opened
+
+
+def test_a_missing_key_is_named(folder: Path) -> None:
+    (folder / "keys" / "ada.asc").unlink()
+
+    with pytest.raises(ValueError, match=r"bootstrap\.operators ada\.pgp_key 'keys/ada\.asc' can't be read"):
+        built()
+
+
+BAD: list[tuple[Callable[[], object], str]] = [
+    (lambda: server_args(physical_name="vault-a.b"), "physical_name: 'vault-a.b' is no host name"),
+    (lambda: server_args(pins_certificate=True, ca_certificate_file=None), "ca_certificate_file: is missing"),
+    (
+        lambda: HetznerNetworkArgs(
+            physical_name="x", location="moon", network_cidr="", subnet_cidr="", flows=(), labels={}
+        ),
+        "location: 'moon' is unknown",
+    ),
+]
+
+
+def server_args(**parts: Any) -> HetznerServerArgs:
+    """Arguments of a server, of which only some are looked at."""
+    standard: dict[str, Any] = {
+        "physical_name": "vault-test",
+        "location": "fsn1",
+        "server_type": "cx22",
+        "image": "debian-12",
+        "volume_size_gb": 10,
+        "subnet_id": "1",
+        "subnet_cidr": "10.0.0.0/24",
+        "firewall_id": 1,
+        "labels": {},
+        "user_data": lambda _address, _device: "",
+        "host_name": None,
+        "dns": None,
+        "protect": True,
+        "ca_certificate_file": None,
+        "pins_certificate": False,
+        "administrator_certificate_file": "a",
+        "administrator_private_key_file": "b",
+    }
+    return HetznerServerArgs(**(standard | parts))
+
+
+@pytest.mark.parametrize(("make", "said"), BAD, ids=[said for _, said in BAD])
+def test_bad_arguments_are_refused(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make()

@@ -1,0 +1,92 @@
+"""Pinning the certificate of a node that is seen for the first time. The server is a fake; TLS itself isn't proven."""
+
+import hashlib
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.platform import readiness
+from components.platform.readiness import NotReadyError, wait_until_ready
+
+FIRST, OTHER = b"first certificate", b"another certificate"
+STATUS = {"initialized": True, "sealed": False, "cluster_id": "c", "version": "2.7.1"}
+
+
+class Node:
+    """What a node shows and answers, and whom it was asked by."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.certificate = FIRST
+        self.unreachable = 0
+        self.shown = 0
+        monkeypatch.setattr(readiness.ssl, "get_server_certificate", self._show)
+        monkeypatch.setattr(readiness.ssl, "create_default_context", lambda cafile: cafile)
+        monkeypatch.setattr(readiness, "_request", lambda *_: STATUS)
+        monkeypatch.setattr(readiness, "_prove_login", lambda _: None)
+        monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)
+
+    def _show(self, address: tuple[str, int], timeout: float) -> str:
+        self.shown += 1
+        if self.unreachable:
+            self.unreachable -= 1
+            raise ConnectionRefusedError(111, "Connection refused")
+        assert address == ("198.51.100.7", 8200)
+        assert timeout > 0
+        return ssl.DER_cert_to_PEM_cert(self.certificate)
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    return Node(monkeypatch)
+
+
+def wanted(folder: Path, **more: Any) -> dict[str, Any]:
+    """The resource's properties."""
+    for name in ("admin.crt", "admin.key"):
+        (folder / name).touch()
+    return {
+        "address": "https://198.51.100.7:8200",
+        "certificate_file": str(folder / "admin.crt"),
+        "private_key_file": str(folder / "admin.key"),
+        "ca_certificate_file": str(folder / "own" / "node.crt"),
+        "login_role": "administrator",
+        "timeout_seconds": 5,
+        "pins_certificate": True,
+        **more,
+    }
+
+
+def test_the_first_certificate_is_kept_and_told(node: Node, tmp_path: Path) -> None:
+    node.unreachable = 2
+
+    told = wait_until_ready(wanted(tmp_path))
+
+    assert told["certificate_sha256"] == hashlib.sha256(FIRST).hexdigest().upper()
+    assert (tmp_path / "own" / "node.crt").read_text() == ssl.DER_cert_to_PEM_cert(FIRST)
+    assert node.shown == 3
+
+
+def test_a_kept_certificate_is_never_asked_for_again(node: Node, tmp_path: Path) -> None:
+    wait_until_ready(wanted(tmp_path))
+    node.certificate = OTHER
+
+    told = wait_until_ready(wanted(tmp_path))
+
+    assert told["certificate_sha256"] == hashlib.sha256(FIRST).hexdigest().upper()
+    assert node.shown == 1
+
+
+def test_without_pinning_the_authority_has_to_be_there(node: Node, tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="ca_certificate_file"):
+        wait_until_ready(wanted(tmp_path, pins_certificate=False))
+    assert node.shown == 0
+
+
+def test_a_node_that_never_answers_is_said(node: Node, tmp_path: Path) -> None:
+    node.unreachable = 10_000_000
+
+    with pytest.raises(NotReadyError, match="still waiting for an answer"):
+        wait_until_ready(wanted(tmp_path, timeout_seconds=0.05))
+    assert not (tmp_path / "own").exists()

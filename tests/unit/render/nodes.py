@@ -1,0 +1,57 @@
+"""A node to begin a test from, and what differs from it."""
+
+from dataclasses import replace
+from typing import Any
+
+from components.render.bootstrap import Administrator, Operator
+from components.render.cloud_init import SEAL_KEY_FILE
+from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Tls
+from components.render.server_hcl import AwsKmsSeal, Flavor, Seal, ShamirSeal, StaticSeal, TransitSeal
+from components.render.traffic import Need, plan
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nBB==\n-----END CERTIFICATE-----\n"
+SSH_KEY = "ssh-ed25519 AAAA ada@example.com"
+SEALS: dict[str, Seal] = {
+    "static": StaticSeal(key_file=SEAL_KEY_FILE),
+    "awskms": AwsKmsSeal(region="eu-central-1", key_id="arn:aws:kms:eu-central-1:123456789012:key/a"),
+    "transit": TransitSeal(address="https://other.example.com:8200", key_name="unseal", mount_path="transit"),
+    "shamir": ShamirSeal(),
+}
+CERTIFICATES: dict[str, Tls] = {
+    "acme": AcmeTls(email="operators@example.com", directory="https://acme.example.com/directory"),
+    "provided": ProvidedTls(ca_certificate=AUTHORITY),
+    "internal": InternalTls(),
+}
+NODE = Node(
+    address="vault.example.com",
+    flavor=Flavor.OPENBAO,
+    release=Release(version="2.7.1", architecture="amd64", archive_sha256="0" * 64),
+    volume_device="/dev/disk/by-id/scsi-0HC_Volume_101",
+    tls=CERTIFICATES["acme"],
+    seal=SEALS["static"],
+    flows=plan(
+        api_networks=["203.0.113.0/24"],
+        acme=True,
+        needs=[Need(host="10.80.1.5", port=5432, reason="database main")],
+        destinations={},
+    ),
+    operators=(Operator(name="ada", public_key="a public key"),),
+    threshold=1,
+    administrator=Administrator(certificate=CERTIFICATE, policy='path "x" {\n  capabilities = ["read"]\n}\n'),
+)
+
+
+def node(**parts: Any) -> Node:
+    """`NODE` with parts replaced."""
+    return replace(NODE, **parts)
+
+
+COMBINATIONS = [
+    (flavor, seal, tls)
+    for flavor in Flavor
+    for seal in SEALS
+    for tls in CERTIFICATES
+    if (flavor, seal) != (Flavor.VAULT, "static")
+]
+"""All that the settings allow: 21."""

@@ -1,0 +1,278 @@
+"""A node's user-data for every flavour, seal and certificate, against one node rendered whole.
+
+Doesn't prove that a machine boots from it, nor that `nft` and `systemd-analyze` take its files. `shellcheck` looks at
+the scripts where it is installed.
+"""
+
+import base64
+import difflib
+import gzip
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.render import cloud_init
+from components.render.cloud_init import MAXIMUM_BYTES, files, first_boot, render
+from components.render.node.model import Node, ProvidedTls, Release
+from components.render.node.release import variables
+from components.render.server_hcl import Flavor, TransitSeal
+from tests.unit.golden import node as golden
+from tests.unit.render.nodes import (
+    AUTHORITY,
+    CERTIFICATES,
+    COMBINATIONS,
+    NODE,
+    SEALS,
+    SSH_KEY,
+    node,
+)
+
+UNIT = "/etc/systemd/system/vault.service"
+SCRIPTS = sorted(Path(cloud_init.__file__).with_name("node").glob("*.sh"))
+
+
+def of(flavor: Flavor, seal: str, tls: str) -> Node:
+    """One combination."""
+    return node(flavor=flavor, seal=SEALS[seal], tls=CERTIFICATES[tls])
+
+
+def environment(wanted: Node) -> dict[str, str]:
+    """What the scripts read, without quotes."""
+    lines = files(wanted)["/etc/vault-estate/node.env"][0].splitlines()
+    return {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines)}
+
+
+def unpacked(text: str) -> dict[str, str]:
+    """The files as the node will have them, by path."""
+    found: dict[str, str] = {}
+    for entry in yaml.safe_load(text)["write_files"]:
+        content = entry["content"]
+        if entry.get("encoding") == "gz+b64":
+            content = gzip.decompress(base64.b64decode(content)).decode()
+        found[entry["path"]] = content
+    return found
+
+
+def test_the_node_is_the_one_agreed_on() -> None:
+    agreed = golden.FILE.read_text(encoding="utf-8").splitlines()
+    now = golden.text(NODE).splitlines()
+
+    difference = list(difflib.unified_diff(agreed, now, "agreed", "now", lineterm=""))
+
+    assert not difference, "\n".join([*difference[:200], f"If this is meant: {golden.AGAIN}"])
+
+
+@pytest.mark.parametrize(("flavor", "seal", "tls"), COMBINATIONS)
+def test_every_combination_is_loadable_and_small_enough(flavor: Flavor, seal: str, tls: str) -> None:
+    wanted = of(flavor, seal, tls)
+    text = render(wanted)
+    document = yaml.safe_load(text)
+
+    assert text.startswith("#cloud-config\n")
+    assert len(text.encode()) <= MAXIMUM_BYTES
+    assert unpacked(text) == {path: content for path, (content, _) in files(wanted).items()}
+    assert document["runcmd"] == [["/usr/local/lib/vault-estate/setup"]]
+    assert render(wanted) == text
+
+
+@pytest.mark.parametrize(("flavor", "seal", "tls"), COMBINATIONS)
+def test_a_combination_differs_only_where_it_has_to(flavor: Flavor, seal: str, tls: str) -> None:
+    standard, other = files(NODE), files(of(flavor, seal, tls))
+    different = {path for path in standard.keys() | other.keys() if standard.get(path) != other.get(path)}
+    library = "/usr/local/lib/vault-estate"
+
+    expected: set[str] = set()
+    if flavor is Flavor.VAULT or seal != "static" or tls != "acme":
+        expected |= {"/etc/vault-estate/node.env"}
+    if flavor is Flavor.VAULT or seal != "static":
+        expected |= {UNIT, "/etc/vault-estate/server.hcl"}
+    if tls != "acme":
+        expected |= {"/etc/letsencrypt/cli.ini", f"{library}/deploy-certificate", "/etc/vault-estate/bootstrap.json"}
+    if tls == "provided":
+        expected |= {"/etc/vault-estate/authority.crt", "/etc/systemd/system/vault.path"}
+    if seal in {"awskms", "transit"}:
+        expected |= {"/etc/systemd/system/vault.path"}
+    if seal == "transit":
+        expected |= {f"{library}/serve-transit"}
+    if seal == "shamir":
+        expected |= {"/etc/apt/apt.conf.d/90vault-estate", "/etc/vault-estate/bootstrap.json"}
+    assert different == expected
+
+
+UNITS: list[tuple[str, list[str], list[str]]] = [
+    ("static", ["LoadCredentialEncrypted=seal-key:/var/lib/vault/credentials/seal-key"], ["AWS_", "serve-transit"]),
+    (
+        "awskms",
+        [
+            "LoadCredentialEncrypted=aws:/var/lib/vault/credentials/aws",
+            "AWS_SHARED_CREDENTIALS_FILE=/run/credentials/vault.service/aws",
+            "ConditionPathExists=/var/lib/vault/credentials/aws",
+        ],
+        ["serve-transit", "seal-key"],
+    ),
+    (
+        "transit",
+        [
+            "ExecStart=/usr/local/lib/vault-estate/serve-transit /usr/local/bin/bao server",
+            "LoadCredentialEncrypted=transit-token:/var/lib/vault/credentials/transit-token",
+        ],
+        ["AWS_", "VAULT_TOKEN"],
+    ),
+    ("shamir", ["ExecStart=/usr/local/bin/bao server -config=/etc/vault-estate/server.hcl"], ["LoadCredential"]),
+]
+
+
+@pytest.mark.parametrize(("seal", "there", "absent"), UNITS)
+def test_the_unit_loads_what_its_seal_needs(seal: str, there: list[str], absent: list[str]) -> None:
+    unit = files(node(seal=SEALS[seal]))[UNIT][0]
+
+    assert [line for line in there if line not in unit] == []
+    assert [word for word in absent if word in unit] == []
+
+
+def test_the_environment_tells_the_scripts_what_differs() -> None:
+    assert {name: environment(NODE)[name] for name in ("NODE", "NODE_HOST_NAME", "NODE_SUBJECT", "TLS", "SEAL")} == {
+        "NODE": "vault.example.com",
+        "NODE_HOST_NAME": "vault.example.com",
+        "NODE_SUBJECT": "DNS:vault.example.com",
+        "TLS": "acme",
+        "SEAL": "static",
+    }
+    by_address = environment(node(address="198.51.100.7", tls=CERTIFICATES["internal"]))
+    assert (by_address["NODE_HOST_NAME"], by_address["NODE_SUBJECT"]) == ("", "IP:198.51.100.7")
+    waiting = {seal: environment(node(seal=SEALS[seal]))["WAITS_FOR_OPERATOR"] for seal in SEALS}
+    assert waiting == {"static": "no", "awskms": "yes", "transit": "yes", "shamir": "no"}
+    assert environment(node(tls=CERTIFICATES["provided"]))["WAITS_FOR_OPERATOR"] == "yes"
+
+
+CA_FILES = {
+    "acme": "/etc/ssl/certs/ca-certificates.crt",
+    "provided": "/etc/vault-estate/authority.crt",
+    "internal": "/var/lib/vault/tls/server.crt",
+}
+
+
+@pytest.mark.parametrize("tls", CA_FILES)
+def test_the_node_verifies_its_own_server(tls: str) -> None:
+    parameters = first_boot(node(tls=CERTIFICATES[tls]))
+
+    assert (parameters.address, parameters.ca_file) == ("https://vault.example.com:8200", CA_FILES[tls])
+
+
+def test_a_provided_certificate_of_a_public_authority_needs_no_file() -> None:
+    wanted = node(tls=ProvidedTls())
+
+    assert first_boot(wanted).ca_file == CA_FILES["acme"]
+    assert "/etc/vault-estate/authority.crt" not in files(wanted)
+    assert files(node(tls=CERTIFICATES["provided"]))["/etc/vault-estate/authority.crt"][0] == AUTHORITY
+
+
+def test_only_a_seal_that_opens_by_itself_lets_the_node_reboot_by_itself() -> None:
+    reboots = {seal: files(node(seal=SEALS[seal]))["/etc/apt/apt.conf.d/90vault-estate"][0] for seal in SEALS}
+
+    assert ['Automatic-Reboot "true"' in text for text in reboots.values()] == [True, True, True, False]
+
+
+def test_nobody_logs_in_unless_keys_are_given() -> None:
+    closed, opened = yaml.safe_load(render(NODE)), yaml.safe_load(render(node(ssh_public_keys=(f"{SSH_KEY}\n",))))
+
+    assert (closed["users"], closed["disable_root"], closed["ssh_pwauth"]) == ([], True, False)
+    assert environment(NODE)["SSH"] == "no"
+    (user,) = opened["users"]
+    assert (user["name"], user["lock_passwd"], user["ssh_authorized_keys"]) == ("estate", True, [SSH_KEY])
+    assert "/etc/ssh/sshd_config.d/90-vault-estate.conf" in unpacked(render(node(ssh_public_keys=(SSH_KEY,))))
+
+
+RELEASES: list[tuple[Flavor, str, str, str, str]] = [
+    (
+        Flavor.OPENBAO,
+        "https://github.com/openbao/openbao/releases/download/v2.7.1",
+        "openbao_2.7.1_linux_arm64.tar.gz",
+        "checksums.txt.gpgsig",
+        "66D15FDD87287219C8E15478D200CD702853E6D0",
+    ),
+    (
+        Flavor.VAULT,
+        "https://releases.hashicorp.com/vault/2.7.1",
+        "vault_2.7.1_linux_arm64.zip",
+        "vault_2.7.1_SHA256SUMS.sig",
+        "C874011F0AB405110D02105534365D9472D7468F",
+    ),
+]
+
+
+@pytest.mark.parametrize(("flavor", "source", "archive", "signature", "fingerprint"), RELEASES)
+def test_where_a_release_is_and_who_signs_it(
+    flavor: Flavor, source: str, archive: str, signature: str, fingerprint: str
+) -> None:
+    found = variables(flavor, Release(version="2.7.1", architecture="arm64", archive_sha256="0" * 64))
+
+    assert (found["RELEASE"], found["ARCHIVE"], found["SIGNATURE"]) == (source, archive, signature)
+    assert found["SIGNING_KEY_FINGERPRINT"] == fingerprint
+
+
+def test_a_mirror_with_a_key_of_its_own() -> None:
+    mirror = Release(
+        version="2.7.1",
+        architecture="amd64",
+        archive_sha256="0" * 64,
+        source="https://mirror.example.com/bao/",
+        signing_key="https://mirror.example.com/key.asc",
+        signing_key_fingerprint="A" * 40,
+    )
+    found = variables(Flavor.OPENBAO, mirror)
+
+    assert found["RELEASE"] == "https://mirror.example.com/bao"
+    assert (found["SIGNING_KEY"], found["SIGNING_KEY_FINGERPRINT"]) == (mirror.signing_key, "A" * 40)
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"address": "a b"}, "address: 'a b'"),
+    ({"volume_device": "/dev/sdb"}, "volume_device: '/dev/sdb'"),
+    ({"release": Release(version="1.0.0", architecture="amd64", archive_sha256="x")}, "archive_sha256: 'x'"),
+    ({"ssh_public_keys": ("-----BEGIN",)}, "ssh_public_keys"),
+]
+
+
+@pytest.mark.parametrize(("parts", "said"), REFUSED)
+def test_what_only_a_node_would_notice_is_refused(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        node(**parts)
+
+
+def test_a_transit_seal_without_tls_is_refused() -> None:
+    with pytest.raises(ValueError, match="address: 'http://x' is not an https"):
+        TransitSeal(address="http://x", key_name="k", mount_path="transit")
+
+
+def test_too_much_is_refused_with_what_to_do() -> None:
+    import random
+
+    noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=40_000))  # noqa: S311 - no secret
+    large = node(tls=ProvidedTls(ca_certificate=noise))
+
+    with pytest.raises(ValueError, match=r"user-data: \d+ bytes; expected at most 32768"):
+        render(large)
+
+
+def test_no_script_traces_itself_or_takes_a_secret_as_an_argument() -> None:
+    for script in SCRIPTS:
+        text = script.read_text(encoding="utf-8")
+        assert text.startswith("#!/bin/sh\n"), script.name
+        assert "\nset -eu\n" in text, script.name
+        assert "set -x" not in text, script.name
+
+
+CHECKS = [["sh", "-n"], *([["shellcheck"]] if shutil.which("shellcheck") else [])]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check[0])
+def test_every_script_is_a_good_one(check: list[str]) -> None:
+    for script in SCRIPTS:
+        answer = subprocess.run([*check, str(script)], capture_output=True, text=True, check=False)
+
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", ""), script.name
