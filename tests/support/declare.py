@@ -171,7 +171,8 @@ class _Answers(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if self._preview:
             return "", dict(args.inputs)
-        computed = {name: f"<{args.name}.{name}>" for name in COMPUTED.get(args.typ, ())} | HETZNER.get(args.typ, {})
+        computed = {name: f"<{args.name}.{name}>" for name in COMPUTED.get(args.typ, ())}
+        computed |= dict(HETZNER.get(args.typ, {}))
         # Hetzner's ids are numbers.
         identity = str(zlib.crc32(args.name.encode())) if args.typ.startswith("hcloud:") else f"{args.name}-id"
         return identity, {**args.inputs, **computed, **self._outputs(args.typ, args.name, args.inputs)}

@@ -18,11 +18,11 @@ from settings import Settings, parse
 from settings.hetzner import HetznerPlatform
 from tests.support.declare import Declared, Unknown, declare
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY
-from tests.unit.settings.samples import FULL
-from tests.unit.settings.test_hetzner import KMS, MISSING, NODE, SSH, TRANSIT, node
+from tests.unit.settings.samples import FULL, MISSING
+from tests.unit.settings.test_hetzner import KMS, NODE, SSH, TRANSIT, node
 
-DNS = {"domain": MISSING, "dns": {"zone": "example.com", "record": "dev"}}
-INTERNAL = {"domain": MISSING, "tls": {"kind": "internal", "certificate_file": ".estate/dev/node.crt"}}
+DNS: dict[str, Any] = {"domain": MISSING, "dns": {"zone": "example.com", "record": "dev"}}
+INTERNAL: dict[str, Any] = {"domain": MISSING, "tls": {"kind": "internal", "certificate_file": ".estate/dev/node.crt"}}
 
 
 @pytest.fixture(autouse=True)

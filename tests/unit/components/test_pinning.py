@@ -21,8 +21,8 @@ class Node:
         self.certificate = FIRST
         self.unreachable = 0
         self.shown = 0
-        monkeypatch.setattr(readiness.ssl, "get_server_certificate", self._show)
-        monkeypatch.setattr(readiness.ssl, "create_default_context", lambda cafile: cafile)
+        monkeypatch.setattr("ssl.get_server_certificate", self._show)
+        monkeypatch.setattr("ssl.create_default_context", lambda cafile: cafile)
         monkeypatch.setattr(readiness, "_request", lambda *_: STATUS)
         monkeypatch.setattr(readiness, "_prove_login", lambda _: None)
         monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)

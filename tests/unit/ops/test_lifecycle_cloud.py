@@ -151,7 +151,7 @@ def test_down_keeps_keys_and_refuses_what_is_protected(paths: Paths, monkeypatch
 
 def test_a_cloud_stack_needs_both_plugins_and_a_token(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     file = stackfile.read(paths, "dev")
-    monkeypatch.setattr(session.finding, "find", lambda _: Engine(executable=Path("/p"), version="3", source="x"))
+    monkeypatch.setattr("ops.session.finding.find", lambda _: Engine(executable=Path("/p"), version="3", source="x"))
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: [])
     monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
 

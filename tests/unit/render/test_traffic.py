@@ -43,7 +43,7 @@ PLANS: list[tuple[dict[str, Any], dict[Any, Any], dict[Any, Any]]] = [
 
 @pytest.mark.parametrize(("wanted", "incoming", "outgoing"), PLANS)
 def test_exactly_these_ports_are_open(wanted: dict[str, Any], incoming: object, outgoing: object) -> None:
-    given = {"api_networks": ["203.0.113.0/24"], "acme": False, "needs": [], "destinations": {}}
+    given: dict[str, Any] = {"api_networks": ["203.0.113.0/24"], "acme": False, "needs": [], "destinations": {}}
     flows = plan(**(given | wanted))
 
     by_direction = {
