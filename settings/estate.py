@@ -35,6 +35,7 @@ class Settings(Section):
     """Refuse to delete what holds data. Turning it off is a change of its own."""
     server: Server
     platform: Annotated[LocalPlatform | HetznerPlatform, Field(discriminator="kind")]
+    """Where Vault runs."""
     bootstrap: Bootstrap
     layout: Layout = "{mount}/{application}/{environment}/{name}"
     """Where an application's secrets live. Only the last part may vary within one application."""

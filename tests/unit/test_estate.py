@@ -16,6 +16,7 @@ from ops import stackfile
 from ops.paths import Paths
 from tests.support.declare import Declared, Secret, plain_strings
 from tests.unit.golden import local, node
+from tests.unit.render.nodes import unpacked
 
 STACKS = sorted(path.name.split(".")[1] for path in local.ROOT.glob("Pulumi.*.yaml"))
 HOLDING = {"KvMount", "TransitEngine", "PostgresEngine", "PkiEngine"}
@@ -144,6 +145,18 @@ def test_every_stack_file_loads(stack: str) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_stack_file_builds(stack: str) -> None:
     assert len(local.declared(stack).records) > 20
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_secret_of_any_stack_stands_in_plain(stack: str) -> None:
+    declared = local.declared(stack)
+    texts = [text for _, text in plain_strings(declared)]
+    for server in declared.of("hcloud:index/server:Server"):
+        # Compressed, it would hide in there.
+        texts += unpacked(server.inputs["userData"]).values()
+
+    for canary in (local.FIRST_PASSWORD, local.CONFIG_CANARY, "PRIVATE KEY-----"):
+        assert [text for text in texts if canary in text] == []
 
 
 def test_there_is_a_local_stack() -> None:

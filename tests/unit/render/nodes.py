@@ -1,7 +1,11 @@
 """A node to begin a test from, and what differs from it."""
 
+import base64
+import gzip
 from dataclasses import replace
 from typing import Any
+
+import yaml
 
 from components.render.bootstrap import Administrator, Operator
 from components.render.cloud_init import SEAL_KEY_FILE
@@ -55,3 +59,14 @@ COMBINATIONS = [
     if (flavor, seal) != (Flavor.VAULT, "static")
 ]
 """All that the settings allow: 21."""
+
+
+def unpacked(text: str) -> dict[str, str]:
+    """The files as the node will have them, by path."""
+    found: dict[str, str] = {}
+    for entry in yaml.safe_load(text)["write_files"]:
+        content = entry["content"]
+        if entry.get("encoding") == "gz+b64":
+            content = gzip.decompress(base64.b64decode(content)).decode()
+        found[entry["path"]] = content
+    return found

@@ -4,9 +4,7 @@ Doesn't prove that a machine boots from it, nor that `nft` and `systemd-analyze`
 the scripts where it is installed.
 """
 
-import base64
 import difflib
-import gzip
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,6 +27,7 @@ from tests.unit.render.nodes import (
     SEALS,
     SSH_KEY,
     node,
+    unpacked,
 )
 
 UNIT = "/etc/systemd/system/vault.service"
@@ -44,17 +43,6 @@ def environment(wanted: Node) -> dict[str, str]:
     """What the scripts read, without quotes."""
     lines = files(wanted)["/etc/vault-estate/node.env"][0].splitlines()
     return {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines)}
-
-
-def unpacked(text: str) -> dict[str, str]:
-    """The files as the node will have them, by path."""
-    found: dict[str, str] = {}
-    for entry in yaml.safe_load(text)["write_files"]:
-        content = entry["content"]
-        if entry.get("encoding") == "gz+b64":
-            content = gzip.decompress(base64.b64decode(content)).decode()
-        found[entry["path"]] = content
-    return found
 
 
 def test_the_node_is_the_one_agreed_on() -> None:
