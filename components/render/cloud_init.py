@@ -6,7 +6,9 @@ here: keys are born on the node or brought to it, and operators' and administrat
 
 import base64
 import gzip
+import io
 import shlex
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,9 +37,12 @@ MAXIMUM_BYTES = 32_768
 SEAL_KEY_FILE = f"{units.CREDENTIALS}/seal-key"
 """Where the static seal's key is while the server runs, in memory only."""
 
+ARCHIVE = "/root/vault-estate.tar"
+"""Where the programs are until the first command unpacks them."""
+
 _SCRIPTS = Path(__file__).with_name("node")
 _PACKED_FROM_BYTES = 1_024
-"""Larger files travel compressed: the bootstrap script alone would take two thirds of the limit."""
+"""Larger files travel compressed: uncompressed they would take more than the limit together."""
 _EXECUTABLE, _READABLE, _PRIVATE = "0755", "0644", "0600"
 
 
@@ -47,6 +52,9 @@ def render(node: Node) -> str:
     Raises:
         ValueError: it is larger than Hetzner takes.
     """
+    everything = sorted(files(node).items())
+    written = [_file(path, *content) for path, content in everything if not path.startswith(units.LIBRARY)]
+    programs = {path: content for path, content in everything if path.startswith(units.LIBRARY)}
     document: dict[str, object] = {
         "package_update": True,
         "package_upgrade": True,
@@ -54,8 +62,12 @@ def render(node: Node) -> str:
         "disable_root": True,
         "ssh_pwauth": False,
         "users": _users(node),
-        "write_files": [_file(path, *content) for path, content in sorted(files(node).items())],
-        "runcmd": [[f"{units.LIBRARY}/setup"]],
+        "write_files": [*written, _packed({"path": ARCHIVE, "permissions": _PRIVATE}, _archive(programs))],
+        "runcmd": [
+            ["mkdir", "--parents", units.LIBRARY],
+            ["tar", "--extract", "--file", ARCHIVE, "--directory", units.LIBRARY],
+            [f"{units.LIBRARY}/setup"],
+        ],
     }
     text = "#cloud-config\n" + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
     size = len(text.encode())
@@ -192,9 +204,24 @@ def _file(path: str, content: str, permissions: str) -> dict[str, object]:
     entry: dict[str, object] = {"path": path, "permissions": permissions}
     if len(content) < _PACKED_FROM_BYTES:
         return {**entry, "content": content}
+    return _packed(entry, content.encode())
+
+
+def _packed(entry: Mapping[str, object], content: bytes) -> dict[str, object]:
     # The time would make each rendering another one, and each `up` another server.
-    packed = gzip.compress(content.encode(), mtime=0)
+    packed = gzip.compress(content, mtime=0)
     return {**entry, "encoding": "gz+b64", "content": base64.b64encode(packed).decode()}
+
+
+def _archive(programs: Mapping[str, tuple[str, str]]) -> bytes:
+    """The programs as one archive, which takes a fifth less than each by itself; the same bytes each time."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path, (content, permissions) in programs.items():
+            member = tarfile.TarInfo(path.rpartition("/")[2])
+            member.size, member.mode = len(content.encode()), int(permissions, 8)
+            archive.addfile(member, io.BytesIO(content.encode()))
+    return stream.getvalue()
 
 
 class _Dumper(yaml.SafeDumper):

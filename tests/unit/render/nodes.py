@@ -2,14 +2,17 @@
 
 import base64
 import gzip
+import io
+import tarfile
 from dataclasses import replace
 from typing import Any
 
 import yaml
 
 from components.render.bootstrap import Administrator, Operator
-from components.render.cloud_init import SEAL_KEY_FILE
+from components.render.cloud_init import ARCHIVE, SEAL_KEY_FILE
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Tls
+from components.render.node.units import LIBRARY
 from components.render.server_hcl import AwsKmsSeal, Flavor, Seal, ShamirSeal, StaticSeal, TransitSeal
 from components.render.traffic import Need, plan
 
@@ -65,8 +68,15 @@ def unpacked(text: str) -> dict[str, str]:
     """The files as the node will have them, by path."""
     found: dict[str, str] = {}
     for entry in yaml.safe_load(text)["write_files"]:
-        content = entry["content"]
+        content = entry["content"].encode()
         if entry.get("encoding") == "gz+b64":
-            content = gzip.decompress(base64.b64decode(content)).decode()
-        found[entry["path"]] = content
+            content = gzip.decompress(base64.b64decode(content))
+        if entry["path"] == ARCHIVE:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                for member in archive:
+                    stream = archive.extractfile(member)
+                    assert stream is not None
+                    found[f"{LIBRARY}/{member.name}"] = stream.read().decode()
+        else:
+            found[entry["path"]] = content.decode()
     return found

@@ -4,23 +4,32 @@ Doesn't prove that a machine boots from it, nor that `nft` and `systemd-analyze`
 the scripts where it is installed.
 """
 
+import base64
 import difflib
+import gzip
+import io
 import shutil
 import subprocess
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pysequoia import Profile, Tsk
 
-from components.render import cloud_init
-from components.render.cloud_init import MAXIMUM_BYTES, files, first_boot, render
+from components.render import acl, cloud_init
+from components.render.administrator import administrator_policy
+from components.render.bootstrap import Administrator, Operator
+from components.render.cloud_init import ARCHIVE, MAXIMUM_BYTES, files, first_boot, render
 from components.render.node.model import Node, ProvidedTls, Release
 from components.render.node.release import variables
 from components.render.server_hcl import Flavor, TransitSeal
 from tests.unit.golden import node as golden
 from tests.unit.render.nodes import (
     AUTHORITY,
+    CERTIFICATE,
     CERTIFICATES,
     COMBINATIONS,
     NODE,
@@ -63,7 +72,7 @@ def test_every_combination_is_loadable_and_small_enough(flavor: Flavor, seal: st
     assert text.startswith("#cloud-config\n")
     assert len(text.encode()) <= MAXIMUM_BYTES
     assert unpacked(text) == {path: content for path, (content, _) in files(wanted).items()}
-    assert document["runcmd"] == [["/usr/local/lib/vault-estate/setup"]]
+    assert document["runcmd"][-1] == ["/usr/local/lib/vault-estate/setup"]
     assert render(wanted) == text
 
 
@@ -235,6 +244,29 @@ def test_what_only_a_node_would_notice_is_refused(parts: dict[str, Any], said: s
 def test_a_transit_seal_without_tls_is_refused() -> None:
     with pytest.raises(ValueError, match="address: 'http://x' is not an https"):
         TransitSeal(address="http://x", key_name="k", mount_path="transit")
+
+
+def test_five_operators_fit() -> None:
+    keys = [Tsk.generate(f"operator {number} <{number}@example.com>", profile=Profile.RFC4880) for number in range(5)]
+    operators = tuple(
+        Operator(name=f"operator-{number}", public_key=str(key.extract_certificate()))
+        for number, key in enumerate(keys)
+    )
+    administrator = Administrator(certificate=CERTIFICATE, policy=acl.render(administrator_policy()))
+
+    for flavor, seal, tls in COMBINATIONS:
+        wanted = replace(of(flavor, seal, tls), operators=operators, threshold=3, administrator=administrator)
+        assert len(render(wanted).encode()) < MAXIMUM_BYTES - 1_500, (flavor, seal, tls)  # room for a real certificate
+
+
+def test_the_archives_programs_may_be_run() -> None:
+    (entry,) = [one for one in yaml.safe_load(render(NODE))["write_files"] if one["path"] == ARCHIVE]
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(base64.b64decode(entry["content"])))) as archive:
+        modes = {member.name: (member.mode, member.uid, member.gid) for member in archive}
+
+    assert modes.pop("bootstrap.py") == (0o644, 0, 0)
+    assert set(modes.values()) == {(0o755, 0, 0)}
+    assert "setup" in modes
 
 
 def test_too_much_is_refused_with_what_to_do() -> None:
