@@ -7,6 +7,7 @@ here: keys are born on the node or brought to it, and operators' and administrat
 import base64
 import gzip
 import io
+import lzma
 import shlex
 import tarfile
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from components.render import bootstrap
-from components.render.node import host, release, units
+from components.render.node import archive, host, release, units
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
 from components.render.server_hcl import (
     AuditDevice,
@@ -37,9 +38,11 @@ MAXIMUM_BYTES = 32_768
 SEAL_KEY_FILE = f"{units.CREDENTIALS}/seal-key"
 """Where the static seal's key is while the server runs, in memory only."""
 
-ARCHIVE = "/root/vault-estate.tar"
-"""Where the programs are until the first command unpacks them."""
+ARCHIVE = "/root/vault-estate.tar.xz"
+"""Where the estate's own files are until the first command unpacks them. What packages bring along, or look at while
+they are installed, is written before them and stays outside."""
 
+_TOGETHER = (f"{units.LIBRARY}/", "/etc/vault-estate/", "/etc/systemd/system/")
 _SCRIPTS = Path(__file__).with_name("node")
 _PACKED_FROM_BYTES = 1_024
 """Larger files travel compressed: uncompressed they would take more than the limit together."""
@@ -50,11 +53,15 @@ def render(node: Node) -> str:
     """The user-data.
 
     Raises:
-        ValueError: it is larger than Hetzner takes.
+        ValueError: it is larger than Hetzner takes, or can't be packed here.
     """
-    everything = sorted(files(node).items())
-    written = [_file(path, *content) for path, content in everything if not path.startswith(units.LIBRARY)]
-    programs = {path: content for path, content in everything if path.startswith(units.LIBRARY)}
+    everything = files(node)
+    early = [
+        {"path": path, "permissions": permissions, "content": content}
+        for path, (content, permissions) in everything.items()
+        if path == SSHD
+    ]
+    packed = archive.pack({path: content for path, content in everything.items() if path != SSHD})
     document: dict[str, object] = {
         "package_update": True,
         "package_upgrade": True,
@@ -62,10 +69,18 @@ def render(node: Node) -> str:
         "disable_root": True,
         "ssh_pwauth": False,
         "users": _users(node),
-        "write_files": [*written, _packed({"path": ARCHIVE, "permissions": _PRIVATE}, _archive(programs))],
+        "write_files": [
+            *early,
+            {
+                "path": ARCHIVE,
+                "permissions": _PRIVATE,
+                "encoding": "b64",
+                "content": base64.b64encode(packed).decode(),
+            },
+        ],
         "runcmd": [
-            ["mkdir", "--parents", units.LIBRARY],
-            ["tar", "--extract", "--file", ARCHIVE, "--directory", units.LIBRARY],
+            # Every image has Python, since cloud-init is written in it; `xz` it needn't have.
+            ["python3", "-I", "-m", "tarfile", "--extract", ARCHIVE, "/"],
             [f"{units.LIBRARY}/setup"],
         ],
     }
@@ -80,7 +95,7 @@ def render(node: Node) -> str:
 
 
 def files(node: Node) -> Mapping[str, tuple[str, str]]:
-    """Every file written at first boot, by its path: content and permissions. All belong to root."""
+    """Every file of first boot, by its path: content and permissions. All belong to root."""
     written = {
         "/etc/vault-estate/node.env": (_environment(node), _READABLE),
         units.CONFIGURATION: (render_hcl(server(node)), _READABLE),
@@ -108,7 +123,7 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
     if node.waits_for_operator:
         written["/etc/systemd/system/vault.path"] = (units.waiting(), _READABLE)
     if node.ssh_public_keys:
-        written["/etc/ssh/sshd_config.d/90-vault-estate.conf"] = (host.SSHD, _READABLE)
+        written[SSHD] = (host.SSHD, _READABLE)
     for script in scripts:
         source = _SCRIPTS / f"{script.replace('-', '_')}.sh"
         written[f"{units.LIBRARY}/{script}"] = (source.read_text(encoding="utf-8"), _EXECUTABLE)
@@ -198,30 +213,6 @@ def _users(node: Node) -> list[dict[str, object]]:
             "ssh_authorized_keys": [key.strip() for key in node.ssh_public_keys],
         }
     ]
-
-
-def _file(path: str, content: str, permissions: str) -> dict[str, object]:
-    entry: dict[str, object] = {"path": path, "permissions": permissions}
-    if len(content) < _PACKED_FROM_BYTES:
-        return {**entry, "content": content}
-    return _packed(entry, content.encode())
-
-
-def _packed(entry: Mapping[str, object], content: bytes) -> dict[str, object]:
-    # The time would make each rendering another one, and each `up` another server.
-    packed = gzip.compress(content, mtime=0)
-    return {**entry, "encoding": "gz+b64", "content": base64.b64encode(packed).decode()}
-
-
-def _archive(programs: Mapping[str, tuple[str, str]]) -> bytes:
-    """The programs as one archive, which takes a fifth less than each by itself; the same bytes each time."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path, (content, permissions) in programs.items():
-            member = tarfile.TarInfo(path.rpartition("/")[2])
-            member.size, member.mode = len(content.encode()), int(permissions, 8)
-            archive.addfile(member, io.BytesIO(content.encode()))
-    return stream.getvalue()
 
 
 class _Dumper(yaml.SafeDumper):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
 import estate_platform
 from components.platform.hetzner import HetznerServerArgs
@@ -18,6 +17,7 @@ from settings import Settings, parse
 from settings.hetzner import HetznerPlatform
 from tests.support.declare import Declared, Unknown, declare
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY
+from tests.unit.render.nodes import unpacked
 from tests.unit.settings.samples import FULL, MISSING
 from tests.unit.settings.test_hetzner import KMS, NODE, SSH, TRANSIT, node
 
@@ -182,7 +182,7 @@ def test_everything_has_the_estates_labels_and_its_provider() -> None:
 
 def test_user_data_is_rendered_for_this_volume_and_this_administrator() -> None:
     user_data = built().named("platform-server").inputs["userData"]
-    files = {entry["path"]: entry["content"] for entry in yaml.safe_load(user_data)["write_files"]}
+    files = unpacked(user_data)
 
     assert "VOLUME_DEVICE=/dev/disk/by-id/scsi-0HC_Volume_101\n" in files["/etc/vault-estate/node.env"]
     assert "NODE=vault.example.com\n" in files["/etc/vault-estate/node.env"]

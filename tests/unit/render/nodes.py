@@ -1,7 +1,6 @@
 """A node to begin a test from, and what differs from it."""
 
 import base64
-import gzip
 import io
 import tarfile
 from dataclasses import replace
@@ -12,7 +11,6 @@ import yaml
 from components.render.bootstrap import Administrator, Operator
 from components.render.cloud_init import ARCHIVE, SEAL_KEY_FILE
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Tls
-from components.render.node.units import LIBRARY
 from components.render.server_hcl import AwsKmsSeal, Flavor, Seal, ShamirSeal, StaticSeal, TransitSeal
 from components.render.traffic import Need, plan
 
@@ -68,15 +66,18 @@ def unpacked(text: str) -> dict[str, str]:
     """The files as the node will have them, by path."""
     found: dict[str, str] = {}
     for entry in yaml.safe_load(text)["write_files"]:
-        content = entry["content"].encode()
-        if entry.get("encoding") == "gz+b64":
-            content = gzip.decompress(base64.b64decode(content))
-        if entry["path"] == ARCHIVE:
-            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-                for member in archive:
-                    stream = archive.extractfile(member)
-                    assert stream is not None
-                    found[f"{LIBRARY}/{member.name}"] = stream.read().decode()
-        else:
-            found[entry["path"]] = content.decode()
+        if entry["path"] != ARCHIVE:
+            found[entry["path"]] = entry["content"]
+            continue
+        with opened(text) as archive:
+            for member in archive:
+                stream = archive.extractfile(member)
+                assert stream is not None
+                found[f"/{member.name}"] = stream.read().decode()
     return found
+
+
+def opened(text: str) -> tarfile.TarFile:
+    """The archive in a user-data."""
+    (entry,) = [one for one in yaml.safe_load(text)["write_files"] if one["path"] == ARCHIVE]
+    return tarfile.open(fileobj=io.BytesIO(base64.b64decode(entry["content"])), mode="r:xz")
