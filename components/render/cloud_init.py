@@ -5,11 +5,7 @@ here: keys are born on the node or brought to it, and operators' and administrat
 """
 
 import base64
-import gzip
-import io
-import lzma
 import shlex
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,13 +35,12 @@ SEAL_KEY_FILE = f"{units.CREDENTIALS}/seal-key"
 """Where the static seal's key is while the server runs, in memory only."""
 
 ARCHIVE = "/root/vault-estate.tar.xz"
-"""Where the estate's own files are until the first command unpacks them. What packages bring along, or look at while
-they are installed, is written before them and stays outside."""
+"""Where the files are until the first command unpacks them, after packages: a package never finds a file of ours in its
+place and asks about it. One by one, or less well compressed, they wouldn't fit."""
+SSHD = "/etc/ssh/sshd_config.d/90-vault-estate.conf"
+"""Written before anything else, since `sshd` starts long before the archive is unpacked."""
 
-_TOGETHER = (f"{units.LIBRARY}/", "/etc/vault-estate/", "/etc/systemd/system/")
 _SCRIPTS = Path(__file__).with_name("node")
-_PACKED_FROM_BYTES = 1_024
-"""Larger files travel compressed: uncompressed they would take more than the limit together."""
 _EXECUTABLE, _READABLE, _PRIVATE = "0755", "0644", "0600"
 
 

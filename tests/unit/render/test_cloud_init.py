@@ -279,7 +279,7 @@ def test_one_set_of_files_is_one_sequence_of_bytes() -> None:
     packed = pack({"/b": (lines, "0755"), "/a": ("a", "0644")})
 
     # Written down, since another encoder's bytes would replace every server there is.
-    assert hashlib.sha256(packed).hexdigest() == "HASH"
+    assert hashlib.sha256(packed).hexdigest() == "28a1421e483ac23c0d674b5fa13a7214e8d58e79cc00e659bd839abca7501ebb"
     assert pack({"/a": ("a", "0644"), "/b": (lines, "0755")}) == packed
 
 
