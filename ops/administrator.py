@@ -13,10 +13,11 @@ from ops.errors import EstateError
 
 LOGIN_ROLE = "administrator"
 _SECONDS = 30
+_SYSTEM_STORE = "an authority of the system's store"
 
 
 @contextmanager
-def administrator(address: str, ca_file: Path, certificate: Path, private_key: Path) -> Iterator[hvac.Client]:
+def administrator(address: str, ca_file: Path | None, certificate: Path, private_key: Path) -> Iterator[hvac.Client]:
     """Log in with the administrator's certificate; the token is revoked at the end.
 
     Raises:
@@ -25,7 +26,11 @@ def administrator(address: str, ca_file: Path, certificate: Path, private_key: P
     """
     # Without a token of its own hvac would send the one the operator has for another Vault (VAULT_TOKEN, a file).
     client = hvac.Client(
-        url=address, token="", verify=str(ca_file), cert=(str(certificate), str(private_key)), timeout=_SECONDS
+        url=address,
+        token="",
+        verify=str(ca_file) if ca_file else True,
+        cert=(str(certificate), str(private_key)),
+        timeout=_SECONDS,
     )
     client.token = _login(client, address, ca_file, certificate)
     try:
@@ -43,12 +48,12 @@ def administrator(address: str, ca_file: Path, certificate: Path, private_key: P
         client.adapter.close()
 
 
-def _login(client: hvac.Client, address: str, ca_file: Path, certificate: Path) -> str:
+def _login(client: hvac.Client, address: str, ca_file: Path | None, certificate: Path) -> str:
     try:
         answer = client.write_data("auth/cert/login", data={"name": LOGIN_ROLE})
         return str(cast("dict[str, Any]", answer)["auth"]["client_token"])
     except requests.exceptions.SSLError:
-        msg = f"{address} is not the server of this estate: {ca_file} did not sign its certificate"
+        msg = f"{address} is not the server of this estate: {ca_file or _SYSTEM_STORE} did not sign its certificate"
         raise EstateError(msg) from None
     except requests.exceptions.RequestException:
         msg = f"{address} does not answer; expected a running Vault"

@@ -163,11 +163,12 @@ def secret_id(
     application: Annotated[str, typer.Argument(help="Name of the application.")],
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
     wrap_ttl: Annotated[str, typer.Option(help="How long the wrapping token may wait, such as 5m.")] = "5m",
+    hermetic: Hermetic = False,
     as_json: Json = False,
 ) -> None:
     """Issue a SecretID for an application, response-wrapped: only the first to unwrap it sees it."""
     console = Console(as_json=as_json)
-    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl)
+    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=Choices(hermetic=hermetic))
     console.result(f"wrapping token: {issued.token}")
     console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")
     console.document(

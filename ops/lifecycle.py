@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ops import adoption, lifecycle_cloud, session, stackfile
+from ops import adoption, lifecycle_cloud, reaching, session, stackfile
 from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
@@ -55,8 +55,9 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         with session.opened(file, paths, console, "up", choices) as opened:
             start_local(paths, file.settings, console)
             changes, adopted = _apply(opened, console)
-        with administering(paths, file.settings) as client:
-            proofs = proven(client, paths, file.settings, console)
+        where = reaching.reached(paths, file, console)
+        with reaching.administering(where) as client:
+            proofs = proven(client, where, file.settings, console)
     return Built(
         stack=stack,
         changes=changes,
@@ -150,21 +151,24 @@ def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
     return local.status(), {"address": local.address, "unfinished": unfinished}
 
 
-def secret_id(paths: Paths, stack: str, application: str, wrap_ttl: str) -> WrappedSecretId:
+def secret_id(
+    paths: Paths, stack: str, application: str, wrap_ttl: str, console: Console, *, choices: Choices
+) -> WrappedSecretId:
     """Issue a response-wrapped SecretID for an application.
 
     Raises:
         EstateError: no such application, it doesn't log in by AppRole, or the duration is none.
     """
     wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
-    settings = stackfile.read(paths, stack).settings
+    file = stackfile.read(paths, stack)
+    settings = file.settings
     if application not in settings.applications:
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
         raise EstateError(msg)
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
         msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
         raise EstateError(msg)
-    with administering(paths, settings) as client:
+    with reaching.administering(reaching.reached(paths, file, console, hermetic=choices.hermetic)) as client:
         return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
 

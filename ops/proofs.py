@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import hvac
 
 from ops.console import Console
-from ops.lifecycle_local import platform_of
-from ops.paths import Paths
 from ops.prove import ApplicationProof, DatabaseRole, PkiRole, ProofRow, SecretPath, TransitKey, prove, seed_secrets
+from ops.reaching import Reached
 from settings import Settings
 from settings.applications import AppRoleLogin
 
@@ -27,13 +26,12 @@ class Proofs:
         return all(row.passed for row in self.rows)
 
 
-def proven(client: hvac.Client, paths: Paths, settings: Settings, console: Console) -> Proofs:
+def proven(client: hvac.Client, where: Reached, settings: Settings, console: Console) -> Proofs:
     """Give each secret that has none a random value, then use everything as each application.
 
     Raises:
         EstateError: a secret could not be written.
     """
-    local = platform_of(paths, settings)
     wanted = {
         SecretPath(*settings.secret_path(application, name)): secret.keys
         for application, name, secret in settings.secrets()
@@ -43,7 +41,7 @@ def proven(client: hvac.Client, paths: Paths, settings: Settings, console: Conso
     with console.stage("proving what each application gets") as steps:
         for proof in application_proofs(settings):
             steps.step(proof.name, finished=False)
-            rows += prove(local.address, local.ca_file, client, [proof])
+            rows += prove(where.address, where.ca_file, client, [proof])
             steps.step(proof.name, finished=True)
     return Proofs(rows=rows, seeded=len(seeded))
 

@@ -134,7 +134,7 @@ class ProofError(Exception):
 
 
 def prove(
-    address: str, ca_file: Path, administrator: hvac.Client, applications: Sequence[ApplicationProof]
+    address: str, ca_file: Path | None, administrator: hvac.Client, applications: Sequence[ApplicationProof]
 ) -> list[ProofRow]:
     """Log in as each application and use what it is to have; one row each. Never raises for what it finds."""
     return [_Proof(address, ca_file, administrator, application).run() for application in applications]
@@ -182,11 +182,13 @@ def seed_secrets(client: hvac.Client, wanted: Mapping[SecretPath, Sequence[str]]
 class _Proof:
     """One application's proof."""
 
-    def __init__(self, address: str, ca_file: Path, administrator: hvac.Client, application: ApplicationProof) -> None:
+    def __init__(
+        self, address: str, ca_file: Path | None, administrator: hvac.Client, application: ApplicationProof
+    ) -> None:
         self.administrator = administrator
         self.application = application
         # Without a token of its own the client would take the operator's from VAULT_TOKEN.
-        self.client = hvac.Client(url=address, verify=str(ca_file), token="")
+        self.client = hvac.Client(url=address, verify=str(ca_file) if ca_file else True, token="")
         self.logins: list[tuple[DatabaseRole, str]] = []
         """Connection strings of leased logins, to be found dead at the end."""
 

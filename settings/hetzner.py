@@ -164,6 +164,17 @@ class HetznerPlatform(Section):
         """The node's name in the DNS; None: it is known by its address."""
         return f"{self.dns.record}.{self.dns.zone}" if self.dns else self.domain
 
+    @property
+    def authority_file(self) -> str | None:
+        """PEM file the node is verified with, relative to the project's root; None: the system's store."""
+        match self.tls:
+            case Internal():
+                return self.tls.certificate_file
+            case Provided():
+                return self.tls.ca_certificate_file
+            case Acme():
+                return None
+
     @model_validator(mode="after")
     def _networks(self) -> Self:
         if not ipaddress.IPv4Network(self.subnet_cidr).subnet_of(ipaddress.IPv4Network(self.network_cidr)):

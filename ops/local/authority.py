@@ -1,11 +1,12 @@
-"""Certificates of the local platform: a CA of its own, the server's certificate, the administrator's.
+"""Certificates of the servers on this machine: a CA of their own, the servers' certificate, the administrator's.
 
-Owns their making and renewal. Refuses to be more than local: the CA may sign for loopback only (name constraints), and
-its key never leaves the directory. Every file is 0600; a renewal replaces files atomically.
+Owns their making and renewal. Refuses to be more than local: the CA may sign for these servers' addresses only (name
+constraints), and its key never leaves the directory. Every file is 0600; a renewal replaces files atomically.
 """
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,34 @@ SERVER_DAYS = 397
 SERVER_RENEW_DAYS = 60
 ADMINISTRATOR_DAYS = 3650
 """Long, because an expired one locks the administrator out of a server whose root token is dead."""
-LOOPBACK = (
-    x509.DNSName("localhost"),
-    x509.IPAddress(ipaddress.ip_network("127.0.0.1/32")),
-    x509.IPAddress(ipaddress.ip_network("::1/128")),
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """Whom an authority signs for."""
+
+    title: str
+    """Common name of the authority."""
+    permitted: tuple[x509.GeneralName, ...]
+    """The only names, of these kinds, it may sign for."""
+    server_name: str
+    """Common name of the one server certificate."""
+    server_names: tuple[x509.GeneralName, ...]
+
+
+LOOPBACK = Domain(
+    title="vault-estate local CA",
+    permitted=(
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_network("127.0.0.1/32")),
+        x509.IPAddress(ipaddress.ip_network("::1/128")),
+    ),
+    server_name="localhost",
+    server_names=(
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("::1")),
+    ),
 )
 
 
@@ -42,7 +67,7 @@ class Authority:
     renewed: bool
 
 
-def ensure_authority(directory: Path, *, now: datetime.datetime | None = None) -> Authority:
+def ensure_authority(directory: Path, domain: Domain = LOOPBACK, *, now: datetime.datetime | None = None) -> Authority:
     """Make or renew the CA and the server's certificate in `directory` (which exists); keep what is still good.
 
     Raises EstateError if a file there can't be read as what it should be.
@@ -53,21 +78,19 @@ def ensure_authority(directory: Path, *, now: datetime.datetime | None = None) -
     ca_good = ca_key_file.exists() and _good(ca_file, now, CA_RENEW_DAYS)
     if not ca_good:
         ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca = _certificate(
-            "vault-estate local CA", ca_key, issuer=None, days=CA_DAYS, now=now, extensions=_ca_extensions()
-        )
+        ca = _certificate(domain.title, ca_key, issuer=None, days=CA_DAYS, now=now, extensions=_ca_extensions(domain))
         write_private(ca_key_file, _key_pem(ca_key))
         write_private(ca_file, ca.public_bytes(serialization.Encoding.PEM))
     if ca_good and key_file.exists() and _good(certificate_file, now, SERVER_RENEW_DAYS):
         return Authority(ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, renewed=False)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(
-        "localhost",
+        domain.server_name,
         key,
         issuer=(_load(ca_file), _load_key(ca_key_file)),
         days=SERVER_DAYS,
         now=now,
-        extensions=_leaf_extensions(ExtendedKeyUsageOID.SERVER_AUTH, names=True),
+        extensions=_leaf_extensions(ExtendedKeyUsageOID.SERVER_AUTH, domain.server_names),
     )
     write_private(key_file, _key_pem(key))
     write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
@@ -93,7 +116,7 @@ def ensure_administrator(certificate_file: Path, key_file: Path, *, now: datetim
         issuer=None,
         days=ADMINISTRATOR_DAYS,
         now=now or datetime.datetime.now(datetime.UTC),
-        extensions=_leaf_extensions(ExtendedKeyUsageOID.CLIENT_AUTH, names=False),
+        extensions=_leaf_extensions(ExtendedKeyUsageOID.CLIENT_AUTH, ()),
     )
     write_private(key_file, _key_pem(key))
     write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
@@ -143,23 +166,22 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _ca_extensions() -> Extensions:
+def _ca_extensions(domain: Domain) -> Extensions:
     return [
         (x509.BasicConstraints(ca=True, path_length=0), True),
         (_usage(authority=True), True),
-        (x509.NameConstraints(permitted_subtrees=LOOPBACK, excluded_subtrees=None), True),
+        (x509.NameConstraints(permitted_subtrees=domain.permitted, excluded_subtrees=None), True),
     ]
 
 
-def _leaf_extensions(purpose: x509.ObjectIdentifier, *, names: bool) -> Extensions:
+def _leaf_extensions(purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]) -> Extensions:
     extensions: Extensions = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(authority=False), True),
         (x509.ExtendedKeyUsage([purpose]), False),
     ]
     if names:
-        addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
-        extensions.append((x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses]), False))
+        extensions.append((x509.SubjectAlternativeName(names), False))
     return extensions
 
 

@@ -38,11 +38,11 @@ class Said(list[str]):
 
 
 def asked_of(monkeypatch: pytest.MonkeyPatch, target: str, answer: object) -> list[tuple[Any, ...]]:
-    """Replace a function by a fake that remembers its arguments, and answers or raises."""
+    """Replace a function by a fake that remembers its arguments, those by name last, and answers or raises."""
     asked: list[tuple[Any, ...]] = []
 
-    def fake(*arguments: Any) -> Any:
-        asked.append(arguments)
+    def fake(*arguments: Any, **named: Any) -> Any:
+        asked.append((*arguments, *named.values()))
         if isinstance(answer, BaseException):
             raise answer
         return answer

@@ -233,7 +233,7 @@ def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Capt
         f"wrapping token: {token}\ngood for 300 s and one use; it must have been made at "
         "auth/approle/role/aos/secret-id\n"
     )
-    assert asked[0][1:] == ("local", "aos", "10m")
+    assert asked[0][1:4] == ("local", "aos", "10m")
     assert cli.main(["secret-id", "aos", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "wrapping_token": token,

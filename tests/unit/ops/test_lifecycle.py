@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops import adoption, lifecycle
+from ops import adoption, lifecycle, reaching
 from ops.console import Console
 from ops.engine.finding import Engine
 from ops.errors import EstateError
@@ -49,6 +49,7 @@ class World:
         monkeypatch.setattr(lifecycle, "platform_of", lambda *_: platform)
         monkeypatch.setattr(lifecycle, "start_local", lambda *_: self.happened.append("start servers"))
         monkeypatch.setattr(lifecycle, "administering", self._administering)
+        monkeypatch.setattr(reaching, "administering", self._administering)
         monkeypatch.setattr(lifecycle, "proven", self._proven)
         monkeypatch.setattr("ops.lifecycle.session.opened", self._opened)
         monkeypatch.setattr("ops.lifecycle.adoption.inventory", lambda _: adoption.BUILT_IN)
@@ -265,7 +266,7 @@ SECRET_IDS = {
 @pytest.mark.parametrize(("application", "wrap_ttl", "line"), SECRET_IDS.values(), ids=SECRET_IDS.keys())
 def test_a_secret_id_that_cannot_be_issued(world: World, application: str, wrap_ttl: str, line: str) -> None:
     with pytest.raises(EstateError) as caught:
-        lifecycle.secret_id(world.paths, "local", application, wrap_ttl)
+        lifecycle.secret_id(world.paths, "local", application, wrap_ttl, Console(), choices=Choices())
 
     assert str(caught.value).startswith(line)
     assert world.happened == []
@@ -279,7 +280,7 @@ def test_an_application_with_another_login_has_no_secret_id(world: World) -> Non
     checkout(world.paths.project, other)
 
     with pytest.raises(EstateError) as caught:
-        lifecycle.secret_id(world.paths, "local", "aos", "5m")
+        lifecycle.secret_id(world.paths, "local", "aos", "5m", Console(), choices=Choices())
 
     assert str(caught.value) == "application 'aos' logs in by another method; expected login.kind 'approle'"
 
@@ -288,7 +289,7 @@ def test_a_secret_id_is_asked_for_as_the_administrator(world: World, monkeypatch
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(lifecycle, "issue_secret_id", lambda *arguments: asked.append(arguments))
 
-    lifecycle.secret_id(world.paths, "local", "aos", "1h30m")
+    lifecycle.secret_id(world.paths, "local", "aos", "1h30m", Console(), choices=Choices())
 
     assert asked == [("a client", "approle", "aos", 5_400)]
     assert world.happened == ["log in"]

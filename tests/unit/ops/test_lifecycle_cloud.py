@@ -91,7 +91,8 @@ def test_stand_ins_never_build_or_destroy(paths: Paths, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [lifecycle.status, lambda paths, stack: lifecycle.secret_id(paths, stack, "a", "5m")]
+    "command",
+    [lifecycle.status, lambda paths, stack: lifecycle.secret_id(paths, stack, "a", "5m", Console(), choices=Choices())],
 )
 def test_commands_of_this_machines_servers_say_so(paths: Paths, command: Any) -> None:
     with pytest.raises(EstateError):

@@ -10,6 +10,7 @@ from ops.console import Console
 from ops.paths import ROOT, Paths
 from ops.proofs import Proofs, application_proofs
 from ops.prove import NOT_ASKED_FOR, PASSED, ApplicationProof, DatabaseRole, PkiRole, ProofRow, SecretPath, TransitKey
+from ops.reaching import Reached
 from settings import parse
 from tests.unit.settings.samples import MINIMAL, changed, full
 
@@ -154,7 +155,11 @@ def test_secrets_are_seeded_before_anything_is_proven(
     monkeypatch.setattr(proofs, "prove", prove)
     settings = stackfile.read(Paths(project=ROOT), "local").settings
 
-    found = proofs.proven(client, Paths(project=ROOT), settings, Console())
+    where = Reached(
+        address="https://127.0.0.1:8200", ca_file=Path("ca.crt"), certificate=Path("a.crt"), private_key=Path("a.key")
+    )
+
+    found = proofs.proven(client, where, settings, Console())
 
     assert happened == [
         ("seeded", 21, ("AOS_API_KEY", "MACHINE_SECRET_TOKEN", "OIDC_CLIENT_SECRET")),

@@ -1,0 +1,113 @@
+"""Where a stack's Vault is and who administers it, wherever it runs: found from settings and from the stack's outputs.
+
+Owns the question for every command that talks to a Vault beside the engine. Refuses to guess: a cloud stack that was
+never built has no address.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import hvac
+
+from ops import session
+from ops import stack as engine_stack
+from ops.administrator import administrator
+from ops.console import Console
+from ops.engine import finding
+from ops.errors import EstateError
+from ops.lifecycle_local import platform_of
+from ops.paths import Paths
+from ops.stackfile import StackFile
+
+_ENGINE_SECONDS = 60.0
+_COMMAND = {True: "--hermetic", False: ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """A Vault, and the files its administrator reaches it with."""
+
+    address: str
+    """URL of the API."""
+    ca_file: Path | None
+    """Who vouches for its certificate; None: the system's store."""
+    certificate: Path
+    private_key: Path
+
+
+def reached(paths: Paths, file: StackFile, console: Console, *, hermetic: bool = False) -> Reached:
+    """Where the Vault of a stack is.
+
+    Raises:
+        EstateError: the stack isn't built, or its files are kept somewhere else than its platform keeps them.
+    """
+    if file.is_local:
+        local = platform_of(paths, file.settings)
+        return Reached(
+            address=local.address,
+            ca_file=local.ca_file,
+            certificate=local.administrator_certificate,
+            private_key=local.administrator_key,
+        )
+    address = outputs(paths, file, console, hermetic=hermetic).get("address")
+    if not address:
+        command = " ".join(filter(None, ["./estate up", file.stack, _COMMAND[hermetic]]))
+        msg = f"stack {file.stack!r} exports no address; expected one that was built: {command}"
+        raise EstateError(msg)
+    return at(paths, file, address)
+
+
+def at(paths: Paths, file: StackFile, address: str) -> Reached:
+    """The Vault of a cloud stack whose address is known already."""
+    own = file.settings.bootstrap.administrator.files(file.stack)
+    platform = file.settings.platform
+    authority = platform.authority_file if platform.kind == "hetzner" else None
+    return Reached(
+        address=address,
+        ca_file=paths.project / authority if authority else None,
+        certificate=paths.project / own.certificate,
+        private_key=paths.project / own.private_key,
+    )
+
+
+@contextmanager
+def administering(where: Reached) -> Iterator[hvac.Client]:
+    """A client of the stack's administrator, for as long as the block runs.
+
+    Raises:
+        EstateError: as `ops.administrator.administrator`.
+    """
+    with administrator(where.address, where.ca_file, where.certificate, where.private_key) as client:
+        yield client
+
+
+def outputs(paths: Paths, file: StackFile, console: Console, *, hermetic: bool = False) -> Mapping[str, str]:
+    """What the stack exports, secrets left out; nothing where it was never built.
+
+    Raises:
+        EstateError: no engine can be had.
+    """
+    engine = finding.find(console.say)
+    backend = session.backend(paths, file, stand_ins=hermetic)
+    if backend.state and not (backend.state / ".pulumi").is_dir():
+        return {}
+    command = [str(engine.executable), "--cwd", str(paths.project), "--non-interactive"]
+    answer = subprocess.run(
+        [*command, "stack", "output", "--json", "--stack", file.stack],
+        env=engine_stack.environment(engine, backend, paths.own / "shims"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_ENGINE_SECONDS,
+    )
+    if answer.returncode != 0:
+        if "no stack named" in answer.stderr:
+            return {}
+        raise EstateError(engine_stack.failure("stack output", [], answer.stderr))
+    exported: dict[str, str] = json.loads(answer.stdout)
+    return exported
