@@ -74,7 +74,7 @@ def build(settings: Settings, secret: SecretReader) -> Mapping[str, pulumi.Input
 
 
 def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _Contents:
-    administrator = settings.bootstrap.administrator
+    administrator = settings.bootstrap.administrator.files(pulumi.get_stack())
     provider = vault.Provider(
         "vault",
         address=endpoint.address,

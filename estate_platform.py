@@ -43,13 +43,14 @@ def build(settings: Settings) -> Platform:
 
 
 def _local(settings: Settings, platform: LocalPlatform) -> Platform:
+    administrator = settings.bootstrap.administrator.files(pulumi.get_stack())
     server = LocalServer(
         "platform",
         LocalServerArgs(
             api_port=platform.api_port,
             ca_certificate_file=CA_CERTIFICATE_FILE,
-            administrator_certificate_file=settings.bootstrap.administrator.certificate,
-            administrator_private_key_file=settings.bootstrap.administrator.private_key,
+            administrator_certificate_file=administrator.certificate,
+            administrator_private_key_file=administrator.private_key,
         ),
     )
     return Platform(
@@ -63,6 +64,7 @@ def _hetzner(settings: Settings, platform: HetznerPlatform) -> Platform:
     options = pulumi.ResourceOptions(providers=[provider])
     physical_name = f"vault-{settings.environment}"
     labels = {"estate": settings.environment, "role": "vault", **platform.labels}
+    administrator = settings.bootstrap.administrator.files(pulumi.get_stack())
     flows = traffic(settings, platform)
     first_boot = node(settings, platform, flows)
     network = HetznerNetwork(
@@ -95,8 +97,8 @@ def _hetzner(settings: Settings, platform: HetznerPlatform) -> Platform:
             protect=settings.protect,
             ca_certificate_file=_ca_certificate_file(platform.tls),
             pins_certificate=isinstance(platform.tls, hetzner.Internal),
-            administrator_certificate_file=settings.bootstrap.administrator.certificate,
-            administrator_private_key_file=settings.bootstrap.administrator.private_key,
+            administrator_certificate_file=administrator.certificate,
+            administrator_private_key_file=administrator.private_key,
         ),
         options,
     )
@@ -200,7 +202,8 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
         ),
         threshold=first.threshold,
         administrator=bootstrap.Administrator(
-            certificate=_read("bootstrap.administrator.certificate", first.administrator.certificate),
+            certificate=first.administrator.certificate_pem
+            or _read("bootstrap.administrator.certificate", first.administrator.certificate or ""),
             policy=acl.render(administrator_policy()),
             token_ttl_seconds=first.administrator.token_ttl,
             token_bound_cidrs=platform.api_cidrs,

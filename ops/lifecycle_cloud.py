@@ -29,16 +29,15 @@ def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
         EstateError: one half of a pair is missing, or an operator's key under `.estate/` isn't named `public.asc`.
     """
     first = file.settings.bootstrap
-    certificate, key = (
-        paths.project / first.administrator.certificate,
-        paths.project / first.administrator.private_key,
-    )
-    if certificate.is_relative_to(paths.own) and key.is_relative_to(paths.own):
-        if not certificate.exists():
-            console.say(f"making the administrator's certificate {first.administrator.certificate}")
-        private_directory(certificate.parent)
-        private_directory(key.parent)
-        ensure_administrator(certificate, key)
+    if first.administrator.certificate and first.administrator.private_key:
+        certificate = paths.project / first.administrator.certificate
+        key = paths.project / first.administrator.private_key
+        if certificate.is_relative_to(paths.own) and key.is_relative_to(paths.own):
+            if not certificate.exists():
+                console.say(f"making the administrator's certificate {first.administrator.certificate}")
+            private_directory(certificate.parent)
+            private_directory(key.parent)
+            ensure_administrator(certificate, key)
     for operator in first.operators:
         public = paths.project / operator.pgp_key
         if not public.is_relative_to(paths.own):

@@ -41,9 +41,10 @@ def platform_of(paths: Paths, settings: Settings) -> LocalPlatform:
         ("certificate", wanted.certificate, local.administrator_certificate),
         ("private_key", wanted.private_key, local.administrator_key),
     ):
-        if paths.project / given != there:
+        if given is None or paths.project / given != there:
             expected = there.relative_to(paths.project)
-            msg = f"bootstrap.administrator.{name} is {given!r}; expected {str(expected)!r} on the local platform"
+            found = "not given" if given is None else repr(given)
+            msg = f"bootstrap.administrator.{name} is {found}; expected {str(expected)!r} on the local platform"
             raise EstateError(msg)
     return local
 

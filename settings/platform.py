@@ -1,6 +1,6 @@
 """Settings of where Vault runs, which server it is, and who holds its keys."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -8,6 +8,12 @@ from settings.section import Name, Port, PositiveSeconds, Section
 
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 RelativeFile = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
+CertificatePem = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?$",
+    ),
+]
 
 
 class Server(Section):
@@ -44,15 +50,50 @@ class Operator(Section):
     """File of the person's public OpenPGP key, relative to the project's root."""
 
 
-class Administrator(Section):
-    """The identity that configures Vault: a client certificate whose private key never leaves its holder."""
+class AdministratorFiles(NamedTuple):
+    """Where the administrator's pair is when the program runs, relative to the project's root."""
 
-    certificate: RelativeFile
-    """PEM file of the public certificate, relative to the project's root."""
-    private_key: RelativeFile
-    """PEM file of its private key; read by the provider only, never copied into state."""
+    certificate: str
+    private_key: str
+
+
+class Administrator(Section):
+    """The identity that configures Vault: a client certificate whose private key never leaves its holder.
+
+    Each half is either a file beside the project, or stands in the stack's file: the certificate as text, the private
+    key as a secret. `./estate keys` writes the latter two.
+    """
+
+    certificate: RelativeFile | None = None
+    """PEM file of the public certificate, relative to the project's root. Either this or `certificate_pem`."""
+    certificate_pem: CertificatePem | None = None
+    """The public certificate itself."""
+    private_key: RelativeFile | None = None
+    """PEM file of its private key; read by the provider only, never copied into state. Either this or
+    `private_key_secret`."""
+    private_key_secret: Name | None = None
+    """Name of the flat, encrypted setting that holds the private key as PEM."""
     token_ttl: PositiveSeconds = 3_600
     """How long one login lasts. It must outlive the longest `pulumi up`."""
+
+    def files(self, stack: str) -> AdministratorFiles:
+        """Where the pair is: what the settings name, or where what they hold is put when the program starts."""
+        return AdministratorFiles(
+            certificate=self.certificate or f".estate/{stack}/administrator.crt",
+            private_key=self.private_key or f".estate/{stack}/administrator.key",
+        )
+
+    @model_validator(mode="after")
+    def _each_half_once(self) -> Self:
+        for name, other in (("certificate", "certificate_pem"), ("private_key", "private_key_secret")):
+            given = [choice for choice in (name, other) if getattr(self, choice) is not None]
+            if not given:
+                msg = f"{name} is missing; expected it, or {other}"
+                raise ValueError(msg)
+            if len(given) > 1:
+                msg = f"{name} and {other} are both given; expected one of the two"
+                raise ValueError(msg)
+        return self
 
 
 class Bootstrap(Section):

@@ -15,6 +15,9 @@ from settings.section import duration_text
 PATTERNS: Mapping[str, str] = {
     r"^\d+\.\d+\.\d+$": "an exact version such as 2.7.2",
     r"^[^\x00-\x1f]+$": "the name of a file, relative to the project's root",
+    r"^-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?$": (
+        "one PEM certificate, from -----BEGIN CERTIFICATE----- to its end"
+    ),
     r"^https://[^\s]+$": "a URL that begins with https://",
     r"^/[^\s]+$": "an absolute path without spaces, such as /var/log/vault/audit.log",
     r"^[A-Za-z0-9.:-]+$": "a host name or an IP address",

@@ -35,7 +35,7 @@ def texts(count: int) -> dict[str, str]:
 def declare(count: int) -> None:
     """Declare them with a provider of their own."""
     wanted = settings.load(pulumi.Config())
-    administrator = wanted.bootstrap.administrator
+    administrator = wanted.bootstrap.administrator.files(pulumi.get_stack())
     provider = vault.Provider(
         "vault",
         address=f"https://127.0.0.1:{wanted.local.api_port}",

@@ -1,0 +1,68 @@
+"""Each half of the administrator's pair: a file, or in the stack's file itself; never both, never neither."""
+
+from typing import Any
+
+import pytest
+
+from settings import parse
+from settings.platform import Administrator
+from tests.unit.settings.samples import MINIMAL, refusal
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA\n-----END CERTIFICATE-----\n"
+WHERE = "vault-estate:estate.bootstrap.administrator"
+
+
+def whole(**administrator: Any) -> dict[str, Any]:
+    """The smallest settings with this administrator."""
+    return {**MINIMAL, "bootstrap": {**MINIMAL["bootstrap"], "administrator": administrator}}
+
+
+def read(**administrator: Any) -> Administrator:
+    """Such an administrator, read."""
+    return parse(whole(**administrator)).bootstrap.administrator
+
+
+def test_what_is_given_by_file_is_used_where_it_is() -> None:
+    assert read(certificate="a.crt", private_key="keys/a.key").files("dev") == ("a.crt", "keys/a.key")
+
+
+def test_what_stands_in_the_stacks_file_is_put_into_the_stacks_own_folder() -> None:
+    found = read(certificate_pem=PEM, private_key_secret="administrator-key")
+
+    assert found.files("dev-eu") == (".estate/dev-eu/administrator.crt", ".estate/dev-eu/administrator.key")
+    assert read(certificate_pem=PEM, private_key="a.key").files("dev")[1] == "a.key"
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, ": certificate is missing; expected it, or certificate_pem"),
+        ({"certificate": "a.crt"}, ": private_key is missing; expected it, or private_key_secret"),
+        (
+            {"certificate": "a.crt", "certificate_pem": PEM, "private_key": "a.key"},
+            ": certificate and certificate_pem are both given; expected one of the two",
+        ),
+        (
+            {"certificate": "a.crt", "private_key_secret": "k", "private_key": "a.key"},
+            ": private_key and private_key_secret are both given; expected one of the two",
+        ),
+        (
+            {"certificate_pem": PEM + PEM, "private_key": "a.key"},
+            (
+                ".certificate_pem has a value that is not shown here; "
+                "expected one PEM certificate, from -----BEGIN CERTIFICATE----- to its end"
+            ),
+        ),
+    ],
+)
+def test_illegal_pairs_get_one_line(given: dict[str, str], line: str) -> None:
+    assert refusal(whole(**given)) == [f"{WHERE}{line}"]
+
+
+def test_a_private_key_in_the_certificates_place_is_refused_and_not_shown() -> None:
+    key = PEM.replace("CERTIFICATE", " ".join(("PRIVATE", "KEY")))
+
+    (line,) = refusal(whole(certificate_pem=key, private_key="a.key"))
+
+    assert "MIIB" not in line
+    assert line.startswith(f"{WHERE}.certificate_pem has a value that is not shown here; ")
