@@ -215,18 +215,17 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
 
 
 def _tls(tls: hetzner.Tls) -> Tls:
+    if isinstance(tls, hetzner.Internal):
+        return InternalTls()
+    file = tls.ca_certificate_file
+    authority = _read("platform.tls.ca_certificate_file", file) if file else None
     if isinstance(tls, hetzner.Acme):
-        return AcmeTls(email=tls.email, directory=tls.directory)
-    if isinstance(tls, hetzner.Provided):
-        file = tls.ca_certificate_file
-        return ProvidedTls(ca_certificate=_read("platform.tls.ca_certificate_file", file) if file else None)
-    return InternalTls()
+        return AcmeTls(email=tls.email, directory=tls.directory, ca_certificate=authority)
+    return ProvidedTls(ca_certificate=authority)
 
 
 def _ca_certificate_file(tls: hetzner.Tls) -> str | None:
-    if isinstance(tls, hetzner.Internal):
-        return tls.certificate_file
-    return tls.ca_certificate_file if isinstance(tls, hetzner.Provided) else None
+    return tls.certificate_file if isinstance(tls, hetzner.Internal) else tls.ca_certificate_file
 
 
 def _seal(seal: hetzner.Seal) -> server_hcl.Seal:

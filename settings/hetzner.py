@@ -46,6 +46,9 @@ class Acme(Section):
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
     """Where the authority writes when a certificate is about to end."""
     directory: HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory"
+    ca_certificate_file: RelativeFile | None = None
+    """PEM file of a private authority, relative to the project's root; none: the system's store knows it. The node
+    trusts it for everything."""
 
 
 class Provided(Section):

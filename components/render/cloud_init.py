@@ -98,8 +98,9 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         f"{units.LIBRARY}/bootstrap.py": (bootstrap.render_script(), _READABLE),
         "/etc/systemd/system/vault.service": (units.server(node), _READABLE),
         "/etc/systemd/system/vault-bootstrap.service": (units.bootstrap(), _READABLE),
-        "/etc/systemd/system/vault-disk-alarm.service": (units.disk_alarm(), _READABLE),
-        "/etc/systemd/system/vault-disk-alarm.timer": (units.DISK_ALARM_TIMER, _READABLE),
+        "/etc/systemd/system/vault-alarm.service": (units.alarm(), _READABLE),
+        "/etc/systemd/system/vault-alarm.timer": (units.ALARM_TIMER, _READABLE),
+        f"/etc/apparmor.d/{host.APPARMOR_PROFILE}": (host.apparmor(node), _READABLE),
         "/etc/nftables.conf": (nftables(node.flows), _EXECUTABLE),
         "/etc/sysctl.d/90-vault-estate.conf": (host.SYSCTL, _READABLE),
         "/etc/logrotate.d/vault": (host.LOGROTATE, _READABLE),
@@ -107,10 +108,14 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         "/etc/apt/apt.conf.d/90vault-estate": (host.upgrades(reboots=node.auto_unseal), _READABLE),
         "/etc/profile.d/vault-estate.sh": (host.HISTORY, _READABLE),
     }
-    scripts = ["setup", "harden", "storage", "install", "certificate", "seal", "disk-alarm"]
+    scripts = ["setup", "harden", "storage", "install", "certificate", "seal", "alarm"]
     if isinstance(node.tls, AcmeTls):
-        scripts.append("deploy-certificate")
+        scripts += ["acme", "deploy-certificate"]
         written["/etc/letsencrypt/cli.ini"] = (host.certbot(node.tls), _READABLE)
+        written["/etc/systemd/system/vault-certificate.service"] = (units.first_certificate(), _READABLE)
+        written["/etc/systemd/system/certbot.service.d/vault-estate.conf"] = (units.RENEWAL, _READABLE)
+        if node.tls.ca_certificate:
+            written["/usr/local/share/ca-certificates/vault-estate.crt"] = (node.tls.ca_certificate, _READABLE)
     if isinstance(node.tls, ProvidedTls) and node.tls.ca_certificate:
         written["/etc/vault-estate/authority.crt"] = (node.tls.ca_certificate, _READABLE)
     if isinstance(node.seal, TransitSeal):
@@ -173,6 +178,7 @@ def _environment(node: Node) -> str:
         "NODE_SUBJECT": f"DNS:{node.host_name}" if node.host_name else f"IP:{node.address}",
         "VOLUME_DEVICE": node.volume_device,
         "TLS": _TLS_KINDS[type(node.tls)],
+        **({"ACME_DIRECTORY": node.tls.directory} if isinstance(node.tls, AcmeTls) else {}),
         "SEAL": _SEAL_KINDS[type(node.seal)],
         "SSH": "yes" if node.ssh_public_keys else "no",
         "WAITS_FOR_OPERATOR": "yes" if node.waits_for_operator else "no",
@@ -191,7 +197,17 @@ _SEAL_KINDS: Mapping[type[Seal], str] = {
 
 
 def _packages(node: Node) -> list[str]:
-    packages = ["ca-certificates", "chrony", "curl", "gnupg", "logrotate", "nftables", "openssl", "unattended-upgrades"]
+    packages = [
+        "apparmor",
+        "ca-certificates",
+        "chrony",
+        "curl",
+        "gnupg",
+        "logrotate",
+        "nftables",
+        "openssl",
+        "unattended-upgrades",
+    ]
     return sorted([*packages, "certbot"] if isinstance(node.tls, AcmeTls) else packages)
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Have the listener's certificate ready, each kind its own way.
+# Make the node's own certificate, where it has one. `acme` gets one by itself later; `provided` waits for an operator.
 set -eu
 # shellcheck source=/dev/null
 . /etc/vault-estate/node.env
@@ -7,10 +7,18 @@ set -eu
 certificate=/var/lib/vault/tls/server.crt
 key=/var/lib/vault/tls/server.key
 
+case "$NODE_SUBJECT" in
+  IP:*) check=-checkip ;;
+  *) check=-checkhost ;;
+esac
+
+# Kept as long as it is for this name: whoever pinned it would have to pin another one.
+fits() {
+  [ -s "$key" ] && [ -s "$certificate" ] &&
+    openssl x509 -in "$certificate" -noout "$check" "$NODE" | grep -q 'does match'
+}
+
 make_internal() {
-  if [ -s "$certificate" ] && [ -s "$key" ]; then
-    return
-  fi
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   cat >"$work/request.cnf" <<END
@@ -34,12 +42,6 @@ END
   install -o root -g vault -m 0644 "$work/server.crt" "$certificate"
 }
 
-case "$TLS" in
-  internal) make_internal ;;
-  acme)
-    install -d -o root -g root -m 0700 /var/lib/vault/letsencrypt
-    certbot certonly --cert-name vault --domain "$NODE" --keep-until-expiring
-    RENEWED_LINEAGE=/var/lib/vault/letsencrypt/live/vault /usr/local/lib/vault-estate/deploy-certificate
-    ;;
-  *) ;; # provided: vault.service waits until an operator has brought it
-esac
+if [ "$TLS" = internal ] && ! fits; then
+  make_internal
+fi

@@ -27,8 +27,16 @@ put_away apport.service # Ubuntu's collector of core dumps, which names itself i
 sysctl --quiet --system >/dev/null
 systemctl enable --now nftables.service
 nft --file /etc/nftables.conf
+if [ -d /sys/kernel/security/apparmor ]; then
+  apparmor_parser --replace /etc/apparmor.d/vault-estate
+fi
 systemctl enable chrony.service
 systemctl restart chrony.service
+
+# A private ACME authority, which certbot and the node's own requests have to trust.
+if [ -f /usr/local/share/ca-certificates/vault-estate.crt ]; then
+  update-ca-certificates >/dev/null
+fi
 
 if [ "$SSH" = no ]; then
   put_away ssh.socket ssh.service

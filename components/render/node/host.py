@@ -1,6 +1,8 @@
 """Files that harden a host and keep it well, whatever server runs on it."""
 
-from components.render.node.model import AcmeTls
+from components.render.node.model import AcmeTls, Node
+from components.render.node.release import BINARIES
+from components.render.server_hcl import TransitSeal
 from components.render.traffic import TIME_SERVERS
 
 SYSCTL = """\
@@ -65,6 +67,8 @@ def upgrades(*, reboots: bool) -> str:
         'Unattended-Upgrade::Remove-Unused-Dependencies "true";',
         f'Unattended-Upgrade::Automatic-Reboot "{str(reboots).lower()}";',
         'Unattended-Upgrade::Automatic-Reboot-Time "03:30";',
+        # Without it an upgrade whose package changes a file of ours waits for a person for ever.
+        'Dpkg::Options:: "--force-confold";',
     ]
     return "\n".join(lines) + "\n"
 
@@ -84,3 +88,49 @@ def certbot(tls: AcmeTls) -> str:
         "deploy-hook = /usr/local/lib/vault-estate/deploy-certificate",
     ]
     return "\n".join(lines) + "\n"
+
+
+APPARMOR_PROFILE = "vault-estate"
+"""Name of the server's AppArmor profile, which its unit asks for."""
+
+
+def apparmor(node: Node) -> str:
+    """What the server may do to files, enforced by the kernel: a second fence where the unit's sandbox has a gap.
+
+    It may run nothing but itself, and read no home, no custody and no host's secret.
+    """
+    # The transit seal's wrapper is a shell that becomes the server.
+    wrapper = "  /usr/local/lib/vault-estate/serve-transit r,\n  /{usr/,}bin/{sh,dash,cat} mrix,\n"
+    return f"""\
+abi <abi/3.0>,
+include <tunables/global>
+
+profile {APPARMOR_PROFILE} flags=(attach_disconnected) {{
+  include <abstractions/base>
+  include <abstractions/nameservice>
+  include <abstractions/openssl>
+  include <abstractions/ssl_certs>
+
+  network inet stream,
+  network inet6 stream,
+  network inet dgram,
+  network inet6 dgram,
+  network netlink raw,
+
+  /usr/local/bin/{BINARIES[node.flavor]} mrix,
+{wrapper if isinstance(node.seal, TransitSeal) else ""}  /etc/vault-estate/server.hcl r,
+  /var/lib/vault/tls/* r,
+  /var/lib/vault/raft/ r,
+  /var/lib/vault/raft/** rwk,
+  /var/log/vault/ r,
+  /var/log/vault/* rw,
+  /run/credentials/vault.service/ r,
+  /run/credentials/vault.service/* r,
+  /run/systemd/notify w,
+  /run/systemd/journal/dev-log w,
+  /tmp/** rwk,
+  /usr/share/zoneinfo/** r,
+  @{{PROC}}/** r,
+  @{{sys}}/** r,
+}}
+"""

@@ -17,6 +17,8 @@ class AcmeTls:
     email: str
     directory: str
     """URL of the authority's ACME directory."""
+    ca_certificate: str | None = None
+    """PEM of a private authority, which the node then trusts; None: the system's store knows it."""
 
 
 @dataclass(frozen=True, kw_only=True)

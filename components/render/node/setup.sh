@@ -11,9 +11,13 @@ done
 . /etc/vault-estate/node.env
 systemctl daemon-reload
 # Not waited for: cloud-init is a part of the boot these would wait for.
-systemctl enable --now vault-disk-alarm.timer
+systemctl enable --now vault-alarm.timer
 if [ "$WAITS_FOR_OPERATOR" = yes ]; then
   systemctl enable --now vault.path
+fi
+if [ "$TLS" = acme ]; then
+  systemctl enable vault-certificate.service
+  systemctl start --no-block vault-certificate.service
 fi
 systemctl enable vault.service vault-bootstrap.service
 systemctl start --no-block vault.service vault-bootstrap.service

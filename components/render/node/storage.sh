@@ -47,4 +47,4 @@ mountpoint --quiet "$home" || mount_volume
 install -d -o root -g root -m 0755 "$home"
 install -d -o vault -g vault -m 0700 "$home/raft"
 install -d -o root -g vault -m 0750 "$home/tls"
-install -d -o root -g root -m 0700 "$home/custody" "$home/credentials"
+install -d -o root -g root -m 0700 "$home/custody" "$home/credentials" "$home/letsencrypt"

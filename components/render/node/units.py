@@ -3,6 +3,7 @@
 Owns the sandbox: the server may write its storage and its audit log, and nothing else; it has no capability.
 """
 
+from components.render.node import host
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
 from components.render.node.release import BINARIES
 from components.render.server_hcl import AwsKmsSeal, TransitSeal
@@ -16,7 +17,7 @@ CREDENTIALS = "/run/credentials/vault.service"
 
 _SYSTEM_STORE = "/etc/ssl/certs/ca-certificates.crt"
 
-_SANDBOX = """\
+SANDBOX = """\
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes
@@ -45,6 +46,7 @@ SystemCallFilter=~@privileged @resources
 IPAddressDeny=169.254.169.254
 LimitCORE=0
 """
+"""What no service of the estate's own needs."""
 
 
 def ca_file(node: Node) -> str:
@@ -99,8 +101,9 @@ InaccessiblePaths=-{HOME}/custody -{HOME}/letsencrypt
 {seal}LimitNOFILE=65536
 LimitNPROC=4096
 MemorySwapMax=0
+AppArmorProfile={host.APPARMOR_PROFILE}
 PrivateUsers=yes
-{_SANDBOX}
+{SANDBOX}
 [Install]
 WantedBy=multi-user.target
 """
@@ -142,27 +145,29 @@ RestartPreventExitStatus=2 4 5 6 7 8 9
 RestartSec=30
 TimeoutStartSec=infinity
 ReadWritePaths={HOME}/custody
-{_SANDBOX}
+{SANDBOX}
 [Install]
 WantedBy=multi-user.target
 """
 
 
-def disk_alarm() -> str:
-    """One look at how full the disks are."""
+def alarm() -> str:
+    """One look at what would stop the server, or open it."""
+    # It looks at /proc/swaps, and at no other process.
+    sandbox = SANDBOX.replace("ProcSubset=pid\n", "")
     return f"""\
 [Unit]
-Description=Disks of Vault filling up
+Description=Look at what would stop Vault: disks, clock, certificate, swap
 
 [Service]
 Type=oneshot
-ExecStart={LIBRARY}/disk-alarm
-{_SANDBOX}"""
+ExecStart={LIBRARY}/alarm
+{sandbox}"""
 
 
-DISK_ALARM_TIMER = """\
+ALARM_TIMER = """\
 [Unit]
-Description=Look at the disks of Vault
+Description=Look at what would stop Vault, every five minutes
 
 [Timer]
 OnBootSec=5min
@@ -171,3 +176,57 @@ OnUnitActiveSec=5min
 [Install]
 WantedBy=timers.target
 """
+
+
+def first_certificate() -> str:
+    """Gets a certificate where there is none yet, for as long as that takes."""
+    return f"""\
+[Unit]
+Description=First certificate of Vault
+Wants=network-online.target
+After=network-online.target nftables.service
+RequiresMountsFor={HOME}
+ConditionPathIsMountPoint={HOME}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={LIBRARY}/acme
+TimeoutStartSec=infinity
+StateDirectory=letsencrypt
+LogsDirectory=letsencrypt
+ReadWritePaths={HOME}/tls {HOME}/letsencrypt
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+LockPersonality=yes
+# Port 80 while the authority looks, and files that the server may read.
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+IPAddressDeny=169.254.169.254
+LimitCORE=0
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+RENEWAL = f"""\
+[Unit]
+# Without the volume certbot would make an account of its own on the root disk.
+ConditionPathIsMountPoint={HOME}
+"""
+"""Beside the unit that certbot's package brings."""
