@@ -22,6 +22,7 @@ from settings.engines import (
 from settings.hetzner import HetznerPlatform
 from settings.platform import Bootstrap, LocalPlatform, Server
 from settings.section import Name, Section, VaultPath, known
+from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
 
 _RESERVED_MOUNTS = frozenset({"sys", "auth", "identity", "cubbyhole"})
 
@@ -50,6 +51,8 @@ class Settings(Section):
     audit: dict[Name, AuditDevice] = {}
     rate_limits: dict[Name, RateLimit] = {}
     password_policies: dict[Name, PasswordPolicy] = {}
+    snapshots: Snapshots | None = None
+    """Copies of everything Vault holds; without this section none are taken."""
     applications: dict[ApplicationName, Application]
 
     @property
@@ -103,6 +106,30 @@ class Settings(Section):
                         "expected the name of a server: none runs on the node itself"
                     )
                     raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _snapshots(self) -> Self:
+        if self.snapshots is None:
+            return self
+        for name in (NODE_LOGIN, OPERATOR_LOGIN):
+            if name in self.applications:
+                msg = f"applications.{name} has the name of a login for snapshots; expected another"
+                raise ValueError(msg)
+        remote = self.platform.kind == "hetzner"
+        if remote and not isinstance(self.snapshots.store, Bucket):
+            msg = "snapshots.store.kind is 'folder' but platform.kind is 'hetzner'; expected 'bucket', off the machine"
+            raise ValueError(msg)
+        if remote != (self.snapshots.node_certificate is not None):
+            where = "is missing" if remote else "is given"
+            msg = (
+                f"snapshots.node_certificate {where} but platform.kind is {self.platform.kind!r}; expected it where a "
+                "node takes snapshots by itself, and nowhere else"
+            )
+            raise ValueError(msg)
+        if self.platform.kind == "hetzner" and self.platform.ssh is None:
+            msg = "snapshots is given but platform.ssh isn't; expected it: an operator brings the node its credentials"
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -33,6 +33,10 @@ PATTERNS: Mapping[str, str] = {
     r"^[^@\s]+@[^@\s]+$": "an e-mail address",
     r"^[a-z]{2}(?:-[a-z]+)+-\d$": "an AWS region such as eu-central-1",
     r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$": "the ARN of a KMS key",
+    r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$": "a bucket's name: 3 to 63 lower-case letters, digits and '-'",
+    r"^[A-Za-z0-9*:,./~ -]+$": "a calendar event of systemd, such as hourly or *-*-* 00/4:15",
+    r"^[a-z0-9-]+$": "a region such as fsn1",
+    r"^arn:aws:iam::\S*:\S+$": "the ARN of a user, such as arn:aws:iam:::user/p1:KEY",
     r"^(?:cx|cpx|cax|ccx)\d{2}$": "a server type such as cx22 or cax11",
     r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$": (
         "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from components.render import bootstrap
-from components.render.node import archive, host, release, units
+from components.render.node import archive, host, release, snapshots, units
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
 from components.render.server_hcl import (
     AuditDevice,
@@ -124,6 +124,9 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         written["/etc/systemd/system/vault.path"] = (units.waiting(), _READABLE)
     if node.ssh_public_keys:
         written[SSHD] = (host.SSHD, _READABLE)
+    if node.snapshots:
+        added = snapshots.files(node.snapshots, api_address(node.address), units.ca_file(node))
+        written |= {path: (content, _READABLE) for path, content in added.items()}
     for script in scripts:
         source = _SCRIPTS / f"{script.replace('-', '_')}.sh"
         written[f"{units.LIBRARY}/{script}"] = (source.read_text(encoding="utf-8"), _EXECUTABLE)
@@ -181,6 +184,7 @@ def _environment(node: Node) -> str:
         **({"ACME_DIRECTORY": node.tls.directory} if isinstance(node.tls, AcmeTls) else {}),
         "SEAL": _SEAL_KINDS[type(node.seal)],
         "SSH": "yes" if node.ssh_public_keys else "no",
+        "SNAPSHOTS": "yes" if node.snapshots else "no",
         "WAITS_FOR_OPERATOR": "yes" if node.waits_for_operator else "no",
         **release.variables(node.flavor, node.release),
     }
@@ -208,7 +212,8 @@ def _packages(node: Node) -> list[str]:
         "openssl",
         "unattended-upgrades",
     ]
-    return sorted([*packages, "certbot"] if isinstance(node.tls, AcmeTls) else packages)
+    packages += ["certbot"] if isinstance(node.tls, AcmeTls) else []
+    return sorted([*packages, *snapshots.PACKAGES] if node.snapshots else packages)
 
 
 def _users(node: Node) -> list[dict[str, object]]:

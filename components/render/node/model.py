@@ -52,6 +52,25 @@ class Release:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Snapshots:
+    """Where a node's snapshots go, how often, for whom."""
+
+    bucket: str
+    endpoint: str
+    region: str
+    schedule: str
+    """A calendar event of systemd."""
+    recipients: tuple[str, ...]
+    """age public keys."""
+    hourly: int
+    daily: int
+    weekly: int
+    stale_after_seconds: int
+    role: str
+    """Of the `cert` auth method."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """Everything a node's user-data is rendered from. None of it is secret."""
 
@@ -69,6 +88,7 @@ class Node:
     administrator: Administrator
     ssh_public_keys: tuple[str, ...] = ()
     """Who may log in as `estate`; none: no SSH."""
+    snapshots: Snapshots | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9.-]+", self.address):

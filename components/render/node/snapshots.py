@@ -1,0 +1,140 @@
+"""What a node takes snapshots with: its program, parameters, units, and a login that an operator brings.
+
+Owns the program's way into user-data, where each byte counts. Refuses a secret: the login's private key and the
+bucket's credential come to the node by hand, wrapped by `systemd-creds`.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from components.render.node import units
+from components.render.node.model import Snapshots
+
+_SOURCE = Path(__file__).with_name("snapshot_program.py")
+PROGRAM = f"{units.LIBRARY}/snapshot.py"
+PARAMETERS = "/etc/vault-estate/snapshots.json"
+STATE = "/var/lib/vault-snapshots"
+METRICS = f"{STATE}/vault_snapshots.prom"
+"""What a node exporter's textfile collector reads: a link to it, or this folder, is the operator's choice."""
+CREDENTIALS = ("snapshot-login", "snapshot-bucket")
+"""One PEM file of certificate and private key; one file of AWS' shared credentials."""
+
+
+PACKAGES = ("age", "python3-boto3")
+_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+_ADDED = f"""\
+StateDirectory=vault-snapshots
+StateDirectoryMode=0755
+InaccessiblePaths=-{units.HOME}/raft -{units.HOME}/custody -{units.HOME}/credentials -{units.HOME}/letsencrypt
+InaccessiblePaths=-{units.HOME}/tls/server.key
+Environment=TMPDIR={STATE} AWS_SHARED_CREDENTIALS_FILE=%d/snapshot-bucket AWS_EC2_METADATA_DISABLED=true
+"""
+
+
+def recipient(text: str) -> str:
+    """The one age public key in a file, which may have comments as `age-keygen` writes them.
+
+    Raises:
+        ValueError: there is none, or more than one, or a secret key, of which nothing is quoted.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if len(lines) != 1 or not _RECIPIENT.fullmatch(lines[0]):
+        secret = any(line.upper().startswith("AGE-SECRET-KEY-") for line in lines)
+        found = (
+            "holds a secret key" if secret else f"has {len(lines)} lines" if len(lines) != 1 else "holds something else"
+        )
+        raise ValueError(f"{found}; expected one age public key, age1 and 58 characters")
+    return lines[0]
+
+
+def files(snapshots: Snapshots, address: str, ca_file: str) -> Mapping[str, str]:
+    """What a node with snapshots has beside the others', by path. Nothing of it is executable or secret."""
+    return {
+        PROGRAM: program(),
+        PARAMETERS: parameters(snapshots, address, ca_file),
+        "/etc/systemd/system/vault-snapshot.service": service(),
+        "/etc/systemd/system/vault-snapshot.timer": timer(snapshots.schedule),
+    }
+
+
+def parameters(snapshots: Snapshots, address: str, ca_file: str) -> str:
+    """What the program is told."""
+    told = {
+        "address": address,
+        "ca_file": ca_file,
+        "role": snapshots.role,
+        "recipients": snapshots.recipients,
+        "bucket": {"name": snapshots.bucket, "endpoint": snapshots.endpoint, "region": snapshots.region},
+        "keep": {"hourly": snapshots.hourly, "daily": snapshots.daily, "weekly": snapshots.weekly},
+        "stale_after_seconds": snapshots.stale_after_seconds,
+        "metrics": METRICS,
+    }
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"
+
+
+def service() -> str:
+    """One run. It waits for what an operator brings, and reads nothing of the server's but its API."""
+    loaded = "".join(f"LoadCredentialEncrypted={name}:{units.HOME}/credentials/{name}\n" for name in CREDENTIALS)
+    conditions = "".join(f"ConditionPathExists={units.HOME}/credentials/{name}\n" for name in CREDENTIALS)
+    return f"""\
+[Unit]
+Description=Snapshot of Vault to where only its recipients can read it
+Wants=network-online.target
+After=network-online.target vault.service
+RequiresMountsFor={units.HOME}
+{conditions}StartLimitIntervalSec=3000
+StartLimitBurst=4
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 -I {PROGRAM} {PARAMETERS}
+Restart=on-failure
+RestartSec=300
+TimeoutStartSec=1800
+{loaded}{_ADDED}{units.SANDBOX}"""
+
+
+def timer(schedule: str) -> str:
+    """When."""
+    return f"""\
+[Unit]
+Description=Take snapshots of Vault
+
+[Timer]
+OnCalendar={schedule}
+# What was due while the machine was off is done when it is back.
+Persistent=yes
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def program() -> str:
+    """The program without what is written for its readers, who find it in the repository: half of its bytes."""
+    source = _SOURCE.read_text(encoding="utf-8")
+    gone = {number for start, end in _docstrings(ast.parse(source)) for number in range(start, end + 1)}
+    lines = [
+        line
+        for number, line in enumerate(source.splitlines(), start=1)
+        if number not in gone and line.strip() and not line.lstrip().startswith("#")
+    ]
+    return "\n".join(["# components/render/node/snapshot_program.py without its comments", *lines]) + "\n"
+
+
+def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        # Alone in its block it is a statement the block needs.
+        if isinstance(body, list) and len(body) > 1:
+            first = body[0]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                yield first.lineno, first.end_lineno or first.lineno

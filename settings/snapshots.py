@@ -1,0 +1,80 @@
+"""Settings of Raft snapshots: where they go, how often, who can read them, how long they stay.
+
+Owns what can be asked for. Refuses a snapshot nobody could open, a store in the clear, and a retention that keeps none.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from settings.engines import HttpsUrl
+from settings.platform import RelativeFile
+from settings.section import PositiveSeconds, Section
+
+NODE_LOGIN = "snapshots"
+"""Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""
+OPERATOR_LOGIN = "snapshot-operator"
+"""Name of those with which a person takes one and puts one back. The administrator may do neither (pitfall 11)."""
+
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$")]
+Calendar = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9*:,./~ -]+$")]
+Count = Annotated[int, Field(ge=0, le=1_000)]
+
+
+class Bucket(Section):
+    """A bucket of an S3 service, such as Hetzner Object Storage. Old snapshots can be hidden there, not destroyed."""
+
+    kind: Literal["bucket"]
+    name: BucketName
+    """Unique among all customers of the service."""
+    endpoint: HttpsUrl
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+    """Hetzner: the location, such as `fsn1`."""
+    lock_days: Annotated[int, Field(ge=1, le=3_650)] = 14
+    """How long nobody can destroy a snapshot (object lock, governance mode). Can be had only when a bucket is made."""
+    writer: Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\S*:\S+$")] | None = None
+    """ARN of the credential that is brought to the node; the bucket's policy takes from it all but adding, looking and
+    hiding. None: the credential may do what the service gives it."""
+
+
+class Folder(Section):
+    """A folder on this machine, for development: it is lost with the machine."""
+
+    kind: Literal["folder"]
+    path: RelativeFile
+    """Relative to the project's root."""
+
+
+class Retention(Section):
+    """How many are kept: the newest of each of so many hours, days and weeks that have one."""
+
+    hourly: Count = 24
+    daily: Count = 14
+    weekly: Count = 8
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.hourly or self.daily or self.weekly):
+            msg = "hourly, daily and weekly are 0; expected at least one above 0, or no snapshot would be kept"
+            raise ValueError(msg)
+        return self
+
+
+class Snapshots(Section):
+    """Copies of everything Vault holds, encrypted before they leave its machine."""
+
+    store: Annotated[Bucket | Folder, Field(discriminator="kind")]
+    schedule: Calendar = "hourly"
+    """When the node takes one: a calendar event of systemd, such as `hourly` or `*-*-* 00/4:15`. On the local platform
+    a person does, with `./estate snapshot`."""
+    keep: Retention = Retention()
+    recipients: Annotated[tuple[RelativeFile, ...], Field(min_length=1, strict=False)]
+    """Files of age public keys (`age1…`), relative to the project's root. Each holder can open every snapshot."""
+    stale_after: PositiveSeconds = 10_800
+    """Age from which the newest snapshot is too old to be called a backup: three hours, so that one failed run of an
+    hourly schedule alarms nobody."""
+    certificate: RelativeFile
+    """PEM file of the public certificate of who may take a snapshot by hand and put one back, relative to the project's
+    root. Its private key lies beside it and ends in `.key`."""
+    node_certificate: RelativeFile | None = None
+    """The same for the node, which may only take them. Its private key is brought to the node by an operator."""

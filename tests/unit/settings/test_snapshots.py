@@ -1,0 +1,114 @@
+"""Settings of snapshots: what is refused, in which words, and what is taken where nothing is said."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from settings import SettingsError, parse
+from settings.snapshots import Bucket, Folder
+from tests.unit.settings.samples import MINIMAL, MISSING
+from tests.unit.settings.test_hetzner import SSH, node
+
+FOLDER: Mapping[str, Any] = {
+    "store": {"kind": "folder", "path": ".estate/local/snapshots"},
+    "recipients": ["keys/age.pub"],
+    "certificate": "keys/snapshots.crt",
+}
+BUCKET: Mapping[str, Any] = {
+    "store": {
+        "kind": "bucket",
+        "name": "vault-snapshots-dev",
+        "endpoint": "https://fsn1.your-objectstorage.com",
+        "region": "fsn1",
+    },
+    "recipients": ["keys/age.pub"],
+    "certificate": "keys/snapshots.crt",
+    "node_certificate": "keys/node.crt",
+}
+
+
+def local(snapshots: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a local stack with snapshots."""
+    return copy.deepcopy({**MINIMAL, "snapshots": snapshots})
+
+
+def remote(snapshots: Mapping[str, Any], **platform: Any) -> dict[str, Any]:
+    """Settings of a Hetzner stack with snapshots."""
+    return {**node(**{"ssh": SSH, **platform}), "snapshots": copy.deepcopy(snapshots)}
+
+
+def refusal(plain: Mapping[str, Any]) -> str:
+    """The one line about what is wrong."""
+    with pytest.raises(SettingsError) as refused:
+        parse(plain)
+    return str(refused.value).removeprefix("vault-estate:estate")
+
+
+def test_without_the_section_no_snapshot_is_taken() -> None:
+    assert parse(MINIMAL).snapshots is None
+
+
+def test_the_least_that_is_right_and_what_it_comes_to() -> None:
+    snapshots = parse(local(FOLDER)).snapshots
+
+    assert snapshots is not None
+    assert isinstance(snapshots.store, Folder)
+    assert (snapshots.schedule, snapshots.stale_after) == ("hourly", 3 * 3600)
+    assert snapshots.keep.model_dump() == {"hourly": 24, "daily": 14, "weekly": 8}
+
+    far = parse(remote(BUCKET)).snapshots
+
+    assert far is not None
+    assert isinstance(far.store, Bucket)
+    assert far.store.lock_days == 14
+    assert far.store.writer is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipients": []}, ".snapshots.recipients is empty; expected at least 1 entry"),
+        ({"keep": {"hourly": 0, "daily": 0, "weekly": 0}}, "expected at least one above 0"),
+        ({"keep": {"hourly": -1}}, ".snapshots.keep.hourly is -1; expected at least 0"),
+        ({"schedule": "hourly\nExecStart=/bin/sh"}, "expected a calendar event of systemd"),
+        ({"schedule": ""}, ".snapshots.schedule is empty; expected at least 1 character"),
+        ({"stale_after": "0s"}, ".snapshots.stale_after is '0s'; expected more than 0s"),
+        ({"certificate": None}, ".snapshots.certificate is empty; expected text"),
+        ({"node_certificate": "n.crt"}, "snapshots.node_certificate is given but platform.kind is 'local'"),
+        ({"store": {"kind": "tape"}}, ".snapshots.store.kind is 'tape'; expected one of 'bucket', 'folder'"),
+        ({"store": {**BUCKET["store"], "endpoint": "http://x.example"}}, "expected a URL that begins with https://"),
+        ({"store": {**BUCKET["store"], "name": "No_Bucket"}}, "expected a bucket's name"),
+        ({"store": {**BUCKET["store"], "lock_days": 0}}, ".snapshots.store.lock_days is 0; expected at least 1"),
+        ({"store": {**BUCKET["store"], "region": "a b"}}, "expected a region such as fsn1"),
+        ({"store": {**BUCKET["store"], "writer": "me"}}, "expected the ARN of a user"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(change: Mapping[str, Any], words: str) -> None:
+    said = refusal(local({**FOLDER, **change}))
+
+    assert words in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_nodes_snapshots_leave_the_node() -> None:
+    folder = {**FOLDER, "node_certificate": "n.crt"}
+
+    assert "store.kind is 'folder' but platform.kind is 'hetzner'" in refusal(remote(folder))
+
+
+def test_a_node_needs_a_login_of_its_own_and_a_person_who_brings_it() -> None:
+    without = {name: value for name, value in BUCKET.items() if name != "node_certificate"}
+
+    assert "snapshots.node_certificate is missing but platform.kind is 'hetzner'" in refusal(remote(without))
+    assert "snapshots is given but platform.ssh isn't" in refusal(remote(BUCKET, ssh=MISSING))
+
+
+@pytest.mark.parametrize("name", ["snapshots", "snapshot-operator"])
+def test_no_application_takes_the_name_of_a_login_for_snapshots(name: str) -> None:
+    plain = local(FOLDER)
+    plain["approle"] = {}
+    plain["applications"] = {name: {"login": {"kind": "approle"}, "secrets": {"x": {"keys": ["y"]}}}}
+
+    assert f"applications.{name} has the name of a login for snapshots" in refusal(plain)
