@@ -1,7 +1,7 @@
 """`python -m hermetic`: the stand-ins in a process of their own, as official plugins are.
 
-Reads one JSON line from standard input (packages, faults, world), prints the environment's one value, and serves until
-standard input ends. It is started by `hermetic.attach.attach_apart`, and ends with whoever started it.
+Reads one JSON line from standard input (packages, faults, world, machines), prints the environment's one value, and
+serves until standard input ends. It is started by `hermetic.attach.attach_apart`, and ends with whoever started it.
 """
 
 import contextlib
@@ -18,8 +18,10 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     faults = [Fault(**fault) for fault in order["faults"]]
     world = Path(order["world"]) if order["world"] else None
+    machines = Path(order["machines"]) if order["machines"] else None
+    attached = attach(order["packages"], faults=faults, world=world, machines=machines)
     # Whoever asked for this process may have been interrupted in the meantime.
-    with contextlib.suppress(BrokenPipeError), attach(order["packages"], faults=faults, world=world) as environment:
+    with contextlib.suppress(BrokenPipeError), attached as environment:
         print(environment["PULUMI_DEBUG_PROVIDERS"], flush=True)
         sys.stdin.read()
 

@@ -18,6 +18,7 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from hermetic.faults import Fault, Faults
+from hermetic.hcloud import HcloudProvider
 from hermetic.memory import CLOUDS, MemoryProvider
 from hermetic.servicer import Provider, Servicer
 from hermetic.vault.provider import VaultProvider
@@ -28,25 +29,29 @@ WORKERS = 16
 
 @contextmanager
 def attach(
-    packages: Sequence[str], *, faults: Sequence[Fault] = (), world: Path | None = None
+    packages: Sequence[str], *, faults: Sequence[Fault] = (), world: Path | None = None, machines: Path | None = None
 ) -> Iterator[Mapping[str, str]]:
     """Serve the packages until the block ends; yields the environment the engine needs, e.g. `vault:45001,aws:45002`.
 
     `world` is the JSON file in which the clouds in memory keep their objects, so that a second process sees the same;
-    without it they live as long as the block. At the end every Vault token that was taken is revoked. Raises ValueError
-    for a package without a stand-in and for a fault on a package that isn't attached.
+    without it they live as long as the block. `machines` is the folder of the machines that boot behind a cloud's
+    servers, and outlive the block; without it servers stay in memory. At the end every Vault token that was taken is
+    revoked. Raises ValueError for a package without a stand-in and for a fault on a package that isn't attached.
     """
     unknown = sorted({fault.package for fault in faults} - set(packages))
     if unknown:
         raise ValueError(f"fault on {', '.join(unknown)}: expected a package among {', '.join(packages)}")
     with ExitStack() as stack:
-        ports = {package: stack.enter_context(_serve(package, faults, world)) for package in dict.fromkeys(packages)}
+        ports = {
+            package: stack.enter_context(_serve(package, faults, _provider(package, world, machines)))
+            for package in dict.fromkeys(packages)
+        }
         yield {"PULUMI_DEBUG_PROVIDERS": ",".join(f"{package}:{port}" for package, port in ports.items())}
 
 
 @contextmanager
 def attach_apart(
-    packages: Sequence[str], *, faults: Sequence[Fault] = (), world: Path | None = None
+    packages: Sequence[str], *, faults: Sequence[Fault] = (), world: Path | None = None, machines: Path | None = None
 ) -> Iterator[Mapping[str, str]]:
     """The same as `attach`, in a process of its own: the way for large stacks.
 
@@ -57,7 +62,12 @@ def attach_apart(
         yield {"PULUMI_DEBUG_PROVIDERS": ""}
         return
     command = [sys.executable, "-m", "hermetic"]
-    order = {"packages": list(packages), "faults": [asdict(fault) for fault in faults], "world": world and str(world)}
+    order = {
+        "packages": list(packages),
+        "faults": [asdict(fault) for fault in faults],
+        "world": world and str(world),
+        "machines": machines and str(machines),
+    }
     # The child works in this process's folder, which relative file names in provider settings begin at.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
     # A session of its own, so that Ctrl-C reaches the engine first, which then still has its providers to finish with.
@@ -74,18 +84,20 @@ def attach_apart(
         yield {"PULUMI_DEBUG_PROVIDERS": ports}
 
 
-def _provider(package: str, world: Path | None) -> Provider:
+def _provider(package: str, world: Path | None, machines: Path | None) -> Provider:
     if package == "vault":
         return VaultProvider()
+    if package == "hcloud":
+        return HcloudProvider(world, machines)
     if package in CLOUDS:
-        return MemoryProvider(package, world)
-    raise ValueError(f"package {package!r}: expected one of vault, {', '.join(sorted(CLOUDS))}")
+        return MemoryProvider(package, CLOUDS[package], world)
+    raise ValueError(f"package {package!r}: expected one of vault, hcloud, {', '.join(sorted(CLOUDS))}")
 
 
 @contextmanager
-def _serve(package: str, faults: Sequence[Fault], world: Path | None) -> Iterator[int]:
+def _serve(package: str, faults: Sequence[Fault], provider: Provider) -> Iterator[int]:
     orders = Faults([fault for fault in faults if fault.package == package])
-    servicer = Servicer(package, _provider(package, world), orders)
+    servicer = Servicer(package, provider, orders)
     # Messages are as large as a resource's properties; the 4 MB default of gRPC is too small for rendered manifests.
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS), options=options)

@@ -12,8 +12,9 @@ import grpc
 class Fault:
     """One order. `call` is a method of ResourceProvider; `type_token` None means any type; `nth` counts from 1.
 
-    `fail` answers UNAVAILABLE, `hang` waits `seconds` and then goes on, `drop` stops the server so that the engine
-    loses its connection, as when a plugin crashes. With `after`, the work is done before the fault strikes.
+    `fail` answers UNAVAILABLE, with `message` if there is one; `hang` waits `seconds` and then goes on, `drop` stops
+    the server so that the engine loses its connection, as when a plugin crashes. With `after`, the work is done before
+    the fault strikes.
     """
 
     package: str
@@ -22,6 +23,7 @@ class Fault:
     nth: int = 1
     kind: Literal["fail", "hang", "drop"] = "fail"
     seconds: float = 0.0
+    message: str | None = None
     after: bool = False
 
     def __post_init__(self) -> None:
@@ -29,6 +31,11 @@ class Fault:
             raise ValueError(f"Fault kind {self.kind!r}: expected fail, hang or drop")
         if self.nth < 1 or self.seconds < 0:
             raise ValueError(f"Fault nth={self.nth}, seconds={self.seconds}: expected nth from 1, seconds from 0")
+
+
+RATE_LIMIT = "hcloud: request limit exceeded (rate_limit_exceeded)"
+LOCKED = "hcloud: server is locked by another action (locked)"
+"""What hcloud-go says, whose retries are over by then (docs.hetzner.cloud, errors 429 and 423)."""
 
 
 class Faults:
@@ -60,7 +67,7 @@ class Faults:
             self.stop()
             _abort(context, f"{order.package}: {order.call}: connection dropped as ordered")
         else:
-            _abort(context, f"{order.package}: {order.call} number {order.nth} failed as ordered")
+            _abort(context, order.message or f"{order.package}: {order.call} number {order.nth} failed as ordered")
 
 
 def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:

@@ -10,7 +10,6 @@ checked, since nothing here would act on them.
 import json
 import tempfile
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,58 +32,32 @@ class MemoryType:
     required: frozenset[str] = frozenset()
 
 
-def _address(identity: str, inputs: Values) -> str:  # noqa: ARG001 - a computed output's signature
-    # 198.51.100.0/24 and 2001:db8::/32 are kept for documentation (RFC 5737, RFC 3849): nobody answers there.
-    return f"198.51.100.{1 + zlib.crc32(identity.encode()) % 254}"
-
-
-def _type(replaces: str = "", required: str = "", **computed: Callable[[str, Values], Any]) -> MemoryType:
+def memory_type(replaces: str = "", required: str = "", **computed: Callable[[str, Values], Any]) -> MemoryType:
+    """A type whose names are written with spaces between them."""
     return MemoryType(frozenset(replaces.split()), computed, frozenset(required.split()))
 
 
-_HCLOUD = {
-    "index/network:Network": _type("ipRange", "ipRange"),
-    "index/networkSubnet:NetworkSubnet": _type(
-        "networkId ipRange networkZone type", "networkId ipRange networkZone type", gateway=lambda _id, _: "10.0.0.1"
-    ),
-    "index/firewall:Firewall": _type(),
-    "index/volume:Volume": _type(
-        "location format", "size", linuxDevice=lambda identity, _: f"/dev/disk/by-id/scsi-0HC_Volume_{identity}"
-    ),
-    "index/primaryIp:PrimaryIp": _type("type location datacenter", "type", ipAddress=_address),
-    "index/placementGroup:PlacementGroup": _type("type", "type"),
-    "index/volumeAttachment:VolumeAttachment": _type("serverId volumeId", "serverId volumeId"),
-    "index/serverNetwork:ServerNetwork": _type("serverId networkId subnetId ip", "serverId"),
-    "index/zoneRrset:ZoneRrset": _type("zone name type", "records type zone"),
-    "index/server:Server": _type(
-        "image location userData sshKeys",
-        "serverType",
-        ipv4Address=_address,
-        ipv6Address=lambda identity, _: f"2001:db8::{int(identity):x}",
-        status=lambda _id, _: "in memory only",
-    ),
-}
 _AWS = {
-    "s3/bucket:Bucket": _type(
+    "s3/bucket:Bucket": memory_type(
         "bucket",
         arn=lambda identity, _: f"arn:aws:s3:::{identity}",
         bucketDomainName=lambda identity, _: f"{identity}.s3.amazonaws.com",
     ),
-    "kms/key:Key": _type(
+    "kms/key:Key": memory_type(
         "customerMasterKeySpec keyUsage",
         arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
         keyId=lambda identity, _: identity,
     ),
 }
-_KUBERNETES = {"core/v1:Namespace": _type()}
-CLOUDS: Mapping[str, Mapping[str, MemoryType]] = {"hcloud": _HCLOUD, "aws": _AWS, "kubernetes": _KUBERNETES}
+_KUBERNETES = {"core/v1:Namespace": memory_type()}
+CLOUDS: Mapping[str, Mapping[str, MemoryType]] = {"aws": _AWS, "kubernetes": _KUBERNETES}
 
 
 class MemoryProvider:
     """One package's types over one world: a JSON file two processes may share, or a private temporary one."""
 
-    def __init__(self, package: str, world: Path | None) -> None:
-        self.package, self._types = package, CLOUDS[package]
+    def __init__(self, package: str, types: Mapping[str, MemoryType], world: Path | None) -> None:
+        self.package, self._types = package, types
         self._lock = threading.Lock()
         self._own = tempfile.TemporaryDirectory(prefix="hermetic-") if world is None else None
         self._file = Path(self._own.name) / "world.json" if self._own else Path(str(world))
@@ -121,36 +94,43 @@ class MemoryProvider:
 
     def create(self, connection: None, token: str, inputs: Values) -> Found:
         """Put the object into the world."""
-        with self._world() as world:
+        with self.world() as world:
             world["count"] = world.get("count", 0) + 1
             identity = self._identity(token, inputs, world["count"])
-            if self._key(token, identity) in world:
+            if self.key(token, identity) in world:
                 raise RefusedError(f"{identity} already exists in memory")
-            outputs = {name: compute(identity, inputs) for name, compute in self._type(token).computed.items()}
-            world[self._key(token, identity)] = {"inputs": inputs, "outputs": outputs | inputs}
-        return Found(identity, inputs, outputs | inputs)
+        outputs = {name: compute(identity, inputs) for name, compute in self._type(token).computed.items()}
+        outputs |= self.begin(token, identity, inputs) | inputs
+        # Recorded last: what a killed process began is nobody's, and is begun anew.
+        with self.world() as world:
+            world[self.key(token, identity)] = {"inputs": inputs, "outputs": outputs}
+        return Found(identity, inputs, outputs)
+
+    def begin(self, token: str, identity: str, inputs: Values) -> Values:
+        """What stands behind an object, for those that have something; the outputs that follow from it."""
+        return {}
 
     def read(self, connection: None, token: str, found: Found) -> Found | None:
         """What the world holds."""
         self._type(token)
-        with self._world() as world:
-            held = world.get(self._key(token, found.identity))
+        with self.world() as world:
+            held = world.get(self.key(token, found.identity))
         return None if held is None else Found(found.identity, held["inputs"], held["outputs"])
 
     def update(self, connection: None, token: str, found: Found, inputs: Values) -> Found:
         """Change it in the world; what isn't there can't be changed."""
-        with self._world() as world:
-            held = world.get(self._key(token, found.identity))
+        with self.world() as world:
+            held = world.get(self.key(token, found.identity))
             if held is None:
                 raise RefusedError(f"{found.identity} doesn't exist in memory")
             kept = {name: held["outputs"][name] for name in self._type(token).computed}
-            world[self._key(token, found.identity)] = {"inputs": inputs, "outputs": kept | inputs}
+            world[self.key(token, found.identity)] = {"inputs": inputs, "outputs": kept | inputs}
         return Found(found.identity, inputs, kept | inputs)
 
     def delete(self, connection: None, token: str, found: Found) -> None:
         """Take it out of the world."""
-        with self._world() as world:
-            world.pop(self._key(token, found.identity), None)
+        with self.world() as world:
+            world.pop(self.key(token, found.identity), None)
 
     def _type(self, token: str) -> MemoryType:
         kind = self._types.get(token.removeprefix(f"{self.package}:"))
@@ -158,7 +138,8 @@ class MemoryProvider:
             raise RefusedError(f"this type isn't offered by the {self.package} stand-in in memory")
         return kind
 
-    def _key(self, token: str, identity: str) -> str:
+    def key(self, token: str, identity: str) -> str:
+        """Under which the world keeps an object."""
         return f"{token} {identity}"
 
     def _identity(self, token: str, inputs: Values, count: int) -> str:
@@ -170,7 +151,7 @@ class MemoryProvider:
         return str(inputs.get("bucket") or count) if token.endswith(":Bucket") else str(count)
 
     @contextmanager
-    def _world(self) -> Iterator[Values]:
+    def world(self) -> Iterator[Values]:
         """The whole world, read and written under a lock that other processes respect too."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self._file.with_suffix(".lock").open("w") as lock:

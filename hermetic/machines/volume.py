@@ -33,6 +33,8 @@ class Volume:
     def create(self, gigabytes: int) -> None:
         """Make it, empty; takes no space until it is written to."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        if self.file.exists():
+            raise MachineError(f"there is a volume {self.identity} already; it may hold something")
         with self.file.open("xb") as out:
             out.truncate(gigabytes * _GIGABYTE)
         self.file.chmod(0o600)

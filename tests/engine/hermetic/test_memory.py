@@ -10,6 +10,7 @@ from pulumi.runtime.proto import provider_pb2
 from hermetic.attach import attach, attach_apart
 from hermetic.envelope import UNKNOWN, pack
 from hermetic.faults import Fault
+from hermetic.hcloud import TYPES
 from hermetic.memory import CLOUDS
 from tests.engine.hermetic.wire import Values, Wire, urn
 
@@ -33,11 +34,12 @@ INPUTS: dict[str, Values] = {
     "aws:kms/key:Key": {"description": "seal"},
     "kubernetes:core/v1:Namespace": {"metadata": {"name": "vault", "labels": {"app.kubernetes.io/name": "vault"}}},
 }
+KINDS = {"hcloud": TYPES, **CLOUDS}
 NETWORK = "hcloud:index/network:Network"
 
 
 def test_every_type_has_inputs() -> None:
-    assert set(INPUTS) == {f"{package}:{kind}" for package, kinds in CLOUDS.items() for kind in kinds}
+    assert set(INPUTS) == {f"{package}:{kind}" for package, kinds in KINDS.items() for kind in kinds}
 
 
 @pytest.mark.parametrize("token", INPUTS)
@@ -47,7 +49,7 @@ def test_life(token: str) -> None:
     with attach([package]) as environment, Wire(environment, package) as wire:
         planned = wire.create(token, inputs, preview=True)
         made = wire.create(token, inputs)
-        computed = CLOUDS[package][token.split(":", 1)[1]].computed
+        computed = KINDS[package][token.split(":", 1)[1]].computed
         assert {name for name, value in planned.outputs.values.items() if value == UNKNOWN} == set(computed)
         assert made.outputs.values.keys() == computed.keys() | inputs.keys()
         assert wire.read(made) == made
@@ -111,7 +113,7 @@ def test_functions_and_packages_are_refused() -> None:
         with pytest.raises(grpc.RpcError, match="has no functions"):
             wire.stub.Invoke(request)
     with (
-        pytest.raises(ValueError, match="package 'gcp': expected one of vault, aws, hcloud, kubernetes"),
+        pytest.raises(ValueError, match="package 'gcp': expected one of vault, hcloud, aws, kubernetes"),
         attach(["gcp"]),
     ):
         pass
