@@ -4,7 +4,10 @@ import pulumi
 
 import estate
 import settings
+from ops.keys import placing
 
 config = pulumi.Config()
-for name, value in estate.build(settings.load(config), config.require_secret).items():
+wanted = settings.load(config)
+placing.place(wanted, pulumi.get_stack(), config.get)
+for name, value in estate.build(wanted, config.require_secret).items():
     pulumi.export(name, value)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ops import lifecycle, testing
+from ops import cli_operators, lifecycle, testing
 from ops.bench import report, suite
 from ops.console import Console
 from ops.doctor import examine
@@ -27,6 +27,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+cli_operators.add_to(app)
 
 Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]

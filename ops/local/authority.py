@@ -109,17 +109,23 @@ def ensure_administrator(certificate_file: Path, key_file: Path, *, now: datetim
         )
     if certificate_file.exists():
         return
+    certificate, key = new_administrator(now or datetime.datetime.now(datetime.UTC))
+    write_private(key_file, key)
+    write_private(certificate_file, certificate)
+
+
+def new_administrator(now: datetime.datetime) -> tuple[bytes, bytes]:
+    """A self-signed client certificate and its private key, both as PEM. The second is a secret: never print it."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(
         "vault-estate administrator",
         key,
         issuer=None,
         days=ADMINISTRATOR_DAYS,
-        now=now or datetime.datetime.now(datetime.UTC),
+        now=now,
         extensions=_leaf_extensions(ExtendedKeyUsageOID.CLIENT_AUTH, ()),
     )
-    write_private(key_file, _key_pem(key))
-    write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)
 
 
 Extensions = list[tuple[x509.ExtensionType, bool]]

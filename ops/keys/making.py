@@ -1,0 +1,146 @@
+"""`./estate keys`: the administrator's pair in the stack's file, for everyone who may decrypt the stack's secrets.
+
+Owns the stack's file for the length of one atomic replacement. Refuses to make a second pair where there is one, and to
+take a pair apart of which one half is missing. The private key is on the engine's standard input and in this process's
+memory, nowhere else.
+"""
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops import session, stackfile
+from ops.console import Console
+from ops.errors import EstateError
+from ops.keys import engine
+from ops.keys.editing import Kept, with_pair
+from ops.keys.pair import Pair, checked, new_pair
+from ops.paths import Paths
+from ops.stackfile import StackFile
+
+SECRET = "administrator-key"  # noqa: S105 - the name of the setting, not its value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What the stack's file holds now."""
+
+    stack: str
+    outcome: str
+    """`made`, `taken over`, `rotated` or `there already`."""
+    certificate: str
+    """PEM."""
+    fingerprint: str
+    """SHA-256 of the certificate in hexadecimal."""
+    ends: str
+    """When the certificate ends, ISO 8601 in UTC."""
+    secret: str
+    """Name of the encrypted setting."""
+
+
+def make(paths: Paths, stack: str, console: Console) -> Made:
+    """Have the stack's file hold a pair: the one of the files it named, or a new one.
+
+    Raises:
+        EstateError: the stack is local, one half is missing, or the engine can't encrypt. The file is as it was then.
+    """
+    with session.locked(paths):
+        file = cloud_file(paths, stack)
+        name = file.settings.bootstrap.administrator.private_key_secret or SECRET
+        with engine.opened(paths, file, console) as held:
+            there = _kept_pair(file, held)
+            if there is not None:
+                return told(file, there, name, "there already")
+            found = _pair_of_files(paths, file)
+            pair = found or new_pair()
+            kept = held.encrypt(name, pair.private_key, pair.certificate)
+        replace(file, kept)
+        return told(file, pair, name, "taken over" if found else "made")
+
+
+def cloud_file(paths: Paths, stack: str) -> StackFile:
+    """The file of a stack whose administrator is a person.
+
+    Raises:
+        EstateError: it is this machine's, whose pair `./estate up` makes; or the file is wrong.
+    """
+    file = stackfile.read(paths, stack)
+    if file.is_local:
+        msg = f"stack {stack!r} is this machine's, whose administrator `./estate up` makes; expected a cloud stack"
+        raise EstateError(msg)
+    return file
+
+
+def _kept_pair(file: StackFile, held: engine.Secrets) -> Pair | None:
+    administrator = file.settings.bootstrap.administrator
+    if not (administrator.certificate_pem and administrator.private_key_secret):
+        return None
+    return checked(administrator.certificate_pem, held.decrypt(administrator.private_key_secret))
+
+
+def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
+    """The pair in the files that the settings name; a server may know it already, so that a new one would be locked
+    out."""
+    administrator = file.settings.bootstrap.administrator
+    if not (administrator.certificate and administrator.private_key):
+        half = "certificate_pem" if administrator.certificate_pem else "private_key_secret"
+        msg = (
+            f"bootstrap.administrator has {half} and a file beside it; expected both halves in files, for `keys` to "
+            "take them over, or both in the stack's file"
+        )
+        raise EstateError(msg)
+    names = (administrator.certificate, administrator.private_key)
+    missing = [name for name in names if not (paths.project / name).is_file()]
+    if len(missing) == len(names):
+        return None
+    if missing:
+        msg = f"{missing[0]}: missing, while its other half is there; expected both, or neither to make a new pair"
+        raise EstateError(msg)
+    try:
+        certificate, key = ((paths.project / name).read_text(encoding="ascii") for name in names)
+    except (OSError, UnicodeDecodeError):
+        msg = f"{' or '.join(names)} can't be read; expected the two halves of a pair as PEM"
+        raise EstateError(msg) from None
+    return checked(certificate, key)
+
+
+def replace(file: StackFile, kept: Kept) -> None:
+    """Put the pair into the stack's file, in one step.
+
+    Raises:
+        EstateError: its layout doesn't let single lines be changed.
+        OSError: it can't be written; it is as it was then.
+    """
+    whole = file.path.resolve()  # a link stays one
+    with whole.open(encoding="utf-8", newline="") as stream:
+        text = stream.read()
+    _write(whole, with_pair(text, kept))
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with fresh.open("x", encoding="utf-8", newline="") as stream:
+            os.fchmod(stream.fileno(), path.stat().st_mode & 0o777)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+
+
+def told(file: StackFile, pair: Pair, name: str, outcome: str) -> Made:
+    """What to tell of a pair: nothing of its secret half."""
+    return Made(
+        stack=file.stack,
+        outcome=outcome,
+        certificate=pair.certificate,
+        fingerprint=pair.fingerprint,
+        ends=pair.ends.isoformat().replace("+00:00", "Z"),
+        secret=name,
+    )

@@ -1,0 +1,142 @@
+"""`./estate keys --rotate`: another pair takes the administrator's place while the old one can still log in.
+
+Owns the order, which leaves no moment in which nobody has a key that works: the new pair is written down first,
+encrypted; then the old one has Vault take the new certificate; then the new one proves that it logs in; only then the
+stack's file changes. Stopped anywhere, the same command goes on from there. Refuses a server that takes neither pair:
+its administrator is somebody else's.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hvac
+
+from ops import reaching, session
+from ops.administrator import LOGIN_ROLE
+from ops.console import Console
+from ops.errors import EstateError
+from ops.keys import engine, placing
+from ops.keys.editing import Kept, with_pair
+from ops.keys.making import Made, cloud_file, replace, told
+from ops.keys.pair import Pair, checked, new_pair
+from ops.local.files import private_directory, write_private
+from ops.paths import Paths
+from ops.reaching import Reached
+from ops.stackfile import StackFile
+
+_ROLE = f"auth/cert/certs/{LOGIN_ROLE}"
+_KEPT_FIELDS = ("display_name", "token_policies", "token_ttl", "token_max_ttl", "token_bound_cidrs")
+"""What the bootstrap gave the login besides its certificate."""
+
+
+def rotate(paths: Paths, stack: str, console: Console) -> Made:
+    """Replace the pair, in Vault and in the stack's file.
+
+    Raises:
+        EstateError: the file holds no pair, the stack isn't built, or Vault takes neither the old nor the new one.
+    """
+    with session.locked(paths):
+        file = cloud_file(paths, stack)
+        administrator = file.settings.bootstrap.administrator
+        if not (administrator.certificate_pem and administrator.private_key_secret):
+            msg = f"Pulumi.{stack}.yaml holds no pair yet; expected one to replace: ./estate keys {stack}"
+            raise EstateError(msg)
+        name = administrator.private_key_secret
+        where = reaching.reached(paths, file, console)
+        with engine.opened(paths, file, console) as held:
+            old = checked(administrator.certificate_pem, held.decrypt(name))
+        # The plugin's files may be of another time, or on another machine.
+        placing.place(file.settings, stack, lambda _: old.private_key, paths.project)
+        kept, new = _next(paths, file, console, name)
+        console.say(f"the new pair is written down, encrypted: {_prepared(paths, stack)}")
+        _hand_over(paths, where, stack, new, console)
+        replace(file, kept)
+        changed = cloud_file(paths, stack)
+        placing.place(changed.settings, stack, lambda _: new.private_key, paths.project)
+        _prepared(paths, stack).unlink()
+        return told(changed, new, name, "rotated")
+
+
+def _prepared(paths: Paths, stack: str) -> Path:
+    return paths.own / stack / "next-administrator.json"
+
+
+def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[Kept, Pair]:
+    """The pair that is to come: the one an interrupted run has written down, or a new one."""
+    prepared = _prepared(paths, file.stack)
+    if prepared.is_file():
+        console.say("an earlier rotation did not end: going on with its pair")
+        kept = _read(prepared)
+        text = with_pair(file.path.read_text(encoding="utf-8"), kept)
+        with engine.opened(paths, file, console, text) as held:
+            return kept, checked(kept.certificate, held.decrypt(kept.name))
+    new = new_pair()
+    with engine.opened(paths, file, console) as held:
+        kept = held.encrypt(name, new.private_key, new.certificate)
+    private_directory(prepared.parent)
+    write_private(prepared, json.dumps(asdict(kept)).encode())
+    return kept, new
+
+
+def _read(prepared: Path) -> Kept:
+    try:
+        return Kept(**json.loads(prepared.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        msg = f"{prepared} can't be read; expected what an interrupted rotation wrote. Nothing knows that pair but it"
+        raise EstateError(msg) from None
+
+
+def _hand_over(paths: Paths, where: Reached, stack: str, new: Pair, console: Console) -> None:
+    """Have Vault know the new certificate, and prove that the new pair logs in."""
+    folder = private_directory(paths.own / stack)
+    files = {folder / "next-administrator.key": new.private_key, folder / "next-administrator.crt": new.certificate}
+    successor = Reached(
+        address=where.address,
+        ca_file=where.ca_file,
+        certificate=folder / "next-administrator.crt",
+        private_key=folder / "next-administrator.key",
+    )
+    try:
+        for file, content in files.items():
+            write_private(file, content.encode())
+        if _logs_in(successor):
+            console.say("Vault takes the new pair already")
+            return
+        with reaching.administering(where) as client:
+            _replace_certificate(client, new.certificate)
+        with reaching.administering(successor):
+            console.say("Vault takes the new pair, and the old one no longer")
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def _logs_in(who: Reached) -> bool:
+    try:
+        with reaching.administering(who):
+            return True
+    except EstateError:
+        return False  # whatever is wrong besides the pair, the old one meets next, in its own words
+
+
+def _replace_certificate(client: hvac.Client, certificate: str) -> None:
+    """Put a certificate in the place of the login's, and leave everything else of the login alone."""
+    before = _role(client)
+    body = {field: before[field] for field in _KEPT_FIELDS if before.get(field)}
+    client.write_data(_ROLE, data={**body, "certificate": certificate})
+    after = _role(client)
+    if str(after["certificate"]).strip() != certificate.strip() or any(after[name] != body[name] for name in body):
+        msg = f"{_ROLE} reads back changed; expected the new certificate and everything else as before"
+        raise EstateError(msg)
+
+
+def _role(client: hvac.Client) -> Mapping[str, Any]:
+    answer: Any = client.read(_ROLE)
+    if not answer:
+        msg = f"{_ROLE} is gone; expected the login that the bootstrap made"
+        raise EstateError(msg)
+    role: Mapping[str, Any] = answer["data"]
+    return role
