@@ -6,6 +6,7 @@ serves until standard input ends. It is started by `hermetic.attach.attach_apart
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from hermetic.faults import Fault
 
 def main() -> None:
     """Serve until standard input ends."""
+    # Of whoever started this it may be one that closes everything: a machine's own folders would be closed to its users.
+    os.umask(0o022)
     order = json.loads(sys.stdin.readline())
     faults = [Fault(**fault) for fault in order["faults"]]
     world = Path(order["world"]) if order["world"] else None

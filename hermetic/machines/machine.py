@@ -263,7 +263,7 @@ class Machine:
             fcntl.flock(held, fcntl.LOCK_EX)
             subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
-                pass_fds=[held.fileno()], env=environment(), cwd="/",
+                pass_fds=[held.fileno()], env=environment(), cwd="/", umask=0o022,
             )  # fmt: skip
 
     def _launcher(self) -> int | None:
