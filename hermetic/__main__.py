@@ -16,7 +16,7 @@ from hermetic.faults import Fault
 
 def main() -> None:
     """Serve until standard input ends."""
-    # Of whoever started this it may be one that closes everything: a machine's own folders would be closed to its users.
+    # Whoever started this may close everything: a machine's own folders would be closed to its users.
     os.umask(0o022)
     order = json.loads(sys.stdin.readline())
     faults = [Fault(**fault) for fault in order["faults"]]
