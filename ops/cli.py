@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from ops.console import Console
 from ops.doctor import examine
 from ops.engine.finding import find
 from ops.errors import EstateError, InterruptedRunError
+from ops.hermetic.commands import WorldStatus
 from ops.paths import ROOT, Paths
 from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow
 from ops.session import Choices
@@ -55,6 +56,7 @@ def up(
             "changed": built.changes.total,
             "adopted": built.adopted,
             "stand_ins": built.providers,
+            "replaced": [asdict(one) for one in built.replaced],
             "exports": dict(built.exports),
             "proven": {row.application: row.columns for row in built.proofs.rows},
             "passed": built.proofs.passed,
@@ -98,9 +100,12 @@ def down(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json = Fal
 
 
 @app.command()
-def status(stack: Stack = "local", as_json: Json = False) -> None:
+def status(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json = False) -> None:
     """Show what runs on this machine."""
     console = Console(as_json=as_json)
+    if hermetic:
+        _show_world(console, stack, lifecycle.hermetic_status(Paths(), stack, console))
+        return
     local, facts = lifecycle.status(Paths(), stack)
     rows = [
         ["OpenBao", "running" if local.openbao.running else "stopped", str(local.openbao.port), facts["address"]],
@@ -110,6 +115,16 @@ def status(stack: Stack = "local", as_json: Json = False) -> None:
     sealed = {None: "unknown", True: "sealed", False: "unsealed"}[local.sealed]
     console.result(f"OpenBao is {sealed}; an `up` is {'unfinished' if facts['unfinished'] else 'not under way'}")
     console.document({"stack": stack, **asdict(local), **facts})
+
+
+def _show_world(console: Console, stack: str, world: WorldStatus) -> None:
+    rows = [[one.name, "running" if one.running else "stopped", one.address] for one in world.machines]
+    rows += [[name, "running" if runs else "stopped", ""] for name, runs in world.servers.items()]
+    console.table(f"hermetic world of stack {stack}", ["what", "state", "address"], rows)
+    sealed_now = cast("bool | None", world.health.get("sealed"))
+    sealed = {None: "does not answer", True: "is sealed", False: "is unsealed"}[sealed_now]
+    console.result(f"Vault at {world.address} {sealed}" if world.address else "no Vault was built yet")
+    console.document({"stack": stack, **asdict(world)})
 
 
 @app.command()
@@ -184,10 +199,10 @@ def secret_id(
 
 
 @app.command()
-def env(stack: Stack = "local", as_json: Json = False) -> None:
+def env(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json = False) -> None:
     """Print the shell variables with which plain `pulumi` works on the same stack and state."""
     console = Console(as_json=as_json)
-    variables = lifecycle.variables(Paths(), stack, console)
+    variables = lifecycle.variables(Paths(), stack, console, choices=Choices(hermetic=hermetic))
     for name, value in variables.items():
         console.result(f"export {name}={shlex.quote(value)}")
     console.document(variables)

@@ -3,7 +3,7 @@
 Owns the order of things. Refuses nothing of its own: each step words its own errors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
 from ops.errors import EstateError
+from ops.hermetic import commands as hermetic
 from ops.lifecycle_local import administering, claim, platform_of, start_local
 from ops.local.platform import LocalStatus
 from ops.paths import Paths
@@ -20,6 +21,7 @@ from ops.proofs import Proofs, proven
 from ops.prove import WrappedSecretId, issue_secret_id
 from ops.session import Choices, Session
 from ops.stack import Changes
+from ops.stackfile import Replacement, StackFile
 from settings.applications import AppRoleLogin
 from settings.section import seconds
 
@@ -36,6 +38,8 @@ class Built:
     proofs: Proofs
     providers: str
     """Why stand-ins were used; empty with the official plugins."""
+    replaced: Sequence[Replacement] = ()
+    """Settings that a hermetic run had another value for than the file."""
 
 
 def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
@@ -46,10 +50,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     """
     file = stackfile.read(paths, stack)
     if not file.is_local:
-        with session.locked(paths):
-            changes, exports, reason = lifecycle_cloud.up(paths, file, console, choices)
-        nothing = Proofs(rows=(), seeded=0)
-        return Built(stack=stack, changes=changes, adopted=0, exports=exports, proofs=nothing, providers=reason)
+        return _up_cloud(paths, file, console, choices)
     with session.locked(paths):
         claim(paths, stack)
         with session.opened(file, paths, console, "up", choices) as opened:
@@ -65,6 +66,26 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         exports=changes.outputs,
         proofs=proofs,
         providers=opened.providers.reason,
+    )
+
+
+def _up_cloud(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Built:
+    """The real cloud by the official plugins, or a world on this machine; only the latter is proven from here."""
+    with session.locked(paths):
+        if choices.hermetic:
+            changes, proofs, opened = hermetic.up(paths, file, console, choices)
+            reason, replaced = opened.providers.reason, opened.file.replaced
+        else:
+            changes, reason = lifecycle_cloud.up(paths, file, console, choices)
+            proofs, replaced = Proofs(rows=(), seeded=0), ()
+    return Built(
+        stack=file.stack,
+        changes=changes,
+        adopted=0,
+        exports=changes.outputs,
+        proofs=proofs,
+        providers=reason,
+        replaced=replaced,
     )
 
 
@@ -105,9 +126,12 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
     """
     file = stackfile.read(paths, stack)
     with session.locked(paths), ExitStack() as stages:
+        outside = None
         if not file.is_local:
+            if choices.hermetic:
+                file, outside = hermetic.preview(paths, file, console)
             lifecycle_cloud.ensure_keys(paths, file, console)
-        opened = stages.enter_context(session.opened(file, paths, console, "preview", choices))
+        opened = stages.enter_context(session.opened(file, paths, console, "preview", choices, outside=outside))
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps)
         return changes, opened.providers.reason
@@ -122,7 +146,8 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
     file = stackfile.read(paths, stack)
     if not file.is_local:
         with session.locked(paths):
-            return lifecycle_cloud.down(paths, file, console, choices)
+            taken_down = hermetic.down if choices.hermetic else lifecycle_cloud.down
+            return taken_down(paths, file, console, choices)
     with session.locked(paths):
         claim(paths, stack)
         changes = Changes(counts={})
@@ -151,6 +176,19 @@ def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
     return local.status(), {"address": local.address, "unfinished": unfinished}
 
 
+def hermetic_status(paths: Paths, stack: str, console: Console) -> hermetic.WorldStatus:
+    """What runs of a cloud stack's hermetic world.
+
+    Raises:
+        EstateError: the stack is the local one, or its file is wrong.
+    """
+    file = stackfile.read(paths, stack)
+    if file.is_local:
+        msg = f"--hermetic: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --hermetic"
+        raise EstateError(msg)
+    return hermetic.status(paths, file, console)
+
+
 def secret_id(
     paths: Paths, stack: str, application: str, wrap_ttl: str, console: Console, *, choices: Choices
 ) -> WrappedSecretId:
@@ -168,6 +206,8 @@ def secret_id(
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
         msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
         raise EstateError(msg)
+    if choices.hermetic and not file.is_local:
+        file = hermetic.seen(paths, file)
     with reaching.administering(reaching.reached(paths, file, console, hermetic=choices.hermetic)) as client:
         return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
@@ -185,15 +225,15 @@ def _wrap_ttl(text: str) -> int:
     return wrap_ttl_seconds
 
 
-def variables(paths: Paths, stack: str, console: Console) -> Mapping[str, str]:
+def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -> Mapping[str, str]:
     """What plain `pulumi` must see to work on the state that `./estate` works on.
 
     Raises:
         EstateError: the stack's file is wrong, or no engine can be had.
     """
     file = stackfile.read(paths, stack)
-    everything = engine_stack.environment(
-        finding.find(console.say), session.backend(paths, file, stand_ins=False), paths.own / "shims"
-    )
+    folder = session.stand_in_folder(paths, file, hermetic=True) if choices.hermetic else None
+    state = session.backend(paths, file, stand_ins=folder)
+    everything = engine_stack.environment(finding.find(console.say), state, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
     return {name: everything[name] for name in (*wanted, "PATH") if name in everything}

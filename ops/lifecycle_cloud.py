@@ -1,10 +1,7 @@
 """What the commands do to a stack whose server is elsewhere: keys beside the project, and the engine's operations.
 
-Owns the keys under `.estate/<stack>/` that the stack's file names and nobody made yet. Refuses to build or destroy on
-stand-ins: a node that boots isn't among them, and a stack that waits for a server in memory would wait for ever.
+Owns the keys under `.estate/<stack>/` that the stack's file names and nobody made yet. Refuses to make people's own.
 """
-
-from collections.abc import Mapping
 
 from ops import session
 from ops.console import Console
@@ -51,37 +48,26 @@ def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
         ensure_operator(public.parent)
 
 
-def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tuple[Changes, Mapping[str, str], str]:
-    """Build the stack with the official plugins: what changed, what it exports, why stand-ins were used (never).
+def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tuple[Changes, str]:
+    """Build the stack with the official plugins: what changed, and why stand-ins were used (never).
 
     Raises:
-        EstateError: stand-ins were asked for, the plugins or the cloud's credentials are missing, or it failed.
+        EstateError: the plugins or the cloud's credentials are missing, or it failed.
     """
-    _refuse_stand_ins("up", choices)
     ensure_keys(paths, file, console)
     with session.opened(file, paths, console, "up", choices) as opened:
         with console.stage(f"applying {file.stack}") as steps:
             changes = opened.run.operate("up", steps)
-        return changes, changes.outputs, opened.providers.reason
+        return changes, opened.providers.reason
 
 
 def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Changes:
     """Destroy what isn't protected. Keys and settings stay.
 
     Raises:
-        EstateError: stand-ins were asked for, the plugins or the cloud's credentials are missing, or it failed.
+        EstateError: the plugins or the cloud's credentials are missing, or it failed.
     """
-    _refuse_stand_ins("down", choices)
     with session.opened(file, paths, console, "down", choices) as opened:
         session.refuse_protected(opened)
         with console.stage(f"destroying {file.stack}") as steps:
             return opened.run.operate("destroy", steps)
-
-
-def _refuse_stand_ins(command: str, choices: Choices) -> None:
-    if choices.hermetic:
-        msg = (
-            f"--hermetic: {command} of a cloud stack needs a node that boots, which no stand-in is yet; "
-            "expected `preview`, or the official plugins and credentials"
-        )
-        raise EstateError(msg)

@@ -92,7 +92,8 @@ def outputs(paths: Paths, file: StackFile, console: Console, *, hermetic: bool =
         EstateError: no engine can be had.
     """
     engine = finding.find(console.say)
-    backend = session.backend(paths, file, stand_ins=hermetic)
+    folder = session.stand_in_folder(paths, file, hermetic=True)
+    backend = session.backend(paths, file, stand_ins=folder if hermetic else None)
     if backend.state and not (backend.state / ".pulumi").is_dir():
         return {}
     command = [str(engine.executable), "--cwd", str(paths.project), "--non-interactive"]

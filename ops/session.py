@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -43,6 +43,16 @@ class Choices:
     policies: bool = True
     faults: tuple[Fault, ...] = ()
     """For tests only: calls on which the stand-in providers misbehave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """What a hermetic run of a cloud stack has besides stand-ins, once the world around its node is there."""
+
+    machines: Path
+    """Folder of the machines that boot."""
+    secrets: Mapping[str, str] = field(repr=False)
+    """Encrypted settings, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +96,24 @@ def locked(paths: Paths) -> Iterator[None]:
         lock.release()
 
 
-def backend(paths: Paths, file: StackFile, *, stand_ins: bool) -> engine_stack.Backend:
-    """Where the stack's state belongs: our own folder for the local stack and for stand-ins, else the user's login."""
+def backend(paths: Paths, file: StackFile, *, stand_ins: Path | None) -> engine_stack.Backend:
+    """Where the stack's state belongs: our own folder for the local stack and for stand-ins, else the user's login.
+
+    Args:
+        paths: of the checkout.
+        file: of the stack.
+        stand_ins: folder of what the stand-ins of a cloud stack keep, where they are used.
+    """
     if file.is_local:
         return engine_stack.Backend(state=paths.state, passphrase_file=paths.own / "passphrase")
     if stand_ins:
-        own = paths.own / "hermetic" / file.stack
-        return engine_stack.Backend(state=own / "state", passphrase_file=paths.own / "passphrase")
+        return engine_stack.Backend(state=stand_ins / "state", passphrase_file=stand_ins / "passphrase")
     return engine_stack.Backend()
+
+
+def stand_in_folder(paths: Paths, file: StackFile, *, hermetic: bool) -> Path:
+    """What the stand-ins of a cloud stack keep: a world that was asked for, or the nothing a preview starts from."""
+    return paths.own / ("hermetic" if hermetic else "previews") / file.stack
 
 
 def packages(file: StackFile) -> Sequence[str]:
@@ -103,9 +123,23 @@ def packages(file: StackFile) -> Sequence[str]:
 
 @contextmanager
 def opened(
-    file: StackFile, paths: Paths, console: Console, operation: plugins.Operation, choices: Choices
+    file: StackFile,
+    paths: Paths,
+    console: Console,
+    operation: plugins.Operation,
+    choices: Choices,
+    *,
+    outside: Outside | None = None,
 ) -> Iterator[Session]:
     """Open a stack for one operation. The caller holds the lock.
+
+    Args:
+        file: of the stack.
+        paths: of the checkout.
+        console: told what is going on.
+        operation: what the stack is opened for.
+        choices: of the operator.
+        outside: of a hermetic run whose machines boot; None: the cloud's servers stay in memory.
 
     Raises:
         EstateError: no engine, or the stack may not be operated on with what is there.
@@ -123,14 +157,15 @@ def opened(
     )
     if providers.stand_ins:
         console.say(f"stand-in providers for {', '.join(providers.stand_ins)}: {providers.reason}")
-    state = backend(paths, file, stand_ins=bool(providers.stand_ins))
+    folder = stand_in_folder(paths, file, hermetic=choices.hermetic)
+    state = backend(paths, file, stand_ins=folder if providers.stand_ins else None)
     if state.state:
         state.state.mkdir(parents=True, exist_ok=True)
         release_dead_locks(state.state)
     if state.passphrase_file:
         _make_passphrase(state.passphrase_file)
-    world = (paths.own / "hermetic" / file.stack / "world.json") if providers.stand_ins and not file.is_local else None
-    with _attached(providers.stand_ins, choices.faults, world) as attached:
+    world = folder / "world.json" if providers.stand_ins and not file.is_local else None
+    with _attached(providers.stand_ins, choices.faults, world, outside) as attached:
         variables = engine_stack.environment(engine, state, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"
@@ -142,12 +177,19 @@ def opened(
             variables=variables,
             copies=paths.own / "stacks" if state.state else None,
             policy_pack=engine_stack.pack_program(shims, paths.project / "policies") if choices.policies else None,
-            stand_in_secrets=_secret_names(file) if providers.stand_ins and not file.is_local else None,
+            stand_in_secrets=_invented(file, outside) if providers.stand_ins and not file.is_local else None,
+            content=file.written if file.replaced else None,
+            secrets=outside.secrets if outside else None,
         ) as run:
             yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)
 
 
-def _secret_names(file: StackFile) -> Sequence[str]:
+def _invented(file: StackFile, outside: Outside | None) -> Sequence[str]:
+    """The encrypted settings nobody has a value for."""
+    return [name for name in secret_names(file) if outside is None or name not in outside.secrets]
+
+
+def secret_names(file: StackFile) -> Sequence[str]:
     """The encrypted settings that the stack's settings refer to."""
     database = file.settings.database
     connections = database.connections.values() if database else ()
@@ -155,12 +197,15 @@ def _secret_names(file: StackFile) -> Sequence[str]:
 
 
 @contextmanager
-def _attached(stand_ins: Sequence[str], faults: Sequence[Fault], world: Path | None) -> Iterator[Mapping[str, str]]:
+def _attached(
+    stand_ins: Sequence[str], faults: Sequence[Fault], world: Path | None, outside: Outside | None
+) -> Iterator[Mapping[str, str]]:
     """The stand-ins, in a process of their own: in this one they would share the program's interpreter lock."""
     if not stand_ins:
         yield {}
         return
-    with attach_apart(stand_ins, faults=faults, world=world) as attached:
+    machines = outside.machines if outside else None
+    with attach_apart(stand_ins, faults=faults, world=world, machines=machines) as attached:
         yield attached
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from ops.engine.finding import Engine, search_path_with
 from ops.errors import EstateError
 from ops.interrupts import patience
 from ops.stackfile import PROJECT, is_secret
+from settings import SETTING
 
 Wrap = Callable[[Callable[[], None]], Callable[[], None]]
 """Makes one program of another."""
@@ -275,6 +277,8 @@ def opened(
     copies: Path | None,
     policy_pack: Path | None = None,
     stand_in_secrets: Sequence[str] | None = None,
+    content: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] | None = None,
     inline: Callable[[], None] = program,
 ) -> Iterator[Run]:
     """Select a stack, making it at first use.
@@ -288,6 +292,8 @@ def opened(
         policy_pack: folder of the pack previews and updates must pass.
         stand_in_secrets: flat settings the copy gets an invented value for, instead of every encrypted one in the
             file: nothing on stand-ins is real, and whoever tries a stack needn't be able to decrypt it. None: as it is.
+        content: the settings that the copy gets instead of the file's own.
+        secrets: flat settings that are set, encrypted, in the copy.
         inline: the program.
     """
     with _process_environment(variables):
@@ -296,9 +302,11 @@ def opened(
             folder = copies
             _copy(project, copies, f"Pulumi.{name}.yaml")
             if stand_in_secrets is not None:
-                _invent_secrets(copies / f"Pulumi.{name}.yaml", stand_in_secrets)
+                _invent_secrets(copies / f"Pulumi.{name}.yaml", stand_in_secrets, content)
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=dict(variables))
         stack = automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options)
+        for key, value in (secrets or {}).items():
+            _set_secret(name, folder, variables, key, value)
         yield Run(stack=stack, policy_pack=policy_pack, inline=inline)
 
 
@@ -314,12 +322,29 @@ def _copy(project: Path, folder: Path, stack_file: str) -> None:
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(described), encoding="utf-8")
 
 
-def _invent_secrets(stack_file: Path, names: Sequence[str]) -> None:
+def _set_secret(stack: str, folder: Path, variables: Mapping[str, str], key: str, value: str) -> None:
+    """Have the engine encrypt a setting. The Automation API would hand it over as an argument, for all to see."""
+    answer = subprocess.run(
+        ["pulumi", "config", "set", "--secret", "--non-interactive", "--stack", stack, f"{PROJECT}:{key}"],
+        cwd=folder,
+        env=dict(variables),
+        input=value,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise EstateError(failure("config set", [], answer.stderr))
+
+
+def _invent_secrets(stack_file: Path, names: Sequence[str], content: Mapping[str, Any] | None) -> None:
     document = yaml.safe_load(stack_file.read_text(encoding="utf-8"))
     for key in ("encryptionsalt", "encryptedkey", "secretsprovider"):
         document.pop(key, None)
     kept = {key: value for key, value in document["config"].items() if not is_secret(value)}
     document["config"] = {**kept, **{f"{PROJECT}:{name}": _INVENTED for name in names}}
+    if content is not None:
+        document["config"][f"{PROJECT}:{SETTING}"] = dict(content)
     stack_file.write_text(yaml.safe_dump(document), encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 """Reading a stack's committed file. Owns the errors of the file itself; what is inside is `settings`' business."""
 
 import re
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,25 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """A setting that has another value in this run than in the file."""
+
+    setting: str
+    declared: str
+    used: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StackFile:
     """One stack's file, read and checked."""
 
     stack: str
     path: Path
     settings: settings.Settings
+    written: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The settings as they stand in the file, defaults left out."""
+    replaced: tuple[Replacement, ...] = ()
+    """What isn't the file's own; both `settings` and `written` have the values that are used."""
 
     @property
     def is_local(self) -> bool:
@@ -68,10 +81,11 @@ def read(paths: Paths, stack: str) -> StackFile:
         raise EstateError(msg)
     config = _config(path)
     try:
-        parsed = settings.parse(config.get(f"{PROJECT}:{settings.SETTING}"))
+        written = config.get(f"{PROJECT}:{settings.SETTING}")
+        parsed = settings.parse(written)
     except settings.SettingsError as error:
         raise EstateError("\n".join(f"{path.name}: {line}" for line in str(error).splitlines())) from None
-    return StackFile(stack=stack, path=path, settings=parsed)
+    return StackFile(stack=stack, path=path, settings=parsed, written=written or {})
 
 
 def _config(path: Path) -> dict[str, Any]:

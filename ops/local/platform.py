@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,19 +23,17 @@ import psycopg
 from ops.errors import EstateError
 from ops.local import supervisor
 from ops.local.files import private_directory, write_private
+from ops.local.launching import end, launch
 from ops.local.logs import last_error, size
 from ops.local.openbao import OpenBao
 from ops.local.ports import require_free
 from ops.local.postgres import ROOT_ROLE, Postgres, require_namespaces
 from ops.local.processes import PidFile
 
-ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 45.0
 """How long the servers may take until they answer; measured here: 0.5 s, 1.5 s at first start."""
 UNSEAL_SECONDS = 10.0
 """How long it may stay sealed; its seal opens by itself, measured here in 0.1 s."""
-STOP_SECONDS = 25.0
-"""How long the supervisor may take to end: its children get 10 s each, at the same time."""
 POLL_SECONDS = 0.03
 ENTRIES = (
     "openbao",
@@ -238,21 +235,7 @@ class LocalPlatform:
     def _launch(self) -> None:
         log = self.directory / supervisor.LOG
         before = _Logs(openbao=size(self.openbao.log), postgres=size(self.postgres.log), supervisor=size(log))
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ops.local.supervisor", str(self.directory)],
-                cwd=self.directory,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                start_new_session=True,
-                umask=0o077,
-            )
-        finally:
-            os.close(descriptor)
+        process = launch(self.directory)
         self._wait(process, before)
         try:
             self.postgres.ensure_root_role()
@@ -311,10 +294,10 @@ class LocalPlatform:
     def _stop(self) -> None:
         pid = self._supervisor()
         if pid is not None:
-            _end([psutil.Process(pid)], signal.SIGTERM)
+            end([psutil.Process(pid)], signal.SIGTERM)
         running = self._running()
-        _end(running["openbao"], signal.SIGTERM)
-        _end(running["postgres"], signal.SIGINT)
+        end(running["openbao"], signal.SIGTERM)
+        end(running["postgres"], signal.SIGINT)
         for left in (supervisor.PID, supervisor.STATE):
             (self.directory / left).unlink(missing_ok=True)
 
@@ -354,16 +337,3 @@ class LocalPlatform:
 def _server_status(state: dict[str, Any] | None, running: list[psutil.Process], port: int) -> ServerStatus:
     restarts = len(state["exits"]) if state else 0
     return ServerStatus(running=bool(running), pid=running[0].pid if running else None, port=port, restarts=restarts)
-
-
-def _end(processes: list[psutil.Process], number: int) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    _, alive = psutil.wait_procs(alive, timeout=5)
-    if alive:
-        raise EstateError(f"process {alive[0].pid} could not be ended")

@@ -38,7 +38,7 @@ ACCESS_RULES = f"""\
 local all {MAINTENANCE_ROLE} trust
 local all all reject
 host all {MAINTENANCE_ROLE} all reject
-host all all {LOOPBACK}/32 scram-sha-256
+host all all {{address}}/32 scram-sha-256
 """
 
 
@@ -49,6 +49,8 @@ class Postgres:
     directory: Path
     """Absolute directory of the platform."""
     port: int
+    address: str = LOOPBACK
+    """IPv4 address of this machine it listens on; sessions are taken from this very address only."""
 
     @property
     def home(self) -> Path:
@@ -82,7 +84,7 @@ class Postgres:
             arguments = ["-D", str(unfinished), "-U", MAINTENANCE_ROLE, "--auth=reject", "-E", "UTF8", "--locale=C"]
             self._run([_program("initdb"), *arguments])
             unfinished.rename(cluster)
-        write_private(cluster / "pg_hba.conf", ACCESS_RULES.encode())
+        write_private(cluster / "pg_hba.conf", ACCESS_RULES.format(address=self.address).encode())
         # Left by a server that was killed. PostgreSQL would ask whether the pid in them lives, and a zombie or a
         # recycled pid says yes; the caller knows better.
         for lock in (cluster / "postmaster.pid", *(self.home / "socket").iterdir()):
@@ -107,7 +109,7 @@ class Postgres:
     def child(self) -> ChildSpec:
         """How the supervisor runs it."""
         settings = {
-            "listen_addresses": LOOPBACK,
+            "listen_addresses": self.address,
             "unix_socket_directories": "../socket",  # relative to the cluster: an absolute path may be too long
             "password_encryption": "scram-sha-256",
             "max_connections": "100",

@@ -68,6 +68,7 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "changed": 2,
         "adopted": 1,
         "stand_ins": "asked for with --hermetic",
+        "replaced": [],
         "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
         "proven": {},
         "passed": True,

@@ -74,7 +74,7 @@ class World:
         yield "a client"
 
     @contextmanager
-    def _opened(self, file: Any, paths: Paths, _: object, operation: str, __: object) -> Iterator[Any]:
+    def _opened(self, file: Any, paths: Paths, _: object, operation: str, __: object, **___: object) -> Iterator[Any]:
         self.happened.append(f"open for {operation}")
         (paths.state / ".pulumi").mkdir(parents=True, exist_ok=True)
         providers = SimpleNamespace(reason="a reason")
@@ -301,7 +301,7 @@ def test_plain_pulumi_is_shown_the_same_state(world: World, monkeypatch: pytest.
     monkeypatch.setattr("ops.lifecycle.finding.find", lambda _: engine)
     monkeypatch.setenv("PATH", "/usr/bin")
 
-    shown = lifecycle.variables(world.paths, "local", Console())
+    shown = lifecycle.variables(world.paths, "local", Console(), choices=Choices())
 
     own = world.paths.own
     assert shown == {

@@ -182,7 +182,7 @@ def test_the_local_state_is_in_the_checkout(tmp_path: Path) -> None:
     paths = checkout(tmp_path)
     file = stackfile.read(paths, "local")
 
-    for stand_ins in (True, False):
+    for stand_ins in (tmp_path / "world", None):
         assert session.backend(paths, file, stand_ins=stand_ins) == engine_stack.Backend(
             state=tmp_path / ".estate" / "state", passphrase_file=tmp_path / ".estate" / "passphrase"
         )
@@ -196,11 +196,13 @@ def test_a_cloud_stacks_state_is_the_users_own_and_stand_ins_never_see_it(
     file = stackfile.read(paths, "local")
     monkeypatch.setattr(stackfile.StackFile, "is_local", False)
 
-    assert session.backend(paths, file, stand_ins=False) == engine_stack.Backend()
-    assert session.backend(paths, file, stand_ins=True) == engine_stack.Backend(
-        state=tmp_path / ".estate" / "hermetic" / "local" / "state",
-        passphrase_file=tmp_path / ".estate" / "passphrase",
-    )
+    assert session.backend(paths, file, stand_ins=None) == engine_stack.Backend()
+    for hermetic, place in ((True, "hermetic"), (False, "previews")):
+        folder = session.stand_in_folder(paths, file, hermetic=hermetic)
+        assert folder == tmp_path / ".estate" / place / "local"
+        assert session.backend(paths, file, stand_ins=folder) == engine_stack.Backend(
+            state=folder / "state", passphrase_file=folder / "passphrase"
+        )
 
 
 def test_removing_state_leaves_the_rest(tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ class Opening:
         monkeypatch.setattr("ops.session.engine_stack.opened", self._open)
 
     @contextmanager
-    def _attached(self, stand_ins: Any, faults: Any, world: Any) -> Iterator[dict[str, str]]:
+    def _attached(self, stand_ins: Any, faults: Any, world: Any, _outside: Any) -> Iterator[dict[str, str]]:
         self.attached.append((tuple(stand_ins), tuple(faults), world))
         yield {"PULUMI_DEBUG_PROVIDERS": "vault:1"} if stand_ins else {}
 
@@ -330,5 +332,5 @@ def test_two_checkouts_have_two_passphrases(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nothing_is_attached_where_no_stand_in_is_needed() -> None:
-    with session._attached((), (), None) as attached:
+    with session._attached((), (), None, None) as attached:
         assert attached == {}

@@ -1,0 +1,250 @@
+"""One hermetic world: everything a cloud stack's node finds outside itself, as servers on this machine.
+
+Owns `.estate/hermetic/<stack>/`: the machines' folder, the servers around them, their authority and keys. All of them
+listen on the gateway's address of the machines' own network, so nothing of it is reached from elsewhere. Refuses to
+outlive `remove`: servers, machines, network and files go together.
+"""
+
+import ipaddress
+import json
+import os
+import shutil
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psycopg
+from cryptography import x509
+
+from hermetic import machines
+from ops.errors import EstateError
+from ops.hermetic import release
+from ops.hermetic.servers import Servers
+from ops.hermetic.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT
+from ops.local.authority import Domain, ensure_authority
+from ops.local.files import private_directory, write_private
+from ops.local.launching import ROOT
+from ops.local.postgres import Postgres, require_namespaces
+from ops.local.supervisor import ChildSpec
+from ops.paths import Paths, cache
+
+STORAGE_PORT = 9000
+"""Where the object storage's stand-in listens."""
+_PREFIX_LENGTH = 24
+"""Of a world's network, as `hermetic.machines` makes it."""
+_ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a stack has to be told about its world. None of it is secret."""
+
+    gateway: str
+    network: str
+    release: release.Published
+    mirror: str
+    """URL of the release's files."""
+    storage: str
+    """URL of the object storage."""
+    authority_file: str
+    """PEM file of the world's authority, relative to the project's root."""
+    folder: str
+    """The world's folder, relative to the project's root."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The world of one stack."""
+
+    paths: Paths
+    stack: str
+
+    @property
+    def directory(self) -> Path:
+        """Everything of it, the engine's state included."""
+        return self.paths.own / "hermetic" / self.stack
+
+    @property
+    def machines(self) -> Path:
+        """What boots in it."""
+        return self.directory / "machines"
+
+    @property
+    def file(self) -> Path:
+        """The objects of its cloud."""
+        return self.directory / "world.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether an `up` has made it, and no `down` ended it."""
+        return self.outside.directory.is_dir()
+
+    @property
+    def outside(self) -> Servers:
+        """The servers around its machines."""
+        return Servers(self.directory / "outside")
+
+    @property
+    def authority_file(self) -> Path:
+        """Who vouches for those servers."""
+        return self.outside.directory / "tls" / "ca.crt"
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address in its network, made on demand.
+
+        Raises:
+            EstateError: it can't be made here.
+        """
+        try:
+            return machines.gateway(self.machines)
+        except ValueError as error:
+            raise EstateError(f"--hermetic: {error}") from None
+
+    @property
+    def postgres(self) -> Postgres:
+        """Its database server."""
+        return Postgres(directory=self.outside.directory, port=PLAIN_POSTGRES_PORT, address=self.gateway)
+
+    def start(self, image: str, databases: Sequence[str], architecture: str, say: Callable[[str], None]) -> Facts:
+        """Have everything around the node running; what is, stays.
+
+        Args:
+            image: of the machines, prepared here because it takes minutes.
+            databases: made with their owners.
+            architecture: of the node.
+            say: told of what takes long.
+
+        Raises:
+            EstateError: a machine can't boot here, or a server doesn't start.
+        """
+        refuse_here()
+        require_namespaces()
+        try:
+            machines.prepare(cache(), image, say)
+        except ValueError as error:
+            raise EstateError(f"--hermetic: {error}") from None
+        gateway = self.gateway
+        home = private_directory(self.outside.directory)
+        network = ipaddress.IPv4Network(f"{gateway}/{_PREFIX_LENGTH}", strict=False)
+        renewed = ensure_authority(private_directory(home / "tls"), domain(gateway, network)).renewed
+        shutil.copyfile(self.authority_file, self.machines / "trusted.crt")
+        published = release.publish(home / "mirror", home / "release-key.asc", cache(), architecture, say)
+        if renewed:
+            self.outside.stop()
+        postgres = self.postgres
+        if not postgres.is_ready():
+            postgres.prepare()
+        self.outside.ensure(self._children(gateway, postgres), self._ready(gateway, postgres))
+        try:
+            postgres.ensure_root_role()
+            postgres.ensure_databases(databases)
+        except psycopg.Error as error:
+            raise EstateError(f"postgres of the hermetic world: {error}") from None
+        facts = self._facts(gateway, network, published)
+        write_private(self._facts_file, json.dumps(asdict(facts)).encode())
+        return facts
+
+    def facts(self) -> Facts:
+        """What the last start found.
+
+        Raises:
+            EstateError: there was none.
+        """
+        if not self._facts_file.is_file():
+            msg = f"stack {self.stack!r} has no hermetic world here; expected one: ./estate up {self.stack} --hermetic"
+            raise EstateError(msg)
+        kept = json.loads(self._facts_file.read_text(encoding="utf-8"))
+        return Facts(**{**kept, "release": release.Published(**kept["release"])})
+
+    @property
+    def _facts_file(self) -> Path:
+        return self.directory / "facts.json"
+
+    def stop(self) -> None:
+        """End the servers; machines stay."""
+        self.outside.stop()
+
+    def remove(self) -> None:
+        """End and remove everything: machines, servers, network, files, the engine's state."""
+        try:
+            machines.remove(self.machines)
+        except ValueError as error:
+            raise EstateError(f"--hermetic: {error}") from None
+        self.outside.remove()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _facts(self, gateway: str, network: ipaddress.IPv4Network, published: release.Published) -> Facts:
+        return Facts(
+            gateway=gateway,
+            network=str(network),
+            release=published,
+            mirror=f"https://{gateway}:{MIRROR_PORT}",
+            storage=f"https://{gateway}:{STORAGE_PORT}",
+            authority_file=os.path.relpath(self.authority_file, self.paths.project),
+            folder=os.path.relpath(self.directory, self.paths.project),
+        )
+
+    def _children(self, gateway: str, postgres: Postgres) -> list[ChildSpec]:
+        home = self.outside.directory
+        tls = home / "tls"
+        certificate = ["--ssl-cert", str(tls / "server.crt"), "--ssl-key", str(tls / "server.key")]
+
+        def python(name: str, *arguments: str) -> ChildSpec:
+            return ChildSpec(
+                name=name,
+                argv=[sys.executable, "-P", "-m", *arguments],
+                directory=str(home),
+                environment={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(home), "LANG": "C.UTF-8"},
+                log=str(home / f"{name}.log"),
+            )
+
+        return [
+            python("serving", "ops.hermetic.serving", str(self.directory), gateway),
+            python("storage", "moto.server", "--host", gateway, "--port", str(STORAGE_PORT), *certificate),
+            postgres.child(),
+        ]
+
+    def _ready(self, gateway: str, postgres: Postgres) -> Mapping[str, Callable[[], bool]]:
+        def answers(url: str) -> Callable[[], bool]:
+            return lambda: _answers(url, self.authority_file)
+
+        return {
+            "serving": answers(f"https://{gateway}:{MIRROR_PORT}/signing-key.asc"),
+            "storage": answers(f"https://{gateway}:{STORAGE_PORT}/moto-api/"),
+            "postgres": postgres.is_ready,
+        }
+
+
+def refuse_here() -> None:
+    """Raises EstateError where no machine can boot."""
+    reason = machines.why_not()
+    if reason:
+        msg = f"--hermetic: no machine can boot here: {reason}; expected root on a Linux that may boot containers"
+        raise EstateError(msg)
+
+
+def domain(gateway: str, network: ipaddress.IPv4Network) -> Domain:
+    """Whom a world's authority signs for: addresses of the world's network only."""
+    return Domain(
+        title="vault-estate hermetic world CA",
+        permitted=(x509.IPAddress(network),),
+        server_name=gateway,
+        server_names=(x509.IPAddress(ipaddress.IPv4Address(gateway)),),
+    )
+
+
+def _answers(url: str, authority: Path) -> bool:
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),
+    )
+    try:
+        with opener.open(url, timeout=_ANSWER_SECONDS):
+            return True
+    except (OSError, urllib.error.URLError):
+        return False
