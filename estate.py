@@ -29,10 +29,13 @@ from components.vault.lockout import Lockout
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from components.vault.pki import PkiEngine, PkiEngineArgs, PkiRole
 from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
+from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKey
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 from settings import Settings, engines
 from settings.applications import Application, AppRoleLogin, JwtLogin, KubernetesLogin
+from settings.hetzner import HetznerPlatform
+from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN
 
 SecretReader = Callable[[str], pulumi.Output[str]]
 """Reads one flat, encrypted setting of the stack."""
@@ -67,6 +70,7 @@ def build(settings: Settings, secret: SecretReader) -> Mapping[str, pulumi.Input
     _guards(contents)
     _engines(contents)
     _logins(contents)
+    _snapshots(contents)
     exports = dict(platform.exports)
     if settings.pki:
         exports["root_certificate"] = _pki(contents).root_certificate
@@ -329,6 +333,29 @@ def _jwt(contents: _Contents) -> None:
         roles=roles,
     )
     JwtAuth("jwt", args, contents.options)
+
+
+def _snapshots(contents: _Contents) -> None:
+    """Who may take snapshots and put them back; where they go is the platform's business."""
+    snapshots, platform = contents.settings.snapshots, contents.settings.platform
+    if snapshots is None:
+        return
+    node = platform if isinstance(platform, HetznerPlatform) else None
+    logins = {
+        "operator": SnapshotLogin(
+            certificate=_content("snapshots: certificate", snapshots.certificate),
+            policy=acl.snapshot_restore(OPERATOR_LOGIN),
+            token_bound_cidrs=node.api_cidrs if node else (),
+        )
+    }
+    if snapshots.node_certificate:
+        logins["node"] = SnapshotLogin(
+            certificate=_content("snapshots: node_certificate", snapshots.node_certificate),
+            policy=acl.snapshot_take(NODE_LOGIN),
+            # By its name a node reaches itself over loopback; by its address it comes from that one.
+            token_bound_cidrs=("127.0.0.1/32",) if node and node.name else (),
+        )
+    SnapshotLogins("snapshots", SnapshotLoginsArgs(logins=logins), contents.options)
 
 
 def _of_kind(applications: Mapping[str, Application], kind: type[Kind]) -> list[tuple[str, Kind]]:

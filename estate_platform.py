@@ -8,14 +8,17 @@ import pulumi
 import pulumi_hcloud as hcloud
 
 from components.endpoint import Endpoint
+from components.platform import snapshot_bucket
 from components.platform.hetzner import DnsRecord, HetznerServer, HetznerServerArgs
 from components.platform.hetzner_network import HetznerNetwork, HetznerNetworkArgs
 from components.platform.local import LocalServer, LocalServerArgs
+from components.platform.snapshot_bucket import SnapshotBucket, SnapshotBucketArgs
 from components.render import acl, bootstrap, cloud_init, server_hcl
 from components.render.administrator import administrator_policy
-from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Tls
+from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
+from components.render.node.snapshots import recipient
 from components.render.traffic import Flow, Need, need_of_url, plan
-from settings import Settings, engines, hetzner
+from settings import Settings, engines, hetzner, snapshots
 from settings.hetzner import HetznerPlatform
 from settings.platform import LocalPlatform
 
@@ -102,6 +105,8 @@ def _hetzner(settings: Settings, platform: HetznerPlatform) -> Platform:
         ),
         options,
     )
+    if settings.snapshots:
+        _bucket(settings, settings.snapshots.store)
     exports: dict[str, pulumi.Input[str]] = {
         "address": server.endpoint.address,
         "cluster_id": server.cluster_id,
@@ -110,6 +115,17 @@ def _hetzner(settings: Settings, platform: HetznerPlatform) -> Platform:
     if server.certificate_sha256 is not None:
         exports["certificate_sha256"] = server.certificate_sha256
     return Platform(endpoint=server.endpoint, exports=exports)
+
+
+def _bucket(settings: Settings, store: snapshots.Bucket | snapshots.Folder) -> None:
+    """Where a node's snapshots go. Not a part of the platform: it outlives it."""
+    if isinstance(store, snapshots.Folder):
+        return
+    args = SnapshotBucketArgs(
+        bucket_name=store.name, lock_days=store.lock_days, writer=store.writer, protect=settings.protect
+    )
+    storage = snapshot_bucket.provider("object-storage", store.endpoint, store.region)
+    SnapshotBucket("snapshots", args, pulumi.ResourceOptions(providers=[storage]))
 
 
 def traffic(settings: Settings, platform: HetznerPlatform) -> tuple[Flow, ...]:
@@ -131,6 +147,8 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
         needs.append(need_of_url(f"https://kms.{platform.seal.region}.amazonaws.com", "seal by AWS KMS"))
     if isinstance(platform.seal, hetzner.TransitSeal):
         needs.append(need_of_url(platform.seal.address, "seal by another Vault"))
+    if settings.snapshots and isinstance(settings.snapshots.store, snapshots.Bucket):
+        needs.append(need_of_url(settings.snapshots.store.endpoint, "snapshots"))
     if settings.database:
         needs += [
             Need(host=connection.host, port=connection.port, reason=f"database {name}")
@@ -160,6 +178,7 @@ class _FirstBoot:
     threshold: int
     administrator: bootstrap.Administrator
     ssh_public_keys: tuple[str, ...]
+    snapshots: Snapshots | None
 
     def placed(self, address: str, volume_device: str) -> Node:
         """The node at an address, with a volume."""
@@ -175,6 +194,7 @@ class _FirstBoot:
             threshold=self.threshold,
             administrator=self.administrator,
             ssh_public_keys=self.ssh_public_keys,
+            snapshots=self.snapshots,
         )
 
 
@@ -211,7 +231,35 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
         ssh_public_keys=tuple(_read("platform.ssh.public_keys", file) for file in platform.ssh.public_keys)
         if platform.ssh
         else (),
+        snapshots=_snapshots(settings.snapshots) if settings.snapshots else None,
     )
+
+
+def _snapshots(wanted: snapshots.Snapshots) -> Snapshots | None:
+    store = wanted.store
+    if isinstance(store, snapshots.Folder):
+        return None
+    return Snapshots(
+        bucket=store.name,
+        endpoint=store.endpoint,
+        region=store.region,
+        schedule=wanted.schedule,
+        recipients=tuple(_recipient(file) for file in wanted.recipients),
+        hourly=wanted.keep.hourly,
+        daily=wanted.keep.daily,
+        weekly=wanted.keep.weekly,
+        stale_after_seconds=wanted.stale_after,
+        role=snapshots.NODE_LOGIN,
+    )
+
+
+def _recipient(file: str) -> str:
+    try:
+        return recipient(_read("snapshots.recipients", file))
+    except ValueError as error:
+        words = str(error)
+        prefix = "" if "snapshots.recipients" in words else f"vault-estate:estate.snapshots.recipients {file!r} "
+        raise ValueError(f"{prefix}{words}") from None
 
 
 def _tls(tls: hetzner.Tls) -> Tls:

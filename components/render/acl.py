@@ -238,3 +238,21 @@ def pki_issue(mount: str, role: str, *, sign: bool = False) -> tuple[AclRule, ..
     """Get a key and a certificate by one role; `sign` adds certificates for keys of the application's own."""
     uses = ("issue", "sign") if sign else ("issue",)
     return tuple(_rule(f"{mount}/{use}/{role}", Capability.UPDATE) for use in uses)
+
+
+SNAPSHOT_PATHS = ("sys/storage/raft/snapshot", "sys/storage/raft/snapshot-force")
+"""Where snapshots are taken and put back; the second puts one back that another seal vouches for."""
+
+
+def snapshot_take(name: str) -> AclPolicy:
+    """Take a snapshot of the whole server, and nothing else."""
+    return AclPolicy(name=name, rules=(_rule(SNAPSHOT_PATHS[0], Capability.READ),), administrative=True)
+
+
+def snapshot_restore(name: str) -> AclPolicy:
+    """Take a snapshot of the whole server and put one back, which replaces everything it holds."""
+    take, force = SNAPSHOT_PATHS
+    writing = (Capability.CREATE, Capability.UPDATE)
+    return AclPolicy(
+        name=name, rules=(_rule(take, Capability.READ, *writing), _rule(force, *writing)), administrative=True
+    )

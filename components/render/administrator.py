@@ -55,6 +55,7 @@ _AUTH = {
     # The administrator's own entry: certificates are renewed here, and the last one can't be deleted by mistake.
     "auth/+/certs": "l",
     "auth/+/certs/*": "crul",
+    **{f"auth/+/certs/{login}": "crud" for login in ("snapshots", "snapshot-operator")},
 }
 
 _ENGINES = {

@@ -143,6 +143,20 @@ TABLE: Mapping[str, Entry] = {
             _OF_LOGINS,
         ),
     ),
+    "index/certAuthBackendRole:CertAuthBackendRole": Entry(
+        place="auth/{backend}/certs/{name}",
+        version=1,
+        shown={
+            **{f"allowed{name}": [] for name in ("CommonNames", "DnsSans", "EmailSans", "Names", "UriSans")},
+            "requiredExtensions": [],
+            **dict.fromkeys(("ocspEnabled", "ocspFailOpen", "ocspQueryAllServers"), False),
+            "ocspCaCertificates": "",
+            "ocspThisUpdateMaxAge": 0,
+        },
+        table=fields(
+            "path! backend:cert name*\ntext! certificate*\ntext displayName~\ninteger ocspMaxRetries:4", _OF_LOGINS
+        ),
+    ),
     "kubernetes/authBackendConfig:AuthBackendConfig": Entry(
         place="auth/{backend}/config",
         deletable=False,

@@ -163,6 +163,25 @@ CASES = [
         drifted="secretIdTtl",
     ),
     Case(
+        token="index/certAuthBackendRole:CertAuthBackendRole",
+        inputs={
+            "backend": "case-cert",
+            "name": "snapshots",
+            "certificate": CERTIFICATE_PLACEHOLDER,
+            "tokenPolicies": ["snapshots"],
+            "tokenTtl": 300,
+            "tokenBoundCidrs": ["10.0.0.1/32"],
+        },
+        identity="auth/case-cert/certs/snapshots",
+        at="auth/case-cert/certs/snapshots",
+        change={"tokenTtl": 600},
+        seen=("token_ttl", 600),
+        replace={"name": "others"},
+        replaces=("name",),
+        drift=("auth/case-cert/certs/snapshots", {"certificate": CERTIFICATE_PLACEHOLDER, "token_policies": ["all"]}),
+        drifted="tokenPolicies",
+    ),
+    Case(
         token="kubernetes/authBackendConfig:AuthBackendConfig",
         inputs={
             "backend": "case-kubernetes",

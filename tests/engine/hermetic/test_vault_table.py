@@ -61,7 +61,7 @@ def prepared(vault_server: VaultServer, postgres_server: PostgresServer) -> dict
     for kind in ("transit", "pki", "database"):
         write(client, f"sys/mounts/case-{kind}", {"type": kind})
     write(client, "sys/mounts/case-kv", {"type": "kv", "options": {"version": "2"}})
-    for kind in ("approle", "kubernetes", "jwt", "userpass"):
+    for kind in ("approle", "cert", "kubernetes", "jwt", "userpass"):
         write(client, f"sys/auth/case-{kind}", {"type": kind})
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     public = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()

@@ -102,6 +102,14 @@ path "auth/+/certs/*" {
   capabilities = ["create", "list", "read", "update"]
 }
 
+path "auth/+/certs/snapshot-operator" {
+  capabilities = ["create", "delete", "read", "update"]
+}
+
+path "auth/+/certs/snapshots" {
+  capabilities = ["create", "delete", "read", "update"]
+}
+
 path "auth/+/config" {
   capabilities = ["create", "read", "update"]
 }

@@ -1,0 +1,133 @@
+"""The bucket a node's snapshots go to, at an S3 service that knows less than AWS (Hetzner Object Storage: pitfall 27).
+
+Owns the bucket, its versions, its lock and who may do what. Refuses what such a service doesn't have: tags, SSE with
+KMS, notifications, replication; snapshots are encrypted before they come here. Credentials are the environment's
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and never pass through here.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+_UPLOAD_DAYS = 1
+"""After this an upload that was cut off is taken away; the next one starts anew."""
+_WRITER_MAY = (
+    "s3:PutObject",
+    "s3:AbortMultipartUpload",
+    # To look at what it sent. What is there it can't read: it is encrypted for others.
+    "s3:GetObject",
+    "s3:ListBucket",
+    # Hides an object. Its versions stay: to destroy one is `s3:DeleteObjectVersion`.
+    "s3:DeleteObject",
+)
+
+
+def provider(name: str, endpoint: str, region: str) -> aws.Provider:
+    """The S3 service as an explicit provider: none of AWS' other services is asked for anything."""
+    return aws.Provider(
+        name,
+        region=region,
+        endpoints=[aws.ProviderEndpointArgs(s3=endpoint)],
+        s3_use_path_style=True,
+        skip_credentials_validation=True,
+        skip_metadata_api_check=True,
+        skip_region_validation=True,
+        skip_requesting_account_id=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotBucketArgs:
+    """Which bucket, and how long nothing in it can be destroyed."""
+
+    bucket_name: str
+    """Unique among all customers of the service."""
+    lock_days: int
+    protect: bool
+    writer: str | None = None
+    """ARN of the credential that is brought to the node; None: no policy."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", self.bucket_name):
+            raise ValueError(f"bucket_name: {self.bucket_name!r}; expected 3 to 63 lower-case letters, digits and '-'")
+        if self.lock_days < 1:
+            raise ValueError(f"lock_days: {self.lock_days}; expected at least 1")
+
+
+class SnapshotBucket(pulumi.ComponentResource):
+    """A private bucket in which a snapshot, once there, stays for a while whoever wants it gone."""
+
+    bucket_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: SnapshotBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:SnapshotBucket", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        bucket = aws.s3.Bucket(
+            f"{name}-bucket",
+            bucket=args.bucket_name,
+            object_lock_enabled=True,  # can't be turned on later
+            force_destroy=False,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        versioning = aws.s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.id,
+            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            opts=child,
+        )
+        after = pulumi.ResourceOptions(parent=self, depends_on=[versioning])
+        aws.s3.BucketObjectLockConfiguration(
+            f"{name}-lock",
+            bucket=bucket.id,
+            rule=aws.s3.BucketObjectLockConfigurationRuleArgs(
+                default_retention=aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
+                    mode="GOVERNANCE", days=args.lock_days
+                )
+            ),
+            opts=after,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.id,
+            rules=[
+                aws.s3.BucketLifecycleConfigurationRuleArgs(
+                    id="hidden",
+                    status="Enabled",
+                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+                    # The only field of it that Hetzner knows. What is not hidden is never taken away by age: where no
+                    # new snapshot comes, the old ones stay.
+                    noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+                        noncurrent_days=args.lock_days
+                    ),
+                    abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                        days_after_initiation=_UPLOAD_DAYS
+                    ),
+                )
+            ],
+            opts=after,
+        )
+        if args.writer:
+            aws.s3.BucketPolicy(
+                f"{name}-policy", bucket=bucket.id, policy=writer_policy(args.bucket_name, args.writer), opts=child
+            )
+        self.bucket_name = bucket.bucket
+        self.register_outputs({"bucket_name": self.bucket_name})
+
+
+def writer_policy(bucket_name: str, writer: str) -> str:
+    """Takes from one credential all but adding, looking and hiding.
+
+    A credential of Hetzner's may do everything in its project, so this denies instead of allowing.
+    """
+    bucket = f"arn:aws:s3:::{bucket_name}"
+    statement = {
+        "Sid": "NodeAddsOnly",
+        "Effect": "Deny",
+        "Principal": {"AWS": [writer]},
+        "NotAction": list(_WRITER_MAY),
+        "Resource": [bucket, f"{bucket}/*"],
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)

@@ -1,0 +1,71 @@
+"""Who may take snapshots and put them back: logins by certificate, apart from the administrator's (pitfall 11).
+
+Owns a role of the `cert` auth method for each, and its ACL policy. Refuses to enable that method: the bootstrap did.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_vault as vault
+
+from components.render.acl import AclPolicy, render
+from components.vault.checks import check_names
+
+_TOKEN_SECONDS = 900
+"""How long one login lasts. It has to outlive one transfer; a token still alive in a snapshot comes back with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotLogin:
+    """One certificate and what it may do."""
+
+    certificate: str
+    """PEM of the public certificate."""
+    policy: AclPolicy
+    """Its name is the role's name too."""
+    token_bound_cidrs: Sequence[str] = ()
+    """Networks it may come from; none: any."""
+
+    def __post_init__(self) -> None:
+        if "-----BEGIN CERTIFICATE-----" not in self.certificate or "PRIVATE KEY" in self.certificate:
+            raise ValueError(f"certificate of {self.policy.name!r}: expected the PEM of a certificate and nothing else")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotLoginsArgs:
+    """What `SnapshotLogins` needs."""
+
+    logins: Mapping[str, SnapshotLogin]
+    """By a key of the caller's own, which names the Pulumi resources."""
+    path: str = "cert"
+    """Mount of the `cert` auth method."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a bad key."""
+        check_names("logins", self.logins)
+
+
+class SnapshotLogins(pulumi.ComponentResource):
+    """Roles and policies for snapshots."""
+
+    def __init__(self, name: str, args: SnapshotLoginsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:SnapshotLogins", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        for key, login in args.logins.items():
+            policy = vault.Policy(
+                f"{name}-{key}-policy", name=login.policy.name, policy=render(login.policy), opts=child
+            )
+            vault.CertAuthBackendRole(
+                f"{name}-{key}",
+                backend=args.path,
+                name=login.policy.name,
+                certificate=login.certificate,
+                token_policies=[policy.name],
+                token_ttl=_TOKEN_SECONDS,
+                token_max_ttl=_TOKEN_SECONDS,
+                token_bound_cidrs=list(login.token_bound_cidrs),
+                # A new certificate makes a new role, of the same name.
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            )
+        self.register_outputs({})
