@@ -1,12 +1,14 @@
 """Disks of a machine that is on: plugged in, and pulled out, without udev.
 
 Owns the device nodes inside the machine. A disk that is pulled out while it is mounted is gone for the machine at once,
-as it is on a server: what the filesystem had not written is lost.
+as it is on a server: what the filesystem had not written is lost. Programs that had files open there are killed, since
+the disk must be free for another machine; on a server they would live until their next access to it.
 """
 
 import errno
 import fcntl
 import os
+import signal
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,8 +51,12 @@ def pull(leader: int, link: str, loops: Sequence[str]) -> None:
     for loop in loops:
         number = Path(loop).stat().st_rdev
         wanted = f"{os.major(number)}:{os.minor(number)}"
-        for place in _mounted_at(leader, wanted):
+        places = _mounted_at(leader, wanted)
+        for place in places:
             _end_filesystem(root / place.lstrip("/"))
+        if places:
+            _kill_users(leader, number)
+        for place in places:
             run(["nsenter", "--target", str(leader), "--all", "--root", "--wd", "umount", "--lazy", place])
     by_id = root / "dev/disk/by-id" / link
     if by_id.is_symlink():
@@ -74,3 +80,25 @@ def _end_filesystem(place: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _kill_users(leader: int, device: int) -> None:
+    """Kill the machine's programs that have a file of this device open."""
+    namespace = Path(f"/proc/{leader}/ns/pid").readlink()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "ns/pid").readlink() == namespace and _uses(process, device):
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            continue  # it ended meanwhile
+
+
+def _uses(process: Path, device: int) -> bool:
+    return any(_device_of(link) == device for link in [process / "cwd", *(process / "fd").iterdir()])
+
+
+def _device_of(link: Path) -> int | None:
+    try:
+        return link.stat().st_dev
+    except OSError:
+        return None  # closed meanwhile

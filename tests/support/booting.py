@@ -1,0 +1,296 @@
+"""A node that really boots: the rendered user-data on a machine behind the stand-in Hetzner Cloud.
+
+Owns its world: a release mirror over HTTPS signed by a key of its own, an authority the machine trusts, an operator, an
+administrator, and the cloud's objects. Everything is asked for over the provider's own protocol, as the engine does.
+"""
+
+import base64
+import datetime
+import functools
+import http.server
+import ipaddress
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from cryptography import x509
+
+from components.render.bootstrap import Administrator, Operator
+from components.render.cloud_init import SEAL_KEY_FILE, render
+from components.render.node.model import InternalTls, Node, Release
+from components.render.server_hcl import Flavor, StaticSeal
+from components.render.traffic import Need, plan
+from hermetic import machines
+from hermetic.attach import attach
+from hermetic.machines import Machine
+from ops.hermetic import release
+from ops.local.authority import Domain, ensure_authority, new_administrator
+from ops.local.operators import ensure_operator, open_share
+from tests.engine.hermetic.wire import Known, Wire
+from tests.support.servers import ADMINISTRATOR_POLICY
+
+_INDEX = "hcloud:index/"
+ADDRESS, VOLUME = f"{_INDEX}primaryIp:PrimaryIp", f"{_INDEX}volume:Volume"
+SERVER, ATTACHMENT = f"{_INDEX}server:Server", f"{_INDEX}volumeAttachment:VolumeAttachment"
+NAME = "vault-test"
+MIRROR_PORT = 8443
+READY_SECONDS = 60.0
+
+
+@dataclass
+class Observed:
+    """What `ps` would have shown of the machine's processes at any moment, looked at some 100 times a second."""
+
+    argv: set[str] = field(default_factory=set)
+    environment: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look until the block ends."""
+        ended = threading.Event()
+        own = Path("/proc/self/ns/pid").readlink()
+
+        def look() -> None:
+            while not ended.wait(0.005):
+                for process in Path("/proc").glob("[0-9]*"):
+                    try:
+                        if (process / "ns/pid").readlink() != own:
+                            self.argv.add((process / "cmdline").read_text(errors="replace"))
+                            self.environment.add((process / "environ").read_text(errors="replace"))
+                    except OSError:
+                        continue  # it ended
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+@dataclass
+class BootedNode:
+    """The node and the cloud's objects behind it."""
+
+    world: Path
+    wire: Wire
+    node: Node
+    address: Known
+    volume: Known
+    server: Known
+    attachment: Known
+    started: float
+    """Of `time.monotonic`, when the server was asked for."""
+    observed: Observed = field(repr=False)
+
+    @property
+    def machines(self) -> Path:
+        """Folder of the world's machines."""
+        return self.world / "machines"
+
+    @property
+    def machine(self) -> Machine:
+        """The machine the server is."""
+        return Machine.find(self.machines, NAME)
+
+    @property
+    def ip_address(self) -> str:
+        """Where the host reaches it."""
+        return str(self.address.outputs.values["ipAddress"])
+
+    def sh(self, script: str, timeout: float = 60) -> str:
+        """What a shell script prints on the node as root; it has to succeed."""
+        answer = self.machine.run(["sh", "-euc", script], timeout=timeout)
+        assert answer.returncode == 0, f"{script}\n{answer.stdout}\n{answer.stderr}"
+        return answer.stdout.strip()
+
+    def certificate(self) -> Path:
+        """The certificate the server shows, pinned at first sight."""
+        file = self.world / "server.crt"
+        if not file.exists():
+            file.write_text(ssl.get_server_certificate((self.ip_address, 8200)))
+        return file
+
+    def client(self) -> hvac.Client:
+        """A client that logged in with the administrator's certificate."""
+        pair = (str(self.world / "administrator.crt"), str(self.world / "administrator.key"))
+        client = hvac.Client(
+            url=f"https://{self.ip_address}:8200", verify=str(self.certificate()), cert=pair, timeout=5
+        )
+        answer = client.adapter.post("/v1/auth/cert/login", json={"name": "administrator"})
+        client.token = (answer if isinstance(answer, dict) else json.loads(answer.text))["auth"]["client_token"]
+        return client
+
+    def wait_until_ready(self, seconds: float = READY_SECONDS) -> hvac.Client:
+        """Wait until the administrator can log in."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                return self.client()
+            except (OSError, requests.RequestException, hvac.exceptions.VaultError):
+                time.sleep(0.1)
+        raise AssertionError(f"not ready after {seconds} s\n{self.machine.journal()[-6000:]}")
+
+    def wait_for_cloud_init(self) -> str:
+        """Wait for the end of the first boot; what `cloud-init status` says of it."""
+        return self.machine.run(["cloud-init", "status", "--wait", "--long"], timeout=120).stdout
+
+    def shares(self) -> list[bytes]:
+        """The keys in custody, opened with the operator's private key."""
+        custody = json.loads(self.sh("cat /var/lib/vault/custody/shares.json"))
+        return [open_share(self.world / "operator/private.asc", share) for share in _encrypted(custody)]
+
+    def replace(self, change: Callable[[str], str]) -> None:
+        """What the engine does when the user-data changed: the server is deleted before the new one is made."""
+        inputs = self.server.inputs.values
+        self.wire.delete(self.server)
+        self.started = time.monotonic()
+        self.server = self.wire.create(SERVER, inputs | {"userData": change(inputs["userData"])})
+        self.attachment = self.attach()
+
+    def attach(self) -> Known:
+        """The volume attached to the server that is there now."""
+        return self.wire.create(
+            ATTACHMENT, {"serverId": int(self.server.identity), "volumeId": int(self.volume.identity)}
+        )
+
+
+def _encrypted(custody: Any) -> list[bytes]:
+    """Every share, wherever custody's format has it."""
+    if isinstance(custody, dict):
+        return [share for value in custody.values() for share in _encrypted(value)]
+    if isinstance(custody, list):
+        return [share for value in custody for share in _encrypted(value)]
+    try:
+        opened = base64.b64decode(custody, validate=True)
+    except (TypeError, ValueError):
+        return []
+    # An OpenPGP message begins with a packet of an encrypted session key (RFC 4880, 4.2 and 5.1).
+    return [opened] if len(opened) > 100 and opened[0] in {0xC1, 0x84, 0x85} else []
+
+
+@contextmanager
+def booted_node(world: Path, say: Callable[[str], None] = print) -> Iterator[BootedNode]:
+    """Boot one; at the end nothing of it is left."""
+    folder = world / "machines"
+    machines.prepare(machines.default_cache(), "debian-12", say)
+    try:
+        gateway = machines.gateway(folder)
+        with _mirror(world, gateway) as published, _cloud(world, folder) as wire:
+            yield _create(world, wire, gateway, published)
+    finally:
+        machines.remove(folder)
+
+
+@contextmanager
+def _cloud(world: Path, folder: Path) -> Iterator[Wire]:
+    with (
+        attach(["hcloud"], world=world / "world.json", machines=folder) as environment,
+        Wire(environment, "hcloud") as wire,
+    ):
+        yield wire
+
+
+@contextmanager
+def _mirror(world: Path, gateway: str) -> Iterator[release.Published]:
+    """The release over HTTPS on the gateway's address."""
+    folder = world / "mirror"
+    published = release.publish(folder, world / "release.key", machines.default_cache(), "amd64", print)
+    tls = world / "tls"
+    tls.mkdir()
+    own = x509.IPAddress(ipaddress.ip_address(gateway))
+    network = x509.IPAddress(ipaddress.ip_network(f"{gateway}/32"))
+    domain = Domain(title="a world's authority", permitted=(network,), server_name=gateway, server_names=(own,))
+    authority = ensure_authority(tls, domain)
+    (world / "machines/trusted.crt").write_bytes(authority.ca_file.read_bytes())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority.certificate_file, authority.key_file)
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer((gateway, MIRROR_PORT), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield published
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing: a test's output is its own."""
+
+
+def _create(world: Path, wire: Wire, gateway: str, published: release.Published) -> BootedNode:
+    address = wire.create(ADDRESS, {"name": NAME, "type": "ipv4", "autoDelete": False})
+    volume = wire.create(VOLUME, {"name": NAME, "size": 10})
+    node = _node(world, gateway, published, address.outputs.values["ipAddress"], volume.outputs.values["linuxDevice"])
+    observed = Observed()
+    with observed.watching():
+        started = time.monotonic()
+        server = wire.create(
+            SERVER,
+            {
+                "name": NAME,
+                "serverType": "cx23",
+                "image": "debian-12",
+                "userData": render(node),
+                "publicNets": [{"ipv4Enabled": True, "ipv4": int(address.identity), "ipv6Enabled": False}],
+            },
+        )
+        attachment = wire.create(ATTACHMENT, {"serverId": int(server.identity), "volumeId": int(volume.identity)})
+        booted = BootedNode(
+            world=world,
+            wire=wire,
+            node=node,
+            address=address,
+            volume=volume,
+            server=server,
+            attachment=attachment,
+            started=started,
+            observed=observed,
+        )
+        booted.wait_until_ready()
+    return booted
+
+
+def _node(world: Path, gateway: str, published: release.Published, address: str, device: str) -> Node:
+    certificate, key = new_administrator(datetime.datetime.now(datetime.UTC))
+    (world / "administrator.crt").write_bytes(certificate)
+    (world / "administrator.key").write_bytes(key)
+    operator = ensure_operator(world / "operator")
+    source = f"https://{gateway}:{MIRROR_PORT}"
+    return Node(
+        address=address,
+        flavor=Flavor.OPENBAO,
+        release=Release(
+            version=published.version,
+            architecture=published.architecture,
+            archive_sha256=published.archive_sha256,
+            source=source,
+            signing_key=f"{source}/signing-key.asc",
+            signing_key_fingerprint=published.fingerprint,
+        ),
+        volume_device=device,
+        tls=InternalTls(),
+        seal=StaticSeal(key_file=SEAL_KEY_FILE),
+        flows=plan(
+            api_networks=[f"{gateway}/32"],
+            acme=False,
+            needs=[Need(host=gateway, port=MIRROR_PORT, reason="the server's release")],
+            destinations={},
+        ),
+        operators=(Operator(name="ada", public_key=operator.read_text()),),
+        threshold=1,
+        administrator=Administrator(certificate=certificate.decode(), policy=ADMINISTRATOR_POLICY),
+    )
