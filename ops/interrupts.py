@@ -17,6 +17,8 @@ from ops.console import Steps
 from ops.errors import InterruptedRunError
 
 _ENGINE = "pulumi"
+_WAITING = "pulumi.dynamic"
+"""The module behind what waits for a server, for minutes if it must. It makes nothing that could be lost."""
 
 
 @contextmanager
@@ -35,11 +37,13 @@ def patience(steps: Steps) -> Iterator[None]:
         received.append(number)
         steps.step("interrupted: waiting for the steps under way, so that nothing is lost", finished=False)
         # A terminal has told the whole process group already; a second signal would make the engine drop everything.
-        if number == signal.SIGTERM or not sys.stdin.isatty():
-            for child in psutil.Process().children():
-                with suppress(psutil.Error):  # it may just have ended
-                    if child.name() == _ENGINE:
+        told = number == signal.SIGINT and sys.stdin.isatty()
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):  # it may just have ended
+                if child.name() == _ENGINE:
+                    if not told:
                         child.send_signal(signal.SIGINT)
+                    _end_waiting(child)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -50,3 +54,10 @@ def patience(steps: Steps) -> Iterator[None]:
         if received:
             msg = "interrupted; what was done is recorded. The same command goes on from there"
             raise InterruptedRunError(msg)
+
+
+def _end_waiting(engine: psutil.Process) -> None:
+    """End what only waits: the engine would wait for it, and passes no interrupt on to it."""
+    for helper in engine.children(recursive=True):
+        if _WAITING in helper.cmdline():
+            helper.send_signal(signal.SIGINT)

@@ -21,6 +21,7 @@ import yaml
 from pulumi import automation
 from pulumi.automation import events
 
+from components.platform.readiness import WAITING
 from ops.console import Steps
 from ops.engine.finding import Engine, search_path_with
 from ops.errors import EstateError
@@ -109,6 +110,8 @@ class _Listener:
         where = (
             f"{_short(diagnostic.urn)}: " if diagnostic.urn and "::pulumi:pulumi:Stack::" not in diagnostic.urn else ""
         )
+        if diagnostic.severity.startswith("info") and text.startswith(WAITING):
+            self.steps.step(text, finished=False)
         if diagnostic.severity == "error" and text:
             self.errors.append(f"{where}{text}")
         if diagnostic.severity == "warning" and text and not text.startswith(_SHIM_NOTICE):

@@ -170,13 +170,7 @@ class HetznerPlatform(Section):
     @property
     def authority_file(self) -> str | None:
         """PEM file the node is verified with, relative to the project's root; None: the system's store."""
-        match self.tls:
-            case Internal():
-                return self.tls.certificate_file
-            case Provided():
-                return self.tls.ca_certificate_file
-            case Acme():
-                return None
+        return self.tls.certificate_file if isinstance(self.tls, Internal) else self.tls.ca_certificate_file
 
     @model_validator(mode="after")
     def _networks(self) -> Self:

@@ -7,10 +7,12 @@ named by its file and read only inside `create`. It refuses to initialise, unsea
 import hashlib
 import json
 import ssl
+import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +22,10 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 
 _POLL_SECONDS = 0.5
 _REQUEST_SECONDS = 5.0
+_TELL_SECONDS = 15.0
+"""How often it is told what is waited for, when that stays the same."""
+WAITING = "waiting: "
+"""What each such line begins with."""
 
 
 class NotReadyError(Exception):
@@ -48,11 +54,12 @@ class VaultReadyArgs:
     `ca_certificate_file`, and from then on nothing else is accepted. For certificates that sign themselves."""
 
 
-def wait_until_ready(properties: dict[str, Any]) -> dict[str, Any]:
+def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
     """Wait for a server, then log in once and give the token back.
 
     Args:
         properties: the fields of `VaultReadyArgs`, resolved.
+        told: what it waits for, whenever that changes, and from time to time.
 
     Returns:
         `cluster_id` and `server_version`; `certificate_sha256` as well of a certificate that is pinned.
@@ -68,8 +75,11 @@ def wait_until_ready(properties: dict[str, Any]) -> dict[str, Any]:
             msg = f"{name} {file!r} is not there; expected it before the estate is built (local: run ./estate up)"
             raise NotReadyError(msg)
     deadline = time.monotonic() + properties["timeout_seconds"]
-    missing = "an answer"
+    missing, last, next_time = "an answer", "", 0.0
     while time.monotonic() < deadline:
+        if missing != last or time.monotonic() >= next_time:
+            last, next_time = missing, time.monotonic() + _TELL_SECONDS
+            told(f"{WAITING}Vault at {address} lacks {missing}; up to {deadline - time.monotonic():.0f} s more")
         try:
             pinned = _pin(address, Path(properties["ca_certificate_file"])) if pins else {}
             context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
@@ -125,20 +135,25 @@ def _request(
     return cast("dict[str, Any]", json.loads(text)) if text else {}
 
 
+def _tell(text: str) -> None:
+    """The engine shows what a provider's process writes there, in `pulumi up` and in the events `./estate` reads."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class _Waiting(ResourceProvider):
     """Runs in the provider's process. Waits again when an input changed; never replaces, since nothing is made."""
 
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult("ready", {**props, **wait_until_ready(props)})
+        return CreateResult("ready", {**props, **wait_until_ready(props, _tell)})
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         changed = any(_olds.get(key) != value for key, value in _news.items() if key != "__provider")
         return DiffResult(changes=changed)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult({**_news, **wait_until_ready(_news)})
+        return UpdateResult({**_news, **wait_until_ready(_news, _tell)})
 
 
 class VaultReady(Resource):

@@ -4,12 +4,13 @@ Owns the list of what is replaced, which is told before anything is done. Refuse
 other setting is the file's own.
 """
 
-import json
 import platform as host
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
+
+import yaml
 
 import settings
 from ops.errors import EstateError
@@ -95,8 +96,10 @@ def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, A
     for name, connection in (declared.database.connections if declared.database else {}).items():
         at = ("database", "connections", name)
         yield (*at, "host"), facts.gateway
-        yield (*at, "port"), POSTGRES_PORT
-        yield (*at, "username"), ROOT_ROLE
+        if connection.port != POSTGRES_PORT:
+            yield (*at, "port"), POSTGRES_PORT
+        if connection.username != ROOT_ROLE:
+            yield (*at, "username"), ROOT_ROLE
         if connection.ssl_mode not in {"verify-full", "verify-ca", "require"}:
             yield (*at, "ssl_mode"), "verify-full"
 
@@ -122,4 +125,4 @@ def _put(content: dict[str, Any], path: Path, value: Any) -> None:
 def _text(value: Any) -> str:
     if value is None:
         return _MISSING
-    return value if isinstance(value, str) else json.dumps(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=1_000).removesuffix("\n").removesuffix("\n...")

@@ -1,6 +1,7 @@
 """Pinning the certificate of a node that is seen for the first time. The server is a fake; TLS itself isn't proven."""
 
 import hashlib
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,19 @@ def test_a_node_that_never_answers_is_said(node: Node, tmp_path: Path) -> None:
     with pytest.raises(NotReadyError, match="still waiting for an answer"):
         wait_until_ready(wanted(tmp_path, timeout_seconds=0.05))
     assert not (tmp_path / "own").exists()
+
+
+def test_it_is_told_what_is_waited_for(tmp_path: Path) -> None:
+    """Each reason once, not at each look."""
+    told: list[str] = []
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"https://127.0.0.1:{nobody.getsockname()[1]}"
+
+        with pytest.raises(NotReadyError, match="is not ready after 2 s: still waiting for an answer"):
+            wait_until_ready(wanted(tmp_path, address=address, timeout_seconds=2), told.append)
+
+    assert [line.rpartition(";")[0] for line in told] == [
+        f"waiting: Vault at {address} lacks an answer",
+        f"waiting: Vault at {address} lacks an answer ([Errno 111] Connection refused)",
+    ]

@@ -46,10 +46,24 @@ SAYS = "interrupted: waiting for the steps under way, so that nothing is lost"
 ENDS = "interrupted; what was done is recorded. The same command goes on from there"
 
 
+WAITER = """
+import pathlib, signal, sys, time
+def end(*_):
+    pathlib.Path(sys.argv[2]).write_text("ended")
+    sys.exit()
+signal.signal(signal.SIGINT, end)
+pathlib.Path(sys.argv[2]).write_text("waits")
+time.sleep(60)
+"""
+
+
 def _engine(folder: Path, name: str) -> Path:
-    """A fake engine: writes down each signal, and takes a moment to end after the first."""
+    """A fake engine with a helper that waits: writes down each signal, and takes a moment to end after the first."""
+    (folder / "waiter.py").write_text(WAITER)
     return fake_program(
         folder / name,
+        f"{sys.executable} {folder}/waiter.py pulumi.dynamic {folder}/waiter &",
+        f"until [ -s {folder}/waiter ]; do sleep 0.05; done",
         f"trap 'echo told >> {folder}/log; [ -f {folder}/ending ] || {{ touch {folder}/ending; left=10; }}' INT",
         "left=600",
         f"echo begun >> {folder}/log",
@@ -103,6 +117,14 @@ def test_the_engine_is_told_and_waited_for(tmp_path: Path, sent: signal.Signals)
     assert code == 130
     assert said == ["waits", SAYS, ENDS]
     assert log == ["begun", "told", "ended"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_only_waits_is_ended(tmp_path: Path, terminal: bool) -> None:
+    """The engine passes no interrupt on to it, and would wait for it to the end of its minutes."""
+    _interrupted(tmp_path, signal.SIGINT, terminal=terminal)
+
+    assert (tmp_path / "waiter").read_text() == "ended"
 
 
 def test_a_terminal_has_told_the_engine_already(tmp_path: Path) -> None:

@@ -300,3 +300,18 @@ def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureF
         stack._Listener(steps=steps)(pre(events.OpType.CREATE))
 
     assert capsys.readouterr().err == "applying\n"
+
+
+def test_what_is_waited_for_is_shown_as_a_step() -> None:
+    """What else helpers print stays out."""
+    told = Told()
+    listener = stack._Listener(steps=told)
+
+    listener(diagnostic("info", "waiting: Vault at https://x:8200 lacks its initialisation; up to 9 s more\n"))
+    listener(diagnostic("info#err", "waiting: the same on the other stream"))
+    listener(diagnostic("info", "hello"))
+
+    assert told.steps == [
+        ("waiting: Vault at https://x:8200 lacks its initialisation; up to 9 s more", False),
+        ("waiting: the same on the other stream", False),
+    ]
