@@ -216,9 +216,9 @@ def _packages(node: Node) -> list[str]:
     return sorted([*packages, *snapshots.PACKAGES] if node.snapshots else packages)
 
 
-def _users(node: Node) -> list[dict[str, object]]:
+def _users(node: Node) -> list[dict[str, object]] | dict[str, object]:
     if not node.ssh_public_keys:
-        return []
+        return {}  # nobody, the image's own user neither; cloud-init's schema takes no empty list
     return [
         {
             "name": "estate",  # `operator` is a group of Debian's own

@@ -10,7 +10,7 @@ import yaml
 
 from components.render.bootstrap import Administrator, Operator
 from components.render.cloud_init import ARCHIVE, SEAL_KEY_FILE
-from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Tls
+from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
 from components.render.server_hcl import AwsKmsSeal, Flavor, Seal, ShamirSeal, StaticSeal, TransitSeal
 from components.render.traffic import Need, plan
 
@@ -28,6 +28,19 @@ CERTIFICATES: dict[str, Tls] = {
     "provided": ProvidedTls(ca_certificate=AUTHORITY),
     "internal": InternalTls(),
 }
+SNAPSHOTS = Snapshots(
+    bucket="vault-snapshots",
+    endpoint="https://fsn1.your-objectstorage.com",
+    region="fsn1",
+    schedule="hourly",
+    recipients=("age1" + "q" * 58,),
+    hourly=24,
+    daily=7,
+    weekly=4,
+    stale_after_seconds=7_200,
+    role="snapshots",
+    canary="kv/data/estate/canary",
+)
 NODE = Node(
     address="vault.example.com",
     flavor=Flavor.OPENBAO,
@@ -60,6 +73,24 @@ COMBINATIONS = [
     if (flavor, seal) != (Flavor.VAULT, "static")
 ]
 """All that the settings allow: 21."""
+SPECIAL = {
+    "by-address": node(address="198.51.100.7", tls=CERTIFICATES["internal"]),
+    "private-authority": node(
+        tls=AcmeTls(email="a@example.com", directory="https://acme.internal/directory", ca_certificate=AUTHORITY)
+    ),
+    "public-authority": node(tls=ProvidedTls(), ssh_public_keys=(SSH_KEY,)),
+    "snapshots": node(snapshots=SNAPSHOTS),
+    "arm64": node(release=Release(version="2.7.1", architecture="arm64", archive_sha256="0" * 64)),
+}
+"""What differs within one combination."""
+OTHERS = {
+    **{
+        f"{flavor.value} {seal} {tls}": node(flavor=flavor, seal=SEALS[seal], tls=CERTIFICATES[tls])
+        for flavor, seal, tls in COMBINATIONS
+    },
+    **SPECIAL,
+}
+"""All of them by name."""
 
 
 def unpacked(text: str) -> dict[str, str]:

@@ -32,6 +32,7 @@ from tests.unit.render.nodes import (
     CERTIFICATES,
     COMBINATIONS,
     NODE,
+    OTHERS,
     SEALS,
     SSH_KEY,
     node,
@@ -54,11 +55,15 @@ def environment(wanted: Node) -> dict[str, str]:
     return {name: value.strip("'") for name, value in (line.split("=", 1) for line in lines)}
 
 
-def test_the_node_is_the_one_agreed_on() -> None:
-    agreed = golden.FILE.read_text(encoding="utf-8").splitlines()
-    now = golden.text(NODE).splitlines()
+@pytest.mark.parametrize(
+    ("file", "now"),
+    [(golden.FILE, golden.text(NODE)), (golden.DIFFERENCES, golden.differences(NODE, OTHERS))],
+    ids=["one", "all"],
+)
+def test_every_node_is_the_one_agreed_on(file: Path, now: str) -> None:
+    agreed = file.read_text(encoding="utf-8").splitlines()
 
-    difference = list(difflib.unified_diff(agreed, now, "agreed", "now", lineterm=""))
+    difference = list(difflib.unified_diff(agreed, now.splitlines(), "agreed", "now", lineterm=""))
 
     assert not difference, "\n".join([*difference[:200], f"If this is meant: {golden.AGAIN}"])
 
@@ -197,7 +202,7 @@ def test_only_a_seal_that_opens_by_itself_lets_the_node_reboot_by_itself() -> No
 def test_nobody_logs_in_unless_keys_are_given() -> None:
     closed, opened = yaml.safe_load(render(NODE)), yaml.safe_load(render(node(ssh_public_keys=(f"{SSH_KEY}\n",))))
 
-    assert (closed["users"], closed["disable_root"], closed["ssh_pwauth"]) == ([], True, False)
+    assert (closed["users"], closed["disable_root"], closed["ssh_pwauth"]) == ({}, True, False)
     assert environment(NODE)["SSH"] == "no"
     (user,) = opened["users"]
     assert (user["name"], user["lock_passwd"], user["ssh_authorized_keys"]) == ("estate", True, [SSH_KEY])
