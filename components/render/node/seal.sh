@@ -1,6 +1,7 @@
 #!/bin/sh
 # Wrap what opens the seal. A key that is born here is never in a file in the clear.
 set -eu
+umask 077
 # shellcheck source=/dev/null
 . /etc/vault-estate/node.env
 
