@@ -1,12 +1,15 @@
 """Which tiers run, and what is said of those that didn't. The gates and pytest themselves are fakes here."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hermetic import machines
 from ops import testing
 from ops.console import Console
 from ops.errors import EstateError
@@ -129,6 +132,133 @@ def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys
     assert capsys.readouterr().err.splitlines()[-1] == (
         "not run: policies, engine, upgrade; run them with ./estate test policies engine upgrade"
     )
+
+
+@pytest.fixture
+def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A checkout with the tier, on a host that can have machines; what was prepared."""
+    (root / "tests" / "machines").mkdir(parents=True)
+    prepared: list[str] = []
+
+    def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
+        prepared.append(image)
+        say("making the machines' root")
+        return cache
+
+    monkeypatch.setattr(machines, "why_not", lambda: None)
+    monkeypatch.setattr(machines, "prepare", prepare)
+    monkeypatch.setattr("ops.testing.shutil.which", lambda _: "/usr/bin/shellcheck")
+    return prepared
+
+
+def test_machines_run_after_the_others_and_count(
+    with_machines: list[str], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert testing.run(Console(), [], everything=True) == 0
+
+    assert with_machines == ["debian-12"]
+    first, second = ran.commands
+    assert first[-2:] == ["--cov", "--cov-report="]
+    assert second == [
+        *("-m", "pytest", "-q", "-n", "0", "tests/machines"),
+        *("--cov", "--cov-append", "--cov-report=term", "--cov-fail-under=90"),
+    ]
+    assert ["UNCOUNTED" in options["env"] for options in ran.options] == [False, False]
+    assert capsys.readouterr().err.splitlines() == [
+        "making the machines' root",
+        "tests: unit, policies, engine, live, upgrade, 2 at a time",
+        "tests: machines, one after the other",
+    ]
+
+
+def test_a_failure_of_either_run_is_one(with_machines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [1, 0]
+    monkeypatch.setattr(
+        "ops.testing.subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, codes.pop(0))
+    )
+
+    assert testing.run(Console(), [], everything=True) == 1
+    assert codes == []
+
+
+def test_an_interrupt_ends_all(with_machines: list[str], ran: Ran) -> None:
+    ran.answers["pytest"] = (2, "", "")
+
+    assert testing.run(Console(), [], everything=True) == 2
+    assert len(ran.commands) == 1
+
+
+WHY = (
+    "machines: machines boot for root only; they need Linux, root, and of Debian's packages "
+    "debootstrap, iproute2, shellcheck, systemd-container"
+)
+
+
+def test_machines_that_can_not_be_had_are_never_counted_as_passed(
+    with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machines, "why_not", lambda: "machines boot for root only")
+
+    assert testing.run(Console(), [], everything=True) == 1
+
+    (command,) = ran.commands
+    assert "tests/machines" not in command
+    assert ran.options[0]["env"]["UNCOUNTED"] == "hermetic/machines/*"
+    assert capsys.readouterr().err.splitlines()[-1] == f"not run: {WHY}"
+    with pytest.raises(EstateError) as caught:
+        testing.run(Console(), ["machines"], everything=False)
+    assert str(caught.value) == WHY
+
+
+def test_what_is_missing_is_installed(
+    with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ops.testing.shutil.which", lambda _: None)
+
+    assert testing.run(Console(), ["machines"], everything=False) == 0
+
+    assert ran.commands[:2] == [
+        ["--quiet", "update"],
+        ["--quiet", "install", "--yes", "--no-install-recommends", "shellcheck"],
+    ]
+    assert {options["env"]["DEBIAN_FRONTEND"] for options in ran.options[:2]} == {"noninteractive"}
+    assert "apt-get install --yes --no-install-recommends shellcheck" in capsys.readouterr().err.splitlines()
+
+
+def no_apt(*_: Any, **__: Any) -> None:
+    raise FileNotFoundError
+
+
+def broken_apt(command: list[str], **_: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.CompletedProcess(command, 100, "", "W: a warning\nE: no such package\n")
+
+
+def broken_root(*_: Any) -> None:
+    raise machines.MachineError("debootstrap ended with 1: no mirror")
+
+
+@pytest.mark.parametrize(
+    ("place", "fails", "said"),
+    [
+        ("ops.testing.subprocess.run", no_apt, "shellcheck is missing, and there is no apt-get to install it with"),
+        ("ops.testing.subprocess.run", broken_apt, "apt-get update ended with 100: E: no such package"),
+        ("ops.testing.machines.prepare", broken_root, "debootstrap ended with 1: no mirror"),
+    ],
+)
+def test_what_can_not_be_installed_is_said(
+    with_machines: list[str],
+    ran: Ran,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    place: str,
+    fails: Callable[..., Any],
+    said: str,
+) -> None:
+    monkeypatch.setattr("ops.testing.shutil.which", lambda _: None)
+    monkeypatch.setattr(place, fails)
+
+    with pytest.raises(EstateError, match=re.escape(f"machines: {said}; they need Linux, root")):
+        testing.run(Console(), ["machines"], everything=False)
 
 
 @pytest.mark.parametrize("as_json", [True, False])
