@@ -1,11 +1,17 @@
 """The commands of whoever holds a key: the administrator's pair, a share of the seal. Words in, tables or JSON out."""
 
+import getpass
+import os
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ops import unsealing
 from ops.console import Console
+from ops.errors import EstateError
 from ops.keys import making, rotating
 from ops.paths import Paths
 
@@ -27,6 +33,42 @@ def keys(
     console.document(asdict(made))
 
 
+def unseal(
+    stack: CloudStack,
+    *,
+    share_file: Annotated[Path | None, typer.Option(help="Custody file; your share is opened with --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="File of your PGP private key.")] = None,
+    address: Annotated[str | None, typer.Option(help="URL of the server, where the stack can't tell it yet.")] = None,
+    hermetic: Annotated[bool, typer.Option("--hermetic", help="The server of the stack's hermetic world.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Open the seal of a stack's server with shares: typed at a hidden prompt, or from custody by your PGP key."""
+    console = Console(as_json=as_json)
+    if (share_file is None) != (key is None):
+        msg = "--share-file and --key go together; expected both, or neither to type shares"
+        raise EstateError(msg)
+    source = unsealing.ShareFile(custody=_named(share_file), private_key=_named(key)) if share_file and key else None
+    done = unsealing.unseal(Paths(), stack, console, _ask, source=source, address=address, hermetic=hermetic)
+    if done.sealed:
+        console.result(f"{done.address} is still sealed: {done.given} of {done.threshold} given")
+    else:
+        console.result(f"{done.address} is unsealed: cluster {done.cluster_id}")
+    console.document(asdict(done))
+
+
+def _named(file: Path) -> Path:
+    """A file as it was named where the command was given; the command itself works in the project."""
+    return Path(os.environ.get("PWD", "")) / file
+
+
+def _ask(question: str) -> str:
+    """A secret, typed unseen or piped in; empty at the end of what is piped."""
+    if sys.stdin.isatty():
+        return getpass.getpass(question)
+    return sys.stdin.readline().rstrip("\n")
+
+
 def add_to(app: typer.Typer) -> None:
     """Give an app these commands."""
     app.command()(keys)
+    app.command()(unseal)

@@ -6,6 +6,7 @@ Owns the keys under `.estate/<stack>/` that the stack's file names and nobody ma
 from ops import session
 from ops.console import Console
 from ops.errors import EstateError
+from ops.keys.engine import ensure_placed
 from ops.local.authority import ensure_administrator
 from ops.local.files import private_directory
 from ops.local.operators import ensure_operator
@@ -69,5 +70,6 @@ def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> C
     """
     with session.opened(file, paths, console, "down", choices) as opened:
         session.refuse_protected(opened)
+        ensure_placed(paths, file, console)
         with console.stage(f"destroying {file.stack}") as steps:
             return opened.run.operate("destroy", steps)

@@ -21,6 +21,7 @@ from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding, plugins
 from ops.errors import EstateError
+from ops.keys.placing import for_stand_ins
 from ops.paths import Paths
 from ops.stackfile import StackFile
 
@@ -178,7 +179,7 @@ def opened(
             copies=paths.own / "stacks" if state.state else None,
             policy_pack=engine_stack.pack_program(shims, paths.project / "policies") if choices.policies else None,
             stand_in_secrets=_invented(file, outside) if providers.stand_ins and not file.is_local else None,
-            content=file.written if file.replaced else None,
+            content=for_stand_ins(file.written, file.stack),
             secrets=outside.secrets if outside else None,
         ) as run:
             yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)

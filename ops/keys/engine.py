@@ -20,6 +20,7 @@ from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
 from ops.errors import EstateError
+from ops.keys import placing
 from ops.keys.editing import ENGINE_KEYS, Kept
 from ops.paths import Paths
 from ops.stackfile import PROJECT, StackFile
@@ -130,3 +131,18 @@ def opened(paths: Paths, file: StackFile, console: Console, text: str | None = N
         content = file.path.read_bytes() if text is None else text.encode()
         (folder / file.path.name).write_bytes(content)
         yield Secrets(stack=file.stack, folder=folder, executable=engine.executable, variables=variables)
+
+
+def ensure_placed(paths: Paths, file: StackFile, console: Console) -> None:
+    """Have the pair's files here although the program, which puts them in place, doesn't run: for a `destroy`, or for a
+    command that works beside the engine.
+
+    Raises:
+        EstateError: the private key isn't in the stack's file, or can't be decrypted.
+    """
+    administrator = file.settings.bootstrap.administrator
+    if administrator.private_key_secret is None:
+        return
+    if not (paths.project / administrator.files(file.stack).private_key).is_file():
+        with opened(paths, file, console) as held:
+            placing.place(file.settings, file.stack, held.decrypt, paths.project)

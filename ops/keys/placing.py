@@ -5,8 +5,9 @@ Called by the program when it starts, under `./estate` and under plain `pulumi` 
 key that isn't the certificate's, before anything is written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ops.keys.pair import checked
 from ops.local.files import private_directory, write_private
@@ -33,6 +34,9 @@ def place(settings: Settings, stack: str, secret: Callable[[str], str | None], p
     files = administrator.files(stack)
     certificate_file, key_file = project / files.certificate, project / files.private_key
     certificate = administrator.certificate_pem or certificate_file.read_text(encoding="ascii")
+    if administrator.private_key and not key_file.is_file():
+        _write(certificate_file, certificate)  # whoever logs in says that the other half is missing
+        return
     if administrator.private_key_secret:
         key = secret(administrator.private_key_secret)
         if key is None:
@@ -49,6 +53,21 @@ def place(settings: Settings, stack: str, secret: Callable[[str], str | None], p
         _write(key_file, pair.private_key)
     if administrator.certificate_pem:
         _write(certificate_file, pair.certificate)
+
+
+def for_stand_ins(written: Mapping[str, Any], stack: str) -> Mapping[str, Any]:
+    """Settings of a preview that nobody's secrets are decrypted for: the private key would be in a file of its own.
+
+    Nothing logs in during a preview of what doesn't exist, so the file needn't be there. At the real key's place a
+    stand-in's would be in the way.
+    """
+    first = written.get("bootstrap", {})
+    administrator = first.get("administrator", {})
+    if "private_key_secret" not in administrator:
+        return written
+    kept = {name: value for name, value in administrator.items() if name != "private_key_secret"}
+    kept["private_key"] = f".estate/hermetic/{stack}/administrator.key"
+    return {**written, "bootstrap": {**first, "administrator": kept}}
 
 
 def _write(file: Path, content: str) -> None:

@@ -1,0 +1,122 @@
+"""An operator's share of custody, opened by the operator's own PGP key.
+
+Owns reading the file that the bootstrap wrote. Refuses to show a share, a passphrase or the PGP library's own words,
+which may hold parts of what it read.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pysequoia import PyDecryptor, Tsk, decrypt
+
+from ops.errors import EstateError
+
+UNSEAL = "secret"
+"""What custody calls shares that open the seal; those of a server that opens its seal by itself are `recovery`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptedShare:
+    """A share that only its operator can open."""
+
+    operator: str
+    fingerprint: str
+    """Of the operator's key, in upper case."""
+    message: bytes
+
+
+def shares(file: Path) -> list[EncryptedShare]:
+    """The shares in a custody file.
+
+    Raises:
+        EstateError: it can't be read, isn't custody, or holds shares that open no seal.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        kind = document.get("keys")
+        found = [
+            EncryptedShare(
+                operator=str(one["operator"]),
+                fingerprint=str(one["fingerprint"]).upper(),
+                message=base64.b64decode(one["encrypted_share"], validate=True),
+            )
+            for one in document.get("shares", [])
+        ]
+    except OSError as error:
+        msg = f"--share-file {file} can't be read: {error.strerror}"
+        raise EstateError(msg) from None
+    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+        msg = f"--share-file {file} is no custody; expected shares.json as the first boot wrote it"
+        raise EstateError(msg) from None
+    if kind != UNSEAL or not found:
+        held = "recovery shares, which open no seal" if kind == "recovery" else "no share"
+        msg = f"--share-file {file} holds {held}; expected the custody of a server whose seal is 'shamir'"
+        raise EstateError(msg)
+    return found
+
+
+def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) -> str:
+    """Decrypt the share that belongs to a private key. The result is a secret: never print or log it.
+
+    Args:
+        file: custody.
+        private_key: file of the operator's PGP private key, armored or binary.
+        passphrase: asks for the key's passphrase; called only where it has one, with what to ask.
+
+    Raises:
+        EstateError: the key is none, the passphrase doesn't open it, or custody has no share for it.
+    """
+    key = _key(private_key)
+    fingerprint = str(key.extract_certificate().fingerprint).upper()
+    held = shares(file)
+    mine = [share for share in held if share.fingerprint == fingerprint]
+    if not mine:
+        names = ", ".join(share.operator for share in held)
+        msg = f"--key {private_key} opens no share of {file}; expected the private key of one of: {names}"
+        raise EstateError(msg)
+    try:
+        opened = decrypt(mine[0].message, decryptor=_decryptor(key, private_key, passphrase)).bytes
+    except RuntimeError:
+        opened = None
+    if not opened:
+        msg = f"--key {private_key} doesn't open the share of {mine[0].operator}; expected the key it was made for"
+        raise EstateError(msg)
+    try:
+        return opened.decode("ascii").strip()
+    except UnicodeDecodeError:
+        msg = f"the share of {mine[0].operator} in {file} is no share; expected what the first boot wrote"
+        raise EstateError(msg) from None
+
+
+def _key(file: Path) -> Tsk:
+    try:
+        return Tsk.from_bytes(file.read_bytes())
+    except OSError as error:
+        msg = f"--key {file} can't be read: {error.strerror}"
+        raise EstateError(msg) from None
+    except RuntimeError:
+        raise _no_private_key(file) from None
+
+
+def _no_private_key(file: Path) -> EstateError:
+    return EstateError(
+        f"--key {file} is no PGP private key that decrypts; expected one as `gpg --export-secret-keys --armor` writes it"
+    )
+
+
+def _decryptor(key: Tsk, file: Path, passphrase: Callable[[str], str]) -> PyDecryptor:
+    try:
+        return key.decryptor()
+    except RuntimeError as error:
+        # A public key alone is read as a private one without secrets.
+        if "encrypted" not in str(error).partition("\n")[0]:
+            raise _no_private_key(file) from None
+    try:
+        return key.decryptor(passphrase(f"passphrase of {file}: "))
+    except RuntimeError:
+        msg = f"--key {file}: this passphrase doesn't open it"
+        raise EstateError(msg) from None
