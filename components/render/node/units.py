@@ -64,7 +64,7 @@ def server(node: Node) -> str:
     """The server's unit."""
     needed = [f"{HOME}/tls/server.crt", f"{HOME}/tls/server.key"]
     needed += [f"{HOME}/credentials/{name}" for name in node.credentials]
-    # /run/lock is everybody's, and beside ProtectKernelTunables= ProtectSystem=strict leaves /run as it is (systemd 252).
+    # /run/lock is everybody's, and ProtectSystem=strict beside ProtectKernelTunables= leaves /run out (systemd 252).
     # Not BAO_ENABLE_FILE_PERMISSIONS_CHECK: it refuses files that don't belong to the server's own user (tried: OpenBao
     # 2.7.2), and a configuration that belongs to root is the safer one.
     lines = [f"LoadCredentialEncrypted={name}:{HOME}/credentials/{name}" for name in node.credentials]
