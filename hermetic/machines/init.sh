@@ -4,22 +4,21 @@ set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 # The kernel is the host's, and so are its settings: the machine has copies of them to write. Its network's are its own.
-settings=/run/machine/sys
 for part in /proc/sys/*; do
-  name=${part##*/}
-  if [ "$name" = net ]; then
+  if [ "$part" = /proc/sys/net ]; then
     mount --bind "$part" "$part"
     mount -o remount,bind,rw "$part"
     continue
   fi
-  mkdir -p "$settings/$name"
+  mount -t tmpfs -o mode=0555,nosuid,nodev,noexec machine-settings /mnt
   # Some can't be read by anyone.
-  cp -r --preserve=mode "$part/." "$settings/$name/" 2>/dev/null || true
-  if [ "$name" = kernel ]; then
+  cp -r --preserve=mode "$part/." /mnt/ 2>/dev/null || true
+  if [ "$part" = /proc/sys/kernel ]; then
     # These are made anew at each reading.
-    mount --bind /proc/sys/kernel/random "$settings/kernel/random"
+    mount --bind "$part/random" /mnt/random
   fi
-  mount --bind "$settings/$name" "$part"
+  mount --rbind /mnt "$part"
+  umount --recursive /mnt
 done
 
 # Disks, which a container is given no udev for.

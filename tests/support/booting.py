@@ -214,7 +214,7 @@ def _mirror(world: Path, gateway: str) -> Iterator[release.Published]:
     (world / "machines/trusted.crt").write_bytes(authority.ca_file.read_bytes())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.certificate_file, authority.key_file)
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer((gateway, MIRROR_PORT), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
@@ -226,7 +226,9 @@ def _mirror(world: Path, gateway: str) -> Iterator[release.Published]:
             thread.join()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and says nothing."""
+
     def log_message(self, *_: object) -> None:
         """Say nothing: a test's output is its own."""
 
