@@ -344,14 +344,15 @@ def _snapshots(contents: _Contents) -> None:
     logins = {
         "operator": SnapshotLogin(
             certificate=_content("snapshots: certificate", snapshots.certificate),
-            policy=acl.snapshot_restore(OPERATOR_LOGIN),
-            token_bound_cidrs=node.api_cidrs if node else (),
+            policy=acl.snapshot_restore(OPERATOR_LOGIN, contents.settings.canary),
+            # Loopback too, where a drill's server is.
+            token_bound_cidrs=(*node.api_cidrs, "127.0.0.1/32") if node else (),
         )
     }
     if snapshots.node_certificate:
         logins["node"] = SnapshotLogin(
             certificate=_content("snapshots: node_certificate", snapshots.node_certificate),
-            policy=acl.snapshot_take(NODE_LOGIN),
+            policy=acl.snapshot_take(NODE_LOGIN, contents.settings.canary),
             # By its name a node reaches itself over loopback; by its address it comes from that one.
             token_bound_cidrs=("127.0.0.1/32",) if node and node.name else (),
         )

@@ -231,11 +231,11 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
         ssh_public_keys=tuple(_read("platform.ssh.public_keys", file) for file in platform.ssh.public_keys)
         if platform.ssh
         else (),
-        snapshots=_snapshots(settings.snapshots) if settings.snapshots else None,
+        snapshots=_snapshots(settings.snapshots, settings.canary) if settings.snapshots else None,
     )
 
 
-def _snapshots(wanted: snapshots.Snapshots) -> Snapshots | None:
+def _snapshots(wanted: snapshots.Snapshots, canary: str) -> Snapshots | None:
     store = wanted.store
     if isinstance(store, snapshots.Folder):
         return None
@@ -250,6 +250,7 @@ def _snapshots(wanted: snapshots.Snapshots) -> Snapshots | None:
         weekly=wanted.keep.weekly,
         stale_after_seconds=wanted.stale_after,
         role=snapshots.NODE_LOGIN,
+        canary=canary,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 
 import typer
 
-from ops import cli_operators, lifecycle, testing
+from ops import cli_operators, cli_snapshots, lifecycle, testing
 from ops.bench import report, suite
 from ops.console import Console
 from ops.doctor import examine
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 
 cli_operators.add_to(app)
+cli_snapshots.add_to(app)
 
 Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]

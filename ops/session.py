@@ -23,7 +23,9 @@ from ops.engine import finding, plugins
 from ops.errors import EstateError
 from ops.keys.placing import for_stand_ins
 from ops.paths import Paths
+from ops.snapshots import keys as snapshot_keys
 from ops.stackfile import StackFile
+from settings import Settings
 
 _PACKAGES = {"local": ("vault",), "hetzner": ("hcloud", "vault")}
 """The provider packages a stack needs besides Pulumi's own, by the kind of its platform."""
@@ -119,7 +121,18 @@ def stand_in_folder(paths: Paths, file: StackFile, *, hermetic: bool) -> Path:
 
 def packages(file: StackFile) -> Sequence[str]:
     """The provider packages the stack needs."""
-    return _PACKAGES[file.settings.platform.kind]
+    return (*(("aws",) if has_bucket(file.settings) else ()), *_PACKAGES[file.settings.platform.kind])
+
+
+def has_bucket(settings: Settings) -> bool:
+    """Whether the stack has a bucket for snapshots, which an S3 provider makes."""
+    snapshots = settings.snapshots
+    return settings.platform.kind == "hetzner" and snapshots is not None and snapshots.store.kind == "bucket"
+
+
+def _credentials(file: StackFile) -> Sequence[str]:
+    bucket = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if has_bucket(file.settings) else ()
+    return (*_CREDENTIALS[file.settings.platform.kind], *bucket)
 
 
 @contextmanager
@@ -146,6 +159,7 @@ def opened(
         EstateError: no engine, or the stack may not be operated on with what is there.
     """
     paths.make_own()
+    snapshot_keys.ensure(paths, file, console)
     engine = finding.find(console.say)
     shims = paths.own / "shims"
     providers = plugins.choose(
@@ -154,7 +168,7 @@ def opened(
         hermetic=choices.hermetic,
         packages=packages(file),
         lacking=() if choices.hermetic else lacking_plugins(file, paths, console, engine),
-        credentials=all(os.environ.get(name) for name in _CREDENTIALS[file.settings.platform.kind]),
+        credentials=all(os.environ.get(name) for name in _credentials(file)),
     )
     if providers.stand_ins:
         console.say(f"stand-in providers for {', '.join(providers.stand_ins)}: {providers.reason}")

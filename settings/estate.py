@@ -22,7 +22,7 @@ from settings.engines import (
 from settings.hetzner import HetznerPlatform
 from settings.platform import Bootstrap, LocalPlatform, Server
 from settings.section import Name, Section, VaultPath, known
-from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
+from settings.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
 
 _RESERVED_MOUNTS = frozenset({"sys", "auth", "identity", "cubbyhole"})
 
@@ -74,6 +74,11 @@ class Settings(Section):
             mount=settings.mount, application=application, environment=self.environment, name=name
         )
         return settings.mount, whole.removeprefix(f"{settings.mount}/")
+
+    @property
+    def canary(self) -> str:
+        """API path of the secret that each snapshot writes anew and each restore reads."""
+        return f"{next(iter(self.kv))}/data/{CANARY}"
 
     def secrets(self) -> Iterator[tuple[str, str, Secret]]:
         """Every secret of every application: application, name, settings."""

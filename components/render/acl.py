@@ -240,19 +240,24 @@ def pki_issue(mount: str, role: str, *, sign: bool = False) -> tuple[AclRule, ..
     return tuple(_rule(f"{mount}/{use}/{role}", Capability.UPDATE) for use in uses)
 
 
-SNAPSHOT_PATHS = ("sys/storage/raft/snapshot", "sys/storage/raft/snapshot-force")
-"""Where snapshots are taken and put back; the second puts one back that another seal vouches for."""
-
-
-def snapshot_take(name: str) -> AclPolicy:
-    """Take a snapshot of the whole server, and nothing else."""
-    return AclPolicy(name=name, rules=(_rule(SNAPSHOT_PATHS[0], Capability.READ),), administrative=True)
-
-
-def snapshot_restore(name: str) -> AclPolicy:
-    """Take a snapshot of the whole server and put one back, which replaces everything it holds."""
-    take, force = SNAPSHOT_PATHS
-    writing = (Capability.CREATE, Capability.UPDATE)
+def snapshot_take(name: str, canary: str) -> AclPolicy:
+    """Take a snapshot of the whole server, and write the canary that tells how far it reaches."""
+    writing = _rule(canary, Capability.CREATE, Capability.UPDATE)
     return AclPolicy(
-        name=name, rules=(_rule(take, Capability.READ, *writing), _rule(force, *writing)), administrative=True
+        name=name, rules=(_rule("sys/storage/raft/snapshot", Capability.READ), writing), administrative=True
     )
+
+
+def snapshot_restore(name: str, canary: str) -> AclPolicy:
+    """Take a snapshot and put one back, which replaces everything the server holds; read the canary in it."""
+    writing = (Capability.CREATE, Capability.UPDATE)
+    rules = (
+        _rule("sys/storage/raft/snapshot", Capability.READ, *writing),
+        # For one that another seal vouches for.
+        _rule("sys/storage/raft/snapshot-force", *writing),
+        _rule("sys/storage/raft/configuration", Capability.READ),
+        # The token with which a snapshot was taken is alive in it.
+        _rule("auth/token/revoke-accessor", Capability.UPDATE),
+        _rule(canary, Capability.READ, *writing),
+    )
+    return AclPolicy(name=name, rules=rules, administrative=True)

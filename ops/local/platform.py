@@ -40,6 +40,7 @@ ENTRIES = (
     "postgres",
     "tls",
     "operator",
+    "snapshots",
     "bootstrap",
     "custody.json",
     "custody.json.complete",

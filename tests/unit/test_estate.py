@@ -305,7 +305,7 @@ def test_every_application_is_in_the_table_and_has_a_login_with_its_own_policy_o
         for record in update.of("vault:appRole/authBackendRole:AuthBackendRole")
     }
 
-    assert {record.inputs["name"] for record in update.of("vault:index/policy:Policy")} == set(GRANTS)
+    assert {record.inputs["name"] for record in update.of("vault:index/policy:Policy")} == {*GRANTS, "snapshot-operator"}
     assert {name: inputs["tokenPolicies"] for name, inputs in roles.items()} == {name: [name] for name in GRANTS}
     lifetimes = {(inputs["tokenTtl"], inputs["tokenMaxTtl"], inputs["secretIdTtl"]) for inputs in roles.values()}
     assert lifetimes == {(3_600, 14_400, 86_400)}

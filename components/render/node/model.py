@@ -68,6 +68,8 @@ class Snapshots:
     stale_after_seconds: int
     role: str
     """Of the `cert` auth method."""
+    canary: str
+    """API path of the KV v2 secret that tells how far a snapshot reaches."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import http.client
 import importlib
 import json
 import os
+import secrets
 import shutil
 import ssl
 import subprocess
@@ -23,7 +24,7 @@ import tempfile
 import time
 import urllib.parse
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +35,7 @@ PERIODS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V"}
 HEADERS = {"X-Vault-Request": "true", "Connection": "close"}
 PART_BYTES, BLOCK_BYTES, SECONDS = 16 << 20, 1 << 20, 60
 Document = dict[str, Any]
+Tell = Callable[..., None]
 
 
 class SnapshotError(Exception):
@@ -71,13 +73,18 @@ class Server:
         self.context = ssl.create_default_context(cafile=ca_file)
         self.context.load_cert_chain(*pair)
         self.token, self.address = "", address
+
+    def find_active(self) -> bool:
+        """Whether this node is the active one; from now on the active one is talked to."""
         leader = self.call("GET", "sys/leader")
-        self.follows = bool(leader.get("ha_enabled") and not leader.get("is_self"))
-        if self.follows:
-            # Asked of a standby, a snapshot is answered by a redirect that comes to nothing (vault#15258).
-            self.address = str(leader.get("leader_address") or "")
-            if not self.address.startswith("https://"):
-                raise SnapshotError(f"{address} knows no active node; expected one")
+        if not leader.get("ha_enabled") or leader.get("is_self"):
+            return True
+        # Asked of a standby, a snapshot is answered by a redirect that comes to nothing (vault#15258).
+        active = str(leader.get("leader_address") or "")
+        if not active.startswith("https://"):
+            raise SnapshotError(f"{self.address} knows no active node; expected one")
+        self.address = active
+        return False
 
     def open(self, method: str, path: str, body: Any = None) -> http.client.HTTPResponse:
         """One request; the answer, not yet read."""
@@ -98,9 +105,11 @@ class Server:
             document: Document = json.loads(answer.read() or b"{}")
         return document
 
-    def login(self, role: str) -> None:
-        """A token of this node's own."""
-        self.token = self.call("POST", "auth/cert/login", {"name": role})["auth"]["client_token"]
+    def login(self, role: str) -> str:
+        """A token of this node's own, kept here; its accessor."""
+        granted = self.call("POST", "auth/cert/login", {"name": role})["auth"]
+        self.token = granted["client_token"]
+        return str(granted["accessor"])
 
     def logout(self) -> None:
         """No token outlives its use, or it would come back with the next restore."""
@@ -220,8 +229,8 @@ class Bucket:
             except SnapshotError as error:
                 try:
                     self.ask("abort_multipart_upload", **upload)
-                except SnapshotError:  # the bucket's lifecycle takes it away
-                    progress("upload-left-behind", key=key)
+                except SnapshotError:
+                    error = SnapshotError(f"{error}; its parts are left to the bucket's lifecycle")
                 raise error from None
 
     def look(self, key: str) -> tuple[int, str]:
@@ -301,17 +310,19 @@ def prune(store: Store, prefix: str, keep: Document) -> list[str]:
     return gone
 
 
-def save(server: Server, store: Store, parameters: Document, work: Path) -> tuple[str, Document]:
+def save(server: Server, store: Store, parameters: Document, work: Path, tell: Tell = progress) -> tuple[str, Document]:
     """Take one snapshot and put it into the store: its key and its record."""
-    now = datetime.now(UTC)
-    server.login(parameters["role"])
+    now, canary = datetime.now(UTC), secrets.token_hex(16)
+    accessor = server.login(parameters["role"])
     try:
+        # What is written last and found again after a restore has everything before it.
+        server.call("POST", parameters["canary"], {"data": {"value": canary}})
         status = server.call("GET", "sys/seal-status")
         server.save(work / "plain")
     finally:
         server.logout()
     meta = verify(work / "plain")
-    progress("verified", index=meta.get("Index"))
+    tell("verified", index=meta.get("Index"))
     encrypt(work / "plain", work / "secret", parameters["recipients"])
     (work / "plain").unlink()
     key = f"raft/{status['cluster_id']}/{now.strftime(STAMP)}.age"
@@ -320,6 +331,8 @@ def save(server: Server, store: Store, parameters: Document, work: Path) -> tupl
         "taken": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "bytes": (work / "secret").stat().st_size,
         "sha256": sha256_of(work / "secret"),
+        "canary_sha256": hashlib.sha256(canary.encode()).hexdigest(),
+        "accessor": accessor,
         "index": meta.get("Index"),
         "seal": status["type"],
         "shares": status["n"],
@@ -331,7 +344,7 @@ def save(server: Server, store: Store, parameters: Document, work: Path) -> tupl
         raise SnapshotError(f"{key} is not in the store as it was sent; nothing was pruned")
     (work / "record").write_text(json.dumps(record, indent=1, sort_keys=True))
     store.put(f"{key}.json", work / "record", sha256_of(work / "record"))
-    progress("stored", key=key, bytes=record["bytes"])
+    tell("stored", key=key, bytes=record["bytes"])
     return key, record
 
 
@@ -355,7 +368,7 @@ def run(parameters: Document) -> None:
     try:
         pair = (f"{os.environ['CREDENTIALS_DIRECTORY']}/snapshot-login", None)
         server = Server(parameters["address"], parameters["ca_file"], pair)
-        if server.follows:
+        if not server.find_active():
             progress("not-the-active-node")
             return
         store = Bucket(**parameters["bucket"])

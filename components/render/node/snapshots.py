@@ -66,6 +66,7 @@ def parameters(snapshots: Snapshots, address: str, ca_file: str) -> str:
         "address": address,
         "ca_file": ca_file,
         "role": snapshots.role,
+        "canary": snapshots.canary,
         "recipients": snapshots.recipients,
         "bucket": {"name": snapshots.bucket, "endpoint": snapshots.endpoint, "region": snapshots.region},
         "keep": {"hourly": snapshots.hourly, "daily": snapshots.daily, "weekly": snapshots.weekly},

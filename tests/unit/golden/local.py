@@ -25,6 +25,8 @@ CONFIG_CANARY = "-".join(("canary", "config", "secret"))
 PASSWORD_FILE = Path(".estate/local/postgres/initial-password")
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 PUBLIC_KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAA==\n-----END PGP PUBLIC KEY BLOCK-----\n"
+RECIPIENT = f"age1{'q' * 58}\n"
+SSH_KEY = "ssh-ed25519 AAAA ada@example.com\n"
 _CODE = "__provider"
 """Input of the one dynamic resource: its code, pickled, which differs from one Python to the next."""
 
@@ -49,8 +51,7 @@ def running(stack: str, folder: Path) -> Iterator[None]:
     try:
         PASSWORD_FILE.parent.mkdir(parents=True, exist_ok=True)
         PASSWORD_FILE.write_text(f"{FIRST_PASSWORD}\n", encoding="utf-8")
-        if stack != "local":
-            _write_public_keys(stack)
+        _write_public_keys(stack)
         yield
     finally:
         os.chdir(before)
@@ -58,10 +59,16 @@ def running(stack: str, folder: Path) -> Iterator[None]:
 
 
 def _write_public_keys(stack: str) -> None:
-    """What a node's first boot is rendered from; the local one's is written by the command, not by the program."""
-    first = stack_config(stack)["vault-estate:estate"]["bootstrap"]
-    contents = {first["administrator"]["certificate"]: CERTIFICATE}
-    contents |= {operator["pgp_key"]: PUBLIC_KEY for operator in first["operators"]}
+    """What a node's first boot is rendered from, and who may take snapshots. The local server's first boot is the
+    command's, not the program's."""
+    whole = stack_config(stack)["vault-estate:estate"]
+    first, snapshots = whole["bootstrap"], whole.get("snapshots", {})
+    contents = {snapshots[name]: CERTIFICATE for name in ("certificate", "node_certificate") if name in snapshots}
+    contents |= dict.fromkeys(snapshots.get("recipients", ()), RECIPIENT)
+    contents |= dict.fromkeys(whole["platform"].get("ssh", {}).get("public_keys", ()), SSH_KEY)
+    if stack != "local":
+        contents |= {first["administrator"]["certificate"]: CERTIFICATE}
+        contents |= {operator["pgp_key"]: PUBLIC_KEY for operator in first["operators"]}
     for file, content in contents.items():
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(content, encoding="utf-8")

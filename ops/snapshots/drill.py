@@ -1,0 +1,187 @@
+"""Proving that the newest snapshot can be put back: into a server that is thrown away afterwards.
+
+Owns that server: on ports of its own, in a folder of its own, gone at the end. Refuses to touch the stack's. Where the
+seal's key can't be had here, it says what it couldn't open instead of calling it proven.
+"""
+
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from ops.console import Console, Steps
+from ops.errors import EstateError
+from ops.local.files import private_directory, write_private
+from ops.local.launching import end
+from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
+from ops.local.ports import LOOPBACK, is_free
+from ops.paths import Paths
+from ops.snapshots.opening import Opened, choose, open_snapshot
+from ops.snapshots.restoring import prove, put_into
+from ops.snapshots.stores import store_of
+from ops.snapshots.taking import Kept, folder, pair, told, wanted
+from ops.snapshots.target import Target
+from ops.stackfile import StackFile
+
+_TERMINATE = 15
+_START_SECONDS = 30.0
+"""How long the server may take until it answers; measured here: 0.5 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drilled:
+    """What a drill found."""
+
+    key: str
+    whole: bool
+    """Fetched, of the stored checksum, decrypted, every member of the checksum it lists."""
+    opened: bool
+    """A server opened its seal with it and served the canary."""
+    why_not: str
+    """What stood in the way of opening it; empty where nothing did."""
+    seal: str
+    rpo_seconds: float
+    """What would be lost now: the snapshot's age."""
+    rto_seconds: float
+    """From asking the store to the canary being served."""
+    fresh: bool
+    """Whether it is younger than `snapshots.stale_after`."""
+
+
+def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_key: Path | None) -> Drilled:
+    """Put the newest snapshot into a throwaway server.
+
+    Args:
+        paths: where the project is.
+        file: the stack.
+        console: told of each step.
+        identity: the age identity.
+        seal_key: file of the static seal's key; None: the local platform's own, elsewhere it isn't to be had.
+
+    Raises:
+        EstateError: the snapshot isn't whole, or the server didn't serve what it was given.
+    """
+    snapshots = wanted(file)
+    store = store_of(paths, file.settings)
+    key_file = seal_key or (paths.local / "openbao" / "seal.key" if file.is_local else None)
+    started = time.monotonic()
+    with told(), folder(paths, "drill-") as work, console.stage(f"a drill of {file.stack}") as steps:
+        chosen = choose(store, None)
+        opened = open_snapshot(store, chosen, identity, work)
+        steps.step(f"{opened.key} is whole", finished=True)
+        why_not = _why_not(file, opened.record, key_file)
+        if not why_not and key_file:
+            with _server(work / "server", key_file) as server:
+                _try(server, opened, pair(paths, file), file.settings.canary, steps)
+        return Drilled(
+            key=opened.key,
+            whole=True,
+            opened=not why_not,
+            why_not=why_not,
+            seal=str(opened.record["seal"]),
+            rpo_seconds=chosen.age_seconds,
+            rto_seconds=time.monotonic() - started,
+            fresh=_fresh(chosen, snapshots.stale_after),
+        )
+
+
+def _fresh(chosen: Kept, stale_after_seconds: int) -> bool:
+    return chosen.age_seconds <= stale_after_seconds
+
+
+def _why_not(file: StackFile, record: Mapping[str, Any], key_file: Path | None) -> str:
+    if file.settings.server.flavor != "openbao":
+        return "its server is HashiCorp's, which doesn't come as a package"
+    if record["seal"] != "static":
+        return f"its seal is {record['seal']!r}, which only its own operators or its own service can open"
+    if key_file is None:
+        return (
+            "its seal's key was born on the node and never leaves it; give a copy of it, if there is one (--seal-key)"
+        )
+    if not key_file.is_file() or key_file.stat().st_size != SEAL_KEY_BYTES:
+        raise EstateError(f"seal key {key_file} is not there as {SEAL_KEY_BYTES} bytes; expected the static seal's key")
+    return ""
+
+
+def _try(server: OpenBao, opened: Opened, login: tuple[str, str], canary: str, steps: Steps) -> None:
+    target = Target(address=server.address, ca_file=str(server.ca_file), pair=login, canary=canary)
+    # Without force: only with the snapshot's own seal key does the server take it.
+    put_into(target, opened, force=False, steps=steps)
+    prove(target, opened, steps)
+
+
+@contextmanager
+def _server(directory: Path, key_file: Path) -> Iterator[OpenBao]:
+    """An empty server with a given seal key, running for as long as the block does.
+
+    Raises:
+        EstateError: it doesn't start.
+    """
+    ports = _free_ports(2)
+    server = OpenBao(directory=directory, api_port=ports[0], cluster_port=ports[1])
+    private_directory(server.home)
+    write_private(server.home / "seal.key", key_file.read_bytes())
+    server.prepare()
+    write_private(server.home / "server.hcl", _configuration(server).encode())
+    child = server.child()
+    with Path(child.log).open("wb") as log:
+        process = subprocess.Popen(
+            child.argv, cwd=child.directory, env=child.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while server.health() is None:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise EstateError(f"the drill's server did not start; it said: {_last_line(Path(child.log))}")
+            time.sleep(0.05)
+        yield server
+    finally:
+        end([psutil.Process(process.pid)] if process.poll() is None else [], _TERMINATE)
+        process.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _configuration(server: OpenBao) -> str:
+    """Its audit devices have names that no snapshot knows: one of a known name and another path keeps a server from
+    becoming active (tried: OpenBao 2.7.2, "modifications to audit devices are not allowed"), and those that only the
+    snapshot knows are dropped."""
+    log = server.home / "drill-audit.log"
+    tls = server.directory / "tls"
+    return render(
+        ServerHcl(
+            flavor=Flavor.OPENBAO,
+            storage_path=str(server.home / "data"),
+            node_id="drill",
+            listener_address=f"{LOOPBACK}:{server.api_port}",
+            cluster_listener_address=f"{LOOPBACK}:{server.cluster_port}",
+            api_address=server.address,
+            cluster_address=f"https://{LOOPBACK}:{server.cluster_port}",
+            certificate_file=str(tls / "server.crt"),
+            key_file=str(tls / "server.key"),
+            seal=StaticSeal(key_file=str(server.home / "seal.key")),
+            audit_devices=(FileAudit(name=f"drill-{secrets.token_hex(4)}", path=str(log)),),
+        )
+    )
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines[-1] if lines else "nothing"
+
+
+def _free_ports(count: int) -> list[int]:
+    """Below those the system hands out, so that no outgoing connection takes one first."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 12_000 + secrets.randbelow(20_000)
+        if port not in found and is_free(port):
+            found.append(port)
+    return found

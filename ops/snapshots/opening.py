@@ -1,0 +1,73 @@
+"""Getting one snapshot back: found in the store, compared with its record, opened, proven whole.
+
+Owns what happens before a server is touched. Refuses what isn't exactly what was stored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
+
+from components.render.node.snapshot_program import sha256_of, verify
+from ops.errors import EstateError
+from ops.snapshots import keys
+from ops.snapshots.stores import Readable
+from ops.snapshots.taking import EVERYWHERE, Kept, kept
+
+_FACTS = ("bytes", "sha256", "canary_sha256", "seal", "shares", "threshold", "cluster_id", "version", "taken")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A snapshot as the server gave it, in a file of ours."""
+
+    key: str
+    record: Mapping[str, Any]
+    archive: Path
+
+
+def choose(store: Readable, key: str | None) -> Kept:
+    """The snapshot of this key; without one the newest of all.
+
+    Raises:
+        EstateError: there is no such whole snapshot.
+    """
+    snapshots = kept(store)
+    if key is None:
+        if not snapshots:
+            msg = "the store holds no whole snapshot; expected one that `./estate snapshot` or a node's timer took"
+            raise EstateError(msg)
+        return snapshots[0]
+    found = [one for one in snapshots if one.key == key]
+    if not found:
+        known = ", ".join(one.key for one in snapshots[:5]) or "none"
+        msg = f"--from is {key!r}; expected the key of a whole snapshot in the store: {known}"
+        raise EstateError(msg)
+    return found[0]
+
+
+def open_snapshot(store: Readable, chosen: Kept, identity: Path, work: Path) -> Opened:
+    """Fetch, compare, decrypt and verify.
+
+    Raises:
+        EstateError: it was cut off or changed, or the identity doesn't open it.
+    """
+    missing = sorted(fact for fact in _FACTS if fact not in chosen.record)
+    if missing or not chosen.key.startswith(f"{EVERYWHERE}{chosen.record.get('cluster_id')}/"):
+        msg = f"the record of {chosen.key} doesn't belong to it (lacks {', '.join(missing) or 'its cluster'})"
+        raise EstateError(msg)
+    secret, archive = work / "fetched", work / "archive"
+    store.fetch(chosen.key, secret)
+    if (secret.stat().st_size, sha256_of(secret)) != (chosen.record["bytes"], chosen.record["sha256"]):
+        msg = f"{chosen.key} is not what was stored: its size or checksum is another; expected an older one (--from)"
+        raise EstateError(msg)
+    try:
+        pyrage.decrypt_file(str(secret), str(archive), [keys.identity_in(identity)])
+    except pyrage.DecryptError:
+        msg = f"{chosen.key} can't be opened with age identity {identity}; expected one of its recipients' (--identity)"
+        raise EstateError(msg) from None
+    secret.unlink()
+    verify(archive)
+    return Opened(key=chosen.key, record=chosen.record, archive=archive)

@@ -1,0 +1,176 @@
+"""Putting a snapshot back.
+
+Owns what has to agree first: seal, shares, cluster, version. Refuses a mismatch unless it is forced, and a cluster of
+several nodes always.
+"""
+
+import http.client
+import re
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.render.node.snapshot_program import SnapshotError
+from ops.console import Console, Steps
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.reaching import Reached
+from ops.snapshots.opening import Opened, choose, open_snapshot
+from ops.snapshots.stores import store_of
+from ops.snapshots.taking import folder, pair, taken, told
+from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
+from ops.stackfile import StackFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the operator asked for."""
+
+    key: str | None = None
+    """Which snapshot; None: the newest."""
+    force: bool = False
+    identity: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What was put back, and how it was found."""
+
+    key: str
+    taken: str
+    cluster_id: str
+    seconds: float
+    canary: bool | None
+    """Whether the last thing written before the snapshot is there; None where nobody can log in yet."""
+    sealed: bool
+    """Whether operators have to unseal it now."""
+    forced: tuple[str, ...]
+    """Mismatches that were overridden."""
+
+
+def mismatches(record: Mapping[str, Any], status: Mapping[str, Any]) -> list[str]:
+    """What of a snapshot doesn't agree with the server it is to go into; each as a phrase."""
+    found = []
+    if record["seal"] != status["type"]:
+        found.append(f"its seal is {record['seal']!r}, the server's is {status['type']!r}")
+    if _version(status["version"]) < _version(record["version"]):
+        found.append(f"it is of version {record['version']}, the server is the older {status['version']}")
+    if status["initialized"]:
+        if record["cluster_id"] != status.get("cluster_id"):
+            found.append(f"it is of cluster {record['cluster_id']}, the server is {status.get('cluster_id')}")
+        for fact, name, word in (("shares", "n", "key shares"), ("threshold", "t", "shares to open it")):
+            if record[fact] != status[name]:
+                found.append(f"it has {record[fact]} {word}, the server {status[name]}")
+    return found
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.split(r"[+-]", text, maxsplit=1)[0].split("."))
+
+
+def restore(paths: Paths, file: StackFile, where: Reached, console: Console, wish: Wish) -> Restored:
+    """Put a snapshot back into the stack's server and look at what it serves then.
+
+    Raises:
+        EstateError: nothing was changed, unless the sentence says otherwise.
+    """
+    target = Target(
+        address=where.address,
+        ca_file=str(where.ca_file) if where.ca_file else None,
+        pair=pair(paths, file),
+        canary=file.settings.canary,
+    )
+    store = store_of(paths, file.settings)
+    started = time.monotonic()
+    with told(), folder(paths, "restore-") as work, console.stage(f"restoring {file.stack}") as steps:
+        opened = open_snapshot(store, choose(store, wish.key), wish.identity, work)
+        steps.step(f"{opened.key} is whole", finished=True)
+        forced = put_into(target, opened, force=wish.force, steps=steps)
+        canary, sealed = prove(target, opened, steps)
+    return Restored(
+        key=opened.key,
+        taken=taken(opened.key).isoformat(),
+        cluster_id=opened.record["cluster_id"],
+        seconds=time.monotonic() - started,
+        canary=canary,
+        sealed=sealed,
+        forced=tuple(forced),
+    )
+
+
+def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps) -> list[str]:
+    """Replace all that a server holds; the mismatches that were overridden.
+
+    Raises:
+        EstateError: it is sealed, of several nodes, or doesn't agree with the snapshot.
+    """
+    status = target.status()
+    overridden = mismatches(opened.record, status)
+    if overridden and not force:
+        msg = f"{opened.key} does not belong into {target.address}: {'; '.join(overridden)}. --force overrides"
+        raise EstateError(msg)
+    if status["initialized"]:
+        if status["sealed"]:
+            raise EstateError(f"Vault at {target.address} is sealed; expected it unsealed")
+        target.login()
+        target.refuse_others()
+        target.put_back(opened.archive, force=force)
+    else:
+        # Between the two a server would be left with keys that nobody has.
+        with _uninterrupted():
+            target.initialise(auto_unseal=is_auto(status))
+            steps.step("an empty server, initialised with keys to throw away", finished=True)
+            # Only a seal that opens by itself vouches for a snapshot of its former life.
+            target.put_back(opened.archive, force=force or not is_auto(status))
+    steps.step("put back", finished=True)
+    return overridden
+
+
+def prove(target: Target, opened: Opened, steps: Steps) -> tuple[bool | None, bool]:
+    """Whether the canary is there, and whether the server waits for its operators.
+
+    Raises:
+        EstateError: it serves something else than the snapshot.
+    """
+    if opened.record["seal"] == "shamir":
+        return None, True
+    wanted = opened.record["cluster_id"]
+    target.wait(
+        lambda health: not health["sealed"] and not health["standby"] and health.get("cluster_id") == wanted,
+        f"serve cluster {wanted}",
+    )
+    # It answers from what it held before for a moment, and then not at all.
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not _canary_found(target, opened):
+        if time.monotonic() > deadline:
+            msg = f"{target.address} was given {opened.key}, but not the last thing written before it"
+            raise EstateError(msg)
+        time.sleep(POLL_SECONDS)
+    steps.step("canary found", finished=True)
+    return True, False
+
+
+def _canary_found(target: Target, opened: Opened) -> bool:
+    try:
+        target.login()
+        if target.canary_sha256() != opened.record["canary_sha256"]:
+            return False
+        target.end_token(opened.record["accessor"])
+        target.server.logout()
+    except (SnapshotError, OSError, http.client.HTTPException):
+        return False
+    return True
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

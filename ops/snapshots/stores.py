@@ -1,0 +1,99 @@
+"""Where snapshots are kept, as the operator reaches it: the settings' bucket, or their folder.
+
+Owns reading a snapshot back. Refuses any place but the settings' own: a key is looked up there, never followed.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from components.render.node import snapshot_program
+from components.render.node.snapshot_program import BLOCK_BYTES, Store
+from ops.errors import EstateError
+from ops.local.files import private_directory
+from ops.paths import Paths
+from settings import Settings
+from settings.snapshots import Bucket as BucketSettings
+
+
+class Readable(Store, Protocol):
+    """A store from which snapshots come back."""
+
+    def fetch(self, key: str, file: Path) -> None:
+        """A whole object, into a file."""
+
+
+class Bucket(snapshot_program.Bucket):
+    """The node's bucket, with the operator's own credential: the one boto3 finds, such as AWS_ACCESS_KEY_ID."""
+
+    def fetch(self, key: str, file: Path) -> None:
+        """A whole object, into a file."""
+        with file.open("wb") as out:
+            shutil.copyfileobj(self.ask("get_object", Key=key)["Body"], out, BLOCK_BYTES)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of this machine. Every file is 0600 and comes into place whole."""
+
+    directory: Path
+
+    def put(self, key: str, file: Path, sha256: str) -> None:
+        """Copy a file in; what was there under this key is replaced."""
+        place = self._place(key)
+        private_directory(place.parent)
+        beside = place.with_name(f".{place.name}.new")
+        shutil.copyfile(file, beside)
+        beside.chmod(0o600)
+        if snapshot_program.sha256_of(beside) != sha256:
+            beside.unlink()
+            msg = f"{place} could not be written as it was sent; expected a disk that keeps what it is given"
+            raise EstateError(msg)
+        beside.replace(place)
+
+    def look(self, key: str) -> tuple[int, str]:
+        """What is there."""
+        place = self._place(key)
+        return (place.stat().st_size, snapshot_program.sha256_of(place)) if place.is_file() else (-1, "")
+
+    def read(self, key: str) -> bytes:
+        """A small object."""
+        return self._place(key).read_bytes()
+
+    def fetch(self, key: str, file: Path) -> None:
+        """A whole object, into a file."""
+        shutil.copyfile(self._place(key), file)
+
+    def names(self, prefix: str) -> list[str]:
+        """Every key that begins so."""
+        files = (one for one in self.directory.rglob("*") if one.is_file() and not one.name.startswith("."))
+        return sorted(key for one in files if (key := one.relative_to(self.directory).as_posix()).startswith(prefix))
+
+    def remove(self, key: str) -> None:
+        """Remove it."""
+        self._place(key).unlink(missing_ok=True)
+
+    def _place(self, key: str) -> Path:
+        place = self.directory / key
+        if not place.resolve().is_relative_to(self.directory.resolve()):
+            msg = f"snapshot {key!r} is outside of {self.directory}; expected a key that `./estate snapshot` told"
+            raise EstateError(msg)
+        return place
+
+
+def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
+    """The store the settings name.
+
+    Raises:
+        EstateError: there is no section `snapshots`.
+    """
+    if settings.snapshots is None:
+        msg = (
+            "snapshots is missing in the stack's settings; expected that section: where snapshots go, who can read them"
+        )
+        raise EstateError(msg)
+    store = settings.snapshots.store
+    if isinstance(store, BucketSettings):
+        return Bucket(store.name, store.endpoint, store.region, **session)
+    return Folder(paths.project / store.path)

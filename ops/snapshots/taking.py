@@ -1,0 +1,156 @@
+"""Taking a snapshot by hand, with the functions a node's timer runs.
+
+Owns what the operator is told of it: the snapshots there are, and whether the newest is fresh.
+"""
+
+import http.client
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components.render.node.snapshot_program import STAMP, Server, SnapshotError, prune, save, stamp_of, whole
+from components.render.node.snapshots import recipient
+from ops.console import Console, Steps
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.reaching import Reached
+from ops.snapshots import keys
+from ops.snapshots.stores import Readable, store_of
+from ops.stackfile import StackFile
+from settings.section import duration_text
+from settings.snapshots import OPERATOR_LOGIN, Snapshots
+
+EVERYWHERE = "raft/"
+"""What every snapshot's key begins with; the cluster's own name for itself comes next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One snapshot in the store."""
+
+    key: str
+    record: Mapping[str, Any]
+
+    @property
+    def age_seconds(self) -> float:
+        """Since it was taken."""
+        return (datetime.now(UTC) - taken(self.key)).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What a run did."""
+
+    key: str
+    pruned: Sequence[str]
+    kept: Sequence[Kept]
+
+
+def taken(key: str) -> datetime:
+    """When a snapshot was taken."""
+    return datetime.strptime(stamp_of(key), STAMP).replace(tzinfo=UTC)
+
+
+def wanted(file: StackFile) -> Snapshots:
+    """The section of the stack's settings.
+
+    Raises:
+        EstateError: there is none.
+    """
+    if file.settings.snapshots is None:
+        msg = f"{file.path.name} has no section snapshots; expected one: where snapshots go, and who can read them"
+        raise EstateError(msg)
+    return file.settings.snapshots
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Word what stops the program's functions as everything else that an operator can mend.
+
+    Raises:
+        EstateError: in their stead.
+    """
+    try:
+        yield
+    except SnapshotError as error:
+        raise EstateError(f"snapshot: {error}") from None
+    except http.client.HTTPException as error:
+        raise EstateError(f"snapshot: Vault's answer broke off ({type(error).__name__}); try again") from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise EstateError(f"snapshot: {where}{error.strerror or error}") from None
+
+
+@contextmanager
+def folder(paths: Paths, prefix: str) -> Iterator[Path]:
+    """A folder for one command, closed to others and gone at its end."""
+    with tempfile.TemporaryDirectory(dir=paths.make_own(), prefix=prefix) as work:
+        yield Path(work)
+
+
+def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
+    """The files with which a person takes snapshots and puts them back.
+
+    Raises:
+        EstateError: one isn't there.
+    """
+    certificate = paths.project / wanted(file).certificate
+    for half in (certificate, keys.private_key_of(certificate)):
+        if not half.is_file():
+            msg = f"{half} is not there; expected snapshots.certificate, with its private key beside it"
+            raise EstateError(msg)
+    return str(certificate), str(keys.private_key_of(certificate))
+
+
+def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Taken:
+    """Take a snapshot, put it into the store, look at it, and let go what retention lets go.
+
+    Raises:
+        EstateError: any of it failed; then nothing was let go.
+    """
+    snapshots = wanted(file)
+    store = store_of(paths, file.settings)
+    parameters = {
+        "role": OPERATOR_LOGIN,
+        "canary": file.settings.canary,
+        "recipients": [_recipient(paths, name) for name in snapshots.recipients],
+    }
+    stage = console.stage(f"taking a snapshot of {file.stack}")
+    with told(), folder(paths, "snapshot-") as work, stage as steps:
+        server = Server(where.address, str(where.ca_file) if where.ca_file else None, pair(paths, file))
+        server.find_active()
+        key, record = save(server, store, parameters, work, _teller(steps))
+        pruned = prune(store, f"{EVERYWHERE}{record['cluster_id']}/", snapshots.keep.model_dump())
+        return Taken(key=key, pruned=pruned, kept=kept(store, f"{EVERYWHERE}{record['cluster_id']}/"))
+
+
+def kept(store: Readable, prefix: str = EVERYWHERE) -> list[Kept]:
+    """All whole snapshots in a store, the newest first."""
+    found = [Kept(key=key, record=record) for key, record in whole(store, prefix).items()]
+    return sorted(found, key=lambda one: stamp_of(one.key), reverse=True)
+
+
+def freshness(newest: Kept | None, stale_after_seconds: int) -> str:
+    """Whether a backup is one, for people."""
+    if newest is None:
+        return "stale: there is none"
+    age = duration_text(int(newest.age_seconds))
+    return f"fresh: {age} old" if newest.age_seconds <= stale_after_seconds else f"stale: {age} old"
+
+
+def _teller(steps: Steps) -> Any:
+    return lambda step, **_: steps.step(step, finished=True)
+
+
+def _recipient(paths: Paths, name: str) -> str:
+    file = paths.project / name
+    try:
+        return recipient(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EstateError(f"snapshots.recipients: {name!r} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise EstateError(f"snapshots.recipients: {name!r} {error}") from None

@@ -1,0 +1,125 @@
+"""The server a snapshot is put back into, asked over its own API.
+
+Owns every request of a restore. Keys of a server that is initialised only to take a snapshot are in memory alone and
+worthless the moment it has taken it.
+"""
+
+import http.client
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from components.render.node.snapshot_program import Server, SnapshotError
+from ops.errors import EstateError
+from settings.snapshots import OPERATOR_LOGIN
+
+WAIT_SECONDS = 60.0
+"""How long a server may take to serve what it was given; measured here with 100 MB: 3 s."""
+POLL_SECONDS = 0.2
+
+
+@dataclass(kw_only=True)
+class Target:
+    """One server. Raises SnapshotError for what it refuses, OSError while it doesn't answer."""
+
+    address: str
+    ca_file: str | None
+    pair: tuple[str, str]
+    canary: str
+    """API path of the secret that tells how far a snapshot reaches."""
+    _server: Server | None = field(default=None, init=False, repr=False)
+
+    @property
+    def server(self) -> Server:
+        """The connection, made when it is first needed."""
+        if self._server is None:
+            self._server = Server(self.address, self.ca_file, self.pair)
+        return self._server
+
+    def status(self) -> Mapping[str, Any]:
+        """Seal, cluster and version, as it tells anybody."""
+        return self.ask("GET", "sys/seal-status")
+
+    def ask(self, method: str, path: str, body: Any = None) -> Mapping[str, Any]:
+        """One request."""
+        return self.server.call(method, path, body)
+
+    def login(self) -> None:
+        """At the active node, as who may put snapshots back."""
+        self.server.find_active()
+        self.server.login(OPERATOR_LOGIN)
+
+    def refuse_others(self) -> None:
+        """A cluster takes a snapshot as one node, or its others never find back (vault#31933).
+
+        Raises:
+            EstateError: it has more nodes.
+        """
+        nodes = self.ask("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
+        if len(nodes) != 1:
+            names = ", ".join(sorted(str(one["node_id"]) for one in nodes))
+            msg = (
+                f"{self.address} is a cluster of {len(nodes)} nodes ({names}); expected one: remove and wipe the others"
+            )
+            raise EstateError(msg)
+
+    def initialise(self, *, auto_unseal: bool) -> None:
+        """Make an empty server ready to take a snapshot."""
+        kind = "recovery" if auto_unseal else "secret"
+        made = self.ask("PUT", "sys/init", {f"{kind}_shares": 1, f"{kind}_threshold": 1})
+        self.server.token = made["root_token"]
+        if not auto_unseal:
+            self.ask("PUT", "sys/unseal", {"key": made["keys_base64"][0]})
+        self.wait(lambda health: not health["sealed"] and not health["standby"], "become active")
+
+    def put_back(self, archive: Path, *, force: bool) -> None:
+        """Replace all it holds."""
+        path = "sys/storage/raft/snapshot-force" if force else "sys/storage/raft/snapshot"
+        with archive.open("rb") as body, self.server.open("POST", path, body):
+            # The token went with the store it was in.
+            self.server.token = ""
+
+    def wait(self, good: Callable[[Mapping[str, Any]], bool], what: str) -> Mapping[str, Any]:
+        """Its health, once it is good.
+
+        Raises:
+            EstateError: not in time.
+        """
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            found = self.health()
+            if found and good(found):
+                return found
+            if time.monotonic() > deadline:
+                state = "does not answer" if not found else f"is {'sealed' if found['sealed'] else 'not active'}"
+                msg = f"{self.address} did not {what} within {WAIT_SECONDS:.0f} s: it {state}"
+                raise EstateError(msg)
+            time.sleep(POLL_SECONDS)
+
+    def health(self) -> Mapping[str, Any]:
+        """What it says of itself in any state; nothing while it doesn't answer."""
+        try:
+            return self.ask("GET", "sys/health?sealedcode=200&uninitcode=200&standbyok=true")
+        except (OSError, SnapshotError, http.client.HTTPException):
+            return {}
+
+    def canary_sha256(self) -> str:
+        """Of the canary it holds now."""
+        value = str(self.ask("GET", self.canary)["data"]["data"]["value"])
+        return sha256(value.encode()).hexdigest()
+
+    def end_token(self, accessor: str) -> None:
+        """Revoke the token a snapshot was taken with, which came back with it; gone already is as good."""
+        try:
+            self.ask("POST", "auth/token/revoke-accessor", {"accessor": accessor})
+        except SnapshotError as error:
+            if "invalid accessor" not in str(error):
+                raise
+
+
+def is_auto(status: Mapping[str, Any]) -> bool:
+    """Whether a seal opens without people."""
+    return str(status["type"]) != "shamir"

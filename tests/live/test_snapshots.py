@@ -1,0 +1,157 @@
+"""Snapshots of a real server: taken, lost, put back. Everything an application relied on is there again.
+
+Doesn't prove: a cluster of several nodes (one that says it is stands in), a real Hetzner bucket (moto stands in).
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from hvac import exceptions
+
+from components.render.node.snapshot_program import whole
+from ops.errors import EstateError
+from ops.snapshots import drill as drills
+from ops.snapshots import restoring, taking
+from ops.snapshots.stores import Folder
+from tests.support.servers import call
+from tests.support.snapshotting import Estate, estate, fill
+
+PLAIN = "-".join(("a", "card", "number"))
+KEPT = "-".join(("canary", "of", "the", "live", "test"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> Iterator[Estate]:
+    """A running estate whose applications have put something into it."""
+    with estate(tmp_path_factory.mktemp("project"), postgres_template) as one:
+        client = one.client
+        call(client, "post", "secret/data/application", {"data": {"value": KEPT}})
+        call(client, "post", "sys/mounts/transit", {"type": "transit"})
+        call(client, "post", "transit/keys/card", {})
+        call(client, "post", "sys/mounts/pki", {"type": "pki"})
+        call(client, "post", "pki/root/generate/internal", {"common_name": "Estate", "ttl": "24h"})
+        call(client, "post", "pki/roles/web", {"allowed_domains": ["internal"], "allow_subdomains": True})
+        yield one
+
+
+@pytest.fixture
+def store(made: Estate) -> Folder:
+    """Where its snapshots are."""
+    return Folder(made.paths.project / ".estate/local/snapshots/store")
+
+
+def restore(made: Estate, key: str | None = None, *, force: bool = False) -> restoring.Restored:
+    """As the command does."""
+    wish = restoring.Wish(key=key, force=force, identity=made.identity)
+    return restoring.restore(made.paths, made.file, made.where, made.console, wish)
+
+
+def take(made: Estate) -> taking.Taken:
+    """As the command does."""
+    return taking.take(made.paths, made.file, made.where, made.console)
+
+
+def test_everything_comes_back_into_an_empty_server(made: Estate, capfd: pytest.CaptureFixture[str]) -> None:
+    client = made.client
+    sealed = call(client, "post", "transit/encrypt/card", {"plaintext": base64.b64encode(PLAIN.encode()).decode()})
+    ciphertext = sealed["data"]["ciphertext"]
+    before = call(client, "get", "pki/ca/pem") or client.adapter.get("/v1/pki/ca/pem").text
+    cluster = call(client, "get", "sys/health")["cluster_id"]
+    fill(client, 6)
+    taken = take(made)
+    size = taken.kept[0].record["bytes"]
+    assert size > 5 << 20
+
+    made.lose_everything()
+    assert (made.platform.openbao.health() or {})["initialized"] is False
+    done = restore(made)
+
+    assert (done.key, done.canary, done.sealed, done.forced) == (taken.key, True, False, ())
+    again = made.client
+    assert call(again, "get", "secret/data/application")["data"]["data"] == {"value": KEPT}
+    assert len(call(again, "get", "secret/data/bulk/11")["data"]["data"]["value"]) == 1 << 19
+    opened = call(again, "post", "transit/decrypt/card", {"ciphertext": ciphertext})["data"]["plaintext"]
+    assert base64.b64decode(opened).decode() == PLAIN
+    assert (call(again, "get", "pki/ca/pem") or again.adapter.get("/v1/pki/ca/pem").text) == before
+    issued = call(again, "post", "pki/issue/web", {"common_name": "a.internal"})["data"]
+    leaf, root = (x509.load_pem_x509_certificate(issued[part].encode()) for part in ("certificate", "issuing_ca"))
+    leaf.verify_directly_issued_by(root)
+    assert call(again, "get", "sys/health")["cluster_id"] == cluster == done.cluster_id
+    said = "".join(capfd.readouterr())
+    log = made.platform.openbao.log.read_text()
+    for secret in (KEPT, PLAIN):
+        assert secret not in said
+        assert secret not in log
+
+
+def test_a_running_server_goes_back_to_what_it_was(made: Estate) -> None:
+    client = made.client
+    call(client, "post", "secret/data/changing", {"data": {"value": "then"}})
+    taken = take(made)
+    call(client, "post", "secret/data/changing", {"data": {"value": "now"}})
+
+    done = restore(made, taken.key)
+
+    assert done.canary is True
+    assert call(made.client, "get", "secret/data/changing")["data"]["data"] == {"value": "then"}
+
+
+def test_the_token_of_a_snapshot_and_that_of_its_restore_are_dead_afterwards(made: Estate, store: Folder) -> None:
+    taken = take(made)
+    restore(made)
+
+    accessor = json.loads(store.read(f"{taken.key}.json"))["accessor"]
+    assert re.fullmatch(r"[A-Za-z0-9]{20,}", accessor)
+    with pytest.raises(exceptions.InvalidRequest, match="invalid accessor"):
+        call(made.client, "post", "auth/token/lookup-accessor", {"accessor": accessor})
+
+
+def test_a_drill_says_how_much_would_be_lost_and_how_long_it_takes(made: Estate) -> None:
+    taken = take(made)
+    before = call(made.client, "get", "sys/health")["server_time_utc"]
+
+    done = drills.drill(made.paths, made.file, made.console, made.identity, None)
+
+    assert (done.key, done.whole, done.opened, done.why_not, done.fresh) == (taken.key, True, True, "", True)
+    assert 0 <= done.rpo_seconds < 120
+    assert 0 < done.rto_seconds < 60
+    assert call(made.client, "get", "sys/health")["server_time_utc"] >= before, "the stack's own server went on"
+    assert not list(made.paths.own.glob("drill-*"))
+
+
+def test_a_drill_with_another_seal_key_fails(made: Estate, tmp_path: Path) -> None:
+    take(made)
+    other = tmp_path / "other.key"
+    other.write_bytes(b"k" * 32)
+
+    with pytest.raises(EstateError, match="400"):
+        drills.drill(made.paths, made.file, made.console, made.identity, other)
+    assert not list(made.paths.own.glob("drill-*"))
+
+
+def test_retention_leaves_what_it_says_and_nothing_half(made: Estate, store: Folder) -> None:
+    cluster = call(made.client, "get", "sys/health")["cluster_id"]
+    for stamp in ("20240101T000000Z", "20240102T000000Z", "20240103T010000Z", "20240103T020000Z"):
+        _copy(store, take(made).key, f"raft/{cluster}/{stamp}.age")
+    leaving = made.paths.project / ".estate/local/snapshots/store" / f"raft/{cluster}/20240103T030000Z.age"
+    leaving.write_bytes(b"cut off")
+
+    done = take(made)
+
+    left = list(whole(store, f"raft/{cluster}/"))
+    assert done.key in left
+    assert not leaving.exists()
+    # Two hours, two days, two weeks: this hour's, and the newest of that week of 2024.
+    assert [key for key in left if "/2024" in key] == [f"raft/{cluster}/20240103T020000Z.age"]
+    assert not [key for key in store.names("raft/") if key.endswith(".json") and key[: -len(".json")] not in left]
+
+
+def _copy(store: Folder, key: str, to: str) -> None:
+    for suffix in ("", ".json"):
+        place = store.directory / f"{to}{suffix}"
+        place.write_bytes((store.directory / f"{key}{suffix}").read_bytes())

@@ -1,0 +1,289 @@
+"""A local estate with snapshots, an S3 service over TLS, and a server that only stands by: for tests of snapshots.
+
+The estate is a project folder of its own with real servers; its logins are made as the stack would make them.
+"""
+
+import io
+import json
+import secrets
+import shutil
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]  # the wheel ships no types
+import hvac
+import yaml
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+from components.render import acl
+from components.render.node.snapshot_program import Server
+from ops import stackfile
+from ops.console import Console
+from ops.local.bootstrap import bootstrap
+from ops.local.platform import LocalPlatform
+from ops.paths import Paths
+from ops.reaching import Reached
+from ops.snapshots import keys, taking
+from ops.snapshots.stores import Bucket
+from ops.stackfile import StackFile
+from settings.snapshots import OPERATOR_LOGIN
+from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
+from tests.unit.settings.samples import MINIMAL
+
+REGION, BUCKET = "fsn1", "vault-snapshots"
+CANARY = "secret/data/vault-estate/canary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estate:
+    """A bootstrapped local platform with a `snapshots` section and its logins."""
+
+    paths: Paths
+    file: StackFile
+    platform: LocalPlatform
+    console: Console = field(default_factory=lambda: Console(as_json=True))
+
+    @property
+    def where(self) -> Reached:
+        """Its server."""
+        return Reached(
+            address=self.platform.address,
+            ca_file=self.platform.ca_file,
+            certificate=self.platform.administrator_certificate,
+            private_key=self.platform.administrator_key,
+        )
+
+    @property
+    def client(self) -> hvac.Client:
+        """Logged in as administrator, anew each time: a restore takes every token."""
+        return administrator_client(self.platform)
+
+    @property
+    def identity(self) -> Path:
+        """What opens its snapshots."""
+        return keys.default_identity(self.paths, self.file)
+
+    @property
+    def recipients(self) -> list[str]:
+        """Whom they are encrypted for."""
+        return [str(keys.identity_in(self.identity).to_public())]
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The login's files."""
+        return taking.pair(self.paths, self.file)
+
+    def server(self, address: str = "") -> Server:
+        """A connection as the login has it, not logged in."""
+        return Server(address or self.platform.address, str(self.platform.ca_file), self.pair)
+
+    def parameters(self) -> dict[str, Any]:
+        """What `save` is told."""
+        return {"role": OPERATOR_LOGIN, "canary": CANARY, "recipients": self.recipients}
+
+    def lose_everything(self) -> None:
+        """The server's storage is gone; keys, custody and seal key stayed."""
+        self.platform.stop()
+        shutil.rmtree(self.platform.openbao.home / "data")
+        self.platform.start()
+
+
+def write_stack(project: Path, platform: LocalPlatform) -> None:
+    """The stack's file."""
+    folder = ".estate/local/snapshots"
+    settings = {
+        **MINIMAL,
+        "platform": {
+            "kind": "local",
+            "api_port": platform.api_port,
+            "cluster_port": platform.cluster_port,
+            "postgres_port": platform.postgres_port,
+        },
+        "bootstrap": {
+            **MINIMAL["bootstrap"],
+            "administrator": {
+                "certificate": ".estate/local/administrator.crt",
+                "private_key": ".estate/local/administrator.key",
+            },
+        },
+        "snapshots": {
+            "store": {"kind": "folder", "path": f"{folder}/store"},
+            "recipients": [f"{folder}/recipient.txt"],
+            "certificate": f"{folder}/operator.crt",
+            "keep": {"hourly": 2, "daily": 2, "weekly": 2},
+        },
+    }
+    (project / "Pulumi.local.yaml").write_text(yaml.safe_dump({"config": {"vault-estate:estate": settings}}))
+
+
+@contextmanager
+def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
+    """One estate, running until the block ends."""
+    paths = Paths(project=project)
+    paths.make_own()
+    platform = new_platform(paths.local, postgres_template)
+    write_stack(project, platform)
+    file = stackfile.read(paths, "local")
+    console = Console(as_json=True)
+    keys.ensure(paths, file, console)
+    try:
+        platform.start()
+        bootstrap(platform, policy=ADMINISTRATOR_POLICY)
+        made = Estate(paths=paths, file=file, platform=platform)
+        let_in(made)
+        yield made
+    finally:
+        platform.stop()
+
+
+def let_in(made: Estate) -> None:
+    """What the stack makes: the KV mount, the login's policy and role."""
+    client = made.client
+    call(client, "post", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+    policy = acl.render(acl.snapshot_restore(OPERATOR_LOGIN, CANARY))
+    call(client, "put", f"sys/policies/acl/{OPERATOR_LOGIN}", {"policy": policy})
+    role = {"certificate": Path(made.pair[0]).read_text(), "token_policies": [OPERATOR_LOGIN], "token_ttl": 900}
+    call(client, "post", f"auth/cert/certs/{OPERATOR_LOGIN}", role)
+
+
+Before = Callable[[Mapping[str, Any]], str]
+"""Looks at a request before S3 does; a status such as `403 Forbidden` is answered in its stead."""
+
+
+@dataclass
+class ObjectStorage:
+    """moto over TLS, which can be told to refuse."""
+
+    port: int
+    ca_file: Path
+    requests: list[dict[str, str]] = field(default_factory=list)
+    """Method, query and headers of each."""
+    before: Before = lambda _: ""
+
+    @property
+    def session(self) -> dict[str, str]:
+        """Arguments of a client: a credential made up here."""
+        return {
+            "aws_access_key_id": "-".join(("made", "up")),
+            "aws_secret_access_key": "-".join(("also", "made", "up")),
+            "verify": str(self.ca_file),
+        }
+
+    @property
+    def endpoint(self) -> str:
+        """URL."""
+        return f"https://127.0.0.1:{self.port}"
+
+    def bucket(self) -> Bucket:
+        """The store."""
+        return Bucket(BUCKET, self.endpoint, REGION, **self.session)
+
+    def client(self) -> Any:
+        """boto3's own."""
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name=REGION, **self.session)
+
+    def asked(self, method: str, words: str = "") -> int:
+        """How many requests there were of a kind."""
+        return sum(one["REQUEST_METHOD"] == method and words in one["QUERY_STRING"] for one in self.requests)
+
+
+@contextmanager
+def object_storage(certificate: Path, key: Path, ca_file: Path) -> Iterator[ObjectStorage]:
+    """An S3 service with one bucket that has versions and a lock."""
+    application = DomainDispatcherApplication(create_backend_app)
+    storage = ObjectStorage(port=0, ca_file=ca_file)
+
+    def serve(environment: dict[str, Any], start: Any) -> Any:
+        storage.requests.append({name: value for name, value in environment.items() if isinstance(value, str)})
+        refused = storage.before(environment)
+        if refused:
+            start(refused, [("Content-Type", "application/xml")])
+            return [b"<Error><Code>Refused</Code><Message>told to</Message></Error>"]
+        return application(environment, start)
+
+    server = make_server("127.0.0.1", 0, serve, threaded=True, ssl_context=(str(certificate), str(key)))
+    storage.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        client = storage.client()
+        place = {"LocationConstraint": REGION}
+        client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True, CreateBucketConfiguration=place)
+        rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+        lock = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+        client.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration=lock)
+        storage.requests.clear()
+        yield storage
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+Answer = tuple[int, dict[str, Any] | bytes]
+
+
+@contextmanager
+def vault_that_answers(
+    made: Estate, answer: Callable[[str, str], Answer]
+) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """A server with our certificate that answers as told: its address, and each request's method, path and token."""
+    seen: list[tuple[str, str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = self.path.removeprefix("/v1/")
+            seen.append((self.command, path, self.headers.get("X-Vault-Token", "")))
+            status, content = answer(self.command, path)
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the standard library's names
+
+        def log_message(self, *arguments: object) -> None:
+            del arguments
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    tls = made.platform.directory / "tls"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls / "server.crt", tls / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def fill(client: hvac.Client, megabytes: int) -> None:
+    """Store so much that nothing makes smaller."""
+    for number in range(megabytes * 2):
+        body = {"data": {"value": secrets.token_hex(1 << 18)}}
+        call(client, "post", f"secret/data/bulk/{number}", body)
+
+
+def archive(members: Mapping[str, bytes]) -> bytes:
+    """A tar.gz."""
+    import tarfile
+
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as out:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            out.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
