@@ -129,7 +129,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         outside = None
         if not file.is_local:
             if choices.hermetic:
-                file, outside = hermetic.preview(paths, file, console)
+                file, outside = stages.enter_context(hermetic.previewed(paths, file, console))
             lifecycle_cloud.ensure_keys(paths, file, console)
         opened = stages.enter_context(session.opened(file, paths, console, "preview", choices, outside=outside))
         with console.stage(f"previewing {stack}") as steps:
@@ -206,9 +206,11 @@ def secret_id(
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
         msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
         raise EstateError(msg)
-    if choices.hermetic and not file.is_local:
-        file = hermetic.seen(paths, file)
-    with reaching.administering(reaching.reached(paths, file, console, hermetic=choices.hermetic)) as client:
+    with ExitStack() as stages:
+        if choices.hermetic and not file.is_local:
+            file = stages.enter_context(hermetic.seen(paths, file))
+        where = reaching.reached(paths, file, console, hermetic=choices.hermetic)
+        client = stages.enter_context(reaching.administering(where))
         return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
 
@@ -236,4 +238,5 @@ def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -
     state = session.backend(paths, file, stand_ins=folder)
     everything = engine_stack.environment(finding.find(console.say), state, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
-    return {name: everything[name] for name in (*wanted, "PATH") if name in everything}
+    shown = {name: everything[name] for name in (*wanted, "PATH") if name in everything}
+    return {**shown, **(hermetic.variables(paths, file) if choices.hermetic and not file.is_local else {})}

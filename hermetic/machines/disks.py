@@ -10,7 +10,8 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hermetic.machines.commands import run
@@ -55,9 +56,11 @@ def pull(leader: int, link: str, loops: Sequence[str]) -> None:
         for place in places:
             _end_filesystem(root / place.lstrip("/"))
         if places:
-            _kill_users(leader, number)
+            _kill(leader, partial(_uses, number))
         for place in places:
             run(["nsenter", "--target", str(leader), "--all", "--root", "--wd", "umount", "--lazy", place])
+        # A sandboxed service has mounts of its own, binds among them that no unmounting elsewhere reaches.
+        _kill(leader, partial(_mounts, wanted))
     by_id = root / "dev/disk/by-id" / link
     if by_id.is_symlink():
         (root / "dev" / by_id.readlink().name).unlink(missing_ok=True)
@@ -82,18 +85,22 @@ def _end_filesystem(place: Path) -> None:
         os.close(descriptor)
 
 
-def _kill_users(leader: int, device: int) -> None:
-    """Kill the machine's programs that have a file of this device open."""
+def _kill(leader: int, holds: Callable[[Path], bool]) -> None:
+    """Kill those of the machine's programs that hold something of a disk's; each is asked about by its /proc folder."""
     namespace = Path(f"/proc/{leader}/ns/pid").readlink()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "ns/pid").readlink() == namespace and _uses(process, device):
+            if (process / "ns/pid").readlink() == namespace and int(process.name) != leader and holds(process):
                 os.kill(int(process.name), signal.SIGKILL)
         except OSError:
             continue  # it ended meanwhile
 
 
-def _uses(process: Path, device: int) -> bool:
+def _mounts(device: str, process: Path) -> bool:
+    return bool(_mounted_at(int(process.name), device))
+
+
+def _uses(device: int, process: Path) -> bool:
     return any(_device_of(link) == device for link in [process / "cwd", *(process / "fd").iterdir()])
 
 

@@ -4,8 +4,8 @@ Owns the order of things: world, replaced settings, the engine's operation, proo
 to touch the real stack: state and passphrase of the world are in the world's folder.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import requests
@@ -48,16 +48,19 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
         ["setting", "in the file", "here"],
         [[one.setting, one.declared, one.used] for one in file.replaced],
     )
-    with session.opened(file, paths, console, "up", choices, outside=outside) as opened:
+    with (
+        world.names_known(there.facts()),
+        session.opened(file, paths, console, "up", choices, outside=outside) as opened,
+    ):
         _revive(there, reaching.outputs(paths, file, console, hermetic=True).get("address"), opened, console)
         if file.settings.database and not adoption.knows_database(opened.run.deployment()):
             # A killed run may have had Vault replace the first password; the connection is about to be made with it.
             there.postgres.reset_root_role()
         with console.stage(f"applying {file.stack}") as steps:
             changes = opened.run.operate("up", steps)
-    where = reaching.at(paths, file, changes.outputs["address"])
-    with reaching.administering(where) as client:
-        proofs = proven(client, where, file.settings, console)
+        where = reaching.at(paths, file, changes.outputs["address"])
+        with reaching.administering(where) as client:
+            proofs = proven(client, where, file.settings, console)
     return changes, proofs, opened
 
 
@@ -108,7 +111,8 @@ def databases(settings: Settings) -> list[str]:
     return sorted({connection.database for connection in connections})
 
 
-def preview(paths: Paths, file: StackFile, console: Console) -> tuple[StackFile, Outside | None]:
+@contextmanager
+def previewed(paths: Paths, file: StackFile, console: Console) -> Iterator[tuple[StackFile, Outside | None]]:
     """What a preview opens the stack with: the world, if an `up` has made one; else the file as it is, in memory.
 
     Raises:
@@ -116,9 +120,12 @@ def preview(paths: Paths, file: StackFile, console: Console) -> tuple[StackFile,
     """
     there = World(paths=paths, stack=file.stack)
     if not there.exists:
-        return file, None
+        yield file, None
+        return
     world.refuse_here()
-    return entered(there, file, console)
+    entry = entered(there, file, console)
+    with world.names_known(there.facts()):
+        yield entry
 
 
 def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Changes:
@@ -133,7 +140,10 @@ def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> C
         console.say(f"{file.stack} has no hermetic world here")
     else:
         file, outside = entered(there, file, console)
-        with session.opened(file, paths, console, "down", choices, outside=outside) as opened:
+        with (
+            world.names_known(there.facts()),
+            session.opened(file, paths, console, "down", choices, outside=outside) as opened,
+        ):
             with console.stage(f"destroying {file.stack}") as steps:
                 changes = opened.run.operate("destroy", steps)
             opened.run.forget()
@@ -141,13 +151,16 @@ def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> C
     return changes
 
 
-def seen(paths: Paths, file: StackFile) -> StackFile:
-    """The stack's file as its world has it, without touching that world.
+@contextmanager
+def seen(paths: Paths, file: StackFile) -> Iterator[StackFile]:
+    """The stack's file as its world has it, and that world's names while the block runs; the world isn't touched.
 
     Raises:
         EstateError: there is none.
     """
-    return overlay.overlaid(file, World(paths=paths, stack=file.stack).facts())
+    facts = World(paths=paths, stack=file.stack).facts()
+    with world.names_known(facts):
+        yield overlay.overlaid(file, facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +196,17 @@ def status(paths: Paths, file: StackFile, console: Console) -> WorldStatus:
     address = reaching.outputs(paths, file, console, hermetic=True).get("address")
     health: Mapping[str, object] = {}
     if address:
-        where = reaching.at(paths, seen(paths, file), address)
-        with suppress(OSError):  # it doesn't answer
+        with seen(paths, file) as built, suppress(OSError):  # it may not answer
+            where = reaching.at(paths, built, address)
             answer = requests.get(f"{address}/v1/sys/seal-status", verify=str(where.ca_file), timeout=_ANSWER_SECONDS)
             health = answer.json()
     return WorldStatus(servers=there.outside.running(), machines=machines, address=address, health=health)
+
+
+def variables(paths: Paths, file: StackFile) -> Mapping[str, str]:
+    """What lets other clients find the names of the stack's world.
+
+    Raises:
+        EstateError: there is none.
+    """
+    return world.proxy_variables(World(paths=paths, stack=file.stack).facts())

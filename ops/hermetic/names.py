@@ -6,11 +6,15 @@ name that no record of the world has.
 """
 
 import asyncio
+import ipaddress
 import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+PREFIX_LENGTH = 24
+"""Of a world's network, as `hermetic.machines` makes it."""
 DNS_PORT = 53
 PROXY_PORT = 3128
 _HEADER = struct.Struct("!HHHHHH")
@@ -46,7 +50,7 @@ async def serve_names(gateway: str, names: Names) -> None:
     """Serve DNS and the proxy until the task is cancelled."""
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(lambda: _Dns(names), local_addr=(gateway, DNS_PORT))
-    proxy = await asyncio.start_server(_Proxy(names).session, gateway, PROXY_PORT)
+    proxy = await asyncio.start_server(_Proxy(gateway, names).session, gateway, PROXY_PORT)
     async with proxy:
         await proxy.serve_forever()
 
@@ -60,8 +64,8 @@ class _Dns(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what answers are sent by."""
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - a datagram's endpoint has no other
-        self.transport = transport
+        # A datagram's endpoint has no other, though Python 3.11's own isn't declared as one.
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
         """Answer one question; what is no question gets no answer."""
@@ -95,10 +99,17 @@ def answered(question: bytes, names: Names) -> bytes | None:
 
 
 class _Proxy:
-    """CONNECT (RFC 9110, 9.3.6) to the world's names and to nothing else."""
+    """CONNECT (RFC 9110, 9.3.6) to the world's names and addresses, and to nothing else."""
 
-    def __init__(self, names: Names) -> None:
-        self.names = names
+    def __init__(self, gateway: str, names: Names) -> None:
+        self.network, self.names = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False), names
+
+    def _address(self, host: str) -> str | None:
+        try:
+            given = ipaddress.IPv4Address(host)
+        except ValueError:
+            return self.names.address(host)
+        return host if given in self.network else None
 
     async def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -115,7 +126,7 @@ class _Proxy:
     async def _connected(self, line: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         method, target, _ = line.split(" ")
         host, _, port = target.rpartition(":")
-        address = self.names.address(host)
+        address = self._address(host)
         if method != "CONNECT" or address is None:
             raise ValueError(line)
         return await asyncio.open_connection(address, int(port))

@@ -79,9 +79,7 @@ def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, A
     yield ("server", "version"), facts.release.version
     yield ("protect",), False
     yield ("platform", "api_cidrs"), [facts.network]
-    yield ("platform", "dns"), None
-    yield ("platform", "domain"), None
-    yield ("platform", "tls"), {"kind": "internal", "certificate_file": f"{facts.folder}/node.crt"}
+    yield from _names(platform, facts)
     yield ("platform", "download", "source"), facts.mirror
     yield ("platform", "download", "signing_key"), f"{facts.mirror}/signing-key.asc"
     yield ("platform", "download", "signing_key_fingerprint"), facts.release.fingerprint
@@ -102,6 +100,23 @@ def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, A
             yield (*at, "username"), ROOT_ROLE
         if connection.ssl_mode not in {"verify-full", "verify-ca", "require"}:
             yield (*at, "ssl_mode"), "verify-full"
+
+
+def _names(platform: HetznerPlatform, facts: Facts) -> Iterator[tuple[Path, Any]]:
+    """How the node is called and who vouches for it."""
+    if platform.tls.kind == "acme":
+        yield ("platform", "tls", "directory"), facts.acme
+        yield ("platform", "tls", "ca_certificate_file"), facts.authority_file
+        if platform.domain:
+            # Its record is kept by others. Here it is the stack's own, which is how the world comes to know it.
+            record, _, zone = platform.domain.partition(".")
+            yield ("platform", "domain"), None
+            yield ("platform", "dns"), {"zone": zone, "record": record}
+        return
+    # A certificate that nobody brings, or that is pinned: the node is known by its address.
+    yield ("platform", "dns"), None
+    yield ("platform", "domain"), None
+    yield ("platform", "tls"), {"kind": "internal", "certificate_file": f"{facts.folder}/node.crt"}
 
 
 def _get(content: Mapping[str, Any], path: Path) -> Any:

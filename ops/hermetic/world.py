@@ -13,7 +13,8 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from cryptography import x509
 from hermetic import machines
 from ops.errors import EstateError
 from ops.hermetic import release
+from ops.hermetic.acme import AcmeAuthority
+from ops.hermetic.names import PREFIX_LENGTH, PROXY_PORT
 from ops.hermetic.servers import Servers
 from ops.hermetic.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT
 from ops.local.authority import Domain, ensure_authority
@@ -34,8 +37,6 @@ from ops.paths import Paths, cache
 
 STORAGE_PORT = 9000
 """Where the object storage's stand-in listens."""
-_PREFIX_LENGTH = 24
-"""Of a world's network, as `hermetic.machines` makes it."""
 _ANSWER_SECONDS = 5.0
 
 
@@ -50,6 +51,8 @@ class Facts:
     """URL of the release's files."""
     storage: str
     """URL of the object storage."""
+    acme: str
+    """URL of the ACME directory."""
     authority_file: str
     """PEM file of the world's authority, relative to the project's root."""
     folder: str
@@ -130,7 +133,7 @@ class World:
             raise EstateError(f"--hermetic: {error}") from None
         gateway = self.gateway
         home = private_directory(self.outside.directory)
-        network = ipaddress.IPv4Network(f"{gateway}/{_PREFIX_LENGTH}", strict=False)
+        network = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False)
         renewed = ensure_authority(private_directory(home / "tls"), domain(gateway, network)).renewed
         shutil.copyfile(self.authority_file, self.machines / "trusted.crt")
         published = release.publish(home / "mirror", home / "release-key.asc", cache(), architecture, say)
@@ -139,7 +142,11 @@ class World:
         postgres = self.postgres
         if not postgres.is_ready():
             postgres.prepare()
-        self.outside.ensure(self._children(gateway, postgres), self._ready(gateway, postgres))
+        acme = self._acme(gateway)
+        if not acme.is_up():
+            acme.prepare()
+        self.outside.ensure(self._children(gateway, postgres, acme), self._ready(gateway, postgres, acme))
+        acme.tell()
         try:
             postgres.ensure_root_role()
             postgres.ensure_databases(databases)
@@ -185,11 +192,16 @@ class World:
             release=published,
             mirror=f"https://{gateway}:{MIRROR_PORT}",
             storage=f"https://{gateway}:{STORAGE_PORT}",
+            acme=self._acme(gateway).directory_url,
             authority_file=os.path.relpath(self.authority_file, self.paths.project),
             folder=os.path.relpath(self.directory, self.paths.project),
         )
 
-    def _children(self, gateway: str, postgres: Postgres) -> list[ChildSpec]:
+    def _acme(self, gateway: str) -> AcmeAuthority:
+        home = self.outside.directory
+        return AcmeAuthority(directory=home / "acme", tls=home / "tls", gateway=gateway)
+
+    def _children(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> list[ChildSpec]:
         home = self.outside.directory
         tls = home / "tls"
         certificate = ["--ssl-cert", str(tls / "server.crt"), "--ssl-key", str(tls / "server.key")]
@@ -207,9 +219,10 @@ class World:
             python("serving", "ops.hermetic.serving", str(self.directory), gateway),
             python("storage", "moto.server", "--host", gateway, "--port", str(STORAGE_PORT), *certificate),
             postgres.child(),
+            acme.child(home / "acme.log"),
         ]
 
-    def _ready(self, gateway: str, postgres: Postgres) -> Mapping[str, Callable[[], bool]]:
+    def _ready(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> Mapping[str, Callable[[], bool]]:
         def answers(url: str) -> Callable[[], bool]:
             return lambda: _answers(url, self.authority_file)
 
@@ -217,7 +230,27 @@ class World:
             "serving": answers(f"https://{gateway}:{MIRROR_PORT}/signing-key.asc"),
             "storage": answers(f"https://{gateway}:{STORAGE_PORT}/moto-api/"),
             "postgres": postgres.is_ready,
+            "acme": acme.is_up,
         }
+
+
+@contextmanager
+def names_known(facts: Facts) -> Iterator[None]:
+    """While the block runs, clients of this process and of those it starts find the world's names, by its proxy."""
+    before = dict(os.environ)
+    os.environ.update(proxy_variables(facts))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def proxy_variables(facts: Facts) -> Mapping[str, str]:
+    """What makes clients find the world's names."""
+    directly = ",".join(filter(None, [os.environ.get("NO_PROXY"), facts.gateway]))
+    # Written large only: the engine's own connections (gRPC) read the small one.
+    return {"HTTPS_PROXY": f"http://{facts.gateway}:{PROXY_PORT}", "NO_PROXY": directly, "no_proxy": directly}
 
 
 def refuse_here() -> None:
