@@ -78,7 +78,7 @@ class Settings(Section):
     @property
     def canary(self) -> str:
         """API path of the secret that each snapshot writes anew and each restore reads."""
-        return f"{next(iter(self.kv))}/data/{CANARY}"
+        return f"{min(self.kv)}/data/{CANARY}"
 
     def secrets(self) -> Iterator[tuple[str, str, Secret]]:
         """Every secret of every application: application, name, settings."""

@@ -17,7 +17,7 @@ OPERATOR_LOGIN = "snapshot-operator"
 """Name of those with which a person takes one and puts one back. The administrator may do neither (pitfall 11)."""
 
 CANARY = "vault-estate/canary"
-"""Path, in the first KV mount, of the secret that tells how far a snapshot reaches."""
+"""Path, in the KV mount of the first name, of the secret that tells how far a snapshot reaches."""
 
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$")]
 Calendar = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9*:,./~ -]+$")]

@@ -65,7 +65,9 @@ def open_snapshot(store: Readable, chosen: Kept, identity: Path, work: Path) -> 
         raise EstateError(msg)
     try:
         pyrage.decrypt_file(str(secret), str(archive), [keys.identity_in(identity)])
-    except pyrage.DecryptError:
+    except (pyrage.DecryptError, OSError) as error:
+        if getattr(error, "errno", None):  # a full disk, not what was read; a damaged stream has no number
+            raise
         msg = f"{chosen.key} can't be opened with age identity {identity}; expected one of its recipients' (--identity)"
         raise EstateError(msg) from None
     secret.unlink()

@@ -18,6 +18,8 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import hvac
+import pytest
+import requests
 import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -213,6 +215,8 @@ def object_storage(certificate: Path, key: Path, ca_file: Path) -> Iterator[Obje
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
+        # Every service of this process has the same memory.
+        requests.post(f"{storage.endpoint}/moto-api/reset", verify=str(ca_file), timeout=10).raise_for_status()
         client = storage.client()
         place = {"LocationConstraint": REGION}
         client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True, CreateBucketConfiguration=place)
@@ -287,3 +291,26 @@ def archive(members: Mapping[str, bytes]) -> bytes:
             member.size = len(content)
             out.addfile(member, io.BytesIO(content))
     return stream.getvalue()
+
+
+def on_node(made: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What systemd gives the program: credentials, and a place for temporary files."""
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "work").mkdir()
+    certificate, key = (Path(half).read_text() for half in made.pair)
+    (tmp_path / "credentials" / "snapshot-login").write_text(certificate + key)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "work"))
+
+
+def parameters_of(made: Estate, storage: ObjectStorage, tmp_path: Path, address: str = "") -> dict[str, Any]:
+    """What the node's file holds."""
+    return {
+        **made.parameters(),
+        "address": address or made.platform.address,
+        "ca_file": str(made.platform.ca_file),
+        "bucket": {"name": BUCKET, "endpoint": storage.endpoint, "region": "fsn1", **storage.session},
+        "keep": {"hourly": 1, "daily": 0, "weekly": 0},
+        "metrics": str(tmp_path / "metrics.prom"),
+        "stale_after_seconds": 10_800,
+    }
