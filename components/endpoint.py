@@ -1,5 +1,6 @@
 """The seam between where Vault runs and what is inside it. Owns no resource."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -23,3 +24,11 @@ class Endpoint:
 
     holds_data: pulumi.Resource
     """The resource whose deletion takes Vault's storage with it; contents are `deleted_with` it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Where Vault runs, once it does: the seam, and what the stack tells of the place."""
+
+    endpoint: Endpoint
+    exports: Mapping[str, pulumi.Input[str]]

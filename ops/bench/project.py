@@ -25,6 +25,7 @@ CODE = (
     "Pulumi.yaml",
     "__main__.py",
     "estate.py",
+    "estate_hetzner.py",
     "estate_platform.py",
     "components",
     "hermetic",

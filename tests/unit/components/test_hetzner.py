@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+import estate_hetzner
 import estate_platform
 from components.platform.hetzner import HetznerServerArgs
 from components.platform.hetzner_network import HetznerNetworkArgs
@@ -215,7 +216,7 @@ def test_each_engine_opens_what_it_needs_and_nothing_else(
 ) -> None:
     def outgoing(settings: Settings) -> dict[tuple[str, int], tuple[str, ...]]:
         assert isinstance(settings.platform, HetznerPlatform)
-        flows = estate_platform.traffic(settings, settings.platform)
+        flows = estate_hetzner.traffic(settings, settings.platform)
         return {(flow.protocol.value, flow.port): flow.networks for flow in flows if flow.direction.value == "out"}
 
     standard = outgoing(parse(NODE))
