@@ -118,8 +118,8 @@ class HetznerServer(pulumi.ComponentResource):
             public_nets=[hcloud.ServerPublicNetArgs(ipv4_enabled=True, ipv4=primary.id.apply(int), ipv6_enabled=False)],
             backups=False,  # they would copy the system disk only; snapshots of Vault are taken by Vault
             keep_disk=True,  # so that a smaller server type stays possible
-            # An orderly end, but without the volume: the engine takes away first what depends on a server (tried, also with
-            # deleted_with). A rebuild pulls the disk; what Vault has confirmed is on it.
+            # An orderly end, but without the volume: the engine takes away first what depends on a server (tried, also
+            # with deleted_with). So a rebuild pulls the disk; what Vault has confirmed is on it.
             shutdown_before_deletion=True,
             labels=args.labels,
             # Address, name and volume can belong to one server at a time.
