@@ -20,6 +20,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from hermetic.faults import Fault, Faults
 from hermetic.hcloud import HcloudProvider
 from hermetic.memory import CLOUDS, MemoryProvider
+from hermetic.s3 import S3Provider
 from hermetic.servicer import Provider, Servicer
 from hermetic.vault.provider import VaultProvider
 
@@ -89,6 +90,8 @@ def _provider(package: str, world: Path | None, machines: Path | None) -> Provid
         return VaultProvider()
     if package == "hcloud":
         return HcloudProvider(world, machines)
+    if package == "aws":
+        return S3Provider(CLOUDS[package], world)
     if package in CLOUDS:
         return MemoryProvider(package, CLOUDS[package], world)
     raise ValueError(f"package {package!r}: expected one of vault, hcloud, {', '.join(sorted(CLOUDS))}")
