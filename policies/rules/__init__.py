@@ -2,14 +2,27 @@
 
 from pulumi_policy import Policy
 
-from . import acl_no_broad_wildcard, approle_secret_id_expires, data_holding_is_protected, provider_verifies_tls
+from . import (
+    acl_no_broad_wildcard,
+    approle_secret_id_expires,
+    bucket_is_private_and_versioned,
+    cloud_refuses_deletion,
+    data_holding_is_protected,
+    firewall_names_networks,
+    provider_verifies_tls,
+    user_data_holds_no_secret,
+)
 from .rule import Rule, as_policy
 
 RULES: tuple[Rule, ...] = (
     acl_no_broad_wildcard.RULE,
     approle_secret_id_expires.RULE,
+    bucket_is_private_and_versioned.RULE,
+    cloud_refuses_deletion.RULE,
     data_holding_is_protected.RULE,
+    firewall_names_networks.RULE,
     provider_verifies_tls.RULE,
+    user_data_holds_no_secret.RULE,
 )
 
 

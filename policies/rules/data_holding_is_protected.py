@@ -55,6 +55,9 @@ RULE = Rule(
     remediation="Let the component's options carry protect=settings.protect, or turn it off in a change of its own.",
     types=frozenset(
         {
+            "aws:kms/key:Key",
+            "aws:s3/bucket:Bucket",
+            "hcloud:index/primaryIp:PrimaryIp",
             "hcloud:index/volume:Volume",
             "vault:index/mount:Mount",
             "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",

@@ -1,6 +1,7 @@
 """What a rule is, and how it becomes a policy of the pack. Owns the wording around a finding; knows no rule."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,14 @@ class Resource:
             self.first_unknown = self.first_unknown or unknown
             return False
         return True
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """For what is inside a list or a mapping: ends the block at the first unknown value, and remembers it."""
+        try:
+            yield
+        except UnknownValueError as unknown:
+            self.first_unknown = self.first_unknown or unknown
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,99 @@
+"""Rule: the text a machine boots with holds no secret, packed or not. Owns what looks like one.
+
+Anybody on the machine may read that text, and it is in the state. Refuses to quote what was found.
+"""
+
+import base64
+import binascii
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+
+from .rule import Resource, Rule
+
+_LOOKS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("a token of Vault", re.compile(rb"\bhv[sbr]\.[A-Za-z0-9_-]{20}|\b[sb]\.[A-Za-z0-9]{24}\b")),
+    ("an access key of AWS", re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    ("a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")),
+    ("a secret key of age", re.compile(rb"\bAGE-SECRET-KEY-1[A-Z0-9]", re.IGNORECASE)),
+)
+_PACKED = re.compile(rb"[A-Za-z0-9+/][A-Za-z0-9+/\s]{62,}={0,2}")
+"""Base64 of 64 characters or more, line breaks and indentation included."""
+_MOST_BYTES = 1 << 24
+"""Of one unpacked layer: user-data has 32 KiB, so more than 16 MiB is no honest content."""
+_LAYERS = 4
+
+
+def _check(resource: Resource) -> Iterator[str]:
+    for name in ("userData", "userDataBase64"):
+        if resource.known(name) and resource.get(name):
+            found = dict.fromkeys(what for layer in _unpacked(str(resource.get(name)).encode()) for what in _in(layer))
+            yield from (f"{name} holds {what}" for what in found)
+
+
+def _in(text: bytes) -> Iterator[str]:
+    yield from (what for what, pattern in _LOOKS if pattern.search(text))
+
+
+def _unpacked(content: bytes, layers: int = _LAYERS) -> Iterator[bytes]:
+    """The content, and whatever is packed into it, layer by layer."""
+    yield content
+    if layers == 0:
+        return
+    inner = [*_members(content), *filter(None, [_inflated(content)])]
+    # The text of a key, or of a certificate, is base64 as well; unpacking it finds nothing and does no harm.
+    inner += [decoded for found in _PACKED.finditer(content) if (decoded := _decoded(found.group()))]
+    for one in inner:
+        yield from _unpacked(one, layers - 1)
+
+
+def _decoded(text: bytes) -> bytes | None:
+    plain = b"".join(text.split()).rstrip(b"=")
+    try:
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4))
+    except binascii.Error:
+        return None
+
+
+def _inflated(content: bytes) -> bytes | None:
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, _MOST_BYTES)
+        except zlib.error:
+            return None
+    if content.startswith(b"\xfd7zXZ"):
+        import lzma  # noqa: PLC0415 - some Pythons are built without it; the program needs it to make such a layer
+
+        try:
+            return lzma.LZMADecompressor().decompress(content, _MOST_BYTES)
+        except lzma.LZMAError:
+            return None
+    return None
+
+
+def _members(content: bytes) -> list[bytes]:
+    if content[257:262] != b"ustar":
+        return []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            files = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
+            return [file.read() for file in files if file]
+    except (tarfile.TarError, EOFError):
+        return []
+
+
+RULE = Rule(
+    name="user-data-holds-no-secret",
+    sentence="The user-data of a machine holds no token, no access key and no private key, packed or not.",
+    remediation="Have the machine make the key itself, or let an operator bring it once the machine is up.",
+    types=frozenset(
+        {
+            "aws:ec2/instance:Instance",
+            "aws:ec2/launchTemplate:LaunchTemplate",
+            "hcloud:index/server:Server",
+        }
+    ),
+    check=_check,
+)
