@@ -6,6 +6,7 @@ in its folder. The host is .1. Refuses to route: a machine reaches the host and 
 
 import fcntl
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ class Network:
         with _locked():
             if not _is_link(self.bridge):
                 run(["ip", "link", "add", self.bridge, "type", "bridge"])
+            if not _alias(self.bridge):
+                # Just made; or by a killed command of this world's, whose number it is.
                 run(["ip", "link", "set", self.bridge, "alias", str(self.machines)])
             if _alias(self.bridge) != str(self.machines):
                 raise MachineError(f"{self.bridge} belongs to {_alias(self.bridge) or 'another program'}, not to here")
@@ -106,8 +109,8 @@ class Network:
 
 def find(machines: Path) -> Network | None:
     """The world's network, if it has one."""
-    file = machines / "network.json"
-    return Network(machines, int(json.loads(file.read_text())["number"])) if file.is_file() else None
+    file = machines.resolve() / "network.json"
+    return Network(machines.resolve(), int(json.loads(file.read_text())["number"])) if file.is_file() else None
 
 
 def ensure(machines: Path) -> Network:
@@ -116,7 +119,9 @@ def ensure(machines: Path) -> Network:
     Raises:
         MachineError: no number is free, or the host refuses bridges.
     """
+    machines = machines.resolve()
     with _locked():
+        _sweep()
         found = find(machines)
         if found is None:
             number = next((number for number in _NUMBERS if _is_free(number)), None)
@@ -126,10 +131,16 @@ def ensure(machines: Path) -> Network:
             # Written first: a killed command leaves a number without a bridge, never a bridge nobody knows.
             with _kept(machines) as kept:
                 kept["number"] = number
-            run(["ip", "link", "add", found.bridge, "type", "bridge"])
-            run(["ip", "link", "set", found.bridge, "alias", str(machines)])
     found._bridge_up()
     return found
+
+
+def _sweep() -> None:
+    """Remove bridges whose world's folder is gone, as after a test that was killed."""
+    for link in Path("/sys/class/net").glob("hm*"):
+        world = _alias(link.name)
+        if re.fullmatch(r"hm\d+", link.name) and world.startswith("/") and not Path(world).exists():
+            run(["ip", "link", "delete", link.name])
 
 
 def _is_free(number: int) -> bool:
