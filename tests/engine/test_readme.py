@@ -4,6 +4,7 @@ Not proven: the blocks in `NOT_RUN`, which need what can't be had on every machi
 """
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,8 +22,28 @@ NOT_RUN = {
     ("README.md", "needs the official Python language host and plugins"): (
         "pulumi preview -s local --policy-pack policies\npulumi up -s local --policy-pack policies\n"
     ),
+    ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
+        "./estate up dev --hermetic\n./estate status dev --hermetic\n./estate down dev --hermetic\n"
+    ),
+    ("docs/hetzner.md", "needs an account at Hetzner"): (
+        "./estate keys dev\n./estate preview dev\n./estate up dev\n./estate status dev\n"
+    ),
+    ("docs/hetzner.md", "needs an account at Hetzner, and a server to rebuild"): (
+        "eval \"$(./estate env dev)\"\npulumi up -s dev --replace '**hcloud:index/server:Server::platform-server'\n"
+    ),
+    ("docs/hetzner.md", "on the node with a new pair, run by tests/machines/test_hetzner_page.py"): (
+        "install -o root -g vault -m 0640 server.key /var/lib/vault/tls/server.key\n"
+        "install -o root -g vault -m 0644 server.crt /var/lib/vault/tls/server.crt\n"
+        "systemctl reload vault.service\n"
+    ),
+    ("docs/hetzner.md", "on the node, run by tests/machines/test_hetzner_page.py"): (
+        "openssl x509 -in /var/lib/vault/tls/server.crt -noout -fingerprint -sha256\n"
+        "rm /var/lib/vault/tls/server.crt /var/lib/vault/tls/server.key\n"
+        "/usr/local/lib/vault-estate/certificate\n"
+        "systemctl reload vault.service\n"
+    ),
 }
-"""Blocks that stay out, by document and reason. `test_plain_pulumi.py` runs these with doubles."""
+"""Blocks that stay out, by document and reason. `test_plain_pulumi.py` runs README's with doubles."""
 REPLACED = {"./estate test\n": "./estate test --help\n"}
 """The tests would otherwise run inside one of them."""
 LANGUAGES = {"sh", "text", "yaml", "mermaid"}
@@ -101,6 +122,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Sequence[Ran]]
     done: dict[str, Sequence[Ran]] = {}
     for document in WITH_COMMANDS:
         with checkout(tmp_path_factory.mktemp("document")) as made:
+            shutil.copy(ROOT / "Pulumi.dev.yaml", made.directory)
             done[document] = _run_all(made, COMMANDS[document])
     return done
 
