@@ -1,0 +1,264 @@
+"""The Hetzner platform through the real engine: up, no change, refresh, replace, destroy, and what goes wrong there.
+
+The cloud's objects are in memory; the Vault that is waited for is a real one on this machine.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_hcloud as hcloud
+import pytest
+from pulumi import automation
+
+from components.platform import hetzner
+from components.platform.hetzner import HetznerServer, HetznerServerArgs
+from components.platform.hetzner_network import HetznerNetwork, HetznerNetworkArgs
+from components.render.traffic import plan
+from hermetic.attach import attach_apart
+from hermetic.faults import LOCKED, RATE_LIMIT, Fault
+from ops import stack as engine_stack
+from ops.engine.finding import Engine, find
+from ops.paths import ROOT
+from tests.engine.hermetic.test_with_the_engine import close_failed_programs
+from tests.support.servers import VaultServer, free_ports, local_platform, postgres_template, vault_server
+
+__all__ = ["local_platform", "postgres_template", "vault_server"]
+pytestmark = pytest.mark.timeout(300)
+
+_INDEX = "hcloud:index/"
+NETWORK, SUBNET = f"{_INDEX}network:Network", f"{_INDEX}networkSubnet:NetworkSubnet"
+FIREWALL, PLACEMENT = f"{_INDEX}firewall:Firewall", f"{_INDEX}placementGroup:PlacementGroup"
+ADDRESS, VOLUME = f"{_INDEX}primaryIp:PrimaryIp", f"{_INDEX}volume:Volume"
+SERVER, ATTACHMENT = f"{_INDEX}server:Server", f"{_INDEX}volumeAttachment:VolumeAttachment"
+MEMBER = f"{_INDEX}serverNetwork:ServerNetwork"
+OBJECTS = {NETWORK, SUBNET, FIREWALL, PLACEMENT, ADDRESS, VOLUME, SERVER, ATTACHMENT, MEMBER}
+READY = "pulumi-python:dynamic:Resource"
+EVERYTHING = len(OBJECTS) + 5
+"""With the stack, the provider, two components and the resource that waits."""
+
+
+@dataclass
+class Estate:
+    """A Hetzner platform as a stack of its own, and the cloud it is built in."""
+
+    folder: Path
+    engine: Engine
+    vault: VaultServer
+    user_data: str = "#cloud-config\n# one\n"
+    vault_address: str = ""
+    timeout_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        self.vault_address = self.vault_address or self.vault.address
+        (self.folder / "state").mkdir(parents=True)
+        (self.folder / "Pulumi.yaml").write_text("name: trial\nruntime: python\n")
+        (self.folder / "passphrase").write_text("trial")
+
+    @property
+    def world(self) -> dict[str, Any]:
+        """The cloud's objects by type and id."""
+        file = self.folder / "world.json"
+        held: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return {key: value for key, value in held.items() if key != "count"}
+
+    def of(self, token: str) -> list[str]:
+        """Ids of the cloud's objects of a type."""
+        return [key.split()[1] for key in self.world if key.split()[0] == token]
+
+    def forget(self, token: str) -> None:
+        """Delete objects by hand, as one does in Hetzner's console."""
+        file = self.folder / "world.json"
+        held = json.loads(file.read_text())
+        file.write_text(json.dumps({key: value for key, value in held.items() if key.split()[0] != token}))
+
+    def program(self) -> None:
+        """The platform, declared as `estate_platform` does."""
+        options = pulumi.ResourceOptions(providers=[hcloud.Provider("hcloud", token="-".join(["no", "token"]))])
+        flows = plan(api_networks=["203.0.113.0/24"], acme=False, needs=[], destinations={})
+        network = HetznerNetwork(
+            "network",
+            HetznerNetworkArgs(
+                physical_name="vault-trial",
+                location="fsn1",
+                network_cidr="10.80.0.0/16",
+                subnet_cidr="10.80.1.0/24",
+                flows=flows,
+                labels={},
+            ),
+            options,
+        )
+        HetznerServer(
+            "platform",
+            HetznerServerArgs(
+                physical_name="vault-trial",
+                location="fsn1",
+                server_type="cx23",
+                image="debian-12",
+                volume_size_gb=10,
+                subnet_id=network.subnet_id,
+                subnet_cidr="10.80.1.0/24",
+                firewall_id=network.firewall_id,
+                labels={},
+                user_data=lambda _address, _device: self.user_data,
+                host_name="vault.example.com",
+                dns=None,
+                protect=False,
+                ca_certificate_file=str(self.vault.ca_file),
+                pins_certificate=False,
+                administrator_certificate_file=str(self.vault.admin_certificate),
+                administrator_private_key_file=str(self.vault.admin_key),
+                timeout_seconds=self.timeout_seconds,
+            ),
+            options,
+        )
+
+    def do(self, operation: str, *faults: Fault) -> dict[str, int]:
+        """One operation of the engine; what it changed. Raises automation's CommandError."""
+        backend = engine_stack.Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            attach_apart(["hcloud"], faults=faults, world=self.folder / "world.json") as attached,
+        ):
+            patch.setattr(hetzner, "api_address", lambda _host: self.vault_address)
+            variables = engine_stack.environment(self.engine, backend, self.folder / "shims", attached)
+            # Where the resource that waits finds its code.
+            variables["PYTHONPATH"] = str(ROOT)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            workspace = automation.LocalWorkspaceOptions(work_dir=str(self.folder), env_vars=variables)
+            stack = automation.create_or_select_stack("one", project_name="trial", program=self.program, opts=workspace)
+            result = getattr(stack, operation)()
+        counted = result.change_summary if operation == "preview" else result.summary.resource_changes or {}
+        return {str(getattr(kind, "value", kind)): count for kind, count in counted.items()}
+
+    def fails(self, operation: str, *faults: Fault) -> str:
+        """One operation that has to fail; what was said."""
+        with pytest.raises(automation.CommandError) as caught:
+            self.do(operation, *faults)
+        close_failed_programs()
+        return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """The engine."""
+    return find(lambda _: None)
+
+
+@pytest.fixture
+def estate(tmp_path: Path, engine: Engine, vault_server: VaultServer) -> Iterator[Estate]:
+    """A platform nothing of which is built yet."""
+    before = Path.cwd()
+    yield Estate(tmp_path / "estate", engine, vault_server)
+    os.chdir(before)
+
+
+def whole(estate: Estate) -> None:
+    """Everything is there, once, and the engine finds nothing to do."""
+    assert {key.split()[0] for key in estate.world} == OBJECTS
+    assert len(estate.world) == len(OBJECTS)
+    (attachment,) = (held for key, held in estate.world.items() if key.split()[0] == ATTACHMENT)
+    assert [str(attachment["inputs"]["serverId"])] == estate.of(SERVER)
+    assert estate.do("up") == {"same": EVERYTHING}
+
+
+def test_the_whole_life(estate: Estate) -> None:
+    assert estate.do("preview") == {"create": EVERYTHING}
+    assert estate.world == {}
+    assert estate.do("up") == {"create": EVERYTHING}
+    whole(estate)
+    assert set(estate.do("refresh")) <= {"same"}
+    assert estate.do("preview") == {"same": EVERYTHING}
+
+    kept = {token: estate.of(token) for token in OBJECTS - {SERVER, ATTACHMENT, MEMBER}}
+    server = estate.of(SERVER)
+    estate.user_data = "#cloud-config\n# two\n"
+    changed = estate.do("up")
+    assert changed == {"same": EVERYTHING - 4, "replace": 3, "update": 1}
+    assert estate.of(SERVER) != server
+    assert {token: estate.of(token) for token in kept} == kept
+    whole(estate)
+
+    assert estate.do("destroy") == {"delete": EVERYTHING}
+    assert estate.world == {}
+
+
+STAGES = [(NETWORK, VOLUME), (SUBNET, SERVER), (MEMBER, ATTACHMENT)]
+"""Each needs something of the one before, so that three runs fail one after the other."""
+
+
+def test_a_rate_limit_stops_an_up_which_the_next_one_goes_on_with(estate: Estate) -> None:
+    for tokens in STAGES:
+        limits = [Fault(package="hcloud", type_token=token, message=RATE_LIMIT) for token in tokens]
+        assert "rate_limit_exceeded" in estate.fails("up", *limits)
+        assert [estate.of(token) for token in tokens] == [[], []]
+    assert estate.do("up")["create"] == 3
+    whole(estate)
+
+
+def test_a_connection_that_is_lost_before_an_object_is_made(estate: Estate) -> None:
+    for token in (VOLUME, SERVER, ATTACHMENT):
+        estate.fails("up", Fault(package="hcloud", type_token=token, kind="drop"))
+        assert estate.of(token) == []
+    estate.do("up")
+    whole(estate)
+
+
+def test_a_server_locked_while_the_volume_is_attached(estate: Estate) -> None:
+    said = estate.fails("up", Fault(package="hcloud", type_token=ATTACHMENT, message=LOCKED))
+    assert "locked" in said
+    (server,) = estate.of(SERVER)
+    estate.do("up")
+    assert estate.of(SERVER) == [server]
+    whole(estate)
+
+
+def test_a_server_made_while_the_connection_was_lost_is_never_made_twice(estate: Estate) -> None:
+    estate.fails("up", Fault(package="hcloud", type_token=SERVER, kind="drop", after=True))
+    (server,) = estate.of(SERVER)
+    said = estate.fails("up")
+    assert "server name 'vault-trial' is already used (uniqueness_error)" in said
+    assert estate.of(SERVER) == [server]
+    estate.forget(SERVER)  # it holds nothing: its volume was not attached yet
+    estate.do("up")
+    whole(estate)
+
+
+def test_a_server_that_never_gets_ready(estate: Estate) -> None:
+    (port,) = free_ports(1)
+    estate.vault_address, estate.timeout_seconds = f"https://127.0.0.1:{port}", 2
+    said = estate.fails("up")
+    assert f"https://127.0.0.1:{port}" in said
+    (server,) = estate.of(SERVER)
+    estate.vault_address, estate.timeout_seconds = estate.vault.address, 30
+    changed = estate.do("up")
+    assert changed["create"] == 1
+    assert estate.of(SERVER) == [server]
+    whole(estate)
+
+
+def test_a_replacement_that_stops_half_way_goes_on(estate: Estate) -> None:
+    estate.do("up")
+    volume, address = estate.of(VOLUME), estate.of(ADDRESS)
+    estate.user_data = "#cloud-config\n# two\n"
+    said = estate.fails("up", Fault(package="hcloud", type_token=SERVER, message=RATE_LIMIT))
+    assert "rate_limit_exceeded" in said
+    assert estate.of(SERVER) == []
+    estate.do("up")
+    assert (estate.of(VOLUME), estate.of(ADDRESS)) == (volume, address)
+    whole(estate)
+
+
+def test_a_destroy_that_is_stopped_goes_on(estate: Estate) -> None:
+    estate.do("up")
+    for token in (SERVER, VOLUME):
+        limit = Fault(package="hcloud", call="Delete", type_token=token, message=RATE_LIMIT)
+        assert "rate_limit_exceeded" in estate.fails("destroy", limit)
+        assert len(estate.of(token)) == 1
+    estate.do("destroy")
+    assert estate.world == {}
