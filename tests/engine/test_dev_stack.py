@@ -1,0 +1,258 @@
+"""The stack `dev` as it is committed, through the real engine: preview, up, refresh, replace, destroy, and faults.
+
+The cloud's objects are in memory, and a real OpenBao on this machine answers in the node's place; so the node's name
+and certificate, its first boot, database and snapshots are left out here. `tests/machines/test_dev_up.py` has them.
+"""
+
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.render import acl
+from components.render.administrator import administrator_policy
+from ops.bench.project import CODE, copy_code
+from ops.local.bootstrap import bootstrap
+from ops.paths import ROOT
+from tests.support.dev_checkouts import DevCheckout
+from tests.support.servers import (
+    VaultServer,
+    administrator_client,
+    call,
+    eventually,
+    new_platform,
+    postgres_template,
+)
+
+__all__ = ["postgres_template"]
+pytestmark = pytest.mark.timeout(300)
+
+SERVER = "hcloud:index/server:Server"
+WAITS = 4
+"""Seconds that a first boot is given here."""
+DRIVER = """
+import functools, json, sys
+import estate_platform
+from components.platform import hetzner
+from ops import session, stackfile
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.session import Choices
+operation, address, seconds = sys.argv[1:]
+hetzner.api_address = lambda _host: address
+estate_platform.api_address = hetzner.api_address
+hetzner.HetznerServerArgs.__init__.__kwdefaults__["timeout_seconds"] = int(seconds)
+paths, console = Paths(), Console(as_json=True)
+file = stackfile.read(paths, "dev")
+opened_for = "down" if operation == "destroy" else operation if operation in ("up", "preview") else "preview"
+try:
+    with session.locked(paths), session.opened(file, paths, console, opened_for, Choices(hermetic=True)) as opened:
+        with console.stage(operation) as steps:
+            changes = opened.run.operate(operation, steps)
+except EstateError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+print(json.dumps({"counts": dict(changes.counts), "resources": changes.resources, "outputs": dict(changes.outputs)}))
+"""
+
+
+@dataclass
+class Line:
+    """A connection to a server that can be cut: TLS goes through untouched."""
+
+    target: tuple[str, int]
+    up: bool = True
+    cuts: int = 0
+    """How many of the next connections are lost before an answer."""
+    taken: int = 0
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+
+    @property
+    def address(self) -> str:
+        """URL of its near end."""
+        return f"https://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def serve(self) -> None:
+        """Take connections until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                self.taken += 1
+                if not self.up or self.cuts > 0:
+                    self.cuts -= self.cuts > 0
+                    near.close()
+                    continue
+                far = socket.create_connection(self.target)
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while part := source.recv(65_536):
+            target.sendall(part)
+    for end in (source, target):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dev:
+    """A copy with the stack `dev`, and the server in its node's place."""
+
+    made: DevCheckout
+    line: Line
+    vault: VaultServer
+
+    def begin(self, operation: str, *, seconds: int = 30) -> subprocess.Popen[str]:
+        """Start an operation of the engine."""
+        return subprocess.Popen(
+            [*self.made.command()[:1], "-c", DRIVER, operation, self.line.address, str(seconds)],
+            cwd=self.made.directory,
+            env=self.made.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def done(self, operation: str, *, seconds: int = 30) -> dict[str, Any]:
+        """An operation that must succeed."""
+        out, said = (running := self.begin(operation, seconds=seconds)).communicate(timeout=200)
+        assert running.returncode == 0, said
+        document: dict[str, Any] = json.loads(out)
+        return document
+
+    def fails(self, operation: str, *, seconds: int) -> str:
+        """An operation that must fail; what it said at the end."""
+        _, said = (running := self.begin(operation, seconds=seconds)).communicate(timeout=200)
+        assert running.returncode == 2, said
+        return said
+
+    def servers(self) -> list[str]:
+        """Ids of the servers in the cloud."""
+        file = self.made.world.file
+        held = json.loads(file.read_text()) if file.exists() else {}
+        return [key.split()[1] for key in held if key.split()[0] == SERVER]
+
+
+@pytest.fixture
+def dev(tmp_path: Path, postgres_template: Path) -> Iterator[Dev]:
+    """A copy and a bootstrapped server of its own. What the node alone reaches is left out."""
+    directory = tmp_path / "estate"
+    copy_code(ROOT, directory, CODE)
+    shutil.copy(ROOT / "Pulumi.dev.yaml", directory)
+    platform = new_platform(tmp_path / "server", postgres_template)
+    made = DevCheckout(directory=directory)
+    try:
+        platform.start()
+        bootstrap(platform, policy=acl.render(administrator_policy()))
+        keys = made.paths.make_own() / "dev"
+        keys.mkdir()
+        shutil.copy(platform.administrator_certificate, keys)
+        shutil.copy(platform.administrator_key, keys)
+        shutil.copy(platform.ca_file, keys)
+        shutil.copytree(platform.directory / "operator", keys / "operator")
+        written = made.written()
+        tls = {**written["platform"]["tls"], "ca_certificate_file": ".estate/dev/ca.crt"}
+        applications = {
+            name: {key: value for key, value in one.items() if key != "database_roles"}
+            for name, one in written["applications"].items()
+        }
+        node = {name: value for name, value in written["platform"].items() if name != "ssh"}
+        made.change(
+            protect=False,
+            database=None,
+            snapshots=None,
+            platform={**node, "tls": tls},
+            applications=applications,
+        )
+        line = Line(target=("127.0.0.1", platform.api_port))
+        threading.Thread(target=line.serve, daemon=True).start()
+        yield Dev(made=made, line=line, vault=VaultServer(platform=platform, client=administrator_client(platform)))
+        line.listener.close()
+    finally:
+        platform.stop()
+
+
+def test_the_whole_life(dev: Dev) -> None:
+    previewed = dev.done("preview")
+    assert previewed["counts"].keys() == {"create"}
+    assert dev.servers() == []
+
+    built = dev.done("up")
+    assert built["counts"] == previewed["counts"]
+    assert built["outputs"]["address"] == dev.line.address
+    roles = call(dev.vault.client, "list", "auth/approle/role")["data"]["keys"]
+    assert sorted(roles) == ["aos", "bike-data-flow", "dagster"]
+
+    assert dev.done("up")["counts"].keys() == {"same"}
+    assert dev.done("refresh")["counts"].keys() == {"same"}
+    (first,) = dev.servers()
+
+    bootstrapping = dev.made.written()["bootstrap"]
+    dev.made.change(bootstrap={**bootstrapping, "administrator": {**bootstrapping["administrator"], "token_ttl": "2h"}})
+    replaced = dev.done("up")
+    touched = {urn.split("::")[-1] for kind, urn in replaced["resources"] if "replace" in kind}
+    assert touched == {"platform-server", "platform-private", "platform-attachment"}
+    (second,) = dev.servers()
+    assert second != first
+    assert replaced["outputs"]["cluster_id"] == built["outputs"]["cluster_id"]
+
+    destroyed = dev.done("destroy")
+    assert destroyed["counts"].keys() == {"delete"}
+    assert dev.servers() == []
+
+
+def test_a_server_that_never_gets_ready_is_one_sentence_and_the_next_up_goes_on(dev: Dev) -> None:
+    dev.line.up = False
+
+    said = dev.fails("up", seconds=WAITS)
+
+    assert f"Vault at {dev.line.address} is not ready after {WAITS} s: still waiting for an answer" in said
+    assert said.count("is not ready after") == 1
+    assert "Traceback" not in said
+    (made,) = dev.servers()
+
+    dev.line.up = True
+    assert dev.done("up")["counts"].keys() == {"same", "create"}
+    assert dev.servers() == [made]
+    assert dev.done("up")["counts"].keys() == {"same"}
+
+
+def test_connections_that_are_lost_while_waiting_are_made_again(dev: Dev) -> None:
+    dev.line.cuts = 3
+
+    assert dev.done("up")["counts"].keys() == {"create"}
+    assert dev.line.cuts == 0
+
+
+def test_an_interrupt_ends_the_wait_and_the_next_up_goes_on(dev: Dev) -> None:
+    dev.line.up = False
+    running = dev.begin("up", seconds=200)
+    assert eventually(lambda: dev.line.taken > 0, seconds=60)
+
+    begun = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+
+    assert running.returncode == 130, said
+    assert time.monotonic() - begun < 30
+    assert "interrupted; what was done is recorded" in said
+    (made,) = dev.servers()
+
+    dev.line.up = True
+    assert dev.done("up")["counts"].keys() == {"same", "create"}
+    assert dev.servers() == [made]

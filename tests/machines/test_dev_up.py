@@ -1,0 +1,196 @@
+"""`./estate up dev --hermetic` as a user runs it: a real Debian boots, with the certificate and name its file declares.
+
+Tests of one module on one world, in the order of a stack's life. Not proven: Hetzner's own API, its images and its
+network; Let's Encrypt. The engine's faults are in `tests/engine/test_dev_stack.py`.
+"""
+
+import datetime
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ops.prove import NOT_ASKED_FOR, PASSED
+from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
+from tests.support.servers import eventually
+
+pytestmark = pytest.mark.timeout(900)
+
+NAME = "vault-dev.example.com"
+ADDRESS = f"https://{NAME}:8200"
+FIRST_SECRET_SECONDS = 30.0
+"""As the issue asks, on a machine that does nothing else."""
+BUSY_FACTOR = 4
+"""How much longer it may take on one that does."""
+REFRESH = """
+import sys
+from ops import session, stackfile
+from ops.console import Console
+from ops.hermetic import commands, world
+from ops.paths import Paths
+paths, choices = Paths(), session.Choices(hermetic=True)
+file = stackfile.read(paths, "dev")
+console = Console()
+there = world.World(paths=paths, stack="dev")
+file, outside = commands.entered(there, file, console)
+with (
+    world.names_known(there.facts()),
+    session.opened(file, paths, console, "preview", choices, outside=outside) as opened,
+    console.stage("refreshing") as steps,
+):
+    print(dict(opened.run.operate("refresh", steps).counts))
+"""
+
+
+@pytest.fixture(scope="module")
+def dev(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevCheckout]:
+    """A copy whose world ends with the module."""
+    with dev_checkout(tmp_path_factory.mktemp("dev")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def built(dev: DevCheckout) -> Mapping[str, Any]:
+    """What the first `up` said."""
+    return dev.answered("up", STACK)
+
+
+def test_everything_is_proven(built: Mapping[str, Any]) -> None:
+    assert built["passed"] is True
+    assert built["changes"].keys() == {"create"}
+    assert built["exports"]["address"] == ADDRESS
+    columns = {name: row for name, row in built["proven"].items() if name != "dagster"}
+    assert columns.keys() == {"bike-data-flow", "aos"}
+    for row in columns.values():
+        assert {name for name, cell in row.items() if cell != PASSED} == {"certificate"}
+        assert row["certificate"] == NOT_ASKED_FOR
+
+
+def test_what_was_replaced_is_told(built: Mapping[str, Any]) -> None:
+    replaced = {one["setting"] for one in built["replaced"]}
+    assert {"server.version", "protect", "platform.api_cidrs", "platform.download.source"} < replaced
+    assert "platform.tls.directory" in replaced
+    assert not {one for one in replaced if one.startswith(("applications", "kv", "bootstrap", "platform.dns"))}
+    assert built["stand_ins"] == "asked for with --hermetic"
+
+
+def _secret(dev: DevCheckout) -> dict[str, Any]:
+    return dev.secret("aos", "agenticverz", "app-prod")
+
+
+def test_the_first_secret_is_there_soon(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    begun = (dev.node.folder / "root").lstat().st_mtime
+    made = datetime.datetime.fromisoformat(_secret(dev)["metadata"]["created_time"])
+    seconds = made.timestamp() - begun
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
+    print(f"boot to first secret: {seconds:.1f} s, {'busy' if busy else 'quiet'} machine")
+    assert 0 < seconds < FIRST_SECRET_SECONDS * (BUSY_FACTOR if busy else 1)
+
+
+def test_a_second_up_and_a_refresh_change_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    again = dev.answered("up", STACK)
+    assert (again["changed"], again["passed"]) == (0, True)
+    refreshed = subprocess.run(
+        [*dev.command()[:1], "-c", REFRESH],
+        cwd=dev.directory,
+        env=dev.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert refreshed.returncode == 0, refreshed.stderr
+    assert refreshed.stdout.strip().splitlines()[-1].startswith("{'same': ")
+    assert "," not in refreshed.stdout.strip().splitlines()[-1]
+
+
+def test_the_other_commands_find_it(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    status = dev.answered("status", STACK)
+    assert status["address"] == ADDRESS
+    assert status["health"]["sealed"] is False
+    assert set(status["servers"].values()) == {True}
+    assert [machine["running"] for machine in status["machines"]] == [True]
+
+    issued = dev.answered("secret-id", "aos", "--stack", STACK)
+    assert issued["creation_path"] == "auth/approle/role/aos/secret-id"
+    assert dev.answered("env", STACK)["PULUMI_BACKEND_URL"] == f"file://{dev.world.directory / 'state'}"
+    preview = dev.answered("preview", STACK)
+    assert preview["changed"] == 0
+
+
+def test_the_database_password_is_nowhere_in_the_clear(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    password = dev.world.postgres.password_file.read_bytes()
+    kept = [dev.world.directory / "state", dev.paths.own / "stacks", dev.world.directory / "world.json"]
+    files = [file for place in kept for file in (place.rglob("*") if place.is_dir() else [place]) if file.is_file()]
+    assert len(files) > 3
+    assert [file for file in files if password in file.read_bytes()] == []
+
+
+def test_a_reboot_ends_in_an_unsealed_server_with_its_data(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    before = _secret(dev)
+    begun = time.monotonic()
+    dev.node.reboot()
+
+    assert eventually(lambda: dev.answered("status", STACK)["health"].get("sealed") is False, seconds=120)
+    print(f"reboot to unsealed: {time.monotonic() - begun:.1f} s")
+    assert _secret(dev) == before
+    assert dev.answered("up", STACK)["changed"] == 0
+
+
+def test_a_machine_that_is_off_is_switched_on(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    dev.node.power_off()
+    dev.world.stop()
+
+    again = dev.answered("up", STACK)
+
+    assert (again["changed"], again["passed"]) == (0, True)
+
+
+def test_a_label_leaves_the_server_alone(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    platform = dev.written()["platform"]
+    identity = dev.node.identity
+    dev.change(platform={**platform, "labels": {"team": "estate"}})
+
+    labelled = dev.answered("up", STACK)
+
+    assert set(labelled["changes"]) == {"same", "update"}
+    assert dev.node.identity == identity
+
+
+def test_new_user_data_replaces_the_server_around_its_data(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    before, identity, address = _secret(dev), dev.node.identity, dev.node.address
+    bootstrap = dev.written()["bootstrap"]
+    administrator = {**bootstrap["administrator"], "token_ttl": "2h"}
+    dev.change(bootstrap={**bootstrap, "administrator": administrator})
+
+    replaced = dev.answered("up", STACK)
+
+    assert replaced["passed"] is True
+    assert replaced["changes"]["replace"] > 0
+    assert dev.node.identity != identity
+    assert dev.node.address == address
+    assert replaced["exports"]["cluster_id"] == built["exports"]["cluster_id"]
+    assert _secret(dev) == before
+    assert dev.answered("up", STACK)["changed"] == 0
+
+
+def test_down_leaves_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    gateway = dev.world.gateway
+    done = dev.answered("down", STACK)
+
+    assert done["changes"].keys() == {"delete"}
+    assert list((dev.paths.own / "hermetic").iterdir()) == []
+    named = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
+    assert [line for line in named if str(dev.directory) in line] == []
+    assert str(dev.directory) not in Path("/proc/self/mounts").read_text()
+    loops = subprocess.run(["losetup", "--list", "--output", "BACK-FILE"], capture_output=True, text=True, check=True)
+    assert str(dev.directory) not in loops.stdout
+    shown = subprocess.run(["ip", "-json", "address"], capture_output=True, text=True, check=True)
+    assert gateway not in {one["local"] for link in json.loads(shown.stdout) for one in link.get("addr_info", [])}
+    assert dev.answered("status", STACK)["servers"] == {}

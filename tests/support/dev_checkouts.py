@@ -1,0 +1,89 @@
+"""Copies of the project with the stack `dev` as it is committed, and a way to its hermetic world."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hvac
+import yaml
+
+from hermetic.machines import Machine
+from ops import reaching
+from ops.bench.project import CODE, copy_code
+from ops.console import Console
+from ops.hermetic import commands
+from ops.hermetic.world import World
+from ops.paths import ROOT
+from ops.stackfile import read
+from tests.support.checkouts import KEY, Checkout
+from tests.support.servers import call
+
+STACK = "dev"
+
+
+class DevCheckout(Checkout):
+    """One copy, in which `dev` is brought up with `--hermetic`."""
+
+    @property
+    def stack_file(self) -> Path:
+        """The stack's file."""
+        return self.directory / f"Pulumi.{STACK}.yaml"
+
+    @property
+    def world(self) -> World:
+        """Its world."""
+        return World(paths=self.paths, stack=STACK)
+
+    @property
+    def node(self) -> Machine:
+        """The machine Vault runs on."""
+        return Machine.find(self.world.machines, f"vault-{STACK}")
+
+    def written(self) -> dict[str, Any]:
+        """The settings in the stack's file."""
+        return dict(read(self.paths, STACK).written)
+
+    def change(self, **sections: Any) -> None:
+        """Put other top-level settings in the stack's file; None takes one out."""
+        document = yaml.safe_load(self.stack_file.read_text())
+        whole = document["config"][KEY] | sections
+        document["config"][KEY] = {name: value for name, value in whole.items() if value is not None}
+        self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def answered(self, *arguments: str, timeout: float = 400) -> dict[str, Any]:
+        """Run a command with --hermetic and --json, which must succeed; its document."""
+        done = self.run(*arguments, "--hermetic", "--json", timeout=timeout)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def secret(self, application: str, mount: str, path: str) -> dict[str, Any]:
+        """A secret with its metadata, read as an application that logs in with a wrapped SecretID."""
+        issued = self.answered("secret-id", application, "--stack", STACK)
+        with commands.seen(self.paths, read(self.paths, STACK)) as file:
+            where = reaching.reached(self.paths, file, Console(as_json=True), hermetic=True)
+            with reaching.administering(where) as administrator:
+                role_id = call(administrator, "get", f"auth/approle/role/{application}/role-id")["data"]["role_id"]
+            client = hvac.Client(url=where.address, token=issued["wrapping_token"], verify=str(where.ca_file))
+            secret_id = call(client, "post", "sys/wrapping/unwrap")["data"]["secret_id"]
+            client.token = ""
+            client.auth.approle.login(role_id, secret_id)
+            found: dict[str, Any] = call(client, "get", f"{mount}/data/{path}")["data"]
+            client.auth.token.revoke_self()
+        return found
+
+
+@contextmanager
+def dev_checkout(folder: Path) -> Iterator[DevCheckout]:
+    """Make a copy below `folder`; at the end nothing of its world is left."""
+    directory = folder / "estate"
+    copy_code(ROOT, directory, CODE)
+    shutil.copy(ROOT / f"Pulumi.{STACK}.yaml", directory)
+    made = DevCheckout(directory=directory)
+    try:
+        yield made
+    finally:
+        made.world.remove()
