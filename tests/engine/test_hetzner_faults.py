@@ -132,7 +132,9 @@ class Estate:
                 patch.setenv(name, value)
             workspace = automation.LocalWorkspaceOptions(work_dir=str(self.folder), env_vars=variables)
             stack = automation.create_or_select_stack("one", project_name="trial", program=self.program, opts=workspace)
-            result = getattr(stack, operation)()
+            # One at a time where the connection is lost: others' answers would be lost with it.
+            together = 1 if any(fault.kind == "drop" for fault in faults) else None
+            result = getattr(stack, operation)(parallel=together)
         counted = result.change_summary if operation == "preview" else result.summary.resource_changes or {}
         return {str(getattr(kind, "value", kind)): count for kind, count in counted.items()}
 
