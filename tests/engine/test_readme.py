@@ -22,6 +22,10 @@ NOT_RUN = {
     ("README.md", "needs the official Python language host and plugins"): (
         "pulumi preview -s local --policy-pack policies\npulumi up -s local --policy-pack policies\n"
     ),
+    ("README.md", "needs root, run by tests/machines/test_dev_up.py"): (
+        "./estate up dev --hermetic\n./estate status dev --hermetic\n"
+        "./estate secret-id aos --stack dev --hermetic\n./estate down dev --hermetic\n"
+    ),
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
         "./estate up dev --hermetic\n./estate status dev --hermetic\n./estate down dev --hermetic\n"
     ),
