@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_hcloud as hcloud
 
 from components.endpoint import Platform
 from components.platform import snapshot_bucket
 from components.platform.hetzner import DnsRecord, HetznerServer, HetznerServerArgs
 from components.platform.hetzner_network import HetznerNetwork, HetznerNetworkArgs
+from components.platform.kms_seal import KmsSeal, KmsSealArgs, alias
 from components.platform.snapshot_bucket import SnapshotBucket, SnapshotBucketArgs
 from components.render import acl, bootstrap, cloud_init, server_hcl
 from components.render.administrator import administrator_policy
@@ -69,6 +71,11 @@ def build(settings: Settings, platform: HetznerPlatform) -> Platform:
         ),
         options,
     )
+    if isinstance(platform.seal, hetzner.AwsKms) and platform.seal.key_arn is None:
+        # As for Hetzner: credentials come from the environment of whoever runs the program.
+        seal = aws.Provider("seal-key", region=platform.seal.region)
+        seal_args = KmsSealArgs(physical_name=physical_name, node_address=server.address, protect=settings.protect)
+        KmsSeal("seal", seal_args, pulumi.ResourceOptions(providers=[seal]))
     if settings.snapshots:
         _bucket(settings, settings.snapshots.store)
     exports: dict[str, pulumi.Input[str]] = {
@@ -176,7 +183,7 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
             signing_key_fingerprint=platform.download.signing_key_fingerprint,
         ),
         tls=_tls(platform.tls),
-        seal=_seal(platform.seal),
+        seal=_seal(platform.seal, f"vault-{settings.environment}"),
         flows=flows,
         operators=tuple(
             bootstrap.Operator(
@@ -241,9 +248,9 @@ def _ca_certificate_file(tls: hetzner.Tls) -> str | None:
     return tls.certificate_file if isinstance(tls, hetzner.Internal) else tls.ca_certificate_file
 
 
-def _seal(seal: hetzner.Seal) -> server_hcl.Seal:
+def _seal(seal: hetzner.Seal, physical_name: str) -> server_hcl.Seal:
     if isinstance(seal, hetzner.AwsKms):
-        return server_hcl.AwsKmsSeal(region=seal.region, key_id=seal.key_arn)
+        return server_hcl.AwsKmsSeal(region=seal.region, key_id=seal.key_arn or alias(physical_name))
     if isinstance(seal, hetzner.TransitSeal):
         return server_hcl.TransitSeal(address=seal.address, key_name=seal.key, mount_path=seal.mount)
     if isinstance(seal, hetzner.Static):

@@ -55,7 +55,6 @@ MEANINGS: Mapping[str, str] = {
     "Internal.kind": "Made by the node.",
     "AwsKms.kind": "By AWS KMS.",
     "AwsKms.region": "The key's region.",
-    "AwsKms.key_arn": "The key.",
     "TransitSeal.kind": "By another Vault.",
     "TransitSeal.address": "The other Vault's URL.",
     "TransitSeal.key": "Name of its transit key.",

@@ -48,6 +48,13 @@ _AWS = {
         arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
         keyId=lambda identity, _: identity,
     ),
+    "kms/alias:Alias": memory_type(
+        "name", "name targetKeyId", arn=lambda _, inputs: f"arn:aws:kms:us-east-1:123456789012:{inputs['name']}"
+    ),
+    "iam/user:User": memory_type(
+        "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
+    ),
+    "iam/userPolicy:UserPolicy": memory_type("name user", "policy user"),
 }
 _KUBERNETES = {"core/v1:Namespace": memory_type()}
 CLOUDS: Mapping[str, Mapping[str, MemoryType]] = {"aws": _AWS, "kubernetes": _KUBERNETES}

@@ -121,7 +121,14 @@ def stand_in_folder(paths: Paths, file: StackFile, *, hermetic: bool) -> Path:
 
 def packages(file: StackFile) -> Sequence[str]:
     """The provider packages the stack needs."""
-    return (*(("aws",) if has_bucket(file.settings) else ()), *_PACKAGES[file.settings.platform.kind])
+    needs_aws = has_bucket(file.settings) or _makes_seal_key(file.settings)
+    return (*(("aws",) if needs_aws else ()), *_PACKAGES[file.settings.platform.kind])
+
+
+def _makes_seal_key(settings: Settings) -> bool:
+    """Whether the key of the seal is the estate's own, in AWS KMS."""
+    platform = settings.platform
+    return platform.kind == "hetzner" and platform.seal.kind == "awskms" and platform.seal.key_arn is None
 
 
 def has_bucket(settings: Settings) -> bool:

@@ -138,6 +138,18 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _seal_beside_snapshots(self) -> Self:
+        if self.platform.kind != "hetzner" or self.platform.seal.kind != "awskms" or self.platform.seal.key_arn:
+            return self
+        if self.snapshots and self.snapshots.store.kind == "bucket":
+            msg = (
+                "platform.seal.key_arn is missing while snapshots.store is a bucket; expected the ARN of a key: one "
+                "made here would be asked of AWS with the bucket's credentials, which are Hetzner's"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _mounts_differ(self) -> Self:
         mounts = list(self.kv)
         for engine in (self.database, self.transit):

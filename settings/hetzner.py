@@ -76,7 +76,17 @@ class AwsKms(Section):
 
     kind: Literal["awskms"]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(?:-[a-z]+)+-\d$")]
-    key_arn: Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
+    key_arn: (
+        Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")] | None
+    ) = None
+    """The key; none: the estate makes one, and a user who may use it from the node only."""
+
+    @model_validator(mode="after")
+    def _region_of_the_key(self) -> Self:
+        if self.key_arn and self.key_arn.split(":")[3] != self.region:
+            msg = f"region is {self.region!r}; expected {self.key_arn.split(':')[3]!r}, where key_arn says its key is"
+            raise ValueError(msg)
+        return self
 
 
 class TransitSeal(Section):

@@ -1,0 +1,75 @@
+"""The key in AWS KMS that opens a node's seal, and who may use it.
+
+Owns the key, its alias and an IAM user with three rights on that one key, from the node's own address. Refuses to make
+an access key: its secret would be in the state. An operator makes it and brings it to the node (docs/hetzner.md).
+"""
+
+import re
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.render import iam
+
+DELETION_WINDOW_DAYS = 30
+"""The longest AWS gives to take a deletion back (AWS KMS API, ScheduleKeyDeletion). Data are gone with the key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KmsSealArgs:
+    """Whose seal it is."""
+
+    physical_name: str
+    """Of the node; the key's alias and the user are named after it."""
+    node_address: pulumi.Input[str]
+    """The only public IPv4 address the credential is good from."""
+    protect: bool
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?", self.physical_name):
+            raise ValueError(f"physical_name: {self.physical_name!r}; expected lower-case letters, digits and '-'")
+
+
+def alias(physical_name: str) -> str:
+    """What the server calls the key. Known before the key is, so that user-data doesn't wait for it."""
+    return f"alias/{physical_name}-seal"
+
+
+class KmsSeal(pulumi.ComponentResource):
+    """A key that turns over each year, and a user who may encrypt, decrypt and describe with it. No access key."""
+
+    key_arn: pulumi.Output[str]
+    user_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: KmsSealArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:KmsSeal", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags = {"estate": args.physical_name, "role": "seal"}
+        key = aws.kms.Key(
+            f"{name}-key",
+            description=f"Opens the seal of {args.physical_name}",
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            enable_key_rotation=True,
+            tags=tags,
+            # Lost with it: everything in this Vault, and every snapshot of it.
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        aws.kms.Alias(f"{name}-alias", name=alias(args.physical_name), target_key_id=key.key_id, opts=child)
+        user = aws.iam.User(f"{name}-user", name=f"{args.physical_name}-seal", tags=tags, opts=child)
+        aws.iam.UserPolicy(
+            f"{name}-policy",
+            name="seal",
+            user=user.name,
+            policy=pulumi.Output.all(key.arn, args.node_address).apply(lambda known: seal_policy(known[0], known[1])),
+            opts=child,
+        )
+        self.key_arn, self.user_name = key.arn, user.name
+        self.register_outputs({"key_arn": self.key_arn, "user_name": self.user_name})
+
+
+def seal_policy(key_arn: str, node_address: str) -> str:
+    """What the node's credential may do: three things, with one key, from one address."""
+    return iam.render(
+        iam.Allow(name="Seal", actions=iam.SEAL_ACTIONS, resources=(key_arn,), from_networks=(f"{node_address}/32",))
+    )

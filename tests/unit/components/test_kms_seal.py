@@ -1,0 +1,135 @@
+"""The key that opens a node's seal: which resources, which rights, and that no credential is made.
+
+Not proven: that AWS takes them; the stand-in holds them in memory only.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import estate_platform
+from components.platform.kms_seal import KmsSealArgs, alias, seal_policy
+from components.render.iam import Allow, render
+from ops import session, stackfile
+from ops.paths import Paths
+from settings import parse
+from tests.support.declare import Declared, declare
+from tests.support.nodes import write_stack
+from tests.unit.components.test_hetzner import folder
+from tests.unit.render.nodes import unpacked
+from tests.unit.settings.samples import refusal
+from tests.unit.settings.test_hetzner import KMS, SSH, node
+from tests.unit.settings.test_snapshots import BUCKET
+
+__all__ = ["folder"]
+
+OWN = {"kind": "awskms", "region": "eu-central-1"}
+ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+
+
+def built(*, preview: bool = False, seal: Any = None, protect: bool = True) -> Declared:
+    settings = parse({**node(seal=seal or OWN, ssh=SSH), "protect": protect})
+
+    def program() -> None:
+        estate_platform.build(settings)
+
+    return declare(program, preview=preview, outputs=_of_aws)
+
+
+def _of_aws(kind: str, _name: str, _inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"arn": ARN, "keyId": "1234abcd"} if kind == "aws:kms/key:Key" else {}
+
+
+def of_aws(declared: Declared) -> list[tuple[str, str]]:
+    return sorted((one.type, one.name) for one in declared.records if "aws" in one.type)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_exactly_these_resources_and_no_access_key(preview: bool) -> None:
+    assert of_aws(built(preview=preview)) == [
+        ("aws:iam/user:User", "seal-user"),
+        ("aws:iam/userPolicy:UserPolicy", "seal-policy"),
+        ("aws:kms/alias:Alias", "seal-alias"),
+        ("aws:kms/key:Key", "seal-key"),
+        ("pulumi:providers:aws", "seal-key"),
+    ]
+    assert of_aws(built(preview=preview, seal=KMS)) == []
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_the_key_turns_over_and_is_hard_to_lose(protect: bool) -> None:
+    key = next(one for one in built(protect=protect).records if one.type == "aws:kms/key:Key")
+
+    assert key.inputs["enableKeyRotation"] is True
+    assert key.inputs["deletionWindowInDays"] == 30
+    assert key.options.protect is protect
+
+
+def test_the_server_calls_the_key_by_its_alias() -> None:
+    declared = built()
+
+    text = unpacked(declared.named("platform-server").inputs["userData"])["/etc/vault-estate/server.hcl"]
+
+    assert declared.named("seal-alias").inputs["name"] == "alias/vault-test-seal"
+    assert 'region = "eu-central-1"\n  kms_key_id = "alias/vault-test-seal"\n' in text
+
+
+def test_the_user_may_do_three_things_with_one_key_from_one_address() -> None:
+    assert seal_policy(ARN, "198.51.100.7") == (
+        '{"Statement": [{"Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt"], '
+        '"Condition": {"IpAddress": {"aws:SourceIp": ["198.51.100.7/32"]}}, "Effect": "Allow", '
+        f'"Resource": ["{ARN}"], "Sid": "Seal"}}], "Version": "2012-10-17"}}'
+    )
+    policy = json.loads(built().named("seal-policy").inputs["policy"])
+    assert policy["Statement"][0]["Condition"] == {"IpAddress": {"aws:SourceIp": ["198.51.100.7/32"]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "a b"}, "name: 'a b'; expected letters and digits"),
+        ({"actions": ()}, "actions: is empty; expected at least one"),
+        ({"actions": ("kms:*",)}, "actions: 'kms:\\*' is a wildcard; expected whole names"),
+        ({"resources": (f"{ARN[:-1]}?",)}, "resources: .* is a wildcard; expected whole names"),
+    ],
+)
+def test_broad_grants_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Allow(**{"name": "A", "actions": ("kms:Encrypt",), "resources": (ARN,), **changes})
+
+
+def test_without_networks_there_is_no_condition() -> None:
+    allow = Allow(name="A", actions=("kms:Encrypt",), resources=(ARN,))
+
+    assert "Condition" not in render(allow)
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    assert alias("vault-dev") == "alias/vault-dev-seal"
+    with pytest.raises(ValueError, match="physical_name: 'A b'; expected lower-case"):
+        KmsSealArgs(physical_name="A b", node_address="198.51.100.7", protect=True)
+
+
+def test_a_key_of_another_region_is_refused() -> None:
+    (line,) = refusal(node(seal={**KMS, "region": "us-east-1"}, ssh=SSH))
+
+    assert line == (
+        "vault-estate:estate.platform.seal: region is 'us-east-1'; "
+        "expected 'eu-central-1', where key_arn says its key is"
+    )
+
+
+def test_a_key_of_ones_own_and_a_bucket_would_share_credentials() -> None:
+    (line,) = refusal({**node(seal=OWN, ssh=SSH), "snapshots": BUCKET})
+
+    assert "platform.seal.key_arn is missing while snapshots.store is a bucket; expected the ARN of a key" in line
+
+
+@pytest.mark.parametrize(("seal", "packages"), [(OWN, ("aws", "hcloud", "vault")), (KMS, ("hcloud", "vault"))])
+def test_the_engine_gets_the_plugin_it_takes(tmp_path: Path, seal: Any, packages: tuple[str, ...]) -> None:
+    write_stack(tmp_path, node(seal=seal, ssh=SSH))
+
+    assert session.packages(stackfile.read(Paths(project=tmp_path), "dev")) == packages
