@@ -64,13 +64,15 @@ class SnapshotBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SnapshotBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:SnapshotBucket", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        # What is set on the bucket stays with it.
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
             bucket=args.bucket_name,
             object_lock_enabled=True,  # can't be turned on later
             force_destroy=False,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            # Snapshots outlive what they are of: a person deletes the bucket (docs/snapshots.md, off-boarding).
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, retain_on_delete=True),
         )
         versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",
@@ -78,7 +80,7 @@ class SnapshotBucket(pulumi.ComponentResource):
             versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=child,
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[versioning])
+        after = pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=[versioning])
         aws.s3.BucketObjectLockConfiguration(
             f"{name}-lock",
             bucket=bucket.id,

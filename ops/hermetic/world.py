@@ -236,9 +236,15 @@ class World:
 
 @contextmanager
 def names_known(facts: Facts) -> Iterator[None]:
-    """While the block runs, clients of this process and of those it starts find the world's names, by its proxy."""
+    """While the block runs, clients of this process and of those it starts find the world's names, by its proxy, and
+    are let in by its object storage."""
     before = dict(os.environ)
     os.environ.update(proxy_variables(facts))
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="hermetic",
+        AWS_SECRET_ACCESS_KEY="hermetic",  # noqa: S106 - no secret: moto takes any
+        AWS_CA_BUNDLE=str(Path(facts.authority_file).absolute()),
+    )
     try:
         yield
     finally:

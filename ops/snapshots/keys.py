@@ -1,12 +1,15 @@
 """Keys of snapshots that a stack's file places under `.estate/`: made on first use, for one person.
 
-Owns the pairs of certificates and the age identities there. Refuses to make any elsewhere: those are people's own.
+Owns the pairs of certificates and the age identities there, and the pair with which a person logs in to a node to bring
+them. Refuses to make any elsewhere: those are people's own.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from ops.console import Console
 from ops.errors import EstateError
@@ -42,6 +45,12 @@ def ensure(paths: Paths, file: StackFile, console: Console) -> None:
                 say(f"making a certificate for snapshots: {name}")
             private_directory(certificate.parent)
             ensure_administrator(certificate, private_key_of(certificate))
+    platform = file.settings.platform
+    for name in platform.ssh.public_keys if platform.kind == "hetzner" and platform.ssh else ():
+        public = paths.project / name
+        if public.is_relative_to(paths.own) and not public.exists():
+            say(f"making a key to log in to the node with: {name}")
+            _make_ssh(public)
     for name in snapshots.recipients:
         recipient = paths.project / name
         if recipient.is_relative_to(paths.own):
@@ -49,6 +58,16 @@ def ensure(paths: Paths, file: StackFile, console: Console) -> None:
                 msg = f"snapshots.recipients has {name!r}; expected {RECIPIENT} in its folder"
                 raise EstateError(msg)
             _ensure_identity(recipient, say)
+
+
+def _make_ssh(public: Path) -> None:
+    """A pair for whoever brings the node its credentials."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    form, none = serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    private_directory(public.parent)
+    create_private(public.with_suffix(""), key.private_bytes(serialization.Encoding.PEM, form, none))
+    line = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    create_private(public, line + b"\n")
 
 
 def _ensure_identity(recipient: Path, say: Callable[[str], None]) -> None:

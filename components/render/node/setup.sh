@@ -13,6 +13,7 @@ systemctl daemon-reload
 # Not waited for: cloud-init is a part of the boot these would wait for.
 systemctl enable --now vault-alarm.timer
 if [ "$SNAPSHOTS" = yes ]; then
+  systemd-sysusers
   systemctl enable --now vault-snapshot.timer
 fi
 if [ "$WAITS_FOR_OPERATOR" = yes ]; then

@@ -173,7 +173,7 @@ def encrypt(plain: Path, secret: Path, recipients: list[str]) -> None:
             ["age", "--encrypt", *each, "--output", str(secret), str(plain)], capture_output=True, check=False
         )
         if done.returncode:
-            raise SnapshotError(f"age: {done.stderr.decode(errors='replace').splitlines()[0]}")
+            raise SnapshotError(f"age ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
         return
     pyrage = importlib.import_module("pyrage")
     pyrage.encrypt_file(str(plain), str(secret), [pyrage.x25519.Recipient.from_str(one) for one in recipients])

@@ -25,12 +25,21 @@ CREDENTIALS = ("snapshot-login", "snapshot-bucket")
 
 PACKAGES = ("age", "python3-boto3")
 _RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+_USER = "vault-snapshot"
+SYSUSERS = f'u {_USER} - "Takes snapshots of Vault" /nonexistent\n'
 _ADDED = f"""\
+User={_USER}
+SupplementaryGroups=vault
+PrivateUsers=yes
+# Equal limits: age is a Go program, which would raise the lower one, and may not.
+LimitNOFILE=4096:4096
+MemorySwapMax=0
 StateDirectory=vault-snapshots
 StateDirectoryMode=0755
 InaccessiblePaths=-{units.HOME}/raft -{units.HOME}/custody -{units.HOME}/credentials -{units.HOME}/letsencrypt
 InaccessiblePaths=-{units.HOME}/tls/server.key
 Environment=TMPDIR={STATE} AWS_SHARED_CREDENTIALS_FILE=%d/snapshot-bucket AWS_EC2_METADATA_DISABLED=true
+Environment=AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
 """
 
 
@@ -56,6 +65,7 @@ def files(snapshots: Snapshots, address: str, ca_file: str) -> Mapping[str, str]
         PROGRAM: program(),
         PARAMETERS: parameters(snapshots, address, ca_file),
         "/etc/systemd/system/vault-snapshot.service": service(),
+        "/etc/sysusers.d/vault-snapshot.conf": SYSUSERS,
         "/etc/systemd/system/vault-snapshot.timer": timer(snapshots.schedule),
     }
 
