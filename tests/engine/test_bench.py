@@ -9,7 +9,7 @@ from ops.bench import report, suite
 
 
 def test_a_small_estate_can_be_measured(tmp_path: Path) -> None:
-    plan = suite.Plan(sizes=(1,), compared_sizes=(), runs=1, first_secret=False)
+    plan = suite.Plan(sizes=(1,), compared_sizes=(), runs=1, ways=False)
     found = suite.measured(plan, lambda _: None)
     assert set(found.estate) == {(operation, 1) for operation in ("preview", "up", "no-op up", "refresh")}
     assert all(one.seconds > 0.5 and one.peak_mebibytes > 100 for one in found.estate.values())

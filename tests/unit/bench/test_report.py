@@ -17,7 +17,11 @@ def whole() -> Results:
     """A run with everything in it."""
     estate = {("up", size): took(size / 100, size) for size in (10, 100, 1_000)}
     found = results(imports=0.7, estate=estate, comparison=compared(3.0, 1.0))
-    return replace(found, first_secret=took(12.5), facts={"processor": "a slow one", "note": "on a train"})
+    return replace(
+        found,
+        ways={"from nothing to the first secret, local stack": took(12.5)},
+        facts={"processor": "a slow one", "note": "on a train"},
+    )
 
 
 def test_every_number_is_there(whole: Results) -> None:
@@ -26,7 +30,7 @@ def test_every_number_is_there(whole: Results) -> None:
     assert "| note | on a train |" in lines
     assert "| import of stack local within 0.6 s | 0.70 s | **missed** |" in lines
     assert "| import of stack local | 0.70 s | 0.10 s | 0.35 s | 100 MiB | 3 |" in lines
-    first = "| from nothing to the first secret (packages and engine there) | 12.50 s | 0.10 s | 6.25 s | 100 MiB | 3 |"
+    first = "| from nothing to the first secret, local stack | 12.50 s | 0.10 s | 6.25 s | 100 MiB | 3 |"
     assert first in lines
     assert "| up | 1,000 | 10.00 s | 0.10 s | 5.00 s | 1000 MiB | 3 |" in lines
     assert "| up | 1,000 | 3.00 s | 1.00 s | 3.00 | 3.00 | 1.00 |" in lines

@@ -21,7 +21,7 @@ def results(
     return Results(
         facts={"machine": "a test"},
         imports={"local": took(imports)},
-        first_secret=None,
+        ways={},
         estate=estate or {},
         comparison=comparison,
     )

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from ops import session, stackfile
-from ops.bench import peer, suite
+from ops.bench import peer, suite, ways
 from ops.bench.measuring import Sample, median
 from ops.bench.policies import PROGRAM
 from ops.engine import finding
 from ops.engine.finding import Engine
+from ops.errors import EstateError
 from ops.paths import ROOT
 
 
@@ -59,29 +60,32 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         return took(len(said))
 
     engine = Engine(executable=Path("/pulumi"), version="3.0.0", source="PATH")
-    monkeypatch.setattr(suite, "scratch", scratch)
-    monkeypatch.setattr(suite, "run", run)
+    for module in (suite, ways):
+        monkeypatch.setattr(module, "scratch", scratch)
+        monkeypatch.setattr(module, "run", run)
     monkeypatch.setattr(
         suite, "measure", lambda command, *, runs, directory: median([run(command, directory=directory)] * runs)
     )
     monkeypatch.setattr(finding, "find", lambda _: engine)
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: ["vault"])
     monkeypatch.setattr(suite, "Paths", lambda **_: SimpleNamespace(make_own=lambda: None, local=tmp_path))
-    monkeypatch.setattr(stackfile, "read", lambda *_: SimpleNamespace(settings=Settings))
+    monkeypatch.setattr(
+        stackfile,
+        "read",
+        lambda _, stack: SimpleNamespace(settings=SimpleNamespace(platform=KINDS[stack], local=KINDS["local"])),
+    )
     return said
 
 
-class Settings:
-    """As much of the settings as is looked at."""
-
-    platform = local = SimpleNamespace(kind="local", api_port=1)
+KINDS = {"local": SimpleNamespace(kind="local", api_port=1), "dev": SimpleNamespace(kind="hetzner")}
+"""As much of each stack's platform as is looked at."""
 
 
 def ignore(_: str) -> None:
     """Nobody listens."""
 
 
-PLAN = suite.Plan(sizes=(2, 3), compared_sizes=(), runs=2, first_secret=False, note="on a train")
+PLAN = suite.Plan(sizes=(2, 3), compared_sizes=(), runs=2, ways=False, note="on a train")
 
 
 def test_each_size_lives_a_life_of_its_own_each_time(log: list[str]) -> None:
@@ -91,7 +95,7 @@ def test_each_size_lives_a_life_of_its_own_each_time(log: list[str]) -> None:
     assert [line for line in log if "import" not in line] == wanted
     assert set(found.estate) == {(name, size) for name in ("preview", "up", "no-op up", "refresh") for size in (2, 3)}
     assert all(one.runs == 2 for one in found.estate.values())
-    assert found.first_secret is None
+    assert found.ways == {}
     assert found.comparison == "not run: not asked for"
 
 
@@ -99,7 +103,8 @@ def test_imports_are_measured_warm(log: list[str]) -> None:
     found = suite.measured(PLAN, ignore)
     imports = [line for line in log if line.startswith("-c import")]
     stacks = len(list(ROOT.glob("Pulumi.*.yaml")))
-    assert imports == ["-c import settings, estate"] * 2 * stacks  # one of two is thrown away
+    assert len(imports) == 2 * stacks  # one of two is thrown away
+    assert set(imports) == {"-c import settings, estate", "-c import settings, estate, estate_hetzner"}
     assert set(found.imports) == {"local", "dev"}
 
 
@@ -113,17 +118,39 @@ def test_the_machine_is_named(log: list[str]) -> None:
     assert all(facts.values())
 
 
-def test_the_first_secret_is_the_whole_command(log: list[str]) -> None:
-    plan = suite.Plan(sizes=(1,), compared_sizes=(), runs=1)
-    found = suite.measured(plan, ignore)
-    assert "ops up local" in log
-    assert found.first_secret is not None
-    assert found.first_secret.runs == 1
+@pytest.mark.parametrize("problem", [None, "no root"])
+def test_what_an_operator_waits_for_is_the_whole_command(
+    log: list[str], monkeypatch: pytest.MonkeyPatch, problem: str | None
+) -> None:
+    monkeypatch.setattr("ops.bench.ways.machines.why_not", lambda: problem)
+    found = suite.measured(suite.Plan(sizes=(1,), compared_sizes=(), runs=2), ignore)
+    local = ["ops up local", "ops snapshot local", "ops restore local"]
+    node = [f"ops {command} dev --hermetic" for command in ("up", "snapshot", "restore", "down")]
+    commands = local if problem else [*local, *node]
+    assert [line for line in log if line.startswith("ops ")] == commands * 2
+    assert len(found.ways) == (3 if problem else 6)
+    assert all(one.runs == 2 for one in found.ways.values())
+    assert found.facts.get("booted node") == (f"not measured: {problem}" if problem else None)
+
+
+def test_a_node_is_taken_down_also_when_a_command_on_it_fails(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(command: list[str], *, directory: Path) -> Sample:
+        if "snapshot" in command and "dev" in command:
+            msg = "no bucket"
+            raise EstateError(msg)
+        log.append(" ".join(command[1:]))
+        return took()
+
+    monkeypatch.setattr("ops.bench.ways.machines.why_not", lambda: None)
+    monkeypatch.setattr(ways, "run", failing)
+    with pytest.raises(EstateError, match="no bucket"):
+        suite.measured(suite.Plan(sizes=(1,), compared_sizes=(), runs=1), ignore)
+    assert log[-1] == "ops down dev --hermetic"
 
 
 def test_without_a_tool_nothing_is_compared(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "find", lambda: "not run: no tool")
-    assert suite.measured(suite.Plan(sizes=(1,), runs=1, first_secret=False), ignore).comparison == "not run: no tool"
+    assert suite.measured(suite.Plan(sizes=(1,), runs=1, ways=False), ignore).comparison == "not run: no tool"
 
 
 @pytest.fixture
@@ -148,7 +175,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_both_sides_live_the_same_life(log: list[str], tool: list[str]) -> None:
-    plan = suite.Plan(sizes=(1,), compared_sizes=(5, 7), runs=1, first_secret=False)
+    plan = suite.Plan(sizes=(1,), compared_sizes=(5, 7), runs=1, ways=False)
     comparison = suite.measured(plan, ignore).comparison
     assert not isinstance(comparison, str)
     assert comparison.tool == "Tool v1"
@@ -162,6 +189,6 @@ def test_both_sides_live_the_same_life(log: list[str], tool: list[str]) -> None:
 
 def test_a_tool_that_cannot_work_is_said(log: list[str], tool: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peer, "workspace", lambda *_, **__: "not run: no provider")
-    plan = suite.Plan(sizes=(1,), compared_sizes=(5,), runs=3, first_secret=False)
+    plan = suite.Plan(sizes=(1,), compared_sizes=(5,), runs=3, ways=False)
     assert suite.measured(plan, ignore).comparison == "not run: no provider"
     assert tool == []
