@@ -40,6 +40,7 @@ _SHIMS = {
     "pulumi-analyzer-policy-python": "pulumi.policy",
 }
 _UNCHANGED = "same"
+_LAST_WORDS = {"preview failed", "update failed", "refresh failed", "destroy failed"}
 _INVENTED = "invented-for-stand-ins"
 _FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
 """Variables that point Vault's clients at some server. Ours is named by the settings; these would change how the
@@ -247,6 +248,8 @@ class Run:
 def failure(operation: str, diagnostics: list[str], output: str) -> str:
     """Word a failed operation: the diagnostics without tracebacks, or the engine's last lines when there are none."""
     told = [line for line in dict.fromkeys(_without_traceback(text) for text in diagnostics) if line]
+    # The engine's own last word says nothing beside a reason.
+    told = [line for line in told if line not in _LAST_WORDS] or told
     if not told:
         told = [line for line in output.splitlines() if line.strip().startswith("error:")][-3:] or output.splitlines()[
             -3:

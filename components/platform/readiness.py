@@ -93,7 +93,7 @@ def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = l
         except OSError as error:
             missing = f"an answer ({getattr(error, 'reason', error)})"
         time.sleep(_POLL_SECONDS)
-    msg = f"Vault at {address} is not ready after {properties['timeout_seconds']} s: still waiting for {missing}"
+    msg = f"Vault at {address} is not ready after {properties['timeout_seconds']:.0f} s: still waiting for {missing}"
     raise NotReadyError(msg)
 
 
