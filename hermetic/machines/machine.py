@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -351,5 +351,19 @@ def found(machines: Path) -> list[Machine]:
 
 
 def _remove_groups(group: Path) -> None:
-    for folder, _, _ in os.walk(group, topdown=False):
-        Path(folder).rmdir()
+    """Remove a control group; whoever is still in it, or still dying, belongs to a machine that is off.
+
+    Raises:
+        MachineError: somebody in it doesn't end.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while group.exists():
+        for folder, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):  # it ended or went meanwhile; tried again
+                for number in (Path(folder) / "cgroup.procs").read_text().split():
+                    os.kill(int(number), signal.SIGKILL)
+                Path(folder).rmdir()
+        if group.exists():
+            if time.monotonic() > deadline:
+                raise MachineError(f"control group {group} is still in use")
+            time.sleep(0.05)
