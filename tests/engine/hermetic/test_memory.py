@@ -32,6 +32,9 @@ INPUTS: dict[str, Values] = {
     "hcloud:index/server:Server": {"name": "vault", "serverType": "cx22", "image": "debian-12", "userData": "#!x"},
     "aws:s3/bucket:Bucket": {"bucket": "snapshots"},
     "aws:kms/key:Key": {"description": "seal"},
+    "aws:kms/alias:Alias": {"name": "alias/seal", "targetKeyId": "1"},
+    "aws:iam/user:User": {"name": "seal"},
+    "aws:iam/userPolicy:UserPolicy": {"name": "seal", "user": "seal", "policy": "{}"},
     "kubernetes:core/v1:Namespace": {"metadata": {"name": "vault", "labels": {"app.kubernetes.io/name": "vault"}}},
 }
 KINDS = {"hcloud": TYPES, **CLOUDS}
