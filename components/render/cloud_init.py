@@ -14,6 +14,7 @@ import yaml
 from components.render import bootstrap
 from components.render.node import archive, host, release, snapshots, units
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
+from components.render.node.shortened import without_comments
 from components.render.server_hcl import (
     AuditDevice,
     AwsKmsSeal,
@@ -95,7 +96,10 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         "/etc/vault-estate/node.env": (_environment(node), _READABLE),
         units.CONFIGURATION: (render_hcl(server(node)), _READABLE),
         units.PARAMETERS: (bootstrap.render_parameters(first_boot(node)), _PRIVATE),
-        f"{units.LIBRARY}/bootstrap.py": (bootstrap.render_script(), _READABLE),
+        f"{units.LIBRARY}/bootstrap.py": (
+            without_comments(bootstrap.render_script(), "components/render/bootstrap_script.py"),
+            _READABLE,
+        ),
         "/etc/systemd/system/vault.service": (units.server(node), _READABLE),
         "/etc/systemd/system/vault-bootstrap.service": (units.bootstrap(), _READABLE),
         "/etc/systemd/system/vault-alarm.service": (units.alarm(), _READABLE),

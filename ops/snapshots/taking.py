@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.render.node.snapshot_program import STAMP, Server, SnapshotError, prune, save, stamp_of, whole
+from components.render.node.snapshot_program import STAMP, SnapshotError, prune, save, stamp_of, whole
 from components.render.node.snapshots import recipient
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.reaching import Reached
 from ops.snapshots import keys
+from ops.snapshots.proxied import Server
 from ops.snapshots.stores import Readable, store_of
 from ops.stackfile import StackFile
 from settings.section import duration_text

@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from components.render.node.snapshot_program import Server, SnapshotError
+from components.render.node.snapshot_program import SnapshotError
 from ops.errors import EstateError
+from ops.snapshots.proxied import Server
 from settings.snapshots import OPERATOR_LOGIN
 
 WAIT_SECONDS = 60.0

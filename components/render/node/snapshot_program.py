@@ -86,12 +86,14 @@ class Server:
         self.address = active
         return False
 
+    def connect(self) -> http.client.HTTPSConnection:
+        """To the address, directly."""
+        to = urllib.parse.urlsplit(self.address)
+        return http.client.HTTPSConnection(to.hostname or "", to.port or 443, timeout=SECONDS, context=self.context)
+
     def open(self, method: str, path: str, body: Any = None) -> http.client.HTTPResponse:
         """One request; the answer, not yet read."""
-        parts = urllib.parse.urlsplit(self.address)
-        where = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port or 443, timeout=SECONDS, context=self.context
-        )
+        where = self.connect()
         where.request(method, f"/v1/{path}", body, {**HEADERS, "X-Vault-Token": self.token})
         answer = where.getresponse()
         if answer.status not in (200, 204):

@@ -4,14 +4,14 @@ Owns the program's way into user-data, where each byte counts. Refuses a secret:
 bucket's credential come to the node by hand, wrapped by `systemd-creds`.
 """
 
-import ast
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.render.node import units
 from components.render.node.model import Snapshots
+from components.render.node.shortened import without_comments
 
 _SOURCE = Path(__file__).with_name("snapshot_program.py")
 PROGRAM = f"{units.LIBRARY}/snapshot.py"
@@ -126,26 +126,5 @@ WantedBy=timers.target
 
 
 def program() -> str:
-    """The program without what is written for its readers, who find it in the repository: half of its bytes."""
-    source = _SOURCE.read_text(encoding="utf-8")
-    gone = {number for start, end in _docstrings(ast.parse(source)) for number in range(start, end + 1)}
-    lines = [
-        line
-        for number, line in enumerate(source.splitlines(), start=1)
-        if number not in gone and line.strip() and not line.lstrip().startswith("#")
-    ]
-    return "\n".join(["# components/render/node/snapshot_program.py without its comments", *lines]) + "\n"
-
-
-def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        # Alone in its block it is a statement the block needs.
-        if isinstance(body, list) and len(body) > 1:
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                yield first.lineno, first.end_lineno or first.lineno
+    """The program, shortened."""
+    return without_comments(_SOURCE.read_text(encoding="utf-8"), "components/render/node/snapshot_program.py")

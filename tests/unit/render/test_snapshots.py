@@ -1,0 +1,178 @@
+"""What a node takes snapshots with: files, sandbox, and the arithmetic of retention.
+
+Doesn't prove that systemd and age take them: `tests/machines` does on a booted node.
+"""
+
+import ast
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pysequoia import Profile, Tsk
+
+from components.render import acl
+from components.render.administrator import administrator_policy
+from components.render.bootstrap import Administrator, Operator
+from components.render.cloud_init import MAXIMUM_BYTES, files, render
+from components.render.node import snapshot_program as program
+from components.render.node import snapshots
+from components.render.node.model import Snapshots
+from components.render.node.shortened import without_comments
+from ops.local.authority import new_administrator
+from tests.unit.render.nodes import CERTIFICATES, COMBINATIONS, NODE, SEALS, node
+
+WANTED = Snapshots(
+    bucket="vault-snapshots",
+    endpoint="https://fsn1.your-objectstorage.com",
+    region="fsn1",
+    schedule="*-*-* 00/4:15",
+    recipients=(f"age1{'q' * 58}",),
+    hourly=24,
+    daily=14,
+    weekly=8,
+    stale_after_seconds=10_800,
+    role="snapshots",
+    canary="secret/data/vault-estate/canary",
+)
+NODE_WITH = node(snapshots=WANTED)
+
+
+def test_only_a_node_with_snapshots_has_what_they_need() -> None:
+    added = set(files(NODE_WITH)) - set(files(NODE))
+
+    assert added == {
+        snapshots.PROGRAM,
+        snapshots.PARAMETERS,
+        "/etc/systemd/system/vault-snapshot.service",
+        "/etc/systemd/system/vault-snapshot.timer",
+        "/etc/sysusers.d/vault-snapshot.conf",
+    }
+    assert "SNAPSHOTS=yes\n" in files(NODE_WITH)["/etc/vault-estate/node.env"][0]
+    assert "\n- age\n" in render(NODE_WITH)
+    assert "\n- python3-boto3\n" in render(NODE_WITH)
+    assert "boto3" not in render(NODE)
+
+
+def test_parameters_hold_no_secret_and_name_the_nodes_own_address() -> None:
+    told = json.loads(files(NODE_WITH)[snapshots.PARAMETERS][0])
+
+    assert told["address"] == "https://vault.example.com:8200"
+    assert told["bucket"] == {
+        "name": "vault-snapshots",
+        "endpoint": "https://fsn1.your-objectstorage.com",
+        "region": "fsn1",
+    }
+    assert set(told["keep"]) == set(program.PERIODS)
+    assert told["metrics"].startswith("/var/lib/vault-snapshots/")
+
+
+def test_the_unit_waits_for_its_credentials_and_sees_nothing_of_the_server() -> None:
+    unit = files(NODE_WITH)["/etc/systemd/system/vault-snapshot.service"][0].splitlines()
+
+    for name in snapshots.CREDENTIALS:
+        assert f"LoadCredentialEncrypted={name}:/var/lib/vault/credentials/{name}" in unit
+        assert f"ConditionPathExists=/var/lib/vault/credentials/{name}" in unit
+    assert "User=vault-snapshot" in unit
+    hidden = " ".join(line for line in unit if line.startswith("InaccessiblePaths="))
+    for path in ("raft", "custody", "credentials", "tls/server.key"):
+        assert f"-/var/lib/vault/{path}" in hidden
+    assert "CapabilityBoundingSet=" in unit
+    timer = files(NODE_WITH)["/etc/systemd/system/vault-snapshot.timer"][0]
+    assert "OnCalendar=*-*-* 00/4:15\n" in timer
+    assert "Persistent=yes\n" in timer
+
+
+def test_the_program_travels_without_comments_and_is_the_same_program() -> None:
+    whole = snapshots._SOURCE.read_text(encoding="utf-8")
+
+    def bare(text: str) -> str:
+        tree = ast.parse(text)
+        for one in ast.walk(tree):
+            body = getattr(one, "body", None)
+            first = body[0] if isinstance(body, list) and len(body) > 1 else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                del one.body[0]  # type: ignore[attr-defined]  # it has one, as was just seen
+        return ast.dump(tree)
+
+    short = snapshots.program()
+    assert bare(short) == bare(whole)
+    assert len(short) < 0.85 * len(whole)
+
+
+def test_a_block_that_is_only_a_docstring_keeps_it() -> None:
+    assert "nothing else" in without_comments('class Error(Exception):\n    """nothing else"""\n', "x.py")
+
+
+def test_five_operators_and_snapshots_fit() -> None:
+    keys = [Tsk.generate(f"operator {number} <{number}@example.com>", profile=Profile.RFC4880) for number in range(5)]
+    operators = tuple(
+        Operator(name=f"operator-{number}", public_key=str(key.extract_certificate()))
+        for number, key in enumerate(keys)
+    )
+    certificate = new_administrator(datetime.now(UTC))[0].decode()
+    administrator = Administrator(certificate=certificate, policy=acl.render(administrator_policy()))
+
+    for flavor, seal, tls in COMBINATIONS:
+        base = node(flavor=flavor, seal=SEALS[seal], tls=CERTIFICATES[tls], snapshots=WANTED)
+        wanted = replace(base, operators=operators, threshold=3, administrator=administrator)
+        assert len(render(wanted).encode()) <= MAXIMUM_BYTES, (flavor, seal, tls)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "has 0 lines"),
+        (f"age1{'q' * 58}\nage1{'q' * 58}\n", "has 2 lines"),
+        ("age1short\n", "holds something else"),
+        ("-".join(("AGE", "SECRET", "KEY", "1QQQ")) + "\n", "holds a secret key"),
+    ],
+)
+def test_a_recipient_is_one_public_key(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as refused:
+        snapshots.recipient(text)
+    assert "QQQ" not in str(refused.value)
+
+
+def test_a_recipient_may_have_comments() -> None:
+    assert snapshots.recipient(f"# public key\nage1{'q' * 58}\n") == f"age1{'q' * 58}"
+
+
+def keep(**counts: int) -> dict[str, Any]:
+    """What is kept, none where nothing is said."""
+    return {period: counts.get(period, 0) for period in program.PERIODS}
+
+
+def stamps(start: str, step: timedelta, count: int) -> list[str]:
+    """Times at a distance."""
+    first = datetime.strptime(start, program.STAMP)
+    return [(first + step * number).strftime(program.STAMP) for number in range(count)]
+
+
+def test_the_newest_of_each_hour_day_and_week_stays() -> None:
+    taken = stamps("20260101T003000Z", timedelta(minutes=30), 48 * 40)
+
+    assert len(program.keeps(taken, keep(hourly=24))) == 24
+    daily = program.keeps(taken, keep(daily=3))
+    assert sorted(daily) == ["20260208T233000Z", "20260209T233000Z", "20260210T000000Z"]
+    weekly = sorted(program.keeps(taken, keep(weekly=2)))
+    assert weekly == ["20260208T233000Z", "20260210T000000Z"]
+    assert program.keeps(taken, keep(hourly=24, daily=3, weekly=2)) >= {*daily, *weekly}
+
+
+def test_where_none_was_taken_for_long_none_goes() -> None:
+    old = stamps("20200101T000000Z", timedelta(days=400), 3)
+
+    assert program.keeps(old, keep(hourly=3)) == set(old)
+
+
+def test_the_newest_stays_whatever_is_asked_for() -> None:
+    assert program.keeps(["20260101T000000Z"], keep()) == {"20260101T000000Z"}
+    assert program.keeps([], keep(hourly=1)) == set()
+
+
+def test_a_week_across_new_year_is_one() -> None:
+    taken = ["20251229T000000Z", "20260104T000000Z"]  # Monday and Sunday of ISO week 2026-W01
+
+    assert program.keeps(taken, keep(weekly=5)) == {"20260104T000000Z"}
