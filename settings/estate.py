@@ -24,6 +24,8 @@ from settings.platform import Bootstrap, LocalPlatform, Server
 from settings.section import Name, Section, VaultPath, known
 from settings.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
 
+_LOCAL_POSTGRES = ".estate/local/postgres/"
+"""Where the local server keeps its first password."""
 _RESERVED_MOUNTS = frozenset({"sys", "auth", "identity", "cubbyhole"})
 
 
@@ -85,6 +87,30 @@ class Settings(Section):
         for application, settings in self.applications.items():
             for name, secret in settings.secrets.items():
                 yield application, name, secret
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, given: object) -> object:
+        """A section without a value is neither on nor off."""
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if value is None and name in cls.model_fields and not cls.model_fields[name].is_required():
+                msg = f"{name} is empty; expected {{}} to switch it on with its defaults, or no line to leave it off"
+                raise ValueError(msg)
+        return given
+
+    @model_validator(mode="after")
+    def _local_database(self) -> Self:
+        """The server that `./estate` starts, which its password file tells from any other."""
+        if self.platform.kind == "local" and self.database:
+            for name, connection in self.database.connections.items():
+                own = (connection.password_file or "").startswith(_LOCAL_POSTGRES)
+                if own and connection.port != self.platform.postgres_port:
+                    msg = (
+                        f"database.connections.{name}.port is {connection.port}; expected platform.postgres_port, "
+                        f"which is {self.platform.postgres_port}"
+                    )
+                    raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _flavour(self) -> Self:

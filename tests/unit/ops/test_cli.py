@@ -225,18 +225,19 @@ def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.Monkey
 def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     token = "-".join(("wrapping", "token"))
     issued = WrappedSecretId(
-        token=token, accessor="a1", ttl_seconds=300, creation_path="auth/approle/role/aos/secret-id"
+        token=token, role_id="r1", accessor="a1", ttl_seconds=300, creation_path="auth/approle/role/aos/secret-id"
     )
     asked = asked_of(monkeypatch, "ops.cli.lifecycle.secret_id", issued)
 
     assert cli.main(["secret-id", "aos", "--wrap-ttl", "10m"]) == 0
     assert capsys.readouterr().out == (
-        f"wrapping token: {token}\ngood for 300 s and one use; it must have been made at "
+        f"role id: r1\nwrapping token: {token}\ngood for 300 s and one use; it must have been made at "
         "auth/approle/role/aos/secret-id\n"
     )
     assert asked[0][1:4] == ("local", "aos", "10m")
     assert cli.main(["secret-id", "aos", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
+        "role_id": "r1",
         "wrapping_token": token,
         "accessor": "a1",
         "ttl_seconds": 300,

@@ -288,6 +288,12 @@ def test_an_application_with_another_login_has_no_secret_id(world: World) -> Non
 def test_a_secret_id_is_asked_for_as_the_administrator(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(lifecycle, "issue_secret_id", lambda *arguments: asked.append(arguments))
+    with pytest.raises(
+        EstateError, match=r"^stack 'local' isn't built here; expected one that is: \./estate up local$"
+    ):
+        lifecycle.secret_id(world.paths, "local", "aos", "1h30m", Console(), choices=Choices())
+    world.paths.local.mkdir(parents=True)
+    (world.paths.local / "administrator.crt").touch()
 
     lifecycle.secret_id(world.paths, "local", "aos", "1h30m", Console(), choices=Choices())
 

@@ -170,8 +170,11 @@ def test_a_key_that_is_none_stops_before_a_server_starts(tmp_path: Path, monkeyp
 
 def test_a_database_elsewhere_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch, fresh=True)
+    own = ".estate/local/postgres/initial-password"
     elsewhere = "          port: 15432\n          database: estate"
-    paths = checkout(tmp_path, SETTINGS.replace(elsewhere, elsewhere.replace("15432", "5432")))
+    paths = checkout(
+        tmp_path, SETTINGS.replace(elsewhere, elsewhere.replace("15432", "5432")).replace(own, "postgres.key")
+    )
 
     start_local(paths, _settings(paths), Console())
 

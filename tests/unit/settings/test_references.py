@@ -113,7 +113,7 @@ OVERLAPS: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("path", "value", "line"), UNKNOWN)
 def test_a_reference_must_name_what_there_is(path: str, value: object, line: str) -> None:
-    assert refusal(changed(path, value)) == [f"vault-estate:estate: {line}"]
+    assert refusal(changed(path, MISSING if value is None else value)) == [f"vault-estate:estate: {line}"]
 
 
 @pytest.mark.parametrize(("path", "value", "line"), TWINS)
