@@ -46,6 +46,15 @@ NOT_RUN = {
         "/usr/local/lib/vault-estate/certificate\n"
         "systemctl reload vault.service\n"
     ),
+    ("docs/snapshots.md", "needs a node at Hetzner, its like is run by tests/machines/test_snapshot_on_node.py"): (
+        "cat .estate/dev/snapshots/node.crt .estate/dev/snapshots/node.key | ssh estate@NODE \\\n"
+        "  sudo systemd-creds encrypt --with-key=host --name=snapshot-login - "
+        "/var/lib/vault/credentials/snapshot-login\n"
+        "ssh estate@NODE \\\n"
+        "  sudo systemd-creds encrypt --with-key=host --name=snapshot-bucket - "
+        "/var/lib/vault/credentials/snapshot-bucket <snapshot-bucket\n"
+        "ssh estate@NODE sudo systemctl start vault-snapshot.service\n"
+    ),
 }
 """Blocks that stay out, by document and reason. `test_plain_pulumi.py` runs README's with doubles."""
 REPLACED = {"./estate test\n": "./estate test --help\n"}
