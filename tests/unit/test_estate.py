@@ -305,7 +305,10 @@ def test_every_application_is_in_the_table_and_has_a_login_with_its_own_policy_o
         for record in update.of("vault:appRole/authBackendRole:AuthBackendRole")
     }
 
-    assert {record.inputs["name"] for record in update.of("vault:index/policy:Policy")} == {*GRANTS, "snapshot-operator"}
+    assert {record.inputs["name"] for record in update.of("vault:index/policy:Policy")} == {
+        *GRANTS,
+        "snapshot-operator",
+    }
     assert {name: inputs["tokenPolicies"] for name, inputs in roles.items()} == {name: [name] for name in GRANTS}
     lifetimes = {(inputs["tokenTtl"], inputs["tokenMaxTtl"], inputs["secretIdTtl"]) for inputs in roles.values()}
     assert lifetimes == {(3_600, 14_400, 86_400)}
@@ -328,10 +331,10 @@ def _read(path: Path) -> Any:
 def test_writing_the_golden_file_anew_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.unit.golden import write
 
-    copy, node_copy = tmp_path / "local.json", tmp_path / "node.txt"
-    monkeypatch.setattr(write, "FILE", copy)
-    monkeypatch.setattr(write, "NODE_FILE", node_copy)
+    agreed = {"local.json": local.FILE, "node.txt": node.FILE, "node_differences.txt": node.DIFFERENCES}
+    monkeypatch.setattr(write, "FILE", tmp_path / "local.json")
+    monkeypatch.setattr(node, "FILE", tmp_path / "node.txt")
+    monkeypatch.setattr(node, "DIFFERENCES", tmp_path / "node_differences.txt")
 
     assert write.main() == 0
-    assert _read(copy) == _read(local.FILE)
-    assert _read(node_copy) == _read(node.FILE)
+    assert {name: _read(tmp_path / name) for name in agreed} == {name: _read(file) for name, file in agreed.items()}
