@@ -104,7 +104,8 @@ def _key(file: Path) -> Tsk:
 
 def _no_private_key(file: Path) -> EstateError:
     return EstateError(
-        f"--key {file} is no PGP private key that decrypts; expected one as `gpg --export-secret-keys --armor` writes it"
+        f"--key {file} is no PGP private key that decrypts; "
+        "expected one as `gpg --export-secret-keys --armor` writes it"
     )
 
 
