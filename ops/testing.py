@@ -165,6 +165,8 @@ def _install_checker(console: Console) -> None:
                 capture_output=True,
                 text=True,
                 check=False,
+                # The host's own files: their users must be able to read them.
+                umask=0o022,
             )
         except FileNotFoundError:
             msg = f"{_CHECKER} is missing, and there is no apt-get to install it with"

@@ -16,7 +16,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(command: Sequence[str], *, more: Mapping[str, str] | None = None, timeout: float | None = 120) -> str:
-    """Run a program to its end; what it printed.
+    """Run a program to its end; what it printed. What it makes is open to all users, whatever the caller's umask.
 
     Raises:
         MachineError: it isn't there, took too long (seconds), or failed; with the last line it said.
@@ -30,6 +30,7 @@ def run(command: Sequence[str], *, more: Mapping[str, str] | None = None, timeou
             timeout=timeout,
             env=environment(more),
             errors="replace",
+            umask=0o022,
         )
     except FileNotFoundError:
         raise MachineError(f"{command[0]} is missing; expected it on PATH") from None

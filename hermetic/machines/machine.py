@@ -236,7 +236,6 @@ class Machine:
         cloud.mkdir(parents=True)
         (cloud / "meta-data").write_text(f"instance-id: {identity}\nlocal-hostname: {self.name}\n")
         (cloud / "user-data").write_text(user_data)
-        (cloud / "user-data").chmod(0o600)
         etc = self.upper / "etc"
         etc.mkdir()
         hosts = self.machines / "hosts"
@@ -250,6 +249,9 @@ class Machine:
             pattern = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
             for number, authority in enumerate(pattern.findall(trusted.read_text())):
                 (place / f"machine-{number}.crt").write_text(authority)
+        # Whoever creates a machine may close all its files; these are the machine's, and it has users.
+        run(["chmod", "--recursive", "a+rX", str(self.upper)])
+        (cloud / "user-data").chmod(0o600)
 
     def _write_disks(self) -> None:
         links = {link: Volume(self.machines, identity).loops() for identity, link in self._kept()["volumes"].items()}

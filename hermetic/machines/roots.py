@@ -184,10 +184,11 @@ def _make(root: Path, image: str, say: Callable[[str], None]) -> None:
     for path, content in _FILES.items():
         file = fresh / path
         file.unlink(missing_ok=True)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _folder(file.parent)
         file.write_text(content)
+        file.chmod(0o644)
     # The journal outlives a boot, as on a cloud's image.
-    (fresh / "var/log/journal").mkdir(exist_ok=True)
+    _folder(fresh / "var/log/journal")
     _inside(fresh, ["apt-get", "update", "--quiet"])
     fresh.replace(root)
 
@@ -207,13 +208,19 @@ def _install(root: Path, suite: str) -> None:
     refusal.chmod(0o755)
     lean = root / "etc/dpkg/dpkg.cfg.d/lean"
     lean.write_text("path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/locale/*\n")
+    lean.chmod(0o644)
     _inside(root, ["apt-get", "update", "--quiet"])
     _inside(root, ["apt-get", "upgrade", "--quiet", "--yes"])
     _inside(root, ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *PACKAGES])
     _inside(root, ["apt-get", "clean"])
     refusal.unlink()
     shutil.rmtree(root / "var/lib/apt/lists")
-    (root / "var/lib/apt/lists/partial").mkdir(parents=True)
+    _folder(root / "var/lib/apt/lists/partial")
+
+
+def _folder(folder: Path) -> None:
+    """A folder every user of the machine may enter, with its parents."""
+    run(["mkdir", "--parents", str(folder)])
 
 
 def _inside(root: Path, command: Sequence[str]) -> None:
