@@ -24,6 +24,7 @@ from pulumi.automation import events
 from components.platform.readiness import WAITING
 from ops.console import Steps
 from ops.engine.finding import Engine, search_path_with
+from ops.engine.stacks import ToldStack
 from ops.errors import EstateError
 from ops.interrupts import patience
 from ops.stackfile import PROJECT, is_secret
@@ -40,6 +41,7 @@ _SHIMS = {
     "pulumi-analyzer-policy-python": "pulumi.policy",
 }
 _UNCHANGED = "same"
+_STACK_TYPE = "pulumi:pulumi:Stack"
 _LAST_WORDS = {"preview failed", "update failed", "refresh failed", "destroy failed"}
 _INVENTED = "invented-for-stand-ins"
 _FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
@@ -89,6 +91,8 @@ class _Listener:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     resources: list[tuple[str, str]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, event: events.EngineEvent) -> None:
         if event.diagnostic_event:
@@ -104,13 +108,19 @@ class _Listener:
             if operation not in {_UNCHANGED, "read", "refresh"}:
                 self.resources.append((operation, step.urn))
         if event.res_outputs_event:
-            self.steps.step(_short(event.res_outputs_event.metadata.urn), finished=True)
+            self._outputs(event.res_outputs_event.metadata)
+        if event.summary_event:
+            changed = event.summary_event.resource_changes
+            self.counts = {str(getattr(kind, "value", kind)): count for kind, count in changed.items()}
+
+    def _outputs(self, step: events.StepEventMetadata) -> None:
+        self.steps.step(_short(step.urn), finished=True)
+        if step.type == _STACK_TYPE and step.new:
+            self.outputs = {name: str(value) for name, value in (step.new.outputs or {}).items()}
 
     def _diagnostic(self, diagnostic: events.DiagnosticEvent) -> None:
         text = diagnostic.message.strip()
-        where = (
-            f"{_short(diagnostic.urn)}: " if diagnostic.urn and "::pulumi:pulumi:Stack::" not in diagnostic.urn else ""
-        )
+        where = f"{_short(diagnostic.urn)}: " if diagnostic.urn and f"::{_STACK_TYPE}::" not in diagnostic.urn else ""
         if diagnostic.severity.startswith("info") and text.startswith(WAITING):
             self.steps.step(text, finished=False)
         if diagnostic.severity == "error" and text:
@@ -214,13 +224,16 @@ class Run:
         # Without the flag the engine deletes the stack's file as well.
         self.stack.workspace.remove_stack(self.stack.name, preserve_config=True)
 
-    def operate(self, operation: Operation, steps: Steps, *, wrap: Wrap | None = None) -> Changes:
+    def operate(
+        self, operation: Operation, steps: Steps, *, wrap: Wrap | None = None, replace: Sequence[str] = ()
+    ) -> Changes:
         """Run one operation of the engine.
 
         Args:
             operation: which.
             steps: told of each step.
             wrap: changes the program for this one operation.
+            replace: URNs of resources that are replaced although nothing calls for it; of previews and updates.
 
         Raises:
             EstateError: it failed; carries the engine's own diagnostics, without the program's traceback.
@@ -231,17 +244,18 @@ class Run:
             options["policy_packs"] = [str(self.policy_pack)]
         if wrap:
             options["program"] = wrap(self.inline)
+        if replace:
+            options["replace"] = list(replace)
         try:
             with patience(steps), _uncollected():
-                result = getattr(self.stack, operation)(**options)
+                getattr(self.stack, operation)(**options)
         except automation.CommandError as error:
             raise EstateError(failure(operation, listener.errors, str(error))) from None
-        counts = result.change_summary if operation == "preview" else result.summary.resource_changes
         return Changes(
-            counts={str(getattr(kind, "value", kind)): count for kind, count in (counts or {}).items()},
+            counts=listener.counts,
             resources=tuple(listener.resources),
             warnings=tuple(dict.fromkeys(listener.warnings)),
-            outputs={name: str(output.value) for name, output in getattr(result, "outputs", {}).items()},
+            outputs=listener.outputs,
         )
 
 
@@ -310,7 +324,7 @@ def opened(
             if stand_in_secrets is not None:
                 _invent_secrets(copies / f"Pulumi.{name}.yaml", stand_in_secrets, content)
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=dict(variables))
-        stack = automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options)
+        stack = ToldStack(automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options))
         for key, value in (secrets or {}).items():
             _set_secret(name, folder, variables, key, value)
         yield Run(stack=stack, policy_pack=policy_pack, inline=inline)

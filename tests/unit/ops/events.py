@@ -1,5 +1,7 @@
 """Events as the engine sends them, made by hand, and someone who remembers what steps were told."""
 
+from collections.abc import Mapping
+
 from pulumi.automation import events
 
 from ops.console import Steps
@@ -28,6 +30,21 @@ def pre(operation: events.OpType) -> events.EngineEvent:
         timestamp=1,
         resource_pre_event=events.ResourcePreEvent(metadata=metadata(operation)),
     )
+
+
+def exported(outputs: Mapping[str, str]) -> events.EngineEvent:
+    state = events.StepEventStateMetadata(
+        type="pulumi:pulumi:Stack", urn=STACK_URN, id="", parent="", provider="", inputs={}, outputs=outputs
+    )
+    step = events.StepEventMetadata(
+        op=events.OpType.SAME, urn=STACK_URN, type="pulumi:pulumi:Stack", provider="", new=state
+    )
+    return events.EngineEvent(sequence=1, timestamp=1, res_outputs_event=events.ResOutputsEvent(metadata=step))
+
+
+def summary(counts: Mapping[events.OpType, int]) -> events.EngineEvent:
+    ended = events.SummaryEvent(maybe_corrupt=False, duration_seconds=1, resource_changes=dict(counts), policy_packs={})
+    return events.EngineEvent(sequence=1, timestamp=1, summary_event=ended)
 
 
 def diagnostic(severity: str, message: str, urn: str | None = URN) -> events.EngineEvent:

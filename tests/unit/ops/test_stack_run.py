@@ -24,7 +24,7 @@ from ops.engine import lifeline
 from ops.engine.finding import Engine
 from ops.errors import EstateError
 from ops.stack import Backend, Run, environment
-from tests.unit.ops.events import URN, Told, diagnostic, pre
+from tests.unit.ops.events import URN, Told, diagnostic, exported, pre, summary
 from tests.unit.ops.fakes import checkout
 
 ENGINE = Engine(executable=Path("/opt/engine/pulumi"), version="9.9.9", source="PATH")
@@ -149,8 +149,9 @@ class FakeStack:
         if self._fail:
             result = automation.CommandResult(stdout="", stderr="error: update failed", code=255)
             raise automation.CommandError(result)
-        summary = SimpleNamespace(resource_changes={"create": 1, "same": 2})
-        return SimpleNamespace(change_summary={events.OpType.CREATE: 1, events.OpType.SAME: 2}, summary=summary)
+        options["on_event"](exported({"address": "https://vault"}))
+        options["on_event"](summary({events.OpType.CREATE: 1, events.OpType.SAME: 2}))
+        return SimpleNamespace()
 
     def __getattr__(self, operation: str) -> Any:
         return lambda **options: self._operate(operation, options)
@@ -174,6 +175,7 @@ def test_an_operation_counts_what_it_did(operation: stack.Operation) -> None:
     changes = _run(fake).operate(operation, Told())
 
     assert changes.counts == {"create": 1, "same": 2}
+    assert changes.outputs == {"address": "https://vault"}
     assert changes.resources == (("create", URN),)
     assert changes.warnings == ("vault:index/mount:Mount kv-secret-mount: look here",)
     assert [name for name, _ in fake.asked] == [operation]
