@@ -17,7 +17,7 @@ from components.render import acl, bootstrap, cloud_init, server_hcl
 from components.render.administrator import administrator_policy
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
 from components.render.node.snapshots import recipient
-from components.render.traffic import Flow, Need, need_of_url, plan
+from components.render.traffic import HTTPS_PORT, Flow, Need, need_of_url, plan
 from settings import Settings, engines, hetzner, snapshots
 from settings.hetzner import HetznerPlatform
 
@@ -111,7 +111,7 @@ def traffic(settings: Settings, platform: HetznerPlatform) -> tuple[Flow, ...]:
 
 
 def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
-    needs: list[Need] = []
+    needs = _mirrors(platform)
     if isinstance(platform.tls, hetzner.Acme):
         needs.append(need_of_url(platform.tls.directory, "ACME"))
     if isinstance(platform.seal, hetzner.AwsKms):
@@ -134,6 +134,13 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
             host, _, port = device.address.rpartition(":")
             needs.append(Need(host=host, port=int(port), reason=f"audit device {name}"))
     return needs
+
+
+def _mirrors(platform: HetznerPlatform) -> list[Need]:
+    """Servers of the release that the settings name. The usual port is open to anywhere already, for packages."""
+    named = filter(None, (platform.download.source, platform.download.signing_key))
+    needs = [need_of_url(mirror, "the server's release") for mirror in named]
+    return [need for need in needs if need.port != HTTPS_PORT]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Hetzner Cloud: networks, firewalls, addresses and names in memory; servers and volumes are real where they can be.
 
 Owns what stands behind a server (a machine of `hermetic.machines` that boots the declared user-data), a volume (a disk
-of it) and an address. Without a folder for machines, servers stay in memory, and their status says so. Keeps three
-rules of Hetzner's that a stack runs into: a server's name is unique, what is delete-protected isn't deleted, and a
-server that is deleted lets go of its volumes and networks.
+of it) and an address. Without a folder for machines, servers stay in memory, and their status says so. Keeps the rules
+of Hetzner's that a stack runs into (docs.hetzner.cloud): a server's name is unique; what is delete-protected isn't
+deleted; a server that is deleted loses its power at once, unless it was to be shut down first, and lets go of its
+volumes and networks; a volume has one server; a subnet with a server in it stays.
 """
 
 import sys
@@ -46,10 +47,13 @@ TYPES: Mapping[str, MemoryType] = {
     ),
 }
 _PREFIX = "hcloud:index/"
-_SERVER, _VOLUME, _ATTACHMENT, _ADDRESS, _MEMBER = (
+_SERVER, _VOLUME, _ATTACHMENT, _ADDRESS, _MEMBER, _SUBNET = (
     f"{_PREFIX}{kind[0].lower()}{kind[1:]}:{kind}"
-    for kind in ("Server", "Volume", "VolumeAttachment", "PrimaryIp", "ServerNetwork")
+    for kind in ("Server", "Volume", "VolumeAttachment", "PrimaryIp", "ServerNetwork", "NetworkSubnet")
 )
+_SHUTDOWN_SECONDS = 31.0
+"""How long the official provider waits for a server that it asked to shut down, before it deletes it anyway (hcloud
+provider: `control.DefaultRetries`, five looks after 1, 2, 4, 8 and 16 s)."""
 
 
 class HcloudProvider(MemoryProvider):
@@ -63,6 +67,8 @@ class HcloudProvider(MemoryProvider):
         """Boot a server, make a volume, reserve an address, plug a disk in."""
         if token == _SERVER:
             return self._boot(identity, inputs)
+        if token == _ATTACHMENT and self._held(_ATTACHMENT, "volumeId", inputs["volumeId"]):
+            raise RefusedError(f"volume {inputs['volumeId']} is attached already (volume_already_attached)")
         if self._machines is None:
             return {}
         with _refusing():
@@ -98,6 +104,8 @@ class HcloudProvider(MemoryProvider):
             return
         if held.inputs.get("deleteProtection"):
             raise RefusedError(f"{found.identity} is delete-protected; expected deleteProtection to be taken off first")
+        if token == _SUBNET and self._held(_MEMBER, "subnetId", found.identity):
+            raise RefusedError(f"subnet {found.identity} still has a server in it (conflict)")
         if self._machines is not None:
             with _refusing():
                 self._end(self._machines, token, held)
@@ -145,14 +153,17 @@ class HcloudProvider(MemoryProvider):
         if token == _SERVER:
             machine = self._machine(held.identity)
             if machine is not None:
-                machine.delete()
+                machine.delete(shutdown_seconds=_SHUTDOWN_SECONDS if held.inputs.get("shutdownBeforeDeletion") else 0.0)
             network.ensure(machines).release(f"server {held.identity}")
         elif token == _ATTACHMENT:
             machine = self._machine(str(held.inputs["serverId"]))
             if machine is not None:
                 machine.detach(Volume(machines, str(held.inputs["volumeId"])))
         elif token == _VOLUME:
-            Volume(machines, held.identity).delete()
+            volume = Volume(machines, held.identity)
+            for machine in booting.found(machines):
+                machine.detach(volume)
+            volume.delete()
         elif token == _ADDRESS:
             network.ensure(machines).release(f"address {held.identity}")
 
@@ -165,16 +176,21 @@ class HcloudProvider(MemoryProvider):
         machine = Machine(self._machines.resolve(), str(held["outputs"]["name"]))
         return machine if machine.folder.exists() else None
 
-    def _let_go(self, server: str) -> None:
-        """What a server that is deleted takes with it."""
+    def _held(self, token: str, name: str, value: object) -> list[str]:
+        """Keys of the world's objects of a type that have an input of this value."""
         with self.world() as world:
-            gone = [
+            return [
                 key
                 for key, held in world.items()
-                if key.startswith((f"{_ATTACHMENT} ", f"{_MEMBER} ")) and str(held["inputs"]["serverId"]) == server
+                if key.startswith(f"{token} ") and str(held["inputs"].get(name)) == str(value)
             ]
+
+    def _let_go(self, server: str) -> None:
+        """What a server that is deleted takes with it."""
+        gone = [*self._held(_ATTACHMENT, "serverId", server), *self._held(_MEMBER, "serverId", server)]
+        with self.world() as world:
             for key in gone:
-                del world[key]
+                world.pop(key, None)
 
 
 def _link(volume: str) -> str:

@@ -6,8 +6,9 @@ lost is on the volume, and a server that can't be deleted can't be rebuilt.
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import pulumi
 import pulumi_hcloud as hcloud
@@ -16,6 +17,7 @@ from components.endpoint import Endpoint
 from components.platform.readiness import VaultReady, VaultReadyArgs
 from components.render.cloud_init import api_address
 
+_Value = TypeVar("_Value")
 _RECORD_SECONDS = 300
 """How long a resolver may keep the node's record. The address stays over rebuilds, so nothing waits for it."""
 
@@ -118,16 +120,15 @@ class HetznerServer(pulumi.ComponentResource):
             public_nets=[hcloud.ServerPublicNetArgs(ipv4_enabled=True, ipv4=primary.id.apply(int), ipv6_enabled=False)],
             backups=False,  # they would copy the system disk only; snapshots of Vault are taken by Vault
             keep_disk=True,  # so that a smaller server type stays possible
-            # An orderly end, but without the volume: the engine takes away first what depends on a server (tried, also
-            # with deleted_with). So a rebuild pulls the disk; what Vault has confirmed is on it.
+            # An orderly end: Vault is stopped and its filesystem unmounted before the server is gone.
             shutdown_before_deletion=True,
             labels=args.labels,
             # Address, name and volume can belong to one server at a time.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        server_id = server.id.apply(int)
+        server_id = _untraced(server.id.apply(int))
         # One server at a time, for all that follows: the new one couldn't have what the old one still has.
-        one_at_a_time = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
+        one_at_a_time = pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[server])
         private = hcloud.ServerNetwork(
             f"{name}-private",
             server_id=server_id,
@@ -141,7 +142,9 @@ class HetznerServer(pulumi.ComponentResource):
             server_id=server_id,
             volume_id=volume.id.apply(int),
             automount=False,  # the node mounts it by its id, after looking at it
-            opts=one_at_a_time,
+            # A server that is deleted lets go of its volumes by itself (docs.hetzner.cloud: Delete a Server), and until
+            # then it needs them. Its network it must leave, or the subnet couldn't be deleted.
+            opts=pulumi.ResourceOptions.merge(one_at_a_time, pulumi.ResourceOptions(deleted_with=server)),
         )
         needed: list[pulumi.Resource] = [server, private, attachment]
         if args.dns:
@@ -178,3 +181,24 @@ class HetznerServer(pulumi.ComponentResource):
             records=[hcloud.ZoneRrsetRecordArgs(value=address)],
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+
+def _untraced(value: pulumi.Output[int]) -> pulumi.Output[int]:
+    """The same value, without the resource it comes from; who takes it must depend on that one in another way.
+
+    Before the engine deletes a server that it replaces it deletes whatever has an input of that server's which calls
+    for a replacement, and there it doesn't look at `deleted_with` (pulumi 3.259, step generator). The volume would be
+    taken from a running Vault. This way the old server is gone, shut down in order, when its followers' turn comes.
+    """
+    content = _Later(lambda: cast("Awaitable[int]", value.future(with_unknowns=True)))
+    return pulumi.Output(set(), content, _Later(value.is_known), _Later(value.is_secret))
+
+
+@dataclass(frozen=True)
+class _Later(Awaitable[_Value]):
+    """What is begun only when it is awaited: where a server fails some never are, of which Python would complain."""
+
+    begin: Callable[[], Awaitable[_Value]]
+
+    def __await__(self) -> Generator[Any, None, _Value]:
+        return self.begin().__await__()

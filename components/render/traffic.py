@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 ANYWHERE = "0.0.0.0/0"
 API_PORT = 8200
+HTTPS_PORT = 443
 RESOLVERS = ("185.12.64.1/32", "185.12.64.2/32")
 """Hetzner's recursive name servers, which its images are set up with (docs.hetzner.com: recursive name servers)."""
 TIME_SERVERS = ("ntp1.hetzner.de", "ntp2.hetzner.com", "ntp3.hetzner.net")
@@ -60,7 +61,7 @@ class Need:
 def need_of_url(url: str, reason: str) -> Need:
     """What reaching an https URL needs."""
     parts = urlsplit(url)
-    return Need(host=parts.hostname or "", port=parts.port or 443, reason=reason)
+    return Need(host=parts.hostname or "", port=parts.port or HTTPS_PORT, reason=reason)
 
 
 def plan(
@@ -90,7 +91,7 @@ def plan(
         (Protocol.TCP, 53, RESOLVERS, "names"),
         # Distributions' mirrors change their addresses.
         (Protocol.TCP, 80, (ANYWHERE,), "packages"),
-        (Protocol.TCP, 443, (ANYWHERE,), "packages and the server's release"),
+        (Protocol.TCP, HTTPS_PORT, (ANYWHERE,), "packages and the server's release"),
     ]
     time = [Need(host=host, port=123, reason="time", protocol=Protocol.UDP) for host in TIME_SERVERS]
     outgoing += [

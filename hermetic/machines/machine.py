@@ -180,10 +180,10 @@ class Machine:
         self.run(["systemctl", "reboot", "--no-block"])
         self._wait(lambda: self._leader() not in {None, before}, _STOP_SECONDS + _START_SECONDS, "is not up again")
 
-    def delete(self) -> None:
-        """Shut it down and remove it; its volumes stay, detached."""
+    def delete(self, *, shutdown_seconds: float = _STOP_SECONDS) -> None:
+        """Shut it down, pull its plug after `shutdown_seconds`, and remove it; its volumes stay, detached."""
         with self._exclusive():
-            self._stop()
+            self._stop(shutdown_seconds)
         shutil.rmtree(self.folder)
 
     def attach(self, volume: Volume, link: str) -> None:
@@ -210,12 +210,15 @@ class Machine:
             link = links.pop(volume.identity, None)
             if link is None:
                 return
-            leader = self._leader()
-            if leader is not None:
-                pull(leader, link, volume.loops())
+            self._pull(volume, link)
             volume.detach()
             self._keep(self._kept() | {"volumes": links})
             self._write_disks()
+
+    def _pull(self, volume: Volume, link: str) -> None:
+        leader = self._leader()
+        if leader is not None:
+            pull(leader, link, volume.loops())
 
     @property
     def _file(self) -> Path:
@@ -306,14 +309,19 @@ class Machine:
                 raise MachineError(f"machine {self.name} {complaint}: {lines[-1] if lines else 'no reason given'}")
             time.sleep(0.05)
 
-    def _stop(self) -> None:
-        deadline = time.monotonic() + _STOP_SECONDS
+    def _stop(self, seconds: float = _STOP_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         asked = False
         while self.is_running:
             processes = self._processes()
             if time.monotonic() > deadline:
+                # Without power nothing more is written; the kernel, which is the host's, would still write it.
+                for identity, link in self._kept()["volumes"].items():
+                    with suppress(MachineError, OSError):  # it ends meanwhile
+                        self._pull(Volume(self.machines, identity), link)
                 for process in processes:
-                    process.send_signal(signal.SIGKILL)
+                    with suppress(psutil.NoSuchProcess):
+                        process.send_signal(signal.SIGKILL)
             elif not asked and len(processes) > 1:
                 # systemd-nspawn passes it on as the signal systemd shuts down at.
                 processes[1].terminate()

@@ -256,6 +256,79 @@ def test_a_replacement_that_stops_half_way_goes_on(estate: Estate) -> None:
     whole(estate)
 
 
+def refused(call: str, token: str) -> Fault:
+    """The next call of a kind fails; a test that orders one in vain proves that there was none."""
+    return Fault(package="hcloud", call=call, type_token=token, message=RATE_LIMIT)
+
+
+def test_a_replaced_server_ends_with_its_volume_and_network(estate: Estate) -> None:
+    """Until its server is shut down and deleted, nothing is taken from a Vault at work."""
+    estate.do("up")
+    server, followers = estate.of(SERVER), (estate.of(ATTACHMENT), estate.of(MEMBER))
+    estate.user_data = "#cloud-config\n# two\n"
+
+    assert "rate_limit_exceeded" in estate.fails("up", refused("Delete", SERVER))
+
+    assert (estate.of(SERVER), (estate.of(ATTACHMENT), estate.of(MEMBER))) == (server, followers)
+    assert all(followers)
+    estate.do("up")
+    assert estate.of(SERVER) != server
+    whole(estate)
+
+
+def test_a_destroyed_server_ends_with_its_volume(estate: Estate) -> None:
+    estate.do("up")
+
+    assert estate.do("destroy", refused("Delete", ATTACHMENT)) == {"delete": EVERYTHING}
+    assert estate.world == {}
+
+
+def test_a_replacement_that_is_taken_back_after_it_failed(estate: Estate) -> None:
+    estate.do("up")
+    server, before = estate.of(SERVER), estate.user_data
+    estate.user_data = "#cloud-config\n# two\n"
+    estate.fails("up", refused("Delete", SERVER))
+    estate.user_data = before
+
+    estate.do("up")
+
+    assert estate.of(SERVER) == server
+    whole(estate)
+
+
+def test_a_state_of_before_goes_over_without_a_replacement(estate: Estate) -> None:
+    """A state in which followers are bound to their server by an input, and none goes with it."""
+    estate.do("up")
+    server, followers = estate.of(SERVER), (estate.of(ATTACHMENT), estate.of(MEMBER))
+    (file,) = (estate.folder / "state/.pulumi/stacks").rglob("one.json")
+    state = json.loads(file.read_text())
+    resources = state["checkpoint"]["latest"]["resources"]
+    (urn,) = (one["urn"] for one in resources if one["type"] == SERVER)
+    for one in resources:
+        if one["type"] in {ATTACHMENT, MEMBER}:
+            one["propertyDependencies"]["serverId"] = [urn]
+            one.pop("deletedWith", None)
+    file.write_text(json.dumps(state))
+
+    assert estate.do("preview") == {"same": EVERYTHING}
+    whole(estate)
+
+    assert (estate.of(SERVER), (estate.of(ATTACHMENT), estate.of(MEMBER))) == (server, followers)
+    estate.user_data = "#cloud-config\n# two\n"
+    estate.fails("up", refused("Delete", SERVER))
+    assert (estate.of(ATTACHMENT), estate.of(MEMBER)) == followers
+
+
+def test_a_subnet_stays_as_long_as_a_server_is_in_it(estate: Estate) -> None:
+    estate.do("up")
+
+    estate.fails("destroy", refused("Delete", MEMBER))
+
+    assert len(estate.of(SUBNET)) == len(estate.of(SERVER)) == 1
+    estate.do("destroy")
+    assert estate.world == {}
+
+
 def test_a_destroy_that_is_stopped_goes_on(estate: Estate) -> None:
     estate.do("up")
     for token in (SERVER, VOLUME):

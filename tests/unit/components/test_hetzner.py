@@ -132,9 +132,24 @@ def test_a_rebuild_takes_volume_and_address_along() -> None:
 
     assert server.input_dependencies["publicNets"] == {ids(declared, "platform-ip")}
     assert server.input_dependencies["userData"] == {ids(declared, "platform-volume")}
-    assert attachment.input_dependencies["serverId"] == {ids(declared, "platform-server")}
     assert attachment.input_dependencies["volumeId"] == {ids(declared, "platform-volume")}
     assert attachment.inputs["automount"] is False
+
+
+def test_a_server_ends_before_what_it_has_is_taken_away() -> None:
+    """The engine first deletes what has an input of a server that it replaces; it must see none."""
+    declared = built()
+    server = ids(declared, "platform-server")
+    attachment, private = declared.named("platform-attachment"), declared.named("platform-private")
+
+    for follower in (attachment, private):
+        assert follower.input_dependencies["serverId"] == frozenset()
+        assert server in follower.options.depends_on
+        assert isinstance(follower.inputs["serverId"], int | float)
+        unknown = built(preview=True).named(follower.name)
+        assert isinstance(unknown.inputs["serverId"], Unknown)
+    assert attachment.options.deleted_with == server
+    assert private.options.deleted_with == ""  # a subnet with a server in it can't be deleted
 
 
 def test_it_is_ready_only_when_this_very_server_is() -> None:
@@ -189,6 +204,13 @@ def test_user_data_is_rendered_for_this_volume_and_this_administrator() -> None:
     assert "NODE=vault.example.com\n" in files["/etc/vault-estate/node.env"]
 
 
+DOWNLOAD = NODE["platform"]["download"]
+MIRRORED = {
+    **DOWNLOAD,
+    "source": "https://mirror.internal:8443/bao",
+    "signing_key": "https://keys.internal:9443/key.asc",
+}
+"""The release and its key from servers of one's own, on ports of their own."""
 OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple[str, ...]]]] = [
     ({"seal": TRANSIT, "ssh": SSH}, {}, {("tcp", 8200): ("0.0.0.0/0",)}),
     ({"seal": KMS, "ssh": SSH}, {}, {}),
@@ -199,6 +221,8 @@ OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple
         {("tcp", 5432): ("10.80.1.5/32",)},
     ),
     ({}, {"kubernetes": FULL["kubernetes"], "jwt": FULL["jwt"]}, {("tcp", 6443): ("0.0.0.0/0",)}),
+    ({"download": {**DOWNLOAD, "source": "https://mirror.internal/bao"}}, {}, {}),
+    ({"download": MIRRORED}, {}, {("tcp", 8443): ("0.0.0.0/0",), ("tcp", 9443): ("0.0.0.0/0",)}),
     (
         {"seal": KMS, "ssh": SSH},
         {
@@ -223,6 +247,20 @@ def test_each_engine_opens_what_it_needs_and_nothing_else(
     found = outgoing(parse({**node(**platform), **sections}))
 
     assert {key: networks for key, networks in found.items() if standard.get(key) != networks} == opened
+
+
+def test_both_firewalls_let_a_mirror_through() -> None:
+    known = {"mirror.internal": ["10.80.1.7/32"]}
+    declared = built(download=MIRRORED, destinations=known)
+
+    rules = {rule["port"]: rule for rule in declared.named("network-firewall").inputs["rules"]}
+    assert rules["8443"]["destinationIps"] == ["10.80.1.7/32"]
+    assert rules["9443"]["destinationIps"] == ["0.0.0.0/0"]
+    assert rules["8443"]["description"] == "the server's release"
+    own = unpacked(declared.named("platform-server").inputs["userData"])["/etc/nftables.conf"]
+    lines = [line.split(" accept")[0].strip() for line in own.splitlines()]
+    assert "ip daddr { 10.80.1.7/32 } tcp dport 8443" in lines
+    assert "tcp dport 9443" in lines
 
 
 def test_a_missing_key_is_named(folder: Path) -> None:
