@@ -37,15 +37,25 @@ Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yam
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Hermetic = Annotated[bool, typer.Option("--hermetic", help="Use the stand-in providers, with a state of their own.")]
 NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option("--replace", metavar="NAME", help="Make this resource anew, such as platform-server; repeatable."),
+]
 
 
 @app.command()
 def up(
-    stack: Stack = "local", hermetic: Hermetic = False, no_policies: NoPolicies = False, as_json: Json = False
+    stack: Stack = "local",
+    *,
+    hermetic: Hermetic = False,
+    no_policies: NoPolicies = False,
+    replace: Replace = None,
+    as_json: Json = False,
 ) -> None:
     """Build a stack, or bring it up to date, and prove what each application gets."""
     console = Console(as_json=as_json)
-    built = lifecycle.up(Paths(), stack, console, Choices(hermetic=hermetic, policies=not no_policies))
+    choices = Choices(hermetic=hermetic, policies=not no_policies, replace=tuple(replace or ()))
+    built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)
     _show_proofs(console, built.proofs.rows)
     for name, value in sorted(built.exports.items()):
@@ -70,13 +80,17 @@ def up(
 
 @app.command()
 def preview(
-    stack: Stack = "local", hermetic: Hermetic = False, no_policies: NoPolicies = False, as_json: Json = False
+    stack: Stack = "local",
+    *,
+    hermetic: Hermetic = False,
+    no_policies: NoPolicies = False,
+    replace: Replace = None,
+    as_json: Json = False,
 ) -> None:
     """Show what `up` would change."""
     console = Console(as_json=as_json)
-    changes, stand_ins = lifecycle.preview(
-        Paths(), stack, console, Choices(hermetic=hermetic, policies=not no_policies)
-    )
+    choices = Choices(hermetic=hermetic, policies=not no_policies, replace=tuple(replace or ()))
+    changes, stand_ins = lifecycle.preview(Paths(), stack, console, choices)
     if stand_ins:
         console.result(f"nothing of this is real, since stand-ins were used: {stand_ins}")
     console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ops import adoption, lifecycle_cloud, reaching, session, stackfile
+from ops import adoption, lifecycle_cloud, reaching, replacing, session, stackfile
 from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
@@ -58,7 +58,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         claim(paths, stack)
         with session.opened(file, paths, console, "up", choices) as opened:
             start_local(paths, file.settings, console)
-            changes, adopted = _apply(opened, console)
+            changes, adopted = _apply(opened, console, choices)
         where = reaching.reached(paths, file, console)
         with reaching.administering(where) as client:
             proofs = proven(client, where, file.settings, console)
@@ -92,8 +92,9 @@ def _up_cloud(paths: Paths, file: StackFile, console: Console, choices: Choices)
     )
 
 
-def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
+def _apply(opened: Session, console: Console, choices: Choices) -> tuple[Changes, int]:
     """One `up` of the engine, with what a killed one left behind adopted first."""
+    replace = replacing.urns(opened.run.deployment, opened.file.stack, choices.replace)
     mark = adoption.Unfinished(file=opened.paths.own / f"unfinished-{opened.file.stack}.json")
     adopted = 0
     with administering(opened.paths, opened.file.settings) as client:
@@ -111,7 +112,7 @@ def _apply(opened: Session, console: Console) -> tuple[Changes, int]:
                     opened.run.operate("up", steps, wrap=lambda program: adoption.importing(program, found))
         mark.begin(adoption.inventory(client))
     with console.stage(f"applying {opened.file.stack}") as steps:
-        changes = opened.run.operate("up", steps)
+        changes = opened.run.operate("up", steps, replace=replace)
     mark.end()
     return changes, adopted
 
@@ -137,8 +138,9 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         else:
             check_first_boot(paths, file.settings)
         opened = stages.enter_context(session.opened(file, paths, console, "preview", choices, outside=outside))
+        replace = replacing.urns(opened.run.deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
-            changes = opened.run.operate("preview", steps)
+            changes = opened.run.operate("preview", steps, replace=replace)
         return changes, opened.providers.reason
 
 

@@ -3,7 +3,7 @@
 Owns the keys under `.estate/<stack>/` that the stack's file names and nobody made yet. Refuses to make people's own.
 """
 
-from ops import session
+from ops import replacing, session
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys.engine import ensure_placed
@@ -57,8 +57,9 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
     """
     ensure_keys(paths, file, console)
     with session.opened(file, paths, console, "up", choices) as opened:
+        replace = replacing.urns(opened.run.deployment, file.stack, choices.replace)
         with console.stage(f"applying {file.stack}") as steps:
-            changes = opened.run.operate("up", steps)
+            changes = opened.run.operate("up", steps, replace=replace)
         return changes, opened.providers.reason
 
 

@@ -44,6 +44,8 @@ class Choices:
 
     hermetic: bool = False
     policies: bool = True
+    replace: tuple[str, ...] = ()
+    """Logical names of resources that are made anew although nothing calls for it."""
     faults: tuple[Fault, ...] = ()
     """For tests only: calls on which the stand-in providers misbehave."""
 

@@ -12,7 +12,7 @@ import requests
 
 from components.platform.readiness import NotReadyError, wait_until_ready
 from hermetic.machines import MachineError, found
-from ops import adoption, lifecycle_cloud, reaching, session
+from ops import adoption, lifecycle_cloud, reaching, replacing, session
 from ops.administrator import LOGIN_ROLE
 from ops.console import Console
 from ops.errors import EstateError
@@ -56,8 +56,9 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
         if file.settings.database and not adoption.knows_database(opened.run.deployment()):
             # A killed run may have had Vault replace the first password; the connection is about to be made with it.
             there.postgres.reset_root_role()
+        replace = replacing.urns(opened.run.deployment, file.stack, choices.replace)
         with console.stage(f"applying {file.stack}") as steps:
-            changes = opened.run.operate("up", steps)
+            changes = opened.run.operate("up", steps, replace=replace)
         where = reaching.at(paths, file, changes.outputs["address"])
         with reaching.administering(where) as client:
             proofs = proven(client, where, file.settings, console)

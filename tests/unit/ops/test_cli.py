@@ -59,7 +59,7 @@ def test_up_tells_what_was_built_and_proven(monkeypatch: pytest.MonkeyPatch, cap
 def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked = asked_of(monkeypatch, "ops.cli.lifecycle.up", _built([]))
 
-    assert cli.main(["up", "staging", "--hermetic", "--no-policies", "--json"]) == 0
+    assert cli.main(["up", "staging", "--hermetic", "--no-policies", "--replace", "a", "--replace=b", "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)
     assert said == {
@@ -74,7 +74,7 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "passed": True,
     }
     _, stack, console, choices = asked[0]
-    assert (stack, choices) == ("staging", Choices(hermetic=True, policies=False))
+    assert (stack, choices) == ("staging", Choices(hermetic=True, policies=False, replace=("a", "b")))
     assert console.as_json
 
 

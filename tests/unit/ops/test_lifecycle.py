@@ -3,7 +3,7 @@
 Engine, servers and proofs are fakes that write down when they were used; `tests/engine` and `tests/live` use real ones.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,8 +62,9 @@ class World:
     def mark(self) -> adoption.Unfinished:
         return adoption.Unfinished(file=self.paths.own / "unfinished-local.json")
 
-    def _operate(self, operation: str, _: object, *, wrap: object = None) -> Changes:
-        self.happened.append(f"{operation}{' that imports' if wrap else ''}{', marked' if self.mark.is_set else ''}")
+    def _operate(self, operation: str, _: object, *, wrap: object = None, replace: Sequence[str] = ()) -> Changes:
+        how = f"{' that imports' if wrap else ''}{''.join(f' replacing {urn}' for urn in replace)}"
+        self.happened.append(f"{operation}{how}{', marked' if self.mark.is_set else ''}")
         if self.failing == operation:
             raise EstateError(f"{operation} failed")
         return Changes(counts={"same": 1}, outputs={"address": "https://x"})
@@ -163,6 +164,28 @@ def test_preview_touches_no_server(world: World) -> None:
 
     assert (changes.counts, reason) == ({"same": 1}, "a reason")
     assert world.happened == ["open for preview", "preview"]
+
+
+def test_what_is_to_be_replaced_is_the_updates_and_the_previews(world: World) -> None:
+    urn = "urn:pulumi:local::vault-estate::vault:index/mount:Mount::kv-mount"
+    world.deployment = {"resources": [{"urn": urn, "type": "vault:index/mount:Mount", "custom": True}]}
+    choices = Choices(replace=("kv-mount",))
+
+    lifecycle.preview(world.paths, "local", Console(), choices)
+    lifecycle.up(world.paths, "local", Console(), choices)
+
+    assert [step for step in world.happened if "replacing" in step] == [
+        f"preview replacing {urn}",
+        f"up replacing {urn}, marked",
+    ]
+
+
+def test_an_unknown_name_is_told_before_anything_changes(world: World) -> None:
+    with pytest.raises(EstateError, match=r"^--replace kv: nothing of stack 'local' is built"):
+        lifecycle.up(world.paths, "local", Console(), Choices(replace=("kv",)))
+
+    assert not [step for step in world.happened if step.startswith("up")]
+    assert not world.mark.is_set
 
 
 def test_down_destroys_then_wipes_then_forgets(world: World) -> None:

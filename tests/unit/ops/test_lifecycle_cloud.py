@@ -3,7 +3,7 @@
 Doesn't prove that anything gets built: the engine is a fake here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,8 +116,8 @@ class Engineless:
         run = SimpleNamespace(operate=self._operate, deployment=lambda: {"resources": self.protected})
         yield SimpleNamespace(file=file, run=run, providers=SimpleNamespace(reason=""))
 
-    def _operate(self, operation: str, _: object) -> Changes:
-        self.asked.append(operation)
+    def _operate(self, operation: str, _: object, *, replace: Sequence[str] = ()) -> Changes:
+        self.asked.append(" ".join([operation, *replace]))
         return Changes(counts={"create": 1}, outputs={"address": "https://x"})
 
 
@@ -138,6 +138,18 @@ def test_preview_has_its_keys(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> 
 
     assert engine.asked == ["open for preview", "preview"]
     assert (paths.own / "dev" / "operator" / "public.asc").is_file()
+
+
+def test_a_rebuild_is_asked_of_the_engine_by_its_own_name(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engineless(monkeypatch)
+    urn = "urn:pulumi:dev::vault-estate::hcloud:index/server:Server::platform-server"
+    engine.protected = [{"urn": urn, "type": "hcloud:index/server:Server", "custom": True}]
+    choices = Choices(replace=("platform-server",))
+
+    lifecycle.preview(paths, "dev", Console(), choices)
+    lifecycle.up(paths, "dev", Console(), choices)
+
+    assert engine.asked == ["open for preview", f"preview {urn}", "open for up", f"up {urn}"]
 
 
 def test_down_keeps_keys_and_refuses_what_is_protected(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

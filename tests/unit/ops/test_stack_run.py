@@ -204,6 +204,15 @@ def test_the_program_may_be_wrapped_for_one_operation() -> None:
     assert fake.asked[0][1]["program"] == ("wrapped", _program)
 
 
+def test_what_is_to_be_replaced_is_named_to_the_engine() -> None:
+    fake = FakeStack()
+
+    _run(fake).operate("up", Told(), replace=(URN,))
+    _run(fake).operate("up", Told())
+
+    assert [options.get("replace") for _, options in fake.asked] == [[URN], None]
+
+
 def test_a_failed_operation_tells_the_engines_diagnostics() -> None:
     with pytest.raises(EstateError) as caught:
         _run(FakeStack(fail=True)).operate("up", Told())

@@ -1,0 +1,52 @@
+"""Which resources `--replace` means: the logical names an operator gives, as the engine's own.
+
+Owns the question whether a name is one of the stack's. Refuses what the engine would refuse half-way, or not at all:
+components, which nothing stands behind, and what is protected.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ops.errors import EstateError
+
+_SHOWN = 3
+
+
+def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The URNs of the resources that have these logical names.
+
+    Args:
+        deployment: gives the stack's exported state; asked only where there are names.
+        stack: its name.
+        names: such as `platform-server`; each is the last part of a URN.
+
+    Raises:
+        EstateError: nothing is built, a name is unknown, or what it names is protected.
+    """
+    if not names:
+        return ()
+    there = {_name(one): one for one in deployment().get("resources") or [] if _can_be_replaced(one)}
+    if not there:
+        msg = f"--replace {names[0]}: nothing of stack {stack!r} is built; expected one that is: ./estate up {stack}"
+        raise EstateError(msg)
+    for name in names:
+        if name not in there:
+            close = difflib.get_close_matches(name, there, n=_SHOWN, cutoff=0.4) or sorted(there)[:_SHOWN]
+            msg = f"--replace {name}: stack {stack!r} has no such resource; expected one such as {', '.join(close)}"
+            raise EstateError(msg)
+        if there[name].get("protect"):
+            msg = (
+                f"--replace {name}: it is protected, since it holds data; expected protect: false in "
+                f"Pulumi.{stack}.yaml, brought about by an `up` of its own, before it is replaced"
+            )
+            raise EstateError(msg)
+    return tuple(dict.fromkeys(str(there[name]["urn"]) for name in names))
+
+
+def _name(resource: Mapping[str, Any]) -> str:
+    return str(resource["urn"]).rpartition("::")[2]
+
+
+def _can_be_replaced(resource: Mapping[str, Any]) -> bool:
+    return bool(resource.get("custom")) and not str(resource["type"]).startswith("pulumi:")
