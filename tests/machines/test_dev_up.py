@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from ops.prove import NOT_ASKED_FOR, PASSED
+from tests.support.booting import keep_journal, last_words
 from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
 from tests.support.servers import eventually
 
@@ -163,14 +164,22 @@ def test_a_label_leaves_the_server_alone(dev: DevCheckout, built: Mapping[str, A
     assert dev.node.identity == identity
 
 
-def test_new_user_data_replaces_the_server_around_its_data(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+def test_new_user_data_replaces_the_server_around_its_data(
+    dev: DevCheckout, built: Mapping[str, Any], tmp_path: Path
+) -> None:
     before, identity, address = _secret(dev), dev.node.identity, dev.node.address
     bootstrap = dev.written()["bootstrap"]
     administrator = {**bootstrap["administrator"], "token_ttl": "2h"}
     dev.change(bootstrap={**bootstrap, "administrator": administrator})
+    journal = keep_journal(dev.node, tmp_path)
 
     replaced = dev.answered("up", STACK)
 
+    # The disk of a server that runs would have been pulled: its programs killed, and nothing unmounted.
+    ended = last_words(journal).partition("Stopping vault.service")[2]
+    stopped, _, after = ended.partition("Stopped vault.service")
+    assert "vault.service: Deactivated successfully" in stopped
+    assert "Unmounted var-lib-vault.mount" in after
     assert replaced["passed"] is True
     assert replaced["changes"]["replace"] > 0
     assert dev.node.identity != identity

@@ -11,6 +11,7 @@ import http.server
 import ipaddress
 import json
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -178,6 +179,21 @@ def _encrypted(custody: Any) -> list[bytes]:
     return [opened] if len(opened) > 100 and opened[0] in {0xC1, 0x84, 0x85} else []
 
 
+def keep_journal(machine: Machine, folder: Path) -> Path:
+    """A folder whose journal is the machine's own, to its last line: what a machine leaves when it is deleted."""
+    kept = folder / "journal"
+    kept.mkdir()
+    for file in (machine.upper / "var/log/journal").glob("*/*.journal"):
+        (kept / file.name).hardlink_to(file)
+    return kept
+
+
+def last_words(journal: Path) -> str:
+    """What a kept journal says of its last boot."""
+    command = ["journalctl", "--directory", str(journal), "--boot=-0", "--no-pager", "--quiet", "--output=cat"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @contextmanager
 def booted_node(world: Path, say: Callable[[str], None] = print) -> Iterator[BootedNode]:
     """Boot one; at the end nothing of it is left."""
@@ -247,6 +263,7 @@ def _create(world: Path, wire: Wire, gateway: str, published: release.Published)
                 "serverType": "cx23",
                 "image": "debian-12",
                 "userData": render(node),
+                "shutdownBeforeDeletion": True,
                 "publicNets": [{"ipv4Enabled": True, "ipv4": int(address.identity), "ipv6Enabled": False}],
             },
         )
