@@ -6,17 +6,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from ops import cli_operators, cli_snapshots, lifecycle, testing
+from ops import cli_operators, cli_snapshots, cli_status, lifecycle, testing
 from ops.bench import report, suite
 from ops.console import Console
 from ops.doctor import examine
 from ops.engine.finding import find
 from ops.errors import EstateError, InterruptedRunError
-from ops.hermetic.commands import WorldStatus
 from ops.paths import ROOT, Paths
 from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow
 from ops.session import Choices
@@ -30,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+cli_status.add_to(app)
 cli_operators.add_to(app)
 cli_snapshots.add_to(app)
 
@@ -113,34 +113,6 @@ def down(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json = Fal
     changes = lifecycle.down(Paths(), stack, console, Choices(hermetic=hermetic, policies=False))
     _show_changes(console, changes)
     console.document({"stack": stack, "changes": dict(changes.counts), "changed": changes.total})
-
-
-@app.command()
-def status(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json = False) -> None:
-    """Show what runs on this machine."""
-    console = Console(as_json=as_json)
-    if hermetic:
-        _show_world(console, stack, lifecycle.hermetic_status(Paths(), stack, console))
-        return
-    local, facts = lifecycle.status(Paths(), stack)
-    rows = [
-        ["OpenBao", "running" if local.openbao.running else "stopped", str(local.openbao.port), facts["address"]],
-        ["PostgreSQL", "running" if local.postgres.running else "stopped", str(local.postgres.port), ""],
-    ]
-    console.table(f"stack {stack}", ["server", "state", "port", "address"], rows)
-    sealed = {None: "unknown", True: "sealed", False: "unsealed"}[local.sealed]
-    console.result(f"OpenBao is {sealed}; an `up` is {'unfinished' if facts['unfinished'] else 'not under way'}")
-    console.document({"stack": stack, **asdict(local), **facts})
-
-
-def _show_world(console: Console, stack: str, world: WorldStatus) -> None:
-    rows = [[one.name, "running" if one.running else "stopped", one.address] for one in world.machines]
-    rows += [[name, "running" if runs else "stopped", ""] for name, runs in world.servers.items()]
-    console.table(f"hermetic world of stack {stack}", ["what", "state", "address"], rows)
-    sealed_now = cast("bool | None", world.health.get("sealed"))
-    sealed = {None: "does not answer", True: "is sealed", False: "is unsealed"}[sealed_now]
-    console.result(f"Vault at {world.address} {sealed}" if world.address else "no Vault was built yet")
-    console.document({"stack": stack, **asdict(world)})
 
 
 @app.command()

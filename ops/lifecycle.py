@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ops import adoption, lifecycle_cloud, reaching, replacing, session, stackfile
+from ops import adoption, lifecycle_cloud, looking, reaching, replacing, session, stackfile
 from ops import stack as engine_stack
 from ops.console import Console
 from ops.engine import finding
@@ -176,11 +176,29 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
 
 
 def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
-    """What runs, and what the last `up` left: the local servers, and whether a run is unfinished."""
+    """What runs, and what the last `up` left: the local servers, `address`, whether a run is `unfinished`, and the
+    Vault as anybody sees it (`vault`, a `looking.Seen`).
+    """
     file = stackfile.read(paths, stack)
     local = platform_of(paths, file.settings)
     unfinished = adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").is_set
-    return local.status(), {"address": local.address, "unfinished": unfinished}
+    found = local.status()
+    seen = looking.look(reaching.reached_here(local)) if found.openbao.running else None
+    return found, {"address": local.address, "unfinished": unfinished, "vault": seen}
+
+
+def cloud_status(paths: Paths, stack: str, console: Console) -> lifecycle_cloud.CloudStatus | None:
+    """What runs of a stack in a cloud; None: it was never up.
+
+    Raises:
+        EstateError: the stack's file is wrong, no engine can be had, or it can't reach the state.
+    """
+    return lifecycle_cloud.status(paths, stackfile.read(paths, stack), console)
+
+
+def is_local(paths: Paths, stack: str) -> bool:
+    """Whether a stack's server runs on this machine. Raises EstateError: its file is wrong."""
+    return stackfile.read(paths, stack).is_local
 
 
 def hermetic_status(paths: Paths, stack: str, console: Console) -> hermetic.WorldStatus:

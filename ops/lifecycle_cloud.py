@@ -3,7 +3,12 @@
 Owns the keys under `.estate/<stack>/` that the stack's file names and nobody made yet. Refuses to make people's own.
 """
 
-from ops import replacing, session
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from components.render.node.snapshot_program import stamp_of
+from ops import looking, reaching, replacing, session
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys.engine import ensure_placed
@@ -12,10 +17,14 @@ from ops.local.files import private_directory
 from ops.local.operators import ensure_operator
 from ops.paths import Paths
 from ops.session import Choices
+from ops.snapshots import taking
+from ops.snapshots.stores import store_of
 from ops.stack import Changes
 from ops.stackfile import StackFile
+from settings.section import duration_text
 
 _PUBLIC_KEY = "public.asc"
+_BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
@@ -61,6 +70,58 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
         with console.stage(f"applying {file.stack}") as steps:
             changes = opened.run.operate("up", steps, replace=replace)
         return changes, opened.providers.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudStatus:
+    """A stack in a cloud as it is now, from outside."""
+
+    vault: looking.Seen | None
+    """None: it exports no address."""
+    unfinished: bool
+    """Whether an `up` began and didn't end."""
+    snapshot: str
+    """What is to be said of the newest snapshot."""
+    snapshot_age_seconds: float | None
+    """None: there is none, or it can't be seen."""
+
+
+def status(paths: Paths, file: StackFile, console: Console) -> CloudStatus | None:
+    """What runs of a stack, as its state and its server tell; None where it was never up. Changes nothing.
+
+    Raises:
+        EstateError: no engine can be had, or it can't reach the state.
+    """
+    known = reaching.record(paths, file, console)
+    if known is None:
+        return None
+    address = known.outputs.get("address")
+    seen = looking.look(reaching.at(paths, file, address), known.outputs.get("cluster_id")) if address else None
+    age, said = newest_snapshot(paths, file, known.outputs.get("cluster_id"))
+    return CloudStatus(vault=seen, unfinished=known.is_unfinished, snapshot=said, snapshot_age_seconds=age)
+
+
+def newest_snapshot(paths: Paths, file: StackFile, cluster: str | None) -> tuple[float | None, str]:
+    """Age in seconds of a cluster's newest snapshot in the stack's store, and what is to be said of it."""
+    wanted = file.settings.snapshots
+    if wanted is None:
+        return None, "none is taken: the settings have no section snapshots"
+    store = wanted.store
+    if store.kind == "bucket" and not all(os.environ.get(name) for name in _BUCKET_CREDENTIALS):
+        return None, f"can't be seen without {' and '.join(_BUCKET_CREDENTIALS)}"
+    try:
+        with taking.told():
+            place = f"{taking.EVERYWHERE}{cluster}/" if cluster else taking.EVERYWHERE
+            names = set(store_of(paths, file.settings).names(place))
+    except EstateError as error:
+        return None, f"can't be seen: {error}"
+    # One without a record beside it was cut off.
+    stamps = [stamp_of(name) for name in names if f"{name}.json" in names]
+    if not stamps:
+        return None, "stale: there is none"
+    age = (datetime.now(UTC) - taking.taken(max(stamps))).total_seconds()
+    fresh = "fresh" if age <= wanted.stale_after else "stale"
+    return age, f"{fresh}: {duration_text(int(age))} old"
 
 
 def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Changes:

@@ -6,10 +6,11 @@ never built has no address.
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hvac
 
@@ -20,6 +21,7 @@ from ops.console import Console
 from ops.engine import finding
 from ops.errors import EstateError
 from ops.lifecycle_local import platform_of
+from ops.local.platform import LocalPlatform
 from ops.paths import Paths
 from ops.stackfile import StackFile
 
@@ -46,19 +48,23 @@ def reached(paths: Paths, file: StackFile, console: Console, *, hermetic: bool =
         EstateError: the stack isn't built, or its files are kept somewhere else than its platform keeps them.
     """
     if file.is_local:
-        local = platform_of(paths, file.settings)
-        return Reached(
-            address=local.address,
-            ca_file=local.ca_file,
-            certificate=local.administrator_certificate,
-            private_key=local.administrator_key,
-        )
+        return reached_here(platform_of(paths, file.settings))
     address = outputs(paths, file, console, hermetic=hermetic).get("address")
     if not address:
         command = " ".join(filter(None, ["./estate up", file.stack, _COMMAND[hermetic]]))
         msg = f"stack {file.stack!r} exports no address; expected one that was built: {command}"
         raise EstateError(msg)
     return at(paths, file, address)
+
+
+def reached_here(local: LocalPlatform) -> Reached:
+    """The Vault of this machine."""
+    return Reached(
+        address=local.address,
+        ca_file=local.ca_file,
+        certificate=local.administrator_certificate,
+        private_key=local.administrator_key,
+    )
 
 
 def at(paths: Paths, file: StackFile, address: str) -> Reached:
@@ -85,20 +91,57 @@ def administering(where: Reached) -> Iterator[hvac.Client]:
         yield client
 
 
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a stack's state tells of its last runs."""
+
+    outputs: Mapping[str, str]
+    """What it exports, secrets left out."""
+    is_unfinished: bool
+    """Whether a run began something that it didn't end: it failed, or was killed."""
+
+
+def record(paths: Paths, file: StackFile, console: Console, *, hermetic: bool = False) -> Record | None:
+    """What the state tells; None where nothing was ever built.
+
+    Raises:
+        EstateError: no engine can be had, or it can't reach the state.
+    """
+    exported = _asked(paths, file, console, ["stack", "export"], hermetic=hermetic)
+    deployment = (exported or {}).get("deployment") or {}
+    resources = deployment.get("resources") or []
+    history = _asked(paths, file, console, ["stack", "history", "--json", "--page-size", "1"], hermetic=hermetic)
+    if not resources and not history:
+        return None
+    (declared,) = [one.get("outputs") or {} for one in resources if one["type"] == "pulumi:pulumi:Stack"] or [{}]
+    return Record(
+        outputs={name: value for name, value in declared.items() if isinstance(value, str)},
+        is_unfinished=bool(deployment.get("pending_operations"))
+        or any(one.get("delete") or one.get("pendingReplacement") for one in resources)
+        or any(run.get("result") != "succeeded" for run in (history or [])[:1]),
+    )
+
+
 def outputs(paths: Paths, file: StackFile, console: Console, *, hermetic: bool = False) -> Mapping[str, str]:
     """What the stack exports, secrets left out; nothing where it was never built.
 
     Raises:
         EstateError: no engine can be had.
     """
+    exported: Mapping[str, str] = _asked(paths, file, console, ["stack", "output", "--json"], hermetic=hermetic) or {}
+    return exported
+
+
+def _asked(paths: Paths, file: StackFile, console: Console, question: Sequence[str], *, hermetic: bool) -> Any:
+    """The engine's answer to a question about a stack, from JSON; None where it knows no such stack."""
     engine = finding.find(console.say)
     folder = session.stand_in_folder(paths, file, hermetic=True)
     backend = session.backend(paths, file, stand_ins=folder if hermetic else None)
     if backend.state and not (backend.state / ".pulumi").is_dir():
-        return {}
+        return None
     command = [str(engine.executable), "--cwd", str(paths.project), "--non-interactive"]
     answer = subprocess.run(
-        [*command, "stack", "output", "--json", "--stack", file.stack],
+        [*command, *question, "--stack", file.stack],
         env=engine_stack.environment(engine, backend, paths.own / "shims"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -108,7 +151,6 @@ def outputs(paths: Paths, file: StackFile, console: Console, *, hermetic: bool =
     )
     if answer.returncode != 0:
         if "no stack named" in answer.stderr:
-            return {}
-        raise EstateError(engine_stack.failure("stack output", [], answer.stderr))
-    exported: dict[str, str] = json.loads(answer.stdout)
-    return exported
+            return None
+        raise EstateError(engine_stack.failure(" ".join(question[:2]), [], answer.stderr))
+    return json.loads(answer.stdout)

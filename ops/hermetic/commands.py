@@ -12,7 +12,7 @@ import requests
 
 from components.platform.readiness import NotReadyError, wait_until_ready
 from hermetic.machines import MachineError, found
-from ops import adoption, lifecycle_cloud, reaching, replacing, session
+from ops import adoption, lifecycle_cloud, looking, reaching, replacing, session
 from ops.administrator import LOGIN_ROLE
 from ops.console import Console
 from ops.errors import EstateError
@@ -184,6 +184,8 @@ class WorldStatus:
     """Of Vault's API; None before the first `up` ended."""
     health: Mapping[str, object]
     """What Vault says of itself; empty where it doesn't answer."""
+    vault: looking.Seen | None = None
+    """Vault as anybody sees it; None before the first `up` ended."""
 
 
 def status(paths: Paths, file: StackFile, console: Console) -> WorldStatus:
@@ -194,14 +196,18 @@ def status(paths: Paths, file: StackFile, console: Console) -> WorldStatus:
     machines = [
         MachineStatus(name=one.name, address=one.address, running=one.is_running) for one in found(there.machines)
     ]
-    address = reaching.outputs(paths, file, console, hermetic=True).get("address")
+    exported = reaching.outputs(paths, file, console, hermetic=True)
+    address, seen_vault = exported.get("address"), None
     health: Mapping[str, object] = {}
     if address:
         with seen(paths, file) as built, suppress(OSError):  # it may not answer
             where = reaching.at(paths, built, address)
+            seen_vault = looking.look(where, exported.get("cluster_id"))
             answer = requests.get(f"{address}/v1/sys/seal-status", verify=str(where.ca_file), timeout=_ANSWER_SECONDS)
             health = answer.json()
-    return WorldStatus(servers=there.outside.running(), machines=machines, address=address, health=health)
+    return WorldStatus(
+        servers=there.outside.running(), machines=machines, address=address, health=health, vault=seen_vault
+    )
 
 
 def variables(paths: Paths, file: StackFile) -> Mapping[str, str]:

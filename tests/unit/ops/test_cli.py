@@ -150,7 +150,8 @@ def test_status_tells_what_runs(
         "postgres": ServerStatus(**{**fields, "running": False, "port": 15432}),  # type: ignore[arg-type]  # a fake
     }
     local = LocalStatus(supervised=True, initialized=True, sealed=sealed, **servers)
-    asked_of(monkeypatch, "ops.cli.lifecycle.status", (local, {"address": "https://x:8200", "unfinished": unfinished}))
+    facts = {"address": "https://x:8200", "unfinished": unfinished, "vault": None}
+    asked_of(monkeypatch, "ops.cli.lifecycle.status", (local, facts))
 
     assert cli.main(["status"]) == 0
     text = capsys.readouterr().out

@@ -42,7 +42,7 @@ class World:
         self._run = run
         platform = SimpleNamespace(
             wipe=lambda: self.happened.append("wipe"),
-            status=lambda: "a status",
+            status=lambda: SimpleNamespace(openbao=SimpleNamespace(running=False)),
             address="https://127.0.0.1:8200",
             postgres=SimpleNamespace(reset_root_role=lambda: self.happened.append("reset the database's root")),
         )
@@ -252,7 +252,8 @@ def test_another_stacks_servers_are_left_alone(world: World, command: str) -> No
 def test_status_looks_and_changes_nothing(world: World) -> None:
     found: tuple[Any, Any] = lifecycle.status(world.paths, "local")
 
-    assert found == ("a status", {"address": "https://127.0.0.1:8200", "unfinished": False})
+    assert found[0].openbao.running is False
+    assert found[1] == {"address": "https://127.0.0.1:8200", "unfinished": False, "vault": None}
     assert world.happened == []
     world.mark.file.parent.mkdir()
     world.mark.begin(adoption.BUILT_IN)
