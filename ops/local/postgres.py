@@ -146,8 +146,8 @@ class Postgres:
         try:
             with self.maintenance():
                 return True
-        except psycopg.OperationalError:
-            return False
+        except (psycopg.OperationalError, FileNotFoundError):
+            return False  # the latter before it was prepared, where a path is too long for a socket's address
 
     def ensure_root_role(self) -> None:
         """Create `vault_root` with its initial password, unless it is there. Never resets it: Vault may own it."""

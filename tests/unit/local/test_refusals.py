@@ -61,6 +61,11 @@ def test_a_path_too_long_for_a_socket_is_named_where_there_is_no_way_around(
         pass
 
 
+def test_a_database_that_is_not_prepared_is_not_ready_however_long_its_path(tmp_path: Path) -> None:
+    assert not Postgres(directory=tmp_path / "estate", port=5432).is_ready()
+    assert not Postgres(directory=tmp_path / ("long-" * 30), port=5432).is_ready()
+
+
 def test_a_seal_key_of_another_size_is_named(tmp_path: Path) -> None:
     server = OpenBao(directory=tmp_path, api_port=8200, cluster_port=8201)
     server.prepare()
