@@ -18,6 +18,7 @@ from docs import settings_reference
 from ops.bench.project import base_settings
 from ops.cli import app
 from ops.paths import ROOT
+from policies.rules import RULES
 from settings import Settings
 from tests.support.documents import DOCUMENTS, blocks
 from tests.unit.golden import local
@@ -136,6 +137,31 @@ def test_every_test_that_is_named_is_there() -> None:
         if not (ROOT / file).is_file() or f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")
     ]
     assert missing == []
+
+
+def test_the_page_of_hardening_names_every_policy() -> None:
+    page = (ROOT / "docs/hardening.md").read_text(encoding="utf-8")
+    assert [rule.name for rule in RULES if f"\n| `{rule.name}` | " not in page] == []
+
+
+RUNNABLE = ("docs/hetzner.md", "docs/snapshots.md")
+"""Pages of which every command is run by some test."""
+_RUN_BY = re.compile(r"no-run: .+ run by (tests/\S+\.py)")
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_every_block_of_a_page_is_run_by_a_test(name: str) -> None:
+    """A block without a note is run by `tests/engine/test_readme.py`; another names its test, which reads the page."""
+    commands = [block for block in blocks(ROOT / name) if block.language == "sh"]
+    assert commands
+    wrong: list[str] = []
+    for block in commands:
+        found = _RUN_BY.fullmatch(block.note)
+        test = ROOT / found[1] if found else None
+        is_run = test is not None and test.is_file() and Path(name).name in test.read_text(encoding="utf-8")
+        if block.note and not is_run:
+            wrong.append(f"{name}:{block.line}: {block.note}")
+    assert wrong == []
 
 
 def test_the_changelog_says_what_breaks() -> None:
