@@ -51,6 +51,8 @@ _SERVER, _VOLUME, _ATTACHMENT, _ADDRESS, _MEMBER, _SUBNET = (
     f"{_PREFIX}{kind[0].lower()}{kind[1:]}:{kind}"
     for kind in ("Server", "Volume", "VolumeAttachment", "PrimaryIp", "ServerNetwork", "NetworkSubnet")
 )
+_FIRST = (_ATTACHMENT, _MEMBER, _SERVER, _SUBNET)
+"""What is taken away before all else, in this order."""
 _SHUTDOWN_SECONDS = 31.0
 """How long the official provider waits for a server that it asked to shut down, before it deletes it anyway (hcloud
 provider: `control.DefaultRetries`, five looks after 1, 2, 4, 8 and 16 s)."""
@@ -112,6 +114,10 @@ class HcloudProvider(MemoryProvider):
         super().delete(connection, token, found)
         if token == _SERVER:
             self._let_go(found.identity)
+
+    def taken_away(self, token: str) -> int:
+        """What has others in it goes last."""
+        return _FIRST.index(token) if token in _FIRST else len(_FIRST)
 
     def _boot(self, identity: str, inputs: Values) -> Values:
         name = str(inputs.get("name") or f"server-{identity}")

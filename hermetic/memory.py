@@ -10,7 +10,7 @@ checked, since nothing here would act on them.
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
@@ -138,6 +138,28 @@ class MemoryProvider:
         """Take it out of the world."""
         with self.world() as world:
             world.pop(self.key(token, found.identity), None)
+
+    def taken_away(self, token: str) -> int:
+        """A type's turn when several objects are taken away."""
+        return 0
+
+    def drop_unknown(self, connection: Any, known: Container[tuple[str, str]]) -> list[str]:
+        """Delete what a killed run made and nobody knows of.
+
+        Args:
+            connection: as `configure` made it.
+            known: type and id of every object that somebody knows.
+
+        Returns:
+            The types of what was deleted.
+        """
+        with self.world() as world:
+            held = {tuple(key.split(" ", 1)): one for key, one in world.items() if key.startswith(f"{self.package}:")}
+        lost = sorted((key for key in held if key not in known), key=lambda key: self.taken_away(key[0]))
+        for token, identity in lost:
+            one = held[token, identity]
+            self.delete(connection, token, Found(identity, one["inputs"], one["outputs"]))
+        return [token for token, _ in lost]
 
     def _type(self, token: str) -> MemoryType:
         kind = self._types.get(token.removeprefix(f"{self.package}:"))

@@ -9,8 +9,8 @@ Owns the mark of an unfinished run. Refuses to adopt what was on the server befo
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,34 @@ def orphans(client: hvac.Client, before: Inventory, deployment: Mapping[str, Any
         auth=lost("auth", _AUTH_TYPES),
         authorities=frozenset(with_keys - with_authority - set(before["mounts"])),
     )
+
+
+def begun(deployment: Mapping[str, Any]) -> Orphans:
+    """What a killed run began to create, where the engine wrote each step down: it may be there, and no state knows it.
+
+    Args:
+        deployment: the stack's exported state, with the operations that were under way.
+    """
+    resources = deployment.get("resources") or []
+    operations = deployment.get("pending_operations") or []
+    creating = [one["resource"] for one in operations if one["type"] == "creating"]
+
+    def paths(types: Collection[str], *names: str) -> frozenset[str]:
+        inputs = [one.get("inputs") or {} for one in creating if one["type"] in types]
+        return frozenset(str(next(filter(None, map(given.get, names)), "")) for given in inputs)
+
+    known = {one["inputs"]["backend"] for one in resources if one["type"] in _AUTHORITY_TYPES}
+    return Orphans(
+        mounts=paths(_MOUNT_TYPES, "path"),
+        auth=paths(_AUTH_TYPES, "path", "type"),
+        authorities=paths(_AUTHORITY_TYPES, "backend") - known,
+    )
+
+
+def there(client: hvac.Client, found: Orphans) -> Orphans:
+    """Those of them that the server has."""
+    now = inventory(client)
+    return replace(found, mounts=found.mounts & set(now["mounts"]), auth=found.auth & set(now["auth"]))
 
 
 def empty_authorities(client: hvac.Client, found: Orphans, own: frozenset[str]) -> None:

@@ -4,19 +4,22 @@ Owns the keys under `.estate/<stack>/` that the stack's file names and nobody ma
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from components.render.node.snapshot_program import stamp_of
-from ops import looking, reaching, replacing, session
+from ops import adoption, looking, reaching, replacing, session
 from ops.console import Console
+from ops.engine import pending
 from ops.errors import EstateError
 from ops.keys.engine import ensure_placed
 from ops.local.authority import ensure_administrator
 from ops.local.files import private_directory
 from ops.local.operators import ensure_operator
 from ops.paths import Paths
-from ops.session import Choices
+from ops.session import Choices, Session
 from ops.snapshots import taking
 from ops.snapshots.stores import store_of
 from ops.stack import Changes
@@ -24,6 +27,8 @@ from ops.stackfile import StackFile
 from settings.section import duration_text
 
 _PUBLIC_KEY = "public.asc"
+_READY_TYPE = "pulumi-python:dynamic:Resource"
+"""Of `VaultReady`, the one dynamic resource there is."""
 _BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -66,10 +71,37 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
     """
     ensure_keys(paths, file, console)
     with session.opened(file, paths, console, "up", choices) as opened:
-        replace = replacing.urns(opened.run.deployment, file.stack, choices.replace)
-        with console.stage(f"applying {file.stack}") as steps:
-            changes = opened.run.operate("up", steps, replace=replace)
-        return changes, opened.providers.reason
+        return applied(opened, console, choices), opened.providers.reason
+
+
+def applied(opened: Session, console: Console, choices: Choices) -> Changes:
+    """One `up` of the engine, with what a killed one had begun in Vault adopted first.
+
+    Raises:
+        EstateError: it failed; the next one goes on.
+    """
+    stack, deployment = opened.file.stack, opened.run.deployment()
+    replace = replacing.urns(lambda: deployment, stack, choices.replace)
+    found = adoption.begun(deployment)
+    if found.mounts or found.auth or found.authorities:
+        console.say("an earlier run did not end: looking for what it made")
+        with reaching.administering(reaching.at(opened.paths, opened.file, _address(deployment))) as client:
+            found = adoption.there(client, found)
+            adoption.empty_authorities(client, found, found.authorities)
+        if len(found):
+            with console.stage(f"adopting {len(found)} objects") as steps:
+                opened.run.operate("up", steps, wrap=lambda program: adoption.importing(program, found))
+    with console.stage(f"applying {stack}") as steps:
+        changes = opened.run.operate("up", steps, replace=replace)
+    if deployment.get("pending_operations"):
+        pending.settle(opened.run.stack)
+    return changes
+
+
+def _address(deployment: Mapping[str, Any]) -> str:
+    """Of the Vault whose contents were begun: it was ready then, and a first `up` that was killed exports nothing."""
+    resources = deployment.get("resources") or []
+    return next(str(one["outputs"]["address"]) for one in resources if one["type"] == _READY_TYPE)
 
 
 @dataclass(frozen=True, kw_only=True)

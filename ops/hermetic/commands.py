@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import requests
 
 from components.platform.readiness import NotReadyError, wait_until_ready
+from hermetic.hcloud import HcloudProvider
 from hermetic.machines import MachineError, found
-from ops import adoption, lifecycle_cloud, looking, reaching, replacing, session
+from hermetic.memory import CLOUDS
+from hermetic.s3 import S3Provider
+from ops import adoption, lifecycle_cloud, looking, reaching, session
 from ops.administrator import LOGIN_ROLE
 from ops.console import Console
 from ops.errors import EstateError
@@ -52,17 +55,35 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
         world.names_known(there.facts()),
         session.opened(file, paths, console, "up", choices, outside=outside) as opened,
     ):
+        _drop_unknown(there, opened, console)
         _revive(there, reaching.outputs(paths, file, console, hermetic=True).get("address"), opened, console)
         if file.settings.database and not adoption.knows_database(opened.run.deployment()):
             # A killed run may have had Vault replace the first password; the connection is about to be made with it.
             there.postgres.reset_root_role()
-        replace = replacing.urns(opened.run.deployment, file.stack, choices.replace)
-        with console.stage(f"applying {file.stack}") as steps:
-            changes = opened.run.operate("up", steps, replace=replace)
+        changes = lifecycle_cloud.applied(opened, console, choices)
         where = reaching.at(paths, file, changes.outputs["address"])
         with reaching.administering(where) as client:
             proofs = proven(client, where, file.settings, console)
     return changes, proofs, opened
+
+
+def _drop_unknown(there: World, opened: Session, console: Console) -> None:
+    """Take away what a killed run made in the world's clouds before the engine recorded it: names would be taken.
+
+    Nothing of it is in use. In a real cloud a person does this, who can tell what is whose.
+    """
+    resources = opened.run.deployment().get("resources") or []
+    known = {(str(one["type"]), str(one.get("id"))) for one in resources}
+    storage = S3Provider(CLOUDS["aws"], there.file)
+    try:
+        lost = [
+            *HcloudProvider(there.file, there.machines).drop_unknown(None, known),
+            *storage.drop_unknown(storage.configure({"endpoints": [{"s3": there.facts().storage}]}), known),
+        ]
+    except ValueError as error:
+        raise EstateError(f"--hermetic: {error}") from None
+    if lost:
+        console.say(f"an earlier run did not end: took away {', '.join(token.rpartition(':')[2] for token in lost)}")
 
 
 def _revive(there: World, address: str | None, opened: Session, console: Console) -> None:

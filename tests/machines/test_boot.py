@@ -10,7 +10,7 @@ import pytest
 
 from hermetic import machines
 from hermetic.machines import Machine, MachineError, Volume, network
-from tests.support.booting import NAME, SERVER, BootedNode, booted_node, keep_journal, last_words
+from tests.support.booting import NAME, SERVER, BootedNode, booted_node, keep_journal, last_words, left_on_this_host
 
 pytestmark = pytest.mark.timeout(400)
 FIRST_SECRET_SECONDS = 30.0
@@ -180,22 +180,6 @@ def test_a_server_deleted_without_a_shutdown_loses_its_power(
     assert _word(own_node) == "kept"
 
 
-def _left_on_this_host(machines_folder: Path, bridge: str) -> str:
-    """Links, namespaces, mounts, loops, control groups and processes of one world."""
-    links = [link.name for link in Path("/sys/class/net").iterdir()]
-    seen = [f"link {link}" for link in links if link == bridge or link.startswith(f"{bridge}-")]
-    namespaces = Path("/run/netns")
-    if namespaces.is_dir():
-        seen += [f"namespace {one.name}" for one in namespaces.iterdir() if one.name.startswith(f"{bridge}-")]
-    loops = ["losetup", "--list", "--raw", "--noheadings", "--output=BACK-FILE"]
-    for program in (["mount"], loops, ["ps", "-ww", "-eo", "args"]):
-        said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
-        seen += [line for line in said.splitlines() if str(machines_folder) in line]
-    seen += [str(group) for group in Path("/sys/fs/cgroup").glob(f"**/{bridge}-*")]
-    seen += [str(left) for left in Path("/run/systemd/nspawn").glob(f"*/{bridge}-*")]
-    return "\n".join(seen)
-
-
 def test_nothing_is_left_after_remove(machines_boot: None, tmp_path: Path) -> None:
     folder = tmp_path / "machines"
     root = machines.prepare(machines.default_cache(), "debian-12", print)
@@ -211,13 +195,13 @@ def test_nothing_is_left_after_remove(machines_boot: None, tmp_path: Path) -> No
         machine.attach(volume, "scsi-0HC_Volume_7")
         assert machine.run(["mkfs.ext4", "-q", "/dev/disk/by-id/scsi-0HC_Volume_7"]).returncode == 0
         assert machine.run(["mount", "/dev/disk/by-id/scsi-0HC_Volume_7", "/mnt"]).returncode == 0
-        there = _left_on_this_host(folder, own.bridge)
+        there = left_on_this_host(folder, own.bridge)
         assert all(word in there for word in (f"link {own.bridge}", "namespace", "volumes/7.img", "systemd-nspawn"))
         assert gateway == own.gateway == machines.gateway(folder)
     finally:
         machines.remove(folder)
 
-    assert _left_on_this_host(folder, own.bridge) == ""
+    assert left_on_this_host(folder, own.bridge) == ""
     assert not folder.exists()
     machines.remove(folder)
 
@@ -248,7 +232,7 @@ def test_a_machine_outlives_a_kill_and_the_next_process_finds_and_cleans_it(
     finally:
         machines.remove(folder)
 
-    assert _left_on_this_host(folder, own.bridge) == ""
+    assert left_on_this_host(folder, own.bridge) == ""
 
 
 def test_a_package_the_root_lacks_is_refused_by_name(machines_boot: None, tmp_path: Path) -> None:

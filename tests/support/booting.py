@@ -194,6 +194,22 @@ def last_words(journal: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def left_on_this_host(machines_folder: Path, bridge: str) -> str:
+    """Links, namespaces, mounts, loops, control groups and processes of one world."""
+    links = [link.name for link in Path("/sys/class/net").iterdir()]
+    seen = [f"link {link}" for link in links if link == bridge or link.startswith(f"{bridge}-")]
+    namespaces = Path("/run/netns")
+    if namespaces.is_dir():
+        seen += [f"namespace {one.name}" for one in namespaces.iterdir() if one.name.startswith(f"{bridge}-")]
+    loops = ["losetup", "--list", "--raw", "--noheadings", "--output=BACK-FILE"]
+    for program in (["mount"], loops, ["ps", "-ww", "-eo", "args"]):
+        said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+        seen += [line for line in said.splitlines() if str(machines_folder) in line]
+    seen += [str(group) for group in Path("/sys/fs/cgroup").glob(f"**/{bridge}-*")]
+    seen += [str(left) for left in Path("/run/systemd/nspawn").glob(f"*/{bridge}-*")]
+    return "\n".join(seen)
+
+
 @contextmanager
 def booted_node(world: Path, say: Callable[[str], None] = print) -> Iterator[BootedNode]:
     """Boot one; at the end nothing of it is left."""

@@ -239,3 +239,43 @@ def test_the_types_are_the_providers_own() -> None:
 
     assert tokens <= {record.type for record in declare(everything).records}
     assert all(hasattr(hvac.Client, name) for name in ("read", "list", "delete"))
+
+
+def test_what_was_under_way_is_begun() -> None:
+    def creating(kind: str, **inputs: str) -> dict[str, Any]:
+        return {"type": "creating", "resource": {"type": kind, "inputs": inputs}}
+
+    root = "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert"
+    deployment = {
+        "resources": [{"type": root, "inputs": {"backend": "pki-old"}}],
+        "pending_operations": [
+            creating("vault:index/mount:Mount", path="secret"),
+            {**creating("vault:index/mount:Mount", path="going"), "type": "deleting"},
+            creating("vault:index/authBackend:AuthBackend", type="approle"),
+            creating("vault:jwt/authBackend:AuthBackend", path="ci"),
+            creating("vault:index/policy:Policy", name="x"),
+            creating(root, backend="pki-new"),
+            # One that is in use is made anew beside itself, and must not be emptied.
+            creating(root, backend="pki-old"),
+        ],
+    }
+
+    found = adoption.begun(deployment)
+
+    assert found == adoption.Orphans(
+        mounts=frozenset({"secret"}), auth=frozenset({"approle", "ci"}), authorities=frozenset({"pki-new"})
+    )
+    assert adoption.begun({}) == adoption.Orphans(mounts=frozenset(), auth=frozenset(), authorities=frozenset())
+
+
+def test_only_what_the_server_has_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption, "inventory", lambda _: {"mounts": ("secret",), "auth": ("ci", "token")})
+    begun = adoption.Orphans(
+        mounts=frozenset({"secret", "never"}), auth=frozenset({"approle", "ci"}), authorities=frozenset({"pki"})
+    )
+
+    found = adoption.there(None, begun)  # type: ignore[arg-type]  # asked of the fake above
+
+    assert found == adoption.Orphans(
+        mounts=frozenset({"secret"}), auth=frozenset({"ci"}), authorities=frozenset({"pki"})
+    )

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from ops import lifecycle, lifecycle_cloud, session, stackfile
+from ops import lifecycle, lifecycle_cloud, reaching, session, stackfile
 from ops.console import Console
 from ops.engine.finding import Engine
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.session import Choices
 from ops.stack import Changes, opened
+from tests.unit.ops.fakes import asked_of
 from tests.unit.settings.test_hetzner import NODE
 
 OWN = {
@@ -106,6 +107,7 @@ class Engineless:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
         self.protected: list[dict[str, Any]] = []
+        self.pending: list[dict[str, Any]] = []
         monkeypatch.setattr(session, "opened", self._opened)
 
     @contextmanager
@@ -113,11 +115,14 @@ class Engineless:
         self, file: Any, _paths: object, _console: object, operation: str, _choices: object, **_more: object
     ) -> Iterator[Any]:
         self.asked.append(f"open for {operation}")
-        run = SimpleNamespace(operate=self._operate, deployment=lambda: {"resources": self.protected})
-        yield SimpleNamespace(file=file, run=run, providers=SimpleNamespace(reason=""))
+        run = SimpleNamespace(operate=self._operate, deployment=self._deployment, stack="a stack")
+        yield SimpleNamespace(file=file, run=run, paths=_paths, providers=SimpleNamespace(reason=""))
 
-    def _operate(self, operation: str, _: object, *, replace: Sequence[str] = ()) -> Changes:
-        self.asked.append(" ".join([operation, *replace]))
+    def _deployment(self) -> dict[str, Any]:
+        return {"resources": self.protected, "pending_operations": self.pending}
+
+    def _operate(self, operation: str, _: object, *, replace: Sequence[str] = (), wrap: object = None) -> Changes:
+        self.asked.append(" ".join([operation, *(["importing"] if wrap else []), *replace]))
         return Changes(counts={"create": 1}, outputs={"address": "https://x"})
 
 
@@ -150,6 +155,40 @@ def test_a_rebuild_is_asked_of_the_engine_by_its_own_name(paths: Paths, monkeypa
     lifecycle.up(paths, "dev", Console(), choices)
 
     assert engine.asked == ["open for preview", f"preview {urn}", "open for up", f"up {urn}"]
+
+
+def test_what_a_killed_run_had_begun_in_vault_is_adopted(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engineless(monkeypatch)
+    outputs = {"address": "https://vault.example.com:8200"}
+    engine.protected = [{"urn": "a", "type": "pulumi-python:dynamic:Resource", "outputs": outputs}]
+    mount = {"type": "vault:index/mount:Mount", "inputs": {"path": "secret"}}
+    engine.pending = [{"type": "creating", "resource": mount}]
+    met: list[str] = []
+
+    @contextmanager
+    def administering(where: reaching.Reached) -> Iterator[str]:
+        met.append(where.address)
+        yield "a client"
+
+    monkeypatch.setattr(reaching, "administering", administering)
+    monkeypatch.setattr("ops.adoption.inventory", lambda _: {"mounts": ("secret",), "auth": ()})
+    monkeypatch.setattr("ops.lifecycle_cloud.pending.settle", lambda stack: met.append(f"settle {stack}"))
+
+    lifecycle.up(paths, "dev", Console(), Choices())
+
+    assert engine.asked == ["open for up", "up importing", "up"]
+    assert met == [outputs["address"], "settle a stack"]
+
+
+def test_what_it_had_begun_elsewhere_is_not_vaults(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engineless(monkeypatch)
+    engine.pending = [{"type": "creating", "resource": {"type": "hcloud:index/server:Server", "inputs": {}}}]
+    settled = asked_of(monkeypatch, "ops.lifecycle_cloud.pending.settle", None)
+
+    lifecycle.up(paths, "dev", Console(), Choices())
+
+    assert engine.asked == ["open for up", "up"]
+    assert settled == [("a stack",)]
 
 
 def test_down_keeps_keys_and_refuses_what_is_protected(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
