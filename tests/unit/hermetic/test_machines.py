@@ -8,7 +8,7 @@ import yaml
 
 from components.render.cloud_init import render
 from hermetic import machines
-from hermetic.machines import MachineError, roots
+from hermetic.machines import MachineError, network, roots
 from hermetic.machines.commands import run, works
 from hermetic.machines.disks import disk_lines
 from tests.unit.render.nodes import CERTIFICATES, COMBINATIONS, SEALS, node
@@ -65,3 +65,8 @@ def test_what_is_not_there_is_removed_and_found_without_an_error(tmp_path: Path)
     assert machines.found(tmp_path) == []
     with pytest.raises(MachineError, match="there is no machine 'x'"):
         machines.Machine.find(tmp_path, "x")
+
+
+def test_this_tier_makes_no_links() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"a unit test runs: ip -4 route show 198\.18\.254\.0/24"):
+        network._is_free(254)
