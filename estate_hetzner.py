@@ -73,7 +73,7 @@ def build(settings: Settings, platform: HetznerPlatform) -> Platform:
     )
     if isinstance(platform.seal, hetzner.AwsKms) and platform.seal.key_arn is None:
         # As for Hetzner: credentials come from the environment of whoever runs the program.
-        seal = aws.Provider("seal-key", region=platform.seal.region)
+        seal = aws.Provider("seal-key", region=platform.seal.region, profile=platform.seal.profile)
         seal_args = KmsSealArgs(physical_name=physical_name, node_address=server.address, protect=settings.protect)
         KmsSeal("seal", seal_args, pulumi.ResourceOptions(providers=[seal]))
     if settings.snapshots:
@@ -95,7 +95,7 @@ def _bucket(settings: Settings, store: snapshots.Bucket | snapshots.Folder) -> N
     args = SnapshotBucketArgs(
         bucket_name=store.name, lock_days=store.lock_days, writer=store.writer, protect=settings.protect
     )
-    storage = snapshot_bucket.provider("object-storage", store.endpoint, store.region)
+    storage = snapshot_bucket.provider("object-storage", store.endpoint, store.region, store.profile)
     SnapshotBucket("snapshots", args, pulumi.ResourceOptions(providers=[storage]))
 
 
@@ -209,11 +209,11 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
         ssh_public_keys=tuple(_read("platform.ssh.public_keys", file) for file in platform.ssh.public_keys)
         if platform.ssh
         else (),
-        snapshots=_snapshots(settings.snapshots, settings.canary) if settings.snapshots else None,
+        snapshots=_snapshots(settings.snapshots, platform, settings.canary) if settings.snapshots else None,
     )
 
 
-def _snapshots(wanted: snapshots.Snapshots, canary: str) -> Snapshots | None:
+def _snapshots(wanted: snapshots.Snapshots, platform: HetznerPlatform, canary: str) -> Snapshots | None:
     store = wanted.store
     if isinstance(store, snapshots.Folder):
         return None
@@ -229,6 +229,7 @@ def _snapshots(wanted: snapshots.Snapshots, canary: str) -> Snapshots | None:
         stale_after_seconds=wanted.stale_after,
         role=snapshots.NODE_LOGIN,
         canary=canary,
+        escrow=isinstance(platform.seal, hetzner.Static) and platform.seal.escrow,
     )
 
 

@@ -1,6 +1,7 @@
 """The commands of whoever keeps snapshots: take one, put one back, prove it can be. Words in, tables or JSON out."""
 
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ops.console import Console
+from ops.errors import EstateError
 from ops.paths import Paths
 from ops.snapshots import commands
 from ops.snapshots.taking import freshness
@@ -31,6 +33,8 @@ def snapshot(stack: Stack = "local", hermetic: Hermetic = False, as_json: Json =
     ]
     console.table(f"the newest of {len(taken.kept)} snapshots of {stack}", ["snapshot", "age", "size"], rows)
     newest = taken.kept[0] if taken.kept else None
+    if taken.advice:
+        console.result(taken.advice)
     console.result(f"stored {taken.key}; {len(taken.pruned)} objects let go; {freshness(newest, stale_after)}")
     console.document(
         {
@@ -90,6 +94,37 @@ def drill(
     console.document({"stack": stack, **asdict(done)})
 
 
+def seal_key(
+    stack: Stack,
+    *,
+    node: Annotated[str | None, typer.Option(help="USER@HOST of a new node: put the key there, by SSH.")] = None,
+    key: Annotated[str | None, typer.Option("--from", help="Key of the snapshot to open; the newest, if none.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --node: wipe whatever that node holds.")] = False,
+    identity: Identity = None,
+    hermetic: Hermetic = False,
+    as_json: Json = False,
+) -> None:
+    """Take a lost node's seal key out of escrow: to a new node, or to a program behind a pipe, never to a screen."""
+    console = Console(as_json=as_json)
+    if node is not None:
+        done = commands.adopt(
+            Paths(), stack, console, node=node, key=key, force=force, identity=_named(identity), hermetic=hermetic
+        )
+        shares = "is there again" if done.custody else "wasn't in escrow"
+        console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; custody {shares}")
+        console.result(f"next: ./estate restore {stack}")
+        console.document({"stack": stack, "node": node, **asdict(done)})
+        return
+    if not as_json and sys.stdout.isatty():
+        msg = "standard output is a terminal; expected a pipe to what takes the key, or --node"
+        raise EstateError(msg)
+    found = commands.seal_key(Paths(), stack, key=key, identity=_named(identity), hermetic=hermetic)
+    if not as_json:
+        sys.stdout.buffer.write(found.seal_key)
+    # Whoever only wants to know that it can be opened sees nothing of it.
+    console.document({"stack": stack, "cluster_id": found.cluster_id, "key": found.key, "custody": bool(found.custody)})
+
+
 def _named(file: Path | None) -> Path | None:
     """A file as it was named where the command was given; the command itself works in the project."""
     return Path(os.environ.get("PWD", "")) / file if file else None
@@ -99,3 +134,4 @@ def add_to(app: typer.Typer) -> None:
     """Give an app these commands."""
     for command in (snapshot, restore, drill):
         app.command()(command)
+    app.command(name="seal-key")(seal_key)

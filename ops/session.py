@@ -140,7 +140,9 @@ def has_bucket(settings: Settings) -> bool:
 
 
 def _credentials(file: StackFile) -> Sequence[str]:
-    bucket = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if has_bucket(file.settings) else ()
+    store = file.settings.snapshots.store if file.settings.snapshots else None
+    own = store is not None and store.kind == "bucket" and store.profile is not None
+    bucket = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if has_bucket(file.settings) and not own else ()
     return (*_CREDENTIALS[file.settings.platform.kind], *bucket)
 
 

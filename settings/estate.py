@@ -165,12 +165,22 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _seal_beside_snapshots(self) -> Self:
-        if self.platform.kind != "hetzner" or self.platform.seal.kind != "awskms" or self.platform.seal.key_arn:
+        if self.platform.kind != "hetzner":
             return self
-        if self.snapshots and self.snapshots.store.kind == "bucket":
+        seal, store = self.platform.seal, self.snapshots.store if self.snapshots else None
+        if seal.kind == "static" and seal.escrow and store is None:
             msg = (
-                "platform.seal.key_arn is missing while snapshots.store is a bucket; expected the ARN of a key: one "
-                "made here would be asked of AWS with the bucket's credentials, which are Hetzner's"
+                "platform.seal.escrow is true but snapshots isn't given; expected that section: it says for whom the "
+                "key is encrypted and where it is kept"
+            )
+            raise ValueError(msg)
+        if seal.kind != "awskms" or seal.key_arn or store is None or store.kind != "bucket":
+            return self
+        if seal.profile == store.profile:
+            both = f"both {seal.profile!r}" if seal.profile else "both missing"
+            msg = (
+                f"platform.seal.profile and snapshots.store.profile are {both}; expected two: AWS makes the seal's key "
+                "and another service the bucket, each with its own credentials (or give platform.seal.key_arn)"
             )
             raise ValueError(msg)
         return self

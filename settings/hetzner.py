@@ -76,6 +76,9 @@ class AwsKms(Section):
 
     kind: Literal["awskms"]
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(?:-[a-z]+)+-\d$")]
+    profile: Name | None = None
+    """Name of the profile in AWS' files with which the key is made; it comes before the variables `AWS_*`. None: those
+    variables, or whatever else AWS' tools find."""
     key_arn: (
         Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")] | None
     ) = None
@@ -102,6 +105,9 @@ class Static(Section):
     """A key born on the node opens the seal. OpenBao only. It guards snapshots; who has the volume has the key."""
 
     kind: Literal["static"]
+    escrow: bool = False
+    """Keep the key, encrypted for `snapshots.recipients`, and custody beside the snapshots, which then survive the
+    volume. The price: whoever has one recipient's private key and can read the bucket has everything Vault holds."""
 
 
 class Shamir(Section):

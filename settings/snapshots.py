@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from settings.engines import HttpsUrl
 from settings.platform import RelativeFile
-from settings.section import PositiveSeconds, Section
+from settings.section import Name, PositiveSeconds, Section
 
 NODE_LOGIN = "snapshots"
 """Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""
@@ -35,9 +35,13 @@ class Bucket(Section):
     """Hetzner: the location, such as `fsn1`."""
     lock_days: Annotated[int, Field(ge=1, le=3_650)] = 14
     """How long nobody can destroy a snapshot (object lock, governance mode). Can be had only when a bucket is made."""
+    profile: Name | None = None
+    """Name of the profile in AWS' files with which whoever runs `./estate` reaches this service; it comes before the
+    variables `AWS_*`. None: those variables. The node has a credential of its own."""
     writer: Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\S*:\S+$")] | None = None
     """ARN of the credential that is brought to the node; the bucket's policy takes from it all but adding, looking and
-    hiding. None: the credential may do what the service gives it."""
+    hiding. None: whoever breaks into the node may do to the bucket what the service lets that credential do, at
+    Hetzner everything that no lock forbids. Set it."""
 
 
 class Folder(Section):

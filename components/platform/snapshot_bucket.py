@@ -2,7 +2,7 @@
 
 Owns the bucket, its versions, its lock and who may do what. Refuses what such a service doesn't have: tags, SSE with
 KMS, notifications, replication; snapshots are encrypted before they come here. Credentials are the environment's
-(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and never pass through here.
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or a profile's, and never pass through here.
 """
 
 import json
@@ -25,11 +25,19 @@ _WRITER_MAY = (
 )
 
 
-def provider(name: str, endpoint: str, region: str) -> aws.Provider:
-    """The S3 service as an explicit provider: none of AWS' other services is asked for anything."""
+def provider(name: str, endpoint: str, region: str, profile: str | None) -> aws.Provider:
+    """The S3 service as an explicit provider: none of AWS' other services is asked for anything.
+
+    Args:
+        name: of the provider.
+        endpoint: URL of the service.
+        region: of the bucket.
+        profile: in AWS' files, whose credentials come before the environment's; None: the environment's.
+    """
     return aws.Provider(
         name,
         region=region,
+        profile=profile,
         endpoints=[aws.ProviderEndpointArgs(s3=endpoint)],
         s3_use_path_style=True,
         skip_credentials_validation=True,

@@ -14,7 +14,7 @@ import yaml
 from components.render import bootstrap
 from components.render.node import archive, host, release, snapshots, units
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
-from components.render.node.shortened import without_comments
+from components.render.node.shortened import bare_script, without_comments
 from components.render.server_hcl import (
     AuditDevice,
     AwsKmsSeal,
@@ -133,7 +133,7 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         written |= {path: (content, _READABLE) for path, content in added.items()}
     for script in scripts:
         source = _SCRIPTS / f"{script.replace('-', '_')}.sh"
-        written[f"{units.LIBRARY}/{script}"] = (source.read_text(encoding="utf-8"), _EXECUTABLE)
+        written[f"{units.LIBRARY}/{script}"] = (bare_script(source.read_text(encoding="utf-8")), _EXECUTABLE)
     return written
 
 
@@ -189,6 +189,7 @@ def _environment(node: Node) -> str:
         "SEAL": _SEAL_KINDS[type(node.seal)],
         "SSH": "yes" if node.ssh_public_keys else "no",
         "SNAPSHOTS": "yes" if node.snapshots else "no",
+        **({"ESCROW": " ".join(node.snapshots.recipients)} if node.snapshots and node.snapshots.escrow else {}),
         "WAITS_FOR_OPERATOR": "yes" if node.waits_for_operator else "no",
         **release.variables(node.flavor, node.release),
     }

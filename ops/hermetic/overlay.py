@@ -86,6 +86,7 @@ def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, A
     yield ("platform", "download", "checksums"), {facts.release.architecture: facts.release.archive_sha256}
     if declared.snapshots and declared.snapshots.store.kind == "bucket":
         yield ("snapshots", "store", "endpoint"), facts.storage
+        yield ("snapshots", "store", "profile"), None
     if declared.bootstrap.administrator.private_key_secret:
         # Encrypted for whoever owns the real stack. The world has a pair of its own, made on first use.
         at: Path = ("bootstrap", "administrator")

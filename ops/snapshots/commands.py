@@ -9,9 +9,12 @@ from ops.console import Console
 from ops.errors import EstateError
 from ops.hermetic import commands as hermetic_world
 from ops.lifecycle_local import platform_of
+from ops.local.platform import LocalPlatform
 from ops.paths import Paths
+from ops.snapshots import adopting, escrow, keys, restoring, taking, unfinished
 from ops.snapshots import drill as drills
-from ops.snapshots import keys, restoring, taking
+from ops.snapshots.opening import choose
+from ops.snapshots.stores import store_of
 from ops.stackfile import StackFile
 
 
@@ -35,10 +38,14 @@ def restore(
         EstateError: as `ops.snapshots.restoring.restore`.
     """
     with session.locked(paths), _file(paths, stack, hermetic=hermetic) as file:
-        if file.is_local:
-            _start(paths, file)
+        local = _start(paths, file) if file.is_local else None
         where = reaching.reached(paths, file, console, hermetic=hermetic)
-        wish = restoring.Wish(key=key, force=force, identity=identity or keys.default_identity(paths, file))
+        wish = restoring.Wish(
+            key=key,
+            force=force,
+            identity=identity or keys.default_identity(paths, file),
+            empty=unfinished.emptying(local) if local else None,
+        )
         return restoring.restore(paths, file, where, console, wish)
 
 
@@ -54,6 +61,40 @@ def drill(
         return drills.drill(paths, file, console, identity or keys.default_identity(paths, file), seal_key)
 
 
+def seal_key(paths: Paths, stack: str, *, key: str | None, identity: Path | None, hermetic: bool) -> escrow.Escrowed:
+    """The static seal's key that lies beside the snapshots of a cloud stack, and custody.
+
+    Raises:
+        EstateError: none does, the identity doesn't open it, or the stack's key is on this machine.
+    """
+    with session.locked(paths), _file(paths, stack, hermetic=hermetic) as file, taking.told():
+        if file.is_local:
+            msg = f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack"
+            raise EstateError(msg)
+        store = store_of(paths, file.settings)
+        return escrow.opened(store, choose(store, key), identity or keys.default_identity(paths, file))
+
+
+def adopt(
+    paths: Paths,
+    stack: str,
+    console: Console,
+    *,
+    node: str,
+    key: str | None,
+    force: bool,
+    identity: Path | None,
+    hermetic: bool,
+) -> adopting.Adopted:
+    """Hand that key to a new node in the place of its own.
+
+    Raises:
+        EstateError: as `seal_key` and `ops.snapshots.adopting.adopt`.
+    """
+    found = seal_key(paths, stack, key=key, identity=identity, hermetic=hermetic)
+    return adopting.adopt(node, found, console, force=force)
+
+
 @contextmanager
 def _file(paths: Paths, stack: str, *, hermetic: bool) -> Iterator[StackFile]:
     file = stackfile.read(paths, stack)
@@ -65,10 +106,11 @@ def _file(paths: Paths, stack: str, *, hermetic: bool) -> Iterator[StackFile]:
         yield file
 
 
-def _start(paths: Paths, file: StackFile) -> None:
+def _start(paths: Paths, file: StackFile) -> LocalPlatform:
     """The local servers, also where OpenBao's storage is empty: a restore fills it."""
     local = platform_of(paths, file.settings)
     if not local.directory.is_dir():
         msg = f"{local.directory} is not there, and with it the key of the seal; expected it: ./estate up {file.stack}"
         raise EstateError(msg)
     local.start()
+    return local

@@ -1,9 +1,10 @@
 """Proving that the newest snapshot can be put back: into a server that is thrown away afterwards.
 
-Owns that server: on ports of its own, in a folder of its own, gone at the end. Refuses to touch the stack's. Where the
-seal's key can't be had here, it says what it couldn't open instead of calling it proven.
+Owns that server: on ports of its own, in a folder of its own, gone at the end. Refuses to touch the stack's, and to
+write the seal's key anywhere. Where that can't be had here, it says what it couldn't open instead of calling it proven.
 """
 
+import os
 import secrets
 import shutil
 import subprocess
@@ -19,18 +20,24 @@ import psutil
 from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
 from ops.console import Console, Steps
 from ops.errors import EstateError
+from ops.local.authority import ensure_authority
 from ops.local.files import private_directory, write_private
 from ops.local.launching import end
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
 from ops.local.ports import LOOPBACK, is_free
 from ops.paths import Paths
+from ops.snapshots import escrow
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
-from ops.snapshots.stores import store_of
+from ops.snapshots.stores import Readable, store_of
 from ops.snapshots.taking import Kept, folder, pair, told, wanted
 from ops.snapshots.target import Target
 from ops.stackfile import StackFile
 
+_NO_KEY = (
+    "its seal's key was born on the node and never leaves it (platform.seal.escrow is off, or the node took none since "
+    "it is on); give a copy of it, if there is one (--seal-key)"
+)
 _TERMINATE = 15
 _START_SECONDS = 30.0
 """How long the server may take until it answers; measured here: 0.5 s."""
@@ -63,23 +70,28 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         paths: where the project is.
         file: the stack.
         console: told of each step.
-        identity: the age identity.
-        seal_key: file of the static seal's key; None: the local platform's own, elsewhere it isn't to be had.
+        identity: the age identity. It opens the seal's key too, where a node left that in escrow.
+        seal_key: file of the static seal's key; None: the local platform's own, elsewhere the one in escrow.
 
     Raises:
         EstateError: the snapshot isn't whole, or the server didn't serve what it was given.
     """
     snapshots = wanted(file)
     store = store_of(paths, file.settings)
-    key_file = seal_key or (paths.local / "openbao" / "seal.key" if file.is_local else None)
     started = time.monotonic()
     with told(), folder(paths, "drill-") as work, console.stage(f"a drill of {file.stack}") as steps:
         chosen = choose(store, None)
         opened = open_snapshot(store, chosen, identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
-        why_not = _why_not(file, opened.record, key_file)
-        if not why_not and key_file:
-            with _server(work / "server", key_file) as server:
+        why_not = _why_not(file, opened.record)
+        key = b""
+        if not why_not:
+            key_file = seal_key or (paths.local / "openbao" / "seal.key" if file.is_local else None)
+            key = _read(key_file) if key_file else _escrowed(store, chosen, identity)
+            why_not = "" if key else _NO_KEY
+        if key:
+            steps.step("the seal's key is at hand", finished=True)
+            with _server(work / "server", key) as server:
                 _try(server, opened, pair(paths, file), file.settings.canary, steps)
         return Drilled(
             key=opened.key,
@@ -97,18 +109,23 @@ def _fresh(chosen: Kept, stale_after_seconds: int) -> bool:
     return chosen.age_seconds <= stale_after_seconds
 
 
-def _why_not(file: StackFile, record: Mapping[str, Any], key_file: Path | None) -> str:
+def _why_not(file: StackFile, record: Mapping[str, Any]) -> str:
     if file.settings.server.flavor != "openbao":
         return "its server is HashiCorp's, which doesn't come as a package"
     if record["seal"] != "static":
         return f"its seal is {record['seal']!r}, which only its own operators or its own service can open"
-    if key_file is None:
-        return (
-            "its seal's key was born on the node and never leaves it; give a copy of it, if there is one (--seal-key)"
-        )
+    return ""
+
+
+def _read(key_file: Path) -> bytes:
     if not key_file.is_file() or key_file.stat().st_size != SEAL_KEY_BYTES:
         raise EstateError(f"seal key {key_file} is not there as {SEAL_KEY_BYTES} bytes; expected the static seal's key")
-    return ""
+    return key_file.read_bytes()
+
+
+def _escrowed(store: Readable, chosen: Kept, identity: Path) -> bytes:
+    """The key that lies beside the snapshot; empty where none does."""
+    return escrow.opened(store, chosen, identity).seal_key if escrow.names(store, chosen) else b""
 
 
 def _try(server: OpenBao, opened: Opened, login: tuple[str, str], canary: str, steps: Steps) -> None:
@@ -119,7 +136,7 @@ def _try(server: OpenBao, opened: Opened, login: tuple[str, str], canary: str, s
 
 
 @contextmanager
-def _server(directory: Path, key_file: Path) -> Iterator[OpenBao]:
+def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
     """An empty server with a given seal key, running for as long as the block does.
 
     Raises:
@@ -127,14 +144,19 @@ def _server(directory: Path, key_file: Path) -> Iterator[OpenBao]:
     """
     ports = _free_ports(2)
     server = OpenBao(directory=directory, api_port=ports[0], cluster_port=ports[1])
-    private_directory(server.home)
-    write_private(server.home / "seal.key", key_file.read_bytes())
-    server.prepare()
-    write_private(server.home / "server.hcl", _configuration(server).encode())
+    private_directory(server.home / "data")
+    ensure_authority(private_directory(directory / "tls"))
     child = server.child()
-    with Path(child.log).open("wb") as log:
+    with Path(child.log).open("wb") as log, _in_memory(key) as (descriptor, place):
+        write_private(server.home / "server.hcl", _configuration(server, place).encode())
         process = subprocess.Popen(
-            child.argv, cwd=child.directory, env=child.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            child.argv,
+            cwd=child.directory,
+            env=child.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[descriptor],
         )
     try:
         deadline = time.monotonic() + _START_SECONDS
@@ -149,7 +171,24 @@ def _server(directory: Path, key_file: Path) -> Iterator[OpenBao]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _configuration(server: OpenBao) -> str:
+@contextmanager
+def _in_memory(key: bytes) -> Iterator[tuple[int, str]]:
+    """A file without a disk: its descriptor, and where a process that inherits it finds it.
+
+    Raises:
+        EstateError: this system has none.
+    """
+    if not hasattr(os, "memfd_create"):
+        raise EstateError("a drill needs Linux: elsewhere the seal's key would have to be written to a disk")
+    descriptor = os.memfd_create("seal-key")
+    try:
+        os.write(descriptor, key)
+        yield descriptor, f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _configuration(server: OpenBao, key_file: str) -> str:
     """Its audit devices have names that no snapshot knows: one of a known name and another path keeps a server from
     becoming active (tried: OpenBao 2.7.2, "modifications to audit devices are not allowed"), and those that only the
     snapshot knows are dropped."""
@@ -166,7 +205,7 @@ def _configuration(server: OpenBao) -> str:
             cluster_address=f"https://{LOOPBACK}:{server.cluster_port}",
             certificate_file=str(tls / "server.crt"),
             key_file=str(tls / "server.key"),
-            seal=StaticSeal(key_file=str(server.home / "seal.key")),
+            seal=StaticSeal(key_file=key_file),
             audit_devices=(FileAudit(name=f"drill-{secrets.token_hex(4)}", path=str(log)),),
         )
     )

@@ -8,7 +8,7 @@ import http.client
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told
 from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
+from ops.snapshots.unfinished import Mark
 from ops.stackfile import StackFile
 
 
@@ -34,6 +35,8 @@ class Wish:
     """Which snapshot; None: the newest."""
     force: bool = False
     identity: Path
+    empty: Callable[[str], None] | None = None
+    """Takes away the storage of a server that a killed restore initialised; None: a person does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +88,19 @@ def restore(paths: Paths, file: StackFile, where: Reached, console: Console, wis
         canary=file.settings.canary,
     )
     store = store_of(paths, file.settings)
+    mark = Mark(
+        file=paths.own / f"restoring-{file.stack}.json",
+        address=where.address,
+        empty=wish.empty,
+        way_on=f"./estate seal-key {file.stack} --node USER@HOST where the key is in escrow, else docs/snapshots.md",
+    )
     started = time.monotonic()
     with told(), folder(paths, "restore-") as work, console.stage(f"restoring {file.stack}") as steps:
         opened = open_snapshot(store, choose(store, wish.key), wish.identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
-        forced = put_into(target, opened, force=wish.force, steps=steps)
+        forced = put_into(target, opened, force=wish.force, steps=steps, mark=mark)
         canary, sealed = prove(target, opened, steps)
+        mark.clear()
     return Restored(
         key=opened.key,
         taken=taken(opened.key).isoformat(),
@@ -102,25 +112,39 @@ def restore(paths: Paths, file: StackFile, where: Reached, console: Console, wis
     )
 
 
-def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps) -> list[str]:
+def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark: Mark | None = None) -> list[str]:
     """Replace all that a server holds; the mismatches that were overridden.
+
+    Args:
+        target: the server.
+        opened: the snapshot.
+        force: whether mismatches are overridden.
+        steps: told of each.
+        mark: tells the next restore that this one was killed; None: the server ends with this process.
 
     Raises:
         EstateError: it is sealed, of several nodes, or doesn't agree with the snapshot.
     """
     status = target.status()
+    if mark and status["initialized"] and is_auto(status):
+        mark.go_on(target, opened.record["cluster_id"])
+        status = target.status()
     overridden = mismatches(opened.record, status)
     if overridden and not force:
         msg = f"{opened.key} does not belong into {target.address}: {'; '.join(overridden)}. --force overrides"
         raise EstateError(msg)
     if status["initialized"]:
         if status["sealed"]:
-            raise EstateError(f"Vault at {target.address} is sealed; expected it unsealed")
+            left = f", or empty where a restore of it was killed: {mark.way_on}" if mark and mark.stands else ""
+            raise EstateError(f"Vault at {target.address} is sealed; expected it unsealed{left}")
         target.login()
         target.refuse_others()
         target.put_back(opened.archive, force=force)
     else:
-        # Between the two a server would be left with keys that nobody has.
+        # Between the two a server would be left with keys that nobody has. A signal waits; what doesn't is told by the
+        # mark.
+        if mark:
+            mark.set()
         with _uninterrupted():
             target.initialise(auto_unseal=is_auto(status))
             steps.step("an empty server, initialised with keys to throw away", finished=True)

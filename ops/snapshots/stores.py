@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import boto3  # type: ignore[import-untyped]  # the wheel ships no types
+from botocore.exceptions import ProfileNotFound  # type: ignore[import-untyped]  # as above
+
 from components.render.node import snapshot_program
 from components.render.node.snapshot_program import BLOCK_BYTES, Store
 from ops.errors import EstateError
@@ -25,7 +28,18 @@ class Readable(Store, Protocol):
 
 
 class Bucket(snapshot_program.Bucket):
-    """The node's bucket, with the operator's own credential: the one boto3 finds, such as AWS_ACCESS_KEY_ID."""
+    """The node's bucket, with the operator's own credential: a profile's, or the one boto3 finds, such as
+    AWS_ACCESS_KEY_ID."""
+
+    def __init__(self, name: str, endpoint: str, region: str, profile: str | None = None, **session: str) -> None:
+        """Raises EstateError for a profile that isn't there."""
+        try:
+            # The session that boto3 makes clients with. A profile that is named comes before the environment.
+            boto3.setup_default_session(profile_name=profile)
+        except ProfileNotFound:
+            msg = f"snapshots.store.profile is {profile!r}; expected a profile of AWS' files on this machine"
+            raise EstateError(msg) from None
+        super().__init__(name, endpoint, region, **session)
 
     def fetch(self, key: str, file: Path) -> None:
         """A whole object, into a file."""
@@ -95,5 +109,5 @@ def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
         raise EstateError(msg)
     store = settings.snapshots.store
     if isinstance(store, BucketSettings):
-        return Bucket(store.name, store.endpoint, store.region, **session)
+        return Bucket(store.name, store.endpoint, store.region, store.profile, **session)
     return Folder(paths.project / store.path)

@@ -4,6 +4,8 @@ Owns what the operator is told of it: the snapshots there are, and whether the n
 """
 
 import http.client
+import shutil
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,10 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from components.render.node.snapshot_program import STAMP, SnapshotError, prune, save, stamp_of, whole
 from components.render.node.snapshots import recipient
 from ops.console import Console, Steps
 from ops.errors import EstateError
+from ops.local.launching import end
 from ops.paths import Paths
 from ops.reaching import Reached
 from ops.snapshots import keys
@@ -49,6 +54,8 @@ class Taken:
     key: str
     pruned: Sequence[str]
     kept: Sequence[Kept]
+    advice: str = ""
+    """What the settings should say and don't."""
 
 
 def taken(key: str) -> datetime:
@@ -88,7 +95,12 @@ def told() -> Iterator[None]:
 
 @contextmanager
 def folder(paths: Paths, prefix: str) -> Iterator[Path]:
-    """A folder for one command, closed to others and gone at its end."""
+    """A folder for one command, closed to others and gone at its end; so is what one that was killed left."""
+    for left in paths.make_own().glob(f"{prefix}*/"):
+        # The server of a drill.
+        running = psutil.process_iter(["cmdline"])
+        end([one for one in running if str(left) in " ".join(one.info["cmdline"] or ())], signal.SIGTERM)
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=paths.make_own(), prefix=prefix) as work:
         yield Path(work)
 
@@ -126,7 +138,21 @@ def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Tak
         server.find_active()
         key, record = save(server, store, parameters, work, _teller(steps))
         pruned = prune(store, f"{EVERYWHERE}{record['cluster_id']}/", snapshots.keep.model_dump())
-        return Taken(key=key, pruned=pruned, kept=kept(store, f"{EVERYWHERE}{record['cluster_id']}/"))
+        return Taken(
+            key=key,
+            pruned=pruned,
+            kept=kept(store, f"{EVERYWHERE}{record['cluster_id']}/"),
+            advice=_advice(snapshots),
+        )
+
+
+def _advice(snapshots: Snapshots) -> str:
+    if snapshots.store.kind == "folder" or snapshots.store.writer:
+        return ""
+    return (
+        "snapshots.store.writer is missing: whoever breaks into the node may do to the bucket all that its credential "
+        "may; put its ARN there"
+    )
 
 
 def kept(store: Readable, prefix: str = EVERYWHERE) -> list[Kept]:

@@ -70,6 +70,8 @@ class Snapshots:
     """Of the `cert` auth method."""
     canary: str
     """API path of the KV v2 secret that tells how far a snapshot reaches."""
+    escrow: bool = False
+    """Whether the key of the static seal, encrypted for the recipients, and custody go with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,8 @@ class Node:
             raise ValueError(f"address: {self.address!r} is neither a host name nor an IPv4 address")
         if not re.fullmatch(r"/dev/disk/by-id/[A-Za-z0-9_-]+", self.volume_device):
             raise ValueError(f"volume_device: {self.volume_device!r} is not below /dev/disk/by-id")
+        if self.snapshots and self.snapshots.escrow and not isinstance(self.seal, StaticSeal):
+            raise ValueError(f"escrow: {type(self.seal).__name__} has no key on the node; expected the static seal")
         if not re.fullmatch(r"[0-9a-f]{64}", self.release.archive_sha256):
             raise ValueError(f"archive_sha256: {self.release.archive_sha256!r} is no SHA-256 checksum")
         for key in self.ssh_public_keys:

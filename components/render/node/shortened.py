@@ -1,6 +1,6 @@
-"""Python programs as they travel: without what is written for readers, who find it in the repository.
+"""Programs and scripts as they travel: without what is written for readers, who find it in the repository.
 
-Owns which lines go. Refuses to write Python anew: what stays is the source's own lines, the same from every Python.
+Owns which lines go. Refuses to write anything anew: what stays is the source's own lines, the same from every Python.
 """
 
 import ast
@@ -21,6 +21,15 @@ def without_comments(source: str, name: str) -> str:
         if number not in gone and line.strip() and not line.lstrip().startswith("#")
     ]
     return "\n".join([f"# {name} without its comments", *lines]) + "\n"
+
+
+def bare_script(source: str) -> str:
+    """A shell script without its lines of comments; the first line, which names its interpreter, stays.
+
+    A here-document's lines would go as well: a script with such a line in one is refused by its test.
+    """
+    first, *rest = source.splitlines()
+    return "\n".join([first, *(line for line in rest if line.strip() and not line.lstrip().startswith("#"))]) + "\n"
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:

@@ -312,6 +312,38 @@ def prune(store: Store, prefix: str, keep: Document) -> list[str]:
     return gone
 
 
+def send(store: Store, key: str, file: Path) -> None:
+    """Put a file, and look at what arrived."""
+    facts = file.stat().st_size, sha256_of(file)
+    store.put(key, file, facts[1])
+    if store.look(key) != facts:
+        raise SnapshotError(f"{key} is not in the store as it was sent; nothing was pruned")
+
+
+def deposit(store: Store, cluster: str, recipients: list[str], work: Path) -> Document:
+    """Put beside the snapshots what a new node opens them with; the keys of it.
+
+    That is the seal's key, which was encrypted for the recipients as it was born and is no secret here, and custody.
+    """
+    held, prefix = Path(os.environ["CREDENTIALS_DIRECTORY"]), f"seal/{cluster}/"
+    name, _, sealed = (held / "escrow").read_bytes().partition(b"\n")
+    keys = {"seal_key": f"{prefix}{name.decode()}.age"}
+    if store.look(keys["seal_key"]) != (len(sealed), hashlib.sha256(sealed).hexdigest()):
+        (work / "sealed").write_bytes(sealed)
+        send(store, keys["seal_key"], work / "sealed")
+    custody = {part: json.loads((held / part).read_text()) for part in ("shares", "complete")}
+    if custody["complete"]["cluster_id"] == cluster:
+        text = json.dumps({**custody, "recipients": recipients}, sort_keys=True)
+        # age never says the same twice: what it was made from tells whether it is there.
+        key = f"{prefix}custody-{hashlib.sha256(text.encode()).hexdigest()[:16]}.age"
+        if store.look(key)[0] < 0:
+            (work / "custody").write_text(text)
+            encrypt(work / "custody", work / "sealed", recipients)
+            send(store, key, work / "sealed")
+        keys["custody"] = key
+    return keys
+
+
 def save(server: Server, store: Store, parameters: Document, work: Path, tell: Tell = progress) -> tuple[str, Document]:
     """Take one snapshot and put it into the store: its key and its record."""
     now, canary = datetime.now(UTC), secrets.token_hex(16)
@@ -341,11 +373,11 @@ def save(server: Server, store: Store, parameters: Document, work: Path, tell: T
         "threshold": status["t"],
         **{fact: status[fact] for fact in ("cluster_id", "cluster_name", "version")},
     }
-    store.put(key, work / "secret", record["sha256"])
-    if store.look(key) != (record["bytes"], record["sha256"]):
-        raise SnapshotError(f"{key} is not in the store as it was sent; nothing was pruned")
+    if parameters.get("escrow"):
+        record["escrow"] = deposit(store, record["cluster_id"], parameters["recipients"], work)
+    send(store, key, work / "secret")
     (work / "record").write_text(json.dumps(record, indent=1, sort_keys=True))
-    store.put(f"{key}.json", work / "record", sha256_of(work / "record"))
+    send(store, f"{key}.json", work / "record")
     tell("stored", key=key, bytes=record["bytes"])
     return key, record
 

@@ -21,6 +21,8 @@ METRICS = f"{STATE}/vault_snapshots.prom"
 """What a node exporter's textfile collector reads: a link to it, or this folder, is the operator's choice."""
 CREDENTIALS = ("snapshot-login", "snapshot-bucket")
 """One PEM file of certificate and private key; one file of AWS' shared credentials."""
+ESCROWED = {"escrow": "credentials/escrow", "shares": "custody/shares.json", "complete": "custody/shares.json.complete"}
+"""What goes with the snapshots, encrypted for their recipients: the seal's key, as `seal` wrote it, and custody."""
 
 
 PACKAGES = ("age", "python3-boto3")
@@ -64,7 +66,7 @@ def files(snapshots: Snapshots, address: str, ca_file: str) -> Mapping[str, str]
     return {
         PROGRAM: program(),
         PARAMETERS: parameters(snapshots, address, ca_file),
-        "/etc/systemd/system/vault-snapshot.service": service(),
+        "/etc/systemd/system/vault-snapshot.service": service(escrow=snapshots.escrow),
         "/etc/sysusers.d/vault-snapshot.conf": SYSUSERS,
         "/etc/systemd/system/vault-snapshot.timer": timer(snapshots.schedule),
     }
@@ -82,13 +84,15 @@ def parameters(snapshots: Snapshots, address: str, ca_file: str) -> str:
         "keep": {"hourly": snapshots.hourly, "daily": snapshots.daily, "weekly": snapshots.weekly},
         "stale_after_seconds": snapshots.stale_after_seconds,
         "metrics": METRICS,
+        **({"escrow": True} if snapshots.escrow else {}),
     }
     return json.dumps(told, indent=1, sort_keys=True) + "\n"
 
 
-def service() -> str:
+def service(*, escrow: bool) -> str:
     """One run. It waits for what an operator brings, and reads nothing of the server's but its API."""
     loaded = "".join(f"LoadCredentialEncrypted={name}:{units.HOME}/credentials/{name}\n" for name in CREDENTIALS)
+    loaded += "".join(f"LoadCredential={name}:{units.HOME}/{file}\n" for name, file in ESCROWED.items() if escrow)
     conditions = "".join(f"ConditionPathExists={units.HOME}/credentials/{name}\n" for name in CREDENTIALS)
     return f"""\
 [Unit]

@@ -122,10 +122,55 @@ def test_a_key_of_another_region_is_refused() -> None:
     )
 
 
-def test_a_key_of_ones_own_and_a_bucket_would_share_credentials() -> None:
-    (line,) = refusal({**node(seal=OWN, ssh=SSH), "snapshots": BUCKET})
+def with_bucket(*, seal: str | None, store: str | None) -> dict[str, Any]:
+    """A key of one's own and a bucket, each with a profile or none."""
+    own = {**OWN, **({"profile": seal} if seal else {})}
+    bucket = {**BUCKET["store"], **({"profile": store} if store else {})}
+    return {**node(seal=own, ssh=SSH), "snapshots": {**BUCKET, "store": bucket}}
 
-    assert "platform.seal.key_arn is missing while snapshots.store is a bucket; expected the ARN of a key" in line
+
+@pytest.mark.parametrize(("profile", "said"), [(None, "both missing"), ("one", "both 'one'")])
+def test_a_key_of_ones_own_and_a_bucket_may_not_share_credentials(profile: str | None, said: str) -> None:
+    (line,) = refusal(with_bucket(seal=profile, store=profile))
+
+    assert f"platform.seal.profile and snapshots.store.profile are {said}; expected two" in line
+    parse({**node(seal=KMS, ssh=SSH), "snapshots": BUCKET})  # a key that is there already is asked for by the node only
+
+
+PROFILES = [("aws", "hetzner"), ("aws", None), (None, "hetzner")]
+
+
+@pytest.mark.parametrize(("seal", "store"), PROFILES)
+@pytest.mark.parametrize("preview", [False, True])
+def test_both_are_made_each_by_its_own_provider(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seal: str | None, store: str | None, preview: bool
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "keys/age.pub").write_text(f"age1{'q' * 58}\n")
+    settings = parse(with_bucket(seal=seal, store=store))
+
+    declared = declare(lambda: estate_platform.build(settings), preview=preview, outputs=_of_aws)
+
+    providers = {one.name: one for one in declared.records if one.type == "pulumi:providers:aws"}
+    assert {name: one.inputs.get("profile") for name, one in providers.items()} == {
+        "seal-key": seal,
+        "object-storage": store,
+    }
+    assert json.loads(providers["object-storage"].inputs["endpoints"]) == [{"s3": BUCKET["store"]["endpoint"]}]
+    assert "endpoints" not in providers["seal-key"].inputs
+    assert {(one.type, one.provider.split("::")[-2]) for one in declared.records if one.type.startswith("aws:")} == {
+        *((f"aws:{kind}", "seal-key") for kind in _KEY_TYPES),
+        *((f"aws:s3/{kind}", "object-storage") for kind in _BUCKET_TYPES),
+    }
+
+
+_KEY_TYPES = ("iam/user:User", "iam/userPolicy:UserPolicy", "kms/alias:Alias", "kms/key:Key")
+_BUCKET_TYPES = (
+    "bucket:Bucket",
+    "bucketVersioning:BucketVersioning",
+    "bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+    "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+)
 
 
 @pytest.mark.parametrize(("seal", "packages"), [(OWN, ("aws", "hcloud", "vault")), (KMS, ("hcloud", "vault"))])
