@@ -15,7 +15,7 @@ from components.platform.kms_seal import KmsSeal, KmsSealArgs, alias
 from components.platform.snapshot_bucket import SnapshotBucket, SnapshotBucketArgs
 from components.render import acl, bootstrap, cloud_init, server_hcl
 from components.render.administrator import administrator_policy
-from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
+from components.render.node.model import AcmeTls, Collector, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
 from components.render.node.snapshots import recipient
 from components.render.traffic import HTTPS_PORT, Flow, Need, need_of_url, plan
 from settings import Settings, engines, hetzner, snapshots
@@ -111,15 +111,12 @@ def traffic(settings: Settings, platform: HetznerPlatform) -> tuple[Flow, ...]:
 
 
 def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
-    needs = _mirrors(platform)
-    if isinstance(platform.tls, hetzner.Acme):
-        needs.append(need_of_url(platform.tls.directory, "ACME"))
+    """What the node itself reaches, then what Vault does."""
+    needs = _host_needs(settings, platform)
     if isinstance(platform.seal, hetzner.AwsKms):
         needs.append(need_of_url(f"https://kms.{platform.seal.region}.amazonaws.com", "seal by AWS KMS"))
     if isinstance(platform.seal, hetzner.TransitSeal):
         needs.append(need_of_url(platform.seal.address, "seal by another Vault"))
-    if settings.snapshots and isinstance(settings.snapshots.store, snapshots.Bucket):
-        needs.append(need_of_url(settings.snapshots.store.endpoint, "snapshots"))
     if settings.database:
         needs += [
             Need(host=connection.host, port=connection.port, reason=f"database {name}")
@@ -133,6 +130,17 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
         if isinstance(device, engines.SocketAudit):
             host, _, port = device.address.rpartition(":")
             needs.append(Need(host=host, port=int(port), reason=f"audit device {name}"))
+    return needs
+
+
+def _host_needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
+    needs = _mirrors(platform)
+    if isinstance(platform.tls, hetzner.Acme):
+        needs.append(need_of_url(platform.tls.directory, "ACME"))
+    if settings.snapshots and isinstance(settings.snapshots.store, snapshots.Bucket):
+        needs.append(need_of_url(settings.snapshots.store.endpoint, "snapshots"))
+    if platform.logs:
+        needs.append(Need(host=platform.logs.host, port=platform.logs.port, reason="logs"))
     return needs
 
 
@@ -157,6 +165,7 @@ class _FirstBoot:
     administrator: bootstrap.Administrator
     ssh_public_keys: tuple[str, ...]
     snapshots: Snapshots | None
+    logs: Collector | None
 
     def placed(self, address: str, volume_device: str) -> Node:
         """The node at an address, with a volume."""
@@ -173,6 +182,7 @@ class _FirstBoot:
             administrator=self.administrator,
             ssh_public_keys=self.ssh_public_keys,
             snapshots=self.snapshots,
+            logs=self.logs,
         )
 
 
@@ -206,6 +216,7 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
             token_ttl_seconds=first.administrator.token_ttl,
             token_bound_cidrs=platform.api_cidrs,
         ),
+        logs=Collector(host=platform.logs.host, port=platform.logs.port) if platform.logs else None,
         ssh_public_keys=tuple(_read("platform.ssh.public_keys", file) for file in platform.ssh.public_keys)
         if platform.ssh
         else (),

@@ -140,6 +140,16 @@ class Ssh(Section):
     """Files of OpenSSH public keys, relative to the project's root."""
 
 
+class Logs(Section):
+    """A collector that takes the node's whole journal, the audit log of the `syslog` device with it, over TLS (RFC
+    5425). An authority of the node's system store must vouch for its name."""
+
+    host: Host
+    """Its name, as its certificate has it."""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 6514
+    """6514 is the port RFC 5425 gives it."""
+
+
 class Dns(Section):
     """A record in a zone that Hetzner DNS already serves. It becomes the node's address."""
 
@@ -169,6 +179,8 @@ class HetznerPlatform(Section):
     domain: Host | None = None
     """The node's name where its record is kept elsewhere than in Hetzner DNS."""
     labels: dict[Name, Label] = {}
+    logs: Logs | None = None
+    """None: they stay on the node."""
     tls: Tls
     seal: Seal
     download: Download

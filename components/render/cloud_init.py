@@ -128,6 +128,8 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         written["/etc/systemd/system/vault.path"] = (units.waiting(), _READABLE)
     if node.ssh_public_keys:
         written[SSHD] = (host.SSHD, _READABLE)
+    if node.logs:
+        written["/etc/rsyslog.conf"] = (host.rsyslog(node.logs), _READABLE)
     if node.snapshots:
         added = snapshots.files(node.snapshots, api_address(node.address), units.ca_file(node))
         written |= {path: (content, _READABLE) for path, content in added.items()}
@@ -188,6 +190,7 @@ def _environment(node: Node) -> str:
         **({"ACME_DIRECTORY": node.tls.directory} if isinstance(node.tls, AcmeTls) else {}),
         "SEAL": _SEAL_KINDS[type(node.seal)],
         "SSH": "yes" if node.ssh_public_keys else "no",
+        "LOGS": "yes" if node.logs else "no",
         "SNAPSHOTS": "yes" if node.snapshots else "no",
         **({"ESCROW": " ".join(node.snapshots.recipients)} if node.snapshots and node.snapshots.escrow else {}),
         "WAITS_FOR_OPERATOR": "yes" if node.waits_for_operator else "no",
@@ -218,6 +221,7 @@ def _packages(node: Node) -> list[str]:
         "unattended-upgrades",
     ]
     packages += ["certbot"] if isinstance(node.tls, AcmeTls) else []
+    packages += ["rsyslog", "rsyslog-gnutls"] if node.logs else []
     return sorted([*packages, *snapshots.PACKAGES] if node.snapshots else packages)
 
 

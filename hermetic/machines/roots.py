@@ -21,7 +21,6 @@ from hermetic.machines.commands import environment, run, works
 from hermetic.machines.errors import MachineError
 
 _SUITES = {"debian-12": "bookworm"}
-_MIRROR = "http://deb.debian.org"
 _HOST_PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
 """What the host needs, and the Debian package that has it. `losetup`, `mount`, `nsenter` and `unshare` are in every
 Debian (util-linux)."""
@@ -31,7 +30,7 @@ PACKAGES = (
     *("cloud-init", "openssh-server", "sudo", "e2fsprogs", "iproute2", "procps", "udev", "cron", "less", "apparmor"),
     # What first boots install from the distribution.
     *("age", "certbot", "chrony", "curl", "gnupg", "logrotate", "nftables", "openssl"),
-    *("python3-boto3", "unattended-upgrades"),
+    *("python3-boto3", "rsyslog", "rsyslog-gnutls", "unattended-upgrades"),
 )
 """Installed by apt inside the root: debootstrap can't resolve cloud-init's virtual packages.
 """
@@ -151,7 +150,7 @@ def _install_host_programs(say: Callable[[str], None]) -> None:
 def _fingerprint(image: str) -> str:
     """Of everything the root is made from, the host's own authorities included."""
     authorities = [authority.read_text() for authority in _host_authorities()]
-    recipe = [image, _MIRROR, _FIRST_PACKAGES, PACKAGES, sorted(_FILES.items()), authorities]
+    recipe = [image, _FIRST_PACKAGES, PACKAGES, sorted(_FILES.items()), authorities]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
 
 
@@ -176,8 +175,8 @@ def _make(root: Path, image: str, say: Callable[[str], None]) -> None:
         run(["rm", "--recursive", "--force", "--one-file-system", str(fresh)])
     suite = _SUITES[image]
     say(f"making the machines' root, {image}: its base (1 of 3; about 2 minutes together, once)")
-    first = [f"--include={','.join(_FIRST_PACKAGES)}", suite, str(fresh), f"{_MIRROR}/debian"]
-    run(["debootstrap", "--variant=minbase", *first], timeout=1800)
+    # From debootstrap's own mirror, which it leaves in the root's sources.
+    run(["debootstrap", "--variant=minbase", f"--include={','.join(_FIRST_PACKAGES)}", suite, str(fresh)], timeout=1800)
     say(f"making the machines' root, {image}: its packages (2 of 3)")
     _install(fresh, suite)
     say(f"making the machines' root, {image}: its settings (3 of 3)")
@@ -199,9 +198,11 @@ def _install(root: Path, suite: str) -> None:
         shutil.copy(authority, root / "usr/local/share/ca-certificates" / authority.name)
     _inside(root, ["update-ca-certificates"])
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    sources = [f"deb {_MIRROR}/debian {suite} main", f"deb {_MIRROR}/debian {suite}-updates main"]
-    sources.append(f"deb {_MIRROR}/debian-security {suite}-security main")
-    (root / "etc/apt/sources.list").write_text("\n".join(sources) + "\n")
+    listed = root / "etc/apt/sources.list"
+    mirror = listed.read_text().split()[1]
+    sources = [f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main"]
+    sources.append(f"deb {mirror}-security {suite}-security main")
+    listed.write_text("\n".join(sources) + "\n")
     # Nothing may start while it is installed: these would be processes of the host.
     refusal = root / "usr/sbin/policy-rc.d"
     refusal.write_text("#!/bin/sh\nexit 101\n")

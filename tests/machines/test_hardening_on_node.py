@@ -21,6 +21,7 @@ import requests
 from hermetic import machines
 from hermetic.machines import network
 from tests.support.booting import MIRROR_PORT, BootedNode, Quiet
+from tests.support.servers import eventually
 
 pytestmark = pytest.mark.timeout(300)
 METADATA = "169.254.169.254"
@@ -255,6 +256,39 @@ def test_two_audit_devices_of_different_kinds_are_written(node: BootedNode) -> N
     while identity not in node.sh("journalctl --no-pager --output cat --since -2min"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+# 11: logs leave the node, and are rotated on it
+
+
+def audited(node: BootedNode) -> str:
+    """Identity of a request that was made just now, as the audit log has it."""
+    node.client().sys.read_health_status(method="GET")
+    identity: str = re.findall(r'"request":\{"id":"([0-9a-f-]+)"', node.sh("tail --lines 1 /var/log/vault/audit.log"))[
+        0
+    ]
+    return identity
+
+
+def test_the_collector_gets_the_audit_log_and_the_journal(node: BootedNode) -> None:
+    identity = audited(node)
+    assert eventually(lambda: bool(node.collected.having(identity)))
+    assert " vault-test " in node.collected.having(identity)[0]
+    # From the first boot on: what was written before the collector was reached, too.
+    assert node.collected.having("setup: storage")
+    assert node.collected.having("root-token-dead")
+
+
+def test_what_the_collector_missed_is_sent_later(node: BootedNode) -> None:
+    deafened = "nft add table inet deaf; nft add chain inet deaf output '{ type filter hook output priority -1; }'"
+    node.sh(f"{deafened}; nft add rule inet deaf output tcp dport 6514 reject with tcp reset")
+    try:
+        identity = audited(node)
+        assert not eventually(lambda: bool(node.collected.having(identity)), seconds=3)
+    finally:
+        node.sh("nft delete table inet deaf")
+    # It tries again after 30 seconds.
+    assert eventually(lambda: bool(node.collected.having(identity)), seconds=60)
 
 
 def test_rotation_gives_the_server_a_new_file(node: BootedNode) -> None:

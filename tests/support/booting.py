@@ -26,16 +26,18 @@ from cryptography import x509
 
 from components.render.bootstrap import Administrator, Operator
 from components.render.cloud_init import SEAL_KEY_FILE, render
-from components.render.node.model import InternalTls, Node, Release
+from components.render.node.model import Collector, InternalTls, Node, Release
 from components.render.server_hcl import Flavor, StaticSeal
 from components.render.traffic import Need, plan
 from hermetic import machines
 from hermetic.attach import attach
 from hermetic.machines import Machine
 from ops.hermetic import release
-from ops.local.authority import Domain, ensure_authority, new_administrator
+from ops.local.authority import Authority, Domain, ensure_authority, new_administrator
 from ops.local.operators import ensure_operator, open_share
 from tests.engine.hermetic.wire import Known, Wire
+from tests.support import collecting
+from tests.support.collecting import Collected
 from tests.support.servers import ADMINISTRATOR_POLICY
 
 _INDEX = "hcloud:index/"
@@ -92,6 +94,8 @@ class BootedNode:
     started: float
     """Of `time.monotonic`, when the server was asked for."""
     observed: Observed = field(repr=False)
+    collected: Collected = field(repr=False)
+    """What the node sent to the collector of its logs."""
 
     @property
     def machines(self) -> Path:
@@ -217,8 +221,14 @@ def booted_node(world: Path, say: Callable[[str], None] = print) -> Iterator[Boo
     machines.prepare(machines.default_cache(), "debian-12", say)
     try:
         gateway = machines.gateway(folder)
-        with _mirror(world, gateway) as published, _cloud(world, folder) as wire:
-            yield _create(world, wire, gateway, published)
+        # Made first: the machine trusts it, and the collector shows a certificate of it.
+        authority = _authority(world, gateway)
+        with (
+            _mirror(world, gateway, authority) as published,
+            collecting.collecting(gateway, authority.certificate_file, authority.key_file) as collected,
+            _cloud(world, folder) as wire,
+        ):
+            yield _create(world, wire, gateway, published, collected)
     finally:
         machines.remove(folder)
 
@@ -232,18 +242,27 @@ def _cloud(world: Path, folder: Path) -> Iterator[Wire]:
         yield wire
 
 
+def _authority(world: Path, gateway: str) -> Authority:
+    """Vouches for the gateway, by its address and as the collector; every machine trusts it and knows the name."""
+    tls = world / "tls"
+    tls.mkdir()
+    named = x509.DNSName(collecting.NAME)
+    own = x509.IPAddress(ipaddress.ip_address(gateway))
+    network = x509.IPAddress(ipaddress.ip_network(f"{gateway}/32"))
+    authority = ensure_authority(
+        tls,
+        Domain(title="a world's authority", permitted=(network, named), server_name=gateway, server_names=(own, named)),
+    )
+    (world / "machines/trusted.crt").write_bytes(authority.ca_file.read_bytes())
+    (world / "machines/hosts").write_text(f"{gateway} {collecting.NAME}\n")
+    return authority
+
+
 @contextmanager
-def _mirror(world: Path, gateway: str) -> Iterator[release.Published]:
+def _mirror(world: Path, gateway: str, authority: Authority) -> Iterator[release.Published]:
     """The release over HTTPS on the gateway's address."""
     folder = world / "mirror"
     published = release.publish(folder, world / "release.key", machines.default_cache(), "amd64", print)
-    tls = world / "tls"
-    tls.mkdir()
-    own = x509.IPAddress(ipaddress.ip_address(gateway))
-    network = x509.IPAddress(ipaddress.ip_network(f"{gateway}/32"))
-    domain = Domain(title="a world's authority", permitted=(network,), server_name=gateway, server_names=(own,))
-    authority = ensure_authority(tls, domain)
-    (world / "machines/trusted.crt").write_bytes(authority.ca_file.read_bytes())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.certificate_file, authority.key_file)
     handler = functools.partial(Quiet, directory=str(folder))
@@ -265,7 +284,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing: a test's output is its own."""
 
 
-def _create(world: Path, wire: Wire, gateway: str, published: release.Published) -> BootedNode:
+def _create(world: Path, wire: Wire, gateway: str, published: release.Published, collected: Collected) -> BootedNode:
     address = wire.create(ADDRESS, {"name": NAME, "type": "ipv4", "autoDelete": False})
     volume = wire.create(VOLUME, {"name": NAME, "size": 10})
     node = _node(world, gateway, published, address.outputs.values["ipAddress"], volume.outputs.values["linuxDevice"])
@@ -294,6 +313,7 @@ def _create(world: Path, wire: Wire, gateway: str, published: release.Published)
             attachment=attachment,
             started=started,
             observed=observed,
+            collected=collected,
         )
         booted.wait_until_ready()
     return booted
@@ -322,10 +342,14 @@ def _node(world: Path, gateway: str, published: release.Published, address: str,
         flows=plan(
             api_networks=[f"{gateway}/32"],
             acme=False,
-            needs=[Need(host=gateway, port=MIRROR_PORT, reason="the server's release")],
+            needs=[
+                Need(host=gateway, port=MIRROR_PORT, reason="the server's release"),
+                Need(host=collecting.NAME, port=collecting.PORT, reason="logs"),
+            ],
             destinations={},
         ),
         operators=(Operator(name="ada", public_key=operator.read_text()),),
         threshold=1,
         administrator=Administrator(certificate=certificate.decode(), policy=ADMINISTRATOR_POLICY),
+        logs=Collector(host=collecting.NAME, port=collecting.PORT),
     )

@@ -38,6 +38,11 @@ if [ -f /usr/local/share/ca-certificates/vault-estate.crt ]; then
   update-ca-certificates >/dev/null
 fi
 
+if [ "$LOGS" = yes ]; then
+  systemctl enable rsyslog.service
+  systemctl restart rsyslog.service
+fi
+
 if [ "$SSH" = no ]; then
   put_away ssh.socket ssh.service
 fi

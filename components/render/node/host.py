@@ -1,6 +1,6 @@
 """Files that harden a host and keep it well, whatever server runs on it."""
 
-from components.render.node.model import AcmeTls, Node
+from components.render.node.model import AcmeTls, Collector, Node
 from components.render.node.release import BINARIES
 from components.render.server_hcl import TransitSeal
 from components.render.traffic import TIME_SERVERS
@@ -56,6 +56,37 @@ AllowUsers estate
 X11Forwarding no
 AllowAgentForwarding no
 AllowTcpForwarding no
+"""
+
+
+def rsyslog(collector: Collector) -> str:
+    """Sends each line of the journal to a collector, which is named by its certificate; what waits is kept on disk."""
+    return f"""\
+global(
+  workDirectory="/var/spool/rsyslog"
+  maxMessageSize="64k"
+  defaultNetstreamDriver="gtls"
+  defaultNetstreamDriverCAFile="/etc/ssl/certs/ca-certificates.crt"
+)
+# One entry of an audit log is one line; a limit by their number would lose some.
+module(load="imjournal" stateFile="journal" rateLimit.interval="0")
+action(
+  type="omfwd"
+  target="{collector.host}"
+  port="{collector.port}"
+  protocol="tcp"
+  template="RSYSLOG_SyslogProtocol23Format"
+  TCP_Framing="octet-counted"
+  streamDriver="gtls"
+  streamDriverMode="1"
+  streamDriverAuthMode="x509/name"
+  streamDriverPermittedPeers="{collector.host}"
+  action.resumeRetryCount="-1"
+  queue.type="linkedList"
+  queue.filename="collector"
+  queue.maxDiskSpace="1g"
+  queue.saveOnShutdown="on"
+)
 """
 
 

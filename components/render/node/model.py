@@ -75,6 +75,14 @@ class Snapshots:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Collector:
+    """Who takes the node's journal, by syslog over TLS."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """Everything a node's user-data is rendered from. None of it is secret."""
 
@@ -93,10 +101,13 @@ class Node:
     ssh_public_keys: tuple[str, ...] = ()
     """Who may log in as `estate`; none: no SSH."""
     snapshots: Snapshots | None = None
+    logs: Collector | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9.-]+", self.address):
             raise ValueError(f"address: {self.address!r} is neither a host name nor an IPv4 address")
+        if self.logs and not re.fullmatch(r"[A-Za-z0-9.-]+", self.logs.host):
+            raise ValueError(f"logs.host: {self.logs.host!r} is no host name")
         if not re.fullmatch(r"/dev/disk/by-id/[A-Za-z0-9_-]+", self.volume_device):
             raise ValueError(f"volume_device: {self.volume_device!r} is not below /dev/disk/by-id")
         if self.snapshots and self.snapshots.escrow and not isinstance(self.seal, StaticSeal):

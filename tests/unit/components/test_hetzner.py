@@ -212,6 +212,7 @@ MIRRORED = {
 }
 """The release and its key from servers of one's own, on ports of their own."""
 OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple[str, ...]]]] = [
+    ({"logs": {"host": "logs.internal"}}, {}, {("tcp", 6514): ("0.0.0.0/0",)}),
     ({"seal": TRANSIT, "ssh": SSH}, {}, {("tcp", 8200): ("0.0.0.0/0",)}),
     ({"seal": KMS, "ssh": SSH}, {}, {}),
     ({}, {"database": FULL["database"]}, {("tcp", 5432): ("0.0.0.0/0",)}),

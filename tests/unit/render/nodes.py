@@ -10,7 +10,7 @@ import yaml
 
 from components.render.bootstrap import Administrator, Operator
 from components.render.cloud_init import ARCHIVE, SEAL_KEY_FILE
-from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
+from components.render.node.model import AcmeTls, Collector, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
 from components.render.server_hcl import AwsKmsSeal, Flavor, Seal, ShamirSeal, StaticSeal, TransitSeal
 from components.render.traffic import Need, plan
 
@@ -80,6 +80,7 @@ SPECIAL = {
     ),
     "public-authority": node(tls=ProvidedTls(), ssh_public_keys=(SSH_KEY,)),
     "snapshots": node(snapshots=SNAPSHOTS),
+    "logs": node(logs=Collector(host="logs.example.com", port=6514)),
     "arm64": node(release=Release(version="2.7.1", architecture="arm64", archive_sha256="0" * 64)),
 }
 """What differs within one combination."""
