@@ -268,13 +268,8 @@ def _mirror(world: Path, gateway: str, authority: Authority) -> Iterator[release
     handler = functools.partial(Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer((gateway, MIRROR_PORT), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with collecting.served(server):
             yield published
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -53,11 +53,17 @@ def collecting(address: str, certificate: Path, key: Path) -> Iterator[Collected
         def handle_error(self, *_: object) -> None:
             """Say nothing: a node that is taken away breaks its connection."""
 
-    with Listener((address, PORT), Connection) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield collected
-        finally:
-            server.shutdown()
-            thread.join()
+    with Listener((address, PORT), Connection) as server, served(server):
+        yield collected
+
+
+@contextmanager
+def served(server: socketserver.BaseServer) -> Iterator[None]:
+    """Serve in a thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
