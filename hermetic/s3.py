@@ -57,9 +57,19 @@ def _live(client: Client, inputs: Values) -> None:
     client.put_bucket_lifecycle_configuration(Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": rules})
 
 
+_METHODS = {"s3:GetObject": "s3:HeadObject", "s3:PutObject": "s3:PostObject"}
+"""moto makes an action of each HTTP method (s3/responses.py, `_key_response`); a service knows the first of each pair
+only, for both."""
+
+
 def _allow(client: Client, inputs: Values) -> None:
     policy = inputs["policy"]
-    client.put_bucket_policy(Bucket=inputs["bucket"], Policy=policy if isinstance(policy, str) else json.dumps(policy))
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    for statement in document["Statement"]:
+        for kind in {"Action", "NotAction"} & statement.keys():
+            named = statement[kind] if isinstance(statement[kind], list) else [statement[kind]]
+            statement[kind] = named + [_METHODS[one] for one in named if one in _METHODS]
+    client.put_bucket_policy(Bucket=inputs["bucket"], Policy=json.dumps(document))
 
 
 def _remove(client: Client, inputs: Values) -> None:

@@ -62,6 +62,13 @@ class DevCheckout(Checkout):
 
     def secret(self, application: str, mount: str, path: str) -> dict[str, Any]:
         """A secret with its metadata, read as an application that logs in with a wrapped SecretID."""
+        with self.logged_in(application) as client:
+            found: dict[str, Any] = call(client, "get", f"{mount}/data/{path}")["data"]
+        return found
+
+    @contextmanager
+    def logged_in(self, application: str) -> Iterator[hvac.Client]:
+        """A client of an application, for as long as the block runs."""
         issued = self.answered("secret-id", application, "--stack", STACK)
         with commands.seen(self.paths, read(self.paths, STACK)) as file:
             where = reaching.reached(self.paths, file, Console(as_json=True), hermetic=True)
@@ -71,9 +78,8 @@ class DevCheckout(Checkout):
             secret_id = call(client, "post", "sys/wrapping/unwrap")["data"]["secret_id"]
             client.token = ""
             client.auth.approle.login(role_id, secret_id)
-            found: dict[str, Any] = call(client, "get", f"{mount}/data/{path}")["data"]
+            yield client
             client.auth.token.revoke_self()
-        return found
 
 
 @contextmanager

@@ -112,3 +112,13 @@ def test_no_application_takes_the_name_of_a_login_for_snapshots(name: str) -> No
     plain["applications"] = {name: {"login": {"kind": "approle"}, "secrets": {"x": {"keys": ["y"]}}}}
 
     assert f"applications.{name} has the name of a login for snapshots" in refusal(plain)
+
+
+def test_escrow_is_off_until_it_is_asked_for_and_needs_snapshots() -> None:
+    assert parse(remote(BUCKET)).platform.model_dump()["seal"] == {"kind": "static", "escrow": False}
+    escrow = {"kind": "static", "escrow": True}
+    assert parse(remote(BUCKET, seal=escrow)).platform.model_dump()["seal"]["escrow"] is True
+
+    assert "platform.seal.escrow is true but snapshots isn't given; expected that section" in refusal(node(seal=escrow))
+    shamir = {"kind": "shamir", "escrow": True}
+    assert ".platform.seal.escrow is not a setting" in refusal(remote(BUCKET, seal=shamir))

@@ -1,0 +1,240 @@
+"""A node and its volume are lost, and everything comes back from the bucket: the block of docs/snapshots.md, run as it
+stands there, with `ssh` doubled by a program that enters the machine.
+
+Doesn't prove: SSH itself; Hetzner Object Storage (moto stands in); how an account at Hetzner loses a volume.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]  # the wheel ships no types
+import pytest
+from cryptography import x509
+
+from ops.paths import ROOT
+from tests.support.booting import Observed
+from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
+from tests.support.documents import blocks
+from tests.support.servers import call
+
+pytestmark = pytest.mark.timeout(1200)
+
+NOTE = "no-run: needs a node that was lost, run by tests/machines/test_snapshot_disaster.py"
+CREDENTIALS = "/var/lib/vault/credentials"
+SECRET_KEY = "-".join(("canary", "of", "the", "bucket"))
+PLAIN = "-".join(("a", "card", "number"))
+KV = (("aos", "agenticverz", "app-prod"), ("bike-data-flow", "secret", "bike-data-flow/dev/database-url"))
+PKI = {"common_name": "Estate Dev", "organization": "Estate", "roles": {"mtls": {"allowed_domains": ["dev.internal"]}}}
+SSH = """#!{python}
+import json, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from hermetic.machines import Machine
+(node, command) = sys.argv[1:]
+assert node == "estate@NODE", node
+with Path({log!r}).open("a") as log:
+    log.write(command + "\\n")
+done = Machine.find(Path({machines!r}), "vault-dev").run(["sh", "-c", command], input=sys.stdin.read(), timeout=170)
+sys.stdout.write(done.stdout)
+sys.stderr.write(done.stderr)
+sys.exit(done.returncode)
+"""
+
+
+@dataclass
+class Lost:
+    """What was there before the volume was lost, and what of it must be back."""
+
+    dev: DevCheckout
+    commands: Path
+    """What ssh was asked to run."""
+    observed: Observed = field(default_factory=Observed)
+    seal_key: bytes = field(default=b"", repr=False)
+    facts: dict[str, Any] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def bucket(self) -> Any:
+        """The bucket's own client, and its name."""
+        facts = self.dev.world.facts()
+        return boto3.client(
+            "s3",
+            endpoint_url=facts.storage,
+            region_name="fsn1",
+            aws_access_key_id="test",
+            aws_secret_access_key="-".join(("made", "up")),
+            verify=str(self.dev.paths.project / facts.authority_file),
+        ), self.dev.written()["snapshots"]["store"]["name"]
+
+    def sh(self, script: str) -> str:
+        """On the node as root."""
+        done = self.dev.node.run(["sh", "-euc", script], timeout=120)
+        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+    def bring(self) -> None:
+        """What an operator brings to each node."""
+        folder = self.dev.paths.own / STACK / "snapshots"
+        login = (folder / "node.crt").read_text() + (folder / "node.key").read_text()
+        pair = f"[default]\naws_access_key_id = node\naws_secret_access_key = {SECRET_KEY}\n"
+        for name, content in {"snapshot-login": login, "snapshot-bucket": pair}.items():
+            wrap = ["systemd-creds", "encrypt", "--with-key=host", f"--name={name}", "-", f"{CREDENTIALS}/{name}"]
+            done = self.dev.node.run(wrap, input=content)
+            assert done.returncode == 0, done.stderr
+
+    def snapshot(self) -> None:
+        """Taken by the node's own service."""
+        self.sh("systemctl start vault-snapshot.service || { journalctl -u vault-snapshot --no-pager | tail; exit 1; }")
+
+    def key_on_node(self) -> bytes:
+        """The seal's key."""
+        return base64.b64decode(self.sh(f"systemd-creds decrypt --name=seal-key {CREDENTIALS}/seal-key - | base64 -w0"))
+
+    def read(self) -> dict[str, Any]:
+        """What applications rely on."""
+        found: dict[str, Any] = {"/".join(one): self.dev.secret(*one) for one in KV}
+        with self.dev.logged_in("aos") as client:
+            found["root"] = call(client, "get", "pki/cert/ca")["data"]["certificate"]
+            found["chain"] = call(client, "get", "pki_int/cert/ca_chain")["data"]["certificate"]
+            if "ciphertext" in self.facts:
+                opened = call(
+                    client, "post", "transit/decrypt/data-encryption-key", {"ciphertext": self.facts["ciphertext"]}
+                )
+                found["opened"] = base64.b64decode(opened["data"]["plaintext"]).decode()
+        return found
+
+
+@pytest.fixture(scope="module")
+def lost(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
+    """A world whose node is new and empty, and whose bucket holds what the old one was."""
+    with dev_checkout(tmp_path_factory.mktemp("dev")) as dev, pytest.MonkeyPatch.context() as patch:
+        applications = dev.written()["applications"]
+        applications["aos"]["pki_roles"] = ["mtls"]
+        snapshots = {**dev.written()["snapshots"], "schedule": "*-*-01 00:00:00"}
+        dev.change(pki=PKI, applications=applications, snapshots=snapshots)
+        made = Lost(dev=dev, commands=dev.directory / "asked")
+        programs = dev.directory / "programs"
+        programs.mkdir()
+        text = SSH.format(
+            python=sys.executable, root=str(ROOT), log=str(made.commands), machines=str(dev.world.machines)
+        )
+        (programs / "ssh").write_text(text)
+        (programs / "ssh").chmod(0o755)
+        patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        dev.answered("up", STACK)
+        with made.observed.watching():
+            made.bring()
+            with dev.logged_in("aos") as client:
+                plaintext = base64.b64encode(PLAIN.encode()).decode()
+                sealed = call(client, "post", "transit/encrypt/data-encryption-key", {"plaintext": plaintext})
+                made.facts["ciphertext"] = sealed["data"]["ciphertext"]
+            made.facts |= made.read()
+            made.facts["cluster"] = dev.answered("status", STACK)["health"]["cluster_id"]
+            made.seal_key = made.key_on_node()
+            made.snapshot()
+        yield made
+
+
+def test_the_node_left_its_seal_key_and_custody_beside_the_snapshot(lost: Lost) -> None:
+    client, name = lost.bucket()
+    keys = [one["Key"] for one in client.list_objects_v2(Bucket=name)["Contents"]]
+    beside = [key for key in keys if key.startswith(f"seal/{lost.facts['cluster']}/")]
+
+    assert len(beside) == 2
+    assert sum("/custody-" in key for key in beside) == 1
+    assert len([key for key in keys if key.startswith("raft/")]) == 2
+
+    lost.snapshot()
+    again = client.list_object_versions(Bucket=name, Prefix="seal/")["Versions"]
+    assert sorted(one["Key"] for one in again) == beside, "what is there is not sent again"
+
+
+def test_a_drill_opens_the_seal_by_the_identity_alone(lost: Lost) -> None:
+    done = lost.dev.answered("drill", STACK)
+
+    assert (done["whole"], done["opened"], done["why_not"], done["seal"]) == (True, True, "", "static")
+    assert not list(lost.dev.paths.own.glob("drill-*"))
+
+
+def test_a_node_that_serves_is_left_alone(lost: Lost) -> None:
+    done = lost.dev.run("seal-key", STACK, "--node", "estate@NODE", "--force", "--hermetic")
+
+    assert done.returncode == 2
+    assert f"serves cluster {lost.facts['cluster']} already; nothing was changed" in done.stderr
+    assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+
+
+def test_everything_comes_back_after_node_and_volume_are_gone(lost: Lost) -> None:
+    dev = lost.dev
+    with lost.observed.watching():
+        volume = dev.run("up", STACK, "--replace", "platform-volume", "--hermetic", timeout=600)
+        assert "not every application gets what it is to have" in volume.stderr, volume.stderr
+        assert lost.key_on_node() != lost.seal_key
+        (block,) = [one.text for one in blocks(ROOT / "docs" / "snapshots.md") if one.note == NOTE]
+        for line in block.splitlines():
+            program, *arguments = line.split()
+            assert program == "./estate"
+            lost.said.append(str(dev.answered(*arguments, timeout=600)))
+
+    assert lost.key_on_node() == lost.seal_key
+    assert dev.answered("status", STACK)["health"]["cluster_id"] == lost.facts["cluster"]
+    now = lost.read()
+    assert now.pop("opened") == PLAIN
+    assert now == {name: lost.facts[name] for name in now}
+    with dev.logged_in("aos") as client:
+        issued = call(client, "post", "pki_int/issue/mtls", {"common_name": "a.dev.internal"})["data"]
+    leaf, issuer = (x509.load_pem_x509_certificate(issued[part].encode()) for part in ("certificate", "issuing_ca"))
+    leaf.verify_directly_issued_by(issuer)
+    assert dev.answered("up", STACK)["changed"] == 0
+
+
+def test_the_nodes_life_goes_on(lost: Lost) -> None:
+    lost.dev.node.reboot()
+    lost.sh("for i in $(seq 60); do systemctl is-active --quiet vault-bootstrap && exit 0; sleep 1; done; exit 1")
+    assert lost.sh("systemctl --failed --no-legend --plain | grep vault || true") == ""
+
+    lost.bring()
+    lost.snapshot()
+    assert lost.dev.answered("drill", STACK)["opened"] is True
+
+
+def test_the_seal_key_is_nowhere_in_the_clear(lost: Lost) -> None:
+    forms = (lost.seal_key, lost.seal_key.hex().encode(), base64.b64encode(lost.seal_key).rstrip(b"="))
+    client, name = lost.bucket()
+    places = {
+        "journal": lost.dev.node.journal().encode(),
+        "user-data": (lost.dev.node.upper / "var/lib/cloud/seed/nocloud/user-data").read_bytes(),
+        "argv of the node": "\n".join(lost.observed.argv).encode(errors="surrogateescape"),
+        "environment on the node": "\n".join(lost.observed.environment).encode(errors="surrogateescape"),
+        "argv of ssh": lost.commands.read_bytes(),
+        "output": "\n".join(lost.said).encode(),
+    }
+    assert "systemd-creds" in places["argv of the node"].decode(errors="replace")
+    kept = [lost.dev.world.directory / "state", lost.dev.paths.own / STACK, lost.dev.world.file]
+    files = [file for place in kept for file in (place.rglob("*") if place.is_dir() else [place]) if file.is_file()]
+    places |= {str(file): file.read_bytes() for file in files}
+    for one in client.list_object_versions(Bucket=name)["Versions"]:
+        body = client.get_object(Bucket=name, Key=one["Key"], VersionId=one["VersionId"])["Body"].read()
+        places[f"bucket {one['Key']}"] = body
+
+    assert len(places) > 12
+    assert [place for place, content in places.items() if any(form in content for form in forms)] == []
+    assert json.dumps(lost.facts["ciphertext"]) not in lost.said
+
+
+def test_a_key_is_never_shown_on_a_screen_but_goes_by_a_pipe(lost: Lost) -> None:
+    done = subprocess.run(
+        lost.dev.command("seal-key", STACK, "--hermetic"),
+        cwd=lost.dev.directory,
+        env=lost.dev.environment(),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == lost.seal_key
+    assert lost.seal_key not in done.stderr
