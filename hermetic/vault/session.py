@@ -26,7 +26,10 @@ _CERTIFICATE_LOGIN = frozenset({"certFile", "keyFile", "name", "mount", "namespa
 _POOL = 16
 _TIMEOUT_SECONDS = 60  # the official provider's client timeout (VAULT_CLIENT_TIMEOUT)
 _RENEW_AT = 0.9  # of a token's lifetime: a new login comes before the old token ends
-_UPGRADE_SECONDS = 10.0  # a fresh KV v2 mount answers 400 "Upgrading" for a moment
+_PASSING_SECONDS = 10.0
+_PASSING = ("Upgrading from non-versioned", "store is stopped")
+"""What a server answers for a moment only: a fresh KV v2 mount; and whoever asks while a rate limit that counts them is
+being replaced (OpenBao 2.7.2). The official provider's client tries again after such an answer, too."""
 
 
 def check_settings(settings: Values) -> None:
@@ -92,8 +95,8 @@ class VaultSession:
             self._client.adapter.close()
 
     def _retrying(self, method: str, path: str, body: Values | None) -> Values | None:
-        """Once more after a new login when the token died early, and for a moment while a new mount upgrades itself."""
-        deadline = time.monotonic() + _UPGRADE_SECONDS
+        """Once more after a new login when the token died early, and for a moment while the server says what passes."""
+        deadline = time.monotonic() + _PASSING_SECONDS
         while True:
             token = self._token()
             try:
@@ -102,8 +105,8 @@ class VaultSession:
                 if not self._login or self._alive(token):
                     raise self._refusal(method, path, error) from None
             except exceptions.VaultError as error:
-                upgrading = "Upgrading from non-versioned" in str(error) and time.monotonic() < deadline
-                if not upgrading:
+                passing = any(words in str(error) for words in _PASSING) and time.monotonic() < deadline
+                if not passing:
                     raise self._refusal(method, path, error) from None
                 time.sleep(0.05)
             except requests.RequestException as error:

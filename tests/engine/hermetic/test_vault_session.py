@@ -208,3 +208,32 @@ def test_a_bad_text_is_refused(wire: Wire) -> None:
         wire.create(ENDPOINT, {"path": "plain/b", "dataJson": "{"})
     with pytest.raises(grpc.RpcError, match="not list"):
         wire.create(ENDPOINT, {"path": "plain/b", "dataJson": "[]"})
+
+
+def test_a_rate_limit_that_is_replaced_stops_nobody(settings: Values, vault_server: VaultServer) -> None:
+    """OpenBao answers whoever asks in that moment with 500, "store is stopped"."""
+    ended = threading.Event()
+    refused: list[str] = []
+
+    def replace() -> None:
+        for rate in range(1_000, 1_300):
+            vault_server.client.adapter.post("/v1/sys/quotas/rate-limit/replaced", json={"rate": rate})
+        ended.set()
+
+    def ask() -> None:
+        session = VaultSession(settings)
+        try:
+            while not ended.is_set():
+                session.read("sys/mounts/sys")
+        except RefusedError as error:
+            refused.append(str(error))
+        finally:
+            session.close()
+
+    threads = [threading.Thread(target=work) for work in (replace, ask, ask, ask)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    vault_server.client.adapter.delete("/v1/sys/quotas/rate-limit/replaced")
+    assert refused == []
