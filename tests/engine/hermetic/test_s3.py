@@ -77,6 +77,37 @@ def test_a_bucket_with_versions_lock_lifecycle_and_policy(wire: Wire, storage: O
     assert [one["Name"] for one in client.list_buckets()["Buckets"]] == [BUCKET]
 
 
+def test_a_credential_that_may_add_look_and_hide_does_just_that(wire: Wire, storage: ObjectStorage) -> None:
+    """moto takes a policy's denial for everybody's, whoever it names."""
+    wire.create("aws:s3/bucket:Bucket", {"bucket": NAME, "objectLockEnabled": True})
+    wire.create("aws:s3/bucketPolicy:BucketPolicy", {"bucket": NAME, "policy": writer_policy(NAME, WRITER)})
+    client = storage.client()
+    client.put_object(Bucket=NAME, Key="raft/x", Body=b"x")
+    upload = client.create_multipart_upload(Bucket=NAME, Key="raft/y")["UploadId"]
+    client.abort_multipart_upload(Bucket=NAME, Key="raft/y", UploadId=upload)
+
+    assert client.head_object(Bucket=NAME, Key="raft/x")["ContentLength"] == 1
+    client.delete_object(Bucket=NAME, Key="raft/x")
+    versions = client.list_object_versions(Bucket=NAME)
+    assert (len(versions["Versions"]), len(versions["DeleteMarkers"])) == (1, 1)
+
+
+def test_a_seals_key_and_a_bucket_are_two_providers_each_with_its_profile(storage: ObjectStorage) -> None:
+    """A profile is for the official plugin; the stand-in knows no account and takes any."""
+    bucket = {"region": REGION, "profile": "hetzner", "endpoints": json.dumps([{"s3": storage.endpoint}])}
+    seal = {"region": "eu-central-1", "profile": "aws"}
+    with (
+        attach(["aws"]) as environment,
+        Wire(environment, "aws", bucket) as one,
+        Wire(environment, "aws", seal) as other,
+    ):
+        one.create("aws:s3/bucket:Bucket", {"bucket": NAME, "objectLockEnabled": True})
+        key = other.create("aws:kms/key:Key", {"enableKeyRotation": True})
+
+    assert NAME in [found["Name"] for found in storage.client().list_buckets()["Buckets"]]
+    assert str(key.outputs.values["arn"]).startswith("arn:aws:kms:")
+
+
 def test_a_bucket_with_snapshots_is_not_destroyed(wire: Wire, storage: ObjectStorage) -> None:
     bucket = wire.create("aws:s3/bucket:Bucket", {"bucket": NAME, "objectLockEnabled": True})
     storage.client().put_object(Bucket=NAME, Key="raft/x", Body=b"x")
