@@ -17,7 +17,7 @@ from ops.errors import EstateError
 from ops.local.openbao import SEAL_KEY_BYTES
 from ops.snapshots import keys
 from ops.snapshots.stores import Readable
-from ops.snapshots.taking import Kept, kept
+from ops.snapshots.taking import Kept, escrow_in, kept
 
 _NAME_DIGITS = 16
 """Of the key's fingerprint, as `seal.sh` cuts it."""
@@ -43,13 +43,8 @@ def fingerprint(seal_key: bytes) -> str:
 def names(store: Readable, chosen: Kept) -> Mapping[str, str]:
     """The objects that open a snapshot, from its own record or, where a person took it, from the one before it that
     has one, else from any; nothing where no node put anything there."""
-    prefix = chosen.key.rpartition("/")[0] + "/"
-    others = kept(store, prefix)
-    for one in [chosen, *(other for other in others if other.key < chosen.key), *others]:
-        found = one.record.get("escrow")
-        if isinstance(found, dict):
-            return {part: str(key) for part, key in found.items()}
-    return {}
+    others = kept(store, chosen.key.rpartition("/")[0] + "/")
+    return escrow_in([chosen, *(other for other in others if other.key < chosen.key), *others])
 
 
 def opened(store: Readable, chosen: Kept, identity: Path) -> Escrowed:

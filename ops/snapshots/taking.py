@@ -127,7 +127,7 @@ def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Tak
     """
     snapshots = wanted(file)
     store = store_of(paths, file.settings)
-    parameters = {
+    parameters: dict[str, Any] = {
         "role": OPERATOR_LOGIN,
         "canary": file.settings.canary,
         "recipients": [_recipient(paths, name) for name in snapshots.recipients],
@@ -136,6 +136,9 @@ def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Tak
     with told(), folder(paths, "snapshot-") as work, stage as steps:
         server = Server(where.address, str(where.ca_file) if where.ca_file else None, pair(paths, file))
         server.find_active()
+        cluster = server.call("GET", "sys/seal-status").get("cluster_id")
+        # Its retention may let go every record that names what opens the seal.
+        parameters["escrow"] = escrow_in(kept(store, f"{EVERYWHERE}{cluster}/"))
         key, record = save(server, store, parameters, work, _teller(steps))
         pruned = prune(store, f"{EVERYWHERE}{record['cluster_id']}/", snapshots.keep.model_dump())
         return Taken(
@@ -159,6 +162,12 @@ def kept(store: Readable, prefix: str = EVERYWHERE) -> list[Kept]:
     """All whole snapshots in a store, the newest first."""
     found = [Kept(key=key, record=record) for key, record in whole(store, prefix).items()]
     return sorted(found, key=lambda one: stamp_of(one.key), reverse=True)
+
+
+def escrow_in(snapshots: Sequence[Kept]) -> Mapping[str, str]:
+    """The objects that open the seal, as the first snapshot that knows them names them; nothing if none does."""
+    named = (one.record.get("escrow") for one in snapshots)
+    return next((found for found in named if isinstance(found, dict)), {})
 
 
 def freshness(newest: Kept | None, stale_after_seconds: int) -> str:

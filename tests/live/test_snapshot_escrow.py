@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 from components.render import cloud_init
 from components.render.node import snapshot_program as program
 from ops.errors import EstateError
-from ops.snapshots import adopt_program, adopting, escrow
+from ops.snapshots import adopt_program, adopting, escrow, taking
 from ops.snapshots.opening import choose
 from ops.snapshots.stores import Bucket
 from tests.support.snapshotting import Estate, ObjectStorage, estate, object_storage, on_node, parameters_of
@@ -266,6 +267,30 @@ def test_another_identity_opens_nothing(storage: ObjectStorage, held: dict[str, 
 
     with pytest.raises(EstateError, match=r"can't be opened with age identity .* expected one of its recipients'"):
         escrow.opened(storage.bucket(), choose(storage.bucket(), None), other)
+
+
+def test_a_snapshot_by_hand_lets_the_nodes_go_and_names_the_key_still(
+    storage: ObjectStorage, held: dict[str, Any], made: Estate, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.run(held)
+    before = choose(storage.bucket(), None)
+    monkeypatch.setattr(taking, "store_of", lambda *_: storage.bucket())
+    monkeypatch.setattr(program, "datetime", _Later)
+
+    taken = taking.take(made.paths, made.file, made.where, made.console)
+
+    assert before.key in taken.pruned
+    chosen = choose(storage.bucket(), None)
+    assert (chosen.key, chosen.record["escrow"]) == (taken.key, before.record["escrow"])
+    assert escrow.opened(storage.bucket(), chosen, made.identity).seal_key == node.key
+
+
+class _Later(datetime):
+    """A clock one second ahead: two snapshots within a second would have one key."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "_Later":
+        return super().now(tz) + timedelta(seconds=1)
 
 
 def test_without_escrow_it_is_said_what_is_missing(storage: ObjectStorage, held: dict[str, Any], made: Estate) -> None:
