@@ -182,7 +182,9 @@ def _start(project: Project) -> "subprocess.Popen[bytes]":
 
 def _until_running(project: Project) -> None:
     deadline = time.monotonic() + 30
-    while not (project.folder / "log").is_file():
+    log = project.folder / "log"
+    # The shell opens the file before it writes the line.
+    while not (log.is_file() and log.stat().st_size):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
