@@ -139,7 +139,7 @@ def newest_snapshot(paths: Paths, file: StackFile, cluster: str | None) -> tuple
     if wanted is None:
         return None, "none is taken: the settings have no section snapshots"
     store = wanted.store
-    if store.kind == "bucket" and not all(os.environ.get(name) for name in _BUCKET_CREDENTIALS):
+    if store.kind == "bucket" and not store.profile and not all(os.environ.get(name) for name in _BUCKET_CREDENTIALS):
         return None, f"can't be seen without {' and '.join(_BUCKET_CREDENTIALS)}"
     try:
         with taking.told():

@@ -74,8 +74,8 @@ class OpenBao:
         """Arguments that only this server is run with."""
         return (f"-config={self.home / 'server.hcl'}",)
 
-    def prepare(self) -> bool:
-        """Make what it needs to start; True if its certificate is new. Raises EstateError or OSError."""
+    def prepare(self) -> None:
+        """Make what it needs to start. Raises EstateError or OSError."""
         tls = private_directory(self.directory / "tls")
         private_directory(self.home)
         storage = private_directory(self.home / "data")
@@ -90,7 +90,6 @@ class OpenBao:
             raise EstateError(f"{seal_key}: {seal_key.stat().st_size} bytes; expected {SEAL_KEY_BYTES}")
         authority = ensure_authority(tls)
         write_private(self.home / "server.hcl", self._configuration(authority.certificate_file, authority.key_file))
-        return authority.renewed
 
     def _configuration(self, certificate_file: Path, key_file: Path) -> bytes:
         server = ServerHcl(
@@ -151,6 +150,14 @@ class OpenBao:
         finally:
             connection.close()
         return document if isinstance(document, dict) and "initialized" in document else None
+
+    def shows_an_old_certificate(self) -> bool:
+        """Whether the listener answers with another certificate than the one that lies in its directory now."""
+        lying = (self.directory / "tls" / "server.crt").read_text(encoding="ascii")
+        try:
+            return ssl.get_server_certificate((LOOPBACK, self.api_port), timeout=5).strip() != lying.strip()
+        except OSError:
+            return False
 
     def is_ready(self) -> bool:
         """Whether it waits for its first boot's bootstrap, or is unsealed and active."""

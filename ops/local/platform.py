@@ -34,6 +34,8 @@ START_SECONDS = 45.0
 """How long the servers may take until they answer; measured here: 0.5 s, 1.5 s at first start."""
 UNSEAL_SECONDS = 10.0
 """How long it may stay sealed; its seal opens by itself, measured here in 0.1 s."""
+RELOAD_SECONDS = 5.0
+"""How long it may take to show a new certificate; measured here in 0.02 s."""
 POLL_SECONDS = 0.03
 ENTRIES = (
     "openbao",
@@ -146,8 +148,8 @@ class LocalPlatform:
         """
         with self._storage_errors(), self._lock():
             if self._supervisor() is not None and self._spec_is_current():
-                if self.openbao.prepare():
-                    self._reload_certificate()
+                self.openbao.prepare()
+                self._reload_certificate()
                 if self._well():
                     return
             self._stop()
@@ -230,8 +232,14 @@ class LocalPlatform:
         return False
 
     def _reload_certificate(self) -> None:
+        if not self.openbao.shows_an_old_certificate():
+            return
         for process in self._running()["openbao"]:
             process.send_signal(signal.SIGHUP)
+        # Until it is taken up our own server looks like a stranger's: a new authority never signed the old certificate.
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while self.openbao.shows_an_old_certificate() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
 
     def _launch(self) -> None:
         log = self.directory / supervisor.LOG

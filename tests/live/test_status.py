@@ -215,3 +215,14 @@ def test_the_newest_snapshots_age(
     found = answer(capsys, 0)
     assert 5 * 3600 <= found["snapshot_age_seconds"] < 5 * 3600 + 60
     assert found["snapshot"].startswith("stale: 5h")
+
+
+def test_a_profile_stands_for_the_credentials(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with_profile = {**SNAPSHOTS, "store": {**SNAPSHOTS["store"], "profile": "hetzner"}}
+    write_stack(stack.folder, stack.settings(snapshots=with_profile))
+    assert answer(capsys, 0)["snapshot"].startswith("can't be seen: snapshots.store.profile is 'hetzner'")
+
+    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: Folder(tmp_path))
+    assert answer(capsys, 0)["snapshot"] == "stale: there is none"
