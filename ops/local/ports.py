@@ -4,12 +4,16 @@ Owns the question and the sentence that answers it. Refuses nothing: the platfor
 """
 
 import socket
+import time
 
 import psutil
 
 from ops.errors import EstateError
 
 LOOPBACK = "127.0.0.1"
+ENDING_SECONDS = 3.0
+"""How long a killed server may take to let go of its port; on two busy cores it held it while the next one started."""
+POLL_SECONDS = 0.05
 
 
 def is_free(port: int) -> bool:
@@ -23,27 +27,36 @@ def is_free(port: int) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """Who listens on the port, in words."""
+def holder(port: int) -> str | None:
+    """Who listens on the port, in words; None if no process is known to: another user's, or one that is just ending."""
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS tells only root
-        return "another process"
+        return None
     for connection in connections:
         listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
         if listens and connection.pid:
             try:
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
             except psutil.NoSuchProcess:
-                return "a process that has just ended"
-    return "another user's process"
+                return None
+    return None
 
 
 def require_free(setting: str, port: int) -> None:
-    """Raise EstateError naming the setting and the holder if the port can't be listened on."""
+    """Raise EstateError naming the setting and the holder if the port can't be listened on.
+
+    A holder that can't be named is given `ENDING_SECONDS`: a killed server is no process any more before its port is
+    free.
+    """
     if not 1024 <= port <= 65535:
         raise EstateError(f"{setting}: {port} is not a port between 1024 and 65535")
-    if not is_free(port):
-        raise EstateError(
-            f"{setting}: port {port} is held by {holder(port)}, a server that is not ours; stop it or set another port"
-        )
+    deadline = time.monotonic() + ENDING_SECONDS
+    while not is_free(port):
+        named = holder(port)
+        if named is not None or time.monotonic() > deadline:
+            who = named or "a process that can't be named"
+            raise EstateError(
+                f"{setting}: port {port} is held by {who}, a server that is not ours; stop it or set another port"
+            )
+        time.sleep(POLL_SECONDS)

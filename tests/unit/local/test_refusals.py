@@ -1,17 +1,18 @@
 """What the local platform says where it can't be run, on a machine that lacks something."""
 
 import os
+import socket
+import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
 from ops.errors import EstateError
-from ops.local import postgres
+from ops.local import ports, postgres
 from ops.local.bootstrap import run_script
 from ops.local.openbao import OpenBao
 from ops.local.platform import LocalPlatform
-from ops.local.ports import holder
 from ops.local.postgres import Postgres
 
 
@@ -75,11 +76,25 @@ def test_a_seal_key_of_another_size_is_named(tmp_path: Path) -> None:
 
 
 def test_where_only_root_may_ask_the_holder_of_a_port_stays_unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "ENDING_SECONDS", 0.1)
+
     def denied(kind: str) -> list[object]:
         raise psutil.AccessDenied
 
     monkeypatch.setattr(psutil, "net_connections", denied)
-    assert holder(8200) == "another process"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(EstateError, match=rf"^api_port: port {port} is held by a process that can't be named, "):
+            ports.require_free("api_port", port)
+
+
+def test_a_port_whose_holder_is_just_ending_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "holder", lambda _port: None)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    threading.Timer(0.3, listener.close).start()
+    ports.require_free("api_port", port)
+    assert ports.is_free(port)
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_ports_holder_is_named() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         assert not is_free(port)
-        assert holder(port).startswith(f"process {process.pid} (python")
+        assert (holder(port) or "").startswith(f"process {process.pid} (python")
         with pytest.raises(EstateError, match=rf"^api_port: port {port} is held by process {process.pid} "):
             require_free("api_port", port)
     finally:
@@ -196,11 +196,11 @@ def test_a_port_that_cant_be_is_refused(port: int) -> None:
         require_free("api_port", port)
 
 
-def test_a_port_nobody_can_be_found_for_is_someone_elses() -> None:
+def test_a_free_port_has_no_holder() -> None:
     (port,) = free_ports(1)
-    assert holder(port) == "another user's process"
+    assert holder(port) is None
     with socket.create_server(("127.0.0.1", port)):
-        assert holder(port).startswith(f"process {os.getpid()} ")
+        assert (holder(port) or "").startswith(f"process {os.getpid()} ")
 
 
 def test_equal_ports_are_refused(tmp_path: Path) -> None:
