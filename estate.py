@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import pulumi
@@ -32,7 +31,7 @@ from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKey
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
-from settings import Settings, engines
+from settings import Settings, engines, named_files
 from settings.applications import Application, AppRoleLogin, JwtLogin, KubernetesLogin
 from settings.hetzner import HetznerPlatform
 from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN
@@ -195,20 +194,11 @@ def _database(contents: _Contents) -> None:
     PostgresEngine("database", args, contents.holding_options)
 
 
-def _content(setting: str, file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        msg = f"vault-estate:estate.{setting} {file!r} can't be read: {error.strerror}"
-        raise ValueError(msg) from None
-    except UnicodeDecodeError:
-        msg = f"vault-estate:estate.{setting} {file!r} can't be read: it is no text"
-        raise ValueError(msg) from None
-
-
 def _first_password(endpoint: Endpoint, file: str) -> pulumi.Output[str]:
     """The password in a file that may come only with the platform; until that is there it is unknown."""
-    return pulumi.Output.secret(endpoint.ready.id.apply(lambda _: _content("database: password_file", file).strip()))
+    return pulumi.Output.secret(
+        endpoint.ready.id.apply(lambda _: named_files.text("database.password_file", file).strip())
+    )
 
 
 def _pki(contents: _Contents) -> PkiEngine:
@@ -305,7 +295,9 @@ def _kubernetes(contents: _Contents) -> None:
     args = KubernetesAuthArgs(
         path=kubernetes.path,
         host=kubernetes.host,
-        ca_certificate=_content("kubernetes: ca_certificate_file", kubernetes.ca_certificate_file),
+        ca_certificate=named_files.public(
+            "kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, named_files.CERTIFICATE
+        ),
         roles=roles,
     )
     KubernetesAuth("kubernetes", args, contents.options)
@@ -343,7 +335,7 @@ def _snapshots(contents: _Contents) -> None:
     node = platform if isinstance(platform, HetznerPlatform) else None
     logins = {
         "operator": SnapshotLogin(
-            certificate=_content("snapshots: certificate", snapshots.certificate),
+            certificate=named_files.public("snapshots.certificate", snapshots.certificate, named_files.CERTIFICATE),
             policy=acl.snapshot_restore(OPERATOR_LOGIN, contents.settings.canary),
             # Loopback too, where a drill's server is.
             token_bound_cidrs=(*node.api_cidrs, "127.0.0.1/32") if node else (),
@@ -351,7 +343,9 @@ def _snapshots(contents: _Contents) -> None:
     }
     if snapshots.node_certificate:
         logins["node"] = SnapshotLogin(
-            certificate=_content("snapshots: node_certificate", snapshots.node_certificate),
+            certificate=named_files.public(
+                "snapshots.node_certificate", snapshots.node_certificate, named_files.CERTIFICATE
+            ),
             policy=acl.snapshot_take(NODE_LOGIN, contents.settings.canary),
             # By its name a node reaches itself over loopback; by its address it comes from that one.
             token_bound_cidrs=("127.0.0.1/32",) if node and node.name else (),

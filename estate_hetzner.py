@@ -1,7 +1,6 @@
 """Composition of a node on Hetzner Cloud. Owns the clouds' explicit providers, and no other resource."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
@@ -20,6 +19,7 @@ from components.render.node.snapshots import recipient
 from components.render.traffic import HTTPS_PORT, Flow, Need, need_of_url, plan
 from settings import Settings, engines, hetzner, snapshots
 from settings.hetzner import HetznerPlatform
+from settings.named_files import CERTIFICATE, PGP_KEY, SSH_KEY, public, text
 
 
 def build(settings: Settings, platform: HetznerPlatform) -> Platform:
@@ -204,20 +204,21 @@ def node(settings: Settings, platform: HetznerPlatform, flows: tuple[Flow, ...])
         flows=flows,
         operators=tuple(
             bootstrap.Operator(
-                name=operator.name, public_key=_read(f"bootstrap.operators {operator.name}.pgp_key", operator.pgp_key)
+                name=operator.name,
+                public_key=public(f"bootstrap.operators {operator.name}.pgp_key", operator.pgp_key, PGP_KEY),
             )
             for operator in first.operators
         ),
         threshold=first.threshold,
         administrator=bootstrap.Administrator(
             certificate=first.administrator.certificate_pem
-            or _read("bootstrap.administrator.certificate", first.administrator.certificate or ""),
+            or public("bootstrap.administrator.certificate", first.administrator.certificate or "", CERTIFICATE),
             policy=acl.render(administrator_policy()),
             token_ttl_seconds=first.administrator.token_ttl,
             token_bound_cidrs=platform.api_cidrs,
         ),
         logs=Collector(host=platform.logs.host, port=platform.logs.port) if platform.logs else None,
-        ssh_public_keys=tuple(_read("platform.ssh.public_keys", file) for file in platform.ssh.public_keys)
+        ssh_public_keys=tuple(public("platform.ssh.public_keys", file, SSH_KEY) for file in platform.ssh.public_keys)
         if platform.ssh
         else (),
         snapshots=_snapshots(settings.snapshots, platform, settings.canary) if settings.snapshots else None,
@@ -245,19 +246,19 @@ def _snapshots(wanted: snapshots.Snapshots, platform: HetznerPlatform, canary: s
 
 
 def _recipient(file: str) -> str:
+    content = text("snapshots.recipients", file)
     try:
-        return recipient(_read("snapshots.recipients", file))
+        return recipient(content)
     except ValueError as error:
-        words = str(error)
-        prefix = "" if "snapshots.recipients" in words else f"vault-estate:estate.snapshots.recipients {file!r} "
-        raise ValueError(f"{prefix}{words}") from None
+        msg = f"vault-estate:estate.snapshots.recipients {file!r} {error}"
+        raise ValueError(msg) from None
 
 
 def _tls(tls: hetzner.Tls) -> Tls:
     if isinstance(tls, hetzner.Internal):
         return InternalTls()
     file = tls.ca_certificate_file
-    authority = _read("platform.tls.ca_certificate_file", file) if file else None
+    authority = public("platform.tls.ca_certificate_file", file, CERTIFICATE) if file else None
     if isinstance(tls, hetzner.Acme):
         return AcmeTls(email=tls.email, directory=tls.directory, ca_certificate=authority)
     return ProvidedTls(ca_certificate=authority)
@@ -275,12 +276,3 @@ def _seal(seal: hetzner.Seal, physical_name: str) -> server_hcl.Seal:
     if isinstance(seal, hetzner.Static):
         return server_hcl.StaticSeal(key_file=cloud_init.SEAL_KEY_FILE)
     return server_hcl.ShamirSeal()
-
-
-def _read(setting: str, file: str) -> str:
-    """A public file that the settings name."""
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        msg = f"vault-estate:estate.{setting} {file!r} can't be read: {error.strerror}"
-        raise ValueError(msg) from None

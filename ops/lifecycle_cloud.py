@@ -17,7 +17,7 @@ from ops.errors import EstateError
 from ops.keys.engine import ensure_placed
 from ops.local.authority import ensure_administrator
 from ops.local.files import private_directory
-from ops.local.operators import ensure_operator
+from ops.local.operators import ensure_operator, read_public_key
 from ops.paths import Paths
 from ops.session import Choices, Session
 from ops.snapshots import taking
@@ -38,7 +38,8 @@ def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
     Keys at any other place are people's own and are never made here.
 
     Raises:
-        EstateError: one half of a pair is missing, or an operator's key under `.estate/` isn't named `public.asc`.
+        EstateError: one half of a pair is missing, an operator's key under `.estate/` isn't named `public.asc`, or one
+            elsewhere is no public key.
     """
     first = file.settings.bootstrap
     if first.administrator.certificate and first.administrator.private_key:
@@ -53,6 +54,7 @@ def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
     for operator in first.operators:
         public = paths.project / operator.pgp_key
         if not public.is_relative_to(paths.own):
+            read_public_key(operator.name, public)
             continue
         if public.name != _PUBLIC_KEY:
             msg = f"operator {operator.name!r}: pgp_key is {operator.pgp_key!r}; expected {_PUBLIC_KEY} in its folder"

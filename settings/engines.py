@@ -10,7 +10,7 @@ from settings.section import Name, PathOrAll, PositiveSeconds, Seconds, Section,
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\.{_LABEL})*$")]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s]+$")]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s/@]+(?:/[^\s]*)?$")]
 
 
 class KvMount(Section):

@@ -16,6 +16,11 @@ from settings.section import Name, Section, VaultPath
 Architecture = Literal["amd64", "arm64"]
 
 _DEFAULT_ROUTE = 0
+_EUROPE = ("fsn1", "nbg1", "hel1")
+_EUROPEAN_TYPES = ("cx", "cax")
+"""Sold in Europe only, as docs/hetzner.md tells."""
+_LONGEST_NAME = 253
+"""Of the DNS, in characters (RFC 1035)."""
 
 
 def _network(value: str) -> str:
@@ -33,7 +38,13 @@ def _network(value: str) -> str:
 Network = Annotated[str, AfterValidator(_network)]
 """An IPv4 network. The node has no IPv6 address, so a rule for one would say nothing."""
 
-Host = Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*$")]
+Host = Annotated[
+    str,
+    StringConstraints(
+        max_length=_LONGEST_NAME,
+        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$",
+    ),
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}$")]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]?(?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
@@ -215,8 +226,21 @@ class HetznerPlatform(Section):
         if self.dns and self.domain:
             msg = f"domain is {self.domain!r} and dns names {self.name!r}; expected one of the two"
             raise ValueError(msg)
+        if len(self.name or "") > _LONGEST_NAME:
+            msg = f"dns names a host of {len(self.name or '')} characters; expected at most {_LONGEST_NAME}"
+            raise ValueError(msg)
         if self.name is None and self.tls.kind != "internal":
             msg = f"tls.kind is {self.tls.kind!r}; expected dns or domain beside it, the name that is certified"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _sold(self) -> Self:
+        if self.server_type.startswith(_EUROPEAN_TYPES) and self.location not in _EUROPE:
+            msg = (
+                f"server_type is {self.server_type!r} in {self.location!r}; expected a cpx or ccx there, "
+                f"since cx and cax are sold in {', '.join(_EUROPE)} only"
+            )
             raise ValueError(msg)
         return self
 

@@ -12,7 +12,8 @@ SETTING = "estate"
 """Name of the one structured setting; secrets stand beside it as flat, encrypted settings."""
 
 _KINDS = {str: "text", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-_WHOLE = f"vault-estate:{SETTING}"
+WHOLE = f"vault-estate:{SETTING}"
+"""The same as Pulumi spells it, and messages with it."""
 
 
 class SettingsError(ValueError):
@@ -39,13 +40,13 @@ def parse(plain: object) -> Settings:
         SettingsError: as for `load`.
     """
     if plain is None:
-        msg = f"{_WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them"
+        msg = f"{WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them"
         raise SettingsError(msg)
     if not isinstance(plain, Mapping):
-        msg = f"{_WHOLE} is {_KINDS.get(type(plain), type(plain).__name__)}; expected a mapping of sections"
+        msg = f"{WHOLE} is {_KINDS.get(type(plain), type(plain).__name__)}; expected a mapping of sections"
         raise SettingsError(msg)
     try:
         return Settings.model_validate(plain)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
-        raise SettingsError("\n".join(wording.lines(mistakes, _WHOLE, Settings))) from None
+        raise SettingsError("\n".join(wording.lines(mistakes, WHOLE, Settings))) from None

@@ -2,12 +2,21 @@
 
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from settings.section import Name, Port, PositiveSeconds, Section
 
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
-RelativeFile = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f]+$")]
+
+
+def _no_secret(value: str) -> str:
+    if value.upper().startswith("AGE-SECRET-KEY-"):
+        msg = "expected the name of a file, and no secret"
+        raise ValueError(msg)
+    return value
+
+
+RelativeFile = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f]+$"), AfterValidator(_no_secret)]
 CertificatePem = Annotated[
     str,
     StringConstraints(

@@ -3,9 +3,10 @@
 Owns what can be asked for. Refuses a snapshot nobody could open, a store in the clear, and a retention that keeps none.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from settings.engines import HttpsUrl
 from settings.platform import RelativeFile
@@ -20,7 +21,22 @@ CANARY = "vault-estate/canary"
 """Path, in the KV mount of the first name, of the secret that tells how far a snapshot reaches."""
 
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$")]
-Calendar = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9*:,./~ -]+$")]
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_NUMBER = r"[0-9*][0-9*,./]*"
+_CALENDAR = re.compile(
+    r"minutely|hourly|daily|weekly|monthly|quarterly|semiannually|yearly|annually"
+    rf"|(?:{_DAY}(?:(?:,|\.\.){_DAY})* )?(?:{_NUMBER}(?:[-~]{_NUMBER}){{1,2}} )?{_NUMBER}(?::{_NUMBER}){{1,2}}(?: UTC)?"
+)
+
+
+def _calendar(value: str) -> str:
+    if not _CALENDAR.fullmatch(value):
+        msg = "expected a calendar event of systemd with a time, such as hourly, *-*-* 00/4:15 or Mon,Thu 03:30 UTC"
+        raise ValueError(msg)
+    return value
+
+
+Calendar = Annotated[str, AfterValidator(_calendar)]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 
 

@@ -18,13 +18,15 @@ PATTERNS: Mapping[str, str] = {
     r"^-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?$": (
         "one PEM certificate, from -----BEGIN CERTIFICATE----- to its end"
     ),
-    r"^https://[^\s]+$": "a URL that begins with https://",
+    r"^https://[^\s/@]+(?:/[^\s]*)?$": "a URL that begins with https:// and holds no login",
     r"^/[^\s]+$": "an absolute path without spaces, such as /var/log/vault/audit.log",
     r"^[A-Za-z0-9.:-]+$": "a host name or an IP address",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a schema's name: letters, digits or '_', not beginning with a digit",
     r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$": "a domain such as greenlang.internal",
     r"^[0-9A-Fa-f.:]+/\d{1,3}$": "a network such as 10.0.0.0/8",
-    r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*$": "a host name in lower case",
+    r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$": (
+        "a host name in lower case, of at most 63 characters between dots"
+    ),
     r"^[0-9a-f]{64}$": "a SHA-256 checksum: 64 hexadecimal digits in lower case",
     r"^[0-9A-F]{40}$": "a key's whole fingerprint: 40 hexadecimal digits in upper case, without spaces",
     r"^[A-Za-z0-9]?(?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$": (
@@ -34,10 +36,9 @@ PATTERNS: Mapping[str, str] = {
     r"^[a-z]{2}(?:-[a-z]+)+-\d$": "an AWS region such as eu-central-1",
     r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$": "the ARN of a KMS key",
     r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$": "a bucket's name: 3 to 63 lower-case letters, digits and '-'",
-    r"^[A-Za-z0-9*:,./~ -]+$": "a calendar event of systemd, such as hourly or *-*-* 00/4:15",
     r"^[a-z0-9-]+$": "a region such as fsn1",
     r"^arn:aws:iam::\S*:\S+$": "the ARN of a user, such as arn:aws:iam:::user/p1:KEY",
-    r"^(?:cx|cpx|cax|ccx)\d{2}$": "a server type such as cx22 or cax11",
+    r"^(?:cx|cpx|cax|ccx)\d{2}$": "a server type such as cx23 or cax11",
     r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$": (
         "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "
         "has nothing but names, {application} and {environment} between slashes"
@@ -75,10 +76,10 @@ _SECRET_NAMES = re.compile(r"password|secret|token|private|key|credential", re.I
 _PLAIN_NAMES = re.compile(r"(?:ttl|uses|period|_file|password_policies|length)$")
 """Settings that are about a secret and hold none."""
 _SECRET_VALUES = re.compile(
-    r"-----BEGIN|://[^/\s]*@|\b(?:hv[sbr]|s)\.\w{8}|\bAKIA\w{4}|\bgh[pousr]_\w{4}|\beyJ\w{4}"
+    r"-----BEGIN|(?i:AGE-SECRET-KEY-)|://[^/\s]*@|\b(?:hv[sbr]|s)\.\w{8}|\bAKIA\w{4}|\bgh[pousr]_\w{4}|\beyJ\w{4}"
     r"|\b(?=(?:[A-Za-z+/_-]*\d){3})[A-Za-z0-9+/_-]{32}"
 )
-"""Keys, URLs with a password, tokens of Vault, AWS, GitHub and JWTs, and anything long that looks drawn by lot."""
+"""Private keys, URLs with a password, tokens of Vault, AWS, GitHub, JWTs, and anything long that looks drawn by lot."""
 
 
 def lines(mistakes: Sequence[Any], prefix: str, model: type[BaseModel]) -> list[str]:

@@ -178,7 +178,7 @@ def test_a_password_file_that_is_gone_is_one_clear_error() -> None:
     plain = changed("database/connections/main/password_secret", MISSING)
     plain["database"]["connections"]["main"]["password_file"] = "nowhere"
 
-    with pytest.raises(ValueError, match=r"database: password_file 'nowhere' can't be read: No such file or directory"):
+    with pytest.raises(ValueError, match=r"database\.password_file 'nowhere' can't be read: No such file or directory"):
         _built(parse(plain))
 
 
@@ -190,7 +190,7 @@ def test_a_clusters_authority_that_cannot_be_read_is_one_clear_error(
     if content:
         (folder / "cluster.pem").write_bytes(content)
 
-    with pytest.raises(ValueError, match=rf"kubernetes: ca_certificate_file 'cluster\.pem' can't be read: {words}"):
+    with pytest.raises(ValueError, match=rf"kubernetes\.ca_certificate_file 'cluster\.pem' can't be read: {words}"):
         _built(full())
 
 

@@ -3,6 +3,7 @@
 Doesn't prove that Hetzner accepts any of it, nor in which order an engine replaces.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,37 @@ def test_a_missing_key_is_named(folder: Path) -> None:
 
     with pytest.raises(ValueError, match=r"bootstrap\.operators ada\.pgp_key 'keys/ada\.asc' can't be read"):
         built()
+
+
+CANARY = "canary" * 8
+PRIVATE = f"-----BEGIN {'PRIVATE KEY'}-----\n{CANARY}\n-----END {'PRIVATE KEY'}-----\n"
+
+
+@pytest.mark.parametrize("content", [PRIVATE, f"AGE-SECRET-{'KEY'}-1{CANARY}", f"no key {CANARY}", "", "\x00\ufffd"])
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (
+            "keys/ada.asc",
+            "bootstrap.operators ada.pgp_key 'keys/ada.asc' holds {}; expected an armored OpenPGP public key",
+        ),
+        (
+            "keys/ada.pub",
+            "platform.ssh.public_keys 'keys/ada.pub' holds {}; expected one line of an OpenSSH public key",
+        ),
+        ("admin.crt", "bootstrap.administrator.certificate 'admin.crt' holds {}; expected a PEM certificate"),
+        ("ca.crt", "platform.tls.ca_certificate_file 'ca.crt' holds {}; expected a PEM certificate"),
+    ],
+)
+def test_what_isnt_public_is_refused_by_the_preview_already(folder: Path, file: str, words: str, content: str) -> None:
+    (folder / "ca.crt").write_text(CERTIFICATE)
+    (folder / file).write_text(content)
+    held = "a private key" if "KEY" in content else "something else"
+
+    with pytest.raises(ValueError, match=re.escape(words.format(held))) as refused:
+        built(preview=True, ssh=SSH, tls={**NODE["platform"]["tls"], "ca_certificate_file": "ca.crt"})
+
+    assert CANARY not in str(refused.value)
 
 
 BAD: list[tuple[Callable[[], object], str]] = [

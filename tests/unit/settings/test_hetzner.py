@@ -80,7 +80,22 @@ def test_vault_takes_every_seal_but_static(seal: object) -> None:
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"location": "moon"}, ".location is 'moon'; expected 'fsn1', 'nbg1', 'hel1', 'ash', 'hil' or 'sin'"),
-    ({"server_type": "m5.large"}, ".server_type is 'm5.large'; expected a server type such as cx22 or cax11"),
+    ({"server_type": "m5.large"}, ".server_type is 'm5.large'; expected a server type such as cx23 or cax11"),
+    (
+        {"location": "ash"},
+        (
+            ": server_type is 'cx22' in 'ash'; expected a cpx or ccx there, "
+            "since cx and cax are sold in fsn1, nbg1, hel1 only"
+        ),
+    ),
+    (
+        {"domain": "a" * 64},
+        f".domain is '{'a' * 59}…; expected a host name in lower case, of at most 63 characters between dots",
+    ),
+    (
+        {"domain": MISSING, "dns": {"zone": ".".join(["a" * 60] * 4), "record": "b" * 20}},
+        ": dns names a host of 264 characters; expected at most 253",
+    ),
     ({"image": "debian-11"}, ".image is 'debian-11'; expected 'debian-12' or 'ubuntu-24.04'"),
     ({"volume_size_gb": 9}, ".volume_size_gb is 9; expected at least 10"),
     ({"api_cidrs": []}, ".api_cidrs is empty; expected at least 1 entry"),
@@ -109,7 +124,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         ": domain is 'vault.example.com' and dns names 'dev.example.com'; expected one of the two",
     ),
     ({"domain": MISSING}, ": tls.kind is 'acme'; expected dns or domain beside it, the name that is certified"),
-    ({"domain": "Vault"}, ".domain is 'Vault'; expected a host name in lower case"),
+    (
+        {"domain": "Vault"},
+        ".domain is 'Vault'; expected a host name in lower case, of at most 63 characters between dots",
+    ),
     (
         {"tls": {"kind": "provided"}},
         ": tls.kind is 'provided'; expected a section ssh beside it, since an operator has to reach the node",

@@ -11,6 +11,7 @@ from settings.snapshots import Bucket, Folder
 from tests.unit.settings.samples import MINIMAL, MISSING
 from tests.unit.settings.test_hetzner import SSH, node
 
+CANARY = "canary" * 8
 FOLDER: Mapping[str, Any] = {
     "store": {"kind": "folder", "path": ".estate/local/snapshots"},
     "recipients": ["keys/age.pub"],
@@ -73,7 +74,14 @@ def test_the_least_that_is_right_and_what_it_comes_to() -> None:
         ({"keep": {"hourly": 0, "daily": 0, "weekly": 0}}, "expected at least one above 0"),
         ({"keep": {"hourly": -1}}, ".snapshots.keep.hourly is -1; expected at least 0"),
         ({"schedule": "hourly\nExecStart=/bin/sh"}, "expected a calendar event of systemd"),
-        ({"schedule": ""}, ".snapshots.schedule is empty; expected at least 1 character"),
+        ({"schedule": "every now and then"}, ".snapshots.schedule is 'every now and then'; expected a calendar event"),
+        ({"schedule": "Mon"}, "expected a calendar event of systemd with a time"),
+        ({"recipients": [f"age-secret-key-1{CANARY}"]}, "expected the name of a file, and no secret"),
+        (
+            {"store": {**BUCKET["store"], "endpoint": f"https://user:{CANARY}@x.example"}},
+            "expected a URL that begins with https:// and holds no login",
+        ),
+        ({"schedule": ""}, ".snapshots.schedule is empty; expected a calendar event"),
         ({"stale_after": "0s"}, ".snapshots.stale_after is '0s'; expected more than 0s"),
         ({"certificate": None}, ".snapshots.certificate is empty; expected text"),
         ({"node_certificate": "n.crt"}, "snapshots.node_certificate is given but platform.kind is 'local'"),
@@ -90,6 +98,25 @@ def test_what_is_wrong_is_said_in_one_line(change: Mapping[str, Any], words: str
 
     assert words in said
     assert len(said.splitlines()) == 1
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "daily",
+        "*-*-* 00/4:15",
+        "*:0/15",
+        "Mon..Fri 10:00",
+        "Mon,Thu *-*-1..7 02:30:00 UTC",
+        "*-02~01 03:00",
+        "2027-1-1 0:0",
+    ],
+)
+def test_calendar_events_of_systemd_are_taken(schedule: str) -> None:
+    found = parse(local({**FOLDER, "schedule": schedule})).snapshots
+    assert found is not None
+    assert found.schedule == schedule
 
 
 def test_a_nodes_snapshots_leave_the_node() -> None:
