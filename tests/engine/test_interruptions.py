@@ -1,9 +1,12 @@
 """Runs that are killed, interrupted or doubled: nothing may be lost, and the same command goes on from there."""
 
 import json
+import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -37,12 +40,21 @@ def asked(made: Checkout, path: str, *, listing: bool = False) -> dict[str, Any]
     return dict(answer["data"]) if isinstance(answer, dict) else {}
 
 
-def wait_for(made: Checkout, what: str) -> None:
-    """Wait until a run that is under way has come to a point."""
+@contextmanager
+def held_at(made: Checkout, running: subprocess.Popen[str], point: str) -> Iterator[None]:
+    """Hold a run that is under way at a point: it stands still at each look, so that it can't get past unseen."""
     deadline = time.monotonic() + 120
-    while not POINTS[what](made):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+    while True:
+        os.killpg(running.pid, signal.SIGSTOP)
+        try:
+            if POINTS[point](made):
+                yield
+                return
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGCONT)
+        assert time.monotonic() < deadline, point
+        time.sleep(0.05)
 
 
 POINTS: dict[str, Callable[[Checkout], object]] = {
@@ -63,8 +75,8 @@ def finished(made: Checkout, *options: str) -> dict[str, Any]:
 @pytest.mark.parametrize("point", POINTS)
 def test_what_a_killed_up_made_is_adopted(fresh: Checkout, point: str) -> None:
     running = fresh.begin("up")
-    wait_for(fresh, point)
-    fresh.kill(running)
+    with held_at(fresh, running, point):
+        fresh.kill(running)
     made = mounts(fresh)
 
     document = finished(fresh)
@@ -79,8 +91,8 @@ def test_what_a_killed_up_made_is_adopted(fresh: Checkout, point: str) -> None:
 
 def test_settings_changed_after_a_kill_are_applied_to_what_was_adopted(fresh: Checkout) -> None:
     running = fresh.begin("up")
-    wait_for(fresh, "a mount")
-    fresh.kill(running)
+    with held_at(fresh, running, "a mount"):
+        fresh.kill(running)
     settings = fresh.settings()
     for mount in settings["kv"].values():
         mount["description"] = "changed in between"
@@ -95,8 +107,8 @@ def test_settings_changed_after_a_kill_are_applied_to_what_was_adopted(fresh: Ch
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_ends_in_order_and_can_be_run_again(fresh: Checkout, number: signal.Signals) -> None:
     running = fresh.begin("up")
-    wait_for(fresh, "a mount")
-    running.send_signal(number)
+    with held_at(fresh, running, "a mount"):
+        running.send_signal(number)
     said, _ = running.communicate(timeout=90)
 
     assert running.returncode == 130, said
@@ -108,9 +120,8 @@ def test_an_interrupted_up_ends_in_order_and_can_be_run_again(fresh: Checkout, n
 
 def test_a_second_up_at_the_same_time_is_told_to_wait(fresh: Checkout) -> None:
     running = fresh.begin("up")
-    wait_for(fresh, "a mount")
-
-    second = fresh.run("up")
+    with held_at(fresh, running, "a mount"):
+        second = fresh.run("up")
 
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1

@@ -66,7 +66,8 @@ def test_keys_under_the_estates_own_folder_are_made_once(paths: Paths, capsys: p
 def test_peoples_own_keys_are_never_made(paths: Paths) -> None:
     write(paths.project, NODE["bootstrap"])
 
-    lifecycle_cloud.ensure_keys(paths, stackfile.read(paths, "dev"), Console())
+    with pytest.raises(EstateError, match=r"operator 'ada': .*/keys/ada\.asc: not a readable armored PGP public key"):
+        lifecycle_cloud.ensure_keys(paths, stackfile.read(paths, "dev"), Console())
 
     assert not (paths.project / "keys").exists()
     assert not (paths.project / "admin.crt").exists()
