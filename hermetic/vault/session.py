@@ -105,10 +105,7 @@ class VaultSession:
                 if not self._login or self._alive(token):
                     raise self._refusal(method, path, error) from None
             except exceptions.VaultError as error:
-                passing = any(words in str(error) for words in _PASSING) and time.monotonic() < deadline
-                if not passing:
-                    raise self._refusal(method, path, error) from None
-                time.sleep(0.05)
+                self._let_pass(method, path, error, deadline)
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
 
@@ -145,20 +142,27 @@ class VaultSession:
             if not Path(file).is_file():
                 raise RefusedError(f"provider setting authLoginCert.{setting}={file!r}: no such file")
         mount, name = login.get("mount") or "cert", login.get("name") or ""
-        try:
-            answer = self._client.adapter.request(
-                "POST",
-                f"/v1/auth/{str(mount).strip('/')}/login",
-                json={"name": name} if name else {},
-                cert=(files["certFile"], files["keyFile"]),
-            )
-        except exceptions.VaultError as error:
-            raise self._refusal("POST", f"auth/{mount}/login", error) from None
-        except requests.RequestException as error:
-            raise self._unreachable(error) from None
+        path, body = f"auth/{str(mount).strip('/')}/login", {"name": name} if name else {}
+        deadline = time.monotonic() + _PASSING_SECONDS
+        while True:
+            try:
+                answer = self._client.adapter.request(
+                    "POST", f"/v1/{path}", json=body, cert=(files["certFile"], files["keyFile"])
+                )
+                break
+            except exceptions.VaultError as error:
+                self._let_pass("POST", path, error, deadline)
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
         self._client.token = answer["auth"]["client_token"]
         lifetime = answer["auth"]["lease_duration"]
         self._ends = time.monotonic() + lifetime * _RENEW_AT if lifetime else float("inf")
+
+    def _let_pass(self, method: str, path: str, error: exceptions.VaultError, deadline: float) -> None:
+        """Return a moment later if the server's words are of those that pass; else refuse with them."""
+        if time.monotonic() > deadline or not any(words in str(error) for words in _PASSING):
+            raise self._refusal(method, path, error) from None
+        time.sleep(0.05)
 
     def _refusal(self, method: str, path: str, error: exceptions.VaultError) -> RefusedError:
         if isinstance(error, exceptions.VaultDown):
