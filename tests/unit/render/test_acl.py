@@ -22,6 +22,7 @@ from components.render.acl import (
     kv_write,
     pki_issue,
     render,
+    snapshot_take,
     transit_use,
 )
 
@@ -142,6 +143,16 @@ def test_a_grant_is_exactly_this_text(grant: str) -> None:
     rules, text = GRANTS[grant]
 
     assert rendered(*rules, prefixes=kv_prefixes("secret", "app")) == text
+
+
+def test_a_node_may_only_take_snapshots_and_write_the_canary() -> None:
+    policy = snapshot_take("node", "secret/data/canary")
+
+    assert policy.administrative
+    assert {rule.path: rule.capabilities for rule in policy.rules} == {
+        "secret/data/canary": {Capability.CREATE, Capability.UPDATE},
+        "sys/storage/raft/snapshot": {Capability.READ},
+    }
 
 
 def test_everything_a_rule_can_say() -> None:
