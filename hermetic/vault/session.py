@@ -95,8 +95,7 @@ class VaultSession:
             self._client.adapter.close()
 
     def _retrying(self, method: str, path: str, body: Values | None) -> Values | None:
-        """Once more after a new login when the token died early, and for a moment while the server says what passes."""
-        deadline = time.monotonic() + _PASSING_SECONDS
+        """Once more after a new login when the token died early."""
         while True:
             token = self._token()
             try:
@@ -105,18 +104,29 @@ class VaultSession:
                 if not self._login or self._alive(token):
                     raise self._refusal(method, path, error) from None
             except exceptions.VaultError as error:
-                self._let_pass(method, path, error, deadline)
-            except requests.RequestException as error:
-                raise self._unreachable(error) from None
+                raise self._refusal(method, path, error) from None
 
     def _call(self, method: str, path: str, body: Values | None) -> Values | None:
         try:
-            answer: Any = self._client.adapter.request(method, f"/v1/{path}", json=body)
+            answer = self._asked(method, path, json=body)
         except exceptions.VaultError as error:
             if method != "POST" and (isinstance(error, exceptions.InvalidPath) or _says_absent(str(error))):
                 return None
             raise
         return answer.get("data") or {} if isinstance(answer, dict) else {}
+
+    def _asked(self, method: str, path: str, **options: Any) -> Any:
+        """The server's answer, a moment later where it says what passes; else hvac's VaultError."""
+        deadline = time.monotonic() + _PASSING_SECONDS
+        while True:
+            try:
+                return self._client.adapter.request(method, f"/v1/{path}", **options)
+            except exceptions.VaultError as error:
+                if time.monotonic() > deadline or not any(words in str(error) for words in _PASSING):
+                    raise
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
+            time.sleep(0.05)
 
     def _token(self) -> str:
         if self._login and (not self._client.token or time.monotonic() > self._ends):
@@ -128,7 +138,7 @@ class VaultSession:
     def _alive(self, token: str) -> bool:
         """Whether a refused call's token still lives; if not, forget it, so that the next call logs in."""
         try:
-            self._client.adapter.request("GET", "/v1/auth/token/lookup-self")
+            self._asked("GET", "auth/token/lookup-self")
         except exceptions.Forbidden:
             with self._lock:
                 if self._client.token == token:
@@ -143,26 +153,13 @@ class VaultSession:
                 raise RefusedError(f"provider setting authLoginCert.{setting}={file!r}: no such file")
         mount, name = login.get("mount") or "cert", login.get("name") or ""
         path, body = f"auth/{str(mount).strip('/')}/login", {"name": name} if name else {}
-        deadline = time.monotonic() + _PASSING_SECONDS
-        while True:
-            try:
-                answer = self._client.adapter.request(
-                    "POST", f"/v1/{path}", json=body, cert=(files["certFile"], files["keyFile"])
-                )
-                break
-            except exceptions.VaultError as error:
-                self._let_pass("POST", path, error, deadline)
-            except requests.RequestException as error:
-                raise self._unreachable(error) from None
+        try:
+            answer = self._asked("POST", path, json=body, cert=(files["certFile"], files["keyFile"]))
+        except exceptions.VaultError as error:
+            raise self._refusal("POST", path, error) from None
         self._client.token = answer["auth"]["client_token"]
         lifetime = answer["auth"]["lease_duration"]
         self._ends = time.monotonic() + lifetime * _RENEW_AT if lifetime else float("inf")
-
-    def _let_pass(self, method: str, path: str, error: exceptions.VaultError, deadline: float) -> None:
-        """Return a moment later if the server's words are of those that pass; else refuse with them."""
-        if time.monotonic() > deadline or not any(words in str(error) for words in _PASSING):
-            raise self._refusal(method, path, error) from None
-        time.sleep(0.05)
 
     def _refusal(self, method: str, path: str, error: exceptions.VaultError) -> RefusedError:
         if isinstance(error, exceptions.VaultDown):
