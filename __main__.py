@@ -2,12 +2,11 @@
 
 import pulumi
 
-import estate
 import settings
-from ops.keys import placing
+from composition import administrator_files, estate
 
 config = pulumi.Config()
 wanted = settings.load(config)
-placing.place(wanted, pulumi.get_stack(), config.get)
+administrator_files.place(wanted, pulumi.get_stack(), config.get)
 for name, value in estate.build(wanted, config.require_secret).items():
     pulumi.export(name, value)

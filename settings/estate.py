@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from components.model import Name, Section, VaultPath, known
 from settings.applications import Application, ApplicationName, AppRoleLogin, JwtLogin, KubernetesLogin, Layout, Secret
 from settings.engines import (
     AppRole,
@@ -21,7 +22,6 @@ from settings.engines import (
 )
 from settings.hetzner import HetznerPlatform
 from settings.platform import Bootstrap, LocalPlatform, Server
-from settings.section import Name, Section, VaultPath, known
 from settings.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
 
 _LOCAL_POSTGRES = ".estate/local/postgres/"

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from components.model import Name, Section, VaultPath
 from settings.engines import HttpsUrl
 from settings.platform import RelativeFile
-from settings.section import Name, Section, VaultPath
 
 Architecture = Literal["amd64", "arm64"]
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from components.model import Name, PositiveSeconds, Section
 from settings.engines import HttpsUrl
 from settings.platform import RelativeFile
-from settings.section import Name, PositiveSeconds, Section
 
 NODE_LOGIN = "snapshots"
 """Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""

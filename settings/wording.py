@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from settings.section import duration_text
+from components.model import duration_text
 
 PATTERNS: Mapping[str, str] = {
     r"^\d+\.\d+\.\d+$": "an exact version such as 2.7.2",

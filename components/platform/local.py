@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.endpoint import Endpoint
+from components.platform.endpoint import Endpoint
 from components.platform.readiness import VaultReady, VaultReadyArgs
 
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-_SCRIPT = Path(__file__).with_name("bootstrap_script.py")
+_SCRIPT = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,6 @@ import yaml
 from components.render import bootstrap
 from components.render.node import archive, host, release, snapshots, units
 from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
-from components.render.node.shortened import bare_script, without_comments
 from components.render.server_hcl import (
     AuditDevice,
     AwsKmsSeal,
@@ -28,6 +27,7 @@ from components.render.server_hcl import (
     TransitSeal,
 )
 from components.render.server_hcl import render as render_hcl
+from components.render.shortened import bare_script, without_comments
 from components.render.traffic import API_PORT, nftables
 
 MAXIMUM_BYTES = 32_768
@@ -41,7 +41,7 @@ place and asks about it. One by one, or less well compressed, they wouldn't fit.
 SSHD = "/etc/ssh/sshd_config.d/90-vault-estate.conf"
 """Written before anything else, since `sshd` starts long before the archive is unpacked."""
 
-_SCRIPTS = Path(__file__).with_name("node")
+_SCRIPTS = Path(__file__).parents[1] / "payloads"
 _EXECUTABLE, _READABLE, _PRIVATE = "0755", "0644", "0600"
 
 
@@ -97,7 +97,7 @@ def files(node: Node) -> Mapping[str, tuple[str, str]]:
         units.CONFIGURATION: (render_hcl(server(node)), _READABLE),
         units.PARAMETERS: (bootstrap.render_parameters(first_boot(node)), _PRIVATE),
         f"{units.LIBRARY}/bootstrap.py": (
-            without_comments(bootstrap.render_script(), "components/render/bootstrap_script.py"),
+            without_comments(bootstrap.render_script(), "components/payloads/bootstrap.py"),
             _READABLE,
         ),
         "/etc/systemd/system/vault.service": (units.server(node), _READABLE),

@@ -1,4 +1,4 @@
-"""Deciding which provider plugins a run uses: the official ones, or the stand-ins of `hermetic`.
+"""Deciding which provider plugins a run uses: the official ones, or the stand-ins of `fake_providers`.
 
 Owns that decision and its wording. It never lets an `up` of a cloud stack fall back by itself.
 """
@@ -110,7 +110,7 @@ def choose(
     *,
     operation: Operation,
     cloud: bool,
-    hermetic: bool,
+    sandbox: bool,
     packages: Sequence[str],
     lacking: Sequence[str],
     credentials: bool,
@@ -120,7 +120,7 @@ def choose(
     Args:
         operation: what is about to run.
         cloud: whether the stack's platform is a cloud's, not this machine.
-        hermetic: whether the stand-ins were asked for.
+        sandbox: whether the stand-ins were asked for.
         packages: every package the stack uses.
         lacking: those whose official plugin can't be had.
         credentials: whether the cloud's credentials are there.
@@ -128,8 +128,8 @@ def choose(
     Raises:
         EstateError: a cloud stack would have to be changed through stand-ins nobody asked for.
     """
-    if hermetic:
-        return Choice(stand_ins=tuple(packages), reason="asked for with --hermetic")
+    if sandbox:
+        return Choice(stand_ins=tuple(packages), reason="asked for with --sandbox")
     if not cloud:
         # Behind the stand-in stands the same real server, so there is nothing to mistake for the real thing.
         reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
@@ -141,5 +141,5 @@ def choose(
     reason = "; ".join(problems)
     if operation == "preview":
         return Choice(stand_ins=tuple(packages), reason=reason)
-    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack on stand-ins with --hermetic"
+    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack on stand-ins with --sandbox"
     raise EstateError(msg)

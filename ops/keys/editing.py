@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from ops.errors import EstateError
-from ops.stackfile import PROJECT
+from ops.stack_file import PROJECT
 from settings import SETTING
 
 _HALVES = ("certificate", "certificate_pem", "private_key", "private_key_secret")

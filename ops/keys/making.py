@@ -11,14 +11,16 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops import session, stackfile
+from composition.administrator_pair import Pair
+from ops import stack_file
 from ops.console import Console
+from ops.engine import session
 from ops.errors import EstateError
-from ops.keys import engine
+from ops.keys import secrets_provider as engine
 from ops.keys.editing import Kept, with_pair
-from ops.keys.pair import Pair, checked, new_pair
+from ops.keys.pair import checked, new_pair
 from ops.paths import Paths
-from ops.stackfile import StackFile
+from ops.stack_file import StackFile
 
 SECRET = "administrator-key"  # noqa: S105 - the name of the setting, not its value
 
@@ -66,7 +68,7 @@ def cloud_file(paths: Paths, stack: str) -> StackFile:
     Raises:
         EstateError: it is this machine's, whose pair `./estate up` makes; or the file is wrong.
     """
-    file = stackfile.read(paths, stack)
+    file = stack_file.read(paths, stack)
     if file.is_local:
         msg = f"stack {stack!r} is this machine's, whose administrator `./estate up` makes; expected a cloud stack"
         raise EstateError(msg)

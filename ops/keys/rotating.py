@@ -14,18 +14,21 @@ from typing import Any
 
 import hvac
 
-from ops import reaching, session
-from ops.administrator import LOGIN_ROLE
+from composition import administrator_files as placing
+from composition.administrator_pair import Pair
+from composition.private_files import private_directory, write_private
 from ops.console import Console
+from ops.engine import session
 from ops.errors import EstateError
-from ops.keys import engine, placing
+from ops.keys import secrets_provider as engine
 from ops.keys.editing import Kept, with_pair
 from ops.keys.making import Made, cloud_file, replace, told
-from ops.keys.pair import Pair, checked, new_pair
-from ops.local.files import private_directory, write_private
+from ops.keys.pair import checked, new_pair
 from ops.paths import Paths
-from ops.reaching import Reached
-from ops.stackfile import StackFile
+from ops.stack_file import StackFile
+from ops.vault import endpoint as reaching
+from ops.vault.endpoint import Reached
+from ops.vault.login import LOGIN_ROLE
 
 _ROLE = f"auth/cert/certs/{LOGIN_ROLE}"
 _KEPT_FIELDS = ("display_name", "token_policies", "token_ttl", "token_max_ttl", "token_bound_cidrs")

@@ -20,11 +20,11 @@ from components.render.bootstrap import (
     render_parameters,
     render_script,
 )
+from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
-from ops.local.authority import ensure_administrator
-from ops.local.files import private_directory, write_private
-from ops.local.operators import ensure_operator, read_public_key
-from ops.local.platform import LocalPlatform
+from ops.keys.certificates import ensure_administrator
+from ops.keys.pgp import ensure_operator, read_public_key
+from ops.local.servers import LocalPlatform
 
 RUN_SECONDS = 180
 """Far above what it takes (measured here: 1.7 s), and above the script's own deadlines."""

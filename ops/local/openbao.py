@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
-from ops.local.authority import ensure_authority
-from ops.local.files import create_private, private_directory, write_private
-from ops.local.ports import LOOPBACK
-from ops.local.rotation import RotatedLog
-from ops.local.supervisor import ChildSpec
+from ops.keys.certificates import ensure_authority
+from ops.processes.ports import LOOPBACK
+from ops.processes.rotation import RotatedLog
+from ops.processes.supervisor import ChildSpec
 
 MIB = 1 << 20
 SEAL_KEY_BYTES = 32

@@ -21,12 +21,12 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
-from ops.local.files import create_private, private_directory, write_private
-from ops.local.logs import redact
-from ops.local.ports import LOOPBACK
-from ops.local.rotation import RotatedLog
-from ops.local.supervisor import ChildSpec
+from ops.processes.logs import redact
+from ops.processes.ports import LOOPBACK
+from ops.processes.rotation import RotatedLog
+from ops.processes.supervisor import ChildSpec
 
 ROOT_ROLE = "vault_root"
 MAINTENANCE_ROLE = "estate_maintenance"

@@ -18,21 +18,21 @@ from typing import Any
 import psutil
 
 from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from composition.private_files import private_directory, write_private
 from ops.console import Console, Steps
 from ops.errors import EstateError
-from ops.local.authority import ensure_authority
-from ops.local.files import private_directory, write_private
-from ops.local.launching import end
+from ops.keys.certificates import ensure_authority
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
-from ops.local.ports import LOOPBACK, is_free
 from ops.paths import Paths
+from ops.processes.launching import end
+from ops.processes.ports import LOOPBACK, is_free
 from ops.snapshots import escrow
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
 from ops.snapshots.stores import Readable, store_of
 from ops.snapshots.taking import Kept, folder, pair, told, wanted
 from ops.snapshots.target import Target
-from ops.stackfile import StackFile
+from ops.stack_file import StackFile
 
 _NO_KEY = (
     "its seal's key was born on the node and never leaves it (platform.seal.escrow is off, or the node took none since "

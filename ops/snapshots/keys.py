@@ -11,12 +11,12 @@ import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from composition.private_files import create_private, private_directory
 from ops.console import Console
 from ops.errors import EstateError
-from ops.local.authority import ensure_administrator
-from ops.local.files import create_private, private_directory
+from ops.keys.certificates import ensure_administrator
 from ops.paths import Paths
-from ops.stackfile import StackFile
+from ops.stack_file import StackFile
 
 RECIPIENT, IDENTITY = "recipient.txt", "identity.txt"
 """Names of an age key's two halves in a folder of ours."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
 
-from components.render.node.snapshot_program import sha256_of, verify
+from components.payloads.snapshot import sha256_of, verify
 from ops.errors import EstateError
 from ops.snapshots import keys
 from ops.snapshots.stores import Readable

@@ -7,8 +7,8 @@ import http.client
 import urllib.parse
 import urllib.request
 
-from components.render.node import snapshot_program
-from components.render.node.snapshot_program import SECONDS
+from components.payloads import snapshot as snapshot_program
+from components.payloads.snapshot import SECONDS
 
 
 class Server(snapshot_program.Server):

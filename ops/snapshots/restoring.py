@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.render.node.snapshot_program import SnapshotError
+from components.payloads.snapshot import SnapshotError
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.reaching import Reached
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told
 from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
 from ops.snapshots.unfinished import Mark
-from ops.stackfile import StackFile
+from ops.stack_file import StackFile
+from ops.vault.endpoint import Reached
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore.exceptions import ProfileNotFound  # type: ignore[import-untyped]  # as above
 
-from components.render.node import snapshot_program
-from components.render.node.snapshot_program import BLOCK_BYTES, Store
+from components.payloads import snapshot as snapshot_program
+from components.payloads.snapshot import BLOCK_BYTES, Store
+from composition.private_files import private_directory
 from ops.errors import EstateError
-from ops.local.files import private_directory
 from ops.paths import Paths
 from settings import Settings
 from settings.snapshots import Bucket as BucketSettings

@@ -16,18 +16,18 @@ from typing import Any
 
 import psutil
 
-from components.render.node.snapshot_program import STAMP, SnapshotError, prune, save, stamp_of, whole
+from components.model import duration_text
+from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stamp_of, whole
 from components.render.node.snapshots import recipient
 from ops.console import Console, Steps
 from ops.errors import EstateError
-from ops.local.launching import end
 from ops.paths import Paths
-from ops.reaching import Reached
+from ops.processes.launching import end
 from ops.snapshots import keys
 from ops.snapshots.proxied import Server
 from ops.snapshots.stores import Readable, store_of
-from ops.stackfile import StackFile
-from settings.section import duration_text
+from ops.stack_file import StackFile
+from ops.vault.endpoint import Reached
 from settings.snapshots import OPERATOR_LOGIN, Snapshots
 
 EVERYWHERE = "raft/"

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from components.render.node.snapshot_program import SnapshotError
+from components.payloads.snapshot import SnapshotError
 from ops.errors import EstateError
 from ops.snapshots.proxied import Server
 from settings.snapshots import OPERATOR_LOGIN

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.render.node.snapshot_program import SnapshotError
+from components.payloads.snapshot import SnapshotError
+from composition.private_files import write_private
 from ops.errors import EstateError
-from ops.local.files import write_private
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from ops.snapshots.target import Target
 
 _REFUSED = ("answered 400", "answered 403")

@@ -5,7 +5,7 @@ Not proven here: any number. Those are `./estate bench`'s, on a machine that doe
 
 from pathlib import Path
 
-from ops.bench import report, suite
+from ops.development.bench import report, suite
 
 
 def test_a_small_estate_can_be_measured(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from components.render import acl
 from components.render.administrator import administrator_policy
-from ops.bench.project import CODE, copy_code
+from ops.development.bench.project import CODE, copy_code
 from ops.local.bootstrap import bootstrap
 from ops.paths import ROOT
 from tests.support.dev_checkouts import DevCheckout
@@ -42,22 +42,21 @@ WAITS = 4
 """Seconds that a first boot is given here."""
 DRIVER = """
 import functools, json, sys
-import estate_platform
-from components.platform import hetzner
-from ops import session, stackfile
+from components.hetzner import server
+from ops import stack_file
+from ops.engine import session
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.session import Choices
+from ops.engine.session import Choices
 operation, address, seconds = sys.argv[1:]
-hetzner.api_address = lambda _host: address
-estate_platform.api_address = hetzner.api_address
-hetzner.HetznerServerArgs.__init__.__kwdefaults__["timeout_seconds"] = int(seconds)
+server.api_address = lambda _host: address
+server.HetznerServerArgs.__init__.__kwdefaults__["timeout_seconds"] = int(seconds)
 paths, console = Paths(), Console(as_json=True)
-file = stackfile.read(paths, "dev")
+file = stack_file.read(paths, "dev")
 opened_for = "down" if operation == "destroy" else operation if operation in ("up", "preview") else "preview"
 try:
-    with session.locked(paths), session.opened(file, paths, console, opened_for, Choices(hermetic=True)) as opened:
+    with session.locked(paths), session.opened(file, paths, console, opened_for, Choices(sandbox=True)) as opened:
         with console.stage(operation) as steps:
             changes = opened.run.operate(operation, steps)
 except EstateError as error:

@@ -15,16 +15,16 @@ import pulumi_hcloud as hcloud
 import pytest
 from pulumi import automation
 
-from components.platform import hetzner
-from components.platform.hetzner import HetznerServer, HetznerServerArgs
-from components.platform.hetzner_network import HetznerNetwork, HetznerNetworkArgs
+from components.hetzner import server as hetzner
+from components.hetzner.network import HetznerNetwork, HetznerNetworkArgs
+from components.hetzner.server import HetznerServer, HetznerServerArgs
 from components.render.traffic import plan
-from hermetic.attach import attach_apart
-from hermetic.faults import LOCKED, RATE_LIMIT, Fault
-from ops import stack as engine_stack
+from fake_providers.attach import attach_apart
+from fake_providers.faults import LOCKED, RATE_LIMIT, Fault
+from ops.engine import operations as engine_stack
 from ops.engine.finding import Engine, find
 from ops.paths import ROOT
-from tests.engine.hermetic.test_with_the_engine import close_failed_programs
+from tests.engine.fake_providers.test_with_the_engine import close_failed_programs
 from tests.support.servers import VaultServer, free_ports, local_platform, postgres_template, vault_server
 
 __all__ = ["local_platform", "postgres_template", "vault_server"]

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ops.lifecycle_local import administering
-from ops.stackfile import read
+from ops.platforms.local import administering
+from ops.stack_file import read
 from tests.support.checkouts import Checkout, checkout
 
 pytestmark = pytest.mark.timeout(400)

@@ -20,19 +20,20 @@ from pysequoia import Profile, Tsk
 from components.render import acl
 from components.render.administrator import administrator_policy
 from components.render.server_hcl import StaticSeal
-from hermetic.attach import attach_apart
-from ops import session, stackfile
-from ops import stack as engine_stack
-from ops.bench.project import CODE, copy_code
+from fake_providers.attach import attach_apart
+from ops import stack_file
 from ops.console import Console
-from ops.engine import finding
+from ops.development.bench.project import CODE, copy_code
+from ops.engine import finding, session
+from ops.engine import operations as engine_stack
+from ops.engine.operations import Changes
 from ops.errors import EstateError
-from ops.keys import engine, making, rotating
+from ops.keys import making, rotating
+from ops.keys import secrets_provider as engine
 from ops.keys.making import Made, make
 from ops.keys.rotating import rotate
 from ops.paths import ROOT, Paths
-from ops.reaching import Reached, administering
-from ops.stack import Changes
+from ops.vault.endpoint import Reached, administering
 from tests.support.language_host import install
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import call
@@ -62,7 +63,7 @@ class Stack:
 
     def key(self) -> str:
         """The private key that the file holds now."""
-        file = stackfile.read(self.paths, "dev")
+        file = stack_file.read(self.paths, "dev")
         with engine.opened(self.paths, file, Console()) as held:
             return held.decrypt("administrator-key")
 
@@ -175,7 +176,7 @@ def _plain(stack: Stack, doubles: Path, attached: Any) -> dict[str, str]:
 
 
 def test_a_lost_file_is_put_back_for_commands_that_run_no_program(stack: Stack) -> None:
-    file = stackfile.read(stack.paths, "dev")
+    file = stack_file.read(stack.paths, "dev")
     before = [one.read_text() for one in stack.placed()]
     for one in stack.placed():
         one.unlink()
@@ -302,7 +303,7 @@ def test_a_pair_in_files_is_taken_over(stack: Stack, tmp_path: Path) -> None:
 def test_a_preview_on_stand_ins_needs_no_ones_key(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """And leaves the real one where it is."""
     before = [one.read_text() for one in stack.placed()]
-    file = stackfile.read(stack.paths, "dev")
+    file = stack_file.read(stack.paths, "dev")
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: ["hcloud", "vault"])
     choices = session.Choices(policies=False)
     opened = session.opened(file, stack.paths, Console(), "preview", choices)

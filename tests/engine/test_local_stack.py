@@ -15,11 +15,11 @@ import hvac
 import psutil
 import pytest
 
-from ops import session
 from ops.console import Console
-from ops.lifecycle_local import administering, platform_of
-from ops.session import Choices
-from ops.stackfile import read
+from ops.engine import session
+from ops.engine.session import Choices
+from ops.platforms.local import administering, platform_of
+from ops.stack_file import read
 from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.timeout(400)

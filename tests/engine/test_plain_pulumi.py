@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hermetic.attach import attach_apart
+from fake_providers.attach import attach_apart
 from tests.support.checkouts import Checkout
 from tests.support.language_host import install
 

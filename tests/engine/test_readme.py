@@ -23,16 +23,16 @@ NOT_RUN = {
         "pulumi preview -s local --policy-pack policies\npulumi up -s local --policy-pack policies\n"
     ),
     ("README.md", "needs root, run by tests/machines/test_dev_up.py"): (
-        "./estate up dev --hermetic\n./estate status dev --hermetic\n"
-        "./estate secret-id aos --stack dev --hermetic\n./estate down dev --hermetic\n"
+        "./estate up dev --sandbox\n./estate status dev --sandbox\n"
+        "./estate secret-id aos --stack dev --sandbox\n./estate down dev --sandbox\n"
     ),
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
-        "./estate up dev --hermetic\n./estate status dev --hermetic\n./estate down dev --hermetic\n"
+        "./estate up dev --sandbox\n./estate status dev --sandbox\n./estate down dev --sandbox\n"
     ),
-    ("docs/hetzner.md", "needs an account at Hetzner; with --hermetic, run by tests/machines/test_hetzner_page.py"): (
+    ("docs/hetzner.md", "needs an account at Hetzner; with --sandbox, run by tests/machines/test_hetzner_page.py"): (
         "./estate keys dev\n./estate preview dev\n./estate up dev\n./estate status dev\n"
     ),
-    ("docs/hetzner.md", "needs a server to rebuild; with --hermetic, run by tests/machines/test_hetzner_page.py"): (
+    ("docs/hetzner.md", "needs a server to rebuild; with --sandbox, run by tests/machines/test_hetzner_page.py"): (
         "./estate preview dev --replace platform-server\n./estate up dev --replace platform-server\n"
     ),
     ("docs/hetzner.md", "on the node with a new pair, run by tests/machines/test_hetzner_page.py"): (

@@ -16,7 +16,7 @@ def _asked(folder: Path, **more: str) -> dict[str, Any]:
     """The command's document about a stack whose state the real engine keeps."""
     program = (
         "import sys; from pathlib import Path\n"
-        "from ops import cli, cli_status; from ops.paths import Paths\n"
+        "from ops.cli import main as cli, status as cli_status; from ops.paths import Paths\n"
         f"cli_status.Paths = lambda: Paths(project=Path({str(folder)!r}))\n"
         "sys.exit(cli.main(['status', 'dev', '--json']))\n"
     )

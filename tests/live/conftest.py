@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from tests.support.servers import local_platform, new_platform, postgres_server, postgres_template, vault_server
 
 __all__ = ["local_platform", "postgres_server", "postgres_template", "vault_server"]

@@ -18,12 +18,12 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
-from components.render import bootstrap_script
+from components.payloads import bootstrap as bootstrap_script
 from components.render.bootstrap import FileCustody
 from ops.errors import EstateError
+from ops.keys.pgp import open_share
 from ops.local.bootstrap import bootstrap, run_script, write_files
-from ops.local.operators import open_share
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from tests.support.bootstrapping import parameters, run
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
 
@@ -269,7 +269,7 @@ def test_missing_parameters_are_named(tmp_path: Path) -> None:
     file = tmp_path / "parameters.json"
     file.write_text("{}")
     script = tmp_path / "bootstrap.py"
-    script.write_bytes((Path(__file__).parents[2] / "components/render/bootstrap_script.py").read_bytes())
+    script.write_bytes((Path(__file__).parents[2] / "components/payloads/bootstrap.py").read_bytes())
     with pytest.raises(EstateError, match=r"KeyError\('administrator'\) in the parameters"):
         run_script(script, file)
 

@@ -15,10 +15,10 @@ import pytest
 
 from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
 from components.render.server_hcl import FileAudit, Flavor, ServerHcl, ShamirSeal, render
-from ops.local.authority import ensure_administrator, ensure_authority
+from ops.keys.certificates import ensure_administrator, ensure_authority
+from ops.keys.pgp import ensure_operator, open_share
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
-from ops.local.operators import ensure_operator, open_share
 from tests.support.servers import ADMINISTRATOR_POLICY, free_ports
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ops.errors import EstateError
 from ops.local.bootstrap import bootstrap
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from tests.support.servers import ADMINISTRATOR_POLICY, new_platform, processes_of
 
 LEFT_BYTES = [0, 256 << 10] if os.geteuid() == 0 else []
@@ -62,7 +62,7 @@ if LEFT_BYTES:
 
 def test_a_file_that_may_not_grow_is_told_and_once_it_may_all_goes_on(platform: LocalPlatform) -> None:
     code = (
-        "import sys; from pathlib import Path; from ops.local.platform import LocalPlatform;"
+        "import sys; from pathlib import Path; from ops.local.servers import LocalPlatform;"
         "LocalPlatform(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
         " postgres_port=int(sys.argv[4])).start()"
     )

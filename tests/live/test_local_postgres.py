@@ -10,8 +10,8 @@ import psutil
 import psycopg
 import pytest
 
-from ops.local.platform import LocalPlatform
 from ops.local.postgres import ROOT_ROLE, _short_path
+from ops.local.servers import LocalPlatform
 from tests.support.servers import processes_of, supervisor_pid
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.render.bootstrap import Operator
-from ops.local.files import private_directory
+from composition.private_files import private_directory
 from tests.support.bootstrapping import parameters, run
 from tests.support.servers import new_platform
 

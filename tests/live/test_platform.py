@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from composition.private_files import private_directory
 from ops.errors import EstateError
-from ops.local import supervisor
-from ops.local.authority import ensure_authority
+from ops.keys.certificates import ensure_authority
 from ops.local.bootstrap import bootstrap
-from ops.local.files import private_directory
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
+from ops.processes import supervisor
 from tests.support.servers import (
     ADMINISTRATOR_POLICY,
     administrator_client,
@@ -103,7 +103,7 @@ def test_stop_ends_servers_whose_supervisor_was_killed(platform: LocalPlatform) 
 def test_interrupted_while_starting_it_leaves_nothing_running(platform: LocalPlatform) -> None:
     ports = [str(port) for port in (platform.api_port, platform.cluster_port, platform.postgres_port)]
     code = (
-        "import sys; from pathlib import Path; from ops.local.platform import LocalPlatform;"
+        "import sys; from pathlib import Path; from ops.local.servers import LocalPlatform;"
         "LocalPlatform(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
         " postgres_port=int(sys.argv[4])).start()"
     )

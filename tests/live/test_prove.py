@@ -12,12 +12,12 @@ import hvac
 import pytest
 from cryptography import x509
 
-import ops.prove
+import ops.vault.access_checks
 from components.render.acl import render
 from components.render.administrator import administrator_policy
 from components.render.sql import Access, creation_statements, revocation_statements
 from ops.errors import EstateError
-from ops.prove import (
+from ops.vault.access_checks import (
     NOT_ASKED_FOR,
     PASSED,
     ApplicationProof,
@@ -262,19 +262,19 @@ def test_a_token_that_cant_be_revoked_fails(vault_server: VaultServer, shop: App
 def test_a_token_that_outlives_its_revocation_fails(
     vault_server: VaultServer, shop: ApplicationProof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = ops.prove._call
+    real = ops.vault.access_checks._call
 
     def forgetful(client: hvac.Client, method: str, path: str, *more: Any, **options: Any) -> dict[str, Any]:
         return {} if path == "auth/token/revoke-self" else real(client, method, path, *more, **options)
 
-    monkeypatch.setattr(ops.prove, "_call", forgetful)
+    monkeypatch.setattr(ops.vault.access_checks, "_call", forgetful)
     assert failed_only(proven(vault_server, shop), "revoked") == "failed: the revoked token still works"
 
 
 def test_a_login_that_outlives_its_lease_fails(
     vault_server: VaultServer, shop: ApplicationProof, api: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ops.prove, "REVOCATION_SECONDS", 0.3)
+    monkeypatch.setattr(ops.vault.access_checks, "REVOCATION_SECONDS", 0.3)
     make_role(api, "readonly", creation_statements(Access.READONLY, "public"), ("SELECT 1;",))
     try:
         reason = failed_only(proven(vault_server, shop), "revoked")

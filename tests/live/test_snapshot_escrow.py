@@ -18,10 +18,12 @@ from typing import Any
 import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
 import pytest
 
+from components.payloads import adopt_seal_key as adopt_program
+from components.payloads import snapshot as program
 from components.render import cloud_init
-from components.render.node import snapshot_program as program
 from ops.errors import EstateError
-from ops.snapshots import adopt_program, adopting, escrow, taking
+from ops.snapshots import escrow, taking
+from ops.snapshots import seal_key_adoption as adopting
 from ops.snapshots.opening import choose
 from ops.snapshots.stores import Bucket
 from tests.support.snapshotting import Estate, ObjectStorage, estate, object_storage, on_node, parameters_of

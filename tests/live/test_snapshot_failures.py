@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from components.render.node import snapshot_program as program
-from components.render.node.snapshot_program import SnapshotError, prune, save, sha256_of, verify, whole
+from components.payloads import snapshot as program
+from components.payloads.snapshot import SnapshotError, prune, save, sha256_of, verify, whole
 from ops.snapshots.opening import choose, open_snapshot
 from ops.snapshots.stores import Folder
 from tests.support.snapshotting import (

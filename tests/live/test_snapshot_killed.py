@@ -76,7 +76,7 @@ KILLED: Mapping[str, str] = {
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from components.render.node.snapshot_program import Server
+from components.payloads.snapshot import Server
 from ops.console import Console
 from ops.paths import Paths
 from ops.snapshots import commands, unfinished
@@ -87,12 +87,12 @@ def die():
 
 {change}
 paths, console = Paths(project=Path(sys.argv[1])), Console(as_json=True)
-commands.restore(paths, "local", console, key=None, force=False, identity=None, hermetic=False)
+commands.restore(paths, "local", console, key=None, force=False, identity=None, sandbox=False)
 """
 DRILL = """
 import os, signal, sys
 from pathlib import Path
-from ops import stackfile
+from ops import stack_file
 from ops.console import Console
 from ops.paths import Paths
 from ops.snapshots import drill, keys
@@ -102,7 +102,7 @@ def die(*_):
 
 drill._try = die
 paths = Paths(project=Path(sys.argv[1]))
-file = stackfile.read(paths, "local")
+file = stack_file.read(paths, "local")
 drill.drill(paths, file, Console(as_json=True), keys.default_identity(paths, file), None)
 """
 
@@ -137,7 +137,7 @@ def run(made: Estate, text: str) -> None:
 
 def restore(made: Estate) -> restoring.Restored:
     """The same command again, left alone."""
-    return commands.restore(made.paths, "local", made.console, key=None, force=False, identity=None, hermetic=False)
+    return commands.restore(made.paths, "local", made.console, key=None, force=False, identity=None, sandbox=False)
 
 
 @pytest.mark.parametrize("empty", [True, False], ids=["into an empty server", "into a running one"])

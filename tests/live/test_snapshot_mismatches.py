@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.render.node import snapshot_program as program
-from components.render.node.snapshot_program import SnapshotError, sha256_of
+from components.payloads import snapshot as program
+from components.payloads.snapshot import SnapshotError, sha256_of
 from ops.errors import EstateError
 from ops.snapshots import restoring, taking
 from tests.support.servers import call

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from hvac import exceptions
 
-from components.render.node.snapshot_program import whole
+from components.payloads.snapshot import whole
 from ops.errors import EstateError
 from ops.snapshots import drill as drills
 from ops.snapshots import restoring, taking

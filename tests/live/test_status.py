@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from components.render.node.snapshot_program import STAMP
+from components.payloads.snapshot import STAMP
 from components.render.server_hcl import ShamirSeal, StaticSeal
-from ops import cli, lifecycle_cloud, reaching
-from ops.local.authority import ensure_administrator
-from ops.local.operators import ensure_operator
+from ops.cli import main as cli
+from ops.keys.certificates import ensure_administrator
+from ops.keys.pgp import ensure_operator
 from ops.paths import Paths
+from ops.platforms import hetzner as lifecycle_cloud
 from ops.snapshots.stores import Folder
+from ops.vault import endpoint as reaching
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
 
@@ -73,7 +75,7 @@ def known(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kn
     write_stack(stack.folder, stack.settings())
     told = Known(_record(address=stack.server.address, cluster_id=stack.cluster))
     monkeypatch.setattr(reaching, "record", lambda *_, **__: told.record)
-    monkeypatch.setattr("ops.cli_status.Paths", lambda: Paths(project=stack.folder))
+    monkeypatch.setattr("ops.cli.status.Paths", lambda: Paths(project=stack.folder))
     monkeypatch.setattr(os, "umask", lambda _mask: 0)
     for name in lifecycle_cloud._BUCKET_CREDENTIALS:
         monkeypatch.delenv(name, raising=False)

@@ -17,13 +17,13 @@ import pytest
 from pysequoia import Profile, Tsk
 
 from components.render.server_hcl import ShamirSeal, StaticSeal
-from ops import reaching
 from ops.console import Console
-from ops.custody import open_share
 from ops.errors import EstateError
-from ops.local.authority import ensure_administrator
+from ops.keys.certificates import ensure_administrator
 from ops.paths import ROOT, Paths
-from ops.unsealing import ShareFile, Unsealed, unseal
+from ops.vault import endpoint as reaching
+from ops.vault.key_shares import open_share
+from ops.vault.unseal import ShareFile, Unsealed, unseal
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
 
@@ -283,7 +283,9 @@ def _command(stack: Stack, share: str) -> "subprocess.CompletedProcess[str]":
     exported = {"address": stack.server.address, "cluster_id": stack.cluster}
     program = (
         "import sys; from pathlib import Path\n"
-        "from ops import cli, cli_operators, reaching; from ops.paths import Paths\n"
+        "from ops.cli import main as cli, operators as cli_operators\n"
+        "from ops.paths import Paths\n"
+        "from ops.vault import endpoint as reaching\n"
         f"reaching.outputs = lambda *_, **__: {exported!r}\n"
         f"cli_operators.Paths = lambda: Paths(project=Path({str(stack.paths.project)!r}))\n"
         "sys.exit(cli.main(['unseal', 'dev', '--json']))\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hermetic import machines
+from fake_providers import machines
 from tests.support.booting import BootedNode, booted_node
 
 

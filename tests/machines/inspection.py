@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hermetic.machines import default_cache, prepare
+from fake_providers.machines import default_cache, prepare
 
 IMAGE = "debian-12"
 _INSIDE = """\
@@ -42,7 +42,7 @@ def root() -> Path:
     """The machines' root, made when it isn't there.
 
     Raises:
-        hermetic.machines.MachineError: no machine can be made here.
+        fake_providers.machines.MachineError: no machine can be made here.
     """
     return prepare(default_cache(), IMAGE, print)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import hvac
 import pytest
 
-from hermetic import machines
-from hermetic.machines import Machine, MachineError, Volume, network
+from fake_providers import machines
+from fake_providers.machines import Machine, MachineError, Volume, network
 from tests.support.booting import NAME, SERVER, BootedNode, booted_node, keep_journal, last_words, left_on_this_host
 
 pytestmark = pytest.mark.timeout(400)

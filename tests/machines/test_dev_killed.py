@@ -1,4 +1,4 @@
-"""`./estate up dev --hermetic` killed as by a power cut: while the node boots, bootstraps, and gets its contents.
+"""`./estate up dev --sandbox` killed as by a power cut: while the node boots, bootstraps, and gets its contents.
 
 The next `up` goes on each time, and `down` leaves nothing. One world, in the order of its life; each test needs those
 before it. Not proven: a kill at every other moment.
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hermetic.machines import MachineError, network
+from fake_providers.machines import MachineError, network
 from tests.support.booting import left_on_this_host
 from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
 
@@ -31,7 +31,7 @@ def dev(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def kill_when(dev: DevCheckout, reached: Callable[[], bool]) -> None:
     """Begin an `up`, and kill it with all that it started as soon as it has come so far."""
-    running = dev.begin("up", STACK, "--hermetic")
+    running = dev.begin("up", STACK, "--sandbox")
     deadline = time.monotonic() + _SECONDS
     try:
         while not reached():
@@ -90,7 +90,7 @@ def test_down_leaves_nothing(dev: DevCheckout) -> None:
     dev.answered("down", STACK)
 
     assert left_on_this_host(own.machines, own.bridge) == ""
-    assert list((dev.paths.own / "hermetic").iterdir()) == []
+    assert list((dev.paths.own / "sandbox").iterdir()) == []
     folders = [one.info["cwd"] or "" for one in psutil.process_iter(["cwd"])]
     assert [folder for folder in folders if folder.startswith(f"{dev.directory}{os.sep}")] == []
     assert str(dev.directory) not in Path("/proc/self/mounts").read_text()

@@ -1,4 +1,4 @@
-"""`./estate up dev --hermetic` as a user runs it: a real Debian boots, with the certificate and name its file declares.
+"""`./estate up dev --sandbox` as a user runs it: a real Debian boots, with the certificate and name its file declares.
 
 Tests of one module on one world, in the order of a stack's life. Not proven: Hetzner's own API, its images and its
 network; Let's Encrypt. The engine's faults are in `tests/engine/test_dev_stack.py`.
@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ops.prove import NOT_ASKED_FOR, PASSED
+from ops.vault.access_checks import NOT_ASKED_FOR, PASSED
 from tests.support.booting import keep_journal, last_words
 from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
 from tests.support.servers import eventually
@@ -31,12 +31,14 @@ BUSY_FACTOR = 4
 """How much longer it may take on one that does."""
 REFRESH = """
 import sys
-from ops import session, stackfile
+from ops import stack_file
 from ops.console import Console
-from ops.hermetic import commands, world
+from ops.engine import session
+from ops.platforms import sandbox as commands
+from ops.sandbox import world
 from ops.paths import Paths
-paths, choices = Paths(), session.Choices(hermetic=True)
-file = stackfile.read(paths, "dev")
+paths, choices = Paths(), session.Choices(sandbox=True)
+file = stack_file.read(paths, "dev")
 console = Console()
 there = world.World(paths=paths, stack="dev")
 file, outside = commands.entered(there, file, console)
@@ -78,7 +80,7 @@ def test_what_was_replaced_is_told(built: Mapping[str, Any]) -> None:
     assert {"server.version", "protect", "platform.api_cidrs", "platform.download.source"} < replaced
     assert "platform.tls.directory" in replaced
     assert not {one for one in replaced if one.startswith(("applications", "kv", "bootstrap", "platform.dns"))}
-    assert built["stand_ins"] == "asked for with --hermetic"
+    assert built["stand_ins"] == "asked for with --sandbox"
 
 
 def _secret(dev: DevCheckout) -> dict[str, Any]:
@@ -194,7 +196,7 @@ def test_down_leaves_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None
     done = dev.answered("down", STACK)
 
     assert done["changes"].keys() == {"delete"}
-    assert list((dev.paths.own / "hermetic").iterdir()) == []
+    assert list((dev.paths.own / "sandbox").iterdir()) == []
     named = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
     assert [line for line in named if str(dev.directory) in line] == []
     assert str(dev.directory) not in Path("/proc/self/mounts").read_text()

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from hermetic import machines
-from hermetic.machines import network
+from fake_providers import machines
+from fake_providers.machines import network
 from tests.support.booting import MIRROR_PORT, BootedNode, Quiet
 from tests.support.servers import eventually
 

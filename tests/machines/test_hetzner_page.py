@@ -1,7 +1,7 @@
 """The commands of docs/hetzner.md that `tests/engine/test_readme.py` can't run: they need root, a node or an account.
 
-Those that need root or a node are run as they stand there. Those that need an account are run in a hermetic world, with
-`--hermetic` added; not proven is that Hetzner's own API does the same.
+Those that need root or a node are run as they stand there. Those that need an account are run in a sandbox, with
+`--sandbox` added; not proven is that Hetzner's own API does the same.
 """
 
 import datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from ops.local.authority import ensure_authority
+from ops.keys.certificates import ensure_authority
 from ops.paths import ROOT
 from tests.support.booting import BootedNode, booted_node
 from tests.support.certificates import issue
@@ -47,7 +47,7 @@ def pid(node: BootedNode) -> str:
     return node.sh("systemctl show --property MainPID --value vault.service")
 
 
-FIRST_RUN, REBUILD = "needs an account at Hetzner; with --hermetic", "needs a server to rebuild; with --hermetic"
+FIRST_RUN, REBUILD = "needs an account at Hetzner; with --sandbox", "needs a server to rebuild; with --sandbox"
 
 
 def test_every_block_is_run_here() -> None:
@@ -112,17 +112,17 @@ def test_a_first_run_and_a_rebuild(machines_boot: None, folder: Path, monkeypatc
     with dev_checkout(folder) as made:
         run_all(made, keys)
         assert "private_key_secret" in made.written()["bootstrap"]["administrator"]
-        _, _, status = run_all(made, others, "--hermetic")
+        _, _, status = run_all(made, others, "--sandbox")
         assert ["reachable", "✓"] in [line.split() for line in status.splitlines()]
         identity, address = made.node.identity, made.node.address
 
-        preview, rebuilt = run_all(made, BLOCKS[REBUILD], "--hermetic")
+        preview, rebuilt = run_all(made, BLOCKS[REBUILD], "--sandbox")
 
         assert "hcloud:index/server:Server platform-server" in preview
         assert "3 replace" in rebuilt
         assert made.node.identity != identity
         assert made.node.address == address
-        said = made.run("up", "dev", "--hermetic", "--replace", "platform-sever").stderr
+        said = made.run("up", "dev", "--sandbox", "--replace", "platform-sever").stderr
         assert said.splitlines()[-1].startswith(
             "estate: --replace platform-sever: stack 'dev' has no such resource; expected one such as platform-server, "
         )

@@ -36,7 +36,7 @@ SSH = """#!{python}
 import json, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from hermetic.machines import Machine
+from fake_providers.machines import Machine
 (node, command) = sys.argv[1:]
 assert node == "estate@NODE", node
 with Path({log!r}).open("a") as log:
@@ -163,7 +163,7 @@ def test_a_drill_opens_the_seal_by_the_identity_alone(lost: Lost) -> None:
 
 
 def test_a_node_that_serves_is_left_alone(lost: Lost) -> None:
-    done = lost.dev.run("seal-key", STACK, "--node", "estate@NODE", "--force", "--hermetic")
+    done = lost.dev.run("seal-key", STACK, "--node", "estate@NODE", "--force", "--sandbox")
 
     assert done.returncode == 2
     assert f"serves cluster {lost.facts['cluster']} already; nothing was changed" in done.stderr
@@ -173,7 +173,7 @@ def test_a_node_that_serves_is_left_alone(lost: Lost) -> None:
 def test_everything_comes_back_after_node_and_volume_are_gone(lost: Lost) -> None:
     dev = lost.dev
     with lost.observed.watching():
-        volume = dev.run("up", STACK, "--replace", "platform-volume", "--hermetic", timeout=600)
+        volume = dev.run("up", STACK, "--replace", "platform-volume", "--sandbox", timeout=600)
         assert "not every application gets what it is to have" in volume.stderr, volume.stderr
         assert lost.key_on_node() != lost.seal_key
         (block,) = [one.text for one in blocks(ROOT / "docs" / "snapshots.md") if one.note == NOTE]
@@ -230,7 +230,7 @@ def test_the_seal_key_is_nowhere_in_the_clear(lost: Lost) -> None:
 
 def test_a_key_is_never_shown_on_a_screen_but_goes_by_a_pipe(lost: Lost) -> None:
     done = subprocess.run(
-        lost.dev.command("seal-key", STACK, "--hermetic"),
+        lost.dev.command("seal-key", STACK, "--sandbox"),
         cwd=lost.dev.directory,
         env=lost.dev.environment(),
         capture_output=True,

@@ -13,11 +13,11 @@ import pulumi_vault as vault
 import pytest
 import yaml
 
-from hermetic.attach import attach
+from fake_providers.attach import attach
 from ops.console import Console
 from ops.engine import finding
+from ops.engine.operations import Backend, Changes, Operation, environment, opened
 from ops.errors import EstateError
-from ops.stack import Backend, Changes, Operation, environment, opened
 from policies.rules.data_holding_is_protected import VARIABLE
 from tests.support.servers import VaultServer, call
 

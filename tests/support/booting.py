@@ -29,13 +29,13 @@ from components.render.cloud_init import SEAL_KEY_FILE, render
 from components.render.node.model import Collector, InternalTls, Node, Release
 from components.render.server_hcl import Flavor, StaticSeal
 from components.render.traffic import Need, plan
-from hermetic import machines
-from hermetic.attach import attach
-from hermetic.machines import Machine
-from ops.hermetic import release
-from ops.local.authority import Authority, Domain, ensure_authority, new_administrator
-from ops.local.operators import ensure_operator, open_share
-from tests.engine.hermetic.wire import Known, Wire
+from fake_providers import machines
+from fake_providers.attach import attach
+from fake_providers.machines import Machine
+from ops.keys.certificates import Authority, Domain, ensure_authority, new_administrator
+from ops.keys.pgp import ensure_operator, open_share
+from ops.sandbox import release
+from tests.engine.fake_providers.wire import Known, Wire
 from tests.support import collecting
 from tests.support.collecting import Collected
 from tests.support.servers import ADMINISTRATOR_POLICY

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 
-from components.render import bootstrap_script
+from components.payloads import bootstrap as bootstrap_script
 from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
-from ops.local.authority import ensure_administrator
+from ops.keys.certificates import ensure_administrator
+from ops.keys.pgp import ensure_operator
 from ops.local.bootstrap import write_files
-from ops.local.operators import ensure_operator
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from tests.support.servers import ADMINISTRATOR_POLICY
 
 # Loads the script as it is, and has the process get a signal when a given step is reported.

@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from ops import installing
-from ops.bench.project import CODE, base_settings, copy_code
-from ops.lifecycle_local import platform_of
+from ops.development.bench.project import CODE, base_settings, copy_code
 from ops.paths import ROOT, Paths
-from ops.stackfile import read
+from ops.platforms.local import platform_of
+from ops.stack_file import read
 from settings import SETTING
 from tests.support.servers import free_ports
 

@@ -1,4 +1,4 @@
-"""Copies of the project with the stack `dev` as it is committed, and a way to its hermetic world."""
+"""Copies of the project with the stack `dev` as it is committed, and a way to its sandbox."""
 
 import json
 import shutil
@@ -10,14 +10,14 @@ from typing import Any
 import hvac
 import yaml
 
-from hermetic.machines import Machine
-from ops import reaching
-from ops.bench.project import CODE, copy_code
+from fake_providers.machines import Machine
 from ops.console import Console
-from ops.hermetic import commands
-from ops.hermetic.world import World
+from ops.development.bench.project import CODE, copy_code
 from ops.paths import ROOT
-from ops.stackfile import read
+from ops.platforms import sandbox as commands
+from ops.sandbox.world import World
+from ops.stack_file import read
+from ops.vault import endpoint as reaching
 from tests.support.checkouts import KEY, Checkout
 from tests.support.servers import call
 
@@ -25,7 +25,7 @@ STACK = "dev"
 
 
 class DevCheckout(Checkout):
-    """One copy, in which `dev` is brought up with `--hermetic`."""
+    """One copy, in which `dev` is brought up with `--sandbox`."""
 
     @property
     def stack_file(self) -> Path:
@@ -54,8 +54,8 @@ class DevCheckout(Checkout):
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def answered(self, *arguments: str, timeout: float = 400) -> dict[str, Any]:
-        """Run a command with --hermetic and --json, which must succeed; its document."""
-        done = self.run(*arguments, "--hermetic", "--json", timeout=timeout)
+        """Run a command with --sandbox and --json, which must succeed; its document."""
+        done = self.run(*arguments, "--sandbox", "--json", timeout=timeout)
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
@@ -71,7 +71,7 @@ class DevCheckout(Checkout):
         """A client of an application, for as long as the block runs."""
         issued = self.answered("secret-id", application, "--stack", STACK)
         with commands.seen(self.paths, read(self.paths, STACK)) as file:
-            where = reaching.reached(self.paths, file, Console(as_json=True), hermetic=True)
+            where = reaching.reached(self.paths, file, Console(as_json=True), sandbox=True)
             with reaching.administering(where) as administrator:
                 role_id = call(administrator, "get", f"auth/approle/role/{application}/role-id")["data"]["role_id"]
             client = hvac.Client(url=where.address, token=issued["wrapping_token"], verify=str(where.ca_file))

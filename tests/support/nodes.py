@@ -26,9 +26,9 @@ from cryptography import x509
 from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
 from components.render.server_hcl import FileAudit, Flavor, Seal, ServerHcl, render
 from components.render.traffic import API_PORT
-from ops.local.authority import Domain, ensure_authority
+from composition.private_files import private_directory, write_private
+from ops.keys.certificates import Domain, ensure_authority
 from ops.local.bootstrap import write_files
-from ops.local.files import private_directory, write_private
 from ops.local.openbao import wheel_binary
 from tests.unit.settings.test_hetzner import NODE, SSH
 

@@ -19,12 +19,12 @@ import psutil
 import psycopg
 import pytest
 
-from ops.local import supervisor
+from composition.private_files import private_directory
 from ops.local.bootstrap import bootstrap
-from ops.local.files import private_directory
-from ops.local.platform import LocalPlatform
-from ops.local.ports import is_free
 from ops.local.postgres import ROOT_ROLE, Postgres
+from ops.local.servers import LocalPlatform
+from ops.processes import supervisor
+from ops.processes.ports import is_free
 
 ADMINISTRATOR_POLICY = (
     'path "*" {\n  capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"]\n}\n'

@@ -24,17 +24,17 @@ import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from components.payloads.snapshot import Server
 from components.render import acl
-from components.render.node.snapshot_program import Server
-from ops import stackfile
+from ops import stack_file
 from ops.console import Console
 from ops.local.bootstrap import bootstrap
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from ops.paths import Paths
-from ops.reaching import Reached
 from ops.snapshots import keys, taking
 from ops.snapshots.stores import Bucket
-from ops.stackfile import StackFile
+from ops.stack_file import StackFile
+from ops.vault.endpoint import Reached
 from settings.snapshots import OPERATOR_LOGIN
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
 from tests.unit.settings.samples import MINIMAL
@@ -132,7 +132,7 @@ def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
     paths.make_own()
     platform = new_platform(paths.local, postgres_template)
     write_stack(project, platform)
-    file = stackfile.read(paths, "local")
+    file = stack_file.read(paths, "local")
     console = Console(as_json=True)
     keys.ensure(paths, file, console)
     try:

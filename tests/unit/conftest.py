@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import pytest
 
-from hermetic.machines import network
+from fake_providers.machines import network
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 import settings
 from docs import settings_reference
-from ops.bench.project import base_settings
-from ops.cli import app
+from ops.cli.main import app
+from ops.development.bench.project import base_settings
 from ops.paths import ROOT
 from policies.rules import RULES
 from settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import settings
-from ops import stackfile
+from ops import stack_file
 from ops.paths import Paths
 from tests.support.declare import Declared, Secret, plain_strings
 from tests.unit.golden import local, node
@@ -137,7 +137,7 @@ def test_exports_are_the_few_things_a_person_needs(update: Declared) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_stack_file_loads(stack: str) -> None:
-    file = stackfile.read(Paths(project=local.ROOT), stack)
+    file = stack_file.read(Paths(project=local.ROOT), stack)
 
     assert file.settings == settings.parse(local.stack_config(stack)["vault-estate:estate"])
 

@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-import estate
 from components.render.acl import render
+from composition import contents, estate
 from settings import Settings, engines, parse
 from tests.support.declare import Declared, Secret, declare, plain_strings, secret_paths
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, full
@@ -266,7 +266,7 @@ def test_vaults_flavour_declares_its_audit_devices() -> None:
 def _paths(settings: Settings, application: str) -> list[str]:
     return [
         line.removeprefix('path "').removesuffix('" {')
-        for line in render(estate.application_policy(settings, application)).splitlines()
+        for line in render(contents.application_policy(settings, application)).splitlines()
         if line.startswith("path ")
     ]
 
@@ -295,8 +295,8 @@ def test_a_shared_secret_is_read_even_where_its_owner_writes() -> None:
     plain = changed("applications/app/secrets/database/access", "write")
     settings = parse(plain)
 
-    owner = {rule.path: set(rule.capabilities) for rule in estate.application_policy(settings, "app").rules}
-    reader = {rule.path: set(rule.capabilities) for rule in estate.application_policy(settings, "pod").rules}
+    owner = {rule.path: set(rule.capabilities) for rule in contents.application_policy(settings, "app").rules}
+    reader = {rule.path: set(rule.capabilities) for rule in contents.application_policy(settings, "pod").rules}
 
     assert owner["secret/data/app/test/database"] == {"create", "patch", "read", "update"}
     assert reader["secret/data/app/test/database"] == {"read"}

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
-from ops import session
 from ops.console import Console
-from ops.session import Choices, Session
-from ops.stackfile import read
+from ops.engine import session
+from ops.engine.session import Choices, Session
+from ops.stack_file import read
 from tests.support.checkouts import Checkout, checkout
 
 STATES = Path(__file__).with_name("states")
@@ -31,7 +31,7 @@ def opened(made: Checkout) -> Iterator[Session]:
     file = read(made.paths, "local")
     with (
         chdir(made.directory),
-        session.opened(file, made.paths, Console(as_json=True), "preview", Choices(hermetic=True)) as one,
+        session.opened(file, made.paths, Console(as_json=True), "preview", Choices(sandbox=True)) as one,
     ):
         yield one
 

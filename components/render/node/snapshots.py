@@ -11,9 +11,9 @@ from pathlib import Path
 
 from components.render.node import units
 from components.render.node.model import Snapshots
-from components.render.node.shortened import without_comments
+from components.render.shortened import without_comments
 
-_SOURCE = Path(__file__).with_name("snapshot_program.py")
+_SOURCE = Path(__file__).parents[2] / "payloads" / "snapshot.py"
 PROGRAM = f"{units.LIBRARY}/snapshot.py"
 PARAMETERS = "/etc/vault-estate/snapshots.json"
 STATE = "/var/lib/vault-snapshots"
@@ -131,4 +131,4 @@ WantedBy=timers.target
 
 def program() -> str:
     """The program, shortened."""
-    return without_comments(_SOURCE.read_text(encoding="utf-8"), "components/render/node/snapshot_program.py")
+    return without_comments(_SOURCE.read_text(encoding="utf-8"), "components/payloads/snapshot.py")

@@ -39,7 +39,7 @@ from components.vault.pki import PkiEngine, PkiEngineArgs, PkiRole
 from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKey
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
-from hermetic.attach import attach_apart
+from fake_providers.attach import attach_apart
 from ops.engine.finding import find
 from tests.support.servers import PostgresServer, VaultServer
 

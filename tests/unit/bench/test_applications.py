@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import settings
-from ops.bench.applications import MOST_APPLICATIONS, name, with_applications
+from ops.development.bench.applications import MOST_APPLICATIONS, name, with_applications
 
 PORTS = (21_001, 21_002, 21_003)
 

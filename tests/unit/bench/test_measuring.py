@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.bench.measuring import Measurement, Sample, high_water_bytes, measure, median, run, tree_bytes
+from ops.development.bench.measuring import Measurement, Sample, high_water_bytes, measure, median, run, tree_bytes
 from ops.errors import EstateError
 
 MEBIBYTE = 2**20

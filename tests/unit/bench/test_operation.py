@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ops import session, stackfile
-from ops.bench import operation
-from ops.engine import finding
+from ops import stack_file
+from ops.development.bench import operation
+from ops.engine import finding, session
+from ops.engine.operations import Changes
 from ops.errors import EstateError
-from ops.stack import Changes
 
 CREATED = Changes(counts={"create": 2, "same": 1}, resources=(("create", "urn:a"), ("create", "urn:b")))
 UNCHANGED = Changes(counts={"same": 3})
@@ -33,10 +33,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     @contextmanager
     def opened(_file: object, _paths: object, _console: object, kind: str, choices: Any) -> Iterator[object]:
-        done.append((kind, choices.policies, choices.hermetic))
+        done.append((kind, choices.policies, choices.sandbox))
         yield SimpleNamespace(run=SimpleNamespace(operate=operate))
 
-    monkeypatch.setattr(stackfile, "read", lambda *_: SimpleNamespace(settings="settings"))
+    monkeypatch.setattr(stack_file, "read", lambda *_: SimpleNamespace(settings="settings"))
     monkeypatch.setattr(session, "locked", locked)
     monkeypatch.setattr(session, "opened", opened)
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: done.append("plugins"))
@@ -99,6 +99,6 @@ def test_what_goes_wrong_is_one_line_and_a_code(
         msg = "no such stack"
         raise EstateError(msg)
 
-    monkeypatch.setattr(stackfile, "read", missing)
+    monkeypatch.setattr(stack_file, "read", missing)
     assert operation.main(["up"]) == 2
     assert capsys.readouterr().err.strip() == "bench: no such stack"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops.bench import peer, policies
+from ops.development.bench import peer, policies
 from ops.errors import EstateError
 
 TEXTS = {"a": 'path "x" {\n  capabilities = ["read"]\n}\n', "b": "a ${template} and %{another}"}

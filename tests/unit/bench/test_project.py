@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.bench import operation
-from ops.bench.policies import PROGRAM
-from ops.bench.project import Scratch, base_settings, copy_code, free_ports, scratch
+from ops.development.bench import operation
+from ops.development.bench.policies import PROGRAM
+from ops.development.bench.project import Scratch, base_settings, copy_code, free_ports, scratch
 from ops.errors import EstateError
 from ops.paths import ROOT
 
@@ -20,13 +20,13 @@ from ops.paths import ROOT
 def test_a_copy_is_a_project_of_its_own(tmp_path: Path) -> None:
     with scratch(tmp_path, {"environment": "development"}) as copy:
         where = subprocess.run(
-            [sys.executable, "-c", "import ops.paths, estate; print(ops.paths.ROOT); print(estate.__file__)"],
+            [sys.executable, "-c", "import ops.paths, composition; print(ops.paths.ROOT); print(composition.__file__)"],
             cwd=copy.directory,
             capture_output=True,
             text=True,
             check=True,
         ).stdout.split()
-        assert where == [str(copy.directory), str(copy.directory / "estate.py")]
+        assert where == [str(copy.directory), str(copy.directory / "composition" / "__init__.py")]
         assert yaml.safe_load((copy.directory / "Pulumi.local.yaml").read_text()) == {
             "config": {"vault-estate:estate": {"environment": "development"}}
         }
@@ -52,7 +52,7 @@ def test_a_copy_goes_even_when_something_failed_in_it(tmp_path: Path) -> None:
 
 
 def test_a_failed_operation_says_why(tmp_path: Path) -> None:
-    copy_code(ROOT, tmp_path / "copy", ("ops", "settings", "components", "hermetic"))
+    copy_code(ROOT, tmp_path / "copy", ("ops", "settings", "components", "composition", "fake_providers"))
     with pytest.raises(EstateError, match="operation is 'no-such-thing'; expected one of"):
         Scratch(directory=tmp_path / "copy").operation("no-such-thing")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.bench import suite
-from ops.bench.report import text, write
-from ops.bench.results import Results
+from ops.development.bench import suite
+from ops.development.bench.report import text, write
+from ops.development.bench.results import Results
 from ops.errors import EstateError
 from tests.unit.bench.test_results import compared, results, took
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ops.bench.measuring import Measurement
-from ops.bench.results import Comparison, Results, growth, ratio_of
+from ops.development.bench.measuring import Measurement
+from ops.development.bench.results import Comparison, Results, growth, ratio_of
 
 
 def took(seconds: float, mebibytes: int = 100) -> Measurement:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from ops import session, stackfile
-from ops.bench import peer, suite, ways
-from ops.bench.measuring import Sample, median
-from ops.bench.policies import PROGRAM
-from ops.engine import finding
+from ops import stack_file
+from ops.development.bench import peer, suite, ways
+from ops.development.bench.measuring import Sample, median
+from ops.development.bench.policies import PROGRAM
+from ops.engine import finding, session
 from ops.engine.finding import Engine
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -70,7 +70,7 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: ["vault"])
     monkeypatch.setattr(suite, "Paths", lambda **_: SimpleNamespace(make_own=lambda: None, local=tmp_path))
     monkeypatch.setattr(
-        stackfile,
+        stack_file,
         "read",
         lambda _, stack: SimpleNamespace(settings=SimpleNamespace(platform=KINDS[stack], local=KINDS["local"])),
     )
@@ -104,7 +104,10 @@ def test_imports_are_measured_warm(log: list[str]) -> None:
     imports = [line for line in log if line.startswith("-c import")]
     stacks = len(list(ROOT.glob("Pulumi.*.yaml")))
     assert len(imports) == 2 * stacks  # one of two is thrown away
-    assert set(imports) == {"-c import settings, estate", "-c import settings, estate, estate_hetzner"}
+    assert set(imports) == {
+        "-c import settings, composition.estate",
+        "-c import settings, composition.estate, composition.hetzner",
+    }
     assert set(found.imports) == {"local", "dev"}
 
 
@@ -122,10 +125,10 @@ def test_the_machine_is_named(log: list[str]) -> None:
 def test_what_an_operator_waits_for_is_the_whole_command(
     log: list[str], monkeypatch: pytest.MonkeyPatch, problem: str | None
 ) -> None:
-    monkeypatch.setattr("ops.bench.ways.machines.why_not", lambda: problem)
+    monkeypatch.setattr("ops.development.bench.ways.machines.why_not", lambda: problem)
     found = suite.measured(suite.Plan(sizes=(1,), compared_sizes=(), runs=2), ignore)
     local = ["ops up local", "ops snapshot local", "ops restore local"]
-    node = [f"ops {command} dev --hermetic" for command in ("up", "snapshot", "restore", "down")]
+    node = [f"ops {command} dev --sandbox" for command in ("up", "snapshot", "restore", "down")]
     commands = local if problem else [*local, *node]
     assert [line for line in log if line.startswith("ops ")] == commands * 2
     assert len(found.ways) == (3 if problem else 6)
@@ -141,11 +144,11 @@ def test_a_node_is_taken_down_also_when_a_command_on_it_fails(log: list[str], mo
         log.append(" ".join(command[1:]))
         return took()
 
-    monkeypatch.setattr("ops.bench.ways.machines.why_not", lambda: None)
+    monkeypatch.setattr("ops.development.bench.ways.machines.why_not", lambda: None)
     monkeypatch.setattr(ways, "run", failing)
     with pytest.raises(EstateError, match="no bucket"):
         suite.measured(suite.Plan(sizes=(1,), compared_sizes=(), runs=1), ignore)
-    assert log[-1] == "ops down dev --hermetic"
+    assert log[-1] == "ops down dev --sandbox"
 
 
 def test_without_a_tool_nothing_is_compared(log: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pulumi
 import pytest
 
-import estate_hetzner
-import estate_platform
-from components.platform.hetzner import HetznerServerArgs
-from components.platform.hetzner_network import HetznerNetworkArgs
+from components.hetzner.network import HetznerNetworkArgs
+from components.hetzner.server import HetznerServerArgs
+from composition import estate
+from composition import hetzner as composition
 from settings import Settings, parse
 from settings.hetzner import HetznerPlatform
 from tests.support.declare import Declared, Unknown, declare
@@ -43,7 +43,7 @@ def built(*, preview: bool = False, **parts: Any) -> Declared:
     settings = parse(node(**parts))
 
     def program() -> None:
-        for name, value in estate_platform.build(settings).exports.items():
+        for name, value in estate.place(settings).exports.items():
             pulumi.export(name, value)
 
     return declare(program, preview=preview)
@@ -114,7 +114,7 @@ def test_the_server_is_replaced_first_deleted_and_never_protected() -> None:
 @pytest.mark.parametrize("protect", [True, False])
 def test_what_holds_data_or_the_address_is_kept_in_both_places(protect: bool) -> None:
     settings = parse({**node(), "protect": protect})
-    declared = declare(lambda: estate_platform.build(settings))
+    declared = declare(lambda: estate.place(settings))
 
     for name in ("platform-volume", "platform-ip"):
         record = declared.named(name)
@@ -242,7 +242,7 @@ def test_each_engine_opens_what_it_needs_and_nothing_else(
 ) -> None:
     def outgoing(settings: Settings) -> dict[tuple[str, int], tuple[str, ...]]:
         assert isinstance(settings.platform, HetznerPlatform)
-        flows = estate_hetzner.traffic(settings, settings.platform)
+        flows = composition.traffic(settings, settings.platform)
         return {(flow.protocol.value, flow.port): flow.networks for flow in flows if flow.direction.value == "out"}
 
     standard = outgoing(parse(NODE))

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-import estate_platform
-from components.platform.kms_seal import KmsSealArgs, alias, seal_policy
+from components.aws.kms_seal import KmsSealArgs, alias, seal_policy
 from components.render.iam import Allow, render
-from ops import session, stackfile
+from composition import estate
+from ops import stack_file
+from ops.engine import session
 from ops.paths import Paths
 from settings import parse
 from tests.support.declare import Declared, declare
@@ -34,7 +35,7 @@ def built(*, preview: bool = False, seal: Any = None, protect: bool = True) -> D
     settings = parse({**node(seal=seal or OWN, ssh=SSH), "protect": protect})
 
     def program() -> None:
-        estate_platform.build(settings)
+        estate.place(settings)
 
     return declare(program, preview=preview, outputs=_of_aws)
 
@@ -149,7 +150,7 @@ def test_both_are_made_each_by_its_own_provider(
     (folder / "keys/age.pub").write_text(f"age1{'q' * 58}\n")
     settings = parse(with_bucket(seal=seal, store=store))
 
-    declared = declare(lambda: estate_platform.build(settings), preview=preview, outputs=_of_aws)
+    declared = declare(lambda: estate.place(settings), preview=preview, outputs=_of_aws)
 
     providers = {one.name: one for one in declared.records if one.type == "pulumi:providers:aws"}
     assert {name: one.inputs.get("profile") for name, one in providers.items()} == {
@@ -177,4 +178,4 @@ _BUCKET_TYPES = (
 def test_the_engine_gets_the_plugin_it_takes(tmp_path: Path, seal: Any, packages: tuple[str, ...]) -> None:
     write_stack(tmp_path, node(seal=seal, ssh=SSH))
 
-    assert session.packages(stackfile.read(Paths(project=tmp_path), "dev")) == packages
+    assert session.packages(stack_file.read(Paths(project=tmp_path), "dev")) == packages

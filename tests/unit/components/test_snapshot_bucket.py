@@ -1,7 +1,7 @@
 """The bucket of snapshots: its whole graph, what stays of it, and what the node's credential may still do.
 
-Doesn't prove that a service honours it: `tests/engine/hermetic/test_s3.py` sends it to moto, and Hetzner's was never
-asked.
+Doesn't prove that a service honours it: `tests/engine/fake_providers/test_s3.py` sends it to moto, and Hetzner's was
+never asked.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.platform import snapshot_bucket
-from components.platform.snapshot_bucket import SnapshotBucket, SnapshotBucketArgs, writer_policy
+from components.aws import snapshot_bucket
+from components.aws.snapshot_bucket import SnapshotBucket, SnapshotBucketArgs, writer_policy
 from tests.support.declare import Declared, declare
 
 WRITER = "arn:aws:iam:::user/p1:KEY"

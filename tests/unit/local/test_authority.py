@@ -11,7 +11,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ops.errors import EstateError
-from ops.local.authority import ensure_administrator, ensure_authority
+from ops.keys.certificates import ensure_administrator, ensure_authority
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 

@@ -9,11 +9,12 @@ import psutil
 import pytest
 
 from ops.errors import EstateError
-from ops.local import ports, postgres
+from ops.local import postgres
 from ops.local.bootstrap import run_script
 from ops.local.openbao import OpenBao
-from ops.local.platform import LocalPlatform
 from ops.local.postgres import Postgres
+from ops.local.servers import LocalPlatform
+from ops.processes import ports
 
 
 def test_a_denied_user_namespace_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

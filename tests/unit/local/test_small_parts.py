@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
-from ops.local.files import create_private, private_directory, write_private
-from ops.local.logs import last_error, redact, size
-from ops.local.operators import ensure_operator, open_share, read_public_key
-from ops.local.platform import LocalPlatform
-from ops.local.ports import holder, is_free, require_free
-from ops.local.processes import PidFile, start_mark
-from ops.local.rotation import RotatedLog, rotate
+from ops.keys.pgp import ensure_operator, open_share, read_public_key
+from ops.local.servers import LocalPlatform
+from ops.processes.logs import last_error, redact, size
+from ops.processes.pid_files import PidFile, start_mark
+from ops.processes.ports import holder, is_free, require_free
+from ops.processes.rotation import RotatedLog, rotate
 from tests.support.servers import free_ports
 
 FAKE_TOKEN = "hvs" + "." + "CAESI" + "x" * 20
@@ -101,7 +101,7 @@ def test_a_dead_process_has_no_start() -> None:
 
 
 def test_where_there_is_no_proc_ps_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("ops.local.processes.BOOT_ID_FILE", tmp_path / "none")
+    monkeypatch.setattr("ops.processes.pid_files.BOOT_ID_FILE", tmp_path / "none")
     assert start_mark(os.getpid())
     assert start_mark(2**22 + 1) is None
 

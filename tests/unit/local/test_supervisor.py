@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ops.local import supervisor
-from ops.local.processes import PidFile
-from ops.local.rotation import RotatedLog
-from ops.local.supervisor import Child, ChildSpec
+from ops.processes import supervisor
+from ops.processes.pid_files import PidFile
+from ops.processes.rotation import RotatedLog
+from ops.processes.supervisor import Child, ChildSpec
 from tests.support.servers import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +44,7 @@ class Running:
         self.process = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-P", "-m", "ops.local.supervisor", str(self.directory)]
+        command = [sys.executable, "-P", "-m", "ops.processes.supervisor", str(self.directory)]
         with (self.directory / supervisor.LOG).open("ab") as log:
             return subprocess.Popen(command, env={"PYTHONPATH": str(ROOT)}, stderr=log, cwd=self.directory)
 

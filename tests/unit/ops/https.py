@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ops.local.authority import ensure_administrator, ensure_authority
+from ops.keys.certificates import ensure_administrator, ensure_authority
 
 Answer = tuple[int, object]
 LOGGED_IN: Answer = (200, {"auth": {"client_token": "-".join(("fake", "token"))}})

@@ -8,8 +8,8 @@ from pathlib import Path
 import hvac
 import pytest
 
-from ops.administrator import administrator
 from ops.errors import EstateError
+from ops.vault.login import administrator
 from tests.unit.ops.https import LOGGED_IN, Answer, FakeVault, fake_vault
 
 TOKEN = LOGGED_IN[1]["auth"]["client_token"]  # type: ignore[index]  # a mapping, made above

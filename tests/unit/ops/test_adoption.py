@@ -12,8 +12,8 @@ import hvac
 import pulumi
 import pytest
 
-from ops import adoption
-from ops.adoption import BUILT_IN, Inventory, Orphans, Unfinished, orphans
+from ops.engine import adoption
+from ops.engine.adoption import BUILT_IN, Inventory, Orphans, Unfinished, orphans
 from tests.support.contents import everything
 from tests.support.declare import declare
 
@@ -205,7 +205,7 @@ def _transform(monkeypatch: pytest.MonkeyPatch, found: Orphans) -> tuple[Any, li
         order.append("registered")
         caught.append(transform)
 
-    monkeypatch.setattr("ops.adoption.register_resource_transform", register)
+    monkeypatch.setattr("ops.engine.adoption.register_resource_transform", register)
     adoption.importing(lambda: order.append("program"), found)()
     return caught[0], order
 

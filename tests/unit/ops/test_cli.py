@@ -5,14 +5,14 @@ import subprocess
 
 import pytest
 
-from ops import cli
+from ops.cli import main as cli
+from ops.development.test_runner import Outcome
 from ops.doctor import Finding
+from ops.engine.operations import Changes
+from ops.engine.session import Choices
 from ops.lifecycle import Built
-from ops.proofs import Proofs
-from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow, WrappedSecretId
-from ops.session import Choices
-from ops.stack import Changes
-from ops.testing import Outcome
+from ops.vault.access_checks import NOT_ASKED_FOR, PASSED, ProofRow, WrappedSecretId
+from ops.vault.wanted_checks import Proofs
 from tests.unit.ops.fakes import asked_of
 
 Captured = pytest.CaptureFixture[str]
@@ -37,12 +37,12 @@ def _built(rows: list[ProofRow]) -> Built:
         adopted=1,
         exports={"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
         proofs=Proofs(rows=rows, seeded=4),
-        providers="asked for with --hermetic",
+        providers="asked for with --sandbox",
     )
 
 
 def test_up_tells_what_was_built_and_proven(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    asked = asked_of(monkeypatch, "ops.cli.lifecycle.up", _built([]))
+    asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([]))
 
     assert cli.main(["up"]) == 0
 
@@ -53,13 +53,13 @@ def test_up_tells_what_was_built_and_proven(monkeypatch: pytest.MonkeyPatch, cap
     assert "proven (✓ passed, - not asked for)" in said.out
     assert said.err == "warning: look here\n"
     _, stack, _, choices = asked[0]
-    assert (stack, choices) == ("local", Choices(hermetic=False, policies=True))
+    assert (stack, choices) == ("local", Choices(sandbox=False, policies=True))
 
 
 def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    asked = asked_of(monkeypatch, "ops.cli.lifecycle.up", _built([]))
+    asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([]))
 
-    assert cli.main(["up", "staging", "--hermetic", "--no-policies", "--replace", "a", "--replace=b", "--json"]) == 0
+    assert cli.main(["up", "staging", "--sandbox", "--no-policies", "--replace", "a", "--replace=b", "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)
     assert said == {
@@ -67,14 +67,14 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "changes": {"create": 2, "same": 3},
         "changed": 2,
         "adopted": 1,
-        "stand_ins": "asked for with --hermetic",
+        "stand_ins": "asked for with --sandbox",
         "replaced": [],
         "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
         "proven": {},
         "passed": True,
     }
     _, stack, console, choices = asked[0]
-    assert (stack, choices) == ("staging", Choices(hermetic=True, policies=False, replace=("a", "b")))
+    assert (stack, choices) == ("staging", Choices(sandbox=True, policies=False, replace=("a", "b")))
     assert console.as_json
 
 
@@ -89,7 +89,7 @@ def test_an_application_that_does_not_get_its_due_fails_the_command(
     }
     monkeypatch.setattr(ProofRow, "columns", property(lambda row: columns.get(row.application, columns["aos"])))
     monkeypatch.setattr(ProofRow, "passed", property(lambda row: row.application == "aos"))
-    asked_of(monkeypatch, "ops.cli.lifecycle.up", _built(rows))
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built(rows))
 
     assert cli.main(["up"]) == 2
 
@@ -105,7 +105,7 @@ def test_an_application_that_does_not_get_its_due_fails_the_command(
 
 def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     changes = Changes(counts={"create": 1}, resources=(("create", URN),))
-    asked_of(monkeypatch, "ops.cli.lifecycle.preview", (changes, ""))
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.preview", (changes, ""))
 
     assert cli.main(["preview"]) == 0
     text = capsys.readouterr().out
@@ -123,12 +123,12 @@ def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_down_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    asked = asked_of(monkeypatch, "ops.cli.lifecycle.down", Changes(counts={"delete": 9}))
+    asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.down", Changes(counts={"delete": 9}))
 
     assert cli.main(["down", "--json"]) == 0
 
     assert json.loads(capsys.readouterr().out) == {"stack": "local", "changes": {"delete": 9}, "changed": 9}
-    assert asked[0][3] == Choices(hermetic=False, policies=False)
+    assert asked[0][3] == Choices(sandbox=False, policies=False)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_down_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch, capsys: Captur
 def test_status_tells_what_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, sealed: bool | None, unfinished: bool, sentence: str
 ) -> None:
-    from ops.local.platform import LocalStatus, ServerStatus
+    from ops.local.servers import LocalStatus, ServerStatus
 
     fields = dict.fromkeys(ServerStatus.__dataclass_fields__)
     servers = {
@@ -151,7 +151,7 @@ def test_status_tells_what_runs(
     }
     local = LocalStatus(supervised=True, initialized=True, sealed=sealed, **servers)
     facts = {"address": "https://x:8200", "unfinished": unfinished, "vault": None}
-    asked_of(monkeypatch, "ops.cli.lifecycle.status", (local, facts))
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.status", (local, facts))
 
     assert cli.main(["status"]) == 0
     text = capsys.readouterr().out
@@ -167,7 +167,7 @@ def test_status_tells_what_runs(
 
 def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     found = [Finding(subject="engine", taken="Pulumi 9.9.9, PATH", reason="/opt/pulumi")]
-    asked_of(monkeypatch, "ops.cli.examine", found)
+    asked_of(monkeypatch, "ops.cli.main.examine", found)
 
     assert cli.main(["doctor"]) == 0
     assert "Pulumi 9.9.9, PATH" in capsys.readouterr().out
@@ -181,7 +181,7 @@ def test_check_fails_with_its_gates(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         Outcome(name="format", passed=True, seconds=0.12, said=""),
         Outcome(name="types", passed=passed, seconds=3.0, said="" if passed else "a.py:1: error: no"),
     ]
-    asked_of(monkeypatch, "ops.cli.testing.check", outcomes)
+    asked_of(monkeypatch, "ops.cli.main.testing.check", outcomes)
 
     assert cli.main(["check"]) == code
     said = capsys.readouterr()
@@ -195,15 +195,17 @@ def test_check_fails_with_its_gates(monkeypatch: pytest.MonkeyPatch, capsys: Cap
 def test_tests_fail_with_pytest_and_with_the_gates(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, code: int, gates: bool, exit_code: int
 ) -> None:
-    engine = asked_of(monkeypatch, "ops.cli.find", None)
-    checked = asked_of(monkeypatch, "ops.cli.testing.check", [Outcome(name="types", passed=gates, seconds=1, said="")])
+    engine = asked_of(monkeypatch, "ops.cli.main.find", None)
+    checked = asked_of(
+        monkeypatch, "ops.cli.main.testing.check", [Outcome(name="types", passed=gates, seconds=1, said="")]
+    )
     ran: list[tuple[list[str], bool]] = []
 
     def run(_: object, tiers: list[str], *, everything: bool) -> int:
         ran.append((tiers, everything))
         return code
 
-    monkeypatch.setattr("ops.cli.testing.run", run)
+    monkeypatch.setattr("ops.cli.main.testing.run", run)
 
     assert cli.main(["test", "unit", "live", "--json"]) == (1 if code else 0)
     assert json.loads(capsys.readouterr().out) == {"passed": code == 0}
@@ -215,7 +217,7 @@ def test_tests_fail_with_pytest_and_with_the_gates(
 
 
 def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    engine = asked_of(monkeypatch, "ops.cli.find", None)
+    engine = asked_of(monkeypatch, "ops.cli.main.find", None)
 
     assert cli.main(["test", "unitt"]) == 2
 
@@ -228,7 +230,7 @@ def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Capt
     issued = WrappedSecretId(
         token=token, role_id="r1", accessor="a1", ttl_seconds=300, creation_path="auth/approle/role/aos/secret-id"
     )
-    asked = asked_of(monkeypatch, "ops.cli.lifecycle.secret_id", issued)
+    asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.secret_id", issued)
 
     assert cli.main(["secret-id", "aos", "--wrap-ttl", "10m"]) == 0
     assert capsys.readouterr().out == (
@@ -248,7 +250,9 @@ def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Capt
 
 def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked_of(
-        monkeypatch, "ops.cli.lifecycle.variables", {"PATH": "/my shims:/usr/bin", "PULUMI_BACKEND_URL": "file:///s"}
+        monkeypatch,
+        "ops.cli.main.lifecycle.variables",
+        {"PATH": "/my shims:/usr/bin", "PULUMI_BACKEND_URL": "file:///s"},
     )
 
     assert cli.main(["env"]) == 0

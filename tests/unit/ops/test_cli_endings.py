@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops import cli
+from ops.cli import main as cli
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT
 from tests.unit.ops.fakes import asked_of
@@ -39,14 +39,14 @@ ENDINGS: dict[str, tuple[BaseException, int, str]] = {
 def test_every_ending_is_a_line_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, ending: BaseException, code: int, said: str
 ) -> None:
-    asked_of(monkeypatch, "ops.cli.lifecycle.status", ending)
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.status", ending)
 
     assert cli.main(["status"]) == code
     assert capsys.readouterr() == ("", said)
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_of(monkeypatch, "ops.cli.lifecycle.status", ZeroDivisionError())
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.status", ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
         cli.main(["status"])
@@ -78,7 +78,7 @@ def test_help_is_no_failure(capsys: Captured) -> None:
 
 
 def test_an_ending_with_words_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_of(monkeypatch, "ops.cli.lifecycle.status", SystemExit("words"))
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.status", SystemExit("words"))
 
     assert cli.main(["status"]) == 1
 
@@ -88,7 +88,7 @@ def test_what_a_command_makes_is_closed_to_others(monkeypatch: pytest.MonkeyPatc
         (tmp_path / "made").write_text("")
         raise EstateError(f"working in {Path.cwd()}")
 
-    monkeypatch.setattr("ops.cli.lifecycle.status", write)
+    monkeypatch.setattr("ops.cli.main.lifecycle.status", write)
     monkeypatch.chdir(tmp_path)
 
     assert cli.main(["status"]) == 2
@@ -103,7 +103,7 @@ def test_a_proxy_is_not_asked_for_the_local_servers(monkeypatch: pytest.MonkeyPa
         seen.append((os.environ["NO_PROXY"], os.environ["no_proxy"]))
         raise EstateError("enough")
 
-    monkeypatch.setattr("ops.cli.lifecycle.status", look)
+    monkeypatch.setattr("ops.cli.main.lifecycle.status", look)
 
     cli.main(["status"])
 
@@ -112,7 +112,7 @@ def test_a_proxy_is_not_asked_for_the_local_servers(monkeypatch: pytest.MonkeyPa
 
 INTERRUPTED = """
 import sys, time
-from ops import cli
+from ops.cli import main as cli
 
 def hang(*_):
     print("hangs", file=sys.stderr, flush=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pysequoia import Cert, Profile, Tsk, encrypt
 
-from ops.custody import open_share
 from ops.errors import EstateError
+from ops.vault.key_shares import open_share
 
 SHARE = "-".join(("canary", "of", "a", "share"))
 

@@ -16,7 +16,7 @@ from tests.unit.ops.fakes import Said, fake_program
 
 VAULT = metadata.version("pulumi-vault")
 AWS = metadata.version("pulumi-aws")
-ASKED, HERE = "asked for with --hermetic", "the official plugin can't be had here"
+ASKED, HERE = "asked for with --sandbox", "the official plugin can't be had here"
 
 CLOUD_TABLE: list[tuple[Operation, tuple[str, ...], bool, tuple[tuple[str, ...], str] | str]] = [
     ("up", (), True, ((), "")),
@@ -45,7 +45,7 @@ def test_a_cloud_stack(
         return choose(
             operation=operation,
             cloud=True,
-            hermetic=False,
+            sandbox=False,
             packages=("vault", "aws"),
             lacking=lacking,
             credentials=credentials,
@@ -54,7 +54,7 @@ def test_a_cloud_stack(
     if isinstance(expected, str):
         with pytest.raises(EstateError) as caught:
             decide()
-        assert str(caught.value) == f"{expected}. Mend that, or try the stack on stand-ins with --hermetic"
+        assert str(caught.value) == f"{expected}. Mend that, or try the stack on stand-ins with --sandbox"
     else:
         assert decide() == plugins.Choice(stand_ins=expected[0], reason=expected[1])
 
@@ -72,7 +72,7 @@ def test_stand_ins_that_were_asked_for_serve_everything(
     choice = choose(
         operation=operation,
         cloud=cloud,
-        hermetic=True,
+        sandbox=True,
         packages=("vault", "aws"),
         lacking=lacking,
         credentials=credentials,
@@ -88,7 +88,7 @@ def test_the_local_stack_takes_a_stand_in_for_what_is_lacking_only(operation: Op
         return choose(
             operation=operation,
             cloud=False,
-            hermetic=False,
+            sandbox=False,
             packages=("vault",),
             lacking=lacking,
             credentials=credentials,

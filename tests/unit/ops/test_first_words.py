@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from ops import cli, lifecycle, stackfile
+from ops import lifecycle, stack_file
+from ops.cli import main as cli
 from ops.console import Console
+from ops.engine.session import Choices
 from ops.errors import EstateError
-from ops.session import Choices
 from tests.unit.ops.fakes import SETTINGS, checkout
 from tests.unit.settings.samples import changed, refusal
 
 
 def refused(folder: Path, text: str) -> str:
     with pytest.raises(EstateError) as caught:
-        stackfile.read(checkout(folder, text), "local")
+        stack_file.read(checkout(folder, text), "local")
     return str(caught.value)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.engine.interrupts import patience
 from ops.errors import InterruptedRunError
-from ops.interrupts import patience
 from ops.paths import ROOT
 from tests.unit.ops.events import Told
 from tests.unit.ops.fakes import fake_program
@@ -26,7 +26,7 @@ import subprocess, sys
 from types import SimpleNamespace
 from ops.console import Console
 from ops.errors import InterruptedRunError
-from ops.interrupts import patience
+from ops.engine.interrupts import patience
 terminal, engine = sys.argv[1] == "terminal", sys.argv[2]
 if terminal:
     sys.stdin = SimpleNamespace(isatty=lambda: True)

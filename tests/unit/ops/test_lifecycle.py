@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from ops import adoption, lifecycle, reaching
+from ops import lifecycle
 from ops.console import Console
+from ops.engine import adoption
 from ops.engine.finding import Engine
+from ops.engine.operations import Changes
+from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.proofs import Proofs
-from ops.session import Choices
-from ops.stack import Changes
+from ops.vault import endpoint as reaching
+from ops.vault.wanted_checks import Proofs
 from tests.unit.ops.fakes import SETTINGS, checkout, fake_program
 
 PROTECTED = {"resources": [{"urn": "a", "protect": True}, {"urn": "b", "protect": False}, {"urn": "c"}]}

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
-from ops import lifecycle, lifecycle_cloud, reaching, session, stackfile
+from ops import lifecycle, stack_file
 from ops.console import Console
+from ops.engine import session
 from ops.engine.finding import Engine
+from ops.engine.operations import Changes, opened
+from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.session import Choices
-from ops.stack import Changes, opened
+from ops.platforms import hetzner as lifecycle_cloud
+from ops.vault import endpoint as reaching
 from tests.unit.ops.fakes import asked_of
 from tests.unit.settings.test_hetzner import NODE
 
@@ -46,7 +49,7 @@ def write(folder: Path, bootstrap: object, **more: Any) -> None:
 
 
 def test_keys_under_the_estates_own_folder_are_made_once(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    file = stackfile.read(paths, "dev")
+    file = stack_file.read(paths, "dev")
 
     lifecycle_cloud.ensure_keys(paths, file, Console())
     made = {path: path.read_bytes() for path in (paths.own / "dev").rglob("*") if path.is_file()}
@@ -67,7 +70,7 @@ def test_peoples_own_keys_are_never_made(paths: Paths) -> None:
     write(paths.project, NODE["bootstrap"])
 
     with pytest.raises(EstateError, match=r"operator 'ada': .*/keys/ada\.asc: not a readable armored PGP public key"):
-        lifecycle_cloud.ensure_keys(paths, stackfile.read(paths, "dev"), Console())
+        lifecycle_cloud.ensure_keys(paths, stack_file.read(paths, "dev"), Console())
 
     assert not (paths.project / "keys").exists()
     assert not (paths.project / "admin.crt").exists()
@@ -77,17 +80,17 @@ def test_an_operators_key_has_its_own_folder(paths: Paths) -> None:
     write(paths.project, {**OWN, "operators": [{"name": "dev", "pgp_key": ".estate/dev/key.asc"}]})
 
     with pytest.raises(EstateError, match=r"pgp_key is '\.estate/dev/key\.asc'; expected public\.asc in its folder"):
-        lifecycle_cloud.ensure_keys(paths, stackfile.read(paths, "dev"), Console())
+        lifecycle_cloud.ensure_keys(paths, stack_file.read(paths, "dev"), Console())
 
 
-def test_a_hermetic_up_says_why_no_machine_boots(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.hermetic.world.machines.why_not", lambda: "there are no loop devices")
+def test_a_sandbox_up_says_why_no_machine_boots(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.sandbox.world.machines.why_not", lambda: "there are no loop devices")
 
     with pytest.raises(EstateError) as caught:
-        lifecycle.up(paths, "dev", Console(), Choices(hermetic=True))
+        lifecycle.up(paths, "dev", Console(), Choices(sandbox=True))
 
     assert str(caught.value) == (
-        "--hermetic: no machine can boot here: there are no loop devices; "
+        "--sandbox: no machine can boot here: there are no loop devices; "
         "expected root on a Linux that may boot containers"
     )
     assert sorted(path.name for path in paths.own.iterdir()) == ["lock"]
@@ -172,8 +175,8 @@ def test_what_a_killed_run_had_begun_in_vault_is_adopted(paths: Paths, monkeypat
         yield "a client"
 
     monkeypatch.setattr(reaching, "administering", administering)
-    monkeypatch.setattr("ops.adoption.inventory", lambda _: {"mounts": ("secret",), "auth": ()})
-    monkeypatch.setattr("ops.lifecycle_cloud.pending.settle", lambda stack: met.append(f"settle {stack}"))
+    monkeypatch.setattr("ops.engine.adoption.inventory", lambda _: {"mounts": ("secret",), "auth": ()})
+    monkeypatch.setattr("ops.platforms.hetzner.pending.settle", lambda stack: met.append(f"settle {stack}"))
 
     lifecycle.up(paths, "dev", Console(), Choices())
 
@@ -184,7 +187,7 @@ def test_what_a_killed_run_had_begun_in_vault_is_adopted(paths: Paths, monkeypat
 def test_what_it_had_begun_elsewhere_is_not_vaults(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engineless(monkeypatch)
     engine.pending = [{"type": "creating", "resource": {"type": "hcloud:index/server:Server", "inputs": {}}}]
-    settled = asked_of(monkeypatch, "ops.lifecycle_cloud.pending.settle", None)
+    settled = asked_of(monkeypatch, "ops.platforms.hetzner.pending.settle", None)
 
     lifecycle.up(paths, "dev", Console(), Choices())
 
@@ -206,8 +209,10 @@ def test_down_keeps_keys_and_refuses_what_is_protected(paths: Paths, monkeypatch
 
 
 def test_a_cloud_stack_needs_both_plugins_and_a_token(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = stackfile.read(paths, "dev")
-    monkeypatch.setattr("ops.session.finding.find", lambda _: Engine(executable=Path("/p"), version="3", source="x"))
+    file = stack_file.read(paths, "dev")
+    monkeypatch.setattr(
+        "ops.engine.session.finding.find", lambda _: Engine(executable=Path("/p"), version="3", source="x")
+    )
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: [])
     monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
 
@@ -223,7 +228,7 @@ def test_a_copy_for_stand_ins_needs_no_ones_secrets(paths: Paths, monkeypatch: p
     write(paths.project, OWN, **{"vault-estate:other": {"secure": "v1:abc"}, "vault-estate:flat": "x"})
     whole = yaml.safe_load((paths.project / "Pulumi.dev.yaml").read_text())
     (paths.project / "Pulumi.dev.yaml").write_text(yaml.safe_dump({**whole, "encryptionsalt": "v1:salt"}))
-    monkeypatch.setattr("ops.stack.automation.create_or_select_stack", lambda *_, **__: SimpleNamespace())
+    monkeypatch.setattr("ops.engine.operations.automation.create_or_select_stack", lambda *_, **__: SimpleNamespace())
     copies = paths.own / "stacks"
 
     with opened(

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from ops import lifecycle_local, stackfile
+from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
-from ops.lifecycle_local import administering, claim, platform_of, start_local
-from ops.local.platform import LocalPlatform
+from ops.local.servers import LocalPlatform
 from ops.paths import Paths
+from ops.platforms import local as lifecycle_local
+from ops.platforms.local import administering, claim, platform_of, start_local
 from settings import Settings
 from tests.unit.ops.fakes import SETTINGS, checkout
 
 
 def _settings(paths: Paths) -> Settings:
-    return stackfile.read(paths, "local").settings
+    return stack_file.read(paths, "local").settings
 
 
 def test_the_platform_is_where_the_settings_say(tmp_path: Path) -> None:

@@ -5,18 +5,28 @@ from typing import Any
 
 import pytest
 
-from ops import proofs, stackfile
+from ops import stack_file
 from ops.console import Console
 from ops.paths import ROOT, Paths
-from ops.proofs import Proofs, application_proofs
-from ops.prove import NOT_ASKED_FOR, PASSED, ApplicationProof, DatabaseRole, PkiRole, ProofRow, SecretPath, TransitKey
-from ops.reaching import Reached
+from ops.vault import wanted_checks as proofs
+from ops.vault.access_checks import (
+    NOT_ASKED_FOR,
+    PASSED,
+    ApplicationProof,
+    DatabaseRole,
+    PkiRole,
+    ProofRow,
+    SecretPath,
+    TransitKey,
+)
+from ops.vault.endpoint import Reached
+from ops.vault.wanted_checks import Proofs, application_proofs
 from settings import parse
 from tests.unit.settings.samples import MINIMAL, changed, full
 
 
 def _local() -> dict[str, ApplicationProof]:
-    settings = stackfile.read(Paths(project=ROOT), "local").settings
+    settings = stack_file.read(Paths(project=ROOT), "local").settings
     return {proof.name: proof for proof in application_proofs(settings)}
 
 
@@ -153,7 +163,7 @@ def test_secrets_are_seeded_before_anything_is_proven(
 
     monkeypatch.setattr(proofs, "seed_secrets", seed)
     monkeypatch.setattr(proofs, "prove", prove)
-    settings = stackfile.read(Paths(project=ROOT), "local").settings
+    settings = stack_file.read(Paths(project=ROOT), "local").settings
 
     where = Reached(
         address="https://127.0.0.1:8200", ca_file=Path("ca.crt"), certificate=Path("a.crt"), private_key=Path("a.key")

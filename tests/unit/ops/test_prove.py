@@ -7,9 +7,9 @@ import hvac
 import pytest
 from hvac.exceptions import InvalidRequest
 
-import ops.prove
+import ops.vault.access_checks
 from ops.errors import EstateError
-from ops.prove import NOT_ASKED_FOR, PASSED, ProofRow, SecretPath, seed_secrets
+from ops.vault.access_checks import NOT_ASKED_FOR, PASSED, ProofRow, SecretPath, seed_secrets
 
 UPGRADING = "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period"
 
@@ -41,7 +41,7 @@ def test_a_mount_that_was_just_made_is_waited_for(client_that_answers: Answering
 
 
 def test_it_is_not_waited_for_forever(client_that_answers: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops.prove, "NEW_MOUNT_SECONDS", 0.1)
+    monkeypatch.setattr(ops.vault.access_checks, "NEW_MOUNT_SECONDS", 0.1)
     with pytest.raises(EstateError, match=r"^secret kv/a: Upgrading from non-versioned"):
         seed_secrets(client_that_answers([InvalidRequest(UPGRADING)] * 100), {SecretPath("kv", "a"): ["key"]})
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops import replacing
+from ops.engine import replacing
 from ops.errors import EstateError
 
 _URN = "urn:pulumi:dev::vault-estate::vault-estate:index:HetznerServer$hcloud:index/"

@@ -18,19 +18,20 @@ from typing import Any
 import psutil
 import pytest
 
-from ops import session, stackfile
-from ops import stack as engine_stack
+from ops import stack_file
 from ops.console import Console
+from ops.engine import operations as engine_stack
+from ops.engine import session
 from ops.engine.finding import Engine
 from ops.engine.plugins import Choice
+from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
-from ops.session import Choices
 from tests.unit.ops.fakes import checkout, fake_program
 
 HOLD = """
 import pathlib, sys
-from ops import session
+from ops.engine import session
 from ops.paths import Paths
 with session.locked(Paths(project=pathlib.Path(sys.argv[1]))):
     print("held", flush=True)
@@ -180,7 +181,7 @@ def test_a_number_that_another_program_has_now_holds_nothing(tmp_path: Path) -> 
 
 def test_the_local_state_is_in_the_checkout(tmp_path: Path) -> None:
     paths = checkout(tmp_path)
-    file = stackfile.read(paths, "local")
+    file = stack_file.read(paths, "local")
 
     for stand_ins in (tmp_path / "world", None):
         assert session.backend(paths, file, stand_ins=stand_ins) == engine_stack.Backend(
@@ -193,12 +194,12 @@ def test_a_cloud_stacks_state_is_the_users_own_and_stand_ins_never_see_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = checkout(tmp_path)
-    file = stackfile.read(paths, "local")
-    monkeypatch.setattr(stackfile.StackFile, "is_local", False)
+    file = stack_file.read(paths, "local")
+    monkeypatch.setattr(stack_file.StackFile, "is_local", False)
 
     assert session.backend(paths, file, stand_ins=None) == engine_stack.Backend()
-    for hermetic, place in ((True, "hermetic"), (False, "previews")):
-        folder = session.stand_in_folder(paths, file, hermetic=hermetic)
+    for sandbox, place in ((True, "sandbox"), (False, "previews")):
+        folder = session.stand_in_folder(paths, file, sandbox=sandbox)
         assert folder == tmp_path / ".estate" / place / "local"
         assert session.backend(paths, file, stand_ins=folder) == engine_stack.Backend(
             state=folder / "state", passphrase_file=folder / "passphrase"
@@ -221,15 +222,15 @@ class Opening:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths = checkout(folder)
-        self.file = stackfile.read(self.paths, "local")
+        self.file = stack_file.read(self.paths, "local")
         self.engine = Engine(executable=fake_program(folder / "bin" / "pulumi"), version="9.9.9", source="PATH")
         self.lacking: list[str] = []
         self.opened: list[dict[str, Any]] = []
         self.attached: list[tuple[Any, ...]] = []
-        monkeypatch.setattr("ops.session.finding.find", lambda _: self.engine)
-        monkeypatch.setattr("ops.session.plugins.missing", lambda *_: self.lacking)
-        monkeypatch.setattr("ops.session._attached", self._attached)
-        monkeypatch.setattr("ops.session.engine_stack.opened", self._open)
+        monkeypatch.setattr("ops.engine.session.finding.find", lambda _: self.engine)
+        monkeypatch.setattr("ops.engine.session.plugins.missing", lambda *_: self.lacking)
+        monkeypatch.setattr("ops.engine.session._attached", self._attached)
+        monkeypatch.setattr("ops.engine.session.engine_stack.opened", self._open)
 
     @contextmanager
     def _attached(self, stand_ins: Any, faults: Any, world: Any, _outside: Any) -> Iterator[dict[str, str]]:
@@ -282,12 +283,12 @@ def test_a_stand_in_is_announced_first(opening: Opening, capsys: pytest.CaptureF
 def test_a_cloud_stack_on_stand_ins_keeps_its_world_apart(
     opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stackfile.StackFile, "is_local", False)
+    monkeypatch.setattr(stack_file.StackFile, "is_local", False)
 
-    with session.opened(opening.file, opening.paths, Console(), "up", Choices(hermetic=True)):
+    with session.opened(opening.file, opening.paths, Console(), "up", Choices(sandbox=True)):
         pass
 
-    own = tmp_path / ".estate" / "hermetic" / "local"
+    own = tmp_path / ".estate" / "sandbox" / "local"
     assert opening.attached == [(("vault",), (), own / "world.json")]
     variables = opening.opened[0]["variables"]
     assert variables["PULUMI_BACKEND_URL"] == f"file://{own / 'state'}"
@@ -295,7 +296,7 @@ def test_a_cloud_stack_on_stand_ins_keeps_its_world_apart(
 
 
 def test_an_up_of_a_cloud_stack_never_falls_back_by_itself(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stackfile.StackFile, "is_local", False)
+    monkeypatch.setattr(stack_file.StackFile, "is_local", False)
     opening.lacking = ["vault"]
 
     with (

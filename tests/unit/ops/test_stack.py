@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 from pulumi.automation import events
 
-from ops import stack
-from ops.stack import Changes, failure
+from ops.engine import operations as stack
+from ops.engine.operations import Changes, failure
 from tests.unit.ops.events import STACK_URN, URN, Told, diagnostic, metadata, policy, pre
 
 SENTENCES: list[tuple[Mapping[str, int], str]] = [

@@ -18,12 +18,13 @@ import yaml
 from pulumi import automation
 from pulumi.automation import events
 
-from ops import stack
 from ops.console import Console
 from ops.engine import lifeline
+from ops.engine import operations as stack
 from ops.engine.finding import Engine
+from ops.engine.operations import Backend, Run, environment
 from ops.errors import EstateError
-from ops.stack import Backend, Run, environment
+from ops.paths import ROOT
 from tests.unit.ops.events import URN, Told, diagnostic, exported, pre, summary
 from tests.unit.ops.fakes import checkout
 
@@ -248,7 +249,7 @@ def selected(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         asked.append({"name": name, "environment": dict(os.environ), **options})
         return FakeStack()
 
-    monkeypatch.setattr("ops.stack.automation.create_or_select_stack", select)
+    monkeypatch.setattr("ops.engine.operations.automation.create_or_select_stack", select)
     return asked
 
 
@@ -299,11 +300,11 @@ def test_the_process_sees_the_engines_variables_and_gets_its_own_back(
 
 def test_the_program_is_the_repositorys_own(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[tuple[str, str]] = []
-    monkeypatch.setattr("ops.stack.runpy.run_path", lambda path, run_name: ran.append((path, run_name)))
+    monkeypatch.setattr("ops.engine.operations.runpy.run_path", lambda path, run_name: ran.append((path, run_name)))
 
     stack.program()
 
-    assert ran == [(str(Path(stack.__file__).parents[1] / "__main__.py"), "vault_estate_program")]
+    assert ran == [(str(ROOT / "__main__.py"), "vault_estate_program")]
 
 
 def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureFixture[str]) -> None:

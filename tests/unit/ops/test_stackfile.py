@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import stackfile
+from ops import stack_file
 from ops.errors import EstateError
 from ops.paths import Paths
 from tests.unit.ops.fakes import SETTINGS, checkout
@@ -13,7 +13,7 @@ from tests.unit.ops.fakes import SETTINGS, checkout
 
 def _refusal(paths: Paths, stack: str = "local") -> str:
     with pytest.raises(EstateError) as caught:
-        stackfile.read(paths, stack)
+        stack_file.read(paths, stack)
     return str(caught.value)
 
 
@@ -22,7 +22,7 @@ def _file(folder: Path, text: str) -> Paths:
 
 
 def test_a_right_file_is_read(tmp_path: Path) -> None:
-    file = stackfile.read(checkout(tmp_path), "local")
+    file = stack_file.read(checkout(tmp_path), "local")
 
     assert (file.stack, file.path) == ("local", tmp_path / "Pulumi.local.yaml")
     assert file.settings.environment == "development"
@@ -146,7 +146,7 @@ def test_encrypted_secrets_and_others_settings_may_stand_beside(tmp_path: Path) 
     beside = "  vault-estate:database-password:\n    secure: v1:abc\n  aws:region: eu-central-1\n"
     paths = checkout(tmp_path, SETTINGS.replace("config:\n", f"config:\n{beside}", 1))
 
-    assert stackfile.read(paths, "local").settings.environment == "development"
+    assert stack_file.read(paths, "local").settings.environment == "development"
 
 
 def test_anchors_and_merges_are_no_doubles(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_anchors_and_merges_are_no_doubles(tmp_path: Path) -> None:
         "aos-readwrite: &role { connection: postgresql, access: readwrite }\n        more: { <<: *role, ttl: 2h }",
     )
 
-    database = stackfile.read(checkout(tmp_path, merged), "local").settings.database
+    database = stack_file.read(checkout(tmp_path, merged), "local").settings.database
 
     assert database is not None
     assert (database.roles["more"].access, database.roles["more"].ttl) == ("readwrite", 7_200)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from hermetic import machines
-from ops import testing
+from fake_providers import machines
 from ops.console import Console
+from ops.development import test_runner as testing
+from ops.development.test_runner import TIERS, Outcome, tiers_to_run
 from ops.errors import EstateError
 from ops.paths import ROOT
-from ops.testing import TIERS, Outcome, tiers_to_run
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ class Ran:
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
     fake = Ran()
-    monkeypatch.setattr("ops.testing.subprocess.run", fake.run)
+    monkeypatch.setattr("ops.development.test_runner.subprocess.run", fake.run)
     return fake
 
 
@@ -147,7 +147,7 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(machines, "why_not", lambda: None)
     monkeypatch.setattr(machines, "prepare", prepare)
-    monkeypatch.setattr("ops.testing.shutil.which", lambda _: "/usr/bin/shellcheck")
+    monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: "/usr/bin/shellcheck")
     return prepared
 
 
@@ -174,7 +174,8 @@ def test_machines_run_after_the_others_and_count(
 def test_a_failure_of_either_run_is_one(with_machines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     codes = [1, 0]
     monkeypatch.setattr(
-        "ops.testing.subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, codes.pop(0))
+        "ops.development.test_runner.subprocess.run",
+        lambda command, **_: subprocess.CompletedProcess(command, codes.pop(0)),
     )
 
     assert testing.run(Console(), [], everything=True) == 1
@@ -203,7 +204,7 @@ def test_machines_that_can_not_be_had_are_never_counted_as_passed(
 
     (command,) = ran.commands
     assert "tests/machines" not in command
-    assert ran.options[0]["env"]["UNCOUNTED"] == "hermetic/machines/*"
+    assert ran.options[0]["env"]["UNCOUNTED"] == "fake_providers/machines/*"
     assert capsys.readouterr().err.splitlines()[-1] == f"not run: {WHY}"
     with pytest.raises(EstateError) as caught:
         testing.run(Console(), ["machines"], everything=False)
@@ -213,7 +214,7 @@ def test_machines_that_can_not_be_had_are_never_counted_as_passed(
 def test_what_is_missing_is_installed(
     with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ops.testing.shutil.which", lambda _: None)
+    monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: None)
 
     assert testing.run(Console(), ["machines"], everything=False) == 0
 
@@ -240,9 +241,13 @@ def broken_root(*_: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "fails", "said"),
     [
-        ("ops.testing.subprocess.run", no_apt, "shellcheck is missing, and there is no apt-get to install it with"),
-        ("ops.testing.subprocess.run", broken_apt, "apt-get update ended with 100: E: no such package"),
-        ("ops.testing.machines.prepare", broken_root, "debootstrap ended with 1: no mirror"),
+        (
+            "ops.development.test_runner.subprocess.run",
+            no_apt,
+            "shellcheck is missing, and there is no apt-get to install it with",
+        ),
+        ("ops.development.test_runner.subprocess.run", broken_apt, "apt-get update ended with 100: E: no such package"),
+        ("ops.development.test_runner.machines.prepare", broken_root, "debootstrap ended with 1: no mirror"),
     ],
 )
 def test_what_can_not_be_installed_is_said(
@@ -254,7 +259,7 @@ def test_what_can_not_be_installed_is_said(
     fails: Callable[..., Any],
     said: str,
 ) -> None:
-    monkeypatch.setattr("ops.testing.shutil.which", lambda _: None)
+    monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: None)
     monkeypatch.setattr(place, fails)
 
     with pytest.raises(EstateError, match=re.escape(f"machines: {said}; they need Linux, root")):
@@ -275,7 +280,7 @@ def test_the_tests_run_with_this_python(root: Path, monkeypatch: pytest.MonkeyPa
         programs.append(command[0])
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr("ops.testing.subprocess.run", run)
+    monkeypatch.setattr("ops.development.test_runner.subprocess.run", run)
     testing.run(Console(), ["unit"], everything=False)
 
     assert programs == [sys.executable]

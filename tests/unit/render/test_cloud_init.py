@@ -41,7 +41,7 @@ from tests.unit.render.nodes import (
 )
 
 UNIT = "/etc/systemd/system/vault.service"
-SCRIPTS = sorted(Path(cloud_init.__file__).with_name("node").glob("*.sh"))
+SCRIPTS = sorted((Path(cloud_init.__file__).parents[1] / "payloads").glob("*.sh"))
 
 
 def of(flavor: Flavor, seal: str, tls: str) -> Node:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from components.render import cloud_init
-from ops.local.authority import ensure_authority
+from ops.keys.certificates import ensure_authority
 from tests.support.certificates import Pair, issue
 
-SCRIPTS = Path(cloud_init.__file__).with_name("node")
+SCRIPTS = Path(cloud_init.__file__).parents[1] / "payloads"
 DIRECTORY = "https://acme.example.com/directory"
 DAY = datetime.timedelta(days=1)
 

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from pysequoia import Profile, Tsk
 
+from components.payloads import snapshot as program
 from components.render import acl
 from components.render.administrator import administrator_policy
 from components.render.bootstrap import Administrator, Operator
 from components.render.cloud_init import MAXIMUM_BYTES, files, render
-from components.render.node import snapshot_program as program
 from components.render.node import snapshots
 from components.render.node.model import Snapshots
-from components.render.node.shortened import without_comments
-from ops.local.authority import new_administrator
+from components.render.shortened import without_comments
+from ops.keys.certificates import new_administrator
 from tests.unit.render.nodes import CERTIFICATES, COMBINATIONS, NODE, SEALS, node
 
 WANTED = Snapshots(
@@ -111,7 +111,7 @@ def test_only_a_static_seal_has_a_key_that_can_be_in_escrow() -> None:
 
 
 def test_scripts_travel_without_comments_and_are_the_same_scripts() -> None:
-    library, source = "/usr/local/lib/vault-estate/", Path(snapshots.__file__).parent
+    library, source = "/usr/local/lib/vault-estate/", Path(snapshots.__file__).parents[2] / "payloads"
     sent = {path.removeprefix(library): text for path, (text, mode) in files(ESCROW).items() if mode == "0755"}
     scripts = {name: text for name, text in sent.items() if not name.startswith("/")}
     assert len(scripts) > 7

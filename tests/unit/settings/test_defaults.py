@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from components.model import duration_text
 from settings import Settings, parse
-from settings.section import duration_text
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, full
 
 DEFAULTS: dict[str, object] = {

@@ -1,0 +1,1 @@
+"""Components of AWS, or of services that speak its protocols."""

@@ -1,0 +1,204 @@
+"""One Vault node on Hetzner Cloud: an address and a volume that stay, and a server that may be replaced at any time.
+
+Owns the order in which these are taken apart and put together. Refuses to protect the server itself: what must not be
+lost is on the volume, and a server that can't be deleted can't be rebuilt.
+"""
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import pulumi
+import pulumi_hcloud as hcloud
+
+from components.platform.endpoint import Endpoint
+from components.platform.readiness import VaultReady, VaultReadyArgs
+from components.render.cloud_init import api_address
+
+_Value = TypeVar("_Value")
+_RECORD_SECONDS = 300
+"""How long a resolver may keep the node's record. The address stays over rebuilds, so nothing waits for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DnsRecord:
+    """A record in a zone that is there already and isn't this estate's."""
+
+    zone: str
+    record: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HetznerServerArgs:
+    """What the node is, who administers it, and what its first boot does."""
+
+    physical_name: str
+    """Name at Hetzner, and the server's host name."""
+    location: str
+    server_type: str
+    image: str
+    volume_size_gb: int
+    subnet_id: pulumi.Input[str]
+    subnet_cidr: str
+    firewall_id: pulumi.Input[int]
+    labels: Mapping[str, str]
+    user_data: Callable[[str, str], str]
+    """Renders the first boot from the node's name or address and from its volume's device."""
+    host_name: str | None
+    """The node's name; None: it is known by its address."""
+    dns: DnsRecord | None
+    protect: bool
+    """Keeps volume and address, in Pulumi and at Hetzner."""
+    ca_certificate_file: str | None
+    pins_certificate: bool
+    administrator_certificate_file: str
+    administrator_private_key_file: str
+    timeout_seconds: int = 900
+    """A first boot upgrades the image's packages, which takes minutes on a small server."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", self.physical_name):
+            raise ValueError(
+                f"physical_name: {self.physical_name!r} is no host name; expected lower-case letters, digits and '-'"
+            )
+        if self.pins_certificate and self.ca_certificate_file is None:
+            raise ValueError("ca_certificate_file: is missing; a pinned certificate has to be kept somewhere")
+
+
+class HetznerServer(pulumi.ComponentResource):
+    """A Vault on a server of its own. The contents of Vault are on a volume that outlives the server."""
+
+    endpoint: Endpoint
+    cluster_id: pulumi.Output[str]
+    address: pulumi.Output[str]
+    """The public IPv4 address."""
+    certificate_sha256: pulumi.Output[str] | None
+    """Fingerprint of the pinned certificate; None where an authority vouches for it."""
+
+    def __init__(self, name: str, args: HetznerServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:HetznerServer", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        primary = hcloud.PrimaryIp(
+            f"{name}-ip",
+            name=args.physical_name,
+            type="ipv4",
+            location=args.location,
+            assignee_type="server",
+            auto_delete=False,  # or a rebuild would come back with another address
+            delete_protection=args.protect,
+            labels=args.labels,
+            # Which server has it is said by the server; the address would be taken off it again otherwise.
+            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(ignore_changes=["assigneeId"])),
+        )
+        volume = hcloud.Volume(
+            f"{name}-volume",
+            name=args.physical_name,
+            size=args.volume_size_gb,
+            location=args.location,
+            delete_protection=args.protect,
+            labels=args.labels,
+            # No format: the node makes a filesystem, and only where there is none. A format would be a new volume.
+            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(ignore_changes=["format", "serverId"])),
+        )
+        placement = hcloud.PlacementGroup(
+            f"{name}-placement", name=args.physical_name, type="spread", labels=args.labels, opts=child
+        )
+        host = args.host_name or primary.ip_address
+        user_data = pulumi.Output.all(host, volume.linux_device).apply(lambda known: args.user_data(known[0], known[1]))
+        server = hcloud.Server(
+            f"{name}-server",
+            name=args.physical_name,
+            server_type=args.server_type,
+            image=args.image,
+            location=args.location,
+            user_data=user_data,
+            firewall_ids=[args.firewall_id],
+            placement_group_id=placement.id.apply(int),
+            public_nets=[hcloud.ServerPublicNetArgs(ipv4_enabled=True, ipv4=primary.id.apply(int), ipv6_enabled=False)],
+            backups=False,  # they would copy the system disk only; snapshots of Vault are taken by Vault
+            keep_disk=True,  # so that a smaller server type stays possible
+            # An orderly end: Vault is stopped and its filesystem unmounted before the server is gone.
+            shutdown_before_deletion=True,
+            labels=args.labels,
+            # Address, name and volume can belong to one server at a time.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        server_id = _untraced(server.id.apply(int))
+        # One server at a time, for all that follows: the new one couldn't have what the old one still has.
+        one_at_a_time = pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=[server])
+        private = hcloud.ServerNetwork(
+            f"{name}-private",
+            server_id=server_id,
+            subnet_id=args.subnet_id,
+            # The first address is the gateway's.
+            ip=str(ipaddress.IPv4Network(args.subnet_cidr)[2]),
+            opts=one_at_a_time,
+        )
+        attachment = hcloud.VolumeAttachment(
+            f"{name}-attachment",
+            server_id=server_id,
+            volume_id=volume.id.apply(int),
+            automount=False,  # the node mounts it by its id, after looking at it
+            # A server that is deleted lets go of its volumes by itself (docs.hetzner.cloud: Delete a Server), and until
+            # then it needs them. Its network it must leave, or the subnet couldn't be deleted.
+            opts=pulumi.ResourceOptions.merge(one_at_a_time, pulumi.ResourceOptions(deleted_with=server)),
+        )
+        needed: list[pulumi.Resource] = [server, private, attachment]
+        if args.dns:
+            needed.append(self._record(name, args.dns, primary.ip_address))
+        address = pulumi.Output.from_input(host).apply(api_address)
+        ready = VaultReady(
+            f"{name}-ready",
+            VaultReadyArgs(
+                address=address,
+                certificate_file=args.administrator_certificate_file,
+                private_key_file=args.administrator_private_key_file,
+                ca_certificate_file=args.ca_certificate_file,
+                timeout_seconds=args.timeout_seconds,
+                server=server.id,
+                pins_certificate=args.pins_certificate,
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=needed),
+        )
+        self.cluster_id = ready.cluster_id
+        self.certificate_sha256 = ready.certificate_sha256 if args.pins_certificate else None
+        self.address = primary.ip_address
+        self.endpoint = Endpoint(
+            address=address, ca_certificate_file=args.ca_certificate_file, ready=ready, holds_data=self
+        )
+        self.register_outputs({"address": address, "ip_address": self.address, "cluster_id": self.cluster_id})
+
+    def _record(self, name: str, dns: DnsRecord, address: pulumi.Output[str]) -> hcloud.ZoneRrset:
+        return hcloud.ZoneRrset(
+            f"{name}-record",
+            zone=dns.zone,
+            name=dns.record,
+            type="A",
+            ttl=_RECORD_SECONDS,
+            records=[hcloud.ZoneRrsetRecordArgs(value=address)],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _untraced(value: pulumi.Output[int]) -> pulumi.Output[int]:
+    """The same value, without the resource it comes from; who takes it must depend on that one in another way.
+
+    Before the engine deletes a server that it replaces it deletes whatever has an input of that server's which calls
+    for a replacement, and there it doesn't look at `deleted_with` (pulumi 3.259, step generator). The volume would be
+    taken from a running Vault. This way the old server is gone, shut down in order, when its followers' turn comes.
+    """
+    content = _Later(lambda: cast("Awaitable[int]", value.future(with_unknowns=True)))
+    return pulumi.Output(set(), content, _Later(value.is_known), _Later(value.is_secret))
+
+
+@dataclass(frozen=True)
+class _Later(Awaitable[_Value]):
+    """What is begun only when it is awaited: where a server fails some never are, of which Python would complain."""
+
+    begin: Callable[[], Awaitable[_Value]]
+
+    def __await__(self) -> Generator[Any, None, _Value]:
+        return self.begin().__await__()

@@ -1,0 +1,41 @@
+"""Machines that really boot, for stand-in providers of clouds: Debian in containers, on a network of their own.
+
+Owns a world's machines below one folder: `servers/`, `volumes/`, `network.json`, and what the world puts there for all
+of them, `trusted.crt` (authorities they trust) and `hosts` (lines of /etc/hosts). They outlive the process that made
+them; any process finds them again by the folder, and `remove` leaves nothing of them. Knows nothing of any cloud.
+"""
+
+import shutil
+from pathlib import Path
+
+from fake_providers.machines import network
+from fake_providers.machines.errors import MachineError
+from fake_providers.machines.machine import Machine, found
+from fake_providers.machines.roots import default_cache, prepare, why_not
+from fake_providers.machines.volume import Volume, volumes
+
+__all__ = ["Machine", "MachineError", "Volume", "default_cache", "found", "gateway", "prepare", "remove", "why_not"]
+
+
+def gateway(machines: Path) -> str:
+    """Address of this host in the world's network, which is made on demand.
+
+    Raises:
+        MachineError: this host gives no network.
+    """
+    return network.ensure(machines.resolve()).gateway
+
+
+def remove(machines: Path) -> None:
+    """Everything of a world: machines shut down in order, disks, network, folder. Nothing there is no error."""
+    machines = machines.resolve()
+    if not machines.is_dir():
+        return
+    for machine in found(machines):
+        machine.delete()
+    for volume in volumes(machines):
+        volume.delete()
+    net = network.find(machines)
+    if net is not None:
+        net.remove()
+    shutil.rmtree(machines)

@@ -1,0 +1,379 @@
+"""One machine: a Debian of its own that boots, runs, reboots, shuts down and is found again by any process.
+
+Owns a folder for each machine below the world's: its root's upper layer, its console, and the lock that whoever runs
+it holds. A machine is a systemd container (systemd-nspawn) over a root of `fake_providers.machines.roots`, in a network
+namespace of its own. What stays the host's: the kernel, its clock, and its settings, of which a machine writes copies.
+"""
+
+import fcntl
+import importlib.resources
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from fake_providers.machines import network, roots
+from fake_providers.machines.commands import environment, run
+from fake_providers.machines.disks import disk_lines, pull, push
+from fake_providers.machines.errors import MachineError
+from fake_providers.machines.volume import Volume
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 90.0
+"""systemd gives a service 90 s to stop, and ours ask for less."""
+_CLEAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine of a world, by its name."""
+
+    machines: Path
+    name: str
+
+    @classmethod
+    def find(cls, machines: Path, name: str) -> Self:
+        """The machine of that name.
+
+        Raises:
+            MachineError: there is none.
+        """
+        machine = cls(machines.resolve(), name)
+        if not machine._file.is_file():
+            raise MachineError(f"there is no machine {name!r} below {machines}")
+        return machine
+
+    @classmethod
+    def create(cls, machines: Path, *, name: str, identity: str, address: str, root: Path, user_data: str) -> Self:
+        """Make a machine and boot it; returns when its systemd runs, long before its first boot is done.
+
+        Args:
+            machines: folder of the world.
+            name: its host name; unique in the world.
+            identity: the id cloud-init knows this instance by.
+            address: one of the world's network, reserved for it.
+            root: from `roots.prepare`.
+            user_data: cloud-init's.
+
+        Raises:
+            MachineError: a package isn't in the root, the name is taken, or it doesn't boot.
+        """
+        missing = roots.missing_packages(root, user_data)
+        if missing:
+            raise MachineError(
+                f"packages {', '.join(missing)} aren't in the machines' root; "
+                "expected in PACKAGES of fake_providers.machines.roots"
+            )
+        machine = cls(machines.resolve(), name)
+        if machine._file.is_file():
+            raise MachineError(f"there is a machine {name!r} already")
+        shutil.rmtree(machine.folder, ignore_errors=True)
+        for part in ("upper", "work", "merged", "outside"):
+            (machine.folder / part).mkdir(parents=True)
+        (machine.folder / "root").symlink_to(root)
+        for script in ("launch.sh", "init.sh"):
+            text = importlib.resources.files(__package__).joinpath(script).read_text(encoding="utf-8")
+            (machine.folder / "outside" / script).write_text(text)
+            (machine.folder / "outside" / script).chmod(0o755)
+        machine._seed(identity, user_data)
+        machine._keep({"identity": identity, "address": address, "volumes": {}})
+        machine.power_on()
+        return machine
+
+    @property
+    def folder(self) -> Path:
+        """Everything of this machine's."""
+        return self.machines / "servers" / self.name
+
+    @property
+    def upper(self) -> Path:
+        """What it wrote over its root; for looking at, while it is off."""
+        return self.folder / "upper"
+
+    @property
+    def identity(self) -> str:
+        """The id it was made with."""
+        return str(self._kept()["identity"])
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address, which this host reaches."""
+        return str(self._kept()["address"])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is on."""
+        return self._launcher() is not None
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        input: str | None = None,  # noqa: A002 - as in subprocess.run
+        timeout: float | None = 60,
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program inside as root, from outside: with all this host's rights, as nobody inside would have.
+
+        Raises:
+            MachineError: it is off, or the program took longer than `timeout` seconds.
+        """
+        leader = self._leader()
+        if leader is None:
+            raise MachineError(f"machine {self.name} is off")
+        clean = ["env", "--ignore-environment", f"PATH={_CLEAN_PATH}", "HOME=/root", "LANG=C.UTF-8"]
+        enter = ["nsenter", "--target", str(leader), "--all", "--root", "--wd"]
+        try:
+            return subprocess.run(
+                [*enter, *clean, *command], input=input, capture_output=True, text=True, check=False, timeout=timeout,
+                errors="replace",
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise MachineError(f"machine {self.name}: {command[0]} was not done after {timeout} s") from None
+
+    def journal(self) -> str:
+        """Its whole journal, of every boot; also while it is off."""
+        arguments = ["journalctl", "--no-pager", "--quiet", "--output=short-iso"]
+        if self.is_running:
+            return self.run(arguments).stdout
+        return run([*arguments, f"--directory={self.upper / 'var/log/journal'}"])
+
+    def power_on(self) -> None:
+        """Boot it, if it is off.
+
+        Raises:
+            MachineError: it doesn't come up; with the last line of its console.
+        """
+        with self._exclusive():
+            if self.is_running:
+                return
+            self._clear()
+            net = network.ensure(self.machines)
+            part = net.connect(self.address)
+            for identity in self._kept()["volumes"]:
+                Volume(self.machines, identity).attach()
+            self._write_disks()
+            self._launch(part)
+            self._wait(lambda: self._leader() is not None, _START_SECONDS, "is not up")
+
+    def power_off(self) -> None:
+        """Shut it down in order; pull the plug if that takes too long. Nothing but its folder is left."""
+        with self._exclusive():
+            self._stop()
+
+    def reboot(self) -> None:
+        """Shut down in order and boot again; returns when its systemd runs again.
+
+        Raises:
+            MachineError: it is off, or doesn't come up again.
+        """
+        before = self._leader()
+        self.run(["systemctl", "reboot", "--no-block"])
+        self._wait(lambda: self._leader() not in {None, before}, _STOP_SECONDS + _START_SECONDS, "is not up again")
+
+    def delete(self, *, shutdown_seconds: float = _STOP_SECONDS) -> None:
+        """Shut it down, pull its plug after `shutdown_seconds`, and remove it; its volumes stay, detached."""
+        with self._exclusive():
+            self._stop(shutdown_seconds)
+        shutil.rmtree(self.folder)
+
+    def attach(self, volume: Volume, link: str) -> None:
+        """Give it a volume, as /dev/disk/by-id/`link`, at once if it is on.
+
+        Raises:
+            MachineError: this host gives no loop device, or another machine has the volume.
+        """
+        with self._exclusive():
+            for other in found(self.machines):
+                if other.name != self.name and volume.identity in other._kept()["volumes"]:
+                    raise MachineError(f"volume {volume.identity} is attached to {other.name} already")
+            volume.attach()
+            self._keep(self._kept() | {"volumes": {**self._kept()["volumes"], volume.identity: link}})
+            self._write_disks()
+            leader = self._leader()
+            if leader is not None:
+                push(leader, (self.folder / "outside/disks").read_text())
+
+    def detach(self, volume: Volume) -> None:
+        """Take a volume away, as one pulls a disk: what wasn't written yet is lost."""
+        with self._exclusive():
+            links = dict(self._kept()["volumes"])
+            link = links.pop(volume.identity, None)
+            if link is None:
+                return
+            self._pull(volume, link)
+            volume.detach()
+            self._keep(self._kept() | {"volumes": links})
+            self._write_disks()
+
+    def _pull(self, volume: Volume, link: str) -> None:
+        leader = self._leader()
+        if leader is not None:
+            pull(leader, link, volume.loops())
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "machine.json"
+
+    def _kept(self) -> dict[str, Any]:
+        kept: dict[str, Any] = json.loads(self._file.read_text())
+        return kept
+
+    def _keep(self, kept: dict[str, Any]) -> None:
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(json.dumps(kept))
+        fresh.replace(self._file)
+
+    def _seed(self, identity: str, user_data: str) -> None:
+        """What its first boot reads, and what the world has every machine trust and know by name."""
+        cloud = self.upper / "var/lib/cloud/seed/nocloud"
+        cloud.mkdir(parents=True)
+        (cloud / "meta-data").write_text(f"instance-id: {identity}\nlocal-hostname: {self.name}\n")
+        (cloud / "user-data").write_text(user_data)
+        etc = self.upper / "etc"
+        etc.mkdir()
+        hosts = self.machines / "hosts"
+        names = f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n"
+        (etc / "hosts").write_text(names + (hosts.read_text() if hosts.is_file() else ""))
+        (etc / "hostname").write_text(f"{self.name}\n")
+        trusted = self.machines / "trusted.crt"
+        if trusted.is_file():
+            place = self.upper / "usr/local/share/ca-certificates"
+            place.mkdir(parents=True)
+            pattern = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+            for number, authority in enumerate(pattern.findall(trusted.read_text())):
+                (place / f"machine-{number}.crt").write_text(authority)
+        # Whoever creates a machine may close all its files; these are the machine's, and it has users.
+        run(["chmod", "--recursive", "a+rX", str(self.upper)])
+        (cloud / "user-data").chmod(0o600)
+
+    def _write_disks(self) -> None:
+        links = {link: Volume(self.machines, identity).loops() for identity, link in self._kept()["volumes"].items()}
+        (self.folder / "outside/disks").write_text(disk_lines(links))
+
+    def _launch(self, part: str) -> None:
+        """Start it, detached from this process and its terminal. It holds the lock of `launcher` as long as it runs."""
+        command = ["unshare", "--mount", "--propagation=private", "sh", str(self.folder / "outside/launch.sh")]
+        command += [str(self.folder), part, self.name]
+        with (self.folder / "launcher").open("w") as held, (self.folder / "console.log").open("a") as console:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+                pass_fds=[held.fileno()], env=environment(), cwd="/", umask=0o022,
+            )  # fmt: skip
+
+    def _launcher(self) -> int | None:
+        """The process that runs it; None when it is off."""
+        file = self.folder / "launcher"
+        if not file.is_file():
+            return None
+        with file.open() as asked:
+            try:
+                fcntl.flock(asked, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = asked.read().strip()
+                return int(text) if text else 0
+        return None
+
+    def _processes(self) -> list[psutil.Process]:
+        """The launcher, systemd-nspawn and the machine's first process, as far as they are there."""
+        number = self._launcher()
+        if not number:
+            return []
+        try:
+            launcher = psutil.Process(number)
+            below = next((one for one in launcher.children() if one.name() == "systemd-nspawn"), None)
+            first = next((one for one in below.children() if one.name() == "systemd"), None) if below else None
+        except psutil.NoSuchProcess:
+            return []
+        return [one for one in (launcher, below, first) if one]
+
+    def _leader(self) -> int | None:
+        processes = self._processes()
+        return processes[2].pid if len(processes) == 3 else None
+
+    def _wait(self, done: Callable[[], bool], seconds: float, complaint: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            if not self.is_running or time.monotonic() > deadline:
+                lines = (self.folder / "console.log").read_text(errors="replace").strip().splitlines()
+                raise MachineError(f"machine {self.name} {complaint}: {lines[-1] if lines else 'no reason given'}")
+            time.sleep(0.05)
+
+    def _stop(self, seconds: float = _STOP_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
+        asked = False
+        while self.is_running:
+            processes = self._processes()
+            if time.monotonic() > deadline:
+                # Without power nothing more is written; the kernel, which is the host's, would still write it.
+                for identity, link in self._kept()["volumes"].items():
+                    with suppress(MachineError, OSError):  # it ends meanwhile
+                        self._pull(Volume(self.machines, identity), link)
+                for process in processes:
+                    with suppress(psutil.NoSuchProcess):
+                        process.send_signal(signal.SIGKILL)
+            elif not asked and len(processes) > 1:
+                # systemd-nspawn passes it on as the signal systemd shuts down at.
+                processes[1].terminate()
+                asked = True
+            time.sleep(0.05)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove what a machine that is off has left on this host."""
+        net = network.find(self.machines)
+        if net is None:
+            return
+        part = net.part(self.address)
+        net.disconnect(self.address)
+        for identity in self._kept()["volumes"]:
+            Volume(self.machines, identity).detach()
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            _, place, kind, *_ = line.split()
+            if kind in {"cgroup", "cgroup2"}:
+                _remove_groups(Path(place) / part)
+        shutil.rmtree(f"/run/systemd/nspawn/propagate/{part}", ignore_errors=True)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold this machine against other threads and processes that would start or change it."""
+        locks = self.machines / "locks"
+        locks.mkdir(exist_ok=True)
+        with (locks / self.name).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def found(machines: Path) -> list[Machine]:
+    """Every machine of a world."""
+    files = sorted((machines / "servers").glob("*/machine.json"))
+    return [Machine(machines.resolve(), file.parent.name) for file in files]
+
+
+def _remove_groups(group: Path) -> None:
+    """Remove a control group; whoever is still in it, or still dying, belongs to a machine that is off.
+
+    Raises:
+        MachineError: somebody in it doesn't end.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while group.exists():
+        for folder, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):  # it ended or went meanwhile; tried again
+                for number in (Path(folder) / "cgroup.procs").read_text().split():
+                    os.kill(int(number), signal.SIGKILL)
+                Path(folder).rmdir()
+        if group.exists():
+            if time.monotonic() > deadline:
+                raise MachineError(f"control group {group} is still in use")
+            time.sleep(0.05)

@@ -1,0 +1,233 @@
+"""The root filesystem every machine starts from: a Debian made once by debootstrap and apt, and kept in a cache.
+
+Owns which packages are in it, and whether a machine can boot on this host at all. Refuses an image whose packages can't
+be had, and packages at boot that weren't put in: a booted machine has no package source but an empty one, so that
+`apt-get update` is instant and honest where there is no network.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from fake_providers.machines.commands import environment, run, works
+from fake_providers.machines.errors import MachineError
+
+_SUITES = {"debian-12": "bookworm"}
+_HOST_PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
+"""What the host needs, and the Debian package that has it. `losetup`, `mount`, `nsenter` and `unshare` are in every
+Debian (util-linux)."""
+_FIRST_PACKAGES = ("systemd", "systemd-sysv", "dbus", "ca-certificates")
+PACKAGES = (
+    # What a cloud's image has.
+    *("cloud-init", "openssh-server", "sudo", "e2fsprogs", "iproute2", "procps", "udev", "cron", "less", "apparmor"),
+    # What first boots install from the distribution.
+    *("age", "certbot", "chrony", "curl", "gnupg", "logrotate", "nftables", "openssl"),
+    *("python3-boto3", "rsyslog", "rsyslog-gnutls", "unattended-upgrades"),
+)
+"""Installed by apt inside the root: debootstrap can't resolve cloud-init's virtual packages.
+"""
+_FILES = {
+    "etc/apt/sources.list": "deb [trusted=yes] file:/var/lib/empty-repository ./\n",
+    "var/lib/empty-repository/Packages": "",
+    # The network is there before the machine starts; nobody speaks DHCP here.
+    "etc/cloud/cloud.cfg.d/99-machine.cfg": (
+        "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\n"
+    ),
+    # The clock is the host's, and stays so: chronyd runs and asks its servers, but never sets it.
+    "etc/systemd/system/chrony.service.d/machine.conf": (
+        '[Unit]\nConditionCapability=\n[Service]\nEnvironmentFile=\nEnvironment="DAEMON_OPTS=-x"\n'
+    ),
+    # Each machine makes its own.
+    "etc/machine-id": "",
+    "etc/hostname": "machine\n",
+    "etc/hosts": "127.0.0.1 localhost\n",
+    # Nobody answers there: without a route every look-up ends at once.
+    "etc/resolv.conf": "nameserver 185.12.64.1\nnameserver 185.12.64.2\n",
+}
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_CHROOT": 18, "CAP_SYS_ADMIN": 21, "CAP_MKNOD": 27}
+"""Numbers of linux/capability.h."""
+
+
+def default_cache() -> Path:
+    """Where roots are kept when nobody says otherwise: the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "vault-estate"
+
+
+def why_not() -> str | None:
+    """One phrase why no machine can boot here; None when one can, as far as that can be told without booting."""
+    return _lacking_rights() or _lacking_kernel() or _lacking_programs()
+
+
+def _lacking_rights() -> str | None:
+    if os.geteuid() != 0:
+        return "machines boot for root only"
+    status = Path("/proc/self/status")
+    held = re.search(r"^CapEff:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE) if status.is_file() else None
+    if held is None:
+        return "machines boot on Linux only"
+    lacking = [name for name, number in _CAPABILITIES.items() if not int(held[1], 16) >> number & 1]
+    return f"{', '.join(lacking)} is missing" if lacking else None
+
+
+def _lacking_kernel() -> str | None:
+    if not Path("/dev/loop-control").exists():
+        return "there are no loop devices (/dev/loop-control is missing)"
+    if "\toverlay\n" not in Path("/proc/filesystems").read_text() and not works(["modprobe", "overlay"]):
+        return "the kernel has no overlay filesystem"
+    if " cgroup2 " not in Path("/proc/self/mounts").read_text():
+        return "no cgroup2 hierarchy is mounted"
+    return None
+
+
+def _lacking_programs() -> str | None:
+    missing = _missing_programs()
+    if missing and shutil.which("apt-get") is None:
+        return f"{', '.join(missing)} is missing, and there is no apt-get to install it with"
+    return None
+
+
+def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
+    """The root of an image, e.g. `debian-12`; made within some minutes if it isn't in the cache.
+
+    Two processes make it once. A killed one leaves nothing that is taken for a root.
+
+    Raises:
+        MachineError: no machine can boot here, the image isn't offered, or its packages can't be had.
+    """
+    reason = why_not()
+    if reason:
+        raise MachineError(f"no machine can boot here: {reason}")
+    if image not in _SUITES:
+        raise MachineError(f"image {image!r}: expected {', '.join(_SUITES)}, whose packages can be had here")
+    _install_host_programs(say)
+    home = cache / "machines"
+    home.mkdir(parents=True, exist_ok=True)
+    root = home / f"{image}-{_fingerprint(image)[:16]}"
+    if root.is_dir():
+        return root
+    with _locked(home / "lock", say):
+        if not root.is_dir():
+            _make(root, image, say)
+    return root
+
+
+def missing_packages(root: Path, user_data: str) -> list[str]:
+    """The packages a user-data asks for that aren't in the root."""
+    document = yaml.safe_load(user_data) if user_data.startswith("#cloud-config") else None
+    wanted = document.get("packages") or [] if isinstance(document, dict) else []
+    paragraphs = (root / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n")
+    there = {
+        found[1]
+        for text in paragraphs
+        if "\nStatus: install ok installed\n" in text and (found := re.match(r"Package: (\S+)\n", text))
+    }
+    return sorted({str(package) for package in wanted} - there)
+
+
+def _missing_programs() -> list[str]:
+    path = environment()["PATH"]
+    return [program for program in _HOST_PROGRAMS if shutil.which(program, path=path) is None]
+
+
+def _install_host_programs(say: Callable[[str], None]) -> None:
+    packages = sorted({_HOST_PROGRAMS[program] for program in _missing_programs()})
+    if packages:
+        say(f"installing {', '.join(packages)} on this host")
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        run(["apt-get", "update", "--quiet"], more=quiet, timeout=300)
+        run(["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages], more=quiet, timeout=900)
+
+
+def _fingerprint(image: str) -> str:
+    """Of everything the root is made from, the host's own authorities included."""
+    authorities = [authority.read_text() for authority in _host_authorities()]
+    recipe = [image, _FIRST_PACKAGES, PACKAGES, sorted(_FILES.items()), authorities]
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+
+
+def _host_authorities() -> list[Path]:
+    return sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))
+
+
+@contextmanager
+def _locked(file: Path, say: Callable[[str], None]) -> Iterator[None]:
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another process that makes the machines' root")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(root: Path, image: str, say: Callable[[str], None]) -> None:
+    fresh = root.with_name(f"{root.name}.new")
+    if fresh.exists():
+        run(["rm", "--recursive", "--force", "--one-file-system", str(fresh)])
+    suite = _SUITES[image]
+    say(f"making the machines' root, {image}: its base (1 of 3; about 2 minutes together, once)")
+    # From debootstrap's own mirror, which it leaves in the root's sources.
+    run(["debootstrap", "--variant=minbase", f"--include={','.join(_FIRST_PACKAGES)}", suite, str(fresh)], timeout=1800)
+    say(f"making the machines' root, {image}: its packages (2 of 3)")
+    _install(fresh, suite)
+    say(f"making the machines' root, {image}: its settings (3 of 3)")
+    for path, content in _FILES.items():
+        file = fresh / path
+        file.unlink(missing_ok=True)
+        _folder(file.parent)
+        file.write_text(content)
+        file.chmod(0o644)
+    # The journal outlives a boot, as on a cloud's image.
+    _folder(fresh / "var/log/journal")
+    _inside(fresh, ["apt-get", "update", "--quiet"])
+    fresh.replace(root)
+
+
+def _install(root: Path, suite: str) -> None:
+    """Install the packages from the distribution, the host's authorities trusted, and take the source out again."""
+    for authority in _host_authorities():
+        shutil.copy(authority, root / "usr/local/share/ca-certificates" / authority.name)
+    _inside(root, ["update-ca-certificates"])
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+    listed = root / "etc/apt/sources.list"
+    mirror = listed.read_text().split()[1]
+    sources = [f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main"]
+    sources.append(f"deb {mirror}-security {suite}-security main")
+    listed.write_text("\n".join(sources) + "\n")
+    # Nothing may start while it is installed: these would be processes of the host.
+    refusal = root / "usr/sbin/policy-rc.d"
+    refusal.write_text("#!/bin/sh\nexit 101\n")
+    refusal.chmod(0o755)
+    lean = root / "etc/dpkg/dpkg.cfg.d/lean"
+    lean.write_text("path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/locale/*\n")
+    lean.chmod(0o644)
+    _inside(root, ["apt-get", "update", "--quiet"])
+    _inside(root, ["apt-get", "upgrade", "--quiet", "--yes"])
+    _inside(root, ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *PACKAGES])
+    _inside(root, ["apt-get", "clean"])
+    refusal.unlink()
+    shutil.rmtree(root / "var/lib/apt/lists")
+    _folder(root / "var/lib/apt/lists/partial")
+
+
+def _folder(folder: Path) -> None:
+    """A folder every user of the machine may enter, with its parents."""
+    run(["mkdir", "--parents", str(folder)])
+
+
+def _inside(root: Path, command: Sequence[str]) -> None:
+    """Run a program in the root, in a process tree of its own so that nothing it starts stays."""
+    clean = ["env", "--ignore-environment", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"]
+    clean.append("PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+    proxies = [f"{name}={value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--root={root}", "--mount-proc=/proc"]
+    run([*apart, *clean, *proxies, *command], timeout=1800)

@@ -1,0 +1,196 @@
+"""Clouds that exist in memory only: create, read, update and delete work on a table of objects, and nothing runs.
+
+Owns what a cloud would compute (ids, addresses, ARNs) for the few types the tests use. No machine boots, no bucket
+holds a byte: what stands behind these types comes with their own stacks. An unknown type is refused; properties aren't
+checked, since nothing here would act on them.
+"""
+
+# ruff: noqa: ARG002 - the signatures are those of fake_providers.servicer.Provider
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from typing import Any
+
+from fake_providers.envelope import UNKNOWN
+from fake_providers.servicer import Change, Found, RefusedError, Values
+
+Computed = Mapping[str, Callable[[str, Values], Any]]
+
+
+@dataclass(frozen=True)
+class MemoryType:
+    """One type: the inputs whose change replaces it, and what is computed from its id and inputs."""
+
+    replaces: frozenset[str]
+    computed: Computed
+    required: frozenset[str] = frozenset()
+
+
+def memory_type(replaces: str = "", required: str = "", **computed: Callable[[str, Values], Any]) -> MemoryType:
+    """A type whose names are written with spaces between them."""
+    return MemoryType(frozenset(replaces.split()), computed, frozenset(required.split()))
+
+
+_AWS = {
+    "s3/bucket:Bucket": memory_type(
+        "bucket",
+        arn=lambda identity, _: f"arn:aws:s3:::{identity}",
+        bucketDomainName=lambda identity, _: f"{identity}.s3.amazonaws.com",
+    ),
+    "kms/key:Key": memory_type(
+        "customerMasterKeySpec keyUsage",
+        arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
+        keyId=lambda identity, _: identity,
+    ),
+    "kms/alias:Alias": memory_type(
+        "name", "name targetKeyId", arn=lambda _, inputs: f"arn:aws:kms:us-east-1:123456789012:{inputs['name']}"
+    ),
+    "iam/user:User": memory_type(
+        "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
+    ),
+    "iam/userPolicy:UserPolicy": memory_type("name user", "policy user"),
+}
+_KUBERNETES = {"core/v1:Namespace": memory_type()}
+CLOUDS: Mapping[str, Mapping[str, MemoryType]] = {"aws": _AWS, "kubernetes": _KUBERNETES}
+
+
+class MemoryProvider:
+    """One package's types over one world: a JSON file two processes may share, or a private temporary one."""
+
+    def __init__(self, package: str, types: Mapping[str, MemoryType], world: Path | None) -> None:
+        self.package, self._types = package, types
+        self._lock = threading.Lock()
+        self._own = tempfile.TemporaryDirectory(prefix="fake-provider-") if world is None else None
+        self._file = Path(self._own.name) / "world.json" if self._own else Path(str(world))
+
+    def check_settings(self, settings: Values) -> None:
+        """Any settings will do: there is no account to reach."""
+
+    def configure(self, settings: Values) -> None:
+        """No connection either."""
+
+    def close(self, connection: None) -> None:
+        """Nothing to end."""
+
+    def check(self, token: str, name: str, seed: bytes, news: Values, olds: Values) -> Values:
+        """Inputs as given; a missing required one is refused."""
+        missing = sorted(self._type(token).required - news.keys())
+        if missing:
+            raise RefusedError(f"property {', '.join(missing)} is missing")
+        return news
+
+    def sensitive(self, token: str) -> frozenset[str]:
+        """Only what the program says."""
+        self._type(token)
+        return frozenset()
+
+    def diff(self, token: str, old: Values, new: Values) -> Change:
+        """Compare by value."""
+        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        return Change(tuple(changed), tuple(key for key in changed if key in self._type(token).replaces))
+
+    def planned(self, token: str, inputs: Values, outputs: Values) -> Values:
+        """Computed outputs are unknown until there is an object."""
+        return {name: outputs.get(name, UNKNOWN) for name in self._type(token).computed} | inputs
+
+    def create(self, connection: None, token: str, inputs: Values) -> Found:
+        """Put the object into the world."""
+        with self.world() as world:
+            world["count"] = world.get("count", 0) + 1
+            identity = self._identity(token, inputs, world["count"])
+            if self.key(token, identity) in world:
+                raise RefusedError(f"{identity} already exists in memory")
+        outputs = {name: compute(identity, inputs) for name, compute in self._type(token).computed.items()}
+        outputs |= self.begin(token, identity, inputs) | inputs
+        # Recorded last: what a killed process began is nobody's, and is begun anew.
+        with self.world() as world:
+            world[self.key(token, identity)] = {"inputs": inputs, "outputs": outputs}
+        return Found(identity, inputs, outputs)
+
+    def begin(self, token: str, identity: str, inputs: Values) -> Values:
+        """What stands behind an object, for those that have something; the outputs that follow from it."""
+        return {}
+
+    def read(self, connection: None, token: str, found: Found) -> Found | None:
+        """What the world holds."""
+        self._type(token)
+        with self.world() as world:
+            held = world.get(self.key(token, found.identity))
+        return None if held is None else Found(found.identity, held["inputs"], held["outputs"])
+
+    def update(self, connection: None, token: str, found: Found, inputs: Values) -> Found:
+        """Change it in the world; what isn't there can't be changed."""
+        with self.world() as world:
+            held = world.get(self.key(token, found.identity))
+            if held is None:
+                raise RefusedError(f"{found.identity} doesn't exist in memory")
+            kept = {name: held["outputs"][name] for name in self._type(token).computed}
+            world[self.key(token, found.identity)] = {"inputs": inputs, "outputs": kept | inputs}
+        return Found(found.identity, inputs, kept | inputs)
+
+    def delete(self, connection: None, token: str, found: Found) -> None:
+        """Take it out of the world."""
+        with self.world() as world:
+            world.pop(self.key(token, found.identity), None)
+
+    def taken_away(self, token: str) -> int:
+        """A type's turn when several objects are taken away."""
+        return 0
+
+    def drop_unknown(self, connection: Any, known: Container[tuple[str, str]]) -> list[str]:
+        """Delete what a killed run made and nobody knows of.
+
+        Args:
+            connection: as `configure` made it.
+            known: type and id of every object that somebody knows.
+
+        Returns:
+            The types of what was deleted.
+        """
+        with self.world() as world:
+            held = {tuple(key.split(" ", 1)): one for key, one in world.items() if key.startswith(f"{self.package}:")}
+        lost = sorted((key for key in held if key not in known), key=lambda key: self.taken_away(key[0]))
+        for token, identity in lost:
+            one = held[token, identity]
+            self.delete(connection, token, Found(identity, one["inputs"], one["outputs"]))
+        return [token for token, _ in lost]
+
+    def _type(self, token: str) -> MemoryType:
+        kind = self._types.get(token.removeprefix(f"{self.package}:"))
+        if kind is None:
+            raise RefusedError(f"this type isn't offered by the {self.package} stand-in in memory")
+        return kind
+
+    def key(self, token: str, identity: str) -> str:
+        """Under which the world keeps an object."""
+        return f"{token} {identity}"
+
+    def _identity(self, token: str, inputs: Values, count: int) -> str:
+        if self.package == "kubernetes":
+            metadata = inputs.get("metadata") or {}
+            if not metadata.get("name"):
+                raise RefusedError("property metadata.name is missing")
+            return str(metadata["name"])
+        return str(inputs.get("bucket") or count) if token.endswith(":Bucket") else str(count)
+
+    @contextmanager
+    def world(self) -> Iterator[Values]:
+        """The whole world, read and written under a lock that other processes respect too."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self._file.with_suffix(".lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            before = self._file.read_text() if self._file.exists() else "{}"
+            world = json.loads(before)
+            yield world
+            after = json.dumps(world, indent=1, sort_keys=True)
+            if after != before:
+                fresh = self._file.with_suffix(".new")
+                fresh.touch(mode=0o600)
+                fresh.write_text(after)
+                fresh.replace(self._file)

@@ -1,0 +1,135 @@
+"""Buckets of an S3 service, really made where the program's provider names one: in a world that is moto's.
+
+Owns a bucket, its versions, lock, lifecycle and policy, through boto3. Refuses a bucket with objects its deletion, as
+the service does. Other types of AWS, and buckets of a provider that names no service, stay in memory.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]  # the wheel ships no types
+from botocore import exceptions  # type: ignore[import-untyped]  # as above
+from botocore.config import Config  # type: ignore[import-untyped]  # as above
+
+from fake_providers.memory import MemoryProvider, MemoryType
+from fake_providers.servicer import Found, RefusedError, Values
+
+Client = Any
+
+_BUCKET = "aws:s3/bucket:Bucket"
+
+
+def _make(client: Client, inputs: Values) -> None:
+    client.create_bucket(
+        Bucket=inputs["bucket"],
+        ObjectLockEnabledForBucket=bool(inputs.get("objectLockEnabled")),
+        CreateBucketConfiguration={"LocationConstraint": client.meta.region_name},
+    )
+
+
+def _version(client: Client, inputs: Values) -> None:
+    status = inputs["versioningConfiguration"]["status"]
+    client.put_bucket_versioning(Bucket=inputs["bucket"], VersioningConfiguration={"Status": status})
+
+
+def _lock(client: Client, inputs: Values) -> None:
+    retention = inputs["rule"]["defaultRetention"]
+    rule = {"DefaultRetention": {"Mode": retention["mode"], "Days": int(retention["days"])}}
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    client.put_object_lock_configuration(Bucket=inputs["bucket"], ObjectLockConfiguration=lock)
+
+
+def _live(client: Client, inputs: Values) -> None:
+    rules = []
+    for rule in inputs["rules"]:
+        written = {"ID": rule["id"], "Status": rule["status"], "Filter": {"Prefix": rule["filter"].get("prefix", "")}}
+        if "noncurrentVersionExpiration" in rule:
+            # The one field that Hetzner knows (pitfall 27); another one is an error here already.
+            (name,) = rule["noncurrentVersionExpiration"]
+            days = int(rule["noncurrentVersionExpiration"][name])
+            written["NoncurrentVersionExpiration"] = {name[0].upper() + name[1:]: days}
+        if "abortIncompleteMultipartUpload" in rule:
+            days = int(rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"])
+            written["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
+        rules.append(written)
+    client.put_bucket_lifecycle_configuration(Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": rules})
+
+
+_METHODS = {"s3:GetObject": "s3:HeadObject", "s3:PutObject": "s3:PostObject"}
+"""moto makes an action of each HTTP method (s3/responses.py, `_key_response`); a service knows the first of each pair
+only, for both."""
+
+
+def _allow(client: Client, inputs: Values) -> None:
+    policy = inputs["policy"]
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    for statement in document["Statement"]:
+        for kind in {"Action", "NotAction"} & statement.keys():
+            named = statement[kind] if isinstance(statement[kind], list) else [statement[kind]]
+            statement[kind] = named + [_METHODS[one] for one in named if one in _METHODS]
+    client.put_bucket_policy(Bucket=inputs["bucket"], Policy=json.dumps(document))
+
+
+def _remove(client: Client, inputs: Values) -> None:
+    client.delete_bucket(Bucket=inputs["bucket"])
+
+
+Action = Callable[[Client, Values], None]
+_WRITES: Mapping[str, Action] = {
+    _BUCKET: _make,
+    "aws:s3/bucketVersioning:BucketVersioning": _version,
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": _lock,
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _live,
+    "aws:s3/bucketPolicy:BucketPolicy": _allow,
+}
+TYPES: Mapping[str, MemoryType] = {
+    token.removeprefix("aws:"): MemoryType(frozenset({"bucket"}), {}, frozenset({"bucket"}))
+    for token in _WRITES
+    if token != _BUCKET
+}
+
+
+class S3Provider(MemoryProvider):
+    """AWS in memory, and buckets at the service that a provider names."""
+
+    def __init__(self, types: Mapping[str, MemoryType], world: Path | None) -> None:
+        super().__init__("aws", {**types, **TYPES}, world)
+
+    def configure(self, settings: Values) -> Client:
+        """A client of the named service; it connects at its first call."""
+        endpoints = settings.get("endpoints") or []
+        endpoints = json.loads(endpoints) if isinstance(endpoints, str) else endpoints
+        named = [one["s3"] for one in endpoints if "s3" in one]
+        if not named:
+            return None
+        return boto3.client(
+            "s3",
+            endpoint_url=named[0],
+            region_name=settings.get("region") or "us-east-1",
+            config=Config(s3={"addressing_style": "path"}, connect_timeout=10, retries={"max_attempts": 3}),
+        )
+
+    def create(self, connection: Client, token: str, inputs: Values) -> Found:
+        """At the service first: what it refuses is nowhere."""
+        self._do(connection, _WRITES.get(token), inputs)
+        return super().create(None, token, inputs)
+
+    def update(self, connection: Client, token: str, found: Found, inputs: Values) -> Found:
+        """As `create`; of a bucket itself nothing changes there."""
+        self._do(connection, _WRITES.get(token) if token != _BUCKET else None, inputs)
+        return super().update(None, token, found, inputs)
+
+    def delete(self, connection: Client, token: str, found: Found) -> None:
+        """A bucket; what is set on it goes with it."""
+        self._do(connection, _remove if token == _BUCKET else None, found.inputs)
+        super().delete(None, token, found)
+
+    def _do(self, connection: Client, action: Action | None, inputs: Values) -> None:
+        if connection is None or action is None:
+            return
+        try:
+            action(connection, inputs)
+        except (exceptions.ClientError, exceptions.BotoCoreError) as error:
+            raise RefusedError(f"bucket {inputs.get('bucket')}: {error}") from None

@@ -1,0 +1,266 @@
+"""A ResourceProvider over a plain Python provider: wire format, connections, previews, errors and ordered faults.
+
+Owns the protocol; a `Provider` owns the resource types. Refuses Invoke (these stand-ins have no functions) and never
+lets a secret into a status message.
+"""
+
+# ruff: noqa: N802, ARG002 - the methods' names and signatures are gRPC's
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from fake_providers.envelope import Properties, compact, has_unknown, pack, unpack
+from fake_providers.faults import Faults
+
+Values = dict[str, Any]
+
+
+class RefusedError(ValueError):
+    """What a provider can't or won't do, in one line for the operator. Never holds a secret."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs between the inputs of the last deployment and the new ones, by property name."""
+
+    changed: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    delete_first: bool = False
+
+
+@dataclass
+class Found:
+    """An object as the provider knows it: `inputs` as a program would write them, `outputs` all of it."""
+
+    identity: str
+    inputs: Values = field(default_factory=dict)
+    outputs: Values = field(default_factory=dict)
+
+
+class Provider(Protocol):
+    """The resource types of one package. Values are plain; every method may raise RefusedError."""
+
+    def check_settings(self, settings: Values) -> None:
+        """Refuse unknown or missing provider settings."""
+
+    def configure(self, settings: Values) -> object:
+        """The connection that `create` and the others are given; must not call out yet."""
+
+    def close(self, connection: Any) -> None:
+        """End what `configure` made."""
+
+    def check(self, token: str, name: str, seed: bytes, news: Values, olds: Values) -> Values:
+        """The inputs with automatic names filled in."""
+
+    def sensitive(self, token: str) -> frozenset[str]:
+        """Dotted paths that are secret whatever the program says."""
+
+    def diff(self, token: str, old: Values, new: Values) -> Change:
+        """Compare two sets of inputs."""
+
+    def planned(self, token: str, inputs: Values, outputs: Values) -> Values:
+        """Outputs a preview can promise; `outputs` are those of the last deployment, empty before a create."""
+
+    def create(self, connection: Any, token: str, inputs: Values) -> Found:
+        """Make the object."""
+
+    def read(self, connection: Any, token: str, found: Found) -> Found | None:
+        """Look the object up; empty inputs and outputs mean an import; None means it is gone."""
+
+    def update(self, connection: Any, token: str, found: Found, inputs: Values) -> Found:
+        """Change the object from `found` to `inputs`."""
+
+    def delete(self, connection: Any, token: str, found: Found) -> None:
+        """Remove the object; one that is gone already is no error."""
+
+
+def _token_and_name(urn: str) -> tuple[str, str]:
+    """`urn:pulumi:stack::project::parent$token::name`."""
+    _, _, types, name = urn.split("::", 3)
+    return types.rsplit("$", 1)[-1], name
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """One package for all its provider instances; `context.peer()` tells their connections apart."""
+
+    def __init__(self, package: str, provider: Provider, faults: Faults) -> None:
+        self.package, self.provider, self.faults = package, provider, faults
+        self._connections: dict[str, object] = {}
+        self._lock = threading.Lock()
+
+    def close(self, peer: str | None = None) -> None:
+        """End one connection, or all."""
+        with self._lock:
+            peers = list(self._connections) if peer is None else [peer]
+            ended = [self._connections.pop(key) for key in peers if key in self._connections]
+        for connection in ended:
+            self.provider.close(connection)
+
+    @contextmanager
+    def _answering(self, call: str, token: str, context: grpc.ServicerContext, *given: Properties) -> Iterator[None]:
+        """Strike ordered faults; turn a refusal into one status line without any of the given secrets."""
+        order = self.faults.due(call, token)
+        if order is not None and not order.after:
+            self.faults.strike(order, context)
+        try:
+            yield
+        except RefusedError as refusal:
+            message = f"{token}: {refusal}"
+            for text in [text for properties in given for text in properties.secret_texts()]:
+                message = message.replace(text, "[secret]")
+            context.abort(grpc.StatusCode.UNKNOWN, " ".join(message.split()))
+        if order is not None and order.after:
+            self.faults.strike(order, context)
+
+    def _connection(self, context: grpc.ServicerContext) -> object:
+        with self._lock:
+            if context.peer() in self._connections:
+                return self._connections[context.peer()]
+        raise RefusedError(f"the {self.package} provider was not configured on this connection")
+
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi-{self.package}"))
+
+    def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    def CheckConfig(
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        news = unpack(request.news)
+        try:
+            self.provider.check_settings(news.values)
+        except RefusedError as refusal:
+            return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
+        return provider_pb2.CheckResponse(inputs=pack(_settings(news.values), news.secret))
+
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+        old, new = _settings(unpack(request.old_inputs).values), _settings(unpack(request.news).values)
+        return _difference(
+            Change(tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))))
+        )
+
+    def Configure(
+        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ConfigureResponse:
+        settings = unpack(request.args)
+        self.close(context.peer())
+        with self._answering("Configure", "provider", context, settings):
+            connection = self.provider.configure(settings.values)
+            with self._lock:
+                self._connections[context.peer()] = connection
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
+        token, name = _token_and_name(request.urn)
+        news = unpack(request.news)
+        with self._answering("Check", token, context, news):
+            try:
+                inputs = self.provider.check(token, name, request.randomSeed, news.values, unpack(request.olds).values)
+                return provider_pb2.CheckResponse(inputs=pack(inputs, news.secret | self.provider.sensitive(token)))
+            except RefusedError as refusal:
+                return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
+        raise AssertionError("unreachable")
+
+    def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+        token, _ = _token_and_name(request.urn)
+        old, new = unpack(request.old_inputs), unpack(request.news)
+        with self._answering("Diff", token, context, old, new):
+            return _difference(self.provider.diff(token, old.values, new.values))
+        raise AssertionError("unreachable")
+
+    def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
+        token, _ = _token_and_name(request.urn)
+        inputs = unpack(request.properties)
+        secret = inputs.secret | self.provider.sensitive(token)
+        if request.preview:
+            planned = self.provider.planned(token, inputs.values, {})
+            return provider_pb2.CreateResponse(properties=pack(planned, secret))
+        with self._answering("Create", token, context, inputs):
+            _refuse_unknown(inputs)
+            made = self.provider.create(self._connection(context), token, inputs.values)
+        return provider_pb2.CreateResponse(id=made.identity, properties=pack(made.outputs, secret))
+
+    def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
+        token, _ = _token_and_name(request.urn)
+        inputs, outputs = unpack(request.inputs), unpack(request.properties)
+        secret = inputs.secret | outputs.secret | self.provider.sensitive(token)
+        with self._answering("Read", token, context, inputs, outputs):
+            known = Found(request.id, inputs.values, outputs.values)
+            found = self.provider.read(self._connection(context), token, known)
+        if found is None:
+            return provider_pb2.ReadResponse(id="")
+        return provider_pb2.ReadResponse(
+            id=found.identity, inputs=pack(found.inputs, secret), properties=pack(found.outputs, secret)
+        )
+
+    def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
+        token, _ = _token_and_name(request.urn)
+        old_inputs, outputs, news = unpack(request.old_inputs), unpack(request.olds), unpack(request.news)
+        secret = news.secret | self.provider.sensitive(token)
+        if request.preview:
+            planned = self.provider.planned(token, news.values, outputs.values)
+            return provider_pb2.UpdateResponse(properties=pack(planned, secret))
+        with self._answering("Update", token, context, old_inputs, outputs, news):
+            _refuse_unknown(news)
+            known = Found(request.id, old_inputs.values, outputs.values)
+            made = self.provider.update(self._connection(context), token, known, news.values)
+        return provider_pb2.UpdateResponse(properties=pack(made.outputs, secret))
+
+    def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        token, _ = _token_and_name(request.urn)
+        inputs, outputs = unpack(request.old_inputs), unpack(request.properties)
+        with self._answering("Delete", token, context, inputs, outputs):
+            known = Found(request.id, inputs.values, outputs.values)
+            self.provider.delete(self._connection(context), token, known)
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
+        with self._answering("Invoke", request.tok, context):
+            raise RefusedError(f"the {self.package} stand-in has no functions; use the official plugin")
+        raise AssertionError("unreachable")
+
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        self.close(context.peer())
+        return empty_pb2.Empty()
+
+
+def _settings(values: Values) -> Values:
+    """Provider settings with their JSON texts as the official plugins rewrite them."""
+    return {key: _compacted(value) for key, value in values.items()}
+
+
+def _compacted(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in {"{", "["}:
+        return value
+    try:
+        return compact(json.loads(value))
+    except json.JSONDecodeError:
+        return value
+
+
+def _refuse_unknown(inputs: Properties) -> None:
+    unknown = sorted(key for key, value in inputs.values.items() if has_unknown(value))
+    if unknown:
+        raise RefusedError(f"{', '.join(unknown)}: not known outside a preview")
+
+
+def _difference(change: Change) -> provider_pb2.DiffResponse:
+    kind = provider_pb2.DiffResponse.DIFF_SOME if change.changed else provider_pb2.DiffResponse.DIFF_NONE
+    return provider_pb2.DiffResponse(
+        changes=kind, diffs=change.changed, replaces=change.replaces, deleteBeforeReplace=change.delete_first
+    )

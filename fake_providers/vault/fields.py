@@ -1,0 +1,224 @@
+"""The grammar of the resource table, and how one property looks in a program and on the server.
+
+A table line is a kind, with `!` when a change replaces the object, and the properties of that kind:
+
+    text! type*        path! backend:approle        seconds tokenTtl maxTtl~=max_lease_ttl
+
+`name*` is required, `name~` is decided by the server when unset, `name-` isn't looked at when unset, `name^` is secret,
+`name@` gets an automatic name,
+`name:value` has a default, `name=key` has another key on the server than its snake-case name; a dotted name is inside a
+block, a dotted key inside an object.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fake_providers.envelope import UNKNOWN
+from fake_providers.servicer import RefusedError, Values
+
+_WORD = re.compile(r"(?P<name>[\w.]+)(?P<flags>[-*~^@]*)(?:=(?P<key>[\w.]+))?(?P<more>[-*~^@]*)(?::(?P<default>\S+))?")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+# kind → (Python type in a program, value when unset). `path` is only in paths; `local` never leaves the state;
+# `once` is written at create and when `<name>Version` changes; `secret` is written when it changes; neither is read;
+# `joined` is a list the server takes as one text; `claims` a map of texts whose commas make lists.
+KINDS: Mapping[str, tuple[type | tuple[type, ...], Any]] = {
+    "path": (str, ""),
+    "text": (str, ""),
+    "secret": (str, ""),
+    "once": (str, ""),
+    "local": (object, None),
+    "duration": (str, ""),
+    "seconds": (int, 0),
+    "integer": (int, 0),
+    "number": ((int, float), 0),
+    "boolean": (bool, False),
+    "list": (list, []),
+    "joined": (list, []),
+    "set": (list, []),
+    "map": (dict, {}),
+    "claims": (dict, {}),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One property of one resource type."""
+
+    name: str
+    kind: str
+    key: str
+    replaces: bool = False
+    required: bool = False
+    decided_by_server: bool = False
+    overlooked: bool = False
+    sensitive: bool = False
+    automatic: bool = False
+    default: Any = None
+
+    @property
+    def unset(self) -> Any:
+        """The value that an unset property stands for."""
+        return KINDS[self.kind][1] if self.default is None else self.default
+
+
+def fields(*tables: str) -> dict[str, Field]:
+    """Parse table lines."""
+    found: dict[str, Field] = {}
+    for line in "\n".join(tables).splitlines():
+        kind, *words = line.split() or [""]
+        for word in words:
+            match = _WORD.fullmatch(word)
+            if match is None:
+                raise ValueError(f"table word {word!r} in {line!r}: expected name[-*~^@][=key][:default]")
+            name, flags, default = match["name"], match["flags"] + match["more"], match["default"]
+            found[name] = Field(
+                name=name,
+                kind=kind.rstrip("!"),
+                key=match["key"] or snake(name.rsplit(".", 1)[-1]),
+                replaces=kind.endswith("!"),
+                required="*" in flags,
+                decided_by_server="~" in flags,
+                overlooked="-" in flags,
+                sensitive="^" in flags or kind in {"secret", "once"},
+                automatic="@" in flags,
+                default=None if default is None else _typed(kind.rstrip("!"), default),
+            )
+    return found
+
+
+def snake(name: str) -> str:
+    """`tokenMaxTtl` → `token_max_ttl`."""
+    return re.sub(r"[A-Z]", lambda letter: "_" + letter[0].lower(), name)
+
+
+def flat(values: Values, table: Mapping[str, Field]) -> Values:
+    """Blocks laid out as dotted names; an unknown block makes each of its properties unknown."""
+    blocks = {name.split(".")[0] for name in table if "." in name}
+    result: Values = {}
+    for name, value in values.items():
+        if name in blocks and isinstance(value, dict):
+            result |= {f"{name}.{inner}": value[inner] for inner in value}
+        elif name in blocks and value == UNKNOWN:
+            result |= dict.fromkeys((field for field in table if field.startswith(f"{name}.")), UNKNOWN)
+        elif value is not None:
+            result[name] = value
+    return result
+
+
+def nested(values: Mapping[str, Any]) -> Values:
+    """The inverse of `flat`."""
+    result: Values = {}
+    for name, value in values.items():
+        *blocks, last = name.split(".")
+        place = result
+        for block in blocks:
+            place = place.setdefault(block, {})
+        place[last] = value
+    return result
+
+
+def check(table: Mapping[str, Field], values: Values) -> None:
+    """Refuse unknown and missing properties, and wrong types."""
+    for name in sorted(name for name in values.keys() - table.keys() if not is_internal(name)):
+        raise RefusedError(f"property {name}: not offered by the Vault stand-in")
+    for name, field in table.items():
+        value = values.get(name)
+        if field.required and value is None:
+            raise RefusedError(f"property {name} is missing")
+        kind = KINDS[field.kind][0]
+        if value is not None and value != UNKNOWN and (not isinstance(value, kind) or _is_stray_bool(value, kind)):
+            raise RefusedError(f"property {name}: expected {field.kind}, not {type(value).__name__}")
+
+
+def is_internal(name: str) -> bool:
+    """Whether a key is the official plugin's own book-keeping, such as `__defaults` and `postgresql.__defaults`."""
+    return name.rsplit(".", 1)[-1].startswith("__")
+
+
+def with_defaults(table: Mapping[str, Field], values: Values, named: Sequence[str]) -> Values:
+    """Inputs with the defaults that the official plugin writes into them, and its list of them for each block.
+
+    It leaves out defaults that are false, 0 or empty (pulumi-terraform-bridge 3.134, `applyDefaults`). `named` are
+    properties that got an automatic name.
+    """
+    blocks = {"", *(f"{name.rsplit('.', 1)[0]}." for name in values if "." in name)}
+    given: dict[str, list[str]] = {block: [] for block in blocks}
+    result = dict(values)
+    for name, field in table.items():
+        block = name[: name.rfind(".") + 1]
+        fills = bool(field.default) and not field.decided_by_server and name not in values and block in blocks
+        if fills:
+            result[name] = field.default
+        if fills or name in named:
+            given[block].append(name.removeprefix(block))
+    return result | {f"{block}__defaults": sorted(names) for block, names in given.items()}
+
+
+def same(field: Field, one: Any, other: Any) -> bool:
+    """Whether two values mean the same to the server."""
+    return bool(_meaning(field.kind, one) == _meaning(field.kind, other))
+
+
+def encode(field: Field, value: Any) -> Any:
+    """A program's value as the server wants it."""
+    if field.kind == "joined":
+        return ",".join(value)
+    if field.kind == "claims":
+        return {claim: [part.strip() for part in text.split(",")] for claim, text in value.items()}
+    return value
+
+
+def decode(field: Field, value: Any) -> Any:
+    """A server's value as a program would write it."""
+    if value is None:
+        return field.unset
+    if field.kind == "seconds":
+        return int(seconds(value))
+    if field.kind == "joined" and isinstance(value, str):
+        return [part for part in value.split(",") if part]
+    if field.kind in {"text", "duration"}:
+        return str(value)
+    if field.kind in {"claims", "map"}:
+        return {key: ",".join(map(str, text)) if isinstance(text, list) else _text(text) for key, text in value.items()}
+    return value
+
+
+def seconds(value: Any) -> float:
+    """`90`, `"90"`, `"1m30s"` or `""` in seconds."""
+    text = str(value).strip()
+    if not text or text.replace(".", "", 1).isdigit():
+        return float(text or 0)
+    parts = _DURATION.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
+        raise RefusedError(f"duration {text!r}: expected e.g. 90, 90s or 1m30s")
+    return float(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def _meaning(kind: str, value: Any) -> Any:
+    if kind in {"duration", "seconds"}:
+        return seconds(value)
+    if kind == "set":
+        return sorted({str(item).removesuffix("/32") for item in value})
+    if kind == "path":
+        return str(value).strip("/")
+    if kind in {"map", "claims"}:
+        return {key: _text(inner) for key, inner in value.items()}
+    return value
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _typed(kind: str, text: str) -> Any:
+    if kind == "boolean" or (kind == "local" and text in {"true", "false"}):
+        return text == "true"
+    return int(text) if kind in {"integer", "seconds"} else text
+
+
+def _is_stray_bool(value: Any, kind: object) -> bool:
+    return isinstance(value, bool) and kind not in {bool, object}

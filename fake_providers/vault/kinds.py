@@ -1,0 +1,278 @@
+"""The shapes of Vault's objects that differ from a plain entry: mounts, keys, certificates, arbitrary endpoints.
+
+Which types exist, with which properties, is the table's business.
+"""
+
+import json
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from fake_providers.envelope import UNKNOWN, compact, has_unknown
+from fake_providers.servicer import Change, Found, RefusedError, Values
+from fake_providers.vault.entry import Entry
+from fake_providers.vault.session import VaultSession
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection(Entry):
+    """A database connection: the server keeps most of it under `connection_details`."""
+
+    def answer(self, vault: VaultSession, values: Values) -> Values | None:
+        """Lay the details beside the rest, under the keys they are written with."""
+        told = vault.read(self.fill(self.place, values))
+        if told is None:
+            return None
+        rotation: Values = {"root_rotation_statements": told["root_credentials_rotate_statements"]}
+        details: Values = told["connection_details"]
+        return told | details | rotation
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppRole(Entry):
+    """An AppRole role, whose RoleID has a path of its own."""
+
+    def answer(self, vault: VaultSession, values: Values) -> Values | None:
+        """The role together with its RoleID."""
+        told, path = super().answer(vault, values), self.fill(self.place, values)
+        return told if told is None else told | (vault.read(f"{path}/role-id") or {})
+
+    def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
+        """A given RoleID is written after the role."""
+        super().put(vault, inputs, old)
+        if inputs.get("roleId") and inputs["roleId"] != (old or {}).get("roleId"):
+            vault.write(f"{self.fill(self.place, inputs)}/role-id", {"role_id": inputs["roleId"]})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransitKey(Entry):
+    """A transit key: made with some properties, while the others live at its `config` path."""
+
+    made_with: frozenset[str] = frozenset({"type", "derived", "convergent_encryption", "key_size", "context"})
+
+    def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
+        """Writing an existing key's path changes nothing, so a create is an upsert here too."""
+        path, body = self.fill(self.place, inputs), self.body(inputs, old)
+        if old is None:
+            vault.write(path, {key: value for key, value in body.items() if key in self.made_with})
+        settings = {key: value for key, value in body.items() if key not in self.made_with}
+        if settings:
+            vault.write(f"{path}/config", settings)
+
+    def _told(self, answer: Values, inputs: Values) -> Values:
+        versions = [key if isinstance(key, dict) else {"id": str(key)} for key in (answer.get("keys") or {}).values()]
+        return super()._told({**answer, "keys": versions}, inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount(Entry):
+    """A secrets engine or auth method. A path in use is an error; a new path moves it with its contents."""
+
+    settings: frozenset[str] = frozenset()  # keys that are written to `auth/{path}/config`
+
+    def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
+        """Mount it, or tune what is mounted; a mount whose settings are refused is taken away again."""
+        path, body = self.fill(self.place, inputs), self.body(inputs, old)
+        settings = {key: body.pop(key) for key in list(body) if key in self.settings}
+        if old is None:
+            # The official provider sends absent options as null for a login method and as {} for an engine; both stay.
+            vault.write(path, {"options": None if path.startswith("sys/auth/") else {}} | body)
+        else:
+            self._move(vault, old, inputs)
+            tune = {key: value for key, value in body.items() if key not in {"type", "local", "config"}}
+            if tune or body.get("config"):
+                vault.write(f"{path}/tune", tune | body.get("config", {}))
+        try:
+            if settings:
+                vault.write(f"{path.removeprefix('sys/')}/config", settings)
+        except RefusedError:
+            if old is None:
+                vault.delete(path)
+            raise
+
+    def _move(self, vault: VaultSession, old: Values, new: Values) -> None:
+        origin, target = (self.fill(self.place, values) for values in (old, new))
+        if origin == target:
+            return
+        ends = [path.removeprefix("sys/").removeprefix("mounts/") for path in (origin, target)]
+        started = vault.write("sys/remount", {"from": ends[0], "to": ends[1]})
+        status = "in-progress"
+        while status == "in-progress":
+            time.sleep(0.05)
+            status = (vault.read(f"sys/remount/status/{started['migration_id']}") or {})["migration_info"]["status"]
+        if status != "success":
+            raise RefusedError(f"moving {ends[0]} to {ends[1]} ended with status {status}")
+
+    def diff(self, old: Values, new: Values) -> Change:
+        """With disableRemount a new path is a new mount."""
+        change = super().diff(old, new)
+        if new.get("disableRemount") and "path" in change.changed:
+            return Change(change.changed, tuple(sorted({*change.replaces, "path"})), delete_first=False)
+        return change
+
+    def answer(self, vault: VaultSession, values: Values) -> Values | None:
+        """`kv-v2` is reported as `kv` with options; a program that says kv-v2 means the same."""
+        path = self.fill(self.place, values)
+        told = vault.read(path)
+        if told is not None and self.settings:
+            told = told | (vault.read(f"{path.removeprefix('sys/')}/config") or {})
+        if told is not None and values.get("type") == "kv-v2" and (told.get("options") or {}).get("version") == "2":
+            options = {key: value for key, value in told["options"].items() if key != "version"}
+            told = told | {"type": "kv-v2", "options": (values.get("options") or {}) | options}
+        if (
+            told is not None
+            and "tune.maxLeaseTtl" in self.table
+            and not any(name.startswith("tune.") for name in values)
+        ):
+            tuned = vault.read(f"{path}/tune") or {}
+            lifetimes = {key: _lifetime(tuned[key]) for key in ("default_lease_ttl", "max_lease_ttl") if key in tuned}
+            told = told | {"config": told["config"] | tuned | lifetimes}
+        return told
+
+    def _shown(self, told: Values, inputs: Values) -> Values:
+        """Without a block of tuning the whole one is shown as it works; with one, only what it says."""
+        if any(name.startswith("tune.") for name in inputs):
+            told = {name: value for name, value in told.items() if name in inputs or not name.startswith("tune.")}
+        return super()._shown(told, inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditDevice(Entry):
+    """An audit device; the server only lists them. OpenBao takes them from its configuration and refuses this."""
+
+    def answer(self, vault: VaultSession, values: Values) -> Values | None:
+        """This device among all."""
+        return (vault.read("sys/audit") or {}).get(f"{str(values['path']).strip('/')}/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued(Entry):
+    """Something a certificate authority makes once: its answer is its outputs. Can't be imported or written again."""
+
+    exists: str = ""  # what to look for to know that it is still there, over inputs and outputs
+    removal: str = ""  # what to delete
+    random: bool = False  # the id gets a random suffix
+
+    def path(self, inputs: Values) -> str:
+        """Where to ask for it; an issuer that is named has a path of its own."""
+        reference = inputs.get("issuerRef")
+        place = f"{{backend}}/issuer/{reference}/sign-intermediate" if reference else self.place
+        return self.fill(place, inputs)
+
+    def create(self, vault: VaultSession, inputs: Values) -> Found:
+        """Have it made."""
+        path = self.path(inputs)
+        answer = vault.write(path, self.body(inputs))
+        certificates = [answer[key].strip() for key in ("certificate", "issuing_ca") if answer.get(key)]
+        answer["certificate_bundle"] = "\n".join(dict.fromkeys(certificates))
+        answer.setdefault("ca_chain", certificates[::-1])
+        told = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
+        identity = _fill(self.identity, inputs | told) if self.identity else path
+        identity = f"{path}/{inputs['commonName']}" if inputs.get("issuerRef") else identity
+        return Found(f"{identity}/{uuid.uuid4()}" if self.random else identity, inputs, told | self.echo(inputs))
+
+    def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:  # noqa: ARG002 - an Entry's signature
+        """What may change without a new one (ttl, revoke) is only remembered, as by the official provider."""
+        return Found(found.identity, inputs, found.outputs | self.echo(inputs))
+
+    def planned(self, inputs: Values, outputs: Values) -> Values:
+        """Everything it is made of is unknown before it is made."""
+        return {name: outputs.get(name, UNKNOWN) for name in self.outputs} | self.echo(inputs)
+
+    def known_as(self, values: Values) -> str:  # noqa: ARG002 - an Entry's signature
+        """Each one is another object, so a new one is made before the old one goes."""
+        return str(uuid.uuid4())
+
+    def read(self, vault: VaultSession, found: Found) -> Found | None:
+        """Gone with its issuer or its mount."""
+        if not found.inputs:
+            raise RefusedError(f"id {found.identity!r}: a certificate or request can't be imported")
+        there = vault.read(_fill(self.exists, found.inputs | found.outputs))
+        return None if there is None else found
+
+    def delete(self, vault: VaultSession, found: Found) -> None:
+        """Remove the issuer, or revoke the certificate where that was asked for."""
+        if self.removal:
+            vault.delete(_fill(self.removal, found.inputs | found.outputs))
+        elif found.inputs.get("revoke"):
+            vault.write(self.fill("{backend}/revoke", found.inputs), {"serial_number": found.outputs["serialNumber"]})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Entry):
+    """Any path of the API, with a JSON text as its contents."""
+
+    def echo(self, inputs: Values) -> Values:
+        """The text as the official provider writes it again."""
+        texts = {"dataJson": compact(_object(inputs["dataJson"]))} if _is_known(inputs.get("dataJson")) else {}
+        return super().echo(inputs) | texts
+
+    def diff(self, old: Values, new: Values) -> Change:
+        """Two JSON texts that say the same don't differ."""
+        change = super().diff(old, new)
+        texts = [values.get("dataJson", "null") for values in (old, new)]
+        if "dataJson" in change.changed and not has_unknown(texts) and json.loads(texts[0]) == json.loads(texts[1]):
+            return Change(
+                tuple(name for name in change.changed if name != "dataJson"), change.replaces, change.delete_first
+            )
+        return change
+
+    def create(self, vault: VaultSession, inputs: Values) -> Found:
+        """Write it; `writeFields` of the answer are kept."""
+        answer = vault.write(self.fill(self.place, inputs), _object(inputs["dataJson"]))
+        kept = {name: answer[name] for name in inputs.get("writeFields") or [] if name in answer}
+        texts = {name: value if isinstance(value, str) else compact(value) for name, value in kept.items()}
+        told = {"writeData": texts, "writeDataJson": compact(kept) if answer else "null"}
+        return Found(self.known_as(inputs), inputs, told | self.echo(inputs))
+
+    def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:  # noqa: ARG002 - an Entry's signature
+        """Writing is all there is."""
+        return self.create(vault, inputs)
+
+    def read(self, vault: VaultSession, found: Found) -> Found | None:
+        """Compare with what the path answers; `ignoreAbsentFields` looks only at what was written."""
+        inputs = dict(found.inputs) or self.parse(found.identity)
+        if inputs.get("disableRead"):
+            return found
+        answer = vault.read(self.fill(self.place, inputs))
+        if answer is None:
+            return None
+        written = json.loads(inputs.get("dataJson", "{}"))
+        if inputs.get("ignoreAbsentFields"):
+            answer = written | {name: value for name, value in answer.items() if name in written}
+        if answer != written:
+            inputs["dataJson"] = compact(answer)
+        return Found(found.identity, inputs, found.outputs | self.echo(inputs))
+
+    def delete(self, vault: VaultSession, found: Found) -> None:
+        """Unless `disableDelete`."""
+        if not found.inputs.get("disableDelete"):
+            super().delete(vault, found)
+
+
+def _fill(template: str, values: Values) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: str(values[name[1]]).strip("/"), template)
+
+
+def _is_known(text: Any) -> bool:
+    return text is not None and not has_unknown(text)
+
+
+def _lifetime(seconds: int) -> str:
+    """3600 → `1h`: the official provider's shortest way to write a duration."""
+    for unit, length in (("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _object(text: str) -> Values:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RefusedError(f"property dataJson: expected a JSON object ({error.msg} at {error.pos})") from None
+    if not isinstance(value, dict):
+        raise RefusedError(f"property dataJson: expected a JSON object, not {type(value).__name__}")
+    return value

@@ -1,0 +1,1 @@
+"""The operator's command line: words in, tables or JSON out."""

@@ -1,0 +1,304 @@
+"""The operator's command line: words in, tables or JSON out. Owns exit codes and wording, and nothing that acts."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ops import lifecycle
+from ops.cli import operators as cli_operators
+from ops.cli import snapshots as cli_snapshots
+from ops.cli import status as cli_status
+from ops.console import Console
+from ops.development import test_runner as testing
+from ops.development.bench import report, suite
+from ops.doctor import examine
+from ops.engine.finding import find
+from ops.engine.operations import Changes
+from ops.engine.session import Choices
+from ops.errors import EstateError, InterruptedRunError
+from ops.paths import ROOT, Paths
+from ops.vault.access_checks import NOT_ASKED_FOR, PASSED, ProofRow
+
+app = typer.Typer(
+    name="estate",
+    help="Build, prove, preview and take down a Vault estate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+cli_status.add_to(app)
+cli_operators.add_to(app)
+cli_snapshots.add_to(app)
+
+Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the stand-in providers, with a state of their own.")]
+NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option("--replace", metavar="NAME", help="Make this resource anew, such as platform-server; repeatable."),
+]
+
+
+@app.command()
+def up(
+    stack: Stack = "local",
+    *,
+    sandbox: Sandbox = False,
+    no_policies: NoPolicies = False,
+    replace: Replace = None,
+    as_json: Json = False,
+) -> None:
+    """Build a stack, or bring it up to date, and prove what each application gets."""
+    console = Console(as_json=as_json)
+    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()))
+    built = lifecycle.up(Paths(), stack, console, choices)
+    _show_changes(console, built.changes)
+    _show_proofs(console, built.proofs.rows)
+    for name, value in sorted(built.exports.items()):
+        if "\n" not in value:
+            console.result(f"{name}: {value}")
+    console.document(
+        {
+            "stack": built.stack,
+            "changes": dict(built.changes.counts),
+            "changed": built.changes.total,
+            "adopted": built.adopted,
+            "stand_ins": built.providers,
+            "replaced": [asdict(one) for one in built.replaced],
+            "exports": dict(built.exports),
+            "proven": {row.application: row.columns for row in built.proofs.rows},
+            "passed": built.proofs.passed,
+        }
+    )
+    if not built.proofs.passed:
+        raise EstateError("the estate is built, but not every application gets what it is to have")
+
+
+@app.command()
+def preview(
+    stack: Stack = "local",
+    *,
+    sandbox: Sandbox = False,
+    no_policies: NoPolicies = False,
+    replace: Replace = None,
+    as_json: Json = False,
+) -> None:
+    """Show what `up` would change."""
+    console = Console(as_json=as_json)
+    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()))
+    changes, stand_ins = lifecycle.preview(Paths(), stack, console, choices)
+    if stand_ins:
+        console.result(f"nothing of this is real, since stand-ins were used: {stand_ins}")
+    console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])
+    _show_changes(console, changes)
+    console.document(
+        {
+            "stack": stack,
+            "changes": dict(changes.counts),
+            "changed": changes.total,
+            "resources": [{"change": change, "urn": urn} for change, urn in changes.resources],
+            "stand_ins": stand_ins,
+        }
+    )
+
+
+@app.command()
+def down(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False) -> None:
+    """Destroy a stack. The local one leaves no process, no data and no state."""
+    console = Console(as_json=as_json)
+    changes = lifecycle.down(Paths(), stack, console, Choices(sandbox=sandbox, policies=False))
+    _show_changes(console, changes)
+    console.document({"stack": stack, "changes": dict(changes.counts), "changed": changes.total})
+
+
+@app.command()
+def doctor(stack: Stack = "local", as_json: Json = False) -> None:
+    """Tell which engine, plugins and servers a run would use, and why."""
+    console = Console(as_json=as_json)
+    findings = examine(Paths(), stack, console)
+    rows = [[finding.subject, finding.taken, finding.reason] for finding in findings]
+    console.table(f"what stack {stack} runs with", ["what", "taken", "why"], rows)
+    console.document({finding.subject: {"taken": finding.taken, "why": finding.reason} for finding in findings})
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Run the gates: format, lint, types."""
+    console = Console(as_json=as_json)
+    outcomes = _gates(console)
+    console.document({one.name: {"passed": one.passed, "seconds": round(one.seconds, 1)} for one in outcomes})
+    if not all(outcome.passed for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _gates(console: Console) -> Sequence[testing.Outcome]:
+    outcomes = testing.check(console)
+    for outcome in outcomes:
+        if outcome.said:
+            console.say(outcome.said)
+    rows = [[one.name, "✓" if one.passed else "failed", f"{one.seconds:.1f} s"] for one in outcomes]
+    console.table("gates", ["gate", "result", "time"], rows)
+    return outcomes
+
+
+@app.command(name="test")
+def run_tests(
+    tiers: Annotated[list[str] | None, typer.Argument(help="Tiers to run; all that need no machine, if none.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also the gates, the booted node and the cluster.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the tests."""
+    console = Console(as_json=as_json)
+    testing.tiers_to_run(tiers or [], everything=everything)  # a misspelt one is told before minutes are spent
+    gates = _gates(console) if everything else []
+    find(console.say)
+    code = testing.run(console, tiers or [], everything=everything)
+    passed = code == 0 and all(gate.passed for gate in gates)
+    console.document({"passed": passed})
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command(name="secret-id")
+def secret_id(
+    application: Annotated[str, typer.Argument(help="Name of the application.")],
+    stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
+    wrap_ttl: Annotated[str, typer.Option(help="How long the wrapping token may wait, such as 5m.")] = "5m",
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Issue a SecretID for an application, response-wrapped: only the first to unwrap it sees it."""
+    console = Console(as_json=as_json)
+    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=Choices(sandbox=sandbox))
+    console.result(f"role id: {issued.role_id}")
+    console.result(f"wrapping token: {issued.token}")
+    console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")
+    console.document(
+        {
+            "role_id": issued.role_id,
+            "wrapping_token": issued.token,
+            "accessor": issued.accessor,
+            "ttl_seconds": issued.ttl_seconds,
+            "creation_path": issued.creation_path,
+        }
+    )
+
+
+@app.command()
+def env(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False) -> None:
+    """Print the shell variables with which plain `pulumi` works on the same stack and state."""
+    console = Console(as_json=as_json)
+    variables = lifecycle.variables(Paths(), stack, console, choices=Choices(sandbox=sandbox))
+    for name, value in variables.items():
+        console.result(f"export {name}={shlex.quote(value)}")
+    console.document(variables)
+
+
+@app.command()
+def bench(
+    sizes: Annotated[str, typer.Option(help="Numbers of applications, joined by commas.")] = "10,100,1000",
+    compared_sizes: Annotated[
+        str, typer.Option(help="Numbers of ACL policies to compare on; empty: none.")
+    ] = "100,1000",
+    runs: Annotated[int, typer.Option(min=1, help="How often each case is run; the median counts.")] = 3,
+    note: Annotated[str, typer.Option(help="A line for the report, such as what else the machine does.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Measure the estate and write benchmarks/README.md."""
+    console = Console(as_json=as_json)
+    plan = suite.Plan(
+        sizes=_numbers("--sizes", sizes),
+        compared_sizes=_numbers("--compared-sizes", compared_sizes),
+        runs=runs,
+        note=note,
+    )
+    results = suite.measured(plan, console.say)
+    report.write(results, ROOT / "benchmarks" / "README.md")
+    verdicts = {one.target: {"measured": one.measured, "met": one.met} for one in results.verdicts()}
+    rows = [[target, str(one["measured"]), "✓" if one["met"] else "missed"] for target, one in verdicts.items()]
+    console.table("targets", ["target", "measured", "met"], rows)
+    console.result("written to benchmarks/README.md")
+    console.document(verdicts)
+    suite.missed(results)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        msg = f"{option} is {text!r}; expected whole numbers above 0, joined by commas"
+        raise EstateError(msg)
+    return tuple(int(part) for part in parts)
+
+
+_HEADINGS = {"database": "db", "encryption": "crypto", "certificate": "cert"}
+"""Shorter words for a table that has to fit into 80 columns."""
+
+
+def _short(row: tuple[str, str]) -> tuple[str, str]:
+    change, urn = row
+    parts = urn.split("::")
+    return change, f"{parts[2].split('$')[-1]} {parts[-1]}"
+
+
+def _show_changes(console: Console, changes: Changes) -> None:
+    for warning in changes.warnings:
+        console.say(f"warning: {warning}")
+    console.result(changes.sentence())
+
+
+def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
+    marks = {PASSED: "✓", NOT_ASKED_FOR: "-"}
+    columns = list(ProofRow(application="").columns)
+    table = [[row.application, *(marks.get(cell, "failed") for cell in row.columns.values())] for row in rows]
+    headings = ["application", *(_HEADINGS.get(name, name) for name in columns)]
+    console.table("proven (✓ passed, - not asked for)", headings, table)
+    for row in rows:
+        for column, cell in row.columns.items():
+            if cell not in marks:
+                console.result(f"{row.application}, {column}: {cell}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code: 0, 1 for failed gates or tests, 2 for what the operator can mend, 130 for an
+    interrupt.
+    """
+    os.umask(0o077)
+    os.chdir(ROOT)
+    _reach_loopback_directly()
+    try:
+        app(args=arguments, prog_name="estate")
+    except EstateError as error:
+        _tell(str(error), arguments)
+        return error.exit_code
+    except OSError as error:
+        # A full disk, a file that is closed to us: the machine's own words, with the file where there is one.
+        words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        _tell(words, arguments)
+        return EstateError.exit_code
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+        if code == InterruptedRunError.exit_code:  # typer's way of passing a Ctrl-C on
+            print("estate: interrupted; the same command goes on from there", file=sys.stderr)
+        return code
+    return 0
+
+
+def _tell(words: str, arguments: list[str] | None) -> None:
+    """Say what went wrong; to a program, as the one document that it waits for."""
+    print(f"estate: {words}", file=sys.stderr)
+    if "--json" in (sys.argv[1:] if arguments is None else arguments):
+        print(json.dumps({"error": words}))
+
+
+def _reach_loopback_directly() -> None:
+    """Keep the local servers out of the operator's HTTP proxy, which Python's clients would ask for them."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join([*filter(None, [os.environ.get(name)]), "127.0.0.1", "localhost", "::1"])

@@ -1,0 +1,74 @@
+"""The commands of whoever holds a key: the administrator's pair, a share of the seal. Words in, tables or JSON out."""
+
+import getpass
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.console import Console
+from ops.errors import EstateError
+from ops.keys import making, rotating
+from ops.paths import Paths
+from ops.vault import unseal as unsealing
+
+CloudStack = Annotated[str, typer.Argument(help="Name of a cloud stack: Pulumi.<name>.yaml is its settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+def keys(
+    stack: CloudStack,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Replace the pair, in Vault and in the file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Have a stack's file hold the administrator's pair: the certificate as text, the private key encrypted."""
+    console = Console(as_json=as_json)
+    command = rotating.rotate if rotate else making.make
+    made = command(Paths(), stack, console)
+    console.result(f"the administrator's pair is {made.outcome}: Pulumi.{stack}.yaml, vault-estate:{made.secret}")
+    console.result(f"certificate {made.fingerprint} ends {made.ends}")
+    console.document(asdict(made))
+
+
+def unseal(
+    stack: CloudStack,
+    *,
+    share_file: Annotated[Path | None, typer.Option(help="Custody file; your share is opened with --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="File of your PGP private key.")] = None,
+    address: Annotated[str | None, typer.Option(help="URL of the server, where the stack can't tell it yet.")] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="The server of the stack's sandbox.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Open the seal of a stack's server with shares: typed at a hidden prompt, or from custody by your PGP key."""
+    console = Console(as_json=as_json)
+    if (share_file is None) != (key is None):
+        msg = "--share-file and --key go together; expected both, or neither to type shares"
+        raise EstateError(msg)
+    source = unsealing.ShareFile(custody=_named(share_file), private_key=_named(key)) if share_file and key else None
+    done = unsealing.unseal(Paths(), stack, console, _ask, source=source, address=address, sandbox=sandbox)
+    if done.sealed:
+        console.result(f"{done.address} is still sealed: {done.given} of {done.threshold} given")
+    else:
+        console.result(f"{done.address} is unsealed: cluster {done.cluster_id}")
+    console.document(asdict(done))
+
+
+def _named(file: Path) -> Path:
+    """A file as it was named where the command was given; the command itself works in the project."""
+    return Path(os.environ.get("PWD", "")) / file
+
+
+def _ask(question: str) -> str:
+    """A secret, typed unseen or piped in; empty at the end of what is piped."""
+    if sys.stdin.isatty():
+        return getpass.getpass(question)
+    return sys.stdin.readline().rstrip("\n")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give an app these commands."""
+    app.command()(keys)
+    app.command()(unseal)

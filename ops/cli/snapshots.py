@@ -1,0 +1,137 @@
+"""The commands of whoever keeps snapshots: take one, put one back, prove it can be. Words in, tables or JSON out."""
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.model import duration_text
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.snapshots import commands
+from ops.snapshots.taking import freshness
+
+_SHOWN = 10
+
+Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Work on the stack's sandbox.")]
+Identity = Annotated[Path | None, typer.Option(help="File of the age private key; else the one under .estate/.")]
+
+
+def snapshot(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False) -> None:
+    """Take a snapshot now: verified, encrypted, stored, looked at; then let go what retention lets go."""
+    console = Console(as_json=as_json)
+    taken, stale_after = commands.snapshot(Paths(), stack, console, sandbox=sandbox)
+    rows = [
+        [one.key.rpartition("/")[2], duration_text(int(one.age_seconds)), f"{one.record['bytes'] / 1000:.0f} kB"]
+        for one in taken.kept[:_SHOWN]
+    ]
+    console.table(f"the newest of {len(taken.kept)} snapshots of {stack}", ["snapshot", "age", "size"], rows)
+    newest = taken.kept[0] if taken.kept else None
+    if taken.advice:
+        console.result(taken.advice)
+    console.result(f"stored {taken.key}; {len(taken.pruned)} objects let go; {freshness(newest, stale_after)}")
+    console.document(
+        {
+            "stack": stack,
+            "key": taken.key,
+            "pruned": list(taken.pruned),
+            "snapshots": [{"key": one.key, "age_seconds": one.age_seconds, **one.record} for one in taken.kept],
+        }
+    )
+
+
+def restore(
+    stack: Stack = "local",
+    *,
+    key: Annotated[str | None, typer.Option("--from", help="Key of the snapshot; the newest, if none.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also into a server it doesn't belong to.")] = False,
+    identity: Identity = None,
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Put a snapshot back: everything the server holds is replaced by what it held then."""
+    console = Console(as_json=as_json)
+    done = commands.restore(Paths(), stack, console, key=key, force=force, identity=_named(identity), sandbox=sandbox)
+    for mismatch in done.forced:
+        console.result(f"forced: {mismatch}")
+    console.result(f"{done.key} of {done.taken} is back in cluster {done.cluster_id} after {done.seconds:.1f} s")
+    if done.sealed:
+        console.result("it is sealed now, with the shares of then: ./estate unseal")
+    else:
+        console.result(f"canary found; ./estate up {stack} brings it up to date")
+    console.document({"stack": stack, **asdict(done), "forced": list(done.forced)})
+
+
+def drill(
+    stack: Stack = "local",
+    identity: Identity = None,
+    seal_key: Annotated[Path | None, typer.Option(help="File of the static seal's key, where it is to be had.")] = None,
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that the newest snapshot can be put back, in a server that is thrown away."""
+    console = Console(as_json=as_json)
+    done = commands.drill(
+        Paths(), stack, console, identity=_named(identity), seal_key=_named(seal_key), sandbox=sandbox
+    )
+    rows = [
+        ["whole and decrypted", "✓"],
+        [f"opened its seal ({done.seal})", "✓" if done.opened else "not tried"],
+        ["canary served", "✓" if done.opened else "not tried"],
+        ["RPO, the snapshot's age", duration_text(int(done.rpo_seconds))],
+        ["RTO, from store to service" if done.opened else "from store to a whole archive", f"{done.rto_seconds:.1f} s"],
+        ["fresh", "✓" if done.fresh else "failed: stale"],
+    ]
+    console.table(f"drill of {stack}: {done.key.rpartition('/')[2]}", ["what", "found"], rows)
+    if done.why_not:
+        console.result(f"not opened: {done.why_not}")
+    console.document({"stack": stack, **asdict(done)})
+
+
+def seal_key(
+    stack: Stack,
+    *,
+    node: Annotated[str | None, typer.Option(help="USER@HOST of a new node: put the key there, by SSH.")] = None,
+    key: Annotated[str | None, typer.Option("--from", help="Key of the snapshot to open; the newest, if none.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --node: wipe whatever that node holds.")] = False,
+    identity: Identity = None,
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Take a lost node's seal key out of escrow: to a new node, or to a program behind a pipe, never to a screen."""
+    console = Console(as_json=as_json)
+    if node is not None:
+        done = commands.adopt(
+            Paths(), stack, console, node=node, key=key, force=force, identity=_named(identity), sandbox=sandbox
+        )
+        shares = "is there again" if done.custody else "wasn't in escrow"
+        console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; custody {shares}")
+        console.result(f"next: ./estate restore {stack}")
+        console.document({"stack": stack, "node": node, **asdict(done)})
+        return
+    if not as_json and sys.stdout.isatty():
+        msg = "standard output is a terminal; expected a pipe to what takes the key, or --node"
+        raise EstateError(msg)
+    found = commands.seal_key(Paths(), stack, key=key, identity=_named(identity), sandbox=sandbox)
+    if not as_json:
+        sys.stdout.buffer.write(found.seal_key)
+    # Whoever only wants to know that it can be opened sees nothing of it.
+    console.document({"stack": stack, "cluster_id": found.cluster_id, "key": found.key, "custody": bool(found.custody)})
+
+
+def _named(file: Path | None) -> Path | None:
+    """A file as it was named where the command was given; the command itself works in the project."""
+    return Path(os.environ.get("PWD", "")) / file if file else None
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give an app these commands."""
+    for command in (snapshot, restore, drill):
+        app.command()(command)
+    app.command(name="seal-key")(seal_key)

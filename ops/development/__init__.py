@@ -1,0 +1,1 @@
+"""What only the project's own developers use: the tests' runner, the gates, the bench, the engine's build."""

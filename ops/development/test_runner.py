@@ -1,0 +1,177 @@
+"""Running the gates and the test tiers, and saying which of them were not run.
+
+Owns the order and the last lines of `./estate test` and `./estate check`, and what Debian packages the tests need.
+Refuses to count what didn't run as passed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fake_providers import machines
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import ROOT
+
+TIERS = ("unit", "policies", "engine", "live", "upgrade")
+"""What needs no more than the engine and Python wheels."""
+MACHINES = "machines"
+"""What `--all` adds: the booted node and the cluster. One test after the other: each has the machine to itself."""
+_IMAGE = "debian-12"
+_CHECKER = "shellcheck"
+"""Program, and Debian package, that the tests of machines look at scripts with; nothing of it runs by itself."""
+_PACKAGES = ("debootstrap", "iproute2", _CHECKER, "systemd-container")
+"""What machines need of the host's Debian; all but the checker are installed by `fake_providers.machines`."""
+_MACHINES_CODE = "fake_providers/machines/*"
+_COVERAGE_PERCENT = 90
+"""Of `settings`, `estate`, `components` and `ops`, as the founding issue asks."""
+_WORKERS = "2"
+_INTERRUPTED = 2
+"""pytest's exit code."""
+_GATES = (
+    ("format", ("ruff", "format", "--check", "--quiet", ".")),
+    ("lint", ("ruff", "check", "--quiet", ".")),
+    ("types", ("mypy", ".")),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One gate or one run of tests."""
+
+    name: str
+    passed: bool
+    seconds: float
+    said: str
+    """What it printed when it failed."""
+
+
+def check(console: Console) -> list[Outcome]:
+    """Format, lint and types."""
+    outcomes: list[Outcome] = []
+    for name, (program, *arguments) in _GATES:
+        console.say(f"check: {name}")
+        started = time.monotonic()
+        answer = subprocess.run(
+            [sys.executable, "-m", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        said = "" if answer.returncode == 0 else (answer.stdout + answer.stderr).strip()
+        seconds = time.monotonic() - started
+        outcomes.append(Outcome(name=name, passed=answer.returncode == 0, seconds=seconds, said=said))
+    return outcomes
+
+
+def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str], list[str]]:
+    """Which tiers run and which don't.
+
+    Raises:
+        EstateError: a chosen tier is none.
+    """
+    there = [*TIERS, *([MACHINES] if (ROOT / "tests" / MACHINES).is_dir() else [])]
+    for tier in chosen:
+        if tier not in there:
+            msg = f"tier {tier!r} is not one; expected some of: {', '.join(there)}"
+            raise EstateError(msg)
+    wanted = list(chosen) or [*TIERS, *([MACHINES] if everything and MACHINES in there else [])]
+    return wanted, [tier for tier in there if tier not in wanted]
+
+
+def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
+    """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run.
+
+    Returns:
+        pytest's exit code; 1 also when machines were asked for and can't be had here.
+
+    Raises:
+        EstateError: as for `tiers_to_run`, or nothing but machines was asked for and they can't be had.
+    """
+    wanted, left_out = tiers_to_run(chosen, everything=everything)
+    missing = _prepare_machines(console) if MACHINES in wanted else None
+    if missing:
+        wanted.remove(MACHINES)
+        if not wanted:
+            raise EstateError(missing)
+    runs = _runs(wanted)
+    counted = set(TIERS) <= set(wanted)
+    environment = {**os.environ, "PULUMI_ERROR_OUTPUT_STRING": "true", "PYTHONPATH": str(ROOT)}
+    if MACHINES not in wanted:
+        # Nothing of it can run without machines: it would only hide what else isn't covered.
+        environment["UNCOUNTED"] = _MACHINES_CODE
+    code = 0
+    for run_now in runs:
+        coverage = _coverage(first=run_now is runs[0], last=run_now is runs[-1]) if counted else []
+        code = max(code, _pytest(console, run_now, coverage, environment))
+        if code == _INTERRUPTED:
+            break
+    sys.stdout.flush()
+    if left_out:
+        console.say(f"not run: {', '.join(left_out)}; run them with ./estate test {' '.join(left_out)}")
+    if missing:
+        console.say(f"not run: {missing}")
+    return code or (1 if missing else 0)
+
+
+def _runs(wanted: Sequence[str]) -> list[list[str]]:
+    """Tiers that run beside each other, and machines by themselves."""
+    together = [tier for tier in wanted if tier != MACHINES]
+    return [run for run in (together, [MACHINES] if MACHINES in wanted else []) if run]
+
+
+def _coverage(*, first: bool, last: bool) -> list[str]:
+    options = ["--cov", *([] if first else ["--cov-append"])]
+    return (
+        [*options, "--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
+        if last
+        else [*options, "--cov-report="]
+    )
+
+
+def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], environment: Mapping[str, str]) -> int:
+    alone = list(tiers) == [MACHINES]
+    command = [sys.executable, "-m", "pytest", "-q"]
+    command += ["-n", "0"] if alone else ["-n", _WORKERS, "--dist", "loadscope"]
+    command += [*(f"tests/{tier}" for tier in tiers), *coverage]
+    console.say(f"tests: {', '.join(tiers)}, {'one after the other' if alone else f'{_WORKERS} at a time'}")
+    # JSON has the standard output to itself.
+    out = sys.stderr if console.as_json else None
+    return subprocess.run(command, cwd=ROOT, check=False, env=environment, stdout=out).returncode
+
+
+def _prepare_machines(console: Console) -> str | None:
+    """Install and make what machines need; one sentence if that can't be done here."""
+    reason = machines.why_not()
+    try:
+        if reason is None:
+            _install_checker(console)
+            machines.prepare(machines.default_cache(), _IMAGE, console.say)
+    except (machines.MachineError, EstateError) as error:
+        reason = str(error)
+    return reason and f"{MACHINES}: {reason}; they need Linux, root, and of Debian's packages {', '.join(_PACKAGES)}"
+
+
+def _install_checker(console: Console) -> None:
+    if shutil.which(_CHECKER):
+        return
+    for step in (["update"], ["install", "--yes", "--no-install-recommends", _CHECKER]):
+        console.say(f"apt-get {' '.join(step)}")
+        try:
+            answer = subprocess.run(
+                ["apt-get", "--quiet", *step],
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                capture_output=True,
+                text=True,
+                check=False,
+                # The host's own files: their users must be able to read them.
+                umask=0o022,
+            )
+        except FileNotFoundError:
+            msg = f"{_CHECKER} is missing, and there is no apt-get to install it with"
+            raise EstateError(msg) from None
+        if answer.returncode:
+            said = (answer.stderr.strip() or answer.stdout.strip() or "no reason given").splitlines()[-1]
+            msg = f"apt-get {' '.join(step)} ended with {answer.returncode}: {said}"
+            raise EstateError(msg)

@@ -1,0 +1,58 @@
+"""The operator's PGP key pair of a local platform, for whoever has none of their own.
+
+Owns `DIRECTORY/operator`: `private.asc` (0600) and `public.asc`. Refuses to replace a private key: custody needs it.
+"""
+
+from pathlib import Path
+
+from pysequoia import Cert, Profile, Tsk, decrypt
+
+from composition.private_files import private_directory, write_private
+from ops.errors import EstateError
+
+
+def ensure_operator(directory: Path) -> Path:
+    """Make the pair in `directory` unless it is there; the public key's path. Raises EstateError for a broken one."""
+    private, public = directory / "private.asc", directory / "public.asc"
+    private_directory(directory)
+    if private.exists():
+        write_private(public, str(_load(private).extract_certificate()).encode())
+        return public
+    # The profile of 2007 (RFC 4880), since neither gpg 2.2 nor the servers read keys of the one of 2024.
+    pair = Tsk.generate("vault-estate local operator <operator@localhost>", profile=Profile.RFC4880)
+    write_private(private, str(pair).encode())
+    write_private(public, str(pair.extract_certificate()).encode())
+    return public
+
+
+def open_share(private_key: Path, encrypted_share: bytes) -> bytes:
+    """Decrypt a share from custody. The result is a secret: never print or log it. Raises EstateError."""
+    try:
+        opened = decrypt(encrypted_share, decryptor=_load(private_key).decryptor()).bytes
+    except RuntimeError as error:
+        raise EstateError(f"{private_key}: can't open this share: {str(error).splitlines()[0]}") from error
+    if opened is None:
+        raise EstateError(f"{private_key}: the share is empty")
+    return opened
+
+
+def read_public_key(operator: str, path: Path) -> str:
+    """The armored public key of an operator from a file. Raises EstateError if it isn't one."""
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EstateError(f"operator {operator!r}: {path}: not a readable armored PGP public key") from error
+    if "PRIVATE KEY BLOCK" in text:
+        raise EstateError(f"operator {operator!r}: {path}: holds a private key; expected the exported public key")
+    try:
+        Cert.from_bytes(text.encode())
+    except RuntimeError as error:
+        raise EstateError(f"operator {operator!r}: {path}: not an armored PGP public key") from error
+    return text
+
+
+def _load(private: Path) -> Tsk:
+    try:
+        return Tsk.from_bytes(private.read_bytes())
+    except RuntimeError as error:
+        raise EstateError(f"{private}: not a PGP private key; bring the real one back, custody needs it") from error

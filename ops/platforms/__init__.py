@@ -1,0 +1,1 @@
+"""What the commands do to a stack on each platform."""

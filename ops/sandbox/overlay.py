@@ -1,0 +1,146 @@
+"""A stack's settings with what names the outside world replaced by a sandbox's.
+
+Owns the list of what is replaced, which is told before anything is done. Refuses to replace what isn't outside: every
+other setting is the file's own.
+"""
+
+import platform as host
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+import settings
+from ops.errors import EstateError
+from ops.local.postgres import ROOT_ROLE
+from ops.sandbox.serving import POSTGRES_PORT
+from ops.sandbox.world import Facts
+from ops.stack_file import Replacement, StackFile
+from settings.hetzner import Architecture, HetznerPlatform
+
+_ARCHITECTURES: Mapping[str, Architecture] = {"x86_64": "amd64", "aarch64": "arm64"}
+_MISSING = "not given"
+
+Path = tuple[str, ...]
+
+
+def architecture(platform: HetznerPlatform) -> Architecture:
+    """What the node runs.
+
+    Raises:
+        EstateError: this machine runs something else.
+    """
+    own = _ARCHITECTURES.get(host.machine())
+    if platform.architecture != own:
+        msg = (
+            f"platform.server_type is {platform.server_type!r}, which runs {platform.architecture}; "
+            f"expected one for this machine ({own or host.machine()}) with --sandbox"
+        )
+        raise EstateError(msg)
+    return platform.architecture
+
+
+def refuse_flavour(file: StackFile) -> None:
+    """Raises EstateError for a server that comes in no package."""
+    if file.settings.server.flavor != "openbao":
+        msg = (
+            f"server.flavor is {file.settings.server.flavor!r}; expected 'openbao' with --sandbox, the server that "
+            "this machine has"
+        )
+        raise EstateError(msg)
+
+
+def overlaid(file: StackFile, facts: Facts) -> StackFile:
+    """The stack's file as the world has it, with what was replaced.
+
+    Raises:
+        EstateError: the settings can't be had in a world.
+    """
+    content = deepcopy(dict(file.written))
+    replaced: list[Replacement] = []
+    for path, value in _values(file.settings, facts):
+        before = _get(content, path)
+        if before != value:
+            _put(content, path, value)
+            replaced.append(Replacement(setting=".".join(path), declared=_text(before), used=_text(value)))
+    try:
+        parsed = settings.parse(content)
+    except settings.SettingsError as error:
+        raise EstateError("\n".join(f"{file.path.name}: {line}" for line in str(error).splitlines())) from None
+    return replace(file, settings=parsed, written=content, replaced=tuple(replaced))
+
+
+def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, Any]]:
+    """Every setting that names the outside, and what it names in the world; None takes a setting out."""
+    platform = declared.platform
+    assert isinstance(platform, HetznerPlatform)  # noqa: S101 - the only cloud there is; mypy can't see it
+    yield ("server", "version"), facts.release.version
+    yield ("protect",), False
+    yield ("platform", "api_cidrs"), [facts.network]
+    yield from _names(platform, facts)
+    yield ("platform", "download", "source"), facts.mirror
+    yield ("platform", "download", "signing_key"), f"{facts.mirror}/signing-key.asc"
+    yield ("platform", "download", "signing_key_fingerprint"), facts.release.fingerprint
+    yield ("platform", "download", "checksums"), {facts.release.architecture: facts.release.archive_sha256}
+    if declared.snapshots and declared.snapshots.store.kind == "bucket":
+        yield ("snapshots", "store", "endpoint"), facts.storage
+        yield ("snapshots", "store", "profile"), None
+    if declared.bootstrap.administrator.private_key_secret:
+        # Encrypted for whoever owns the real stack. The world has a pair of its own, made on first use.
+        at: Path = ("bootstrap", "administrator")
+        yield (*at, "certificate_pem"), None
+        yield (*at, "private_key_secret"), None
+        yield (*at, "certificate"), f"{facts.folder}/administrator.crt"
+        yield (*at, "private_key"), f"{facts.folder}/administrator.key"
+    for name, connection in (declared.database.connections if declared.database else {}).items():
+        at = ("database", "connections", name)
+        yield (*at, "host"), facts.gateway
+        if connection.port != POSTGRES_PORT:
+            yield (*at, "port"), POSTGRES_PORT
+        if connection.username != ROOT_ROLE:
+            yield (*at, "username"), ROOT_ROLE
+        if connection.ssl_mode not in {"verify-full", "verify-ca", "require"}:
+            yield (*at, "ssl_mode"), "verify-full"
+
+
+def _names(platform: HetznerPlatform, facts: Facts) -> Iterator[tuple[Path, Any]]:
+    """How the node is called and who vouches for it."""
+    if platform.tls.kind == "acme":
+        yield ("platform", "tls", "directory"), facts.acme
+        yield ("platform", "tls", "ca_certificate_file"), facts.authority_file
+        if platform.domain:
+            # Its record is kept by others. Here it is the stack's own, which is how the world comes to know it.
+            record, _, zone = platform.domain.partition(".")
+            yield ("platform", "domain"), None
+            yield ("platform", "dns"), {"zone": zone, "record": record}
+        return
+    # A certificate that nobody brings, or that is pinned: the node is known by its address.
+    yield ("platform", "dns"), None
+    yield ("platform", "domain"), None
+    yield ("platform", "tls"), {"kind": "internal", "certificate_file": f"{facts.folder}/node.crt"}
+
+
+def _get(content: Mapping[str, Any], path: Path) -> Any:
+    here: Any = content
+    for part in path:
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return here
+
+
+def _put(content: dict[str, Any], path: Path, value: Any) -> None:
+    *parents, last = path
+    here = content
+    for part in parents:
+        here = here.setdefault(part, {})
+    if value is None:
+        here.pop(last, None)
+    else:
+        here[last] = value
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return _MISSING
+    return yaml.safe_dump(value, default_flow_style=True, width=1_000).removesuffix("\n").removesuffix("\n...")

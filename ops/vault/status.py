@@ -1,0 +1,167 @@
+"""What anybody may see of a stack's Vault: whether it answers and who it says it is, without logging in.
+
+Owns one connection to the server and the words for what was found. Refuses to take a server at its word whose
+certificate isn't vouched for: of such a one only the certificate is looked at.
+"""
+
+import datetime
+import http.client
+import json
+import socket
+import ssl
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cryptography import x509
+
+from ops.vault.endpoint import Reached
+
+_SECONDS = 5.0
+"""How long a server may take to answer one question."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One Vault as it was found. What couldn't be learnt is None."""
+
+    address: str
+    trouble: str | None = None
+    """One sentence: why it isn't as it should be."""
+    reachable: bool = False
+    initialised: bool | None = None
+    sealed: bool | None = None
+    version: str | None = None
+    seal: str | None = None
+    cluster_id: str | None = None
+    """Told by an open server only."""
+    is_known_cluster: bool | None = None
+    """Whether it is the one that the stack exports."""
+    certificate_ends: str | None = None
+    """UTC."""
+    certificate_days: int | None = None
+    """Whole days until then; negative once it is over."""
+
+    def rows(self) -> list[list[str]]:
+        """For people."""
+        cluster = self.cluster_id or ("told once it is open" if self.sealed else None)
+        if self.is_known_cluster is not None:
+            cluster = f"{cluster} ({'the one' if self.is_known_cluster else 'not the one'} that the stack exports)"
+        days = None if self.certificate_days is None else f"{self.certificate_ends}, {self.certificate_days} days left"
+        return [
+            ["address", self.address],
+            ["reachable", _word(self.reachable, "✓", "failed")],
+            ["initialised", _word(self.initialised, "✓", "failed")],
+            ["seal", " ".join(filter(None, [_word(self.sealed, "sealed", "open"), self.seal and f"({self.seal})"]))],
+            ["version", self.version or "unknown"],
+            ["cluster", cluster or "unknown"],
+            ["certificate's end", days or "unknown"],
+        ]
+
+
+def _word(found: bool | None, yes: str, no: str) -> str:
+    return "unknown" if found is None else yes if found else no
+
+
+def look(where: Reached, known_cluster: str | None = None) -> Seen:
+    """Ask the server who it is.
+
+    Args:
+        where: of the server, and who vouches for it.
+        known_cluster: the cluster that the stack exports; None: it isn't compared.
+    """
+    seen = Seen(address=where.address)
+    try:
+        context = ssl.create_default_context(cafile=where.ca_file)
+    except FileNotFoundError:
+        return replace(
+            seen, trouble=f"{where.ca_file} is missing, which vouches for it; expected it where `up` keeps it"
+        )
+    except (ssl.SSLError, OSError) as error:
+        return replace(seen, trouble=f"{where.ca_file} can't be read as a certificate: {error.strerror or error}")
+    try:
+        certificate, status = _asked(where.address, context)
+    except ssl.SSLCertVerificationError as error:
+        return _unverified(seen, where, error)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return replace(seen, trouble=f"{where.address} does not answer ({_reason(error)}); expected a running Vault")
+    return _judged(_with_end(replace(seen, reachable=True), certificate), status, known_cluster)
+
+
+def _judged(seen: Seen, status: Mapping[str, object], known_cluster: str | None) -> Seen:
+    if not isinstance(status.get("sealed"), bool):
+        return replace(seen, trouble=f"{seen.address} does not answer as a Vault does; expected a Vault there")
+    told = str(status.get("cluster_id") or "") or None
+    seen = replace(
+        seen,
+        initialised=bool(status.get("initialized")),
+        sealed=bool(status["sealed"]),
+        version=str(status.get("version") or "") or None,
+        seal=str(status.get("type") or "") or None,
+        cluster_id=told,
+        is_known_cluster=told == known_cluster if told and known_cluster else None,
+    )
+    if not seen.initialised:
+        return replace(seen, trouble=f"{seen.address} is not initialised; expected one that its first boot initialised")
+    if seen.is_known_cluster is False:
+        return replace(seen, trouble=f"{seen.address} is cluster {told}, but the stack exports {known_cluster}")
+    return seen
+
+
+def _asked(address: str, context: ssl.SSLContext) -> tuple[bytes, Mapping[str, object]]:
+    """The certificate that the server shows, and what it says of its seal."""
+    connection = _connection(address, context)
+    try:
+        connection.connect()
+        certificate = connection.sock.getpeercert(binary_form=True) or b""
+        if context.verify_mode is ssl.CERT_NONE:
+            return certificate, {}
+        connection.request("GET", "/v1/sys/seal-status")
+        status = json.loads(connection.getresponse().read())
+        return certificate, status if isinstance(status, dict) else {}
+    finally:
+        connection.close()
+
+
+def _connection(address: str, context: ssl.SSLContext) -> http.client.HTTPSConnection:
+    """As every client of the environment connects: through its proxy, where it names one."""
+    parts = urllib.parse.urlsplit(address)
+    host, port = parts.hostname or "", parts.port or 443
+    proxy = urllib.request.getproxies().get("https")
+    if not proxy or urllib.request.proxy_bypass(host):
+        return http.client.HTTPSConnection(host, port, context=context, timeout=_SECONDS)
+    through = urllib.parse.urlsplit(proxy)
+    connection = http.client.HTTPSConnection(
+        through.hostname or "", through.port or 80, context=context, timeout=_SECONDS
+    )
+    connection.set_tunnel(host, port)
+    return connection
+
+
+def _unverified(seen: Seen, where: Reached, error: ssl.SSLCertVerificationError) -> Seen:
+    """A server whose certificate is wrong; nothing but the certificate is asked for."""
+    careless = ssl.create_default_context()
+    careless.check_hostname, careless.verify_mode = False, ssl.CERT_NONE
+    who = where.ca_file or "the system's store"
+    said = f"{seen.address} shows a wrong certificate, by {who}: {error.verify_message}; nothing was asked of it"
+    try:
+        certificate, _ = _asked(where.address, careless)
+        return replace(_with_end(seen, certificate), trouble=said)
+    except (OSError, http.client.HTTPException, ValueError):
+        return replace(seen, trouble=said)
+
+
+def _with_end(seen: Seen, certificate: bytes) -> Seen:
+    end = x509.load_der_x509_certificate(certificate).not_valid_after_utc
+    days = (end - datetime.datetime.now(datetime.UTC)).days
+    return replace(seen, certificate_ends=end.strftime("%Y-%m-%d %H:%M"), certificate_days=days)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_SECONDS:.0f} s"
+    if isinstance(error, socket.gaierror):
+        return "its name is unknown"
+    words = error.strerror if isinstance(error, OSError) else None
+    return words or str(error) or type(error).__name__

@@ -1,0 +1,175 @@
+"""The clouds in memory, ordered faults, and the stand-ins in a process of their own; no engine, no server."""
+
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from pulumi.runtime.proto import provider_pb2
+
+from fake_providers.attach import attach, attach_apart
+from fake_providers.envelope import UNKNOWN, pack
+from fake_providers.faults import Fault
+from fake_providers.hcloud import TYPES
+from fake_providers.memory import CLOUDS
+from tests.engine.fake_providers.wire import Values, Wire, urn
+
+INPUTS: dict[str, Values] = {
+    "hcloud:index/network:Network": {"name": "estate", "ipRange": "10.0.0.0/16"},
+    "hcloud:index/networkSubnet:NetworkSubnet": {
+        "networkId": 1,
+        "ipRange": "10.0.1.0/24",
+        "networkZone": "eu-central",
+        "type": "cloud",
+    },
+    "hcloud:index/firewall:Firewall": {"name": "closed", "rules": []},
+    "hcloud:index/volume:Volume": {"name": "vault", "size": 10},
+    "hcloud:index/primaryIp:PrimaryIp": {"name": "front", "type": "ipv4"},
+    "hcloud:index/placementGroup:PlacementGroup": {"name": "vault", "type": "spread"},
+    "hcloud:index/volumeAttachment:VolumeAttachment": {"serverId": 1, "volumeId": 2},
+    "hcloud:index/serverNetwork:ServerNetwork": {"serverId": 1, "subnetId": "1-10.0.1.0/24", "ip": "10.0.1.2"},
+    "hcloud:index/zoneRrset:ZoneRrset": {"zone": "example.com", "type": "A", "records": [{"value": "198.51.100.1"}]},
+    "hcloud:index/server:Server": {"name": "vault", "serverType": "cx22", "image": "debian-12", "userData": "#!x"},
+    "aws:s3/bucket:Bucket": {"bucket": "snapshots"},
+    "aws:kms/key:Key": {"description": "seal"},
+    "aws:kms/alias:Alias": {"name": "alias/seal", "targetKeyId": "1"},
+    "aws:iam/user:User": {"name": "seal"},
+    "aws:iam/userPolicy:UserPolicy": {"name": "seal", "user": "seal", "policy": "{}"},
+    "kubernetes:core/v1:Namespace": {"metadata": {"name": "vault", "labels": {"app.kubernetes.io/name": "vault"}}},
+}
+KINDS = {"hcloud": TYPES, **CLOUDS}
+NETWORK = "hcloud:index/network:Network"
+
+
+def test_every_type_has_inputs() -> None:
+    assert set(INPUTS) == {f"{package}:{kind}" for package, kinds in KINDS.items() for kind in kinds}
+
+
+@pytest.mark.parametrize("token", INPUTS)
+def test_life(token: str) -> None:
+    package, inputs = token.split(":", maxsplit=1)[0], INPUTS[token]
+    changed = inputs | {"labels": {"team": "platform"}}
+    with attach([package]) as environment, Wire(environment, package) as wire:
+        planned = wire.create(token, inputs, preview=True)
+        made = wire.create(token, inputs)
+        computed = KINDS[package][token.split(":", 1)[1]].computed
+        assert {name for name, value in planned.outputs.values.items() if value == UNKNOWN} == set(computed)
+        assert made.outputs.values.keys() == computed.keys() | inputs.keys()
+        assert wire.read(made) == made
+        assert not wire.diff(made, inputs).diffs
+        assert list(wire.diff(made, changed).diffs) == ["labels"]
+        updated = wire.update(made, changed)
+        assert wire.read(made) == updated
+        assert wire.load(token, made.identity) == updated
+        wire.delete(updated)
+        assert wire.read(updated) is None
+        wire.delete(updated)
+        with pytest.raises(grpc.RpcError, match="doesn't exist in memory"):
+            wire.update(made, changed)
+
+
+def test_a_second_process_sees_the_same_world(tmp_path: Path) -> None:
+    world = tmp_path / "world.json"
+    with attach_apart(["hcloud"], world=world) as environment, Wire(environment, "hcloud") as wire:
+        made = wire.create(NETWORK, INPUTS[NETWORK])
+    assert world.stat().st_mode & 0o777 == 0o600
+    with attach(["hcloud"], world=world) as environment, Wire(environment, "hcloud") as wire:
+        assert wire.read(made) == made
+        second = wire.create(NETWORK, INPUTS[NETWORK])
+        assert second.identity != made.identity
+
+
+def test_replacing_and_refusing() -> None:
+    with attach(["hcloud", "aws", "kubernetes"]) as environment:
+        with Wire(environment, "hcloud") as wire:
+            server = wire.create("hcloud:index/server:Server", INPUTS["hcloud:index/server:Server"])
+            assert server.outputs.values["status"] == "in memory only"
+            other = server.inputs.values | {"userData": "#!y"}
+            assert list(wire.diff(server, other).replaces) == ["userData"]
+            with pytest.raises(ValueError, match="serverType is missing"):
+                wire.check("hcloud:index/server:Server", {"name": "x"})
+            with pytest.raises(ValueError, match="isn't offered by the hcloud stand-in"):
+                wire.check("hcloud:index/loadBalancer:LoadBalancer", {})
+        with Wire(environment, "aws") as wire:
+            wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
+            with pytest.raises(grpc.RpcError, match="snapshots already exists"):
+                wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
+        with Wire(environment, "kubernetes") as wire, pytest.raises(grpc.RpcError, match=r"metadata\.name is missing"):
+            wire.create("kubernetes:core/v1:Namespace", {})
+
+
+def test_secrets_stay_secret() -> None:
+    token = "hcloud:index/server:Server"
+    with attach(["hcloud"]) as environment, Wire(environment, "hcloud") as wire:
+        made = wire.create(token, INPUTS[token], ["userData"])
+        assert made.outputs.secret == {"userData"}
+        found = wire.read(made)
+        assert found is not None
+        assert (found.inputs.secret, found.outputs.secret) == ({"userData"}, {"userData"})
+        with pytest.raises(grpc.RpcError, match="name: not known outside a preview"):
+            wire.create(token, INPUTS[token] | {"name": UNKNOWN})
+
+
+def test_functions_and_packages_are_refused() -> None:
+    with attach(["aws"]) as environment, Wire(environment, "aws") as wire:
+        request = provider_pb2.InvokeRequest(tok="aws:index/getRegion:getRegion", args=pack({}))
+        with pytest.raises(grpc.RpcError, match="has no functions"):
+            wire.stub.Invoke(request)
+    with (
+        pytest.raises(ValueError, match="package 'gcp': expected one of vault, hcloud, aws, kubernetes"),
+        attach(["gcp"]),
+    ):
+        pass
+    with pytest.raises(ValueError, match="fault on aws"), attach(["hcloud"], faults=[Fault(package="aws")]):
+        pass
+    with pytest.raises(ValueError, match="did not start"), attach_apart(["gcp"]):
+        pass
+
+
+@pytest.mark.parametrize("broken", [{"kind": "explode"}, {"nth": 0}, {"seconds": -1}])
+def test_a_fault_is_checked(broken: Values) -> None:
+    with pytest.raises(ValueError, match="Fault"):
+        Fault(package="aws", **broken)
+
+
+def test_the_nth_call_of_a_type_fails_and_the_next_works() -> None:
+    faults = [Fault(package="hcloud", type_token=NETWORK, nth=2)]
+    with attach(["hcloud"], faults=faults) as environment, Wire(environment, "hcloud") as wire:
+        wire.create("hcloud:index/firewall:Firewall", {"name": "x"})
+        wire.create(NETWORK, INPUTS[NETWORK])
+        with pytest.raises(grpc.RpcError, match="Create number 2 failed as ordered"):
+            wire.create(NETWORK, INPUTS[NETWORK])
+        assert wire.create(NETWORK, INPUTS[NETWORK]).identity == "3"
+
+
+def test_a_fault_after_the_work_leaves_it_done(tmp_path: Path) -> None:
+    faults = [Fault(package="aws", after=True, kind="drop")]
+    world = tmp_path / "world.json"
+    with attach(["aws"], faults=faults, world=world) as environment, Wire(environment, "aws") as wire:
+        with pytest.raises(grpc.RpcError):
+            wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
+        with pytest.raises(grpc.RpcError):
+            wire.check("aws:s3/bucket:Bucket", {})
+    with attach(["aws"], world=world) as environment, Wire(environment, "aws") as wire:
+        assert wire.load("aws:s3/bucket:Bucket", "snapshots") is not None
+
+
+def test_a_hang_only_takes_time() -> None:
+    faults = [Fault(package="aws", call="Delete", kind="hang", seconds=0.3)]
+    with attach(["aws"], faults=faults) as environment, Wire(environment, "aws") as wire:
+        made = wire.create("aws:kms/key:Key", {})
+        start = time.monotonic()
+        wire.delete(made)
+        assert time.monotonic() - start >= 0.3
+        assert wire.read(made) is None
+
+
+def test_a_hang_ends_with_the_stand_ins() -> None:
+    faults = [Fault(package="aws", kind="hang", seconds=600)]
+    start = time.monotonic()
+    with attach(["aws"], faults=faults) as environment, Wire(environment, "aws") as wire:
+        request = provider_pb2.CreateRequest(urn=urn("aws:kms/key:Key"), properties=pack({}))
+        hanging = wire.stub.Create.future(request)
+        time.sleep(0.2)
+        assert not hanging.done()
+    assert time.monotonic() - start < 10

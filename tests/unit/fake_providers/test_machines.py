@@ -1,0 +1,72 @@
+"""What of the machines can be told without booting one: their packages, their refusals, their disks' lines."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.render.cloud_init import render
+from fake_providers import machines
+from fake_providers.machines import MachineError, network, roots
+from fake_providers.machines.commands import run, works
+from fake_providers.machines.disks import disk_lines
+from tests.unit.render.nodes import CERTIFICATES, COMBINATIONS, SEALS, node
+
+
+@pytest.mark.parametrize(("flavor", "seal", "tls"), COMBINATIONS)
+def test_the_root_has_every_package_a_node_asks_for(flavor: object, seal: str, tls: str) -> None:
+    text = render(node(flavor=flavor, seal=SEALS[seal], tls=CERTIFICATES[tls]))
+    wanted = set(yaml.safe_load(text)["packages"])
+    assert wanted - {*roots.PACKAGES, *roots._FIRST_PACKAGES} == set()
+
+
+def test_packages_that_are_missing_are_told(tmp_path: Path) -> None:
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.write_text(
+        "Package: chrony\nStatus: install ok installed\nVersion: 1\n\n"
+        "Package: gone\nStatus: deinstall ok config-files\nVersion: 1\n"
+    )
+    assert roots.missing_packages(tmp_path, "#cloud-config\npackages: [chrony, gone, other]\n") == ["gone", "other"]
+    assert roots.missing_packages(tmp_path, "#cloud-config\nruncmd: [[true]]\n") == []
+    assert roots.missing_packages(tmp_path, "#!/bin/sh\n") == []
+
+
+def test_only_root_boots_machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert machines.why_not() == "machines boot for root only"
+    with pytest.raises(MachineError, match="no machine can boot here: machines boot for root only"):
+        machines.prepare(tmp_path, "debian-12", print)
+    assert not any(tmp_path.iterdir())
+
+
+def test_programs_that_fail_are_told_in_one_line() -> None:
+    assert run(["echo", "yes"]) == "yes\n"
+    assert works(["true"])
+    assert not works(["false"])
+    with pytest.raises(MachineError, match=r"^no-such-program is missing"):
+        run(["no-such-program"])
+    with pytest.raises(MachineError, match=r"ended with 3: why$"):
+        run(["sh", "-c", "echo first >&2; echo why >&2; exit 3"])
+    with pytest.raises(MachineError, match=r"not done after 0\.1 s"):
+        run(["sleep", "5"], timeout=0.1)
+
+
+def test_disks_are_named_in_order_of_their_links() -> None:
+    major, minor = os.major(Path("/dev/null").stat().st_rdev), os.minor(Path("/dev/null").stat().st_rdev)
+    assert disk_lines({"volume-2": ["/dev/null"], "volume-1": ["/dev/null"], "volume-0": []}) == (
+        f"volume-1 sdc {major} {minor}\nvolume-2 sdd {major} {minor}\n"
+    )
+
+
+def test_what_is_not_there_is_removed_and_found_without_an_error(tmp_path: Path) -> None:
+    machines.remove(tmp_path / "nothing")
+    assert machines.found(tmp_path) == []
+    with pytest.raises(MachineError, match="there is no machine 'x'"):
+        machines.Machine.find(tmp_path, "x")
+
+
+def test_this_tier_makes_no_links() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"a unit test runs: ip -4 route show 198\.18\.254\.0/24"):
+        network._is_free(254)
