@@ -1,9 +1,22 @@
-"""The base of every settings section and the small types they share. Owns no setting itself."""
+"""The base of every model and the small types they share: what a stack's settings are composed of.
+
+Owns what a name, a path, a duration is. Refuses to know any noun of Vault's or of a cloud's.
+"""
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+)
+from pydantic_core import CoreSchema, core_schema
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(?:\d+[smhd])+")
@@ -16,6 +29,31 @@ class Section(BaseModel):
     """One part of a stack's settings: unknown keys are errors, and nothing changes after it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text has to look like, and how that is said to a person."""
+
+    pattern: str
+    """Of the whole text."""
+    words: str
+    """Completes "expected …"."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the text after everything else that is annotated."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def check(self, value: str) -> str:
+        """The text itself.
+
+        Raises:
+            ValueError: it has another form.
+        """
+        if not re.fullmatch(self.pattern, value):
+            msg = f"expected {self.words}"
+            raise ValueError(msg)
+        return value
 
 
 def seconds(value: object) -> object:
@@ -73,6 +111,25 @@ VaultPath = Annotated[str, AfterValidator(_path)]
 
 PathOrAll = Annotated[str, AfterValidator(lambda value: _path(value) if value else value)]
 """As `VaultPath`; empty stands for everything."""
+
+
+def _no_secret(value: str) -> str:
+    if value.upper().startswith("AGE-SECRET-KEY-"):
+        msg = "expected the name of a file, and no secret"
+        raise ValueError(msg)
+    return value
+
+
+RelativeFile = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    Form(r"[^\x00-\x1f]+", "the name of a file, relative to the project's root"),
+    AfterValidator(_no_secret),
+]
+"""A file beside the project, relative to its root."""
+
+HttpsUrl = Annotated[str, Form(r"https://[^\s/@]+(?:/[^\s]*)?", "a URL that begins with https:// and holds no login")]
+"""An address that is authenticated and holds no login."""
 
 Port = Annotated[int, Field(ge=1024, le=65_535)]
 """A TCP port an ordinary user may listen on."""

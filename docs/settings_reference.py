@@ -16,9 +16,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
-from components.model import Name, VaultPath, duration_text
+from components.model import Form, Name, VaultPath, duration_text
 from settings import Settings
-from settings.wording import PATTERNS
 
 INTRODUCTION = """\
 # Settings
@@ -259,11 +258,12 @@ def _constrained(base: Any, constraints: list[Any]) -> str:
         return "name"
     if constraints == list(get_args(VaultPath)[1:]):
         return "path"
+    form = next((one for one in constraints if isinstance(one, Form)), None)
+    if form:
+        words = form.words.split(": ")[0].split(", relative")[0]
+        return words.removeprefix("the name of ").removeprefix("a ").removeprefix("an ")
     text = next((one for one in constraints if isinstance(one, StringConstraints)), None)
     if text:
-        if isinstance(text.pattern, str):
-            words = PATTERNS[text.pattern].split(": ")[0].split(", relative")[0]
-            return words.removeprefix("the name of ").removeprefix("a ").removeprefix("an ")
         return f"text of 1 to {text.max_length} characters" if text.max_length else "text"
     duration = any(isinstance(one, BeforeValidator) for one in constraints)
     words = "duration" if duration else expected(base, "")

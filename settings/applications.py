@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from components.model import Name, Names, PositiveSeconds, Section, VaultPath, at_most
+from components.model import Form, Name, Names, PositiveSeconds, Section, VaultPath, at_most
 from settings.engines import Rate
 
 _POLICY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
@@ -45,12 +45,14 @@ def _exact(value: str) -> str:
 
 ApplicationName = Annotated[str, AfterValidator(_policy_name)]
 """Name of an application, and of its ACL policy and login roles."""
-Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:]+/\d{1,3}$"), AfterValidator(_network)]
+Cidr = Annotated[str, Form(r"[0-9A-Fa-f.:]+/\d{1,3}", "a network such as 10.0.0.0/8"), AfterValidator(_network)]
 Claim = Annotated[str, AfterValidator(_exact)]
 Layout = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$"
+    Form(
+        r"\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}",
+        "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "
+        "has nothing but names, {application} and {environment} between slashes",
     ),
 ]
 

@@ -4,13 +4,23 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.model import Name, PathOrAll, PositiveSeconds, Seconds, Section, VaultPath, at_most, known
-from settings.platform import RelativeFile
+from components.model import (
+    Form,
+    HttpsUrl,
+    Name,
+    PathOrAll,
+    PositiveSeconds,
+    RelativeFile,
+    Seconds,
+    Section,
+    VaultPath,
+    at_most,
+    known,
+)
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(?:\.{_LABEL})*$")]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s/@]+(?:/[^\s]*)?$")]
+Domain = Annotated[str, Form(rf"{_LABEL}(?:\.{_LABEL})*", "a domain such as greenlang.internal")]
 
 
 class KvMount(Section):
@@ -71,7 +81,7 @@ class Userpass(Section):
 class DatabaseConnection(Section):
     """One PostgreSQL server as Vault reaches it. The user must be able to create roles."""
 
-    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:-]+$")]
+    host: Annotated[str, Form(r"[A-Za-z0-9.:-]+", "a host name or an IP address")]
     port: Annotated[int, Field(ge=1, le=65_535)] = 5432
     database: Name
     username: Name
@@ -102,7 +112,9 @@ class DatabaseRole(Section):
 
     connection: Name
     access: Literal["readonly", "readwrite"]
-    schema_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "public"
+    schema_name: Annotated[
+        str, Form(r"[A-Za-z_][A-Za-z0-9_]*", "a schema's name: letters, digits or '_', not beginning with a digit")
+    ] = "public"
     ttl: PositiveSeconds = 3_600
     max_ttl: PositiveSeconds = 14_400
 
@@ -232,7 +244,7 @@ class FileAudit(Section):
     """An audit device that writes to a file. HashiCorp's flavour only, as the other two: OpenBao declares its own."""
 
     type: Literal["file"]
-    file_path: Annotated[str, StringConstraints(pattern=r"^/[^\s]+$")]
+    file_path: Annotated[str, Form(r"/[^\s]+", "an absolute path without spaces, such as /var/log/vault/audit.log")]
 
 
 class SyslogAudit(Section):

@@ -9,9 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from components.model import Name, Section, VaultPath
-from settings.engines import HttpsUrl
-from settings.platform import RelativeFile
+from components.model import Form, HttpsUrl, Name, RelativeFile, Section, VaultPath
 
 Architecture = Literal["amd64", "arm64"]
 
@@ -40,21 +38,30 @@ Network = Annotated[str, AfterValidator(_network)]
 
 Host = Annotated[
     str,
-    StringConstraints(
-        max_length=_LONGEST_NAME,
-        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$",
+    StringConstraints(max_length=_LONGEST_NAME),
+    Form(
+        r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*",
+        "a host name in lower case, of at most 63 characters between dots",
     ),
 ]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{40}$")]
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]?(?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
+Sha256 = Annotated[str, Form(r"[0-9a-f]{64}", "a SHA-256 checksum: 64 hexadecimal digits in lower case")]
+Fingerprint = Annotated[
+    str, Form(r"[0-9A-F]{40}", "a key's whole fingerprint: 40 hexadecimal digits in upper case, without spaces")
+]
+Label = Annotated[
+    str,
+    Form(
+        r"[A-Za-z0-9]?(?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+        "a label: at most 63 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit",
+    ),
+]
 
 
 class Acme(Section):
     """A certificate of a public authority, fetched by certbot over HTTP-01 and renewed by its timer."""
 
     kind: Literal["acme"]
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+    email: Annotated[str, Form(r"[^@\s]+@[^@\s]+", "an e-mail address")]
     """Where the authority writes when a certificate is about to end."""
     directory: HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory"
     ca_certificate_file: RelativeFile | None = None
@@ -86,12 +93,12 @@ class AwsKms(Section):
     """AWS KMS opens the seal. The credential is brought to the node by an operator, wrapped by `systemd-creds`."""
 
     kind: Literal["awskms"]
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(?:-[a-z]+)+-\d$")]
+    region: Annotated[str, Form(r"[a-z]{2}(?:-[a-z]+)+-\d", "an AWS region such as eu-central-1")]
     profile: Name | None = None
     """Name of the profile in AWS' files with which the key is made; it comes before the variables `AWS_*`. None: those
     variables, or whatever else AWS' tools find."""
     key_arn: (
-        Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")] | None
+        Annotated[str, Form(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")] | None
     ) = None
     """The key; none: the estate makes one, and a user who may use it from the node only."""
 
@@ -174,7 +181,7 @@ class HetznerPlatform(Section):
 
     kind: Literal["hetzner"]
     location: Literal["fsn1", "nbg1", "hel1", "ash", "hil", "sin"]
-    server_type: Annotated[str, StringConstraints(pattern=r"^(?:cx|cpx|cax|ccx)\d{2}$")]
+    server_type: Annotated[str, Form(r"(?:cx|cpx|cax|ccx)\d{2}", "a server type such as cx23 or cax11")]
     """Its family decides the architecture: `cax` is arm64, the others are amd64."""
     image: Literal["debian-12", "ubuntu-24.04"] = "debian-12"
     volume_size_gb: Annotated[int, Field(ge=10, le=10_240)] = 20

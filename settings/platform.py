@@ -2,25 +2,18 @@
 
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from components.model import Name, Port, PositiveSeconds, Section
+from components.model import Form, Name, Port, PositiveSeconds, RelativeFile, Section
 
-Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
-
-
-def _no_secret(value: str) -> str:
-    if value.upper().startswith("AGE-SECRET-KEY-"):
-        msg = "expected the name of a file, and no secret"
-        raise ValueError(msg)
-    return value
+Version = Annotated[str, Form(r"\d+\.\d+\.\d+", "an exact version such as 2.7.2")]
 
 
-RelativeFile = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00-\x1f]+$"), AfterValidator(_no_secret)]
 CertificatePem = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?$",
+    Form(
+        r"-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?",
+        "one PEM certificate, from -----BEGIN CERTIFICATE----- to its end",
     ),
 ]
 

@@ -6,11 +6,9 @@ Owns what can be asked for. Refuses a snapshot nobody could open, a store in the
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Name, PositiveSeconds, Section
-from settings.engines import HttpsUrl
-from settings.platform import RelativeFile
+from components.model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section
 
 NODE_LOGIN = "snapshots"
 """Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""
@@ -20,7 +18,9 @@ OPERATOR_LOGIN = "snapshot-operator"
 CANARY = "vault-estate/canary"
 """Path, in the KV mount of the first name, of the secret that tells how far a snapshot reaches."""
 
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$")]
+BucketName = Annotated[
+    str, Form(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", "a bucket's name: 3 to 63 lower-case letters, digits and '-'")
+]
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _NUMBER = r"[0-9*][0-9*,./]*"
 _CALENDAR = re.compile(
@@ -47,14 +47,16 @@ class Bucket(Section):
     name: BucketName
     """Unique among all customers of the service."""
     endpoint: HttpsUrl
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+    region: Annotated[str, Form(r"[a-z0-9-]+", "a region such as fsn1")]
     """Hetzner: the location, such as `fsn1`."""
     lock_days: Annotated[int, Field(ge=1, le=3_650)] = 14
     """How long nobody can destroy a snapshot (object lock, governance mode). Can be had only when a bucket is made."""
     profile: Name | None = None
     """Name of the profile in AWS' files with which whoever runs `./estate` reaches this service; it comes before the
     variables `AWS_*`. None: those variables. The node has a credential of its own."""
-    writer: Annotated[str, StringConstraints(pattern=r"^arn:aws:iam::\S*:\S+$")] | None = None
+    writer: (
+        Annotated[str, Form(r"arn:aws:iam::\S*:\S+", "the ARN of a user, such as arn:aws:iam:::user/p1:KEY")] | None
+    ) = None
     """ARN of the credential that is brought to the node; the bucket's policy takes from it all but adding, looking and
     hiding. None: whoever breaks into the node may do to the bucket what the service lets that credential do, at
     Hetzner everything that no lock forbids. Set it."""

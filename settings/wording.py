@@ -12,40 +12,6 @@ from pydantic import BaseModel
 
 from components.model import duration_text
 
-PATTERNS: Mapping[str, str] = {
-    r"^\d+\.\d+\.\d+$": "an exact version such as 2.7.2",
-    r"^[^\x00-\x1f]+$": "the name of a file, relative to the project's root",
-    r"^-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?$": (
-        "one PEM certificate, from -----BEGIN CERTIFICATE----- to its end"
-    ),
-    r"^https://[^\s/@]+(?:/[^\s]*)?$": "a URL that begins with https:// and holds no login",
-    r"^/[^\s]+$": "an absolute path without spaces, such as /var/log/vault/audit.log",
-    r"^[A-Za-z0-9.:-]+$": "a host name or an IP address",
-    r"^[A-Za-z_][A-Za-z0-9_]*$": "a schema's name: letters, digits or '_', not beginning with a digit",
-    r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$": "a domain such as greenlang.internal",
-    r"^[0-9A-Fa-f.:]+/\d{1,3}$": "a network such as 10.0.0.0/8",
-    r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$": (
-        "a host name in lower case, of at most 63 characters between dots"
-    ),
-    r"^[0-9a-f]{64}$": "a SHA-256 checksum: 64 hexadecimal digits in lower case",
-    r"^[0-9A-F]{40}$": "a key's whole fingerprint: 40 hexadecimal digits in upper case, without spaces",
-    r"^[A-Za-z0-9]?(?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$": (
-        "a label: at most 63 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit"
-    ),
-    r"^[^@\s]+@[^@\s]+$": "an e-mail address",
-    r"^[a-z]{2}(?:-[a-z]+)+-\d$": "an AWS region such as eu-central-1",
-    r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$": "the ARN of a KMS key",
-    r"^[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])$": "a bucket's name: 3 to 63 lower-case letters, digits and '-'",
-    r"^[a-z0-9-]+$": "a region such as fsn1",
-    r"^arn:aws:iam::\S*:\S+$": "the ARN of a user, such as arn:aws:iam:::user/p1:KEY",
-    r"^(?:cx|cpx|cax|ccx)\d{2}$": "a server type such as cx23 or cax11",
-    r"^\{mount\}/(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?/|\{application\}/|\{environment\}/)*\{name\}$": (
-        "a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with {name}, and "
-        "has nothing but names, {application} and {environment} between slashes"
-    ),
-}
-"""What is expected instead of a regular expression, which an operator shouldn't have to read."""
-
 _TYPES: Mapping[str, str] = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -123,8 +89,6 @@ def _expected(kind: str, context: Mapping[str, Any], value: object, message: str
         return _TYPES[kind]
     if kind == "literal_error":
         return str(context["expected"])
-    if kind == "string_pattern_mismatch":
-        return PATTERNS.get(context["pattern"], f"text that matches {context['pattern']}")
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
         limit = context[key]
