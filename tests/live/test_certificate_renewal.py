@@ -25,7 +25,7 @@ from components.render import cloud_init
 from tests.support.certificates import Pair, issue
 from tests.support.servers import VaultServer, call, eventually
 
-SCRIPT = Path(cloud_init.__file__).with_name("node") / "deploy_certificate.sh"
+SCRIPT = Path(cloud_init.__file__).parents[1] / "payloads" / "deploy_certificate.sh"
 LIFETIME = datetime.timedelta(minutes=1)
 SECRET = "-".join(("canary", "kept", "through", "renewals"))
 

@@ -28,7 +28,7 @@ from ops.snapshots.opening import choose
 from ops.snapshots.stores import Bucket
 from tests.support.snapshotting import Estate, ObjectStorage, estate, object_storage, on_node, parameters_of
 
-SEAL = Path(cloud_init.__file__).with_name("node") / "seal.sh"
+SEAL = Path(cloud_init.__file__).parents[1] / "payloads" / "seal.sh"
 CREDS = """#!{python}
 import pathlib, sys
 with open("{folder}/argv", "a") as log:

@@ -24,7 +24,7 @@ LIMITS = {"vault.service": 1.5, "vault-certificate.service": 3.0}
 """Highest exposure, from 0 to 10, that `systemd-analyze security` may give. certbot's needs root and port 80."""
 LIMIT = 2.0
 """Of every other service of the estate's own: root without any capability, which reads what only root may."""
-SCRIPTS = sorted(Path(cloud_init.__file__).with_name("node").glob("*.sh"))
+SCRIPTS = sorted((Path(cloud_init.__file__).parents[1] / "payloads").glob("*.sh"))
 
 
 @pytest.fixture(scope="module")
