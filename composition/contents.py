@@ -32,6 +32,7 @@ from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKe
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 from settings import Settings, engines, named_files
 from settings.applications import Application, AppRoleLogin, JwtLogin, KubernetesLogin
+from settings.grants import grants
 from settings.hetzner import HetznerPlatform
 from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN
 
@@ -357,23 +358,5 @@ def _of_kind(applications: Mapping[str, Application], kind: type[Kind]) -> list[
 
 def application_policy(settings: Settings, name: str) -> acl.AclPolicy:
     """The ACL policy of one application: exactly what its settings list, and nothing else."""
-    application = settings.applications[name]
-    rules: list[acl.AclRule] = []
-    for secret, choice in application.secrets.items():
-        grant = acl.kv_write if choice.access == "write" else acl.kv_read
-        rules += grant(*settings.secret_path(name, secret))
-    for shared in application.reads:
-        for secret in shared.secrets:
-            rules += acl.kv_read(*settings.secret_path(shared.application, secret))
-    if settings.database:
-        for role in application.database_roles:
-            static = role in settings.database.static_roles
-            grant_role = acl.database_static_credentials if static else acl.database_credentials
-            rules += grant_role(settings.database.path, role)
-    if settings.transit:
-        for key in application.transit_keys:
-            rules += acl.transit_use(settings.transit.path, key)
-    if settings.pki:
-        for role in application.pki_roles:
-            rules += acl.pki_issue(settings.pki.intermediate_path, role)
-    return acl.AclPolicy(name=name, rules=tuple(rules))
+    rules = tuple(rule for grant in grants(settings, name) for rule in grant.rules)
+    return acl.AclPolicy(name=name, rules=rules)
