@@ -24,8 +24,8 @@ from ops.platforms.local import administering, check_first_boot, claim, platform
 from ops.stack_file import Replacement, StackFile
 from ops.vault import endpoint as reaching
 from ops.vault import status as looking
-from ops.vault.access_checks import WrappedSecretId, issue_secret_id
-from ops.vault.wanted_checks import Proofs, proven
+from ops.vault.access_checks import AccessChecks, check_access, not_checked
+from ops.vault.secret_ids import WrappedSecretId, issue_secret_id
 from settings.applications import AppRoleLogin
 
 _LONGEST_WRAP_SECONDS = 86_400
@@ -41,7 +41,7 @@ class Built:
     adopted: int
     """Objects of a killed run that were found again."""
     exports: Mapping[str, str]
-    proofs: Proofs
+    checks: AccessChecks
     providers: str
     """Why stand-ins were used; empty with the official plugins."""
     replaced: Sequence[Replacement] = ()
@@ -49,7 +49,7 @@ class Built:
 
 
 def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
-    """Build a stack and prove it.
+    """Build a stack and check each application's access.
 
     Raises:
         EstateError: the first thing that went wrong. The same command goes on from there.
@@ -64,32 +64,32 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
             changes, adopted = _apply(opened, console, choices)
         where = reaching.reached(paths, file, console)
         with reaching.administering(where) as client:
-            proofs = proven(client, where, file.settings, console)
+            checks = check_access(client, where, file.settings, console)
     return Built(
         stack=stack,
         changes=changes,
         adopted=adopted,
         exports=changes.outputs,
-        proofs=proofs,
+        checks=checks,
         providers=opened.providers.reason,
     )
 
 
 def _up_cloud(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Built:
-    """The real cloud by the official plugins, or a world on this machine; only the latter is proven from here."""
+    """The real cloud by the official plugins, or a world on this machine; only in the latter is access checked."""
     with session.locked(paths):
         if choices.sandbox:
-            changes, proofs, opened = sandbox.up(paths, file, console, choices)
+            changes, checks, opened = sandbox.up(paths, file, console, choices)
             reason, replaced = opened.providers.reason, opened.file.replaced
         else:
             changes, reason = lifecycle_cloud.up(paths, file, console, choices)
-            proofs, replaced = Proofs(rows=(), seeded=0), ()
+            checks, replaced = not_checked(file.settings, "a cloud stack is checked in its sandbox only"), ()
     return Built(
         stack=file.stack,
         changes=changes,
         adopted=0,
         exports=changes.outputs,
-        proofs=proofs,
+        checks=checks,
         providers=reason,
         replaced=replaced,
     )

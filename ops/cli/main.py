@@ -23,7 +23,8 @@ from ops.engine.operations import Changes
 from ops.engine.session import Choices
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
-from ops.vault.access_checks import NOT_ASKED_FOR, PASSED, ProofRow
+from ops.vault.access_checks import CheckResult
+from ops.vault.checks.outcome import CheckStatus
 
 app = typer.Typer(
     name="estate",
@@ -56,12 +57,12 @@ def up(
     replace: Replace = None,
     as_json: Json = False,
 ) -> None:
-    """Build a stack, or bring it up to date, and prove what each application gets."""
+    """Build a stack, or bring it up to date, and check what each application gets."""
     console = Console(as_json=as_json)
     choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()))
     built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)
-    _show_proofs(console, built.proofs.rows)
+    _show_checks(console, built.checks.results)
     for name, value in sorted(built.exports.items()):
         if "\n" not in value:
             console.result(f"{name}: {value}")
@@ -74,11 +75,14 @@ def up(
             "stand_ins": built.providers,
             "replaced": [asdict(one) for one in built.replaced],
             "exports": dict(built.exports),
-            "proven": {row.application: row.columns for row in built.proofs.rows},
-            "passed": built.proofs.passed,
+            "access_checks": {
+                result.application: {column: str(outcome) for column, outcome in result.columns.items()}
+                for result in built.checks.results
+            },
+            "passed": built.checks.passed,
         }
     )
-    if not built.proofs.passed:
+    if not built.checks.passed:
         raise EstateError("the estate is built, but not every application gets what it is to have")
 
 
@@ -254,16 +258,26 @@ def _show_changes(console: Console, changes: Changes) -> None:
     console.result(changes.sentence())
 
 
-def _show_proofs(console: Console, rows: Sequence[ProofRow]) -> None:
-    marks = {PASSED: "✓", NOT_ASKED_FOR: "-"}
-    columns = list(ProofRow(application="").columns)
-    table = [[row.application, *(marks.get(cell, "failed") for cell in row.columns.values())] for row in rows]
+_MARKS = {
+    CheckStatus.PASSED: "✓",
+    CheckStatus.FAILED: "failed",
+    CheckStatus.NOT_GRANTED: "-",
+    CheckStatus.NOT_CHECKED: "?",
+}
+
+
+def _show_checks(console: Console, results: Sequence[CheckResult]) -> None:
+    columns = list(CheckResult(application="").columns)
+    table = [[one.application, *(_MARKS[outcome.status] for outcome in one.columns.values())] for one in results]
     headings = ["application", *(_HEADINGS.get(name, name) for name in columns)]
-    console.table("proven (✓ passed, - not asked for)", headings, table)
-    for row in rows:
-        for column, cell in row.columns.items():
-            if cell not in marks:
-                console.result(f"{row.application}, {column}: {cell}")
+    console.table("access checks (✓ passed, - not granted, ? can't be checked)", headings, table)
+    for result in results:
+        reasons: dict[str, list[str]] = {}
+        for column, outcome in result.columns.items():
+            if outcome.reason:
+                reasons.setdefault(str(outcome), []).append(column)
+        for text, where in reasons.items():
+            console.result(f"{result.application}, {', '.join(where)}: {text}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """What the commands do to a cloud stack whose node boots on this machine, in a world of its own.
 
-Owns the order of things: world, replaced settings, the engine's operation, proofs; and at the end none of it. Refuses
-to touch the real stack: state and passphrase of the world are in the world's folder.
+Owns the order of things: world, replaced settings, the engine's operation, access checks; and at the end none of it.
+Refuses to touch the real stack: state and passphrase of the world are in the world's folder.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ from ops.sandbox.world import World
 from ops.stack_file import StackFile
 from ops.vault import endpoint as reaching
 from ops.vault import status as looking
+from ops.vault.access_checks import AccessChecks, check_access
 from ops.vault.login import LOGIN_ROLE
-from ops.vault.wanted_checks import Proofs, proven
 from settings import Settings
 from settings.hetzner import HetznerPlatform
 
@@ -37,8 +37,8 @@ _REVIVAL_SECONDS = 120
 _ANSWER_SECONDS = 5.0
 
 
-def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tuple[Changes, Proofs, Session]:
-    """Boot the stack's node in a world of its own, configure it, and prove it.
+def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tuple[Changes, AccessChecks, Session]:
+    """Boot the stack's node in a world of its own, configure it, and check each application's access.
 
     Raises:
         EstateError: no machine can boot here, or the first thing that went wrong. The same command goes on from there.
@@ -66,8 +66,8 @@ def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tup
         changes = lifecycle_cloud.applied(opened, console, choices)
         where = reaching.at(paths, file, changes.outputs["address"])
         with reaching.administering(where) as client:
-            proofs = proven(client, where, file.settings, console)
-    return changes, proofs, opened
+            checks = check_access(client, where, file.settings, console)
+    return changes, checks, opened
 
 
 def _drop_unknown(there: World, opened: Session, console: Console) -> None:

@@ -46,10 +46,10 @@ def first(local_checkout: Checkout) -> Mapping[str, Any]:
     return up(local_checkout)
 
 
-def test_the_first_up_builds_everything_and_proves_every_application(first: Mapping[str, Any]) -> None:
+def test_the_first_up_builds_everything_and_checks_every_application(first: Mapping[str, Any]) -> None:
     assert first["changes"].keys() == {"create"}
     assert first["passed"] is True
-    assert set(first["proven"]) == {
+    assert set(first["access_checks"]) == {
         "bike-data-flow",
         "dagster",
         "greenlang-api",
@@ -58,7 +58,7 @@ def test_the_first_up_builds_everything_and_proves_every_application(first: Mapp
         "pake-system",
         "aos",
     }
-    for application, columns in first["proven"].items():
+    for application, columns in first["access_checks"].items():
         assert set(columns.values()) == {"passed"}, application
 
 
@@ -167,7 +167,7 @@ def test_a_change_of_another_field_leaves_the_rotated_database_password_alone(lo
     document = up(local_checkout)
 
     assert document["changed"] > 0
-    assert document["proven"]["aos"]["database"] == "passed"
+    assert document["access_checks"]["aos"]["database"] == "passed"
 
 
 @pytest.mark.usefixtures("first")
@@ -187,7 +187,7 @@ def test_drift_made_by_hand_is_mended(local_checkout: Checkout, monkeypatch: pyt
     document = up(local_checkout)
 
     assert document["changes"]["update"] == 1
-    assert document["proven"]["aos"]["denied"] == "passed"
+    assert document["access_checks"]["aos"]["denied"] == "passed"
 
 
 def test_down_leaves_no_process_and_no_state(first: Mapping[str, Any], local_checkout: Checkout) -> None:

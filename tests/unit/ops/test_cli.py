@@ -11,8 +11,9 @@ from ops.doctor import Finding
 from ops.engine.operations import Changes
 from ops.engine.session import Choices
 from ops.lifecycle import Built
-from ops.vault.access_checks import NOT_ASKED_FOR, PASSED, ProofRow, WrappedSecretId
-from ops.vault.wanted_checks import Proofs
+from ops.vault.access_checks import AccessChecks, CheckResult
+from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus
+from ops.vault.secret_ids import WrappedSecretId
 from tests.unit.ops.fakes import asked_of
 
 Captured = pytest.CaptureFixture[str]
@@ -22,26 +23,18 @@ URN = "urn:pulumi:local::vault-estate::vault-estate:index:KvMount$vault:index/mo
 pytestmark = pytest.mark.usefixtures("command_line")
 
 
-def _row(application: str = "aos", **columns: str) -> ProofRow:
-    return ProofRow(application=application, **columns)
-
-
-def _columns() -> list[str]:
-    return list(ProofRow(application="").columns)
-
-
-def _built(rows: list[ProofRow]) -> Built:
+def _built(results: list[CheckResult]) -> Built:
     return Built(
         stack="local",
         changes=Changes(counts={"create": 2, "same": 3}, warnings=("look here",)),
         adopted=1,
         exports={"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
-        proofs=Proofs(rows=rows, seeded=4),
+        checks=AccessChecks(results=results, seeded=4),
         providers="asked for with --sandbox",
     )
 
 
-def test_up_tells_what_was_built_and_proven(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+def test_up_tells_what_was_built_and_checked(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([]))
 
     assert cli.main(["up"]) == 0
@@ -50,7 +43,7 @@ def test_up_tells_what_was_built_and_proven(monkeypatch: pytest.MonkeyPatch, cap
     assert "2 changes (2 create, 3 unchanged)" in said.out
     assert "address: https://127.0.0.1:8200\n" in said.out
     assert "CERTIFICATE" not in said.out
-    assert "proven (✓ passed, - not asked for)" in said.out
+    assert "access checks (✓ passed, - not granted, ? can't be checked)" in said.out
     assert said.err == "warning: look here\n"
     _, stack, _, choices = asked[0]
     assert (stack, choices) == ("local", Choices(sandbox=False, policies=True))
@@ -70,7 +63,7 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "stand_ins": "asked for with --sandbox",
         "replaced": [],
         "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
-        "proven": {},
+        "access_checks": {},
         "passed": True,
     }
     _, stack, console, choices = asked[0]
@@ -78,29 +71,54 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
     assert console.as_json
 
 
+UNKNOWN = CheckOutcome(CheckStatus.NOT_CHECKED, "it logs in elsewhere")
+RESULTS = [
+    CheckResult(application="aos", login=PASSED, secret=PASSED, denied=PASSED, encryption=PASSED, revoked=PASSED),
+    CheckResult(
+        application="dagster", login=PASSED, database=CheckOutcome(CheckStatus.FAILED, "no route"), revoked=PASSED
+    ),
+    CheckResult(application="pod", login=UNKNOWN, secret=UNKNOWN, revoked=UNKNOWN),
+]
+
+
 def test_an_application_that_does_not_get_its_due_fails_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    first, second, *_ = _columns()
-    rows = [_row("aos"), _row("dagster")]
-    columns = {
-        "aos": dict.fromkeys(_columns(), PASSED) | {second: NOT_ASKED_FOR},
-        "dagster": dict.fromkeys(_columns(), PASSED) | {first: "failed: no route"},
-    }
-    monkeypatch.setattr(ProofRow, "columns", property(lambda row: columns.get(row.application, columns["aos"])))
-    monkeypatch.setattr(ProofRow, "passed", property(lambda row: row.application == "aos"))
-    asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built(rows))
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built(RESULTS))
 
     assert cli.main(["up"]) == 2
 
     said = capsys.readouterr()
-    table = [line.split() for line in said.out.splitlines() if line.strip().startswith(("aos", "dagster "))]
-    assert table[0] == ["aos", "✓", "-", *["✓"] * (len(_columns()) - 2)]
-    assert table[1] == ["dagster", "failed", *["✓"] * (len(_columns()) - 1)]
-    assert f"dagster, {first}: failed: no route\n" in said.out
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["application", "login", "secret", "denied", "db", "crypto", "cert", "revoked"] in lines
+    assert ["aos", "✓", "✓", "✓", "-", "✓", "-", "✓"] in lines
+    assert ["dagster", "✓", "-", "-", "failed", "-", "-", "✓"] in lines
+    assert ["pod", "?", "?", "-", "-", "-", "-", "?"] in lines
+    assert "dagster, database: failed: no route\n" in said.out
+    assert "pod, login, secret, revoked: not checked: it logs in elsewhere\n" in said.out
     assert said.err.splitlines()[-1] == (
         "estate: the estate is built, but not every application gets what it is to have"
     )
+
+
+def test_what_cant_be_checked_is_told_and_fails_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([RESULTS[0], RESULTS[2]]))
+
+    assert cli.main(["up", "--json"]) == 0
+
+    said = json.loads(capsys.readouterr().out)
+    unknown = "not checked: it logs in elsewhere"
+    assert said["passed"] is True
+    assert said["access_checks"]["pod"] == {
+        "login": unknown,
+        "secret": unknown,
+        "denied": "not granted",
+        "database": "not granted",
+        "encryption": "not granted",
+        "certificate": "not granted",
+        "revoked": unknown,
+    }
+    assert set(said["access_checks"]["aos"].values()) == {"passed", str(NOT_GRANTED)}
 
 
 def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

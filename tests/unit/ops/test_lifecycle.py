@@ -1,6 +1,7 @@
 """The order of what a command does to a stack, and what it refuses before it does anything.
 
-Engine, servers and proofs are fakes that write down when they were used; `tests/engine` and `tests/live` use real ones.
+Engine, servers and access checks are fakes that write down when they were used; `tests/engine` and `tests/live` use
+real ones.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +21,14 @@ from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.vault import endpoint as reaching
-from ops.vault.wanted_checks import Proofs
+from ops.vault.access_checks import AccessChecks
 from tests.unit.ops.fakes import SETTINGS, checkout, fake_program
 
 PROTECTED = {"resources": [{"urn": "a", "protect": True}, {"urn": "b", "protect": False}, {"urn": "c"}]}
 
 
 class World:
-    """A checkout whose engine, servers and proofs are fakes; `happened` is the order they were used in."""
+    """A checkout whose engine, servers and access checks are fakes; `happened` is the order they were used in."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths = checkout(folder)
@@ -52,7 +53,7 @@ class World:
         monkeypatch.setattr(lifecycle, "start_local", lambda *_: self.happened.append("start servers"))
         monkeypatch.setattr(lifecycle, "administering", self._administering)
         monkeypatch.setattr(reaching, "administering", self._administering)
-        monkeypatch.setattr(lifecycle, "proven", self._proven)
+        monkeypatch.setattr(lifecycle, "check_access", self._check_access)
         monkeypatch.setattr("ops.lifecycle.session.opened", self._opened)
         monkeypatch.setattr("ops.lifecycle.adoption.inventory", lambda _: adoption.BUILT_IN)
         monkeypatch.setattr("ops.lifecycle.adoption.orphans", self._orphans)
@@ -83,9 +84,9 @@ class World:
         providers = SimpleNamespace(reason="a reason")
         yield SimpleNamespace(file=file, paths=paths, run=self._run, providers=providers)
 
-    def _proven(self, *_: object) -> Proofs:
-        self.happened.append("prove")
-        return Proofs(rows=[], seeded=0)
+    def _check_access(self, *_: object) -> AccessChecks:
+        self.happened.append("check access")
+        return AccessChecks(results=[])
 
     def _orphans(self, *_: object) -> adoption.Orphans:
         self.happened.append("look for orphans")
@@ -103,12 +104,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(tmp_path, monkeypatch)
 
 
-def test_up_starts_applies_and_proves(world: World) -> None:
+def test_up_starts_applies_and_checks_access(world: World) -> None:
     built = world.up()
 
-    assert world.happened == ["open for up", "start servers", "log in", "up, marked", "log in", "prove"]
+    assert world.happened == ["open for up", "start servers", "log in", "up, marked", "log in", "check access"]
     assert (built.stack, built.changes.counts, built.adopted) == ("local", {"same": 1}, 0)
-    assert (built.exports, built.providers, built.proofs.passed) == ({"address": "https://x"}, "a reason", True)
+    assert (built.exports, built.providers, built.checks.passed) == ({"address": "https://x"}, "a reason", True)
     assert not world.mark.is_set
 
 
@@ -119,7 +120,7 @@ def test_an_up_that_failed_stays_marked(world: World) -> None:
         world.up()
 
     assert world.mark.before() == adoption.BUILT_IN
-    assert "prove" not in world.happened
+    assert "check access" not in world.happened
 
 
 def test_the_next_up_adopts_what_the_killed_one_made(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +140,7 @@ def test_the_next_up_adopts_what_the_killed_one_made(world: World, capsys: pytes
         "up that imports, marked",
         "up, marked",
         "log in",
-        "prove",
+        "check access",
     ]
     assert built.adopted == 2
     assert not world.mark.is_set

@@ -136,8 +136,20 @@ def test_up_with_plugins_is_the_engines_own(paths: Paths, monkeypatch: pytest.Mo
     built = lifecycle.up(paths, "dev", Console(), Choices())
 
     assert engine.asked == ["open for up", "up"]
-    assert (built.exports, built.proofs.rows, built.providers) == ({"address": "https://x"}, (), "")
+    assert (built.exports, built.providers) == ({"address": "https://x"}, "")
     assert (paths.own / "dev" / "administrator.crt").is_file()
+
+
+def test_up_tells_that_no_access_was_checked(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = {"login": {"kind": "approle"}, "secrets": {"site": {"keys": ["password"]}}}
+    estate = {**NODE, "bootstrap": OWN, "approle": {}, "applications": {"shop": shop}}
+    write(paths.project, OWN, **{"vault-estate:estate": estate})
+    Engineless(monkeypatch)
+
+    (shown,) = lifecycle.up(paths, "dev", Console(), Choices()).checks.results
+
+    assert (shown.application, shown.passed) == ("shop", True)
+    assert str(shown.secret) == "not checked: a cloud stack is checked in its sandbox only"
 
 
 def test_preview_has_its_keys(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:

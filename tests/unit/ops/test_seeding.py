@@ -1,4 +1,4 @@
-"""What the proof waits for and what it counts as passed. The proof itself is proven by the live tests."""
+"""What seeding waits for and what it leaves alone. `tests/live/test_access_checks.py` seeds a real server."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,9 @@ import hvac
 import pytest
 from hvac.exceptions import InvalidRequest
 
-import ops.vault.access_checks
 from ops.errors import EstateError
-from ops.vault.access_checks import NOT_ASKED_FOR, PASSED, ProofRow, SecretPath, seed_secrets
+from ops.vault import api
+from ops.vault.seeding import seed_secrets
 
 UPGRADING = "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period"
 
@@ -35,38 +35,24 @@ def client_that_answers(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
 def test_a_mount_that_was_just_made_is_waited_for(client_that_answers: Answering) -> None:
     answers = [InvalidRequest(UPGRADING), InvalidRequest(UPGRADING), {"data": {"version": 1}}]
-    secret = SecretPath("kv", "a")
+    secret = ("kv", "a")
     assert seed_secrets(client_that_answers(answers), {secret: ["key"]}) == [secret]
     assert answers == []
 
 
 def test_it_is_not_waited_for_forever(client_that_answers: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops.vault.access_checks, "NEW_MOUNT_SECONDS", 0.1)
+    monkeypatch.setattr(api, "NEW_MOUNT_SECONDS", 0.1)
     with pytest.raises(EstateError, match=r"^secret kv/a: Upgrading from non-versioned"):
-        seed_secrets(client_that_answers([InvalidRequest(UPGRADING)] * 100), {SecretPath("kv", "a"): ["key"]})
+        seed_secrets(client_that_answers([InvalidRequest(UPGRADING)] * 100), {("kv", "a"): ["key"]})
 
 
 def test_other_refusals_are_told_at_once(client_that_answers: Answering) -> None:
     answers = [InvalidRequest("no such thing"), {}]
     with pytest.raises(EstateError, match=r"^secret kv/a: no such thing"):
-        seed_secrets(client_that_answers(answers), {SecretPath("kv", "a"): ["key"]})
+        seed_secrets(client_that_answers(answers), {("kv", "a"): ["key"]})
     assert answers == [{}]
 
 
 def test_a_secret_that_is_there_is_left_alone(client_that_answers: Answering) -> None:
     answers: list[Any] = [InvalidRequest("check-and-set parameter did not match the current version")]
-    assert seed_secrets(client_that_answers(answers), {SecretPath("kv", "a"): ["key"]}) == []
-
-
-@pytest.mark.parametrize(
-    ("login", "secret", "passed"),
-    [
-        (PASSED, PASSED, True),
-        (PASSED, NOT_ASKED_FOR, True),
-        (PASSED, "failed: why", False),
-        ("failed: why", NOT_ASKED_FOR, False),
-        (NOT_ASKED_FOR, NOT_ASKED_FOR, False),
-    ],
-)
-def test_a_row_has_passed_if_something_did_and_nothing_failed(login: str, secret: str, passed: bool) -> None:
-    assert ProofRow(application="a", login=login, secret=secret).passed is passed
+    assert seed_secrets(client_that_answers(answers), {("kv", "a"): ["key"]}) == []

@@ -1,0 +1,44 @@
+"""Secrets: each is read, and what its token may do with it is compared with the grant.
+
+To write is asked for and not tried (`sys/capabilities-self`), since a try would change a value or its version.
+"""
+
+import hvac
+from hvac.exceptions import Forbidden, InvalidPath
+
+from ops.vault.api import call
+from ops.vault.checks.outcome import CheckError
+from settings.grants import KvGrant
+
+
+def check(client: hvac.Client, grant: KvGrant) -> None:
+    """Read the secret, and ask whether the token may do as much as was granted and no more.
+
+    Raises:
+        CheckError: the secret has no value, or the token may do less or more.
+    """
+    try:
+        answer = call(client, "get", f"{grant.mount}/data/{grant.path}")
+    except InvalidPath:
+        answer = {}
+    if not answer.get("data", {}).get("data"):
+        raise CheckError("has no value")
+    allowed = call(client, "post", "sys/capabilities-self", {"paths": [rule.path for rule in grant.rules]})["data"]
+    for rule in grant.rules:
+        if set(allowed[rule.path]) != rule.capabilities:
+            found, wanted = (", ".join(sorted(names)) for names in (allowed[rule.path], rule.capabilities))
+            api = rule.path.removeprefix(f"{grant.mount}/").split("/")[0]
+            raise CheckError(f"its {api} allows {found.replace('deny', 'nothing')}; expected {wanted}")
+
+
+def check_denied(client: hvac.Client, mount: str, path: str) -> None:
+    """Try to read another application's secret.
+
+    Raises:
+        CheckError: it could be read.
+    """
+    try:
+        call(client, "get", f"{mount}/data/{path}")
+    except Forbidden:
+        return
+    raise CheckError("could be read, and is another application's")

@@ -1,0 +1,78 @@
+"""How a check ended. Owns the words for it; refuses to show a secret in them."""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+import requests
+from hvac.exceptions import VaultError
+
+from ops.errors import EstateError
+from ops.vault.api import reason
+
+
+class CheckStatus(enum.StrEnum):
+    """The four ends of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_GRANTED = "not granted"
+    NOT_CHECKED = "not checked"
+    """There is a grant that can't be checked from here. Not a failure."""
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """How a check ended, and why."""
+
+    status: CheckStatus
+    reason: str = ""
+    """Empty if it passed, or if there was nothing to check."""
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}" if self.reason else str(self.status)
+
+
+PASSED = CheckOutcome(CheckStatus.PASSED)
+NOT_GRANTED = CheckOutcome(CheckStatus.NOT_GRANTED)
+
+
+class CheckError(Exception):
+    """An application doesn't get what it was granted, or gets more."""
+
+
+class CannotCheckError(Exception):
+    """Nothing here can tell whether an application gets what it was granted."""
+
+
+def outcome_of(check: Callable[[], None]) -> CheckOutcome:
+    """Run one check."""
+    try:
+        check()
+    except CannotCheckError as error:
+        return CheckOutcome(CheckStatus.NOT_CHECKED, reason(error))
+    except (
+        CheckError,
+        EstateError,
+        VaultError,
+        requests.RequestException,
+        psycopg.Error,
+        KeyError,
+        ValueError,
+    ) as error:
+        return CheckOutcome(CheckStatus.FAILED, reason(error))
+    return PASSED
+
+
+def combined(outcomes: Sequence[tuple[str, CheckOutcome]]) -> CheckOutcome:
+    """One outcome for several checks, each with its label: the worst of them, and what is to be said of each."""
+    found = {outcome.status for _, outcome in outcomes}
+    if CheckStatus.FAILED in found:
+        said = [(label, str(one).removeprefix(f"{CheckStatus.FAILED}: ")) for label, one in outcomes if one.reason]
+        return CheckOutcome(CheckStatus.FAILED, "; ".join(f"{label}: {text}" for label, text in said))
+    if CheckStatus.NOT_CHECKED in found:
+        return CheckOutcome(
+            CheckStatus.NOT_CHECKED, "; ".join(f"{label}: {one.reason}" for label, one in outcomes if one.reason)
+        )
+    return PASSED if outcomes else NOT_GRANTED

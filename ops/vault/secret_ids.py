@@ -1,0 +1,46 @@
+"""SecretIDs, which leave Vault response-wrapped only."""
+
+from dataclasses import dataclass, field
+
+import hvac
+import requests
+from hvac.exceptions import VaultError
+
+from ops.errors import EstateError
+from ops.vault.api import call, reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrappedSecretId:
+    """A SecretID that only its one receiver can unwrap, once."""
+
+    token: str = field(repr=False)
+    """Single-use wrapping token: a secret until it is used."""
+    accessor: str
+    """Names the wrapping token without giving it away."""
+    ttl_seconds: int
+    role_id: str
+    """What the application logs in with beside it. Not secret."""
+    creation_path: str
+    """Where the receiver must find that it was made, or it was made by someone else."""
+
+
+def issue_secret_id(client: hvac.Client, mount: str, role: str, wrap_ttl_seconds: int) -> WrappedSecretId:
+    """Make a response-wrapped SecretID.
+
+    Raises:
+        EstateError: the role isn't there, or the server refuses.
+    """
+    path = f"auth/{mount}/role/{role}"
+    try:
+        role_id = call(client, "get", f"{path}/role-id")["data"]["role_id"]
+        wrapped = call(client, "post", f"{path}/secret-id", {}, wrap_ttl=f"{wrap_ttl_seconds}s")["wrap_info"]
+    except (VaultError, requests.RequestException) as error:
+        raise EstateError(f"secret-id: role {role!r} of auth/{mount}: {reason(error)}") from error
+    return WrappedSecretId(
+        token=wrapped["token"],
+        role_id=str(role_id),
+        accessor=wrapped["accessor"],
+        ttl_seconds=int(wrapped["ttl"]),
+        creation_path=wrapped["creation_path"],
+    )
