@@ -2,6 +2,9 @@
 
 Owns `VaultReady`, the estate's one dynamic resource. It captures nothing: every input is plain, the private key is
 named by its file and read only inside `create`. It refuses to initialise, unseal or configure anything.
+
+This module and the class `_Waiting` stay where they are and keep their names: every state holds them, pickled by name,
+and the engine loads them from there to refresh and to destroy (`tests/upgrade`).
 """
 
 import hashlib
@@ -24,7 +27,7 @@ _POLL_SECONDS = 0.5
 _REQUEST_SECONDS = 5.0
 _TELL_SECONDS = 15.0
 """How often it is told what is waited for, when that stays the same."""
-WAITING = "waiting: "
+WAITING = "waiting for "
 """What each such line begins with."""
 
 
@@ -75,25 +78,25 @@ def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = l
             msg = f"{name} {file!r} is not there; expected it before the estate is built (local: run ./estate up)"
             raise NotReadyError(msg)
     deadline = time.monotonic() + properties["timeout_seconds"]
-    missing, last, next_time = "an answer", "", 0.0
+    missing, last, next_time = "to answer", "", 0.0
     while time.monotonic() < deadline:
         if missing != last or time.monotonic() >= next_time:
             last, next_time = missing, time.monotonic() + _TELL_SECONDS
-            told(f"{WAITING}Vault at {address} lacks {missing}; up to {deadline - time.monotonic():.0f} s more")
+            told(f"{WAITING}Vault at {address} {missing}; up to {deadline - time.monotonic():.0f} s more")
         try:
             pinned = _pin(address, Path(properties["ca_certificate_file"])) if pins else {}
             context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
             status = _request(context, f"{address}/v1/sys/seal-status")
             missing = _missing(status)
             if not missing:
-                _prove_login(properties)
+                _check_login(properties)
                 return {"cluster_id": status["cluster_id"], "server_version": status["version"], **pinned}
         except urllib.error.HTTPError as error:
-            missing = f"the login of {properties['login_role']!r} (HTTP {error.code})"
+            missing = f"to let {properties['login_role']!r} log in (HTTP {error.code})"
         except OSError as error:
-            missing = f"an answer ({getattr(error, 'reason', error)})"
+            missing = f"to answer ({getattr(error, 'reason', error)})"
         time.sleep(_POLL_SECONDS)
-    msg = f"Vault at {address} is not ready after {properties['timeout_seconds']:.0f} s: still waiting for {missing}"
+    msg = f"Vault at {address} is not ready after {properties['timeout_seconds']:.0f} s: still waiting for it {missing}"
     raise NotReadyError(msg)
 
 
@@ -111,11 +114,11 @@ def _pin(address: str, file: Path) -> dict[str, Any]:
 
 def _missing(status: dict[str, Any]) -> str:
     if not status["initialized"]:
-        return "its initialisation"
-    return "its unsealing" if status["sealed"] else ""
+        return "to be initialised"
+    return "to be unsealed" if status["sealed"] else ""
 
 
-def _prove_login(properties: dict[str, Any]) -> None:
+def _check_login(properties: dict[str, Any]) -> None:
     context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
     context.load_cert_chain(properties["certificate_file"], properties["private_key_file"])
     address = properties["address"]

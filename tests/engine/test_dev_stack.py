@@ -24,6 +24,7 @@ from components.render.administrator import administrator_policy
 from ops.development.bench.project import CODE, copy_code
 from ops.local.bootstrap import bootstrap
 from ops.paths import ROOT
+from tests.support import engine_runs
 from tests.support.dev_checkouts import DevCheckout
 from tests.support.servers import (
     VaultServer,
@@ -40,30 +41,6 @@ pytestmark = pytest.mark.timeout(300)
 SERVER = "hcloud:index/server:Server"
 WAITS = 4
 """Seconds that a first boot is given here."""
-DRIVER = """
-import functools, json, sys
-from components.hetzner import server
-from ops import stack_file
-from ops.engine import session
-from ops.console import Console
-from ops.errors import EstateError
-from ops.paths import Paths
-from ops.engine.session import Choices
-operation, address, seconds = sys.argv[1:]
-server.api_address = lambda _host: address
-server.HetznerServerArgs.__init__.__kwdefaults__["timeout_seconds"] = int(seconds)
-paths, console = Paths(), Console(as_json=True)
-file = stack_file.read(paths, "dev")
-opened_for = "down" if operation == "destroy" else operation if operation in ("up", "preview") else "preview"
-try:
-    with session.locked(paths), session.opened(file, paths, console, opened_for, Choices(sandbox=True)) as opened:
-        with console.stage(operation) as steps:
-            changes = opened.run.operate(operation, steps)
-except EstateError as error:
-    print(error, file=sys.stderr)
-    sys.exit(error.exit_code)
-print(json.dumps({"counts": dict(changes.counts), "resources": changes.resources, "outputs": dict(changes.outputs)}))
-"""
 
 
 @dataclass
@@ -116,29 +93,15 @@ class Dev:
 
     def begin(self, operation: str, *, seconds: int = 30) -> subprocess.Popen[str]:
         """Start an operation of the engine."""
-        return subprocess.Popen(
-            [*self.made.command()[:1], "-c", DRIVER, operation, self.line.address, str(seconds)],
-            cwd=self.made.directory,
-            env=self.made.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        return engine_runs.begin(self.made, "dev", operation, address=self.line.address, seconds=seconds)
 
-    def done(self, operation: str, *, seconds: int = 30) -> dict[str, Any]:
+    def done(self, operation: str) -> dict[str, Any]:
         """An operation that must succeed."""
-        out, said = (running := self.begin(operation, seconds=seconds)).communicate(timeout=200)
-        assert running.returncode == 0, said
-        document: dict[str, Any] = json.loads(out)
-        return document
+        return engine_runs.done(self.begin(operation))
 
     def fails(self, operation: str, *, seconds: int) -> str:
         """An operation that must fail; what it said at the end."""
-        _, said = (running := self.begin(operation, seconds=seconds)).communicate(timeout=200)
-        assert running.returncode == 2, said
-        return said
+        return engine_runs.failed(self.begin(operation, seconds=seconds))
 
     def servers(self) -> list[str]:
         """Ids of the servers in the cloud."""
@@ -221,7 +184,7 @@ def test_a_server_that_never_gets_ready_is_one_sentence_and_the_next_up_goes_on(
 
     said = dev.fails("up", seconds=WAITS)
 
-    assert f"Vault at {dev.line.address} is not ready after {WAITS} s: still waiting for an answer" in said
+    assert f"Vault at {dev.line.address} is not ready after {WAITS} s: still waiting for it to answer" in said
     assert len(said.partition("up failed:\n")[2].splitlines()) == 1
     assert "Traceback" not in said
     (made,) = dev.servers()

@@ -25,7 +25,7 @@ class Node:
         monkeypatch.setattr("ssl.get_server_certificate", self._show)
         monkeypatch.setattr("ssl.create_default_context", lambda cafile: cafile)
         monkeypatch.setattr(readiness, "_request", lambda *_: STATUS)
-        monkeypatch.setattr(readiness, "_prove_login", lambda _: None)
+        monkeypatch.setattr(readiness, "_check_login", lambda _: None)
         monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)
 
     def _show(self, address: tuple[str, int], timeout: float) -> str:
@@ -88,7 +88,7 @@ def test_without_pinning_the_authority_has_to_be_there(node: Node, tmp_path: Pat
 def test_a_node_that_never_answers_is_said(node: Node, tmp_path: Path) -> None:
     node.unreachable = 10_000_000
 
-    with pytest.raises(NotReadyError, match="still waiting for an answer"):
+    with pytest.raises(NotReadyError, match="still waiting for it to answer"):
         wait_until_ready(wanted(tmp_path, timeout_seconds=0.05))
     assert not (tmp_path / "own").exists()
 
@@ -100,10 +100,10 @@ def test_it_is_told_what_is_waited_for(tmp_path: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         address = f"https://127.0.0.1:{nobody.getsockname()[1]}"
 
-        with pytest.raises(NotReadyError, match="is not ready after 2 s: still waiting for an answer"):
+        with pytest.raises(NotReadyError, match="is not ready after 2 s: still waiting for it to answer"):
             wait_until_ready(wanted(tmp_path, address=address, timeout_seconds=2), told.append)
 
     assert [line.rpartition(";")[0] for line in told] == [
-        f"waiting: Vault at {address} lacks an answer",
-        f"waiting: Vault at {address} lacks an answer ([Errno 111] Connection refused)",
+        f"waiting for Vault at {address} to answer",
+        f"waiting for Vault at {address} to answer ([Errno 111] Connection refused)",
     ]

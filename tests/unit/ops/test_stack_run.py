@@ -319,11 +319,11 @@ def test_what_is_waited_for_is_shown_as_a_step() -> None:
     told = Told()
     listener = stack._Listener(steps=told)
 
-    listener(diagnostic("info", "waiting: Vault at https://x:8200 lacks its initialisation; up to 9 s more\n"))
-    listener(diagnostic("info#err", "waiting: the same on the other stream"))
+    listener(diagnostic("info", "waiting for Vault at https://x:8200 to be initialised; up to 9 s more\n"))
+    listener(diagnostic("info#err", "waiting for the same on the other stream"))
     listener(diagnostic("info", "hello"))
 
     assert told.steps == [
-        ("waiting: Vault at https://x:8200 lacks its initialisation; up to 9 s more", False),
-        ("waiting: the same on the other stream", False),
+        ("waiting for Vault at https://x:8200 to be initialised; up to 9 s more", False),
+        ("waiting for the same on the other stream", False),
     ]

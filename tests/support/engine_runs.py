@@ -1,0 +1,74 @@
+"""One operation of the engine on a stack of a copy, in a process of its own.
+
+The stack `dev` can be told to find its server at another address than its node's: a server of this machine answers in
+the node's place then, and the cloud's objects are in memory.
+"""
+
+import json
+import subprocess
+from typing import Any
+
+from tests.support.checkouts import Checkout
+
+_DRIVER = """
+import json, sys
+from components.hetzner import server
+from ops import stack_file
+from ops.engine import session
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.engine.session import Choices
+stack, operation, address, seconds = sys.argv[1:]
+if address:
+    server.api_address = lambda _host: address
+    server.HetznerServerArgs.__init__.__kwdefaults__["timeout_seconds"] = int(seconds)
+paths, console = Paths(), Console(as_json=True)
+file = stack_file.read(paths, stack)
+opened_for = "down" if operation == "destroy" else operation if operation in ("up", "preview") else "preview"
+try:
+    with session.locked(paths), session.opened(file, paths, console, opened_for, Choices(sandbox=True)) as opened:
+        with console.stage(operation) as steps:
+            changes = opened.run.operate(operation, steps)
+except EstateError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+print(json.dumps({"counts": dict(changes.counts), "resources": changes.resources, "outputs": dict(changes.outputs)}))
+"""
+
+
+def begin(made: Checkout, stack: str, operation: str, *, address: str = "", seconds: int = 30) -> subprocess.Popen[str]:
+    """Start an operation.
+
+    Args:
+        made: the copy.
+        stack: whose file it has.
+        operation: preview, up, refresh or destroy.
+        address: of the server in a node's place; empty: the stack's own.
+        seconds: that a node's first boot is given.
+    """
+    return subprocess.Popen(
+        [*made.command()[:1], "-c", _DRIVER, stack, operation, address, str(seconds)],
+        cwd=made.directory,
+        env=made.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def done(running: subprocess.Popen[str]) -> dict[str, Any]:
+    """What an operation that must succeed did: `counts`, `resources`, `outputs`."""
+    out, said = running.communicate(timeout=200)
+    assert running.returncode == 0, said
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def failed(running: subprocess.Popen[str]) -> str:
+    """What an operation that must fail said at its end."""
+    _, said = running.communicate(timeout=200)
+    assert running.returncode == 2, said
+    return said

@@ -1,0 +1,73 @@
+"""Waiting for a Vault: the words while it waits, and the place of its code. The server is a fake one, over real TLS.
+
+Not proven: that the engine finds the code of an older state there (`tests/upgrade`).
+"""
+
+import base64
+import pickletools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.platform import readiness
+from components.platform.readiness import VaultReady, VaultReadyArgs, wait_until_ready
+from tests.support.declare import declare
+from tests.unit.ops.https import LOGGED_IN, Answer, FakeVault, fake_vault
+
+READY = {"initialized": True, "sealed": False, "cluster_id": "c", "version": "2.7.1"}
+
+
+def test_its_code_is_pickled_by_a_name_that_every_state_holds() -> None:
+    """Neither may ever change: `refresh` and `destroy` load the code by the name in the state, whoever wrote that."""
+    args = VaultReadyArgs(
+        address="https://127.0.0.1:8200", certificate_file="a.crt", private_key_file="a.key", ca_certificate_file=None
+    )
+    (ready,) = declare(lambda: VaultReady("ready", args)).of("pulumi-python:dynamic:Resource")
+
+    code = base64.b64decode(str(ready.inputs["__provider"]))
+
+    texts = [text for _, text, _ in pickletools.genops(code) if isinstance(text, str)]
+    assert texts == ["components.platform.readiness", "_Waiting"]
+
+
+def properties(server: FakeVault) -> dict[str, Any]:
+    """The resource's properties."""
+    return {
+        "address": server.address,
+        "certificate_file": str(server.certificate),
+        "private_key_file": str(server.private_key),
+        "ca_certificate_file": str(server.ca_file),
+        "login_path": "cert",
+        "login_role": "administrator",
+        "timeout_seconds": 20,
+    }
+
+
+def test_each_thing_it_waits_for_is_told_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)
+    statuses = [{**READY, "initialized": False, "sealed": True}, {**READY, "sealed": True}]
+    logins: list[Answer] = [(403, {"errors": []})]
+
+    def answer(_method: str, path: str) -> Answer:
+        if path == "sys/seal-status":
+            return 200, statuses.pop(0) if statuses else READY
+        if path.endswith("/login"):
+            return logins.pop(0) if logins else LOGGED_IN
+        return 200, b""
+
+    told: list[str] = []
+    with fake_vault(tmp_path, answer) as server:
+        found = wait_until_ready(properties(server), told.append)
+
+    assert found == {"cluster_id": "c", "server_version": "2.7.1"}
+    assert [line.rpartition(";")[0] for line in told] == [
+        f"waiting for Vault at {server.address} {missing}"
+        for missing in (
+            "to answer",
+            "to be initialised",
+            "to be unsealed",
+            "to let 'administrator' log in (HTTP 403)",
+        )
+    ]
+    assert server.asked[-1] == ("POST", "auth/token/revoke-self", LOGGED_IN[1]["auth"]["client_token"])  # type: ignore[index]  # an object to its type
