@@ -1,1 +1,1 @@
-"""Stand-in providers the real engine attaches to. They stand in for a provider, never for this estate."""
+"""Fake providers that the real engine attaches to. What is fake is a provider, never a part of this estate."""

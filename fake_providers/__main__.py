@@ -1,4 +1,4 @@
-"""`python -m fake_providers`: the stand-ins in a process of their own, as official plugins are.
+"""`python -m fake_providers`: the fake providers in a process of their own, as official plugins are.
 
 Reads one JSON line from standard input (packages, faults, world, machines), prints the environment's one value, and
 serves until standard input ends. `fake_providers.attach.attach_apart` starts it; it ends with whoever started it.

@@ -1,7 +1,7 @@
-"""Starts the stand-in providers in this process, where the engine finds them through PULUMI_DEBUG_PROVIDERS.
+"""Starts the fake providers in this process, where the engine finds them through PULUMI_DEBUG_PROVIDERS.
 
 Owns the gRPC servers (loopback only, ports given by the operating system) and which provider a package gets. Refuses a
-package no stand-in exists for.
+package that has no fake provider.
 """
 
 import json
@@ -17,10 +17,9 @@ from pathlib import Path
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from fake_providers.aws import AwsProvider
 from fake_providers.faults import Fault, Faults
 from fake_providers.hcloud import HcloudProvider
-from fake_providers.memory import CLOUDS, MemoryProvider
-from fake_providers.s3 import S3Provider
 from fake_providers.servicer import Provider, Servicer
 from fake_providers.vault.provider import VaultProvider
 
@@ -34,10 +33,10 @@ def attach(
 ) -> Iterator[Mapping[str, str]]:
     """Serve the packages until the block ends; yields the environment the engine needs, e.g. `vault:45001,aws:45002`.
 
-    `world` is the JSON file in which the clouds in memory keep their objects, so that a second process sees the same;
+    `world` is the sandbox's JSON file, in which the clouds in memory keep their objects for a second process to see;
     without it they live as long as the block. `machines` is the folder of the machines that boot behind a cloud's
     servers, and outlive the block; without it servers stay in memory. At the end every Vault token that was taken is
-    revoked. Raises ValueError for a package without a stand-in and for a fault on a package that isn't attached.
+    revoked. Raises ValueError for a package without one and for a fault on a package that isn't attached.
     """
     unknown = sorted({fault.package for fault in faults} - set(packages))
     if unknown:
@@ -81,7 +80,7 @@ def attach_apart(
         child.stdin.flush()
         ports = child.stdout.readline().strip()
         if not ports:
-            raise ValueError(f"the stand-ins for {', '.join(packages)} did not start; their own error is above")
+            raise ValueError(f"the fake providers of {', '.join(packages)} did not start; their own error is above")
         yield {"PULUMI_DEBUG_PROVIDERS": ports}
 
 
@@ -91,10 +90,8 @@ def _provider(package: str, world: Path | None, machines: Path | None) -> Provid
     if package == "hcloud":
         return HcloudProvider(world, machines)
     if package == "aws":
-        return S3Provider(CLOUDS[package], world)
-    if package in CLOUDS:
-        return MemoryProvider(package, CLOUDS[package], world)
-    raise ValueError(f"package {package!r}: expected one of vault, hcloud, {', '.join(sorted(CLOUDS))}")
+        return AwsProvider(world)
+    raise ValueError(f"package {package!r}: expected one of vault, hcloud, aws")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Pulumi's property values as plain Python values, and back.
 
 Owns the two things a plain dictionary can't say: which values are secret and which aren't known yet. Knows nothing of
-any provider. Refuses (ValueError) the values these stand-ins never ask the engine for: assets, archives, output values.
+any provider. Refuses (ValueError) the values these providers never ask the engine for: assets, archives, output values.
 """
 
 import json

@@ -59,7 +59,7 @@ provider: `control.DefaultRetries`, five looks after 1, 2, 4, 8 and 16 s)."""
 
 
 class HcloudProvider(MemoryProvider):
-    """The package `hcloud`; `machines` is the folder of this world's machines, None: servers stay in memory."""
+    """The package `hcloud`; `machines` is the folder of this sandbox's machines, None: servers stay in memory."""
 
     def __init__(self, world: Path | None, machines: Path | None) -> None:
         super().__init__("hcloud", TYPES, world)
@@ -83,7 +83,7 @@ class HcloudProvider(MemoryProvider):
         return {}
 
     def read(self, connection: None, token: str, found: Found) -> Found | None:
-        """What the world holds, with what became of a server."""
+        """What the sandbox holds, with what became of a server."""
         held = super().read(connection, token, found)
         if held is None or token != _SERVER or self._machines is None:
             return held
@@ -93,14 +93,14 @@ class HcloudProvider(MemoryProvider):
         return Found(held.identity, held.inputs, held.outputs | {"status": "running" if machine.is_running else "off"})
 
     def update(self, connection: None, token: str, found: Found, inputs: Values) -> Found:
-        """Change it in the world; a volume grows."""
+        """Change it in the sandbox; a volume grows."""
         if token == _VOLUME and self._machines is not None:
             with _refusing():
                 Volume(self._machines, found.identity).grow(int(inputs["size"]))
         return super().update(connection, token, found, inputs)
 
     def delete(self, connection: None, token: str, found: Found) -> None:
-        """Take it out of the world, with what stands behind it."""
+        """Take it out of the sandbox, with what stands behind it."""
         held = super().read(connection, token, found)
         if held is None:
             return
@@ -134,7 +134,7 @@ class HcloudProvider(MemoryProvider):
             root = prepare(default_cache(), image, lambda text: print(text, file=sys.stderr, flush=True))
             for left in booting.found(self._machines):
                 if left.name == name:
-                    # Of a process that was killed before the world knew its server.
+                    # Of a process that was killed before the sandbox knew its server.
                     left.delete()
             address = address or network.ensure(self._machines).reserve(f"server {identity}")
             Machine.create(
@@ -183,7 +183,7 @@ class HcloudProvider(MemoryProvider):
         return machine if machine.folder.exists() else None
 
     def _held(self, token: str, name: str, value: object) -> list[str]:
-        """Keys of the world's objects of a type that have an input of this value."""
+        """Keys of the sandbox's objects of a type that have an input of this value."""
         with self.world() as world:
             return [
                 key

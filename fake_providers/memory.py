@@ -1,8 +1,7 @@
 """Clouds that exist in memory only: create, read, update and delete work on a table of objects, and nothing runs.
 
-Owns what a cloud would compute (ids, addresses, ARNs) for the few types the tests use. No machine boots, no bucket
-holds a byte: what stands behind these types comes with their own stacks. An unknown type is refused; properties aren't
-checked, since nothing here would act on them.
+Owns the table and its file. Which types there are, what is computed for them, and what is behind them say the clouds'
+own providers. An unknown type is refused; properties aren't checked, since nothing here would act on them.
 """
 
 # ruff: noqa: ARG002 - the signatures are those of fake_providers.servicer.Provider
@@ -37,31 +36,8 @@ def memory_type(replaces: str = "", required: str = "", **computed: Callable[[st
     return MemoryType(frozenset(replaces.split()), computed, frozenset(required.split()))
 
 
-_AWS = {
-    "s3/bucket:Bucket": memory_type(
-        "bucket",
-        arn=lambda identity, _: f"arn:aws:s3:::{identity}",
-        bucketDomainName=lambda identity, _: f"{identity}.s3.amazonaws.com",
-    ),
-    "kms/key:Key": memory_type(
-        "customerMasterKeySpec keyUsage",
-        arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
-        keyId=lambda identity, _: identity,
-    ),
-    "kms/alias:Alias": memory_type(
-        "name", "name targetKeyId", arn=lambda _, inputs: f"arn:aws:kms:us-east-1:123456789012:{inputs['name']}"
-    ),
-    "iam/user:User": memory_type(
-        "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
-    ),
-    "iam/userPolicy:UserPolicy": memory_type("name user", "policy user"),
-}
-_KUBERNETES = {"core/v1:Namespace": memory_type()}
-CLOUDS: Mapping[str, Mapping[str, MemoryType]] = {"aws": _AWS, "kubernetes": _KUBERNETES}
-
-
 class MemoryProvider:
-    """One package's types over one world: a JSON file two processes may share, or a private temporary one."""
+    """One package's types over one sandbox: a JSON file two processes may share, or a private temporary one."""
 
     def __init__(self, package: str, types: Mapping[str, MemoryType], world: Path | None) -> None:
         self.package, self._types = package, types
@@ -100,10 +76,10 @@ class MemoryProvider:
         return {name: outputs.get(name, UNKNOWN) for name in self._type(token).computed} | inputs
 
     def create(self, connection: None, token: str, inputs: Values) -> Found:
-        """Put the object into the world."""
+        """Put the object into the sandbox."""
         with self.world() as world:
             world["count"] = world.get("count", 0) + 1
-            identity = self._identity(token, inputs, world["count"])
+            identity = self.identity(token, inputs, world["count"])
             if self.key(token, identity) in world:
                 raise RefusedError(f"{identity} already exists in memory")
         outputs = {name: compute(identity, inputs) for name, compute in self._type(token).computed.items()}
@@ -118,14 +94,14 @@ class MemoryProvider:
         return {}
 
     def read(self, connection: None, token: str, found: Found) -> Found | None:
-        """What the world holds."""
+        """What the sandbox holds."""
         self._type(token)
         with self.world() as world:
             held = world.get(self.key(token, found.identity))
         return None if held is None else Found(found.identity, held["inputs"], held["outputs"])
 
     def update(self, connection: None, token: str, found: Found, inputs: Values) -> Found:
-        """Change it in the world; what isn't there can't be changed."""
+        """Change it in the sandbox; what isn't there can't be changed."""
         with self.world() as world:
             held = world.get(self.key(token, found.identity))
             if held is None:
@@ -135,7 +111,7 @@ class MemoryProvider:
         return Found(found.identity, inputs, kept | inputs)
 
     def delete(self, connection: None, token: str, found: Found) -> None:
-        """Take it out of the world."""
+        """Take it out of the sandbox."""
         with self.world() as world:
             world.pop(self.key(token, found.identity), None)
 
@@ -164,24 +140,20 @@ class MemoryProvider:
     def _type(self, token: str) -> MemoryType:
         kind = self._types.get(token.removeprefix(f"{self.package}:"))
         if kind is None:
-            raise RefusedError(f"this type isn't offered by the {self.package} stand-in in memory")
+            raise RefusedError(f"this type isn't offered by the fake {self.package} provider")
         return kind
 
     def key(self, token: str, identity: str) -> str:
-        """Under which the world keeps an object."""
+        """Under which the sandbox keeps an object."""
         return f"{token} {identity}"
 
-    def _identity(self, token: str, inputs: Values, count: int) -> str:
-        if self.package == "kubernetes":
-            metadata = inputs.get("metadata") or {}
-            if not metadata.get("name"):
-                raise RefusedError("property metadata.name is missing")
-            return str(metadata["name"])
-        return str(inputs.get("bucket") or count) if token.endswith(":Bucket") else str(count)
+    def identity(self, token: str, inputs: Values, count: int) -> str:
+        """The id of the object that is the sandbox's `count`th."""
+        return str(count)
 
     @contextmanager
     def world(self) -> Iterator[Values]:
-        """The whole world, read and written under a lock that other processes respect too."""
+        """The whole sandbox, read and written under a lock that other processes respect too."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self._file.with_suffix(".lock").open("w") as lock:
             flock(lock, LOCK_EX)

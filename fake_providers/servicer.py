@@ -1,6 +1,6 @@
 """A ResourceProvider over a plain Python provider: wire format, connections, previews, errors and ordered faults.
 
-Owns the protocol; a `Provider` owns the resource types. Refuses Invoke (these stand-ins have no functions) and never
+Owns the protocol; a `Provider` owns the resource types. Refuses Invoke (these providers have no functions) and never
 lets a secret into a status message.
 """
 
@@ -180,8 +180,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token, _ = _token_and_name(request.urn)
         old, new = unpack(request.old_inputs), unpack(request.news)
         with self._answering("Diff", token, context, old, new):
-            return _difference(self.provider.diff(token, old.values, new.values))
-        raise AssertionError("unreachable")
+            change = self.provider.diff(token, old.values, new.values)
+        return _difference(change)
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         token, _ = _token_and_name(request.urn)
@@ -231,7 +231,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
         with self._answering("Invoke", request.tok, context):
-            raise RefusedError(f"the {self.package} stand-in has no functions; use the official plugin")
+            raise RefusedError(f"the fake {self.package} provider has no functions; use the official plugin")
         raise AssertionError("unreachable")
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:

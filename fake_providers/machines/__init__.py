@@ -1,8 +1,8 @@
-"""Machines that really boot, for stand-in providers of clouds: Debian in containers, on a network of their own.
+"""Machines that really boot, for fake providers of clouds: Debian in containers, on a network of their own.
 
-Owns a world's machines below one folder: `servers/`, `volumes/`, `network.json`, and what the world puts there for all
-of them, `trusted.crt` (authorities they trust) and `hosts` (lines of /etc/hosts). They outlive the process that made
-them; any process finds them again by the folder, and `remove` leaves nothing of them. Knows nothing of any cloud.
+Owns a sandbox's machines below one folder: `servers/`, `volumes/`, `network.json`, and what the sandbox puts there
+for all of them, `trusted.crt` (authorities they trust) and `hosts` (lines of /etc/hosts). They outlive the process that
+made them; any process finds them again by the folder, and `remove` leaves nothing. Knows nothing of any cloud.
 """
 
 import shutil
@@ -18,7 +18,7 @@ __all__ = ["Machine", "MachineError", "Volume", "default_cache", "found", "gatew
 
 
 def gateway(machines: Path) -> str:
-    """Address of this host in the world's network, which is made on demand.
+    """Address of this host in the sandbox's network, which is made on demand.
 
     Raises:
         MachineError: this host gives no network.
@@ -27,7 +27,7 @@ def gateway(machines: Path) -> str:
 
 
 def remove(machines: Path) -> None:
-    """Everything of a world: machines shut down in order, disks, network, folder. Nothing there is no error."""
+    """Everything of a sandbox: machines shut down in order, disks, network, folder. Nothing there is no error."""
     machines = machines.resolve()
     if not machines.is_dir():
         return

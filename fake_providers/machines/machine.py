@@ -1,6 +1,6 @@
 """One machine: a Debian of its own that boots, runs, reboots, shuts down and is found again by any process.
 
-Owns a folder for each machine below the world's: its root's upper layer, its console, and the lock that whoever runs
+Owns a folder for each machine below the sandbox's: its root's upper layer, its console, and the lock that whoever runs
 it holds. A machine is a systemd container (systemd-nspawn) over a root of `fake_providers.machines.roots`, in a network
 namespace of its own. What stays the host's: the kernel, its clock, and its settings, of which a machine writes copies.
 """
@@ -36,7 +36,7 @@ _CLEAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine of a world, by its name."""
+    """One machine of a sandbox, by its name."""
 
     machines: Path
     name: str
@@ -58,10 +58,10 @@ class Machine:
         """Make a machine and boot it; returns when its systemd runs, long before its first boot is done.
 
         Args:
-            machines: folder of the world.
-            name: its host name; unique in the world.
+            machines: folder of the sandbox.
+            name: its host name; unique in the sandbox.
             identity: the id cloud-init knows this instance by.
-            address: one of the world's network, reserved for it.
+            address: one of the sandbox's network, reserved for it.
             root: from `roots.prepare`.
             user_data: cloud-init's.
 
@@ -234,7 +234,7 @@ class Machine:
         fresh.replace(self._file)
 
     def _seed(self, identity: str, user_data: str) -> None:
-        """What its first boot reads, and what the world has every machine trust and know by name."""
+        """What its first boot reads, and what the sandbox has every machine trust and know by name."""
         cloud = self.upper / "var/lib/cloud/seed/nocloud"
         cloud.mkdir(parents=True)
         (cloud / "meta-data").write_text(f"instance-id: {identity}\nlocal-hostname: {self.name}\n")
@@ -355,7 +355,7 @@ class Machine:
 
 
 def found(machines: Path) -> list[Machine]:
-    """Every machine of a world."""
+    """Every machine of a sandbox."""
     files = sorted((machines / "servers").glob("*/machine.json"))
     return [Machine(machines.resolve(), file.parent.name) for file in files]
 

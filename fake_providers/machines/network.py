@@ -1,7 +1,7 @@
-"""The network of one world: a bridge of this host, and a network namespace for each machine.
+"""The network of one sandbox: a bridge of this host, and a network namespace for each machine.
 
-Owns the numbers: each world has 198.18.N.0/24 (kept for tests of networks, RFC 2544), N free on this host, and keeps it
-in its folder. The host is .1. Refuses to route: a machine reaches the host and its neighbours, and nothing else.
+Owns the numbers: each sandbox has 198.18.N.0/24 (kept for tests of networks, RFC 2544), N free on this host, and keeps
+it in its folder. The host is .1. Refuses to route: a machine reaches the host and its neighbours, and nothing else.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ _FIRST_MACHINE, _LAST_MACHINE = 10, 254
 
 @dataclass(frozen=True)
 class Network:
-    """One world's network; `number` is N."""
+    """One sandbox's network; `number` is N."""
 
     machines: Path
     number: int
@@ -99,7 +99,7 @@ class Network:
             if not _is_link(self.bridge):
                 run(["ip", "link", "add", self.bridge, "type", "bridge"])
             if not _alias(self.bridge):
-                # Just made; or by a killed command of this world's, whose number it is.
+                # Just made; or by a killed command of this sandbox's, whose number it is.
                 run(["ip", "link", "set", self.bridge, "alias", str(self.machines)])
             if _alias(self.bridge) != str(self.machines):
                 raise MachineError(f"{self.bridge} belongs to {_alias(self.bridge) or 'another program'}, not to here")
@@ -108,13 +108,13 @@ class Network:
 
 
 def find(machines: Path) -> Network | None:
-    """The world's network, if it has one."""
+    """The sandbox's network, if it has one."""
     file = machines.resolve() / "network.json"
     return Network(machines.resolve(), int(json.loads(file.read_text())["number"])) if file.is_file() else None
 
 
 def ensure(machines: Path) -> Network:
-    """The world's network, made and up.
+    """The sandbox's network, made and up.
 
     Raises:
         MachineError: no number is free, or the host refuses bridges.
@@ -136,10 +136,10 @@ def ensure(machines: Path) -> Network:
 
 
 def _sweep() -> None:
-    """Remove bridges whose world's folder is gone, as after a test that was killed."""
+    """Remove bridges whose sandbox's folder is gone, as after a test that was killed."""
     for link in Path("/sys/class/net").glob("hm*"):
-        world = _alias(link.name)
-        if re.fullmatch(r"hm\d+", link.name) and world.startswith("/") and not Path(world).exists():
+        sandbox = _alias(link.name)
+        if re.fullmatch(r"hm\d+", link.name) and sandbox.startswith("/") and not Path(sandbox).exists():
             run(["ip", "link", "delete", link.name])
 
 
@@ -158,7 +158,7 @@ def _alias(link: str) -> str:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Hold this host's numbers against other worlds."""
+    """Hold this host's numbers against other sandboxes."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -20,7 +20,7 @@ _LET_GO_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Volume:
-    """One volume of a world, by its id."""
+    """One volume of a sandbox, by its id."""
 
     machines: Path
     identity: str
@@ -51,7 +51,7 @@ class Volume:
         """A loop device for it, e.g. `/dev/loop3`; the one it has, if it has one.
 
         Raises:
-            MachineError: this host gives no loop device, or the volume isn't let go of by whoever had it.
+            MachineError: this host gives no loop device, or the volume is still in use by whoever had it.
         """
         loops = self.loops()
         if loops:
@@ -88,5 +88,5 @@ class Volume:
 
 
 def volumes(machines: Path) -> list[Volume]:
-    """Every volume of a world."""
+    """Every volume of a sandbox."""
     return [Volume(machines, file.stem) for file in sorted((machines / "volumes").glob("*.img"))]

@@ -1,1 +1,1 @@
-"""The stand-in for the official Vault provider: the same objects, through the real API of a real server."""
+"""In place of the official Vault provider: the same objects, through the real API of a real server."""

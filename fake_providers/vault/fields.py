@@ -1,14 +1,4 @@
-"""The grammar of the resource table, and how one property looks in a program and on the server.
-
-A table line is a kind, with `!` when a change replaces the object, and the properties of that kind:
-
-    text! type*        path! backend:approle        seconds tokenTtl maxTtl~=max_lease_ttl
-
-`name*` is required, `name~` is decided by the server when unset, `name-` isn't looked at when unset, `name^` is secret,
-`name@` gets an automatic name,
-`name:value` has a default, `name=key` has another key on the server than its snake-case name; a dotted name is inside a
-block, a dotted key inside an object.
-"""
+"""The properties of a resource type: what the table says of each, and how one looks in a program and on the server."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +8,6 @@ from typing import Any
 from fake_providers.envelope import UNKNOWN
 from fake_providers.servicer import RefusedError, Values
 
-_WORD = re.compile(r"(?P<name>[\w.]+)(?P<flags>[-*~^@]*)(?:=(?P<key>[\w.]+))?(?P<more>[-*~^@]*)(?::(?P<default>\S+))?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -51,12 +40,17 @@ class Field:
     name: str
     kind: str
     key: str
+    """On the server; a dotted one is inside an object."""
     replaces: bool = False
+    """A change makes a new object."""
     required: bool = False
     decided_by_server: bool = False
+    """When unset."""
     overlooked: bool = False
+    """Not looked at when unset."""
     sensitive: bool = False
     automatic: bool = False
+    """Gets a name of its own when unset."""
     default: Any = None
 
     @property
@@ -65,29 +59,30 @@ class Field:
         return KINDS[self.kind][1] if self.default is None else self.default
 
 
-def fields(*tables: str) -> dict[str, Field]:
-    """Parse table lines."""
-    found: dict[str, Field] = {}
-    for line in "\n".join(tables).splitlines():
-        kind, *words = line.split() or [""]
-        for word in words:
-            match = _WORD.fullmatch(word)
-            if match is None:
-                raise ValueError(f"table word {word!r} in {line!r}: expected name[-*~^@][=key][:default]")
-            name, flags, default = match["name"], match["flags"] + match["more"], match["default"]
-            found[name] = Field(
-                name=name,
-                kind=kind.rstrip("!"),
-                key=match["key"] or snake(name.rsplit(".", 1)[-1]),
-                replaces=kind.endswith("!"),
-                required="*" in flags,
-                decided_by_server="~" in flags,
-                overlooked="-" in flags,
-                sensitive="^" in flags or kind in {"secret", "once"},
-                automatic="@" in flags,
-                default=None if default is None else _typed(kind.rstrip("!"), default),
-            )
-    return found
+def of(
+    kind: str, names: str | Mapping[str, str], *, inside: str = "", sensitive: bool = False, **more: Any
+) -> dict[str, Field]:
+    """Properties of one kind, alike in everything but their names.
+
+    Args:
+        kind: one of `KINDS`.
+        names: with spaces between them, a dotted one inside a block; or with each one's key on the server, where that
+            isn't the name's last part in snake case.
+        inside: the object on the server that has the keys.
+        sensitive: whether they are secret; two kinds always are.
+        more: any other of `Field`'s.
+    """
+    keys = names if isinstance(names, Mapping) else {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
+    secret = sensitive or kind in {"secret", "once"}
+    return {
+        name: Field(name, kind, f"{inside}.{key}" if inside else key, sensitive=secret, **more)
+        for name, key in keys.items()
+    }
+
+
+def fields(*parts: Mapping[str, Field]) -> dict[str, Field]:
+    """All properties of a type, by name."""
+    return {name: field for part in parts for name, field in part.items()}
 
 
 def snake(name: str) -> str:
@@ -124,7 +119,7 @@ def nested(values: Mapping[str, Any]) -> Values:
 def check(table: Mapping[str, Field], values: Values) -> None:
     """Refuse unknown and missing properties, and wrong types."""
     for name in sorted(name for name in values.keys() - table.keys() if not is_internal(name)):
-        raise RefusedError(f"property {name}: not offered by the Vault stand-in")
+        raise RefusedError(f"property {name}: not offered by the fake Vault provider")
     for name, field in table.items():
         value = values.get(name)
         if field.required and value is None:
@@ -212,12 +207,6 @@ def _meaning(kind: str, value: Any) -> Any:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _typed(kind: str, text: str) -> Any:
-    if kind == "boolean" or (kind == "local" and text in {"true", "false"}):
-        return text == "true"
-    return int(text) if kind in {"integer", "seconds"} else text
 
 
 def _is_stray_bool(value: Any, kind: object) -> bool:

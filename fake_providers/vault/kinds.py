@@ -4,7 +4,6 @@ Which types exist, with which properties, is the table's business.
 """
 
 import json
-import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ class Connection(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppRole(Entry):
+class AppRoleEntry(Entry):
     """An AppRole role, whose RoleID has a path of its own."""
 
     def answer(self, vault: VaultSession, values: Values) -> Values | None:
@@ -47,7 +46,7 @@ class AppRole(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransitKey(Entry):
+class TransitKeyEntry(Entry):
     """A transit key: made with some properties, while the others live at its `config` path."""
 
     made_with: frozenset[str] = frozenset({"type", "derived", "convergent_encryption", "key_size", "context"})
@@ -169,7 +168,7 @@ class Issued(Entry):
         answer["certificate_bundle"] = "\n".join(dict.fromkeys(certificates))
         answer.setdefault("ca_chain", certificates[::-1])
         told = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
-        identity = _fill(self.identity, inputs | told) if self.identity else path
+        identity = self.fill(self.identity, inputs | told) if self.identity else path
         identity = f"{path}/{inputs['commonName']}" if inputs.get("issuerRef") else identity
         return Found(f"{identity}/{uuid.uuid4()}" if self.random else identity, inputs, told | self.echo(inputs))
 
@@ -189,19 +188,19 @@ class Issued(Entry):
         """Gone with its issuer or its mount."""
         if not found.inputs:
             raise RefusedError(f"id {found.identity!r}: a certificate or request can't be imported")
-        there = vault.read(_fill(self.exists, found.inputs | found.outputs))
+        there = vault.read(self.fill(self.exists, found.inputs | found.outputs))
         return None if there is None else found
 
     def delete(self, vault: VaultSession, found: Found) -> None:
         """Remove the issuer, or revoke the certificate where that was asked for."""
         if self.removal:
-            vault.delete(_fill(self.removal, found.inputs | found.outputs))
+            vault.delete(self.fill(self.removal, found.inputs | found.outputs))
         elif found.inputs.get("revoke"):
             vault.write(self.fill("{backend}/revoke", found.inputs), {"serial_number": found.outputs["serialNumber"]})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint(Entry):
+class AnyPathEntry(Entry):
     """Any path of the API, with a JSON text as its contents."""
 
     def echo(self, inputs: Values) -> Values:
@@ -250,10 +249,6 @@ class Endpoint(Entry):
         """Unless `disableDelete`."""
         if not found.inputs.get("disableDelete"):
             super().delete(vault, found)
-
-
-def _fill(template: str, values: Values) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: str(values[name[1]]).strip("/"), template)
 
 
 def _is_known(text: Any) -> bool:

@@ -88,7 +88,7 @@ class VaultProvider:
 def _entry(token: str) -> Entry:
     entry = TABLE.get(token.removeprefix("vault:"))
     if entry is None:
-        raise RefusedError("this type isn't offered by the Vault stand-in; use the official plugin")
+        raise RefusedError("this type isn't offered by the fake Vault provider; use the official plugin")
     return entry
 
 

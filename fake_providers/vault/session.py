@@ -35,7 +35,7 @@ being replaced (OpenBao 2.7.2). The official provider's client tries again after
 def check_settings(settings: Values) -> None:
     """Refuse settings that would have no effect here, and a missing address or login."""
     for name in sorted(settings.keys() - _INERT - _USED):
-        raise RefusedError(f"provider setting {name}: not offered by the Vault stand-in")
+        raise RefusedError(f"provider setting {name}: not offered by the fake Vault provider")
     if _parsed(settings.get("skipTlsVerify")):
         raise RefusedError("provider setting skipTlsVerify=true: expected a caCertFile; TLS is always verified here")
     if not settings.get("address"):

@@ -1,4 +1,4 @@
-"""Every resource type of the stand-in: where it is on the server and which properties it has.
+"""Every resource type of the fake provider: where it is on the server and which properties it has.
 
 Property names, what replaces, defaults and ids are those of pulumi_vault 7.14 and of the schemas of
 github.com/hashicorp/terraform-provider-vault it is built from. A property that isn't here is refused.
@@ -7,41 +7,63 @@ github.com/hashicorp/terraform-provider-vault it is built from. A property that 
 from collections.abc import Mapping
 
 from fake_providers.vault.entry import Entry
-from fake_providers.vault.fields import fields
-from fake_providers.vault.kinds import AppRole, AuditDevice, Connection, Endpoint, Issued, Mount, TransitKey
+from fake_providers.vault.fields import fields, of
+from fake_providers.vault.kinds import (
+    AnyPathEntry,
+    AppRoleEntry,
+    AuditDevice,
+    Connection,
+    Issued,
+    Mount,
+    TransitKeyEntry,
+)
 
-_OF_LOGINS = """
-set tokenPolicies tokenBoundCidrs
-seconds tokenTtl tokenMaxTtl tokenExplicitMaxTtl tokenPeriod
-integer tokenNumUses
-boolean tokenNoDefaultPolicy
-text tokenType:default"""
-_TUNE = """
-duration tune.defaultLeaseTtl~=config.default_lease_ttl tune.maxLeaseTtl~=config.max_lease_ttl
-text tune.listingVisibility~=config.listing_visibility tune.tokenType~=config.token_type
-list tune.auditNonHmacRequestKeys~=config.audit_non_hmac_request_keys
-list tune.auditNonHmacResponseKeys~=config.audit_non_hmac_response_keys
-list tune.passthroughRequestHeaders~=config.passthrough_request_headers
-list tune.allowedResponseHeaders~=config.allowed_response_headers"""
-_SUBJECT = """
-path! backend*
-text! commonName* organization ou country locality province streetAddress postalCode
-joined! altNames ipSans uriSans otherSans
-boolean! excludeCnFromSans
-text! format:pem"""
-_CONSTRAINTS = """
-joined! permittedDnsDomains excludedDnsDomains permittedIpRanges excludedIpRanges
-joined! permittedEmailAddresses excludedEmailAddresses permittedUriDomains excludedUriDomains
-integer! maxPathLength:-1
-list! keyUsages=key_usage
-duration ttl
-text notAfter
-duration! notBeforeDuration
-boolean! usePss"""
-_JWT_SETTINGS = """
-text oidcDiscoveryUrl oidcDiscoveryCaPem oidcClientId jwksUrl jwksCaPem boundIssuer defaultRole
-secret oidcClientSecret
-list jwtValidationPubkeys jwtSupportedAlgs"""
+_NAMED = fields(of("path", "backend", replaces=True, required=True), of("path", "name", replaces=True, automatic=True))
+_OF_LOGINS = fields(
+    of("set", "tokenPolicies tokenBoundCidrs"),
+    of("seconds", "tokenTtl tokenMaxTtl tokenExplicitMaxTtl tokenPeriod"),
+    of("integer", "tokenNumUses"),
+    of("boolean", "tokenNoDefaultPolicy"),
+    of("text", "tokenType", default="default"),
+)
+_TUNE = fields(
+    of("duration", "tune.defaultLeaseTtl tune.maxLeaseTtl", inside="config", decided_by_server=True),
+    of("text", "tune.listingVisibility tune.tokenType", inside="config", decided_by_server=True),
+    of(
+        "list",
+        "tune.auditNonHmacRequestKeys tune.auditNonHmacResponseKeys tune.passthroughRequestHeaders "
+        "tune.allowedResponseHeaders",
+        inside="config",
+        decided_by_server=True,
+    ),
+)
+_SUBJECT = fields(
+    of("path", "backend", replaces=True, required=True),
+    of("text", "commonName", replaces=True, required=True),
+    of("text", "organization ou country locality province streetAddress postalCode", replaces=True),
+    of("joined", "altNames ipSans uriSans otherSans", replaces=True),
+    of("boolean", "excludeCnFromSans", replaces=True),
+    of("text", "format", replaces=True, default="pem"),
+)
+_CONSTRAINTS = fields(
+    of(
+        "joined",
+        "permittedDnsDomains excludedDnsDomains permittedIpRanges excludedIpRanges "
+        "permittedEmailAddresses excludedEmailAddresses permittedUriDomains excludedUriDomains",
+        replaces=True,
+    ),
+    of("integer", "maxPathLength", replaces=True, default=-1),
+    of("list", {"keyUsages": "key_usage"}, replaces=True),
+    of("duration", "ttl"),
+    of("text", "notAfter"),
+    of("duration", "notBeforeDuration", replaces=True),
+    of("boolean", "usePss", replaces=True),
+)
+_JWT_SETTINGS = fields(
+    of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem oidcClientId jwksUrl jwksCaPem boundIssuer defaultRole"),
+    of("secret", "oidcClientSecret"),
+    of("list", "jwtValidationPubkeys jwtSupportedAlgs"),
+)
 
 # Texts of a connection that the official provider writes as empty rather than absent.
 _EMPTY_TEXTS = frozenset(
@@ -54,24 +76,36 @@ TABLE: Mapping[str, Entry] = {
         identity="{path}",
         shown={"forceNoCache": False, "identityTokenKey": "", "listingVisibility": ""},
         outputs={"accessor": "accessor"},
-        table=fields("""
-            path path*
-            text! type*
-            text description pluginVersion listingVisibility=config.listing_visibility
-            seconds defaultLeaseTtlSeconds~=config.default_lease_ttl maxLeaseTtlSeconds~=config.max_lease_ttl
-            list auditNonHmacRequestKeys~=config.audit_non_hmac_request_keys
-            list auditNonHmacResponseKeys~=config.audit_non_hmac_response_keys
-            list passthroughRequestHeaders=config.passthrough_request_headers
-            list allowedResponseHeaders=config.allowed_response_headers
-            boolean! local sealWrap~ externalEntropyAccess
-            map options"""),
+        table=fields(
+            of("path", "path", required=True),
+            of("text", "type", replaces=True, required=True),
+            of("text", "description pluginVersion"),
+            of("text", "listingVisibility", inside="config"),
+            of(
+                "seconds",
+                {"defaultLeaseTtlSeconds": "config.default_lease_ttl", "maxLeaseTtlSeconds": "config.max_lease_ttl"},
+                decided_by_server=True,
+            ),
+            of("list", "auditNonHmacRequestKeys auditNonHmacResponseKeys", inside="config", decided_by_server=True),
+            of("list", "passthroughRequestHeaders allowedResponseHeaders", inside="config"),
+            of("boolean", "local externalEntropyAccess", replaces=True),
+            of("boolean", "sealWrap", replaces=True, decided_by_server=True),
+            of("map", "options"),
+        ),
     ),
     "index/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
         identity="{path}",
         outputs={"accessor": "accessor"},
         version=1,
-        table=fields("path path\ntext! type*\ntext description\nboolean! local\nlocal disableRemount:false", _TUNE),
+        table=fields(
+            of("path", "path"),
+            of("text", "type", replaces=True, required=True),
+            of("text", "description"),
+            of("boolean", "local", replaces=True),
+            of("local", "disableRemount", default=False),
+            _TUNE,
+        ),
     ),
     "jwt/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
@@ -79,10 +113,14 @@ TABLE: Mapping[str, Entry] = {
         outputs={"accessor": "accessor"},
         version=1,
         shown={"oidcResponseMode": ""},
-        settings=frozenset(entry.key for entry in fields(_JWT_SETTINGS).values()),
+        settings=frozenset(entry.key for entry in _JWT_SETTINGS.values()),
         table=fields(
-            "path path:jwt\ntext! type:jwt\ntext description\nboolean! local",
-            "local disableRemount:false namespaceInState:true",
+            of("path", "path", default="jwt"),
+            of("text", "type", replaces=True, default="jwt"),
+            of("text", "description"),
+            of("boolean", "local", replaces=True),
+            of("local", "disableRemount", default=False),
+            of("local", "namespaceInState", default=True),
             _TUNE,
             _JWT_SETTINGS,
         ),
@@ -90,56 +128,74 @@ TABLE: Mapping[str, Entry] = {
     "index/audit:Audit": AuditDevice(
         place="sys/audit/{path}",
         identity="{path}",
-        table=fields("path! path\ntext! type* description\nboolean! local\nmap! options*"),
+        table=fields(
+            of("path", "path", replaces=True),
+            of("text", "type", replaces=True, required=True),
+            of("text", "description", replaces=True),
+            of("boolean", "local", replaces=True),
+            of("map", "options", replaces=True, required=True),
+        ),
     ),
     "index/policy:Policy": Entry(
         place="sys/policies/acl/{name}",
         identity="{name}",
-        table=fields("path! name@\ntext policy*\nlocal allowOverwrite"),
+        table=fields(
+            of("path", "name", replaces=True, automatic=True),
+            of("text", "policy", required=True),
+            of("local", "allowOverwrite"),
+        ),
     ),
     "index/passwordPolicy:PasswordPolicy": Entry(
         place="sys/policies/password/{name}",
         identity="{name}",
         names_defaults=False,
-        table=fields("path! name@\ntext policy*"),
+        table=fields(of("path", "name", replaces=True, automatic=True), of("text", "policy", required=True)),
     ),
     "index/quotaRateLimit:QuotaRateLimit": Entry(
         place="sys/quotas/rate-limit/{name}",
         identity="{name}",
-        table=fields("""
-            path! name@
-            text! path
-            number rate*
-            text role
-            boolean inheritable-
-            seconds interval~ blockInterval"""),
+        table=fields(
+            of("path", "name", replaces=True, automatic=True),
+            of("text", "path", replaces=True),
+            of("number", "rate", required=True),
+            of("text", "role"),
+            of("boolean", "inheritable", overlooked=True),
+            of("seconds", "interval", decided_by_server=True),
+            of("seconds", "blockInterval"),
+        ),
     ),
-    "generic/endpoint:Endpoint": Endpoint(
+    "generic/endpoint:Endpoint": AnyPathEntry(
         place="{path}",
         outputs={"writeData": "", "writeDataJson": ""},
         version=1,
-        table=fields("""
-            path! path*
-            text dataJson*^
-            boolean disableRead:false disableDelete:false ignoreAbsentFields:false
-            list writeFields"""),
+        table=fields(
+            of("path", "path", replaces=True, required=True),
+            of("text", "dataJson", required=True, sensitive=True),
+            of("boolean", "disableRead disableDelete ignoreAbsentFields", default=False),
+            of("list", "writeFields"),
+        ),
     ),
     "kv/secretBackendV2:SecretBackendV2": Entry(
         place="{mount}/config",
         deletable=False,
-        table=fields("path! mount*\ninteger maxVersions~\nboolean casRequired~\nseconds deleteVersionAfter"),
+        table=fields(
+            of("path", "mount", replaces=True, required=True),
+            of("integer", "maxVersions", decided_by_server=True),
+            of("boolean", "casRequired", decided_by_server=True),
+            of("seconds", "deleteVersionAfter"),
+        ),
     ),
-    "appRole/authBackendRole:AuthBackendRole": AppRole(
+    "appRole/authBackendRole:AuthBackendRole": AppRoleEntry(
         place="auth/{backend}/role/{roleName}",
         table=fields(
-            """
-            path! backend:approle roleName*
-            text roleId~
-            boolean bindSecretId:true
-            boolean! localSecretIds
-            set secretIdBoundCidrs
-            integer secretIdNumUses
-            seconds secretIdTtl""",
+            of("path", "backend", replaces=True, default="approle"),
+            of("path", "roleName", replaces=True, required=True),
+            of("text", "roleId", decided_by_server=True),
+            of("boolean", "bindSecretId", default=True),
+            of("boolean", "localSecretIds", replaces=True),
+            of("set", "secretIdBoundCidrs"),
+            of("integer", "secretIdNumUses"),
+            of("seconds", "secretIdTtl"),
             _OF_LOGINS,
         ),
     ),
@@ -154,28 +210,39 @@ TABLE: Mapping[str, Entry] = {
             "ocspThisUpdateMaxAge": 0,
         },
         table=fields(
-            "path! backend:cert name*\ntext! certificate*\ntext displayName~\ninteger ocspMaxRetries:4", _OF_LOGINS
+            of("path", "backend", replaces=True, default="cert"),
+            of("path", "name", replaces=True, required=True),
+            of("text", "certificate", replaces=True, required=True),
+            of("text", "displayName", decided_by_server=True),
+            of("integer", "ocspMaxRetries", default=4),
+            _OF_LOGINS,
         ),
     ),
     "kubernetes/authBackendConfig:AuthBackendConfig": Entry(
         place="auth/{backend}/config",
         deletable=False,
-        table=fields("""
-            path! backend:kubernetes
-            text kubernetesHost* kubernetesCaCert~ issuer
-            secret tokenReviewerJwt
-            once tokenReviewerJwtWo=token_reviewer_jwt
-            local tokenReviewerJwtWoVersion
-            list pemKeys
-            boolean disableIssValidation:false disableLocalCaJwt~ useAnnotationsAsAliasMetadata~"""),
+        table=fields(
+            of("path", "backend", replaces=True, default="kubernetes"),
+            of("text", "kubernetesHost", required=True),
+            of("text", "kubernetesCaCert", decided_by_server=True),
+            of("text", "issuer"),
+            of("secret", "tokenReviewerJwt"),
+            of("once", {"tokenReviewerJwtWo": "token_reviewer_jwt"}),
+            of("local", "tokenReviewerJwtWoVersion"),
+            of("list", "pemKeys"),
+            of("boolean", "disableIssValidation", default=False),
+            of("boolean", "disableLocalCaJwt useAnnotationsAsAliasMetadata", decided_by_server=True),
+        ),
     ),
     "kubernetes/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
         table=fields(
-            """
-            path! backend:kubernetes roleName*
-            set boundServiceAccountNames* boundServiceAccountNamespaces
-            text boundServiceAccountNamespaceSelector audience aliasNameSource~""",
+            of("path", "backend", replaces=True, default="kubernetes"),
+            of("path", "roleName", replaces=True, required=True),
+            of("set", "boundServiceAccountNames", required=True),
+            of("set", "boundServiceAccountNamespaces"),
+            of("text", "boundServiceAccountNamespaceSelector audience"),
+            of("text", "aliasNameSource", decided_by_server=True),
             _OF_LOGINS,
         ),
     ),
@@ -183,15 +250,17 @@ TABLE: Mapping[str, Entry] = {
         place="auth/{backend}/role/{roleName}",
         shown={"disableBoundClaimsParsing": False},
         table=fields(
-            """
-            path! backend:jwt roleName*
-            text! roleType~
-            text userClaim* boundSubject groupsClaim boundClaimsType~
-            set boundAudiences allowedRedirectUris oidcScopes
-            claims boundClaims
-            map claimMappings
-            seconds clockSkewLeeway expirationLeeway notBeforeLeeway maxAge
-            boolean verboseOidcLogging userClaimJsonPointer""",
+            of("path", "backend", replaces=True, default="jwt"),
+            of("path", "roleName", replaces=True, required=True),
+            of("text", "roleType", replaces=True, decided_by_server=True),
+            of("text", "userClaim", required=True),
+            of("text", "boundSubject groupsClaim"),
+            of("text", "boundClaimsType", decided_by_server=True),
+            of("set", "boundAudiences allowedRedirectUris oidcScopes"),
+            of("claims", "boundClaims"),
+            of("map", "claimMappings"),
+            of("seconds", "clockSkewLeeway expirationLeeway notBeforeLeeway maxAge"),
+            of("boolean", "verboseOidcLogging userClaimJsonPointer"),
             _OF_LOGINS,
         ),
     ),
@@ -204,44 +273,54 @@ TABLE: Mapping[str, Entry] = {
             "postgresql.maxConnectionLifetime": 0,
             "postgresql.maxIdleConnections": 0,
         },
-        table=fields("""
-            path! backend* name@
-            text pluginName~:postgresql-database-plugin passwordPolicy
-            list allowedRoles rootRotationStatements
-            boolean verifyConnection:true
-            text postgresql.connectionUrl postgresql.username postgresql.usernameTemplate
-            secret postgresql.password
-            once postgresql.passwordWo=password
-            local postgresql.passwordWoVersion
-            integer postgresql.maxOpenConnections:2 postgresql.maxIdleConnections
-            seconds postgresql.maxConnectionLifetime
-            boolean postgresql.disableEscaping:false
-            text postgresql.passwordAuthentication:password postgresql.tlsCa postgresql.tlsCertificate"""),
+        table=fields(
+            _NAMED,
+            of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin"),
+            of(
+                "text",
+                "passwordPolicy postgresql.connectionUrl postgresql.username postgresql.usernameTemplate "
+                "postgresql.tlsCa postgresql.tlsCertificate",
+            ),
+            of("list", "allowedRoles rootRotationStatements"),
+            of("boolean", "verifyConnection", default=True),
+            of("secret", "postgresql.password"),
+            of("once", {"postgresql.passwordWo": "password"}),
+            of("local", "postgresql.passwordWoVersion"),
+            of("integer", "postgresql.maxOpenConnections", default=2),
+            of("integer", "postgresql.maxIdleConnections"),
+            of("seconds", "postgresql.maxConnectionLifetime"),
+            of("boolean", "postgresql.disableEscaping", default=False),
+            of("text", "postgresql.passwordAuthentication", default="password"),
+        ),
     ),
     "database/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
-        table=fields("""
-            path! backend* name@
-            text! dbName*
-            seconds defaultTtl maxTtl
-            list creationStatements* revocationStatements rollbackStatements renewStatements
-            text credentialType~
-            map credentialConfig~"""),
+        table=fields(
+            _NAMED,
+            of("text", "dbName", replaces=True, required=True),
+            of("seconds", "defaultTtl maxTtl"),
+            of("list", "creationStatements", required=True),
+            of("list", "revocationStatements rollbackStatements renewStatements"),
+            of("text", "credentialType", decided_by_server=True),
+            of("map", "credentialConfig", decided_by_server=True),
+        ),
     ),
     "database/secretBackendStaticRole:SecretBackendStaticRole": Entry(
         place="{backend}/static-roles/{name}",
         shown={"rotationSchedule": "", "rotationWindow": 0},
-        table=fields("""
-            path! backend* name@
-            text! dbName* username*
-            seconds rotationPeriod rotationWindow
-            text rotationSchedule credentialType~
-            list rotationStatements
-            map credentialConfig~
-            once passwordWo=password
-            local passwordWoVersion"""),
+        table=fields(
+            _NAMED,
+            of("text", "dbName username", replaces=True, required=True),
+            of("seconds", "rotationPeriod rotationWindow"),
+            of("text", "rotationSchedule"),
+            of("text", "credentialType", decided_by_server=True),
+            of("list", "rotationStatements"),
+            of("map", "credentialConfig", decided_by_server=True),
+            of("once", {"passwordWo": "password"}),
+            of("local", "passwordWoVersion"),
+        ),
     ),
-    "transit/secretBackendKey:SecretBackendKey": TransitKey(
+    "transit/secretBackendKey:SecretBackendKey": TransitKeyEntry(
         place="{backend}/keys/{name}",
         shown={"keySize": 0},
         outputs={
@@ -253,13 +332,17 @@ TABLE: Mapping[str, Entry] = {
             "supportsEncryption": "supports_encryption",
             "supportsSigning": "supports_signing",
         },
-        table=fields("""
-            path! backend* name@
-            text! type:aes256-gcm96 context
-            boolean! derived:false convergentEncryption:false
-            boolean deletionAllowed:false exportable:false allowPlaintextBackup:false
-            integer minDecryptionVersion:1 minEncryptionVersion:0 keySize
-            seconds autoRotatePeriod~"""),
+        table=fields(
+            _NAMED,
+            of("text", "type", replaces=True, default="aes256-gcm96"),
+            of("text", "context", replaces=True),
+            of("boolean", "derived convergentEncryption", replaces=True, default=False),
+            of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False),
+            of("integer", "minDecryptionVersion", default=1),
+            of("integer", "minEncryptionVersion", default=0),
+            of("integer", "keySize"),
+            of("seconds", "autoRotatePeriod", decided_by_server=True),
+        ),
     ),
     "pkiSecret/secretBackendRootCert:SecretBackendRootCert": Issued(
         place="{backend}/issuers/generate/root/{type}",
@@ -277,11 +360,12 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             _SUBJECT,
             _CONSTRAINTS,
-            """
-            path! type*
-            text! keyType:rsa issuerName~ keyName~ keyRef~ privateKeyFormat:der
-            integer! keyBits:2048
-            integer signatureBits~""",
+            of("path", "type", replaces=True, required=True),
+            of("text", "keyType", replaces=True, default="rsa"),
+            of("text", "issuerName keyName keyRef", replaces=True, decided_by_server=True),
+            of("text", "privateKeyFormat", replaces=True, default="der"),
+            of("integer", "keyBits", replaces=True, default=2048),
+            of("integer", "signatureBits", decided_by_server=True),
         ),
     ),
     "pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest": Issued(
@@ -291,12 +375,15 @@ TABLE: Mapping[str, Entry] = {
         outputs={"csr": "csr", "keyId": "key_id", "privateKey": "private_key", "privateKeyType": "private_key_type"},
         table=fields(
             _SUBJECT,
-            """
-            path! type*
-            text! keyType:rsa keyName~ keyRef~ serialNumber privateKeyFormat:der
-            integer! keyBits:2048 signatureBits
-            boolean! addBasicConstraints:false
-            list! keyUsages=key_usage""",
+            of("path", "type", replaces=True, required=True),
+            of("text", "keyType", replaces=True, default="rsa"),
+            of("text", "keyName keyRef", replaces=True, decided_by_server=True),
+            of("text", "serialNumber", replaces=True),
+            of("text", "privateKeyFormat", replaces=True, default="der"),
+            of("integer", "keyBits", replaces=True, default=2048),
+            of("integer", "signatureBits", replaces=True),
+            of("boolean", "addBasicConstraints", replaces=True, default=False),
+            of("list", {"keyUsages": "key_usage"}, replaces=True),
         ),
     ),
     "pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate": Issued(
@@ -314,7 +401,12 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             _SUBJECT,
             _CONSTRAINTS,
-            "text! csr* skid\nlocal issuerRef revoke:false\ninteger! signatureBits\nboolean! useCsrValues:false",
+            of("text", "csr", replaces=True, required=True),
+            of("text", "skid", replaces=True),
+            of("local", "issuerRef"),
+            of("local", "revoke", default=False),
+            of("integer", "signatureBits", replaces=True),
+            of("boolean", "useCsrValues", replaces=True, default=False),
         ),
     ),
     "pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned": Issued(
@@ -323,52 +415,95 @@ TABLE: Mapping[str, Entry] = {
         random=True,
         shown={"importedIssuers": [], "importedKeys": []},
         outputs={"importedIssuers": "imported_issuers", "importedKeys": "imported_keys"},
-        table=fields("path! backend*\ntext! certificate*"),
+        table=fields(
+            of("path", "backend", replaces=True, required=True), of("text", "certificate", replaces=True, required=True)
+        ),
     ),
     "pkiSecret/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
         shown={"policyIdentifier": []},
-        table=fields("""
-            path! backend* name@
-            text issuerRef~ notAfter
-            duration ttl~ maxTtl~ notBeforeDuration~
-            list allowedDomains allowedOtherSans allowedUriSans allowedSerialNumbers allowedUserIds cnValidations~
-            boolean allowLocalhost:true allowBareDomains:false allowSubdomains:false allowGlobDomains:false
-            boolean allowAnyName:false enforceHostnames:true allowIpSans:true allowWildcardCertificates:true
-            boolean allowedDomainsTemplate:false allowedUriSansTemplate~ basicConstraintsValidForNonCa:false
-            boolean serverFlag:true clientFlag:true codeSigningFlag:false emailProtectionFlag:false
-            boolean useCsrCommonName:true useCsrSans:true requireCn:true generateLease:false noStore:false usePss
-            text keyType:rsa
-            integer keyBits:2048 signatureBits~
-            list keyUsages~=key_usage extKeyUsages=ext_key_usage extKeyUsageOids policyIdentifiers
-            list organizationUnit=ou organizations=organization countries=country localities=locality
-            list provinces=province streetAddresses=street_address postalCodes=postal_code"""),
+        table=fields(
+            _NAMED,
+            of("text", "issuerRef", decided_by_server=True),
+            of("text", "notAfter"),
+            of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True),
+            of(
+                "list",
+                "allowedDomains allowedOtherSans allowedUriSans allowedSerialNumbers allowedUserIds "
+                "extKeyUsageOids policyIdentifiers",
+            ),
+            of(
+                "list",
+                {
+                    "extKeyUsages": "ext_key_usage",
+                    "organizationUnit": "ou",
+                    "organizations": "organization",
+                    "countries": "country",
+                    "localities": "locality",
+                    "provinces": "province",
+                    "streetAddresses": "street_address",
+                    "postalCodes": "postal_code",
+                },
+            ),
+            of("list", "cnValidations", decided_by_server=True),
+            of("list", {"keyUsages": "key_usage"}, decided_by_server=True),
+            of(
+                "boolean",
+                "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates serverFlag "
+                "clientFlag useCsrCommonName useCsrSans requireCn",
+                default=True,
+            ),
+            of(
+                "boolean",
+                "allowBareDomains allowSubdomains allowGlobDomains allowAnyName allowedDomainsTemplate "
+                "basicConstraintsValidForNonCa codeSigningFlag emailProtectionFlag generateLease noStore",
+                default=False,
+            ),
+            of("boolean", "allowedUriSansTemplate", decided_by_server=True),
+            of("boolean", "usePss"),
+            of("text", "keyType", default="rsa"),
+            of("integer", "keyBits", default=2048),
+            of("integer", "signatureBits", decided_by_server=True),
+        ),
     ),
     "pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls": Entry(
         place="{backend}/config/urls",
         deletable=False,
         table=fields(
-            "path! backend*\nlist issuingCertificates crlDistributionPoints ocspServers\nboolean enableTemplating"
+            of("path", "backend", replaces=True, required=True),
+            of("list", "issuingCertificates crlDistributionPoints ocspServers"),
+            of("boolean", "enableTemplating"),
         ),
     ),
     "pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig": Entry(
         place="{backend}/config/crl",
         shown={"crossClusterRevocation": False, "unifiedCrl": False, "unifiedCrlOnExistingPaths": False},
         deletable=False,
-        table=fields("""
-            path! backend*
-            duration expiry~ ocspExpiry~ autoRebuildGracePeriod~ deltaRebuildInterval~
-            boolean disable:false ocspDisable:false autoRebuild:false enableDelta:false
-            integer maxCrlEntries~"""),
+        table=fields(
+            of("path", "backend", replaces=True, required=True),
+            of("duration", "expiry ocspExpiry autoRebuildGracePeriod deltaRebuildInterval", decided_by_server=True),
+            of("boolean", "disable ocspDisable autoRebuild enableDelta", default=False),
+            of("integer", "maxCrlEntries", decided_by_server=True),
+        ),
     ),
     "pkiSecret/backendConfigAutoTidy:BackendConfigAutoTidy": Entry(
         place="{backend}/config/auto-tidy",
         deletable=False,
-        table=fields("""
-            path! backend*
-            boolean enabled* tidyCertStore:false tidyRevokedCerts:false tidyRevokedCertIssuerAssociations:false
-            boolean tidyExpiredIssuers:false tidyMoveLegacyCaBundle:false tidyAcme:false
-            boolean maintainStoredCertificateCounts:false publishStoredCertificateCountMetrics:false
-            duration intervalDuration~ safetyBuffer~ issuerSafetyBuffer~ pauseDuration~ acmeAccountSafetyBuffer~"""),
+        table=fields(
+            of("path", "backend", replaces=True, required=True),
+            of("boolean", "enabled", required=True),
+            of(
+                "boolean",
+                "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations tidyExpiredIssuers "
+                "tidyMoveLegacyCaBundle tidyAcme maintainStoredCertificateCounts "
+                "publishStoredCertificateCountMetrics",
+                default=False,
+            ),
+            of(
+                "duration",
+                "intervalDuration safetyBuffer issuerSafetyBuffer pauseDuration acmeAccountSafetyBuffer",
+                decided_by_server=True,
+            ),
+        ),
     ),
 }

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import requests
 
 from components.platform.readiness import NotReadyError, wait_until_ready
+from fake_providers.aws import AwsProvider
 from fake_providers.hcloud import HcloudProvider
 from fake_providers.machines import MachineError, found
-from fake_providers.memory import CLOUDS
-from fake_providers.s3 import S3Provider
 from ops.console import Console
 from ops.engine import adoption, session
 from ops.engine.operations import Changes
@@ -77,7 +76,7 @@ def _drop_unknown(there: World, opened: Session, console: Console) -> None:
     """
     resources = opened.run.deployment().get("resources") or []
     known = {(str(one["type"]), str(one.get("id"))) for one in resources}
-    storage = S3Provider(CLOUDS["aws"], there.file)
+    storage = AwsProvider(there.file)
     try:
         lost = [
             *HcloudProvider(there.file, there.machines).drop_unknown(None, known),

@@ -1,4 +1,4 @@
-"""One case per resource type of the Vault stand-in: what to declare, change, replace and spoil behind its back.
+"""One case per resource type of the fake Vault provider: what to declare, change, replace and spoil behind its back.
 
 The paths of mounts that a case needs but doesn't declare are made by `test_vault_table.prepare`.
 """
@@ -21,7 +21,7 @@ GRANT = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{e
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A life of one resource. `at` is where the server is asked about it, independently of the stand-in."""
+    """A life of one resource. `at` is where the server is asked about it, independently of the fake provider."""
 
     token: str
     inputs: Values
@@ -35,7 +35,7 @@ class Case:
     replaces: tuple[str, ...]
     delete_first: bool = False
     drift: tuple[str, Values] | None = None
-    """A write behind the stand-in's back: path and body."""
+    """A write behind the fake provider's back: path and body."""
     drifted: str = ""
     """The property that shows it."""
     deletable: bool = True

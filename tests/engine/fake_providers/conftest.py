@@ -1,4 +1,4 @@
-"""The real servers, and one connection of the Vault stand-in to them, for every test here."""
+"""The real servers, and one connection of the fake Vault provider to them, for every test here."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The clouds in memory, ordered faults, and the stand-ins in a process of their own; no engine, no server."""
+"""The clouds in memory, ordered faults, and the fake providers in a process of their own; no engine, no server."""
 
 import time
 from pathlib import Path
@@ -7,11 +7,10 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
+from fake_providers import aws, hcloud
 from fake_providers.attach import attach, attach_apart
 from fake_providers.envelope import UNKNOWN, pack
 from fake_providers.faults import Fault
-from fake_providers.hcloud import TYPES
-from fake_providers.memory import CLOUDS
 from tests.engine.fake_providers.wire import Values, Wire, urn
 
 INPUTS: dict[str, Values] = {
@@ -35,9 +34,12 @@ INPUTS: dict[str, Values] = {
     "aws:kms/alias:Alias": {"name": "alias/seal", "targetKeyId": "1"},
     "aws:iam/user:User": {"name": "seal"},
     "aws:iam/userPolicy:UserPolicy": {"name": "seal", "user": "seal", "policy": "{}"},
-    "kubernetes:core/v1:Namespace": {"metadata": {"name": "vault", "labels": {"app.kubernetes.io/name": "vault"}}},
+    **{
+        f"aws:s3/bucket{part}:Bucket{part}": {"bucket": "snapshots"}
+        for part in ("Versioning", "ObjectLockConfiguration", "LifecycleConfiguration", "Policy")
+    },
 }
-KINDS = {"hcloud": TYPES, **CLOUDS}
+KINDS = {"hcloud": hcloud.TYPES, "aws": aws.TYPES}
 NETWORK = "hcloud:index/network:Network"
 
 
@@ -80,7 +82,7 @@ def test_a_second_process_sees_the_same_world(tmp_path: Path) -> None:
 
 
 def test_replacing_and_refusing() -> None:
-    with attach(["hcloud", "aws", "kubernetes"]) as environment:
+    with attach(["hcloud", "aws"]) as environment:
         with Wire(environment, "hcloud") as wire:
             server = wire.create("hcloud:index/server:Server", INPUTS["hcloud:index/server:Server"])
             assert server.outputs.values["status"] == "in memory only"
@@ -88,14 +90,12 @@ def test_replacing_and_refusing() -> None:
             assert list(wire.diff(server, other).replaces) == ["userData"]
             with pytest.raises(ValueError, match="serverType is missing"):
                 wire.check("hcloud:index/server:Server", {"name": "x"})
-            with pytest.raises(ValueError, match="isn't offered by the hcloud stand-in"):
+            with pytest.raises(ValueError, match="isn't offered by the fake hcloud provider"):
                 wire.check("hcloud:index/loadBalancer:LoadBalancer", {})
         with Wire(environment, "aws") as wire:
             wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
             with pytest.raises(grpc.RpcError, match="snapshots already exists"):
                 wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
-        with Wire(environment, "kubernetes") as wire, pytest.raises(grpc.RpcError, match=r"metadata\.name is missing"):
-            wire.create("kubernetes:core/v1:Namespace", {})
 
 
 def test_secrets_stay_secret() -> None:
@@ -116,7 +116,7 @@ def test_functions_and_packages_are_refused() -> None:
         with pytest.raises(grpc.RpcError, match="has no functions"):
             wire.stub.Invoke(request)
     with (
-        pytest.raises(ValueError, match="package 'gcp': expected one of vault, hcloud, aws, kubernetes"),
+        pytest.raises(ValueError, match="package 'gcp': expected one of vault, hcloud, aws"),
         attach(["gcp"]),
     ):
         pass

@@ -1,4 +1,4 @@
-"""A certificate authority through the Vault stand-in: root, request, signature, import; what openssl-like eyes see."""
+"""A certificate authority through the fake Vault provider: root, request, signature, import; what openssl would see."""
 
 import hvac
 import pytest

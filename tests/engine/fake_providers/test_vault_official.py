@@ -1,4 +1,4 @@
-"""What the official Vault plugin keeps in state, and the stand-in too: ids, defaults, schema versions, empty outputs.
+"""What the official Vault plugin keeps in state, and the fake one too: ids, defaults, schema versions, empty outputs.
 
 `official.json` was read off pulumi-resource-vault (sources of v7.11, stamped 7.14.0; pulumi-terraform-bridge 3.134) by
 giving it the cases of this folder against OpenBao 2.7.2. Doesn't prove that a later plugin keeps the same.

@@ -1,4 +1,4 @@
-"""What the Vault stand-in refuses, and in which words: each mistake is one line, and no line holds a secret."""
+"""What the fake Vault provider refuses, and in which words: each mistake is one line, and no line holds a secret."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ def status(error: pytest.ExceptionInfo[grpc.RpcError]) -> str:
 @pytest.mark.parametrize(
     ("token", "inputs", "words"),
     [
-        ("vault:index/noSuch:NoSuch", {}, "this type isn't offered by the Vault stand-in"),
+        ("vault:index/noSuch:NoSuch", {}, "this type isn't offered by the fake Vault provider"),
         (MOUNT, {"path": "x", "type": "kv", "colour": "red"}, "property colour: not offered"),
         (MOUNT, {"type": "kv", "namespace": "n"}, "property namespace: not offered"),
         (MOUNT, {"path": "x"}, "property type is missing"),

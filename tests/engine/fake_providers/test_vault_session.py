@@ -1,4 +1,4 @@
-"""Logins of the Vault stand-in: one for each provider instance, given back; and what it must never undo."""
+"""Logins of the fake Vault provider: one for each provider instance, given back; and what it must never undo."""
 
 import threading
 import time

@@ -1,7 +1,7 @@
-"""Every resource type of the Vault stand-in against a real server: its whole life, one type after the other.
+"""Every resource type of the fake Vault provider against a real server: its whole life, one type after the other.
 
-What the server holds is asked from the server itself, never from the stand-in. Doesn't prove that the official plugin
-does the same; the ids, replacements and defaults asserted here are those of its schemas.
+What the server holds is asked from the server itself, never from the fake provider. Doesn't prove that the official
+plugin does the same; the ids, replacements and defaults asserted here are those of its schemas.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ def asked(client: hvac.Client, path: str) -> dict[str, Any] | None:
 
 
 def write(client: hvac.Client, path: str, body: dict[str, Any]) -> None:
-    """A write behind the stand-in's back."""
+    """A write behind the fake provider's back."""
     client.adapter.post(f"/v1/{path}", json=body)
 
 

@@ -1,4 +1,4 @@
-"""The real engine with the stand-ins: up, up again, refresh, drift, import, a fault, destroy; on small programs.
+"""The real engine with the fake providers: up, up again, refresh, drift, import, a fault, destroy; on small programs.
 
 The estate's own stacks are tried by the tests beside this folder.
 """

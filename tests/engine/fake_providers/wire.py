@@ -1,4 +1,4 @@
-"""The engine's side of the conversation, for tests that ask a stand-in provider directly over gRPC.
+"""The engine's side of the conversation, for tests that ask a fake provider directly over gRPC.
 
 Does what the engine does with one resource: check, then diff or create, keep inputs and outputs, read, update, delete.
 """

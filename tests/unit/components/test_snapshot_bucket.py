@@ -1,6 +1,6 @@
 """The bucket of snapshots: its whole graph, what stays of it, and what the node's credential may still do.
 
-Doesn't prove that a service honours it: `tests/engine/fake_providers/test_s3.py` sends it to moto, and Hetzner's was
+Doesn't prove that a service honours it: `tests/engine/fake_providers/test_aws.py` sends it to moto, and Hetzner's was
 never asked.
 """
 

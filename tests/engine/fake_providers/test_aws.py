@@ -1,4 +1,4 @@
-"""Buckets of the stand-in against moto: what is declared is there, and refused as a service refuses it.
+"""Buckets of the fake provider against moto: what is declared is there, and refused as a service refuses it.
 
 Doesn't prove that Hetzner takes them; what pitfall 27 says it doesn't know is looked for in what is sent.
 """
@@ -93,7 +93,7 @@ def test_a_credential_that_may_add_look_and_hide_does_just_that(wire: Wire, stor
 
 
 def test_a_seals_key_and_a_bucket_are_two_providers_each_with_its_profile(storage: ObjectStorage) -> None:
-    """A profile is for the official plugin; the stand-in knows no account and takes any."""
+    """A profile is for the official plugin; the fake one knows no account and takes any."""
     bucket = {"region": REGION, "profile": "hetzner", "endpoints": json.dumps([{"s3": storage.endpoint}])}
     seal = {"region": "eu-central-1", "profile": "aws"}
     with (

@@ -1,4 +1,4 @@
-"""Buckets of an S3 service, really made where the program's provider names one: in a world that is moto's.
+"""AWS in memory, and buckets of an S3 service really made where the program's provider names one: moto, in a sandbox.
 
 Owns a bucket, its versions, lock, lifecycle and policy, through boto3. Refuses a bucket with objects its deletion, as
 the service does. Other types of AWS, and buckets of a provider that names no service, stay in memory.
@@ -13,7 +13,7 @@ import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # as above
 from botocore.config import Config  # type: ignore[import-untyped]  # as above
 
-from fake_providers.memory import MemoryProvider, MemoryType
+from fake_providers.memory import MemoryProvider, MemoryType, memory_type
 from fake_providers.servicer import Found, RefusedError, Values
 
 Client = Any
@@ -85,17 +85,37 @@ _WRITES: Mapping[str, Action] = {
     "aws:s3/bucketPolicy:BucketPolicy": _allow,
 }
 TYPES: Mapping[str, MemoryType] = {
-    token.removeprefix("aws:"): MemoryType(frozenset({"bucket"}), {}, frozenset({"bucket"}))
-    for token in _WRITES
-    if token != _BUCKET
+    **{token.removeprefix("aws:"): memory_type("bucket", "bucket") for token in _WRITES},
+    _BUCKET.removeprefix("aws:"): memory_type(
+        "bucket",
+        arn=lambda identity, _: f"arn:aws:s3:::{identity}",
+        bucketDomainName=lambda identity, _: f"{identity}.s3.amazonaws.com",
+    ),
+    "kms/key:Key": memory_type(
+        "customerMasterKeySpec keyUsage",
+        arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
+        keyId=lambda identity, _: identity,
+    ),
+    "kms/alias:Alias": memory_type(
+        "name", "name targetKeyId", arn=lambda _, inputs: f"arn:aws:kms:us-east-1:123456789012:{inputs['name']}"
+    ),
+    "iam/user:User": memory_type(
+        "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
+    ),
+    "iam/userPolicy:UserPolicy": memory_type("name user", "policy user"),
 }
 
 
-class S3Provider(MemoryProvider):
-    """AWS in memory, and buckets at the service that a provider names."""
+class AwsProvider(MemoryProvider):
+    """The package `aws`."""
 
-    def __init__(self, types: Mapping[str, MemoryType], world: Path | None) -> None:
-        super().__init__("aws", {**types, **TYPES}, world)
+    def __init__(self, world: Path | None) -> None:
+        super().__init__("aws", TYPES, world)
+
+    def identity(self, token: str, inputs: Values, count: int) -> str:
+        """A bucket's is its name."""
+        named = inputs.get("bucket") if token == _BUCKET else None
+        return str(named or count)
 
     def configure(self, settings: Values) -> Client:
         """A client of the named service; it connects at its first call."""
