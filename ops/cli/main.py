@@ -11,14 +11,12 @@ from typing import Annotated
 import typer
 
 from ops import lifecycle
+from ops.cli import development as cli_development
 from ops.cli import operators as cli_operators
 from ops.cli import snapshots as cli_snapshots
 from ops.cli import status as cli_status
 from ops.console import Console
-from ops.development import test_runner as testing
-from ops.development.bench import report, suite
 from ops.doctor import examine
-from ops.engine.finding import find
 from ops.engine.operations import Changes
 from ops.engine.session import Choices
 from ops.errors import EstateError, InterruptedRunError
@@ -37,6 +35,7 @@ app = typer.Typer(
 cli_status.add_to(app)
 cli_operators.add_to(app)
 cli_snapshots.add_to(app)
+cli_development.add_to(app)
 
 Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
@@ -133,44 +132,6 @@ def doctor(stack: Stack = "local", as_json: Json = False) -> None:
     console.document({finding.subject: {"taken": finding.taken, "why": finding.reason} for finding in findings})
 
 
-@app.command()
-def check(as_json: Json = False) -> None:
-    """Run the gates: format, lint, types."""
-    console = Console(as_json=as_json)
-    outcomes = _gates(console)
-    console.document({one.name: {"passed": one.passed, "seconds": round(one.seconds, 1)} for one in outcomes})
-    if not all(outcome.passed for outcome in outcomes):
-        raise typer.Exit(1)
-
-
-def _gates(console: Console) -> Sequence[testing.Outcome]:
-    outcomes = testing.check(console)
-    for outcome in outcomes:
-        if outcome.said:
-            console.say(outcome.said)
-    rows = [[one.name, "✓" if one.passed else "failed", f"{one.seconds:.1f} s"] for one in outcomes]
-    console.table("gates", ["gate", "result", "time"], rows)
-    return outcomes
-
-
-@app.command(name="test")
-def run_tests(
-    tiers: Annotated[list[str] | None, typer.Argument(help="Tiers to run; all that need no machine, if none.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also the gates, the booted node and the cluster.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Run the tests."""
-    console = Console(as_json=as_json)
-    testing.tiers_to_run(tiers or [], everything=everything)  # a misspelt one is told before minutes are spent
-    gates = _gates(console) if everything else []
-    find(console.say)
-    code = testing.run(console, tiers or [], everything=everything)
-    passed = code == 0 and all(gate.passed for gate in gates)
-    console.document({"passed": passed})
-    if not passed:
-        raise typer.Exit(1)
-
-
 @app.command(name="secret-id")
 def secret_id(
     application: Annotated[str, typer.Argument(help="Name of the application.")],
@@ -204,42 +165,6 @@ def env(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False)
     for name, value in variables.items():
         console.result(f"export {name}={shlex.quote(value)}")
     console.document(variables)
-
-
-@app.command()
-def bench(
-    sizes: Annotated[str, typer.Option(help="Numbers of applications, joined by commas.")] = "10,100,1000",
-    compared_sizes: Annotated[
-        str, typer.Option(help="Numbers of ACL policies to compare on; empty: none.")
-    ] = "100,1000",
-    runs: Annotated[int, typer.Option(min=1, help="How often each case is run; the median counts.")] = 3,
-    note: Annotated[str, typer.Option(help="A line for the report, such as what else the machine does.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Measure the estate and write benchmarks/README.md."""
-    console = Console(as_json=as_json)
-    plan = suite.Plan(
-        sizes=_numbers("--sizes", sizes),
-        compared_sizes=_numbers("--compared-sizes", compared_sizes),
-        runs=runs,
-        note=note,
-    )
-    results = suite.measured(plan, console.say)
-    report.write(results, ROOT / "benchmarks" / "README.md")
-    verdicts = {one.target: {"measured": one.measured, "met": one.met} for one in results.verdicts()}
-    rows = [[target, str(one["measured"]), "✓" if one["met"] else "missed"] for target, one in verdicts.items()]
-    console.table("targets", ["target", "measured", "met"], rows)
-    console.result("written to benchmarks/README.md")
-    console.document(verdicts)
-    suite.missed(results)
-
-
-def _numbers(option: str, text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        msg = f"{option} is {text!r}; expected whole numbers above 0, joined by commas"
-        raise EstateError(msg)
-    return tuple(int(part) for part in parts)
 
 
 _HEADINGS = {"database": "db", "encryption": "crypto", "certificate": "cert"}

@@ -21,9 +21,9 @@ import pytest
 
 from components.render import acl
 from components.render.administrator import administrator_policy
-from ops.development.bench.project import CODE, copy_code
 from ops.local.bootstrap import bootstrap
 from ops.paths import ROOT
+from tests.support.checkouts import copy_code
 from tests.support import engine_runs
 from tests.support.dev_checkouts import DevCheckout
 from tests.support.servers import (
@@ -114,7 +114,7 @@ class Dev:
 def dev(tmp_path: Path, postgres_template: Path) -> Iterator[Dev]:
     """A copy and a bootstrapped server of its own. What the node alone reaches is left out."""
     directory = tmp_path / "estate"
-    copy_code(ROOT, directory, CODE)
+    copy_code(directory)
     shutil.copy(ROOT / "Pulumi.dev.yaml", directory)
     platform = new_platform(tmp_path / "server", postgres_template)
     made = DevCheckout(directory=directory)

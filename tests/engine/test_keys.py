@@ -23,7 +23,6 @@ from components.render.server_hcl import StaticSeal
 from fake_providers.attach import attach_apart
 from ops import stack_file
 from ops.console import Console
-from ops.development.bench.project import CODE, copy_code
 from ops.engine import finding, session
 from ops.engine import operations as engine_stack
 from ops.engine.operations import Changes
@@ -32,8 +31,9 @@ from ops.keys import making, rotating
 from ops.keys import secrets_provider as engine
 from ops.keys.making import Made, make
 from ops.keys.rotating import rotate
-from ops.paths import ROOT, Paths
+from ops.paths import Paths
 from ops.vault.endpoint import Reached, administering
+from tests.support.checkouts import copy_code
 from tests.support.language_host import install
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import call
@@ -89,7 +89,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """`keys`, then the first boot with what it made."""
     folder = tmp_path_factory.mktemp("keys")
     project = folder / "project"
-    copy_code(ROOT, project, CODE)
+    copy_code(project)
     (project / "ada.asc").write_text(str(Tsk.generate("ada", profile=Profile.RFC4880).extract_certificate()))
     (project / "keys").mkdir()
     (project / "keys" / "ada.pub").write_text("ssh-ed25519 AAAA ada\n")

@@ -18,14 +18,32 @@ import pytest
 import yaml
 
 from ops import installing
-from ops.development.bench.project import CODE, base_settings, copy_code
 from ops.paths import ROOT, Paths
 from ops.platforms.local import platform_of
-from ops.stack_file import read
+from ops.stack_file import PROJECT, read
 from settings import SETTING
 from tests.support.servers import free_ports
 
-KEY = f"vault-estate:{SETTING}"
+KEY = f"{PROJECT}:{SETTING}"
+_CODE = ("Pulumi.yaml", "__main__.py", "components", "composition", "fake_providers", "ops", "policies", "settings")
+"""What makes the program; tests, documents and the checkout's own state stay behind."""
+
+
+def base_settings() -> dict[str, Any]:
+    """The local stack's plain settings, as they are committed."""
+    document = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = document["config"][KEY]
+    return found
+
+
+def copy_code(directory: Path) -> None:
+    """Make a copy of the program; compiled bytecode comes along, so that it is as warm as the original."""
+    directory.mkdir()
+    for name in _CODE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, directory / name)
+        else:
+            shutil.copyfile(ROOT / name, directory / name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +114,7 @@ class Checkout:
 def checkout(folder: Path) -> Iterator[Checkout]:
     """Make a copy below `folder`; at the end whatever runs in it is stopped."""
     directory = folder / "estate"
-    copy_code(ROOT, directory, CODE)
+    copy_code(directory)
     made = Checkout(directory=directory)
     api, cluster, postgres = free_ports(3)
     settings = base_settings()

@@ -12,13 +12,12 @@ import yaml
 
 from fake_providers.machines import Machine
 from ops.console import Console
-from ops.development.bench.project import CODE, copy_code
 from ops.paths import ROOT
 from ops.platforms import sandbox as commands
 from ops.sandbox.world import World
 from ops.stack_file import read
 from ops.vault import endpoint as reaching
-from tests.support.checkouts import KEY, Checkout
+from tests.support.checkouts import KEY, Checkout, copy_code
 from tests.support.servers import call
 
 STACK = "dev"
@@ -86,7 +85,7 @@ class DevCheckout(Checkout):
 def dev_checkout(folder: Path) -> Iterator[DevCheckout]:
     """Make a copy below `folder`; at the end nothing of its world is left."""
     directory = folder / "estate"
-    copy_code(ROOT, directory, CODE)
+    copy_code(directory)
     shutil.copy(ROOT / f"Pulumi.{STACK}.yaml", directory)
     made = DevCheckout(directory=directory)
     try:

@@ -16,10 +16,10 @@ from pydantic import BaseModel
 import settings
 from docs import settings_reference
 from ops.cli.main import app
-from ops.development.bench.project import base_settings
 from ops.paths import ROOT
 from policies.rules import RULES
 from settings import Settings
+from tests.support.checkouts import base_settings
 from tests.support.documents import DOCUMENTS, blocks
 from tests.unit.golden import local
 

@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 from ops.cli import main as cli
-from ops.development.test_runner import Outcome
 from ops.doctor import Finding
 from ops.engine.operations import Changes
 from ops.engine.session import Choices
@@ -191,56 +190,6 @@ def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, ca
     assert "Pulumi 9.9.9, PATH" in capsys.readouterr().out
     assert cli.main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"engine": {"taken": "Pulumi 9.9.9, PATH", "why": "/opt/pulumi"}}
-
-
-@pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 1)])
-def test_check_fails_with_its_gates(monkeypatch: pytest.MonkeyPatch, capsys: Captured, passed: bool, code: int) -> None:
-    outcomes = [
-        Outcome(name="format", passed=True, seconds=0.12, said=""),
-        Outcome(name="types", passed=passed, seconds=3.0, said="" if passed else "a.py:1: error: no"),
-    ]
-    asked_of(monkeypatch, "ops.cli.main.testing.check", outcomes)
-
-    assert cli.main(["check"]) == code
-    said = capsys.readouterr()
-    assert ["types", "✓" if passed else "failed", "3.0", "s"] in [line.split() for line in said.out.splitlines()]
-    assert ("a.py:1: error: no" in said.err) is not passed
-    assert cli.main(["check", "--json"]) == code
-    assert json.loads(capsys.readouterr().out)["types"] == {"passed": passed, "seconds": 3.0}
-
-
-@pytest.mark.parametrize(("code", "gates", "exit_code"), [(0, True, 0), (1, True, 1), (5, True, 1), (0, False, 1)])
-def test_tests_fail_with_pytest_and_with_the_gates(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured, code: int, gates: bool, exit_code: int
-) -> None:
-    engine = asked_of(monkeypatch, "ops.cli.main.find", None)
-    checked = asked_of(
-        monkeypatch, "ops.cli.main.testing.check", [Outcome(name="types", passed=gates, seconds=1, said="")]
-    )
-    ran: list[tuple[list[str], bool]] = []
-
-    def run(_: object, tiers: list[str], *, everything: bool) -> int:
-        ran.append((tiers, everything))
-        return code
-
-    monkeypatch.setattr("ops.cli.main.testing.run", run)
-
-    assert cli.main(["test", "unit", "live", "--json"]) == (1 if code else 0)
-    assert json.loads(capsys.readouterr().out) == {"passed": code == 0}
-    assert checked == []
-    assert cli.main(["test", "--all"]) == exit_code
-
-    assert ran == [(["unit", "live"], False), ([], True)]
-    assert (len(engine), len(checked)) == (2, 1)
-
-
-def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    engine = asked_of(monkeypatch, "ops.cli.main.find", None)
-
-    assert cli.main(["test", "unitt"]) == 2
-
-    assert capsys.readouterr().err.startswith("estate: tier 'unitt' is not one; expected some of: unit,")
-    assert engine == []
 
 
 def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

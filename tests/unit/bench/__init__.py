@@ -1,1 +1,0 @@
-"""Tests of the measuring itself, not of what is measured."""
