@@ -50,10 +50,17 @@ def examine(paths: Paths, stack: str, console: Console) -> Sequence[Finding]:
         )
         findings.append(Finding(subject=f"provider {package}", taken=taken, reason=reason))
     for server, package in _SERVERS.items():
-        findings.append(Finding(subject=server, taken=metadata.version(package), reason=f"from the package {package}"))
+        findings.append(Finding(subject=server, taken=_version(package), reason=f"from the package {package}"))
     peer = shutil.which("tofu")
     findings.append(
         Finding(subject="tofu", taken="found" if peer else "missing", reason=peer or "bench compares with it")
     )
     findings.append(Finding(subject="cache", taken=str(cache()), reason="safe to delete"))
     return findings
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "installed when a server is first started"

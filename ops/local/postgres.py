@@ -22,6 +22,7 @@ import psycopg
 from psycopg import sql
 
 from composition.private_files import create_private, private_directory, write_private
+from ops import installing
 from ops.errors import EstateError
 from ops.processes.logs import redact
 from ops.processes.ports import LOOPBACK
@@ -189,6 +190,7 @@ class Postgres:
 
 
 def _program(name: str) -> str:
+    installing.require(installing.SERVERS)
     # Importing the package would look for a runtime directory of the user's and warn where there is none.
     package = importlib.util.find_spec("pgserver")
     if package is None or package.origin is None:

