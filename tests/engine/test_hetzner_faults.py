@@ -24,7 +24,7 @@ from fake_providers.faults import LOCKED, RATE_LIMIT, Fault
 from ops.engine import operations as engine_stack
 from ops.engine.finding import Engine, find
 from ops.paths import ROOT
-from tests.engine.fake_providers.test_with_the_engine import close_failed_programs
+from tests.support.programs import close_failed_programs
 from tests.support.servers import VaultServer, free_ports, local_platform, postgres_template, vault_server
 
 __all__ = ["local_platform", "postgres_template", "vault_server"]

@@ -21,7 +21,7 @@ from policies.rules import (
 )
 from policies.rules.data_holding_is_protected import VARIABLE
 from policies.rules.rule import Rule
-from tests.policies.test_rules import findings, resource
+from tests.support.policy_rules import findings, resource
 from tests.unit.render.nodes import node
 
 FIREWALL = firewall_names_networks.RULE

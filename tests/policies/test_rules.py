@@ -4,24 +4,16 @@ Not proven here: that the engine runs the rules at all (see `test_pack.py`).
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pytest
-from pulumi_policy import (
-    EnforcementLevel,
-    PolicyCustomTimeouts,
-    PolicyResourceOptions,
-    ResourceValidationArgs,
-    ResourceValidationPolicy,
-)
+from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 from pulumi_policy.proxy import (
     UNKNOWN_BOOLEAN_VALUE,
     UNKNOWN_NUMBER_VALUE,
     UNKNOWN_STRING_VALUE,
     UnknownValueError,
-    unknown_checking_proxy,
 )
 
 from policies.rules import (
@@ -33,31 +25,10 @@ from policies.rules import (
     provider_verifies_tls,
 )
 from policies.rules.rule import Rule
+from tests.support.policy_rules import findings, resource
 
 ROLE = {"roleName": "app", "secretIdTtl": 86_400.0, "tokenTtl": 3_600.0, "tokenMaxTtl": 14_400.0}
 PROVIDER = {"address": "https://127.0.0.1:8200", "skipChildToken": "true"}
-
-
-def resource(
-    rule: Rule, inputs: Mapping[str, Any], *, token: str = "", protect: bool = False
-) -> ResourceValidationArgs:
-    """A resource as the pack's server hands it to a rule."""
-    token = token or sorted(rule.types)[0]
-    options = PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
-    urn = f"urn:pulumi:test::vault-estate::{token}::app"
-    return ResourceValidationArgs(token, unknown_checking_proxy(dict(inputs)), urn, "app", options, None)
-
-
-def findings(rule: Rule, args: ResourceValidationArgs) -> list[str]:
-    """What the rule reports, in order."""
-    found: list[str] = []
-
-    def report(message: str, urn: str | None = None) -> None:
-        assert urn == args.urn
-        found.append(message)
-
-    rule.validate(args, report)
-    return found
 
 
 def acl(body: str) -> list[str]:

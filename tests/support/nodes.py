@@ -30,7 +30,7 @@ from composition.private_files import private_directory, write_private
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
-from tests.unit.settings.test_hetzner import NODE, SSH
+from tests.support.hetzner_samples import NODE, SSH
 
 _START_SECONDS = 30.0
 

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from fake_providers.attach import attach
+from tests.engine.fake_providers.filling import prepare
 from tests.engine.fake_providers.wire import Values, Wire
-from tests.support.servers import VaultServer, local_platform, postgres_server, postgres_template, vault_server
+from tests.support.servers import (
+    PostgresServer,
+    VaultServer,
+    local_platform,
+    postgres_server,
+    postgres_template,
+    vault_server,
+)
 
 __all__ = ["local_platform", "postgres_server", "postgres_template", "vault_server"]
 
@@ -36,3 +44,9 @@ def wire(settings: Values) -> Iterator[Wire]:
     """A configured provider instance."""
     with attach(["vault"]) as environment, Wire(environment, "vault", settings) as connection:
         yield connection
+
+
+@pytest.fixture(scope="module")
+def prepared(vault_server: VaultServer, postgres_server: PostgresServer) -> dict[str, str]:
+    """A server with what the cases use; what their placeholders stand for."""
+    return prepare(vault_server, postgres_server)

@@ -4,7 +4,7 @@ import hvac
 import pytest
 from cryptography import x509
 
-from tests.engine.fake_providers.test_vault_table import asked, write
+from tests.engine.fake_providers.filling import asked, write
 from tests.engine.fake_providers.wire import Known, Wire
 from tests.support.servers import VaultServer
 

@@ -15,11 +15,9 @@ from fake_providers.envelope import compact
 from fake_providers.vault.fields import flat
 from fake_providers.vault.table import TABLE
 from tests.engine.fake_providers.cases import Case
-from tests.engine.fake_providers.test_vault_table import ALL, asked, filled, prepared
+from tests.engine.fake_providers.filling import ALL, asked, filled
 from tests.engine.fake_providers.wire import Known, Values, Wire
 from tests.support.servers import VaultServer
-
-__all__ = ["prepared"]
 
 OFFICIAL: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "official.json").read_text())
 DELTA = "__pulumi_raw_state_delta"

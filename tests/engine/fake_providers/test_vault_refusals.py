@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from fake_providers.attach import attach
-from tests.engine.fake_providers.test_vault_table import asked, write
+from tests.engine.fake_providers.filling import asked, write
 from tests.engine.fake_providers.wire import Known, Values, Wire
 from tests.support.servers import VaultServer, free_ports
 

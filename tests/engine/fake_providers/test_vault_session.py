@@ -12,7 +12,7 @@ import pytest
 from fake_providers.attach import attach
 from fake_providers.servicer import RefusedError
 from fake_providers.vault.session import VaultSession
-from tests.engine.fake_providers.test_vault_table import asked, write
+from tests.engine.fake_providers.filling import asked, write
 from tests.engine.fake_providers.wire import Values, Wire
 from tests.support.servers import PostgresServer, VaultServer
 

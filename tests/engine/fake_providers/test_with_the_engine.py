@@ -3,11 +3,9 @@
 The estate's own stacks are tried by the tests beside this folder.
 """
 
-import gc
-import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,8 @@ from pulumi import automation
 from fake_providers.attach import attach, attach_apart
 from fake_providers.faults import Fault
 from ops.engine.finding import find
-from tests.engine.fake_providers.test_vault_table import asked, write
+from tests.engine.fake_providers.filling import asked, write
+from tests.support.programs import close_failed_programs
 from tests.support.servers import VaultServer
 
 READ = 'path "secret/data/app/*" {\n  capabilities = ["read"]\n}\n'
@@ -116,14 +115,6 @@ def held(client: hvac.Client, path: str) -> dict[str, Any]:
     found = asked(client, path)
     assert found is not None
     return found
-
-
-def close_failed_programs() -> None:
-    """End the coroutines of inline programs that failed: the SDK leaves them open, and they complain at exit."""
-    for thing in gc.get_objects():
-        if inspect.iscoroutine(thing) and thing.__name__ == "run_in_stack":
-            with suppress(RuntimeError):
-                thing.close()
 
 
 def test_up_refresh_drift_import_destroy(tmp_path: Path, engine_directory: str, vault_server: VaultServer) -> None:

@@ -18,24 +18,15 @@ from composition import hetzner as composition
 from settings import Settings, parse
 from settings.hetzner import HetznerPlatform
 from tests.support.declare import Declared, Unknown, declare
-from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY
+from tests.support.hetzner_samples import KMS, NODE, SSH, TRANSIT, node
+from tests.unit.golden.local import CERTIFICATE
 from tests.unit.render.nodes import unpacked
 from tests.unit.settings.samples import FULL, MISSING
-from tests.unit.settings.test_hetzner import KMS, NODE, SSH, TRANSIT, node
+
+pytestmark = pytest.mark.usefixtures("folder")
 
 DNS: dict[str, Any] = {"domain": MISSING, "dns": {"zone": "example.com", "record": "dev"}}
 INTERNAL: dict[str, Any] = {"domain": MISSING, "tls": {"kind": "internal", "certificate_file": ".estate/dev/node.crt"}}
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project's root, with the public files that settings name."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "ada.asc").write_text(PUBLIC_KEY)
-    (tmp_path / "keys" / "ada.pub").write_text("ssh-ed25519 AAAA ada\n")
-    (tmp_path / "admin.crt").write_text(CERTIFICATE)
-    return tmp_path
 
 
 def built(*, preview: bool = False, **parts: Any) -> Declared:

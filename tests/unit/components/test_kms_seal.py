@@ -18,14 +18,12 @@ from ops.engine import session
 from ops.paths import Paths
 from settings import parse
 from tests.support.declare import Declared, declare
+from tests.support.hetzner_samples import BUCKET, KMS, SSH, node
 from tests.support.nodes import write_stack
-from tests.unit.components.test_hetzner import folder
 from tests.unit.render.nodes import unpacked
 from tests.unit.settings.samples import refusal
-from tests.unit.settings.test_hetzner import KMS, SSH, node
-from tests.unit.settings.test_snapshots import BUCKET
 
-__all__ = ["folder"]
+pytestmark = pytest.mark.usefixtures("folder")
 
 OWN = {"kind": "awskms", "region": "eu-central-1"}
 ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"

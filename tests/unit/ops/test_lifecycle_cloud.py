@@ -22,8 +22,8 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms import hetzner as lifecycle_cloud
 from ops.vault import endpoint as reaching
+from tests.support.hetzner_samples import NODE
 from tests.unit.ops.fakes import asked_of
-from tests.unit.settings.test_hetzner import NODE
 
 OWN = {
     "operators": [{"name": "dev", "pgp_key": ".estate/dev/operator/public.asc"}],

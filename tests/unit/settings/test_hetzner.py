@@ -1,36 +1,13 @@
 """Settings of a Hetzner node: what fits together, what doesn't, and the line that says so."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from settings import parse
 from settings.hetzner import HetznerPlatform
+from tests.support.hetzner_samples import KMS, NODE, PLATFORM, SHA256, SSH, TRANSIT, node
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
-
-SHA256 = "0" * 64
-PLATFORM: Mapping[str, Any] = {
-    "kind": "hetzner",
-    "location": "fsn1",
-    "server_type": "cx22",
-    "api_cidrs": ["203.0.113.0/24"],
-    "domain": "vault.example.com",
-    "tls": {"kind": "acme", "email": "operators@example.com"},
-    "seal": {"kind": "static"},
-    "download": {"checksums": {"amd64": SHA256}},
-}
-"""Nothing that has a default."""
-SSH = {"cidrs": ["203.0.113.7/32"], "public_keys": ["keys/ada.pub"]}
-KMS = {"kind": "awskms", "region": "eu-central-1", "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/a-b"}
-TRANSIT = {"kind": "transit", "address": "https://other.example.com:8200", "key": "unseal"}
-NODE: Mapping[str, Any] = {**MINIMAL, "platform": PLATFORM}
-
-
-def node(base: Mapping[str, Any] = NODE, **platform: Any) -> dict[str, Any]:
-    """Settings with parts of the platform replaced, or (`MISSING`) taken out."""
-    whole = {**base["platform"], **platform}
-    return {**base, "platform": {name: value for name, value in whole.items() if value is not MISSING}}
 
 
 def platform(**parts: Any) -> HetznerPlatform:

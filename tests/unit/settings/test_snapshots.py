@@ -8,25 +8,14 @@ import pytest
 
 from settings import SettingsError, parse
 from settings.snapshots import Bucket, Folder
+from tests.support.hetzner_samples import BUCKET, SSH, node
 from tests.unit.settings.samples import MINIMAL, MISSING
-from tests.unit.settings.test_hetzner import SSH, node
 
 CANARY = "canary" * 8
 FOLDER: Mapping[str, Any] = {
     "store": {"kind": "folder", "path": ".estate/local/snapshots"},
     "recipients": ["keys/age.pub"],
     "certificate": "keys/snapshots.crt",
-}
-BUCKET: Mapping[str, Any] = {
-    "store": {
-        "kind": "bucket",
-        "name": "vault-snapshots-dev",
-        "endpoint": "https://fsn1.your-objectstorage.com",
-        "region": "fsn1",
-    },
-    "recipients": ["keys/age.pub"],
-    "certificate": "keys/snapshots.crt",
-    "node_certificate": "keys/node.crt",
 }
 
 

@@ -1,0 +1,31 @@
+"""One rule of the policy pack, tried on one resource."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pulumi_policy import PolicyCustomTimeouts, PolicyResourceOptions, ResourceValidationArgs
+from pulumi_policy.proxy import unknown_checking_proxy
+
+from policies.rules.rule import Rule
+
+
+def resource(
+    rule: Rule, inputs: Mapping[str, Any], *, token: str = "", protect: bool = False
+) -> ResourceValidationArgs:
+    """A resource as the pack's server hands it to a rule."""
+    token = token or sorted(rule.types)[0]
+    options = PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
+    urn = f"urn:pulumi:test::vault-estate::{token}::app"
+    return ResourceValidationArgs(token, unknown_checking_proxy(dict(inputs)), urn, "app", options, None)
+
+
+def findings(rule: Rule, args: ResourceValidationArgs) -> list[str]:
+    """What the rule reports, in order."""
+    found: list[str] = []
+
+    def report(message: str, urn: str | None = None) -> None:
+        assert urn == args.urn
+        found.append(message)
+
+    rule.validate(args, report)
+    return found
