@@ -273,7 +273,7 @@ def test_an_upload_that_breaks_off_prunes_nothing_and_leaves_no_snapshot(
     assert not list((tmp_path / "work").glob("*")), "nothing stays on the node"
 
 
-def test_what_arrived_otherwise_than_it_was_sent_is_no_success(
+def test_an_upload_that_arrived_damaged_is_a_failure(
     made: Estate, storage: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(storage, made, tmp_path)

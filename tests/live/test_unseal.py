@@ -137,7 +137,7 @@ def test_each_operator_gives_the_share_that_their_key_opens(stack: Stack) -> Non
     assert of("bob").cluster_id == stack.cluster
 
 
-def test_who_stops_leaves_what_was_given_for_the_next(stack: Stack) -> None:
+def test_shares_given_stay_when_an_operator_stops(stack: Stack) -> None:
     stack.sealed_anew()
 
     assert given(stack, stack.shares["ada"]).given == 1

@@ -27,7 +27,7 @@ def one(path: str, *capabilities: str) -> list[Grant]:
         '{"path": [{"a/b": [{"capabilities": ["read", "list"]}]}]}',
     ],
 )
-def test_one_block_in_each_spelling(text: str) -> None:
+def test_every_spelling_of_a_block_is_read(text: str) -> None:
     assert grants(text) == one("a/b", "read", "list")
 
 
@@ -52,7 +52,7 @@ def test_blocks_keep_their_order_and_repeats() -> None:
     assert grants(text) == [*one("b", "read"), *one("a", "sudo"), *one("b", "deny")]
 
 
-def test_nothing_is_granted_by_nothing() -> None:
+def test_a_policy_without_rules_grants_nothing() -> None:
     assert grants("") == []
     assert grants("# only words\n") == []
     assert grants('path "a" {}') == one("a")
@@ -82,7 +82,7 @@ def test_deep_json_that_is_not_a_policy_is_an_error() -> None:
         grants(json.dumps({"path": ["a"]}))
 
 
-def test_what_the_estate_renders_is_read_as_it_was_meant() -> None:
+def test_policies_that_the_estate_renders_are_read() -> None:
     # The administrator's is the largest policy there is, with every feature the renderer knows.
     policy = administrator_policy()
     meant = {rule.path: frozenset(str(capability) for capability in rule.capabilities) for rule in policy.rules}

@@ -71,7 +71,7 @@ def test_a_preview_makes_nothing(wire: Wire, vault_server: VaultServer, chain: d
     assert listed(vault_server.client) == before
 
 
-def test_what_replaces_and_what_is_only_remembered(chain: dict[str, Known], wire: Wire) -> None:
+def test_another_name_replaces_a_root_and_another_lifetime_does_not(chain: dict[str, Known], wire: Wire) -> None:
     root = chain["root"]
     other = wire.diff(root, root.inputs.values | {"commonName": "Other"})
     assert (list(other.replaces), other.deleteBeforeReplace) == (["commonName"], False)

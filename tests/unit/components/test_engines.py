@@ -210,7 +210,7 @@ def test_roles_wait_for_the_rotation_that_would_cut_their_connection() -> None:
     assert below(declared, "db-role-other-readonly") == {"db-mount", "db-connection-other"}
 
 
-def test_what_a_lease_needs_to_end_goes_with_the_mount() -> None:
+def test_objects_that_end_a_lease_go_with_the_mount() -> None:
     """Found with the engine: connections were deleted first, and the server then refused to unmount open leases."""
     declared = declare(engine)
     mount = declared.named("db-mount")

@@ -103,7 +103,7 @@ def test_the_server_is_replaced_first_deleted_and_never_protected() -> None:
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_what_holds_data_or_the_address_is_kept_in_both_places(protect: bool) -> None:
+def test_data_and_address_are_protected_by_pulumi_and_by_hetzner(protect: bool) -> None:
     settings = parse({**node(), "protect": protect})
     declared = declare(lambda: estate.place(settings))
 
@@ -144,7 +144,7 @@ def test_a_server_ends_before_what_it_has_is_taken_away() -> None:
     assert private.options.deleted_with == ""  # a subnet with a server in it can't be deleted
 
 
-def test_it_is_ready_only_when_this_very_server_is() -> None:
+def test_the_platform_waits_for_this_very_server() -> None:
     declared = built(**DNS)
     ready = declared.named("platform-ready")
     waited = {ids(declared, f"platform-{name}") for name in ("server", "private", "attachment", "record")}

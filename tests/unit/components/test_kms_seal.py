@@ -141,7 +141,7 @@ PROFILES = [("aws", "hetzner"), ("aws", None), (None, "hetzner")]
 
 @pytest.mark.parametrize(("seal", "store"), PROFILES)
 @pytest.mark.parametrize("preview", [False, True])
-def test_both_are_made_each_by_its_own_provider(
+def test_seal_key_and_bucket_have_providers_of_their_own(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seal: str | None, store: str | None, preview: bool
 ) -> None:
     monkeypatch.chdir(folder)

@@ -93,7 +93,7 @@ def test_a_node_that_never_answers_is_said(node: Node, tmp_path: Path) -> None:
     assert not (tmp_path / "own").exists()
 
 
-def test_it_is_told_what_is_waited_for(tmp_path: Path) -> None:
+def test_each_reason_to_wait_is_told_once(tmp_path: Path) -> None:
     """Each reason once, not at each look."""
     told: list[str] = []
     with socket.socket() as nobody:

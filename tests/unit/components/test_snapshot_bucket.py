@@ -115,6 +115,6 @@ def test_the_service_is_asked_for_buckets_and_nothing_else() -> None:
         ({"lock_days": 0}, "lock_days: 0; expected"),
     ],
 )
-def test_what_no_service_takes_is_refused(parts: dict[str, Any], said: str) -> None:
+def test_a_bucket_that_no_service_takes_is_refused(parts: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         built(**parts)

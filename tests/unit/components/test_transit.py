@@ -89,7 +89,7 @@ def test_the_kinds_of_key() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_each_kind_can_do(kind: Any) -> None:
+def test_each_key_type_allows_what_vault_allows(kind: Any) -> None:
     derivable, convergent = KINDS[kind]
 
     assert TransitKey(type=kind).type == kind

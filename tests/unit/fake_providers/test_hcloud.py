@@ -55,7 +55,7 @@ def test_a_server_lets_go_when_it_is_deleted(cloud: HcloudProvider) -> None:
     assert cloud.read(None, SUBNET, subnet) is None
 
 
-def test_what_nobody_knows_of_is_taken_away(cloud: HcloudProvider) -> None:
+def test_objects_in_no_state_are_dropped(cloud: HcloudProvider) -> None:
     kept = make(cloud, VOLUME, size=10)
     lost = make(cloud, SUBNET, type="cloud")
     server = make(cloud, SERVER, name="a", serverType="cx23")

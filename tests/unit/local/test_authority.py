@@ -42,7 +42,7 @@ def test_the_authority_may_sign_for_loopback_only(tmp_path: Path) -> None:
     assert ca.extensions.get_extension_for_class(x509.BasicConstraints).value == x509.BasicConstraints(True, 0)
 
 
-def test_what_is_good_is_kept(tmp_path: Path) -> None:
+def test_a_valid_authority_is_kept(tmp_path: Path) -> None:
     first = ensure_authority(tmp_path, now=NOW)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     again = ensure_authority(tmp_path, now=days(336))

@@ -105,14 +105,14 @@ def test_a_port_whose_holder_is_just_ending_is_waited_for(monkeypatch: pytest.Mo
         ("import sys; sys.exit('one sentence')", "one sentence"),
     ],
 )
-def test_what_the_script_says_is_what_is_told(tmp_path: Path, program: str, words: str) -> None:
+def test_the_bootstrap_scripts_words_are_told(tmp_path: Path, program: str, words: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(program)
     with pytest.raises(EstateError, match=words):
         run_script(script, tmp_path / "parameters.json")
 
 
-def test_nothing_there_is_nothing_running(tmp_path: Path) -> None:
+def test_a_platform_that_was_never_started_runs_nothing(tmp_path: Path) -> None:
     platform = LocalPlatform(tmp_path / "never", api_port=18200, cluster_port=18201, postgres_port=18202)
     platform.stop()
     platform.wipe()

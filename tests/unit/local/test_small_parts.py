@@ -236,7 +236,7 @@ def test_what_isnt_a_public_key_is_named_with_its_operator(tmp_path: Path) -> No
             read_public_key("ada", tmp_path / name)
 
 
-def test_what_isnt_a_share_is_refused(tmp_path: Path) -> None:
+def test_text_that_is_not_a_share_is_refused(tmp_path: Path) -> None:
     ensure_operator(tmp_path)
     with pytest.raises(EstateError, match=r"private\.asc: can't open this share"):
         open_share(tmp_path / "private.asc", b"not a message")

@@ -66,7 +66,7 @@ def test_the_share_of_ones_own_key_is_opened(tmp_path: Path, pair: Path) -> None
         ('{"state": "reserved"}', "holds no share; expected the custody of a server whose seal is 'shamir'"),
     ],
 )
-def test_what_is_no_custody_is_refused(tmp_path: Path, pair: Path, content: str | None, line: str) -> None:
+def test_a_file_that_is_not_a_custody_is_refused(tmp_path: Path, pair: Path, content: str | None, line: str) -> None:
     file = tmp_path / "shares.json"
     if content is not None:
         file.write_text(content)

@@ -29,7 +29,7 @@ class FakeStack:
         return SimpleNamespace(stdout=json.dumps(self.document))
 
 
-def test_it_is_taken_out_and_all_else_stays() -> None:
+def test_a_pending_operation_is_removed_and_nothing_else() -> None:
     stack = FakeStack({"resources": [{"urn": "a"}], "pending_operations": [{"type": "creating"}]})
 
     pending.settle(stack)  # type: ignore[arg-type]  # a fake

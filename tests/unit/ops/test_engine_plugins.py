@@ -156,7 +156,7 @@ def test_another_version_does_not_do(tmp_path: Path) -> None:
     assert _missing(_engine(tmp_path, listed, "exit 1"), tmp_path, Said(), "vault") == ["vault"]
 
 
-def test_what_can_be_installed_is_not_missing(tmp_path: Path) -> None:
+def test_a_plugin_that_can_be_installed_is_not_missing(tmp_path: Path) -> None:
     said = Said()
 
     assert _missing(_engine(tmp_path, "[]", "exit 0"), tmp_path, said, "vault") == []
@@ -182,7 +182,7 @@ def test_a_refusal_is_remembered_for_a_day(engine: Engine, tmp_path: Path, monke
     assert len(said) == 2
 
 
-def test_each_of_several_refusals_is_remembered(engine: Engine, tmp_path: Path) -> None:
+def test_every_plugin_that_was_refused_is_remembered(engine: Engine, tmp_path: Path) -> None:
     said = Said()
 
     assert _missing(engine, tmp_path, said, "vault", "aws") == ["vault", "aws"]

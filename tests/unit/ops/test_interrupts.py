@@ -120,7 +120,7 @@ def test_the_engine_is_told_and_waited_for(tmp_path: Path, sent: signal.Signals)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_what_only_waits_is_ended(tmp_path: Path, terminal: bool) -> None:
+def test_a_provider_that_waits_for_the_server_is_ended(tmp_path: Path, terminal: bool) -> None:
     """The engine passes no interrupt on to it, and would wait for it to the end of its minutes."""
     _interrupted(tmp_path, signal.SIGINT, terminal=terminal)
 
@@ -136,7 +136,7 @@ def test_a_terminal_has_told_the_engine_already(tmp_path: Path) -> None:
     assert log == ["begun", "told", "ended"]
 
 
-def test_no_other_child_is_told(tmp_path: Path) -> None:
+def test_only_the_engine_is_told_of_an_interrupt(tmp_path: Path) -> None:
     code, said, log = _interrupted(tmp_path, signal.SIGINT, name="something-else")
 
     assert code == 130

@@ -169,7 +169,7 @@ def test_preview_touches_no_server(world: World) -> None:
     assert world.happened == ["open for preview", "preview"]
 
 
-def test_what_is_to_be_replaced_is_the_updates_and_the_previews(world: World) -> None:
+def test_replace_reaches_the_update_and_the_preview(world: World) -> None:
     urn = "urn:pulumi:local::vault-estate::vault:index/mount:Mount::kv-mount"
     world.deployment = {"resources": [{"urn": urn, "type": "vault:index/mount:Mount", "custom": True}]}
     choices = Choices(replace=("kv-mount",))

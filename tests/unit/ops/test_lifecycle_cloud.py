@@ -196,7 +196,7 @@ def test_what_a_killed_run_had_begun_in_vault_is_adopted(paths: Paths, monkeypat
     assert met == [outputs["address"], "settle a stack"]
 
 
-def test_what_it_had_begun_elsewhere_is_not_vaults(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_that_began_no_vault_object_adopts_nothing(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engineless(monkeypatch)
     engine.pending = [{"type": "creating", "resource": {"type": "hcloud:index/server:Server", "inputs": {}}}]
     settled = asked_of(monkeypatch, "ops.platforms.hetzner.pending.settle", None)

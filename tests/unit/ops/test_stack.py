@@ -132,7 +132,7 @@ class TestListener:
         assert self.listen(pre(operation)).resources == [(operation.value, URN)]
 
     @pytest.mark.parametrize("operation", [events.OpType.SAME, events.OpType.READ, events.OpType.REFRESH])
-    def test_what_changes_nothing_is_not(self, operation: events.OpType) -> None:
+    def test_a_step_without_a_change_is_not_counted(self, operation: events.OpType) -> None:
         assert self.listen(pre(operation)).resources == []
 
     def test_steps_are_told_when_they_begin_and_end(self) -> None:
@@ -150,5 +150,5 @@ class TestListener:
         name = "vault:index/mount:Mount kv-secret-mount"
         assert told.steps == [(name, False), (name, True)]
 
-    def test_something_that_is_no_urn_is_shown_as_it_is(self) -> None:
+    def test_a_name_that_is_not_a_urn_is_shown_unchanged(self) -> None:
         assert stack._short("odd") == "odd"

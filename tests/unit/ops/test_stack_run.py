@@ -314,7 +314,7 @@ def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureF
     assert capsys.readouterr().err == "applying\n"
 
 
-def test_what_is_waited_for_is_shown_as_a_step() -> None:
+def test_a_reason_to_wait_is_shown_as_a_step() -> None:
     """What else helpers print stays out."""
     told = Told()
     listener = stack._Listener(steps=told)

@@ -285,3 +285,14 @@ def test_the_tests_run_with_this_python(root: Path, monkeypatch: pytest.MonkeyPa
     testing.run(Console(), ["unit"], everything=False)
 
     assert programs == [sys.executable]
+
+
+def test_no_test_module_takes_anything_from_another() -> None:
+    """Fixtures and samples are in modules of their own, which no test's renaming breaks."""
+    taken = [
+        f"{file.relative_to(ROOT)}: {line}"
+        for file in sorted((ROOT / "tests").rglob("*.py"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(from tests\S*\.test_\w+ import|import tests\S*\.test_|from tests\S* import test_)", line)
+    ]
+    assert taken == []

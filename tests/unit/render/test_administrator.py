@@ -44,14 +44,14 @@ def test_sudo_is_only_where_vault_demands_it() -> None:
         "identity",
     ],
 )
-def test_what_an_up_never_needs_is_not_there(api: str) -> None:
+def test_the_administrators_policy_has_nothing_an_up_never_needs(api: str) -> None:
     assert [path for path in RULES if api in path.split("/")] == []
 
 
 @pytest.mark.parametrize(
     "api", ["metadata", "delete", "destroy", "encrypt", "decrypt", "export", "backup", "creds", "issue"]
 )
-def test_nothing_an_application_does_is_there(api: str) -> None:
+def test_the_administrators_policy_has_nothing_applications_do(api: str) -> None:
     assert [path for path in RULES if api in path.split("/")] == []
 
 

@@ -261,7 +261,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("parts", "said"), REFUSED)
-def test_what_only_a_node_would_notice_is_refused(parts: dict[str, Any], said: str) -> None:
+def test_mistakes_that_only_a_booted_node_would_show_are_refused(parts: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         node(**parts)
 
@@ -299,7 +299,7 @@ def test_the_archive_keeps_permissions() -> None:
     assert modes["/usr/local/lib/vault-estate/setup"][0] == 0o755
 
 
-def test_one_set_of_files_is_one_sequence_of_bytes() -> None:
+def test_the_archive_of_the_same_files_has_the_same_bytes() -> None:
     lines = "".join(f"{number} {number**3:x}\n" for number in range(5_000))
     packed = pack({"/b": (lines, "0755"), "/a": ("a", "0644")})
 

@@ -166,7 +166,7 @@ def test_after_a_rebuild_nothing_is_asked_of_the_authority(acme: Host) -> None:
 
 
 @pytest.mark.parametrize("why", ["ended", "another authority's", "another name's"])
-def test_what_does_not_fit_is_replaced(acme: Host, why: str) -> None:
+def test_a_certificate_that_does_not_fit_is_replaced(acme: Host, why: str) -> None:
     acme.doubles["certbot"] = certbot(acme, fails=0)
     old = pair(acme, age=100 * DAY) if why == "ended" else pair(acme)
     lineage(acme, old, server="https://staging.example.com" if why == "another authority's" else DIRECTORY)
@@ -252,7 +252,7 @@ UNWELL: list[tuple[Mapping[str, object], list[str]]] = [
 
 
 @pytest.mark.parametrize(("state", "said"), UNWELL)
-def test_what_is_not_well_is_said(host: Host, state: dict[str, object], said: list[str]) -> None:
+def test_the_watcher_reports_each_fault(host: Host, state: dict[str, object], said: list[str]) -> None:
     found = alarms(watched(host, **state))  # type: ignore[arg-type]  # a table of keywords of different types
 
     assert found == [line.replace("VOLUME", str(host.home)) for line in said]

@@ -206,7 +206,7 @@ def test_the_newest_of_each_hour_day_and_week_stays() -> None:
     assert program.keeps(taken, keep(hourly=24, daily=3, weekly=2)) >= {*daily, *weekly}
 
 
-def test_where_none_was_taken_for_long_none_goes() -> None:
+def test_nothing_is_pruned_when_no_snapshot_was_taken_for_long() -> None:
     old = stamps("20200101T000000Z", timedelta(days=400), 3)
 
     assert program.keeps(old, keep(hourly=3)) == set(old)

@@ -22,11 +22,11 @@ def read(**administrator: Any) -> Administrator:
     return parse(whole(**administrator)).bootstrap.administrator
 
 
-def test_what_is_given_by_file_is_used_where_it_is() -> None:
+def test_administrator_files_are_used_where_they_are() -> None:
     assert read(certificate="a.crt", private_key="keys/a.key").files("dev") == ("a.crt", "keys/a.key")
 
 
-def test_what_stands_in_the_stacks_file_is_put_into_the_stacks_own_folder() -> None:
+def test_an_administrator_in_the_stack_file_is_put_into_the_stacks_folder() -> None:
     found = read(certificate_pem=PEM, private_key_secret="administrator-key")
 
     assert found.files("dev-eu") == (".estate/dev-eu/administrator.crt", ".estate/dev-eu/administrator.key")

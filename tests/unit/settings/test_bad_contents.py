@@ -108,5 +108,5 @@ BAD: list[tuple[str, object, str]] = [
 
 
 @pytest.mark.parametrize(("path", "value", "line"), BAD, ids=[f"{path}={value!r:.30}" for path, value, _ in BAD])
-def test_what_would_fail_later_is_refused_at_once(path: str, value: object, line: str) -> None:
+def test_contents_that_vault_would_refuse_are_refused(path: str, value: object, line: str) -> None:
     assert refusal(changed(path, value)) == [f"vault-estate:estate{line}"]

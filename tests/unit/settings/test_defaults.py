@@ -77,7 +77,7 @@ DEFAULTS: dict[str, object] = {
 
 
 @pytest.mark.parametrize(("path", "value"), DEFAULTS.items())
-def test_each_default(path: str, value: object) -> None:
+def test_a_default_has_this_value(path: str, value: object) -> None:
     here: object = full()
     for part in path.split("."):
         here = here[part] if isinstance(here, dict) else getattr(here, part)

@@ -117,7 +117,7 @@ def test_a_reference_must_name_what_there_is(path: str, value: object, line: str
 
 
 @pytest.mark.parametrize(("path", "value", "line"), TWINS)
-def test_what_would_become_one_is_told_apart(path: str, value: object, line: str) -> None:
+def test_two_names_that_would_make_one_object_are_refused(path: str, value: object, line: str) -> None:
     assert refusal(changed(path, value)) == [f"vault-estate:estate: {line}"]
 
 
