@@ -23,8 +23,8 @@ from components.render import acl
 from components.render.administrator import administrator_policy
 from ops.local.bootstrap import bootstrap
 from ops.paths import ROOT
-from tests.support.checkouts import copy_code
 from tests.support import engine_runs
+from tests.support.checkouts import copy_code
 from tests.support.dev_checkouts import DevCheckout
 from tests.support.servers import (
     VaultServer,

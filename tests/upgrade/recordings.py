@@ -29,12 +29,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from filelock import FileLock
 from psycopg import sql
 
-from ops.development.bench.project import CODE, copy_code
 from ops.engine import session
 from ops.local.servers import LocalPlatform
-from ops.paths import ROOT
 from ops.stack_file import read
-from tests.support.checkouts import KEY, Checkout
+from tests.support.checkouts import KEY, Checkout, copy_code
 from tests.support.dev_checkouts import DevCheckout
 from tests.support.servers import administrator_client, eventually
 
@@ -97,7 +95,7 @@ def place(stack: str) -> Iterator[Place]:
         _clear(made)
         FOLDER.mkdir(mode=0o700)
         try:
-            copy_code(ROOT, made.checkout.directory, CODE)
+            copy_code(made.checkout.directory)
             made.checkout.paths.make_own()
             yield made
         finally:

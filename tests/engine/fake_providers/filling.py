@@ -30,7 +30,7 @@ def asked(client: hvac.Client, path: str) -> dict[str, Any] | None:
 
 
 def write(client: hvac.Client, path: str, body: dict[str, Any]) -> None:
-    """A write behind the stand-in's back."""
+    """A write behind the fake provider's back."""
     client.adapter.post(f"/v1/{path}", json=body)
 
 
