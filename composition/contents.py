@@ -9,32 +9,25 @@ import pulumi_vault as vault
 
 from components.platform.endpoint import Endpoint
 from components.render import acl
-from components.render.sql import Access
 from components.vault.acl import AclPolicies, AclPoliciesArgs
-from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs
+from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.audit import AuditDevices, AuditDevicesArgs, FileAudit, SocketAudit, SyslogAudit
-from components.vault.database import (
-    DynamicRole,
-    PostgresConnection,
-    PostgresEngine,
-    PostgresEngineArgs,
-    StaticRole,
-)
-from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtRole
-from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesRole
+from components.vault.database import PostgresEngine, PostgresEngineArgs
+from components.vault.jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
+from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from components.vault.kv import KvMount, KvMountArgs
-from components.vault.lockout import Lockout
-from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
-from components.vault.pki import PkiEngine, PkiEngineArgs, PkiRole
-from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
+from components.vault.logins import TokenPolicies
+from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs
+from components.vault.pki import Pki, PkiEngine, PkiEngineArgs
+from components.vault.quotas import RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
-from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKey
+from components.vault.transit import TransitEngine, TransitEngineArgs
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 from settings import Settings, engines, named_files
-from settings.applications import Application, AppRoleLogin, JwtLogin, KubernetesLogin
 from settings.grants import grants
 from settings.hetzner import HetznerPlatform
 from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN
+from settings.sources import ConnectionWithPassword, DatabaseWithPasswords, KubernetesWithAuthority
 
 SecretReader = Callable[[str], pulumi.Output[str]]
 """Reads one flat, encrypted setting of the stack."""
@@ -70,7 +63,7 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
     _engines(contents)
     _logins(contents)
     _snapshots(contents)
-    return {"root_certificate": _pki(contents).root_certificate} if settings.pki else {}
+    return {"root_certificate": _pki(contents, settings.pki).root_certificate} if settings.pki else {}
 
 
 def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _Contents:
@@ -82,7 +75,7 @@ def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _
         auth_login_cert=vault.ProviderAuthLoginCertArgs(
             cert_file=administrator.certificate, key_file=administrator.private_key, name="administrator"
         ),
-        # A child token lives 20 minutes at most and takes what it made with it when it dies (pitfall 5).
+        # A child token lives 20 minutes at most and takes what it made with it when it dies.
         skip_child_token=True,
         # Given here, these are the same whoever runs the program; the SDK would take them from its environment
         # (VAULT_SKIP_VERIFY, VAULT_MAX_RETRIES, TERRAFORM_VAULT_MAX_TTL).
@@ -107,15 +100,8 @@ def _guards(contents: _Contents) -> None:
     if settings.audit:
         devices = {name: _audit_device(device) for name, device in settings.audit.items()}
         AuditDevices("audit", AuditDevicesArgs(devices=devices), options)
-    if settings.password_policies:
-        policies = {name: PasswordPolicy(length=policy.length) for name, policy in settings.password_policies.items()}
-        PasswordPolicies("password-policies", PasswordPoliciesArgs(policies=policies), options)
-    limits = {
-        name: RateLimit(path=limit.path, rate=limit.rate, interval_seconds=limit.interval)
-        for name, limit in settings.rate_limits.items()
-    }
-    if limits:
-        RateLimits("rate-limits", RateLimitsArgs(limits=limits), options)
+    if settings.rate_limits:
+        RateLimits("rate-limits", RateLimitsArgs(limits=settings.rate_limits), options)
 
 
 def _audit_device(device: engines.AuditDevice) -> FileAudit | SyslogAudit | SocketAudit:
@@ -127,101 +113,44 @@ def _audit_device(device: engines.AuditDevice) -> FileAudit | SyslogAudit | Sock
 
 
 def _engines(contents: _Contents) -> None:
-    settings = contents.settings
+    settings, options = contents.settings, contents.holding_options
     for path, mount in settings.kv.items():
-        args = KvMountArgs(
-            path=path,
-            description=mount.description,
-            max_versions=mount.max_versions,
-            delete_version_after_seconds=mount.delete_version_after,
-            cas_required=mount.cas_required,
-        )
-        KvMount(f"kv-{path.replace('/', '-')}", args, contents.holding_options)
+        KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), options)
     if settings.transit:
-        keys = {
-            name: TransitKey(
-                type=key.type,
-                auto_rotate_period_seconds=key.rotation_period,
-                min_decryption_version=key.min_decryption_version,
-                min_encryption_version=key.min_encryption_version,
-                derived=key.derived,
-                convergent_encryption=key.convergent,
-                deletion_allowed=key.deletion_allowed,
-            )
-            for name, key in settings.transit.keys.items()
-        }
-        TransitEngine("transit", TransitEngineArgs(path=settings.transit.path, keys=keys), contents.holding_options)
+        TransitEngine("transit", TransitEngineArgs(transit=settings.transit), options)
+    policies = _password_policies(contents)
     if settings.database:
-        _database(contents)
+        _database(contents, settings.database, policies)
 
 
-def _database(contents: _Contents) -> None:
-    database = contents.settings.database
-    assert database is not None  # noqa: S101 - the caller looked; mypy can't see it
-    connections: dict[str, PostgresConnection] = {}
-    for name, connection in database.connections.items():
-        if connection.password_file:
-            password = _first_password(contents.endpoint, connection.password_file)
-        else:
-            password = contents.secret(connection.password_secret or "")
-        location = f"{connection.host}:{connection.port}/{connection.database}"
-        connections[name] = PostgresConnection(
-            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{location}?sslmode={connection.ssl_mode}",
-            username=connection.username,
-            password=password,
-            rotate_root=connection.rotate_root,
-        )
-    roles = {
-        name: DynamicRole(
-            connection=role.connection,
-            access=Access(role.access),
-            schema=role.schema_name,
-            default_ttl_seconds=role.ttl,
-            max_ttl_seconds=role.max_ttl,
-        )
-        for name, role in database.roles.items()
-    }
-    static_roles = {
-        name: StaticRole(
-            connection=role.connection, username=role.username, rotation_period_seconds=role.rotation_period
-        )
-        for name, role in database.static_roles.items()
-    }
-    args = PostgresEngineArgs(path=database.path, connections=connections, roles=roles, static_roles=static_roles)
-    PostgresEngine("database", args, contents.holding_options)
+def _password_policies(contents: _Contents) -> list[pulumi.Resource]:
+    policies = contents.settings.password_policies
+    if not policies:
+        return []
+    return [PasswordPolicies("password-policies", PasswordPoliciesArgs(policies=policies), contents.options)]
 
 
-def _first_password(endpoint: Endpoint, file: str) -> pulumi.Output[str]:
-    """The password in a file that may come only with the platform; until that is there it is unknown."""
+def _database(contents: _Contents, database: DatabaseWithPasswords, policies: list[pulumi.Resource]) -> None:
+    passwords = {name: _first_password(contents, connection) for name, connection in database.connections.items()}
+    named = any(connection.password_policy for connection in database.connections.values())
+    options = pulumi.ResourceOptions.merge(
+        contents.holding_options, pulumi.ResourceOptions(depends_on=policies if named else [])
+    )
+    PostgresEngine("database", PostgresEngineArgs(database=database, passwords=passwords), options)
+
+
+def _first_password(contents: _Contents, connection: ConnectionWithPassword) -> pulumi.Output[str]:
+    """The password, which may be in a file that comes only with the platform; until that is there it is unknown."""
+    file = connection.password_file
+    if file is None:
+        return contents.secret(connection.password_secret or "")
     return pulumi.Output.secret(
-        endpoint.ready.id.apply(lambda _: named_files.text("database.password_file", file).strip())
+        contents.endpoint.ready.id.apply(lambda _: named_files.text("database.password_file", file).strip())
     )
 
 
-def _pki(contents: _Contents) -> PkiEngine:
-    pki = contents.settings.pki
-    assert pki is not None  # noqa: S101 - the caller looked; mypy can't see it
-    roles = {
-        name: PkiRole(
-            allowed_domains=role.allowed_domains,
-            server_flag=role.server,
-            client_flag=role.client,
-            ttl_seconds=role.ttl,
-            max_ttl_seconds=role.max_ttl,
-        )
-        for name, role in pki.roles.items()
-    }
-    args = PkiEngineArgs(
-        root_path=pki.root_path,
-        intermediate_path=pki.intermediate_path,
-        common_name=pki.common_name,
-        organization=pki.organization,
-        root_ttl_seconds=pki.root_ttl,
-        intermediate_ttl_seconds=pki.intermediate_ttl,
-        address=contents.endpoint.address,
-        roles=roles,
-    )
-    return PkiEngine("pki", args, contents.holding_options)
+def _pki(contents: _Contents, pki: Pki) -> PkiEngine:
+    return PkiEngine("pki", PkiEngineArgs(pki=pki, address=contents.endpoint.address), contents.holding_options)
 
 
 def _logins(contents: _Contents) -> None:
@@ -229,99 +158,39 @@ def _logins(contents: _Contents) -> None:
     policies = {name: application_policy(settings, name) for name in settings.applications}
     AclPolicies("application-policies", AclPoliciesArgs(policies=policies), options)
     if settings.userpass:
-        args = UserpassAuthArgs(
-            path=settings.userpass.path,
-            lockout=Lockout(
-                threshold=settings.userpass.lockout_threshold,
-                duration_seconds=settings.userpass.lockout_duration,
-                counter_reset_seconds=settings.userpass.lockout_counter_reset,
-            ),
-        )
-        UserpassAuth("userpass", args, options)
-    _approle(contents)
-    _kubernetes(contents)
-    _jwt(contents)
+        UserpassAuth("userpass", UserpassAuthArgs(userpass=settings.userpass), options)
+    if settings.approle:
+        _approle(contents, settings.approle)
+    if settings.kubernetes:
+        _kubernetes(contents, settings.kubernetes)
+    if settings.jwt:
+        _jwt(contents, settings.jwt)
 
 
-def _approle(contents: _Contents) -> None:
-    settings = contents.settings
-    if settings.approle is None:
-        return
-    roles: dict[str, AppRole] = {}
-    limits: dict[str, RateLimit] = {}
-    for name, application in settings.applications.items():
-        login = application.login
-        if not isinstance(login, AppRoleLogin):
-            continue
-        roles[name] = AppRole(
-            token_policies=(name,),
-            token_ttl_seconds=login.token_ttl,
-            token_max_ttl_seconds=login.token_max_ttl,
-            secret_id_ttl_seconds=login.secret_id_ttl,
-            secret_id_num_uses=login.secret_id_uses,
-            secret_id_bound_cidrs=login.bound_cidrs,
-            token_bound_cidrs=login.bound_cidrs,
-        )
-        limits[name] = RateLimit(
-            path=f"auth/{settings.approle.path}",
-            role=name,
-            rate=application.login_limit.rate,
-            interval_seconds=application.login_limit.interval,
-        )
-    auth = AppRoleAuth("approle", AppRoleAuthArgs(path=settings.approle.path, roles=roles), contents.options)
+def _approle(contents: _Contents, approle: AppRole) -> None:
+    logins, token_policies = _of_kind(contents, AppRoleLogin)
+    args = AppRoleAuthArgs(approle=approle, logins=logins, token_policies=token_policies)
+    auth = AppRoleAuth("approle", args, contents.options)
+    limits = {name: contents.settings.applications[name].login_limit for name in logins}
     # The server refuses a quota on a mount that isn't there yet.
     after = pulumi.ResourceOptions.merge(contents.options, pulumi.ResourceOptions(depends_on=[auth]))
-    RateLimits("login-limits", RateLimitsArgs(limits=limits), after)
+    RateLimits("login-limits", RateLimitsArgs(logins=limits, auth_path=approle.path), after)
 
 
-def _kubernetes(contents: _Contents) -> None:
-    kubernetes = contents.settings.kubernetes
-    if kubernetes is None:
-        return
-    roles = {
-        name: KubernetesRole(
-            service_account_names=(login.service_account,),
-            namespaces=(login.namespace,),
-            audience=login.audience,
-            token_policies=(name,),
-            token_ttl_seconds=login.token_ttl,
-            token_max_ttl_seconds=login.token_max_ttl,
-        )
-        for name, login in _of_kind(contents.settings.applications, KubernetesLogin)
-    }
+def _kubernetes(contents: _Contents, kubernetes: KubernetesWithAuthority) -> None:
+    logins, token_policies = _of_kind(contents, KubernetesLogin)
+    authority = named_files.public(
+        "kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, named_files.CERTIFICATE
+    )
     args = KubernetesAuthArgs(
-        path=kubernetes.path,
-        host=kubernetes.host,
-        ca_certificate=named_files.public(
-            "kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, named_files.CERTIFICATE
-        ),
-        roles=roles,
+        kubernetes=kubernetes, ca_certificate=authority, logins=logins, token_policies=token_policies
     )
     KubernetesAuth("kubernetes", args, contents.options)
 
 
-def _jwt(contents: _Contents) -> None:
-    jwt = contents.settings.jwt
-    if jwt is None:
-        return
-    roles = {
-        name: JwtRole(
-            bound_audiences=(login.audience,),
-            bound_claims=login.claims,
-            token_policies=(name,),
-            token_ttl_seconds=login.token_ttl,
-            token_max_ttl_seconds=login.token_max_ttl,
-        )
-        for name, login in _of_kind(contents.settings.applications, JwtLogin)
-    }
-    args = JwtAuthArgs(
-        path=jwt.path,
-        oidc_discovery_url=jwt.oidc_discovery_url,
-        jwks_url=jwt.jwks_url,
-        bound_issuer=jwt.bound_issuer,
-        roles=roles,
-    )
-    JwtAuth("jwt", args, contents.options)
+def _jwt(contents: _Contents, jwt: Jwt) -> None:
+    logins, token_policies = _of_kind(contents, JwtLogin)
+    JwtAuth("jwt", JwtAuthArgs(jwt=jwt, logins=logins, token_policies=token_policies), contents.options)
 
 
 def _snapshots(contents: _Contents) -> None:
@@ -350,10 +219,11 @@ def _snapshots(contents: _Contents) -> None:
     SnapshotLogins("snapshots", SnapshotLoginsArgs(logins=logins), contents.options)
 
 
-def _of_kind(applications: Mapping[str, Application], kind: type[Kind]) -> list[tuple[str, Kind]]:
-    return [
-        (name, application.login) for name, application in applications.items() if isinstance(application.login, kind)
-    ]
+def _of_kind(contents: _Contents, kind: type[Kind]) -> tuple[dict[str, Kind], TokenPolicies]:
+    """The applications that log in so, and the ACL policy of each, which has its name."""
+    applications = contents.settings.applications
+    logins = {name: one.login for name, one in applications.items() if isinstance(one.login, kind)}
+    return logins, {name: (name,) for name in logins}
 
 
 def application_policy(settings: Settings, name: str) -> acl.AclPolicy:

@@ -1,6 +1,6 @@
 """Writes `docs/settings.md` from the settings' own types: `python -m docs.settings_reference > docs/settings.md`.
 
-Owns the page's form, and the words for settings that have none of their own. Refuses a setting without a meaning.
+Owns the page's form; the words stand below each setting in its section. Refuses a setting without any.
 """
 
 import ast
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 
-from components.model import Form, Name, VaultPath, duration_text
+from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text
 from settings import Settings
 
 INTRODUCTION = """\
@@ -37,112 +37,12 @@ Everything one environment is made from stands in one structured setting, `vault
   flat, encrypted setting beside it (`pulumi config set --secret vault-estate:NAME`).
 """
 
-MEANINGS: Mapping[str, str] = {
-    "Operator.name": "Whose share it is; stands in custody.",
-    "LocalPlatform.kind": "This machine.",
-    "HetznerPlatform.kind": "A server on Hetzner Cloud.",
-    "HetznerPlatform.location": "Hetzner's name of the place: three in Germany and Finland, the others overseas.",
-    "HetznerPlatform.image": "The system the node starts from.",
-    "HetznerPlatform.network_cidr": "The private network.",
-    "HetznerPlatform.subnet_cidr": "The part of it that the node is in.",
-    "HetznerPlatform.labels": "Labels of every resource, beside `estate` and `role`.",
-    "HetznerPlatform.tls": "Where the listener's certificate comes from.",
-    "HetznerPlatform.seal": "What opens the seal.",
-    "Acme.kind": "Fetched by the node.",
-    "Acme.directory": "The authority's ACME directory.",
-    "Provided.kind": "Brought by an operator.",
-    "Internal.kind": "Made by the node.",
-    "AwsKms.kind": "By AWS KMS.",
-    "AwsKms.region": "The key's region.",
-    "TransitSeal.kind": "By another Vault.",
-    "TransitSeal.address": "The other Vault's URL.",
-    "TransitSeal.key": "Name of its transit key.",
-    "TransitSeal.mount": "Where its transit engine is mounted.",
-    "Static.kind": "By a key of the node's own.",
-    "Shamir.kind": "By people.",
-    "Ssh.cidrs": "Networks that may reach port 22.",
-    "Dns.zone": "The zone, which is there already.",
-    "Snapshots.store": "Where they go.",
-    "Snapshots.keep": "How many are kept.",
-    "Bucket.kind": "An S3 service.",
-    "Bucket.endpoint": "The service's URL; Hetzner: `https://fsn1.your-objectstorage.com`.",
-    "Folder.kind": "This machine.",
-    "Retention.hourly": "Of so many hours.",
-    "Retention.daily": "Of so many days.",
-    "Retention.weekly": "Of so many weeks.",
-    "LocalPlatform.api_port": "Port of OpenBao's API on 127.0.0.1.",
-    "LocalPlatform.cluster_port": "Port of Raft on 127.0.0.1.",
-    "LocalPlatform.postgres_port": "Port of PostgreSQL on 127.0.0.1.",
-    "Bootstrap.operators": "Who gets a share; one each.",
-    "KvMount.description": "What operators read in the list of mounts.",
-    "KvMount.max_versions": "Versions kept of each secret.",
-    "Jwt.oidc_discovery_url": "Issuer whose discovery document names the signing keys. Either this or `jwks_url`.",
-    "Jwt.jwks_url": "Where the signing keys are. Either this or `oidc_discovery_url`.",
-    "Jwt.bound_issuer": "The `iss` claim that tokens must carry.",
-    "DatabaseConnection.host": "Where PostgreSQL is, as Vault reaches it.",
-    "DatabaseConnection.port": "Its TCP port.",
-    "DatabaseConnection.database": "The database in which roles are made and granted.",
-    "DatabaseConnection.username": "The user Vault logs in as.",
-    "DatabaseConnection.ssl_mode": "How the server is verified. `disable` is accepted on loopback only.",
-    "DatabaseRole.connection": "Name of an entry of `connections`.",
-    "DatabaseRole.access": "Select only; or select, insert, update and delete. Neither may make a table.",
-    "DatabaseRole.schema_name": "The schema the grants are for.",
-    "DatabaseRole.ttl": "How long a lease lasts unless it is renewed.",
-    "DatabaseRole.max_ttl": "How long a lease lasts at most.",
-    "DatabaseStaticRole.connection": "Name of an entry of `connections`.",
-    "DatabaseStaticRole.username": "The existing user.",
-    "DatabaseStaticRole.rotation_period": "How often Vault replaces the password. 90 days, as the Hetzner plan asks.",
-    "Database.connections": "The servers.",
-    "Database.roles": "Roles that make a user for each lease.",
-    "Database.static_roles": "Roles that stand for an existing user.",
-    "TransitKey.type": "What the key can do: encrypt, or sign.",
-    "TransitKey.min_decryption_version": "Oldest version that still decrypts.",
-    "TransitKey.min_encryption_version": "Oldest version that still encrypts; 0 is the newest only.",
-    "TransitKey.derived": "Every request must bring a context, from which its own key is derived.",
-    "TransitKey.deletion_allowed": "Whether the key may be deleted, and all it encrypted with it.",
-    "PkiRole.allowed_domains": "Domains under which certificates are issued, for hosts in them.",
-    "PkiRole.server": "For servers (extended key usage).",
-    "PkiRole.client": "For clients (extended key usage).",
-    "PkiRole.ttl": "Lifetime when the request names none.",
-    "PkiRole.max_ttl": "Longest lifetime. Leaves of 72 hours are so short that revocation hardly matters.",
-    "Pki.root_path": "Mount of the root.",
-    "Pki.intermediate_path": "Mount of the intermediate, from which certificates are issued.",
-    "Pki.common_name": "Name of the authority; ` Root CA` and ` Intermediate CA` are added.",
-    "Pki.organization": "Organisation in every certificate.",
-    "Pki.root_ttl": "Lifetime of the root's certificate.",
-    "Pki.intermediate_ttl": "Lifetime of the intermediate's certificate.",
-    "FileAudit.file_path": "Absolute path of the file on the server.",
-    "SocketAudit.address": "host:port of the listener.",
-    "RateLimit.path": "The mount it holds for; empty is the whole server.",
-    "RateLimit.interval": "Length of the interval.",
-    "LoginLimit.interval": "Length of the interval.",
-    "KubernetesLogin.service_account": "Name of the pod's service account.",
-    "KubernetesLogin.namespace": "Its namespace.",
-    "KubernetesLogin.audience": "The audience its token must be made for.",
-    "JwtLogin.audience": "The audience the job's token must be made for.",
-    "Secret.access": "Read only; or also write, without destroying versions.",
-    "Shared.application": "The owner.",
-    "Shared.secrets": "Names of its secrets.",
-    "Application.secrets": "The secrets it owns.",
-    "Application.reads": "Secrets of others that it may read.",
-    "Application.database_roles": "Entries of `database.roles` or `database.static_roles` it may have credentials of.",
-    "Application.transit_keys": "Entries of `transit.keys` it may encrypt and decrypt with.",
-    "Application.pki_roles": "Entries of `pki.roles` it may have certificates of.",
-    "Settings.kv": "The KV mounts. At least one.",
-    "Settings.applications": "The applications, and what each may touch.",
-    "Application.login": "How it logs in: one of three kinds.",
-    "Settings.audit": "Audit devices declared through the API. HashiCorp's flavour only; there must be two or more.",
-    "Section.path": "Where it is mounted.",
-    "Section.kind": "How it logs in.",
-    "Section.type": "Kind of the device.",
-    "_Login.token_ttl": "How long a token lasts unless it is renewed.",
-    "_Login.token_max_ttl": "How long a token lasts at most.",
-}
-"""Words for settings by section and name. A section's base stands for all that derive from it."""
-
-
+_MAPPINGS = (dict, Mapping)
+_PATHS = (VaultPath, MountPath, AuthPath, PathOrAll)
 _TAGS = ("kind", "type")
-"""Settings that tell which section of several it is; they are shown first."""
+"""Settings that tell which section of several it is."""
+_FIRST = (*_TAGS, "path")
+"""Settings that are shown first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +69,7 @@ def parts(model: type[BaseModel], location: str = "estate") -> Iterator[Part]:
 
 def _hints(model: type[BaseModel]) -> dict[str, Any]:
     hints = get_type_hints(model, include_extras=True)
-    return {name: hints[name] for name in sorted(model.model_fields, key=lambda name: name not in _TAGS)}
+    return {name: hints[name] for name in sorted(model.model_fields, key=lambda name: name not in _FIRST)}
 
 
 def _inner(hint: Any, location: str) -> list[Part]:
@@ -177,8 +77,8 @@ def _inner(hint: Any, location: str) -> list[Part]:
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return [Part(location=location, model=hint)]
     arguments = get_args(hint)
-    if get_origin(hint) is dict:
-        return _inner(arguments[1], f"{location}.{'<path>' if arguments[0] == VaultPath else '<name>'}")
+    if get_origin(hint) in _MAPPINGS:
+        return _inner(arguments[1], f"{location}.{'<path>' if arguments[0] in _PATHS else '<name>'}")
     if get_origin(hint) is tuple:
         return _inner(arguments[0], f"{location}[]")
     if get_origin(hint) is Annotated:
@@ -195,20 +95,20 @@ def _tag(model: type[BaseModel]) -> str:
 
 
 def meaning(model: type[BaseModel], name: str) -> str:
-    """What a setting means: the words here, else those below it in its section, else what the section it holds says.
+    """What a setting means: the words below it in its section or a base of that, else what the section it holds says.
 
     Raises:
         ValueError: nothing says so.
     """
     for base in model.__mro__:
-        words = MEANINGS.get(f"{base.__name__}.{name}") or _docstrings(base).get(name)
+        words = _docstrings(base).get(name)
         if words:
             break
     else:
         inner = _inner(_hints(model)[name], "")
         words = inspect.cleandoc(inner[0].model.__doc__ or "").split("\n\n")[0] if len(inner) == 1 else ""
     if not words:
-        msg = f"{model.__name__}.{name} has no meaning; expected a docstring below it, or an entry in MEANINGS"
+        msg = f"{model.__name__}.{name} has no meaning; expected a docstring below it"
         raise ValueError(msg)
     return " ".join(words.replace("``", "`").split())
 
@@ -239,7 +139,7 @@ def expected(hint: Any, location: str) -> str:
     arguments = [argument for argument in get_args(hint) if argument is not NoneType]
     if get_origin(hint) is Literal:
         return " or ".join(f"`{argument}`" for argument in arguments)
-    if get_origin(hint) is dict:
+    if get_origin(hint) in _MAPPINGS:
         return "mapping of text to text"
     if arguments:
         return ("list, each " if get_origin(hint) is tuple else "") + expected(arguments[0], location)
@@ -249,22 +149,23 @@ def expected(hint: Any, location: str) -> str:
 def _section_words(hint: Any, inner: list[Part]) -> str:
     links = " or ".join(f"[{part.model.__name__}](#{part.anchor})" for part in inner)
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    kind = {dict: "mapping, each ", tuple: "list, each "}.get(get_origin(plain) or plain, "")
+    kind = "mapping, each " if get_origin(plain) in _MAPPINGS else "list, each " if get_origin(plain) is tuple else ""
     return f"{kind}section {links}"
 
 
 def _constrained(base: Any, constraints: list[Any]) -> str:
     if constraints == list(get_args(Name)[1:]):
         return "name"
-    if constraints == list(get_args(VaultPath)[1:]):
+    if constraints in [list(get_args(path)[1:]) for path in _PATHS]:
         return "path"
     form = next((one for one in constraints if isinstance(one, Form)), None)
-    if form:
-        words = form.words.split(": ")[0].split(", relative")[0]
-        return words.removeprefix("the name of ").removeprefix("a ").removeprefix("an ")
     text = next((one for one in constraints if isinstance(one, StringConstraints)), None)
-    if text:
-        return f"text of 1 to {text.max_length} characters" if text.max_length else "text"
+    if form or text:
+        words = form.words.split(": ")[0].split(", relative")[0] if form else "text"
+        words = words.removeprefix("the name of ").removeprefix("a ").removeprefix("an ")
+        return (
+            f"{words} of 1 to {text.max_length} characters" if text and text.min_length and text.max_length else words
+        )
     duration = any(isinstance(one, BeforeValidator) for one in constraints)
     words = "duration" if duration else expected(base, "")
     bounds: dict[str, Any] = {}
@@ -287,9 +188,9 @@ _BOUNDS: Mapping[str, str] = {"gt": "more than", "ge": "at least", "le": "at mos
 def default(field: FieldInfo, takes: str) -> str:
     """What a setting is when it isn't given."""
     value = field.default
-    if field.is_required():
+    if field.is_required() or (get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1):
         return "**required**"
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel) or (isinstance(value, tuple) and value and isinstance(value[0], BaseModel)):
         return "its defaults"
     if value is None:
         return "off" if "section" in takes else "none"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.model import duration_text, seconds
+from components.vault.approle import AppRoleLogin
 from ops import stack_file
 from ops.console import Console
 from ops.engine import adoption, finding, replacing, session
@@ -26,7 +27,6 @@ from ops.vault import endpoint as reaching
 from ops.vault import status as looking
 from ops.vault.access_checks import AccessChecks, check_access, not_checked
 from ops.vault.secret_ids import WrappedSecretId, issue_secret_id
-from settings.applications import AppRoleLogin
 
 _LONGEST_WRAP_SECONDS = 86_400
 """A day: the least time a SecretID itself lives by default. A token that waits longer is one somebody forgot."""

@@ -1,38 +1,44 @@
 """The whole of one stack's settings, and the checks that need more than one section."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Name, Section, VaultPath, known
-from settings.applications import Application, ApplicationName, AppRoleLogin, JwtLogin, KubernetesLogin, Layout, Secret
-from settings.engines import (
-    AppRole,
-    AuditDevice,
-    Database,
-    Jwt,
-    Kubernetes,
-    KvMount,
-    PasswordPolicy,
-    Pki,
-    RateLimit,
-    Transit,
-    Userpass,
-)
+from components.model import Form, MountPath, Named, PolicyName, Section, SettingError, known, separate
+from components.vault.approle import AppRole, AppRoleLogin
+from components.vault.jwt import Jwt, JwtLogin
+from components.vault.kubernetes import KubernetesLogin
+from components.vault.kv import KvOptions
+from components.vault.password_policies import PasswordPolicy
+from components.vault.pki import Pki
+from components.vault.quotas import RateLimit, one_limit_a_path
+from components.vault.transit import Transit
+from components.vault.userpass import Userpass
+from settings.applications import Application, Layout, Secret
+from settings.engines import AuditDevice
 from settings.hetzner import HetznerPlatform
 from settings.platform import Bootstrap, LocalPlatform, Server
 from settings.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
+from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
 
 _LOCAL_POSTGRES = ".estate/local/postgres/"
 """Where the local server keeps its first password."""
-_RESERVED_MOUNTS = frozenset({"sys", "auth", "identity", "cubbyhole"})
+
+Environment = Annotated[
+    str,
+    Form(
+        r"[a-z0-9](?:[a-z0-9-]{0,34}[a-z0-9])?",
+        "up to 36 lower-case letters, digits or '-', as in a host name",
+    ),
+]
+"""The longest name it is part of is an AWS user's and may have 42 characters: `vault-`, and this."""
 
 
 class Settings(Section):
     """Everything one environment is made from. See `Pulumi.local.yaml` for a complete example."""
 
-    environment: Name
+    environment: Environment
     """Name of the environment; the `{environment}` of path layouts."""
     protect: bool = True
     """Refuse to delete what holds data. Turning it off is a change of its own."""
@@ -42,20 +48,23 @@ class Settings(Section):
     bootstrap: Bootstrap
     layout: Layout = "{mount}/{application}/{environment}/{name}"
     """Where an application's secrets live. Only the last part may vary within one application."""
-    kv: Annotated[dict[VaultPath, KvMount], Field(min_length=1)]
+    kv: Annotated[Mapping[MountPath, KvOptions], Field(min_length=1)]
+    """The KV mounts. At least one."""
     approle: AppRole | None = None
-    kubernetes: Kubernetes | None = None
+    kubernetes: KubernetesWithAuthority | None = None
     jwt: Jwt | None = None
     userpass: Userpass | None = None
-    database: Database | None = None
+    database: DatabaseWithPasswords | None = None
     transit: Transit | None = None
     pki: Pki | None = None
-    audit: dict[Name, AuditDevice] = {}
-    rate_limits: dict[Name, RateLimit] = {}
-    password_policies: dict[Name, PasswordPolicy] = {}
+    audit: Named[AuditDevice] = {}
+    """Audit devices declared through the API. HashiCorp's flavour only; there must be two or more."""
+    rate_limits: Annotated[Named[RateLimit], AfterValidator(one_limit_a_path)] = {}
+    password_policies: Named[PasswordPolicy] = {}
     snapshots: Snapshots | None = None
     """Copies of everything Vault holds; without this section none are taken."""
-    applications: dict[ApplicationName, Application]
+    applications: Mapping[PolicyName, Application]
+    """The applications, and what each may touch."""
 
     @property
     def local(self) -> LocalPlatform:
@@ -65,8 +74,7 @@ class Settings(Section):
             ValueError: it is another one.
         """
         if self.platform.kind != "local":
-            msg = f"platform.kind is {self.platform.kind!r}; expected 'local'"
-            raise ValueError(msg)
+            raise SettingError("platform.kind", repr(self.platform.kind), "'local'")
         return self.platform
 
     def secret_path(self, application: str, name: str) -> tuple[str, str]:
@@ -94,8 +102,7 @@ class Settings(Section):
         """A section without a value is neither on nor off."""
         for name, value in given.items() if isinstance(given, dict) else ():
             if value is None and name in cls.model_fields and not cls.model_fields[name].is_required():
-                msg = f"{name} is empty; expected {{}} to switch it on with its defaults, or no line to leave it off"
-                raise ValueError(msg)
+                raise SettingError(name, "empty", "{} to switch it on with its defaults, or no line to leave it off")
         return given
 
     @model_validator(mode="after")
@@ -105,38 +112,40 @@ class Settings(Section):
             for name, connection in self.database.connections.items():
                 own = (connection.password_file or "").startswith(_LOCAL_POSTGRES)
                 if own and connection.port != self.platform.postgres_port:
-                    msg = (
-                        f"database.connections.{name}.port is {connection.port}; expected platform.postgres_port, "
-                        f"which is {self.platform.postgres_port}"
+                    raise SettingError(
+                        f"database.connections.{name}.port",
+                        str(connection.port),
+                        f"platform.postgres_port, which is {self.platform.postgres_port}",
                     )
-                    raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _flavour(self) -> Self:
-        if self.server.flavor == "openbao" and self.audit:
-            msg = (
-                f"audit has {', '.join(self.audit)} but server.flavor is 'openbao'; expected no entry: "
-                "OpenBao takes audit devices from its server file only and refuses them through the API"
+        flavor = self.server.flavor
+        if flavor == "openbao" and self.audit:
+            raise SettingError(
+                "audit",
+                f"given ({', '.join(self.audit)})",
+                "no entry, since server.flavor is 'openbao', which takes audit devices from its server file only",
             )
-            raise ValueError(msg)
-        if self.server.flavor == "vault" and self.platform.kind == "local":
-            msg = "server.flavor is 'vault' but platform.kind is 'local'; expected 'openbao', which comes as a package"
-            raise ValueError(msg)
-        if self.server.flavor == "vault" and self.platform.kind == "hetzner" and self.platform.seal.kind == "static":
-            msg = (
-                "server.flavor is 'vault' but platform.seal.kind is 'static'; expected 'awskms', 'transit' or "
-                "'shamir': Vault's free edition has no static seal"
+        if flavor == "vault" and self.platform.kind == "local":
+            raise SettingError(
+                "server.flavor", "'vault'", "'openbao', which comes as a package: platform.kind is 'local'"
             )
-            raise ValueError(msg)
+        if flavor == "vault" and self.platform.kind == "hetzner" and self.platform.seal.kind == "static":
+            raise SettingError(
+                "platform.seal.kind",
+                "'static'",
+                "'awskms', 'transit' or 'shamir', since server.flavor is 'vault', which has no static seal",
+            )
         if self.platform.kind == "hetzner" and self.database:
             for name, connection in self.database.connections.items():
                 if connection.ssl_mode == "disable":
-                    msg = (
-                        f"database.connections.{name}.host is {connection.host!r} but platform.kind is 'hetzner'; "
-                        "expected the name of a server: none runs on the node itself"
+                    raise SettingError(
+                        f"database.connections.{name}.host",
+                        repr(connection.host),
+                        "the name of a server, since platform.kind is 'hetzner' and none runs on the node itself",
                     )
-                    raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
@@ -145,22 +154,29 @@ class Settings(Section):
             return self
         for name in (NODE_LOGIN, OPERATOR_LOGIN):
             if name in self.applications:
-                msg = f"applications.{name} has the name of a login for snapshots; expected another"
-                raise ValueError(msg)
+                raise SettingError(
+                    f"applications.{name}", repr(name), "another name, since a login for snapshots has this one"
+                )
         remote = self.platform.kind == "hetzner"
         if remote and not isinstance(self.snapshots.store, Bucket):
-            msg = "snapshots.store.kind is 'folder' but platform.kind is 'hetzner'; expected 'bucket', off the machine"
-            raise ValueError(msg)
-        if remote != (self.snapshots.node_certificate is not None):
-            where = "is missing" if remote else "is given"
-            msg = (
-                f"snapshots.node_certificate {where} but platform.kind is {self.platform.kind!r}; expected it where a "
-                "node takes snapshots by itself, and nowhere else"
+            raise SettingError(
+                "snapshots.store.kind", "'folder'", "'bucket', off the machine, since platform.kind is 'hetzner'"
             )
-            raise ValueError(msg)
+        if remote != (self.snapshots.node_certificate is not None):
+            kind = f"since platform.kind is {self.platform.kind!r}"
+            raise SettingError(
+                "snapshots.node_certificate",
+                "missing" if remote else "given",
+                f"a file, {kind} and the node takes snapshots"
+                if remote
+                else f"none, {kind} and no node takes snapshots",
+            )
         if self.platform.kind == "hetzner" and self.platform.ssh is None:
-            msg = "snapshots is given but platform.ssh isn't; expected it: an operator brings the node its credentials"
-            raise ValueError(msg)
+            raise SettingError(
+                "platform.ssh",
+                "missing",
+                "it beside snapshots, since an operator brings the node the credentials they need",
+            )
         return self
 
     @model_validator(mode="after")
@@ -169,85 +185,94 @@ class Settings(Section):
             return self
         seal, store = self.platform.seal, self.snapshots.store if self.snapshots else None
         if seal.kind == "static" and seal.escrow and store is None:
-            msg = (
-                "platform.seal.escrow is true but snapshots isn't given; expected that section: it says for whom the "
-                "key is encrypted and where it is kept"
+            raise SettingError(
+                "platform.seal.escrow",
+                "true",
+                "snapshots beside it, which say for whom the key is encrypted and where it is kept",
             )
-            raise ValueError(msg)
         if seal.kind != "awskms" or seal.key_arn or store is None or store.kind != "bucket":
             return self
         if seal.profile == store.profile:
-            both = f"both {seal.profile!r}" if seal.profile else "both missing"
-            msg = (
-                f"platform.seal.profile and snapshots.store.profile are {both}; expected two: AWS makes the seal's key "
-                "and another service the bucket, each with its own credentials (or give platform.seal.key_arn)"
+            raise SettingError(
+                "platform.seal.profile",
+                repr(seal.profile) if seal.profile else "missing",
+                "another than snapshots.store.profile, since AWS makes the seal's key and another service the bucket, "
+                "each with its own credentials (or give platform.seal.key_arn)",
             )
-            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
     def _mounts_differ(self) -> Self:
-        mounts = list(self.kv)
-        for engine in (self.database, self.transit):
-            mounts += [engine.path] if engine else []
-        mounts += [self.pki.root_path, self.pki.intermediate_path] if self.pki else []
-        _separate("mount", mounts)
-        reserved = sorted(mount for mount in mounts if mount.split("/")[0] in _RESERVED_MOUNTS)
-        if reserved:
-            msg = f"mount {reserved[0]!r} is reserved by the server; expected another path"
-            raise ValueError(msg)
-        methods = (self.approle, self.kubernetes, self.jwt, self.userpass)
-        _separate("auth method", ["cert", "token", *(method.path for method in methods if method)])
+        mounts = {f"kv.{path}": path for path in self.kv}
+        mounts |= {"database.path": self.database.path} if self.database else {}
+        mounts |= {"transit.path": self.transit.path} if self.transit else {}
+        if self.pki:
+            mounts |= {"pki.root_path": self.pki.root_path, "pki.intermediate_path": self.pki.intermediate_path}
+        separate(mounts)
+        methods = {
+            "approle": self.approle,
+            "kubernetes": self.kubernetes,
+            "jwt": self.jwt,
+            "userpass": self.userpass,
+        }
+        paths = {f"{name}.path": method.path for name, method in methods.items() if method}
+        separate({"the administrator's login": "cert", **paths})
         return self
 
     @model_validator(mode="after")
     def _references(self) -> Self:
         methods = {AppRoleLogin: self.approle, KubernetesLogin: self.kubernetes, JwtLogin: self.jwt}
+        for name, connection in self.database.connections.items() if self.database else ():
+            if connection.password_policy:
+                where = f"database.connections.{name}.password_policy"
+                known(where, connection.password_policy, "password_policies", self.password_policies)
         for name, application in self.applications.items():
             where = f"applications.{name}"
+            kind = application.login.kind
             if methods[type(application.login)] is None:
-                msg = (
-                    f"{where}.login.kind is {application.login.kind!r}; expected a section of that name in the settings"
-                )
-                raise ValueError(msg)
+                raise SettingError(f"{where}.login.kind", repr(kind), f"a section {kind} in the settings")
             known(f"{where}.mount", application.mount, "kv", self.kv)
-            for choice in application.database_roles:
-                known(
-                    f"{where}.database_roles", choice, "database.roles", _names(self.database, "roles", "static_roles")
-                )
-            for choice in application.transit_keys:
-                known(f"{where}.transit_keys", choice, "transit.keys", _names(self.transit, "keys"))
-            for choice in application.pki_roles:
-                known(f"{where}.pki_roles", choice, "pki.roles", _names(self.pki, "roles"))
-            for shared in application.reads:
-                known(f"{where}.reads", shared.application, "applications", self.applications)
-                for secret in shared.secrets:
-                    owned = self.applications[shared.application].secrets
-                    known(f"{where}.reads", secret, f"applications.{shared.application}.secrets", owned)
+            for setting, granted, choices in (
+                ("database_roles", "database.roles", _names(self.database, "roles", "static_roles")),
+                ("transit_keys", "transit.keys", _names(self.transit, "keys")),
+                ("pki_roles", "pki.roles", _names(self.pki, "roles")),
+            ):
+                for number, choice in enumerate(getattr(application, setting)):
+                    known(f"{where}.{setting}[{number}]", choice, granted, choices)
         return self
 
     @model_validator(mode="after")
     def _reads_of_others(self) -> Self:
         for name, application in self.applications.items():
-            listed = [(shared.application, secret) for shared in application.reads for secret in shared.secrets]
-            for number, (owner, secret) in enumerate(listed):
+            listed: set[tuple[str, str]] = set()
+            for number, shared in enumerate(application.reads):
+                where, owner = f"applications.{name}.reads[{number}]", shared.application
+                known(f"{where}.application", owner, "applications", self.applications)
                 if owner == name:
-                    msg = f"applications.{name}.reads names the application itself; expected others only"
-                    raise ValueError(msg)
-                if (owner, secret) in listed[:number]:
-                    msg = f"applications.{name}.reads lists {secret!r} of {owner} twice; expected it once"
-                    raise ValueError(msg)
+                    raise SettingError(f"{where}.application", repr(owner), "another application")
+                for index, secret in enumerate(shared.secrets):
+                    setting = f"{where}.secrets[{index}]"
+                    known(setting, secret, f"applications.{owner}.secrets", self.applications[owner].secrets)
+                    if (owner, secret) in listed:
+                        raise SettingError(setting, repr(secret), f"each secret of {owner} once")
+                    listed.add((owner, secret))
         return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         """Names that only become equal on their way: a mount's in Pulumi, a limit's in Vault."""
-        _once("kv", {path: path.replace("/", "-") for path in self.kv}, "the same name in Pulumi")
-        _once("rate_limits", {name: limit.path for name, limit in self.rate_limits.items()}, "one path")
+        mounts: dict[str, str] = {}
+        for path in self.kv:
+            other = mounts.setdefault(path.replace("/", "-"), path)
+            if other != path:
+                raise SettingError(
+                    f"kv.{path}", repr(path), f"a path that differs from {other!r} by more than '/' and '-'"
+                )
         for name, application in self.applications.items():
             if name in self.rate_limits and isinstance(application.login, AppRoleLogin):
-                msg = f"rate_limits.{name} has an application's name, which its own login limit has; expected another"
-                raise ValueError(msg)
+                raise SettingError(
+                    f"rate_limits.{name}", repr(name), "another name, since this application's login limit has this one"
+                )
         return self
 
     @model_validator(mode="after")
@@ -257,32 +282,13 @@ class Settings(Section):
             path = self.secret_path(application, name)
             other = owners.setdefault(path, application)
             if other != application:
-                msg = (
-                    f"applications {other} and {application} both own {'/'.join(path)}; expected one owner "
-                    "(let the other list it under reads)"
+                raise SettingError(
+                    f"applications.{application}.secrets.{name}",
+                    f"at {'/'.join(path)}",
+                    f"a path of its own, where {other} has a secret too (let one of the two list it under reads)",
                 )
-                raise ValueError(msg)
         return self
 
 
 def _names(section: Section | None, *fields: str) -> list[str]:
     return [name for field in fields for name in getattr(section, field)] if section else []
-
-
-def _once(section: str, values: dict[str, str], what: str) -> None:
-    """Refuse two entries that come to one value, of which the server or the engine would keep the last."""
-    seen: dict[str, str] = {}
-    for name, value in values.items():
-        other = seen.setdefault(value, name)
-        if other != name:
-            msg = f"{section}.{other} and {section}.{name} have {what}; expected different ones"
-            raise ValueError(msg)
-
-
-def _separate(kind: str, paths: list[str]) -> None:
-    """Refuse equal paths and paths inside one another, which Vault would refuse only half-way through an `up`."""
-    for number, path in enumerate(paths):
-        for other in paths[number + 1 :]:
-            if path == other or path.startswith(f"{other}/") or other.startswith(f"{path}/"):
-                msg = f"{kind} {path!r} and {kind} {other!r} overlap; expected separate paths"
-                raise ValueError(msg)

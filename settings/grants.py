@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.render import acl
-from settings.engines import DatabaseConnection, DatabaseRole, DatabaseStaticRole, PkiRole, TransitKey
+from components.vault.database import DatabaseConnection, DatabaseRole, DatabaseStaticRole
+from components.vault.pki import PkiRole
+from components.vault.transit import TransitKey
 from settings.estate import Settings
 
 _LONGEST_COMMON_NAME = 64
@@ -185,12 +187,15 @@ def _pki(settings: Settings, application: str) -> Iterator[PkiGrant]:
             root_mount=pki.root_path,
             name=name,
             role=role,
-            common_name=_common_name(application, role.allowed_domains[0]),
+            common_name=_common_name(application, role),
         )
 
 
-def _common_name(application: str, domain: str) -> str:
+def _common_name(application: str, role: PkiRole) -> str:
     """A host name below the domain: an application's name may hold what a host's may not, and be longer."""
+    domain = role.allowed_domains[0]
+    if not role.allow_subdomains:
+        return domain
     label = re.sub(r"[^a-z0-9]+", "-", application)
     room = max(1, min(63, _LONGEST_COMMON_NAME - len(domain) - 1))
     return f"{label[:room].rstrip('-')}.{domain}"

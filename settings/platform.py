@@ -4,7 +4,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from components.model import Form, Name, Port, PositiveSeconds, RelativeFile, Section
+from components.model import Form, Name, Port, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one
 
 Version = Annotated[str, Form(r"\d+\.\d+\.\d+", "an exact version such as 2.7.2")]
 
@@ -31,16 +31,21 @@ class LocalPlatform(Section):
     """OpenBao and PostgreSQL as child processes on loopback, for development and for tests."""
 
     kind: Literal["local"]
+    """This machine."""
     api_port: Port = 8200
+    """Port of OpenBao's API on 127.0.0.1."""
     cluster_port: Port = 8201
+    """Port of Raft on 127.0.0.1."""
     postgres_port: Port = 15432
+    """Port of PostgreSQL on 127.0.0.1."""
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         ports = (self.api_port, self.cluster_port, self.postgres_port)
         if len(set(ports)) != len(ports):
-            msg = f"api_port, cluster_port and postgres_port are {ports}; expected three different ports"
-            raise ValueError(msg)
+            taken = next(port for number, port in enumerate(ports) if port in ports[:number])
+            name = "cluster_port" if taken == self.cluster_port else "postgres_port"
+            raise SettingError(name, str(taken), "three different ports in api_port, cluster_port and postgres_port")
         return self
 
 
@@ -48,6 +53,7 @@ class Operator(Section):
     """A person who holds one share of the unseal or recovery key."""
 
     name: Name
+    """Whose share it is; stands in custody."""
     pgp_key: RelativeFile
     """File of the person's public OpenPGP key, relative to the project's root."""
 
@@ -87,14 +93,8 @@ class Administrator(Section):
 
     @model_validator(mode="after")
     def _each_half_once(self) -> Self:
-        for name, other in (("certificate", "certificate_pem"), ("private_key", "private_key_secret")):
-            given = [choice for choice in (name, other) if getattr(self, choice) is not None]
-            if not given:
-                msg = f"{name} is missing; expected it, or {other}"
-                raise ValueError(msg)
-            if len(given) > 1:
-                msg = f"{name} and {other} are both given; expected one of the two"
-                raise ValueError(msg)
+        exactly_one(self, "certificate", "certificate_pem")
+        exactly_one(self, "private_key", "private_key_secret")
         return self
 
 
@@ -102,6 +102,7 @@ class Bootstrap(Section):
     """First boot: who gets a share, how many are needed, and who may log in afterwards."""
 
     operators: Annotated[tuple[Operator, ...], Field(min_length=1, strict=False)]
+    """Who gets a share; one each."""
     threshold: Annotated[int, Field(ge=1)]
     """Shares needed to unseal, or to act with the recovery key. The field's advice for production: 3 of 5."""
     administrator: Administrator
@@ -110,13 +111,11 @@ class Bootstrap(Section):
     def _check(self) -> Self:
         count = len(self.operators)
         if self.threshold > count:
-            msg = f"threshold is {self.threshold}; expected at most the number of operators, which is {count}"
-            raise ValueError(msg)
+            raise SettingError("threshold", str(self.threshold), f"at most the number of operators, which is {count}")
         if self.threshold == 1 and count > 1:
-            msg = "threshold is 1; expected at least 2 when there are several operators (the server refuses 1)"
-            raise ValueError(msg)
+            raise SettingError("threshold", "1", "at least 2 for several operators (the server refuses 1)")
         names = [operator.name for operator in self.operators]
-        if len(set(names)) != count:
-            msg = f"operators are {', '.join(names)}; expected each name once"
-            raise ValueError(msg)
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise SettingError(f"operators[{number}].name", repr(name), "each name once")
         return self

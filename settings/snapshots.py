@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section
+from components.model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError
 
 NODE_LOGIN = "snapshots"
 """Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""
 OPERATOR_LOGIN = "snapshot-operator"
-"""Name of those with which a person takes one and puts one back. The administrator may do neither (pitfall 11)."""
+"""Name of those with which a person takes and restores one. The administrator may do neither."""
 
 CANARY = "vault-estate/canary"
 """Path, in the KV mount of the first name, of the secret that tells how far a snapshot reaches."""
@@ -44,9 +44,11 @@ class Bucket(Section):
     """A bucket of an S3 service, such as Hetzner Object Storage. Old snapshots can be hidden there, not destroyed."""
 
     kind: Literal["bucket"]
+    """An S3 service."""
     name: BucketName
     """Unique among all customers of the service."""
     endpoint: HttpsUrl
+    """The service's URL; Hetzner: `https://fsn1.your-objectstorage.com`."""
     region: Annotated[str, Form(r"[a-z0-9-]+", "a region such as fsn1")]
     """Hetzner: the location, such as `fsn1`."""
     lock_days: Annotated[int, Field(ge=1, le=3_650)] = 14
@@ -66,6 +68,7 @@ class Folder(Section):
     """A folder on this machine, for development: it is lost with the machine."""
 
     kind: Literal["folder"]
+    """This machine."""
     path: RelativeFile
     """Relative to the project's root."""
 
@@ -74,14 +77,16 @@ class Retention(Section):
     """How many are kept: the newest of each of so many hours, days and weeks that have one."""
 
     hourly: Count = 24
+    """Of so many hours."""
     daily: Count = 14
+    """Of so many days."""
     weekly: Count = 8
+    """Of so many weeks."""
 
     @model_validator(mode="after")
     def _some(self) -> Self:
         if not (self.hourly or self.daily or self.weekly):
-            msg = "hourly, daily and weekly are 0; expected at least one above 0, or no snapshot would be kept"
-            raise ValueError(msg)
+            raise SettingError("hourly", "0", "it, daily or weekly above 0, or no snapshot would be kept")
         return self
 
 
@@ -89,10 +94,12 @@ class Snapshots(Section):
     """Copies of everything Vault holds, encrypted before they leave its machine."""
 
     store: Annotated[Bucket | Folder, Field(discriminator="kind")]
+    """Where they go."""
     schedule: Calendar = "hourly"
     """When the node takes one: a calendar event of systemd, such as `hourly` or `*-*-* 00/4:15`. On the local platform
     a person does, with `./estate snapshot`."""
     keep: Retention = Retention()
+    """How many are kept."""
     recipients: Annotated[tuple[RelativeFile, ...], Field(min_length=1, strict=False)]
     """Files of age public keys (`age1…`), relative to the project's root. Each holder can open every snapshot."""
     stale_after: PositiveSeconds = 10_800

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from components.model import duration_text
+from components.model import SettingError, duration_text
 
 _TYPES: Mapping[str, str] = {
     "string_type": "text",
@@ -37,9 +37,12 @@ _LENGTHS: Mapping[str, tuple[str, str, tuple[str, str]]] = {
     "string_too_long": ("at most", "max_length", ("character", "characters")),
 }
 
+_HIDDEN = "not shown, as it may be a secret"
 _SHOWN_LENGTH = 60
 _SECRET_NAMES = re.compile(r"password|secret|token|private|key|credential", re.IGNORECASE)
-_PLAIN_NAMES = re.compile(r"(?:ttl|uses|period|_file|password_policies|length)$")
+_PLAIN_NAMES = re.compile(
+    r"(?:ttl|uses|period|_file|password_policies|password_policy|length|key_type|key_bits|_version)$"
+)
 """Settings that are about a secret and hold none."""
 _SECRET_VALUES = re.compile(
     r"-----BEGIN|(?i:AGE-SECRET-KEY-)|://[^/\s]*@|\b(?:hv[sbr]|s)\.\w{8}|\bAKIA\w{4}|\bgh[pousr]_\w{4}|\beyJ\w{4}"
@@ -77,9 +80,12 @@ def _line(mistake: Any, prefix: str, model: type[BaseModel]) -> str:
         return f"{where}.{context['discriminator'].strip(chr(39))} is missing; expected {_one_of(section)}"
     if kind == "union_tag_invalid":
         return f"{where}.{context['discriminator'].strip(chr(39))} is {context['tag']!r}; expected {_one_of(section)}"
+    wrong = context.get("error")
+    if isinstance(wrong, SettingError):
+        joint = "" if wrong.setting.startswith("[") else "."
+        shown = _HIDDEN if _SECRET_VALUES.search(wrong.value) else wrong.value
+        return f"{where}{joint}{wrong.setting} is {shown}; expected {wrong.expected}"
     message = mistake["msg"].removeprefix("Value error, ")
-    if kind == "value_error" and isinstance(value, Mapping):
-        return f"{where}: {message}"
     expected = message.removeprefix("expected ") if kind == "value_error" else _expected(kind, context, value, message)
     return f"{where} {_described(value, setting)}; expected {expected}"
 
@@ -108,7 +114,7 @@ def _described(value: object, setting: str) -> str:
     if isinstance(value, (list, tuple)):
         return "is a list"
     if _may_be_secret(value, setting):
-        return "has a value that is not shown here"
+        return f"is {_HIDDEN}"
     text = repr(value)
     return f"is {text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + '…'}"
 
@@ -162,7 +168,7 @@ def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
     """The sections an annotation stands for: none, one, or the choices of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return (annotation,)
-    if get_origin(annotation) in (dict, tuple):
+    if get_origin(annotation) in (dict, Mapping, tuple):
         return ()
     return tuple(model for argument in get_args(annotation) for model in _models(argument))
 

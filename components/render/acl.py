@@ -11,10 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_POLICY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
-"""Vault folds the case of policy names, so capitals would be a difference that comes back with every refresh."""
+from components.model import hold, policy_name
 
-_OWN_POLICIES = ("default", "response-wrapping", "root")
 _WILDCARDS = ("*", "+")
 
 
@@ -91,11 +89,7 @@ class AclPolicy:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a name Vault keeps, no rule, a path twice, or a rule its owner may not have."""
-        if not _POLICY_NAME.fullmatch(self.name) or self.name in _OWN_POLICIES:
-            raise ValueError(
-                f"name: {self.name!r} can't be a policy's: expected up to 128 of a-z 0-9 . _ -, none of "
-                f"{', '.join(_OWN_POLICIES)}"
-            )
+        hold("name", self.name, policy_name)
         for prefix in self.prefixes:
             _check_path(prefix)
             if any(segment in _WILDCARDS for segment in prefix.split("/")):

@@ -5,24 +5,26 @@ never by the caller. Vault fills in `{{name}}`, `{{password}}` and `{{expiration
 this text.
 """
 
-import enum
-import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+from components.model import Form, hold
+
+_IDENTIFIER = Form(
+    r"[A-Za-z_][A-Za-z0-9_]{0,62}",
+    "a schema's name: up to 63 letters, digits or '_', not beginning with a digit",
+)
 """PostgreSQL cuts identifiers at 63 bytes; the plain alphabet needs no thought about quoting and none about Vault's
 braces.
 """
+SchemaName = Annotated[str, _IDENTIFIER]
+"""Name of a schema in PostgreSQL."""
 
+Access = Literal["readonly", "readwrite"]
+"""What a leased login may do with the tables of its schema."""
 
-class Access(enum.StrEnum):
-    """What a leased login may do with the tables of its schema."""
-
-    READONLY = "readonly"
-    READWRITE = "readwrite"
-
-
-_TABLE_PRIVILEGES = {Access.READONLY: "SELECT", Access.READWRITE: "SELECT, INSERT, UPDATE, DELETE"}
-_SEQUENCE_PRIVILEGES = {Access.READONLY: "SELECT", Access.READWRITE: "USAGE, SELECT"}
+_TABLE_PRIVILEGES: Mapping[Access, str] = {"readonly": "SELECT", "readwrite": "SELECT, INSERT, UPDATE, DELETE"}
+_SEQUENCE_PRIVILEGES: Mapping[Access, str] = {"readonly": "SELECT", "readwrite": "USAGE, SELECT"}
 
 
 def creation_statements(access: Access, schema: str) -> tuple[str, ...]:
@@ -31,8 +33,7 @@ def creation_statements(access: Access, schema: str) -> tuple[str, ...]:
     Tables made after the login aren't covered: default privileges would have to be granted by each table's owner. A
     lease is short, and the next one sees them.
     """
-    if not _IDENTIFIER.fullmatch(schema):
-        raise ValueError(f"schema: {schema!r} isn't a plain identifier: expected up to 63 of A-Z a-z 0-9 _")
+    hold("schema", schema, _IDENTIFIER.check)
     return (
         (
             "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
+from components.model import SettingError, hold, names
 from components.render.acl import AclPolicy, render
-from components.vault.checks import check_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +25,12 @@ class AclPoliciesArgs:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bad key or for two policies of one name."""
-        check_names("policies", self.policies)
+        hold("policies", self.policies, names)
         owners: dict[str, str] = {}
         for key, policy in self.policies.items():
             other = owners.setdefault(policy.name, key)
             if other != key:
-                raise ValueError(
-                    f"policies[{key}].name: {policy.name!r} is also the name of policies[{other}]: expected one each"
-                )
+                raise SettingError(f"policies.{key}.name", repr(policy.name), f"another name than policies.{other} has")
 
 
 class AclPolicies(pulumi.ComponentResource):

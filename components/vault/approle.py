@@ -6,97 +6,55 @@ SecretIDs that never expire (vault#31726).
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field
 
-from components.vault.checks import (
-    check_auth_path,
-    check_between,
-    check_choice,
-    check_cidrs,
-    check_names,
-    check_token_policies,
-    check_ttls,
-)
+from components.model import AuthPath, Cidr, PositiveSeconds
 from components.vault.lockout import Lockout, tune_lockout
-
-TokenType = Literal["default", "service", "batch"]
-"""What a login gives: `service` tokens can be renewed and revoked, `batch` ones cost the server no storage."""
-
-_UNCOUNTED: TokenType = "batch"
+from components.vault.logins import TokenLifetime, TokenPolicies, check_logins
 
 
-@dataclass(frozen=True, kw_only=True)
-class AppRole:
-    """One application's login."""
+class AppRole(Lockout):
+    """The AppRole auth method, with its lockout."""
 
-    token_policies: Sequence[pulumi.Input[str]]
-    """ACL policies of its tokens; at least one, never `root`."""
+    path: AuthPath = "approle"
+    """Where it is mounted."""
 
-    token_ttl_seconds: int = 3600
-    """Life of a token before renewal (1 h: `requirements/hetzner-vault-plan.md`)."""
 
-    token_max_ttl_seconds: int = 14400
-    """Life of a token however often it is renewed (4 h: same source)."""
+class AppRoleLogin(TokenLifetime):
+    """A RoleID and a SecretID. SecretIDs are issued response-wrapped by `./estate secret-id`."""
 
-    secret_id_ttl_seconds: int = 86400
-    """Life of a SecretID; never 0, which would mean for ever."""
-
-    secret_id_num_uses: int = 0
-    """Logins per SecretID; 0 is any number within its life."""
-
-    secret_id_bound_cidrs: Sequence[str] = ()
-    """Networks a SecretID may log in from; none given: any."""
-
-    token_bound_cidrs: Sequence[str] = ()
-    """Networks a token may be used from; none given: any."""
-
-    token_num_uses: int = 0
-    """Requests per token; 0 is any number within its life."""
-
-    token_type: TokenType = "default"  # noqa: S105 - a kind of token, not a secret
-    """Kind of token; `default` is what the mount says, which is `service`."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for bad lives, counts, networks or policies."""
-        check_token_policies("token_policies", self.token_policies)
-        check_ttls("token_ttl_seconds", self.token_ttl_seconds, "token_max_ttl_seconds", self.token_max_ttl_seconds)
-        check_between("secret_id_ttl_seconds", self.secret_id_ttl_seconds, 1)
-        check_between("secret_id_num_uses", self.secret_id_num_uses, 0)
-        check_cidrs("secret_id_bound_cidrs", self.secret_id_bound_cidrs)
-        check_cidrs("token_bound_cidrs", self.token_bound_cidrs)
-        check_between("token_num_uses", self.token_num_uses, 0)
-        check_choice("token_type", self.token_type, get_args(TokenType))
-        if self.token_num_uses and self.token_type == _UNCOUNTED:
-            raise ValueError(
-                f"token_num_uses: {self.token_num_uses} can't hold for batch tokens, which aren't counted: expected 0"
-            )
+    kind: Literal["approle"] = "approle"
+    """How it logs in."""
+    secret_id_ttl: PositiveSeconds = 86_400
+    """How long a SecretID may be used; one that never expires can't be asked for."""
+    secret_id_uses: Annotated[int, Field(ge=0)] = 0
+    """Logins one SecretID is good for; 0 is no limit within its TTL."""
+    bound_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False)] = ()
+    """Networks the login and its tokens may come from; empty is anywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppRoleAuthArgs:
     """What `AppRoleAuth` needs."""
 
-    path: str = "approle"
-    """Auth mount path, without `auth/`."""
+    approle: AppRole = field(default_factory=AppRole)
+    """The mount and its lockout."""
 
-    description: str = "Applications, by RoleID and SecretID"
-    """What operators read in `vault auth list`."""
-
-    lockout: Lockout = field(default_factory=Lockout)
-    """When failed logins shut a RoleID out."""
-
-    roles: Mapping[str, AppRole]
+    logins: Mapping[str, AppRoleLogin]
     """Roles by name in Vault."""
 
+    token_policies: TokenPolicies
+    """ACL policies by role; at least one each, never `root`."""
+
     def __post_init__(self) -> None:
-        """Raise ValueError for a path that can't be mounted or a role name Vault can't keep."""
-        check_auth_path("path", self.path)
-        check_names("roles", self.roles)
+        """Raise ValueError for a role name Vault can't keep or a role without policies."""
+        check_logins(self.logins, self.token_policies)
 
 
 class AppRoleAuth(pulumi.ComponentResource):
@@ -112,33 +70,34 @@ class AppRoleAuth(pulumi.ComponentResource):
         super().__init__("vault-estate:index:AppRoleAuth", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         mount = vault.AuthBackend(
-            f"{name}-mount", type="approle", path=args.path, description=args.description, opts=child
+            f"{name}-mount",
+            type="approle",
+            path=args.approle.path,
+            description="Applications, by RoleID and SecretID",
+            opts=child,
         )
-        tune_lockout(f"{name}-lockout", mount, args.lockout, child)
+        tune_lockout(f"{name}-lockout", mount, args.approle, child)
         self.path = mount.path
-        self.role_ids = {key: _role(f"{name}-role-{key}", key, role, mount, child) for key, role in args.roles.items()}
+        self.role_ids = {
+            role: vault.approle.AuthBackendRole(
+                f"{name}-role-{role}",
+                backend=mount.path,
+                role_name=role,
+                bind_secret_id=True,
+                secret_id_ttl=login.secret_id_ttl,
+                secret_id_num_uses=login.secret_id_uses,
+                secret_id_bound_cidrs=list(login.bound_cidrs) or None,
+                token_policies=list(args.token_policies[role]),
+                token_ttl=login.token_ttl,
+                token_max_ttl=login.token_max_ttl,
+                token_bound_cidrs=[_as_answered(cidr) for cidr in login.bound_cidrs] or None,
+                token_num_uses=0,
+                token_type="default",  # noqa: S106 - a kind of token, not a secret
+                opts=child,
+            ).role_id
+            for role, login in args.logins.items()
+        }
         self.register_outputs({"path": self.path, "role_ids": dict(self.role_ids)})
-
-
-def _role(
-    name: str, role_name: str, role: AppRole, mount: vault.AuthBackend, opts: pulumi.ResourceOptions
-) -> pulumi.Output[str]:
-    return vault.approle.AuthBackendRole(
-        name,
-        backend=mount.path,
-        role_name=role_name,
-        bind_secret_id=True,
-        secret_id_ttl=role.secret_id_ttl_seconds,
-        secret_id_num_uses=role.secret_id_num_uses,
-        secret_id_bound_cidrs=list(role.secret_id_bound_cidrs) or None,
-        token_policies=list(role.token_policies),
-        token_ttl=role.token_ttl_seconds,
-        token_max_ttl=role.token_max_ttl_seconds,
-        token_bound_cidrs=[_as_answered(cidr) for cidr in role.token_bound_cidrs] or None,
-        token_num_uses=role.token_num_uses,
-        token_type=role.token_type,
-        opts=opts,
-    ).role_id
 
 
 def _as_answered(cidr: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 import pulumi
 import pulumi_vault as vault
 
-from components.vault.checks import check_choice, check_names, check_not_empty
+from components.model import SettingError, hold, names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,8 @@ class SocketAudit:
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown kind or no address."""
-        check_choice("socket_type", self.socket_type, ("tcp", "udp", "unix"))
+        if self.socket_type not in ("tcp", "udp", "unix"):
+            raise SettingError("socket_type", repr(self.socket_type), "tcp, udp or unix")
         if not self.address:
             raise ValueError("address: is empty: expected host:port, or a path for a unix socket")
 
@@ -95,8 +96,9 @@ class AuditDevicesArgs:
 
     def __post_init__(self) -> None:
         """Raise ValueError for no device, or fewer than two types where they are required."""
-        check_not_empty("devices", self.devices)
-        check_names("devices", self.devices)
+        if not self.devices:
+            raise SettingError("devices", "empty", "at least one")
+        hold("devices", self.devices, names)
         types = {device.type for device in self.devices.values()}
         if self.require_two_types and len(types) < 2:
             raise ValueError(

@@ -8,135 +8,143 @@ later run may undo that (TFVP#202, TFVP#2954).
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field, model_validator
 
-from components.render.sql import Access, creation_statements, revocation_statements
-from components.vault.checks import check_between, check_mount_path, check_name, check_names, check_ttls
+from components.model import (
+    Form,
+    MountPath,
+    Name,
+    Named,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    SettingError,
+    at_most,
+    known,
+)
+from components.render.sql import Access, SchemaName, creation_statements, revocation_statements
 
 
-@dataclass(frozen=True, kw_only=True)
-class PostgresConnection:
-    """A server and the login that Vault manages others with."""
+class DatabaseConnection(Section):
+    """One PostgreSQL server as Vault reaches it. The user must be able to create roles."""
 
-    connection_url: pulumi.Input[str]
-    """URL with `{{username}}` and `{{password}}` in their places, never with values:
-    `postgresql://{{username}}:{{password}}@host:5432/database?sslmode=verify-full`."""
-
-    username: pulumi.Input[str]
-    """Vault's own login; it needs CREATEROLE and what it hands out."""
-
-    password: pulumi.Input[str] = field(repr=False)
-    """Its first password. Sent once, when the connection is made, and worthless afterwards if `rotate_root`."""
-
-    password_version: int = 1
-    """Raise it together with `password` to send that again, after the login's password was set outside of Vault."""
-
+    host: Annotated[str, Form(r"[A-Za-z0-9.:-]+", "a host name or an IP address")]
+    """Where PostgreSQL is, as Vault reaches it."""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 5432
+    """Its TCP port."""
+    database: Name
+    """The database in which roles are made and granted."""
+    username: Name
+    """The user Vault logs in as."""
+    ssl_mode: Literal["verify-full", "verify-ca", "require", "disable"] = "verify-full"
+    """How the server is verified. `disable` is accepted on loopback only."""
     rotate_root: bool = True
-    """Let Vault replace the password with one that only Vault knows, right after connecting."""
+    """Let Vault replace the first password by one that only Vault knows, once."""
+    password_version: Annotated[int, Field(ge=1)] = 1
+    """Raise it to send the password again, after it was set outside of Vault."""
+    password_policy: Name | None = None
+    """Name of the password policy for passwords made here. None: Vault's built-in 20 characters."""
+    max_open_connections: Annotated[int, Field(ge=1)] = 4
+    """Connections that Vault holds open at most. Vault's default."""
 
-    max_open_connections: int = 4
-    """Connections that Vault holds open at most (Vault's default)."""
-
-    verify: bool = True
-    """Connect once when this is written, so that a wrong URL fails here."""
-
-    password_policy: pulumi.Input[str] | None = None
-    """Name of the password policy for the passwords made here; none: Vault's built-in 20 characters."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a URL with values in it or a number out of range."""
-        if isinstance(self.connection_url, str):
-            _check_url(self.connection_url)
-        check_between("max_open_connections", self.max_open_connections, 1)
-        check_between("password_version", self.password_version, 1)
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if self.ssl_mode == "disable" and self.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise SettingError("ssl_mode", "'disable'", f"'verify-full', since host is {self.host!r} and not loopback")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class DynamicRole:
-    """Logins that Vault makes on demand and drops with their lease."""
+class DatabaseRole(Section):
+    """Credentials made on request and dropped with their lease."""
 
-    connection: str
-    """Key of the connection."""
-
+    connection: Name
+    """Name of an entry of `connections`."""
     access: Access
-    """What they may do."""
+    """Select only; or select, insert, update and delete. Neither may make a table."""
+    schema_name: SchemaName = "public"
+    """The schema the grants are for."""
+    ttl: PositiveSeconds = 3_600
+    """How long a lease lasts unless it is renewed."""
+    max_ttl: PositiveSeconds = 14_400
+    """How long a lease lasts at most."""
 
-    schema: str = "public"
-    """In which schema."""
-
-    default_ttl_seconds: int = 3600
-    """Life of a lease before renewal."""
-
-    max_ttl_seconds: int = 14400
-    """Life of a lease however often it is renewed."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for bad lives or a schema PostgreSQL can't have."""
-        check_ttls("default_ttl_seconds", self.default_ttl_seconds, "max_ttl_seconds", self.max_ttl_seconds)
-        creation_statements(self.access, self.schema)
+    @model_validator(mode="after")
+    def _ttl(self) -> Self:
+        at_most("ttl", self.ttl, "max_ttl", self.max_ttl)
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class StaticRole:
-    """An existing login whose password Vault sets, now and every period."""
+class DatabaseStaticRole(Section):
+    """An existing database user whose password Vault rotates."""
 
-    connection: str
-    """Key of the connection."""
+    connection: Name
+    """Name of an entry of `connections`."""
+    username: Name
+    """The existing user."""
+    rotation_period: Annotated[Seconds, Field(ge=60)] = 7_776_000
+    """How often Vault replaces the password. The server checks once a minute."""
 
-    username: str
-    """The login; it must exist."""
 
-    rotation_period_seconds: int = 86400
-    """Age at which the password is replaced; at least a minute."""
+class Database(Section):
+    """The database engine for PostgreSQL."""
 
-    def __post_init__(self) -> None:
-        """Raise ValueError for a name or period out of range."""
-        check_name("username", self.username)
-        check_between("rotation_period_seconds", self.rotation_period_seconds, 60)
+    path: MountPath = "database"
+    """Where it is mounted."""
+    connections: Named[DatabaseConnection]
+    """The servers."""
+    roles: Named[DatabaseRole] = {}
+    """Roles that make a user for each lease."""
+    static_roles: Named[DatabaseStaticRole] = {}
+    """Roles that stand for an existing user."""
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        for kind, roles in (("roles", self.roles), ("static_roles", self.static_roles)):
+            for name, role in roles.items():
+                known(f"{kind}.{name}.connection", role.connection, "connections", self.connections)
+        return self
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        dynamic = {name.lower(): name for name in self.roles}
+        logins: dict[tuple[str, str], str] = {}
+        for name, role in self.static_roles.items():
+            if name.lower() in dynamic:
+                other = f"roles.{dynamic[name.lower()]}"
+                raise SettingError(f"static_roles.{name}", repr(name), f"another name than {other} has")
+            other = logins.setdefault((role.connection, role.username), f"static_roles.{name}")
+            if other != f"static_roles.{name}":
+                raise SettingError(
+                    f"static_roles.{name}.username", repr(role.username), f"another user than {other} rotates"
+                )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresEngineArgs:
     """What `PostgresEngine` needs."""
 
-    path: str = "database"
-    """Mount path."""
+    database: Database
+    """The mount, its connections and its roles."""
 
-    description: str = "Logins of PostgreSQL"
-    """What operators read in `vault secrets list`."""
-
-    connections: Mapping[str, PostgresConnection]
-    """Connections by name in Vault."""
-
-    roles: Mapping[str, DynamicRole] = field(default_factory=dict)
-    """Dynamic roles by name in Vault."""
-
-    static_roles: Mapping[str, StaticRole] = field(default_factory=dict)
-    """Static roles by name in Vault."""
+    passwords: Mapping[str, pulumi.Input[str]] = field(repr=False)
+    """First password of each connection's user. Sent once, when the connection is made, and worthless afterwards if
+    `rotate_root`.
+    """
 
     def __post_init__(self) -> None:
-        """Raise ValueError for bad names, a role of no connection, or one name (or login) used twice."""
-        check_mount_path("path", self.path)
-        check_names("connections", self.connections)
-        check_names("roles and static_roles", (*self.roles, *self.static_roles))
-        for both in self.roles.keys() & self.static_roles.keys():
-            raise ValueError(f"static_roles[{both}]: is also in roles: expected one of the two")
-        used = {f"roles[{key}]": role.connection for key, role in self.roles.items()}
-        used |= {f"static_roles[{key}]": role.connection for key, role in self.static_roles.items()}
-        for role_field, connection in used.items():
-            if connection not in self.connections:
-                known = ", ".join(sorted(self.connections)) or "none"
-                raise ValueError(f"{role_field}.connection: {connection!r} isn't a connection: expected one of {known}")
-        logins: dict[tuple[str, str], str] = {}
-        for key, role in self.static_roles.items():
-            other = logins.setdefault((role.connection, role.username), key)
-            if other != key:
-                raise ValueError(
-                    f"static_roles[{key}].username: {role.username!r} is also rotated by static_roles[{other}]: "
-                    "expected one role a login"
-                )
+        """Raise ValueError for a connection without a password, or a password of no connection."""
+        for name in sorted(self.database.connections.keys() ^ self.passwords.keys()):
+            missing = name in self.database.connections
+            raise SettingError(
+                f"passwords.{name}",
+                "missing" if missing else "given",
+                f"the first password of database.connections.{name}" if missing else "passwords of connections only",
+            )
 
 
 class PostgresEngine(pulumi.ComponentResource):
@@ -148,12 +156,15 @@ class PostgresEngine(pulumi.ComponentResource):
     def __init__(self, name: str, args: PostgresEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:PostgresEngine", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        mount = vault.Mount(f"{name}-mount", path=args.path, type="database", description=args.description, opts=child)
+        database = args.database
+        mount = vault.Mount(
+            f"{name}-mount", path=database.path, type="database", description="Logins of PostgreSQL", opts=child
+        )
         # Unmounting ends the open leases, and needs the connections for that. Deleted one by one, connections go before
         # their mount, and the server refuses to unmount: so they go with it.
         inside = pulumi.ResourceOptions(parent=self, deleted_with=mount)
         settled: dict[str, pulumi.ResourceOptions] = {}
-        for key, connection in args.connections.items():
+        for key, connection in database.connections.items():
             made = _connection(f"{name}-connection-{key}", key, args, mount, inside)
             last: pulumi.Resource = made
             if connection.rotate_root:
@@ -161,26 +172,26 @@ class PostgresEngine(pulumi.ComponentResource):
             # A static role sets its first password through the connection while it is made. Without this it can meet
             # the moment in which the root rotation closes that connection; the name it refers to orders nothing.
             settled[key] = pulumi.ResourceOptions(parent=self, deleted_with=mount, depends_on=[last])
-        for key, role in args.roles.items():
+        for key, role in database.roles.items():
             vault.database.SecretBackendRole(
                 f"{name}-role-{key}",
                 backend=mount.path,
                 name=key,
                 db_name=role.connection,
-                creation_statements=list(creation_statements(role.access, role.schema)),
+                creation_statements=list(creation_statements(role.access, role.schema_name)),
                 revocation_statements=list(revocation_statements()),
-                default_ttl=role.default_ttl_seconds,
-                max_ttl=role.max_ttl_seconds,
+                default_ttl=role.ttl,
+                max_ttl=role.max_ttl,
                 opts=settled[role.connection],
             )
-        for key, static in args.static_roles.items():
+        for key, static in database.static_roles.items():
             vault.database.SecretBackendStaticRole(
                 f"{name}-static-role-{key}",
                 backend=mount.path,
                 name=key,
                 db_name=static.connection,
                 username=static.username,
-                rotation_period=static.rotation_period_seconds,
+                rotation_period=static.rotation_period,
                 opts=settled[static.connection],
             )
         self.mount_path = mount.path
@@ -189,24 +200,26 @@ class PostgresEngine(pulumi.ComponentResource):
 
 def _connection(
     name: str, key: str, args: PostgresEngineArgs, mount: vault.Mount, opts: pulumi.ResourceOptions
-) -> vault.database.SecretBackendConnection:
-    connection = args.connections[key]
-    users = [role for role, used in args.roles.items() if used.connection == key]
-    users += [role for role, used in args.static_roles.items() if used.connection == key]
+) -> "vault.database.SecretBackendConnection":
+    connection = args.database.connections[key]
+    users = [role for role, used in args.database.roles.items() if used.connection == key]
+    users += [role for role, used in args.database.static_roles.items() if used.connection == key]
+    location = f"{connection.host}:{connection.port}/{connection.database}"
     return vault.database.SecretBackendConnection(
         name,
         backend=mount.path,
         name=key,
         plugin_name="postgresql-database-plugin",
         allowed_roles=sorted(users),
-        verify_connection=connection.verify,
+        verify_connection=True,  # a wrong address fails here
         password_policy=connection.password_policy,
         postgresql={
-            "connection_url": connection.connection_url,
+            # Vault puts the values in.
+            "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@{location}?sslmode={connection.ssl_mode}",
             "username": connection.username,
             # Write-only: the provider sends it with a new version and at no other time, and Vault keeps the password it
             # has when an update brings none. As `password` it would be sent again with any change of its wrapping.
-            "password_wo": pulumi.Output.secret(connection.password),
+            "password_wo": pulumi.Output.secret(args.passwords[key]),
             "password_wo_version": connection.password_version,
             "max_open_connections": connection.max_open_connections,
         },
@@ -216,10 +229,10 @@ def _connection(
 
 def _root_rotation(
     name: str,
-    declared: vault.database.SecretBackendConnection,
-    connection: PostgresConnection,
+    declared: "vault.database.SecretBackendConnection",
+    connection: DatabaseConnection,
     opts: pulumi.ResourceOptions,
-) -> vault.generic.Endpoint:
+) -> "vault.generic.Endpoint":
     return vault.generic.Endpoint(
         name,
         path=pulumi.Output.format("{}/rotate-root/{}", declared.backend, declared.name),
@@ -231,11 +244,3 @@ def _root_rotation(
         ignore_absent_fields=True,
         opts=opts,
     )
-
-
-def _check_url(url: str) -> None:
-    if not url.startswith(("postgresql://", "postgres://")) or "{{username}}:{{password}}@" not in url:
-        # The URL isn't shown: where the placeholders are missing, a password may stand.
-        raise ValueError(
-            "connection_url: expected postgresql://{{username}}:{{password}}@host:port/database, with both placeholders"
-        )

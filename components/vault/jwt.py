@@ -1,116 +1,80 @@
-"""The JWT auth method: CI jobs log in by the token their forge signs for them.
+"""The JWT auth method: CI jobs log in by the OIDC token that their CI service signs for them.
 
-Owns the mount, its key source and the roles. Refuses roles that any job of the forge could use: claims are mandatory
-and exact.
+Owns the mount, its key source and the roles. Refuses roles that any job of the CI service could use: claims are
+mandatory and exact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field, StringConstraints, model_validator
 
-from components.vault.checks import (
-    check_auth_path,
-    check_names,
-    check_not_empty,
-    check_token_policies,
-    check_ttls,
-)
+from components.model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, exactly_one
+from components.vault.logins import TokenLifetime, TokenPolicies, check_logins
+
+PublicKeyPem = Annotated[
+    str,
+    Form(r"-----BEGIN PUBLIC KEY-----\n(?:[A-Za-z0-9+/=]+\n)+-----END PUBLIC KEY-----\n?", "one PEM public key"),
+]
+ClaimName = Annotated[str, Form(r"\S+", "the name of a claim, without spaces")]
+Claim = Annotated[str, Form(r"\s*[^\s*][^*]*", "an exact value, without '*'; another would let strangers log in")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class JwtRole:
-    """Which tokens may log in, and what they get."""
+class Jwt(Section):
+    """The JWT auth method for continuous integration."""
 
-    bound_audiences: Sequence[str]
-    """The token's `aud` must be one of these."""
+    path: AuthPath = "jwt"
+    """Where it is mounted."""
+    oidc_discovery_url: HttpsUrl | None = None
+    """Issuer whose discovery document names the signing keys. One of this, `jwks_url` and `jwt_validation_pubkeys`."""
+    jwks_url: HttpsUrl | None = None
+    """Where the signing keys are. One of this, `oidc_discovery_url` and `jwt_validation_pubkeys`."""
+    jwt_validation_pubkeys: Annotated[tuple[PublicKeyPem, ...], Field(strict=False)] = ()
+    """The signing keys themselves, in PEM, of an issuer that Vault can't reach. One of this and the two URLs."""
+    bound_issuer: HttpsUrl
+    """The `iss` claim that tokens must carry."""
 
-    bound_claims: Mapping[str, str]
-    """Claims that must hold exactly, for example `repository` and `ref` of GitHub's token; several values are joined
-    by commas.
-    """
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        exactly_one(self, "oidc_discovery_url", "jwks_url", "jwt_validation_pubkeys")
+        return self
 
-    token_policies: Sequence[pulumi.Input[str]]
-    """ACL policies of the token; at least one, never `root`."""
 
-    user_claim: str = "sub"
-    """The claim that names the caller in Vault's audit log."""
+class JwtLogin(TokenLifetime):
+    """A CI job's signed identity. Every claim given here must match."""
 
-    bound_subject: str | None = None
-    """The exact `sub`, where known."""
-
-    token_ttl_seconds: int = 900
-    """Life of a token before renewal: a job's step."""
-
-    token_max_ttl_seconds: int = 3600
-    """Life of a token however often it is renewed: a job."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for missing claims or audiences, a wildcard, or bad lives."""
-        check_not_empty("bound_audiences", self.bound_audiences)
-        check_not_empty("bound_claims", self.bound_claims)
-        for claim, value in self.bound_claims.items():
-            if not claim.strip() or not value.strip() or "*" in value:
-                raise ValueError(
-                    f"bound_claims[{claim}]: {value!r} binds too little: expected an exact value, without '*'"
-                )
-        if not self.user_claim.strip():
-            raise ValueError(f"user_claim: {self.user_claim!r} is empty: expected a claim, for example 'sub'")
-        check_token_policies("token_policies", self.token_policies)
-        check_ttls("token_ttl_seconds", self.token_ttl_seconds, "token_max_ttl_seconds", self.token_max_ttl_seconds)
+    kind: Literal["jwt"] = "jwt"
+    """How it logs in."""
+    audience: Annotated[str, StringConstraints(min_length=1)]
+    """The audience the job's token must be made for."""
+    claims: Annotated[Mapping[ClaimName, Claim], Field(min_length=1)]
+    """For GitHub: `repository`, and `ref` or `environment`. Several values are joined by commas."""
+    token_ttl: PositiveSeconds = 900
+    token_max_ttl: PositiveSeconds = 900
 
 
 @dataclass(frozen=True, kw_only=True)
 class JwtAuthArgs:
-    """What `JwtAuth` needs. Exactly one source of keys."""
+    """What `JwtAuth` needs."""
 
-    path: str = "jwt"
-    """Auth mount path, without `auth/`."""
+    jwt: Jwt
+    """The mount, and the issuer it is for."""
 
-    description: str = "CI jobs, by their forge's token"
-    """What operators read in `vault auth list`."""
-
-    bound_issuer: str
-    """The token's `iss`, for example `https://token.actions.githubusercontent.com`."""
-
-    oidc_discovery_url: str | None = None
-    """Where the forge publishes its OpenID configuration; Vault fetches it when this is written."""
-
-    jwks_url: str | None = None
-    """Where the keys themselves are published."""
-
-    jwt_validation_pubkeys: Sequence[str] = ()
-    """PEM public keys, for a forge that Vault can't reach."""
-
-    ca_certificate: str | None = None
+    ca_certificate: pulumi.Input[str] | None = None
     """PEM of the authority behind either URL; none: the server's own store."""
 
-    roles: Mapping[str, JwtRole]
+    logins: Mapping[str, JwtLogin]
     """Roles by name in Vault."""
 
+    token_policies: TokenPolicies
+    """ACL policies by role; at least one each, never `root`."""
+
     def __post_init__(self) -> None:
-        """Raise ValueError for a bad path, no or several key sources, a URL that isn't https, or a bad role name."""
-        check_auth_path("path", self.path)
-        if not self.bound_issuer.strip():
-            raise ValueError(f"bound_issuer: {self.bound_issuer!r} is empty: expected the issuer of the tokens")
-        sources = {
-            "oidc_discovery_url": self.oidc_discovery_url,
-            "jwks_url": self.jwks_url,
-            "jwt_validation_pubkeys": self.jwt_validation_pubkeys,
-        }
-        given = [field for field, source in sources.items() if source]
-        if len(given) != 1:
-            raise ValueError(f"{' and '.join(given or sources)}: expected exactly one source of keys, not {len(given)}")
-        for field, url in (("oidc_discovery_url", self.oidc_discovery_url), ("jwks_url", self.jwks_url)):
-            if url and not url.startswith("https://"):
-                raise ValueError(f"{field}: {url!r} isn't authenticated: expected https://…")
-        for key in self.jwt_validation_pubkeys:
-            if "PUBLIC KEY-----" not in key:
-                raise ValueError(
-                    "jwt_validation_pubkeys: an entry isn't a PEM public key: expected '-----BEGIN PUBLIC KEY-----'"
-                )
-        check_names("roles", self.roles)
+        """Raise ValueError for a bad role name or a role without policies."""
+        check_logins(self.logins, self.token_policies)
 
 
 class JwtAuth(pulumi.ComponentResource):
@@ -122,35 +86,35 @@ class JwtAuth(pulumi.ComponentResource):
     def __init__(self, name: str, args: JwtAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:JwtAuth", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        jwt = args.jwt
         mount = vault.jwt.AuthBackend(
             f"{name}-mount",
             type="jwt",
-            path=args.path,
-            description=args.description,
-            bound_issuer=args.bound_issuer,
-            oidc_discovery_url=args.oidc_discovery_url,
-            oidc_discovery_ca_pem=args.ca_certificate if args.oidc_discovery_url else None,
-            jwks_url=args.jwks_url,
-            jwks_ca_pem=args.ca_certificate if args.jwks_url else None,
+            path=jwt.path,
+            description="CI jobs, by OIDC token (JWT)",
+            bound_issuer=jwt.bound_issuer,
+            oidc_discovery_url=jwt.oidc_discovery_url,
+            oidc_discovery_ca_pem=args.ca_certificate if jwt.oidc_discovery_url else None,
+            jwks_url=jwt.jwks_url,
+            jwks_ca_pem=args.ca_certificate if jwt.jwks_url else None,
             # The server answers keys without the line's end, which else is a diff for ever.
-            jwt_validation_pubkeys=[key.strip() for key in args.jwt_validation_pubkeys] or None,
+            jwt_validation_pubkeys=[key.strip() for key in jwt.jwt_validation_pubkeys] or None,
             opts=child,
         )
-        self.path = mount.path.apply(lambda path: path or args.path)
-        for key, role in args.roles.items():
+        self.path = mount.path.apply(lambda path: path or jwt.path)
+        for role, login in args.logins.items():
             vault.jwt.AuthBackendRole(
-                f"{name}-role-{key}",
+                f"{name}-role-{role}",
                 backend=self.path,
-                role_name=key,
+                role_name=role,
                 role_type="jwt",
-                user_claim=role.user_claim,
-                bound_audiences=list(role.bound_audiences),
-                bound_claims=dict(role.bound_claims),
+                user_claim="sub",
+                bound_audiences=[login.audience],
+                bound_claims=dict(login.claims),
                 bound_claims_type="string",
-                bound_subject=role.bound_subject,
-                token_policies=list(role.token_policies),
-                token_ttl=role.token_ttl_seconds,
-                token_max_ttl=role.token_max_ttl_seconds,
+                token_policies=list(args.token_policies[role]),
+                token_ttl=login.token_ttl,
+                token_max_ttl=login.token_max_ttl,
                 opts=child,
             )
         self.register_outputs({"path": self.path})

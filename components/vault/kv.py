@@ -4,12 +4,27 @@ Owns the mount and its settings. Refuses to hold values: a secret written here w
 (TFVP#2184, TFVP#2534); values are seeded and rotated by `ops` and by the applications' owners.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field
 
-from components.vault.checks import check_between, check_mount_path
+from components.model import Seconds, Section, hold, mount_path
+
+
+class KvOptions(Section):
+    """A KV version 2 mount; its key is the mount's path."""
+
+    description: str = ""
+    """What operators read in the list of mounts. Never a secret."""
+    max_versions: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """Versions kept of each secret."""
+    delete_version_after: Seconds = 0
+    """Age at which a version is deleted; 0 keeps versions until `max_versions` pushes them out."""
+    cas_required: bool = False
+    """Every write must name the version it replaces, so that two writers can't silently overwrite each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,23 +34,12 @@ class KvMountArgs:
     path: str
     """Mount path, for example `secret` or `agenticverz`."""
 
-    description: str = "Key/value secrets, versioned"
-    """What operators read in `vault secrets list`. Never a secret."""
-
-    max_versions: int = 10
-    """Versions kept of each secret (Vault's own default is 10); 1 to 100."""
-
-    delete_version_after_seconds: int = 0
-    """Age at which a version is soft-deleted; 0 keeps it until `max_versions` pushes it out."""
-
-    cas_required: bool = False
-    """Every write must name the version it replaces, so two writers can't silently overwrite each other."""
+    options: KvOptions = field(default_factory=KvOptions)
+    """What is kept there, and how."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a path that can't be mounted or a number out of range."""
-        check_mount_path("path", self.path)
-        check_between("max_versions", self.max_versions, 1, 100)
-        check_between("delete_version_after_seconds", self.delete_version_after_seconds, 0)
+        """Raise ValueError for a path that can't be mounted."""
+        hold("path", self.path, mount_path)
 
 
 class KvMount(pulumi.ComponentResource):
@@ -47,21 +51,22 @@ class KvMount(pulumi.ComponentResource):
     def __init__(self, name: str, args: KvMountArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:KvMount", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        options = args.options
         # `kv` with version 2, not `kv-v2`: the server answers `kv`, and the other spelling is a diff for ever.
         mount = vault.Mount(
             f"{name}-mount",
             path=args.path,
             type="kv",
             options={"version": "2"},
-            description=args.description,
+            description=options.description,
             opts=child,
         )
         vault.kv.SecretBackendV2(
             f"{name}-settings",
             mount=mount.path,
-            max_versions=args.max_versions,
-            delete_version_after=args.delete_version_after_seconds,
-            cas_required=args.cas_required,
+            max_versions=options.max_versions,
+            delete_version_after=options.delete_version_after,
+            cas_required=options.cas_required,
             opts=child,
         )
         self.mount_path = mount.path

@@ -5,40 +5,32 @@ property.
 """
 
 import json
-from dataclasses import dataclass
+from typing import Annotated
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field
 
-from components.vault.checks import check_between
+from components.model import PositiveSeconds, Section
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lockout:
-    """How many failures shut one alias out, and for how long.
+class Lockout(Section):
+    """How many failed logins shut one user or role out, and for how long.
 
     The defaults are Vault's own, declared so that drift is seen.
     """
 
-    threshold: int = 5
-    """Failures after which the alias is locked; 1 to 100."""
-
-    duration_seconds: int = 900
-    """How long it stays locked."""
-
-    counter_reset_seconds: int = 900
-    """Quiet time after which failures are forgotten."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a number out of range."""
-        check_between("lockout.threshold", self.threshold, 1, 100)
-        check_between("lockout.duration_seconds", self.duration_seconds, 1)
-        check_between("lockout.counter_reset_seconds", self.counter_reset_seconds, 1)
+    lockout_threshold: Annotated[int, Field(ge=1, le=100)] = 5
+    """Failed logins before a user or a role is locked out. Vault's default."""
+    lockout_duration: PositiveSeconds = 900
+    """How long it stays locked out. Vault's default."""
+    lockout_counter_reset: PositiveSeconds = 900
+    """Quiet time after which failures are forgotten. Vault's default."""
 
 
 def tune_lockout(
-    name: str, mount: vault.AuthBackend, lockout: Lockout, opts: pulumi.ResourceOptions
-) -> vault.generic.Endpoint:
+    name: str, mount: "vault.AuthBackend", lockout: Lockout, opts: pulumi.ResourceOptions
+) -> "vault.generic.Endpoint":
     """Declare the lockout of `mount` as resource `name`."""
     return vault.generic.Endpoint(
         name,
@@ -58,15 +50,15 @@ def _payload(lockout: Lockout) -> str:
     return json.dumps(
         {
             "user_lockout_config": {
-                "lockout_counter_reset_duration": f"{lockout.counter_reset_seconds}s",
+                "lockout_counter_reset_duration": f"{lockout.lockout_counter_reset}s",
                 "lockout_disable": False,
-                "lockout_duration": f"{lockout.duration_seconds}s",
-                "lockout_threshold": str(lockout.threshold),
+                "lockout_duration": f"{lockout.lockout_duration}s",
+                "lockout_threshold": str(lockout.lockout_threshold),
             },
-            "user_lockout_counter_reset_duration": lockout.counter_reset_seconds,
+            "user_lockout_counter_reset_duration": lockout.lockout_counter_reset,
             "user_lockout_disable": False,
-            "user_lockout_duration": lockout.duration_seconds,
-            "user_lockout_threshold": lockout.threshold,
+            "user_lockout_duration": lockout.lockout_duration,
+            "user_lockout_threshold": lockout.lockout_threshold,
         },
         separators=(",", ":"),
     )

@@ -5,13 +5,15 @@ Owns `vault.PasswordPolicy`s. Refuses policies that make guessable passwords.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, Self
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field, model_validator
 
-from components.vault.checks import check_between, check_names, check_not_empty
+from components.model import Form, Section, SettingError, hold, names
 
 _LEAST_BITS = 96
 """Least entropy of a generated password: out of reach of guessing by any means known (NIST SP 800-63B asks for 112
@@ -19,54 +21,47 @@ bits of keys).
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class CharsetRule:
+class CharsetRule(Section):
     """Characters to draw from."""
 
-    charset: str
-    """The characters, each once; printable ASCII."""
-
-    min_chars: int = 1
+    charset: Annotated[
+        str,
+        Form(
+            r"(?:([!#&-Z[\]-z|~])(?!.*\1))+", 'printable ASCII, each character once, without spaces or any of "\\$%{}'
+        ),
+    ]
+    """The characters, each once."""
+    min_chars: Annotated[int, Field(ge=0)] = 1
     """How many of them at least."""
 
-    def __post_init__(self) -> None:
-        """Raise ValueError for an empty or repeating charset, one outside of printable ASCII, or a negative number."""
-        if not self.charset or len(set(self.charset)) != len(self.charset):
-            raise ValueError(f"charset: {self.charset!r}: expected at least one character and each once")
-        if not (self.charset.isascii() and self.charset.isprintable()) or set(self.charset) & set('"\\${}%'):
-            raise ValueError(
-                f"charset: {self.charset!r}: expected printable ASCII without quotes, backslash, $, %, {{ and }}"
-            )
-        check_between("min_chars", self.min_chars, 0)
 
+class PasswordPolicy(Section):
+    """How Vault makes passwords."""
 
-@dataclass(frozen=True, kw_only=True)
-class PasswordPolicy:
-    """How to make one password."""
-
-    length: int = 32
-    """Characters; 20 to 100."""
-
-    rules: Sequence[CharsetRule] = (
+    length: Annotated[int, Field(ge=20, le=100)] = 32
+    """Characters of each password."""
+    rules: Annotated[tuple[CharsetRule, ...], Field(min_length=1, strict=False)] = (
         CharsetRule(charset="abcdefghijklmnopqrstuvwxyz"),
         CharsetRule(charset="ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
         CharsetRule(charset="0123456789"),
     )
-    """What to draw from. The default has no punctuation: it needs no quoting in URLs and shells."""
+    """What to draw from. By default letters of both cases and digits, one of each at least: they need no quoting in
+    URLs and shells."""
 
-    def __post_init__(self) -> None:
-        """Raise ValueError for too short or too guessable a password, or rules that ask for more than its length."""
-        check_between("length", self.length, 20, 100)
-        check_not_empty("rules", self.rules)
+    @model_validator(mode="after")
+    def _not_guessable(self) -> Self:
         required = sum(rule.min_chars for rule in self.rules)
         if required > self.length:
-            raise ValueError(f"rules: ask for {required} characters of {self.length}: expected at most the length")
+            raise SettingError("length", str(self.length), f"at least the {required} characters that rules ask for")
         characters = len(set("".join(rule.charset for rule in self.rules)))
         bits = self.length * math.log2(characters)
         if bits < _LEAST_BITS:
-            raise ValueError(
-                f"rules: {self.length} of {characters} characters give {bits:.0f} bits: expected at least {_LEAST_BITS}"
+            raise SettingError(
+                "length",
+                str(self.length),
+                f"more: of {characters} different characters that gives {bits:.0f} bits, and {_LEAST_BITS} are needed",
             )
+        return self
 
     def render(self) -> str:
         """Vault's HCL for it."""
@@ -86,7 +81,7 @@ class PasswordPoliciesArgs:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bad name."""
-        check_names("policies", self.policies)
+        hold("policies", self.policies, names)
 
 
 class PasswordPolicies(pulumi.ComponentResource):

@@ -4,145 +4,131 @@ Owns both mounts, their URLs, CRLs and tidying, and the intermediate's roles. Re
 inside Vault.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field, StringConstraints, model_validator
 
-from components.vault.checks import (
-    check_between,
-    check_choice,
-    check_mount_path,
-    check_names,
-    check_not_empty,
-    check_ttls,
+from components.model import (
+    Domain,
+    Form,
+    MountPath,
+    Named,
+    PositiveSeconds,
+    Section,
+    SettingError,
+    at_most,
+    hold,
+    separate,
 )
 
-KeyType = Literal["rsa", "ec", "ed25519"]
-"""Kinds of key that certificates are made for."""
-
-_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_CRL_GRACE_SECONDS = 43200
+_CRL_SECONDS = 259_200
+"""Life of a CRL (72 h)."""
+_CRL_GRACE_SECONDS = 43_200
 """How long before a CRL's end Vault makes the next one (its default, 12 h)."""
-_KEY_BITS: Mapping[str, tuple[int, ...]] = {"rsa": (2048, 3072, 4096), "ec": (256, 384, 521), "ed25519": (0,)}
+_TIDY_SECONDS = 43_200
+"""How often expired certificates are cleared away (12 h)."""
+_TIDY_BUFFER_SECONDS = 259_200
+"""How long after expiry they are kept (72 h)."""
+
+KeyType = Literal["rsa", "ec", "ed25519"]
+_KEY_BITS: Mapping[KeyType, tuple[int, ...]] = {"rsa": (2048, 3072, 4096), "ec": (256, 384, 521), "ed25519": (0,)}
+
+Subject = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64),
+    Form(r"[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*", "printable text"),
+]
+"""A name inside certificates."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PkiRole:
-    """Which certificates may be issued."""
-
-    allowed_domains: Sequence[str]
-    """Domains that names may be in."""
-
-    allow_subdomains: bool = True
-    """Names below those domains."""
-
-    allow_bare_domains: bool = False
-    """Those domains themselves."""
-
-    ttl_seconds: int = 86400
-    """Life of a certificate that doesn't ask for one (24 h)."""
-
-    max_ttl_seconds: int = 604800
-    """Life of a certificate at most (7 d)."""
-
-    server_flag: bool = True
-    """For TLS servers."""
-
-    client_flag: bool = False
-    """For TLS clients."""
-
+class _Key(Section):
     key_type: KeyType = "ec"
     """Kind of key."""
-
     key_bits: int = 256
-    """Its size; 0 for ed25519."""
+    """Its size: 2048, 3072 or 4096 for `rsa`; 256, 384 or 521 for `ec`; 0 for `ed25519`."""
 
-    def __post_init__(self) -> None:
-        """Raise ValueError for a wildcard domain, nothing allowed, bad lives or a bad key."""
-        check_not_empty("allowed_domains", self.allowed_domains)
-        for domain in self.allowed_domains:
-            if not _DOMAIN.fullmatch(domain):
-                raise ValueError(
-                    f"allowed_domains: {domain!r} isn't a domain: expected for example 'greenlang.internal'"
-                )
+    @model_validator(mode="after")
+    def _size_of_the_kind(self) -> Self:
+        if self.key_bits not in _KEY_BITS[self.key_type]:
+            sizes = " or ".join(str(bits) for bits in _KEY_BITS[self.key_type])
+            raise SettingError("key_bits", str(self.key_bits), f"{sizes}, since key_type is {self.key_type!r}")
+        return self
+
+
+class PkiRole(_Key):
+    """Which certificates may be issued under one name."""
+
+    allowed_domains: Annotated[tuple[Domain, ...], Field(min_length=1, strict=False)]
+    """Domains under which certificates are issued, for hosts in them."""
+    allow_subdomains: bool = True
+    """For names below those domains."""
+    allow_bare_domains: bool = False
+    """For those domains themselves."""
+    server: bool = True
+    """For servers (extended key usage)."""
+    client: bool = False
+    """For clients (extended key usage)."""
+    ttl: PositiveSeconds = 86_400
+    """Lifetime when the request names none."""
+    max_ttl: PositiveSeconds = 259_200
+    """Longest lifetime. Leaves of 72 hours are so short that revocation hardly matters."""
+
+    @model_validator(mode="after")
+    def _issues_something(self) -> Self:
+        at_most("ttl", self.ttl, "max_ttl", self.max_ttl)
+        if not (self.server or self.client):
+            raise SettingError("server", "false", "true, or client: true")
         if not (self.allow_subdomains or self.allow_bare_domains):
-            raise ValueError("allow_subdomains and allow_bare_domains: both False allow no name: expected one of them")
-        if not (self.server_flag or self.client_flag):
-            raise ValueError("server_flag and client_flag: both False make a useless certificate: expected one of them")
-        check_ttls("ttl_seconds", self.ttl_seconds, "max_ttl_seconds", self.max_ttl_seconds)
-        _check_key(self.key_type, self.key_bits)
+            raise SettingError("allow_subdomains", "false", "true, or allow_bare_domains: true")
+        return self
+
+
+class Pki(_Key):
+    """A root that signs one intermediate, and the roles of that intermediate."""
+
+    root_path: MountPath = "pki"
+    """Mount of the root."""
+    intermediate_path: MountPath = "pki_int"
+    """Mount of the intermediate, from which certificates are issued."""
+    common_name: Subject
+    """Name of the authority; ` Root CA` and ` Intermediate CA` are added."""
+    organization: Subject
+    """Organisation in every certificate."""
+    key_bits: int = 384
+    root_ttl: PositiveSeconds = 315_360_000
+    """Lifetime of the root's certificate: 10 years."""
+    intermediate_ttl: PositiveSeconds = 157_680_000
+    """Lifetime of the intermediate's certificate: 5 years."""
+    roles: Named[PkiRole]
+    """What certificates are issued for."""
+
+    @model_validator(mode="after")
+    def _nested(self) -> Self:
+        separate({"root_path": self.root_path, "intermediate_path": self.intermediate_path})
+        at_most("intermediate_ttl", self.intermediate_ttl, "root_ttl", self.root_ttl)
+        for name, role in self.roles.items():
+            at_most(f"roles.{name}.max_ttl", role.max_ttl, "intermediate_ttl", self.intermediate_ttl)
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class PkiEngineArgs:
     """What `PkiEngine` needs."""
 
-    root_path: str = "pki"
-    """Mount path of the root."""
-
-    intermediate_path: str = "pki_int"
-    """Mount path of the intermediate."""
-
-    common_name: str
-    """What both are called; ` Root CA` and ` Intermediate CA` are added."""
-
-    organization: str
-    """Who they belong to."""
-
-    root_ttl_seconds: int = 315360000
-    """Life of the root (10 y)."""
-
-    intermediate_ttl_seconds: int = 157680000
-    """Life of the intermediate (5 y)."""
+    pki: Pki
+    """Both authorities and the roles."""
 
     address: pulumi.Input[str]
     """Vault's URL as relying parties reach it: the base of the CRL, OCSP and issuer URLs inside certificates."""
 
-    key_type: KeyType = "ec"
-    """Kind of both keys."""
-
-    key_bits: int = 384
-    """Their size; 0 for ed25519."""
-
-    roles: Mapping[str, PkiRole]
-    """Roles of the intermediate by name in Vault."""
-
-    crl_expiry_seconds: int = 259200
-    """Life of a CRL (72 h); Vault makes a new one before."""
-
-    tidy_interval_seconds: int = 43200
-    """How often expired certificates are cleared away (12 h)."""
-
-    tidy_safety_buffer_seconds: int = 259200
-    """How long after expiry they are kept (72 h)."""
-
     def __post_init__(self) -> None:
-        """Raise ValueError for lives that don't nest (leaf, intermediate, root), equal paths, or a bad key."""
-        check_mount_path("root_path", self.root_path)
-        check_mount_path("intermediate_path", self.intermediate_path)
-        if self.root_path == self.intermediate_path:
-            raise ValueError(f"intermediate_path: {self.intermediate_path!r} is also root_path: expected two mounts")
-        for field, text in (("common_name", self.common_name), ("organization", self.organization)):
-            if not text.strip() or not text.isprintable():
-                raise ValueError(f"{field}: {text!r}: expected printable text")
-        if isinstance(self.address, str) and (not self.address.startswith("https://") or self.address.endswith("/")):
-            raise ValueError(f"address: {self.address!r}: expected https://host:port, without a slash at the end")
-        check_ttls("intermediate_ttl_seconds", self.intermediate_ttl_seconds, "root_ttl_seconds", self.root_ttl_seconds)
-        check_between("crl_expiry_seconds", self.crl_expiry_seconds, 2 * _CRL_GRACE_SECONDS)
-        check_between("tidy_interval_seconds", self.tidy_interval_seconds, 3600)
-        check_between("tidy_safety_buffer_seconds", self.tidy_safety_buffer_seconds, 3600)
-        _check_key(self.key_type, self.key_bits)
-        check_names("roles", self.roles)
-        for key, role in self.roles.items():
-            if role.max_ttl_seconds > self.intermediate_ttl_seconds:
-                raise ValueError(
-                    f"roles[{key}].max_ttl_seconds: {role.max_ttl_seconds} outlives the intermediate: expected at most "
-                    f"intermediate_ttl_seconds ({self.intermediate_ttl_seconds})"
-                )
+        """Raise ValueError for a plain address that isn't `https://host:port`."""
+        if isinstance(self.address, str):
+            hold("address", self.address, Form(r"https://[^\s/@]+", "https://host:port, without a path").check)
 
 
 class PkiEngine(pulumi.ComponentResource):
@@ -160,20 +146,23 @@ class PkiEngine(pulumi.ComponentResource):
     def __init__(self, name: str, args: PkiEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:PkiEngine", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        root_mount = _mount(f"{name}-root", args.root_path, "Root authority", args.root_ttl_seconds, child)
+        pki = args.pki
+        root_mount = _mount(f"{name}-root", pki.root_path, "Root authority", pki.root_ttl, child)
         intermediate_mount = _mount(
-            f"{name}-intermediate", args.intermediate_path, "Issuing authority", args.intermediate_ttl_seconds, child
+            f"{name}-intermediate", pki.intermediate_path, "Issuing authority", pki.intermediate_ttl, child
         )
-        root = _root(f"{name}-root", _upkeep(f"{name}-root", root_mount.path, args, child), args, child)
+        root = _root(
+            f"{name}-root", _configured(f"{name}-root", root_mount.path, args.address, child), pki=pki, opts=child
+        )
         intermediate = _intermediate(
             f"{name}-intermediate",
-            _upkeep(f"{name}-intermediate", intermediate_mount.path, args, child),
+            _configured(f"{name}-intermediate", intermediate_mount.path, args.address, child),
             root=root,
-            args=args,
+            pki=pki,
             parent=self,
         )
-        for key in args.roles:
-            _role(name, key, intermediate.backend, args, child)
+        for key in pki.roles:
+            _role(name, key, intermediate.backend, pki=pki, opts=child)
         self.root_certificate = root.certificate
         self.root_path = root_mount.path
         self.intermediate_path = intermediate_mount.path
@@ -184,13 +173,6 @@ class PkiEngine(pulumi.ComponentResource):
                 "intermediate_path": self.intermediate_path,
             }
         )
-
-
-def _check_key(key_type: str, key_bits: int) -> None:
-    check_choice("key_type", key_type, get_args(KeyType))
-    if key_bits not in _KEY_BITS[key_type]:
-        expected = " or ".join(str(bits) for bits in _KEY_BITS[key_type])
-        raise ValueError(f"key_bits: {key_bits} isn't a size of {key_type} keys: expected {expected}")
 
 
 def _mount(name: str, path: str, description: str, ttl_seconds: int, opts: pulumi.ResourceOptions) -> vault.Mount:
@@ -205,8 +187,8 @@ def _mount(name: str, path: str, description: str, ttl_seconds: int, opts: pulum
     )
 
 
-def _upkeep(
-    name: str, mount_path: pulumi.Input[str], args: PkiEngineArgs, opts: pulumi.ResourceOptions
+def _configured(
+    name: str, mount_path: pulumi.Input[str], address: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
     """What each authority needs whatever it signs: a CRL that renews itself, tidying, its URLs.
 
@@ -217,7 +199,7 @@ def _upkeep(
     crl = vault.pkisecret.SecretBackendCrlConfig(
         f"{name}-crl",
         backend=mount_path,
-        expiry=f"{args.crl_expiry_seconds}s",
+        expiry=f"{_CRL_SECONDS}s",
         auto_rebuild=True,
         auto_rebuild_grace_period=f"{_CRL_GRACE_SECONDS}s",
         opts=opts,
@@ -226,8 +208,8 @@ def _upkeep(
         f"{name}-tidy",
         backend=crl.backend,
         enabled=True,
-        interval_duration=f"{args.tidy_interval_seconds}s",
-        safety_buffer=f"{args.tidy_safety_buffer_seconds}s",
+        interval_duration=f"{_TIDY_SECONDS}s",
+        safety_buffer=f"{_TIDY_BUFFER_SECONDS}s",
         tidy_cert_store=True,
         tidy_revoked_certs=True,
         tidy_revoked_cert_issuer_associations=True,
@@ -236,26 +218,26 @@ def _upkeep(
     urls = vault.pkisecret.SecretBackendConfigUrls(
         f"{name}-urls",
         backend=tidy.backend,
-        issuing_certificates=[pulumi.Output.format("{}/v1/{}/ca", args.address, mount_path)],
-        crl_distribution_points=[pulumi.Output.format("{}/v1/{}/crl", args.address, mount_path)],
-        ocsp_servers=[pulumi.Output.format("{}/v1/{}/ocsp", args.address, mount_path)],
+        issuing_certificates=[pulumi.Output.format("{}/v1/{}/ca", address, mount_path)],
+        crl_distribution_points=[pulumi.Output.format("{}/v1/{}/crl", address, mount_path)],
+        ocsp_servers=[pulumi.Output.format("{}/v1/{}/ocsp", address, mount_path)],
         opts=opts,
     )
     return urls.backend
 
 
 def _root(
-    name: str, mount_path: pulumi.Input[str], args: PkiEngineArgs, opts: pulumi.ResourceOptions
-) -> vault.pkisecret.SecretBackendRootCert:
+    name: str, mount_path: pulumi.Input[str], *, pki: Pki, opts: pulumi.ResourceOptions
+) -> "vault.pkisecret.SecretBackendRootCert":
     return vault.pkisecret.SecretBackendRootCert(
         f"{name}-certificate",
         backend=mount_path,
         type="internal",  # the key is made in Vault and never shown
-        common_name=f"{args.common_name} Root CA",
-        organization=args.organization,
-        ttl=f"{args.root_ttl_seconds}s",
-        key_type=args.key_type,
-        key_bits=args.key_bits,
+        common_name=f"{pki.common_name} Root CA",
+        organization=pki.organization,
+        ttl=f"{pki.root_ttl}s",
+        key_type=pki.key_type,
+        key_bits=pki.key_bits,
         max_path_length=1,
         exclude_cn_from_sans=True,
         opts=opts,
@@ -266,19 +248,19 @@ def _intermediate(
     name: str,
     mount_path: pulumi.Input[str],
     *,
-    root: vault.pkisecret.SecretBackendRootCert,
-    args: PkiEngineArgs,
+    root: "vault.pkisecret.SecretBackendRootCert",
+    pki: Pki,
     parent: pulumi.Resource,
-) -> vault.pkisecret.SecretBackendIntermediateSetSigned:
+) -> "vault.pkisecret.SecretBackendIntermediateSetSigned":
     child = pulumi.ResourceOptions(parent=parent)
     request = vault.pkisecret.SecretBackendIntermediateCertRequest(
         f"{name}-request",
         backend=mount_path,
         type="internal",
-        common_name=f"{args.common_name} Intermediate CA",
-        organization=args.organization,
-        key_type=args.key_type,
-        key_bits=args.key_bits,
+        common_name=f"{pki.common_name} Intermediate CA",
+        organization=pki.organization,
+        key_type=pki.key_type,
+        key_bits=pki.key_bits,
         exclude_cn_from_sans=True,
         opts=child,
     )
@@ -286,12 +268,12 @@ def _intermediate(
         f"{name}-signature",
         backend=root.backend,
         csr=request.csr,
-        common_name=f"{args.common_name} Intermediate CA",
-        organization=args.organization,
-        ttl=f"{args.intermediate_ttl_seconds}s",
+        common_name=f"{pki.common_name} Intermediate CA",
+        organization=pki.organization,
+        ttl=f"{pki.intermediate_ttl}s",
         max_path_length=0,
         exclude_cn_from_sans=True,
-        # Nothing in these inputs names the root's certificate, and without it there is no one to sign (pitfall 10).
+        # Nothing in these inputs names the root's certificate, and without it there is no one to sign.
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[root]),
     )
     return vault.pkisecret.SecretBackendIntermediateSetSigned(
@@ -299,10 +281,8 @@ def _intermediate(
     )
 
 
-def _role(
-    name: str, key: str, mount_path: pulumi.Input[str], args: PkiEngineArgs, opts: pulumi.ResourceOptions
-) -> None:
-    role = args.roles[key]
+def _role(name: str, key: str, mount_path: pulumi.Input[str], *, pki: Pki, opts: pulumi.ResourceOptions) -> None:
+    role = pki.roles[key]
     vault.pkisecret.SecretBackendRole(
         f"{name}-role-{key}",
         backend=mount_path,
@@ -316,14 +296,14 @@ def _role(
         allow_localhost=False,
         allow_wildcard_certificates=False,
         enforce_hostnames=True,
-        ttl=str(role.ttl_seconds),
-        max_ttl=str(role.max_ttl_seconds),
-        server_flag=role.server_flag,
-        client_flag=role.client_flag,
+        ttl=str(role.ttl),
+        max_ttl=str(role.max_ttl),
+        server_flag=role.server,
+        client_flag=role.client,
         code_signing_flag=False,
         email_protection_flag=False,
         key_type=role.key_type,
         key_bits=role.key_bits,
-        organizations=[args.organization],
+        organizations=[pki.organization],
         opts=opts,
     )

@@ -4,64 +4,77 @@ Owns `vault.QuotaRateLimit`s. Refuses lease-count quotas: they are Vault Enterpr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field
 
-from components.vault.checks import check_between, check_names
+from components.model import PathOrAll, PositiveSeconds, Seconds, Section, SettingError, auth_path, hold, names
+
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RateLimit:
-    """How many requests one client may send."""
-
-    path: str = ""
-    """Mount (`secret`, `auth/approle`) the limit holds for; empty: everything."""
-
-    role: str = ""
-    """Role of the auth mount `path` whose logins the limit holds for; empty: every request to the path."""
-
-    rate: float
+class _Limit(Section):
+    rate: Rate
     """Requests per interval and client address."""
-
-    interval_seconds: int = 1
+    interval: PositiveSeconds = 1
     """Length of the interval."""
-
-    block_interval_seconds: int = 0
+    block_interval: Seconds = 0
     """How long a client that went over the rate is turned away; 0: only until the next interval."""
 
-    def __post_init__(self) -> None:
-        """Raise ValueError for a rate that lets nothing through, or a number or path out of range."""
-        if not self.rate > 0:
-            raise ValueError(f"rate: {self.rate} lets nothing through: expected more than 0 requests per interval")
-        if self.role and not self.path.startswith("auth/"):
-            raise ValueError(f"role: {self.role!r} with path {self.path!r}: expected the path of an auth mount")
-        check_between("interval_seconds", self.interval_seconds, 1)
-        check_between("block_interval_seconds", self.block_interval_seconds, 0)
-        if self.path.startswith("/") or self.path.endswith("/"):
-            raise ValueError(
-                f"path: {self.path!r}: expected a mount without slashes around it, for example 'auth/approle'"
+
+class RateLimit(_Limit):
+    """A rate-limit quota on one path, or on the whole server when the path is empty."""
+
+    path: PathOrAll = ""
+    """The mount it holds for, such as `secret` or `auth/approle`; empty is the whole server."""
+
+
+class LoginLimit(_Limit):
+    """How often one application may log in, so that a crash loop can't fill Vault with tokens."""
+
+    rate: Rate = 50
+    """Logins per interval and client address."""
+
+
+def one_limit_a_path(limits: Mapping[str, RateLimit]) -> Mapping[str, RateLimit]:
+    """The limits themselves.
+
+    Raises:
+        SettingError: two are on one path, of which Vault would keep the last.
+    """
+    paths: dict[str, str] = {}
+    for name, limit in limits.items():
+        other = paths.setdefault(limit.path, name)
+        if other != name:
+            raise SettingError(
+                f"{name}.path", repr(limit.path) if limit.path else "empty", f"another path than {other!r} has"
             )
+    return limits
 
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimitsArgs:
     """What `RateLimits` needs."""
 
-    limits: Mapping[str, RateLimit]
+    limits: Mapping[str, RateLimit] = field(default_factory=dict)
     """Limits by name in Vault."""
 
+    logins: Mapping[str, LoginLimit] = field(default_factory=dict)
+    """Limits on the logins of one role each, by the role's name, which is the limit's name too."""
+
+    auth_path: str = "approle"
+    """Auth method that the roles of `logins` are of, without `auth/`."""
+
     def __post_init__(self) -> None:
-        """Raise ValueError for a bad name, or for two limits on one path, of which Vault keeps the last."""
-        check_names("limits", self.limits)
-        paths: dict[tuple[str, str], str] = {}
-        for key, limit in self.limits.items():
-            other = paths.setdefault((limit.path, limit.role), key)
-            if other != key:
-                raise ValueError(
-                    f"limits[{key}].path: {limit.path!r} is also limited by limits[{other}]: expected one limit a path"
-                )
+        """Raise ValueError for a bad name or path, or for two limits on one path, of which Vault keeps the last."""
+        hold("limits", (*self.limits, *self.logins), names)
+        hold("limits", self.limits, one_limit_a_path)
+        hold("auth_path", self.auth_path, auth_path)
+        for name in sorted(self.limits.keys() & self.logins.keys()):
+            raise SettingError(f"logins.{name}", repr(name), "another name than one of limits")
 
 
 class RateLimits(pulumi.ComponentResource):
@@ -69,16 +82,20 @@ class RateLimits(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RateLimitsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:RateLimits", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         for key, limit in args.limits.items():
-            vault.QuotaRateLimit(
-                f"{name}-{key}",
-                name=key,
-                path=f"{limit.path}/" if limit.path else "",  # the server answers with the slash
-                role=limit.role or None,
-                rate=limit.rate,
-                interval=limit.interval_seconds,
-                block_interval=limit.block_interval_seconds,
-                opts=child,
-            )
+            self._declare(name, key, limit, limit.path)
+        for role, login in args.logins.items():
+            self._declare(name, role, login, f"auth/{args.auth_path}", role)
         self.register_outputs({})
+
+    def _declare(self, name: str, key: str, limit: _Limit, path: str, role: str | None = None) -> None:
+        vault.QuotaRateLimit(
+            f"{name}-{key}",
+            name=key,
+            path=f"{path}/" if path else "",  # the server answers with the slash
+            role=role,
+            rate=limit.rate,
+            interval=limit.interval,
+            block_interval=limit.block_interval,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

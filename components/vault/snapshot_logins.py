@@ -1,4 +1,4 @@
-"""Who may take snapshots and put them back: logins by certificate, apart from the administrator's (pitfall 11).
+"""Who may take and restore snapshots: logins by certificate, apart from the administrator's.
 
 Owns a role of the `cert` auth method for each, and its ACL policy. Refuses to enable that method: the bootstrap did.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
+from components.model import SettingError, hold, names
 from components.render.acl import AclPolicy, render
-from components.vault.checks import check_names
 
 _TOKEN_SECONDS = 900
 """How long one login lasts. It has to outlive one transfer; a token still alive in a snapshot comes back with it."""
@@ -29,7 +29,9 @@ class SnapshotLogin:
 
     def __post_init__(self) -> None:
         if "-----BEGIN CERTIFICATE-----" not in self.certificate or "PRIVATE KEY" in self.certificate:
-            raise ValueError(f"certificate of {self.policy.name!r}: expected the PEM of a certificate and nothing else")
+            raise SettingError(
+                f"certificate of {self.policy.name}", "something else", "the PEM of a certificate, and no key"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,7 @@ class SnapshotLoginsArgs:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bad key."""
-        check_names("logins", self.logins)
+        hold("logins", self.logins, names)
 
 
 class SnapshotLogins(pulumi.ComponentResource):

@@ -1,112 +1,89 @@
 """The transit engine: encryption as a service.
 
-Owns the mount and its keys. Refuses keys whose material can leave Vault in plain, unless exporting is asked for by
-name.
+Owns the mount and its keys. Refuses keys whose material can leave Vault.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
+from pydantic import Field, model_validator
 
-from components.vault.checks import check_between, check_choice, check_mount_path, check_names
-
-TransitKeyType = Literal[
-    "aes128-gcm96",
-    "aes256-gcm96",
-    "chacha20-poly1305",
-    "ed25519",
-    "ecdsa-p256",
-    "ecdsa-p384",
-    "ecdsa-p521",
-    "rsa-2048",
-    "rsa-3072",
-    "rsa-4096",
-]
-"""Kinds of key that Vault and OpenBao share."""
+from components.model import MountPath, Named, Seconds, Section, SettingError
 
 _SYMMETRIC = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305")
 _DERIVABLE = (*_SYMMETRIC, "ed25519")
-_LEAST_ROTATION_SECONDS = 3600
-"""Vault refuses a shorter period."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TransitKey:
-    """One named key."""
+class TransitKey(Section):
+    """A named encryption key that never leaves Vault."""
 
-    type: TransitKeyType = "aes256-gcm96"
-    """What it is and can do."""
-
-    auto_rotate_period_seconds: int = 7776000
-    """Age at which Vault makes a new version (90 d: `requirements/hetzner-vault-plan.md`); 0 never, else at least an
-    hour.
-    """
-
-    min_decryption_version: int = 1
-    """Oldest version that still decrypts; raising it makes older ciphertext unreadable until lowered."""
-
-    min_encryption_version: int = 0
-    """Oldest version that still encrypts; 0 is the newest only by default."""
-
-    deletion_allowed: bool = False
-    """Deleting needs two steps: allow it here, then remove the key. What it encrypted is lost with it."""
-
+    type: Literal[
+        "aes128-gcm96",
+        "aes256-gcm96",
+        "chacha20-poly1305",
+        "ed25519",
+        "ecdsa-p256",
+        "ecdsa-p384",
+        "ecdsa-p521",
+        "rsa-2048",
+        "rsa-3072",
+        "rsa-4096",
+    ] = "aes256-gcm96"
+    """What the key can do: encrypt, or sign. Vault and OpenBao share these types."""
+    rotation_period: Annotated[Seconds, Field(ge=3_600)] = 7_776_000
+    """Age at which Vault adds a new version. The server refuses less than an hour."""
+    min_decryption_version: Annotated[int, Field(ge=1)] = 1
+    """Oldest version that still decrypts; raising it makes older ciphertext unreadable until it is lowered."""
+    min_encryption_version: Annotated[int, Field(ge=0)] = 0
+    """Oldest version that still encrypts; 0 is the newest only."""
     derived: bool = False
-    """Each use names a context, and each context has a key of its own."""
+    """Every request must bring a context, from which its own key is derived."""
+    convergent: bool = False
+    """Same plaintext and context give the same ciphertext, so it can be searched for. Needs `derived`."""
+    deletion_allowed: bool = False
+    """Whether the key may be deleted, and all it encrypted with it. Deleting takes two steps: allow it, then remove
+    the key."""
 
-    convergent_encryption: bool = False
-    """Equal plaintext gives equal ciphertext, so it can be searched for; needs `derived`."""
-
-    exportable: bool = False
-    """The key may be read out of Vault. Can't be taken back."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for options that don't go together or a number out of range."""
-        check_choice("type", self.type, get_args(TransitKeyType))
-        if self.auto_rotate_period_seconds:
-            check_between("auto_rotate_period_seconds", self.auto_rotate_period_seconds, _LEAST_ROTATION_SECONDS)
-        check_between("min_decryption_version", self.min_decryption_version, 1)
-        check_between("min_encryption_version", self.min_encryption_version, 0)
+    @model_validator(mode="after")
+    def _options_go_together(self) -> Self:
+        for setting, asked, types in (
+            ("derived", self.derived, _DERIVABLE),
+            ("convergent", self.convergent, _SYMMETRIC),
+        ):
+            if asked and self.type not in types:
+                raise SettingError("type", repr(self.type), f"one of {', '.join(types)}, since {setting} is true")
+        if self.convergent and not self.derived:
+            raise SettingError("convergent", "true", "derived: true beside it, without which the server refuses it")
         if 0 < self.min_encryption_version < self.min_decryption_version:
-            raise ValueError(
-                f"min_encryption_version: {self.min_encryption_version} is below min_decryption_version "
-                f"({self.min_decryption_version}): expected 0 or at least that, or new ciphertext couldn't be read"
+            raise SettingError(
+                "min_encryption_version",
+                str(self.min_encryption_version),
+                f"0 (the newest) or at least min_decryption_version, which is {self.min_decryption_version}",
             )
-        if self.derived and self.type not in _DERIVABLE:
-            raise ValueError(
-                f"derived: a key of type {self.type!r} can't be derived: expected one of {', '.join(_DERIVABLE)}"
-            )
-        if self.convergent_encryption and not (self.derived and self.type in _SYMMETRIC):
-            raise ValueError(
-                f"convergent_encryption: needs derived=True and a type of {', '.join(_SYMMETRIC)}: "
-                f"got derived={self.derived} and {self.type!r}"
-            )
+        return self
+
+
+class Transit(Section):
+    """The transit engine."""
+
+    path: MountPath = "transit"
+    """Where it is mounted."""
+    keys: Named[TransitKey]
+    """The keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransitEngineArgs:
     """What `TransitEngine` needs."""
 
-    path: str = "transit"
-    """Mount path."""
-
-    description: str = "Encryption as a service"
-    """What operators read in `vault secrets list`."""
-
-    keys: Mapping[str, TransitKey]
-    """Keys by name in Vault."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a path that can't be mounted or a bad key name."""
-        check_mount_path("path", self.path)
-        check_names("keys", self.keys)
+    transit: Transit
+    """The mount and its keys."""
 
 
 class TransitEngine(pulumi.ComponentResource):
-    """A transit mount and its keys. Key material is made by Vault; plaintext backups of it are never allowed."""
+    """A transit mount and its keys. Key material is made by Vault and never leaves it, in plain or in a backup."""
 
     mount_path: pulumi.Output[str]
     """Where it is mounted."""
@@ -114,20 +91,22 @@ class TransitEngine(pulumi.ComponentResource):
     def __init__(self, name: str, args: TransitEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:TransitEngine", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        mount = vault.Mount(f"{name}-mount", path=args.path, type="transit", description=args.description, opts=child)
-        for key_name, key in args.keys.items():
+        mount = vault.Mount(
+            f"{name}-mount", path=args.transit.path, type="transit", description="Encryption as a service", opts=child
+        )
+        for key_name, key in args.transit.keys.items():
             vault.transit.SecretBackendKey(
                 f"{name}-key-{key_name}",
                 backend=mount.path,
                 name=key_name,
                 type=key.type,
-                auto_rotate_period=key.auto_rotate_period_seconds,
+                auto_rotate_period=key.rotation_period,
                 min_decryption_version=key.min_decryption_version,
                 min_encryption_version=key.min_encryption_version,
                 deletion_allowed=key.deletion_allowed,
                 derived=key.derived,
-                convergent_encryption=key.convergent_encryption,
-                exportable=key.exportable,
+                convergent_encryption=key.convergent,
+                exportable=False,
                 allow_plaintext_backup=False,
                 opts=child,
             )

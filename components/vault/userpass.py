@@ -8,26 +8,23 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_vault as vault
 
-from components.vault.checks import check_auth_path
+from components.model import AuthPath
 from components.vault.lockout import Lockout, tune_lockout
+
+
+class Userpass(Lockout):
+    """The userpass auth method for people, with its lockout."""
+
+    path: AuthPath = "userpass"
+    """Where it is mounted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserpassAuthArgs:
     """What `UserpassAuth` needs."""
 
-    path: str = "userpass"
-    """Auth mount path, without `auth/`."""
-
-    description: str = "People, by user name and password"
-    """What operators read in `vault auth list`."""
-
-    lockout: Lockout = field(default_factory=Lockout)
-    """When failed logins shut a user out."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a path that can't be mounted."""
-        check_auth_path("path", self.path)
+    userpass: Userpass = field(default_factory=Userpass)
+    """The mount and its lockout."""
 
 
 class UserpassAuth(pulumi.ComponentResource):
@@ -40,8 +37,12 @@ class UserpassAuth(pulumi.ComponentResource):
         super().__init__("vault-estate:index:UserpassAuth", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         mount = vault.AuthBackend(
-            f"{name}-mount", type="userpass", path=args.path, description=args.description, opts=child
+            f"{name}-mount",
+            type="userpass",
+            path=args.userpass.path,
+            description="People, by user name and password",
+            opts=child,
         )
-        tune_lockout(f"{name}-lockout", mount, args.lockout, child)
+        tune_lockout(f"{name}-lockout", mount, args.userpass, child)
         self.path = mount.path
         self.register_outputs({"path": self.path})

@@ -12,6 +12,9 @@ from typing import assert_never
 import hvac
 from hvac.exceptions import Forbidden, VaultError
 
+from components.vault.approle import AppRoleLogin
+from components.vault.jwt import JwtLogin
+from components.vault.kubernetes import KubernetesLogin
 from ops.console import Console
 from ops.vault.api import call
 from ops.vault.checks import database, kv, pki, transit
@@ -28,7 +31,6 @@ from ops.vault.endpoint import Reached
 from ops.vault.secret_ids import issue_secret_id
 from ops.vault.seeding import seed_secrets
 from settings import Settings
-from settings.applications import AppRoleLogin, JwtLogin, KubernetesLogin
 from settings.grants import DatabaseGrant, Grant, KvGrant, PkiGrant, StaticDatabaseGrant, TransitGrant, grants
 
 Check = Callable[[hvac.Client, list[database.LeasedLogin]], None]

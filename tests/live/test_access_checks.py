@@ -6,7 +6,7 @@ contents are made by plain calls of the API.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import hvac
 import pytest
@@ -75,7 +75,7 @@ def plain_settings(postgres: PostgresServer) -> Plain:
         "kv": {"secret": {}},
         "database": {
             "connections": {"main": main},
-            "roles": {access.value: {"connection": "main", "access": access.value} for access in Access},
+            "roles": {access: {"connection": "main", "access": access} for access in get_args(Access)},
             "static_roles": {name: {"connection": "main", "username": name} for name in ("reporting", "billing")},
         },
         "transit": {
@@ -139,7 +139,7 @@ def make_database(postgres: PostgresServer, api: Call) -> None:
     connection = {"plugin_name": "postgresql-database-plugin", "connection_url": url, "allowed_roles": "*", **login}
     api("post", "sys/mounts/database", {"type": "database"})
     api("post", "database/config/app", connection)
-    for access in Access:
+    for access in get_args(Access):
         make_role(api, access, creation_statements(access, "public"))
     for name in ("reporting", "billing"):
         make_static_role(api, name, name)
@@ -351,7 +351,7 @@ def test_a_role_that_isnt_there_fails_the_login_and_checks_no_more(checked: Chec
     ],
 )
 def test_a_secret_that_may_be_used_otherwise_fails(
-    checked: Checked, settings: Settings, api: Call, broken: tuple[str, str, str]
+    checked: Checked, settings: Settings, api: Call, broken: tuple[Access, str, str]
 ) -> None:
     old, new, reason = broken
     amended(api, "shop", settings, old, new)
@@ -380,9 +380,9 @@ def test_reading_another_applications_secret_fails(checked: Checked, settings: S
         ("readonly", 'ALTER ROLE "{{name}}" NOLOGIN;', "not permitted to log in"),
     ],
 )
-def test_a_leased_login_with_other_rights_fails(checked: Checked, api: Call, broken: tuple[str, str, str]) -> None:
+def test_a_leased_login_with_other_rights_fails(checked: Checked, api: Call, broken: tuple[Access, str, str]) -> None:
     role, extra, reason = broken
-    usual = creation_statements(Access(role), "public")
+    usual = creation_statements(role, "public")
     make_role(api, role, (*usual, extra))
     try:
         said = failed_only(checked(), "database")
@@ -500,11 +500,11 @@ def test_a_login_that_outlives_its_lease_fails(
     checked: Checked, api: Call, vault_server: VaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "REVOCATION_SECONDS", 0.3)
-    make_role(api, "readonly", creation_statements(Access.READONLY, "public"), ("SELECT 1;",))
+    make_role(api, "readonly", creation_statements("readonly", "public"), ("SELECT 1;",))
     try:
         said = failed_only(checked(), "revoked")
     finally:
-        make_role(api, "readonly", creation_statements(Access.READONLY, "public"))
+        make_role(api, "readonly", creation_statements("readonly", "public"))
     assert said == "a revoked login of database/readonly (readonly) still works"
 
 

@@ -6,7 +6,7 @@ time. Doesn't prove the provider itself; `tests/engine` runs it.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import hvac
 import psycopg
@@ -45,7 +45,7 @@ def engine(
     client.sys.enable_secrets_engine("database", path=MOUNT)
     write(client, "config/main", {**_connection(postgres_server), "password": FIRST_PASSWORD})
     write(client, "rotate-root/main", {"password_version": 1})
-    for access in Access:
+    for access in get_args(Access):
         statements = {
             "creation_statements": list(creation_statements(access, "public")),
             "revocation_statements": list(revocation_statements()),

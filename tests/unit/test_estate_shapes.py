@@ -212,6 +212,18 @@ def test_a_first_password_may_stay() -> None:
     )
 
 
+def test_a_password_policy_is_there_before_the_connection_that_names_it() -> None:
+    plain = changed("database/connections/main/password_policy", "strong")
+
+    named, without = _built(parse(plain)), _built(full())
+
+    policy = named.named("password-policies-strong").urn
+    assert named.named("database-connection-main").inputs["passwordPolicy"] == "strong"
+    # Below a component nothing is begun before what the component waits for is there.
+    assert policy in named.named("database").options.depends_on
+    assert policy not in without.named("database").options.depends_on
+
+
 def test_static_roles_rotate_an_existing_user() -> None:
     (role,) = _built(full()).of("vault:database/secretBackendStaticRole:SecretBackendStaticRole")
 

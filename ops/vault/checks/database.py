@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import hvac
 import psycopg
 
+from components.vault.database import DatabaseConnection
 from ops.vault.api import call
 from ops.vault.checks.outcome import CheckError
-from settings.engines import DatabaseConnection
 from settings.grants import DatabaseGrant, StaticDatabaseGrant
 
 REVOCATION_SECONDS = 10.0

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import hvac
 import psycopg
@@ -23,22 +24,23 @@ from components.render.acl import AclPolicy, kv_prefixes, kv_read, render
 from components.render.administrator import administrator_policy
 from components.render.sql import Access
 from components.vault.acl import AclPolicies, AclPoliciesArgs
-from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs
+from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.database import (
-    DynamicRole,
-    PostgresConnection,
+    Database,
+    DatabaseConnection,
+    DatabaseRole,
+    DatabaseStaticRole,
     PostgresEngine,
     PostgresEngineArgs,
-    StaticRole,
 )
-from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtRole
-from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesRole
-from components.vault.kv import KvMount, KvMountArgs
+from components.vault.jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
+from components.vault.kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
+from components.vault.kv import KvMount, KvMountArgs, KvOptions
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
-from components.vault.pki import PkiEngine, PkiEngineArgs, PkiRole
-from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
-from components.vault.transit import TransitEngine, TransitEngineArgs, TransitKey
-from components.vault.userpass import UserpassAuth, UserpassAuthArgs
+from components.vault.pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
+from components.vault.quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
+from components.vault.transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
+from components.vault.userpass import Userpass, UserpassAuth, UserpassAuthArgs
 from fake_providers.attach import attach_apart
 from ops.engine.finding import find
 from tests.support.servers import PostgresServer, VaultServer
@@ -81,61 +83,73 @@ class Program:
     def _logins(self, options: pulumi.ResourceOptions) -> None:
         policy = AclPolicy(name="app", prefixes=kv_prefixes("apps", "app"), rules=kv_read("apps", "app/*"))
         AclPolicies("policies", AclPoliciesArgs(policies={"app": policy}), options)
-        role = AppRole(token_policies=("app",), token_bound_cidrs=("127.0.0.1/32", "10.0.0.0/8"))
-        AppRoleAuth("machines", AppRoleAuthArgs(path="machines", roles={"app": role}), options)
-        pods = KubernetesRole(
-            service_account_names=("app",), namespaces=("prod",), audience="vault", token_policies=("app",)
+        token_policies = {"app": ("app",)}
+        machines = AppRoleAuthArgs(
+            approle=AppRole(path="machines"),
+            logins={"app": AppRoleLogin(bound_cidrs=("127.0.0.1/32", "10.0.0.0/8"))},
+            token_policies=token_policies,
         )
-        authority = self._server.ca_file.read_text(encoding="ascii")
-        KubernetesAuth(
-            "pods",
-            KubernetesAuthArgs(host="https://127.0.0.1:6443", ca_certificate=authority, roles={"app": pods}),
-            options,
+        auth = AppRoleAuth("machines", machines, options)
+        pods = KubernetesAuthArgs(
+            kubernetes=Kubernetes(host="https://127.0.0.1:6443"),
+            ca_certificate=self._server.ca_file.read_text(encoding="ascii"),
+            logins={"app": KubernetesLogin(service_account="app", namespace="prod")},
+            token_policies=token_policies,
         )
-        jobs = JwtRole(
-            bound_audiences=("vault",),
-            bound_claims={"repository": "org/app,org/lib", "ref": "refs/heads/main"},
-            token_policies=("app",),
+        KubernetesAuth("pods", pods, options)
+        claims = {"repository": "org/app,org/lib", "ref": "refs/heads/main"}
+        jobs = JwtAuthArgs(
+            jwt=Jwt(bound_issuer="https://forge.internal", jwt_validation_pubkeys=(PUBLIC_KEY,)),
+            logins={"app": JwtLogin(audience="vault", claims=claims)},
+            token_policies=token_policies,
         )
-        keys = (PUBLIC_KEY,)
-        JwtAuth("jobs", JwtAuthArgs(bound_issuer="forge", jwt_validation_pubkeys=keys, roles={"app": jobs}), options)
-        UserpassAuth("people", UserpassAuthArgs(path="people"), options)
-        limits = {"everything": RateLimit(rate=1000), "machines": RateLimit(path="sys", rate=500, interval_seconds=2)}
-        RateLimits("limits", RateLimitsArgs(limits=limits), options)
+        JwtAuth("jobs", jobs, options)
+        UserpassAuth("people", UserpassAuthArgs(userpass=Userpass(path="people")), options)
+        limits = RateLimitsArgs(
+            limits={"everything": RateLimit(rate=1000), "machines": RateLimit(path="sys", rate=500, interval=2)},
+            logins={"app": LoginLimit(block_interval=3)},
+            auth_path="machines",
+        )
+        after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[auth]))
+        RateLimits("limits", limits, after)
 
     def _engines(self, options: pulumi.ResourceOptions) -> None:
-        KvMount("apps", KvMountArgs(path="apps", max_versions=3, delete_version_after_seconds=3600), options)
-        PasswordPolicies("passwords", PasswordPoliciesArgs(policies={"postgres": PasswordPolicy(length=40)}), options)
-        location = f"{self._postgres.host}:{self._postgres.port}/app"
-        connection = PostgresConnection(
-            connection_url=f"postgresql://{{{{username}}}}:{{{{password}}}}@{location}",
-            username="engine_login",
-            password=FIRST_PASSWORD,
-            max_open_connections=self.open_connections,
+        kept = KvOptions(max_versions=1_000, delete_version_after=3600)
+        KvMount("apps", KvMountArgs(path="apps", options=kept), options)
+        rules = PasswordPoliciesArgs(policies={"postgres": PasswordPolicy(length=40)})
+        policies = PasswordPolicies("passwords", rules, options)
+        database = Database(
+            path="sql",
+            connections={
+                "main": DatabaseConnection(
+                    host=self._postgres.host,
+                    port=self._postgres.port,
+                    database="app",
+                    username="engine_login",
+                    ssl_mode="disable",
+                    password_policy="postgres",
+                    max_open_connections=self.open_connections,
+                )
+            },
+            roles={access: DatabaseRole(connection="main", access=access) for access in get_args(Access)},
+            static_roles={"legacy": DatabaseStaticRole(connection="main", username="engine_legacy")},
         )
-        roles = {access.value: DynamicRole(connection="main", access=access) for access in Access}
-        static_roles = {"legacy": StaticRole(connection="main", username="engine_legacy")}
-        PostgresEngine(
-            "sql",
-            PostgresEngineArgs(path="sql", connections={"main": connection}, roles=roles, static_roles=static_roles),
-            options,
-        )
+        named = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[policies]))
+        PostgresEngine("sql", PostgresEngineArgs(database=database, passwords={"main": FIRST_PASSWORD}), named)
         keys = {
             "data": TransitKey(deletion_allowed=True),
-            "searchable": TransitKey(deletion_allowed=True, derived=True, convergent_encryption=True),
+            "searchable": TransitKey(deletion_allowed=True, derived=True, convergent=True),
         }
-        TransitEngine("crypto", TransitEngineArgs(path="crypto", keys=keys), options)
-        services = PkiRole(allowed_domains=("svc.internal",))
-        authority = PkiEngine(
-            "ca",
-            PkiEngineArgs(
-                common_name="Tried",
-                organization="Tried Org",
-                address=self._server.address,
-                roles={"services": services, "mtls": PkiRole(allowed_domains=("m.internal",), client_flag=True)},
-            ),
-            options,
+        TransitEngine("crypto", TransitEngineArgs(transit=Transit(path="crypto", keys=keys)), options)
+        pki = Pki(
+            common_name="Tried",
+            organization="Tried Org",
+            roles={
+                "services": PkiRole(allowed_domains=("svc.internal",)),
+                "mtls": PkiRole(allowed_domains=("m.internal",), client=True),
+            },
         )
+        authority = PkiEngine("ca", PkiEngineArgs(pki=pki, address=self._server.address), options)
         pulumi.export("root", authority.root_certificate)
 
 

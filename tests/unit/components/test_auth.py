@@ -7,11 +7,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs
-from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtRole
-from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesRole
+from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
+from components.vault.jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
+from components.vault.kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from components.vault.lockout import Lockout
-from components.vault.userpass import UserpassAuth, UserpassAuthArgs
+from components.vault.userpass import Userpass, UserpassAuth, UserpassAuthArgs
 from tests.support.contents import CA
 from tests.support.declare import Secret, declare
 from tests.unit.components.graph import below, graph
@@ -43,13 +43,19 @@ def lockout(path: str, threshold: int, duration: int, reset: int) -> tuple[str, 
     }
 
 
-def test_approle_by_default() -> None:
-    roles = {"app": AppRole(token_policies=("app",))}
+APPROLE = "Applications, by RoleID and SecretID"
 
-    assert graph(lambda: AppRoleAuth("login", AppRoleAuthArgs(roles=roles))) == {
+
+def machines(**changes: Any) -> AppRoleAuthArgs:
+    """One machine by default."""
+    return AppRoleAuthArgs(**{"logins": {"app": AppRoleLogin()}, "token_policies": {"app": ("app",)}, **changes})
+
+
+def test_approle_by_default() -> None:
+    assert graph(lambda: AppRoleAuth("login", machines())) == {
         "login-mount": (
             MOUNT,
-            {"type": "approle", "path": "approle", "description": "Applications, by RoleID and SecretID"},
+            {"type": "approle", "path": "approle", "description": APPROLE},
         ),
         "login-lockout": lockout("approle", 5, 900, 900),
         "login-role-app": (
@@ -71,26 +77,18 @@ def test_approle_by_default() -> None:
 
 
 def test_approle_with_everything() -> None:
-    role = AppRole(
-        token_policies=("app", "shared"),
-        token_ttl_seconds=61,
-        token_max_ttl_seconds=62,
-        secret_id_ttl_seconds=63,
-        secret_id_num_uses=64,
-        secret_id_bound_cidrs=("10.0.0.0/16", "192.0.2.7/32"),
-        token_bound_cidrs=("10.0.0.0/16", "192.0.2.7/32", "2001:db8::1/128"),
-        token_num_uses=65,
-        token_type="service",
+    login = AppRoleLogin(
+        token_ttl=61,
+        token_max_ttl=62,
+        secret_id_ttl=63,
+        secret_id_uses=64,
+        bound_cidrs=("10.0.0.0/16", "192.0.2.7/32", "2001:db8::1/128"),
     )
-    args = AppRoleAuthArgs(
-        path="teams/approle",
-        description="machines",
-        lockout=Lockout(threshold=3, duration_seconds=60, counter_reset_seconds=30),
-        roles={"app": role},
-    )
+    mount = AppRole(path="teams/approle", lockout_threshold=3, lockout_duration=60, lockout_counter_reset=30)
+    args = AppRoleAuthArgs(approle=mount, logins={"app": login}, token_policies={"app": ("app", "shared")})
 
     assert graph(lambda: AppRoleAuth("login", args)) == {
-        "login-mount": (MOUNT, {"type": "approle", "path": "teams/approle", "description": "machines"}),
+        "login-mount": (MOUNT, {"type": "approle", "path": "teams/approle", "description": APPROLE}),
         "login-lockout": lockout("teams/approle", 3, 60, 30),
         "login-role-app": (
             "vault:appRole/authBackendRole:AuthBackendRole",
@@ -100,14 +98,14 @@ def test_approle_with_everything() -> None:
                 "bindSecretId": True,
                 "secretIdTtl": 63,
                 "secretIdNumUses": 64,
-                "secretIdBoundCidrs": ["10.0.0.0/16", "192.0.2.7/32"],
+                "secretIdBoundCidrs": ["10.0.0.0/16", "192.0.2.7/32", "2001:db8::1/128"],
                 "tokenPolicies": ["app", "shared"],
                 "tokenTtl": 61,
                 "tokenMaxTtl": 62,
                 # The server answers single addresses of tokens (not of SecretIDs) without their mask.
                 "tokenBoundCidrs": ["10.0.0.0/16", "192.0.2.7", "2001:db8::1"],
-                "tokenNumUses": 65,
-                "tokenType": "service",
+                "tokenNumUses": 0,
+                "tokenType": "default",
             },
         ),
     }
@@ -115,7 +113,7 @@ def test_approle_with_everything() -> None:
 
 def test_approle_gives_role_ids_and_its_path() -> None:
     def program() -> None:
-        auth = AppRoleAuth("login", AppRoleAuthArgs(roles={"app": AppRole(token_policies=("app",))}))
+        auth = AppRoleAuth("login", machines())
         pulumi.export("path", auth.path)
         pulumi.export("role_id", auth.role_ids["app"])
 
@@ -129,12 +127,13 @@ def test_the_lockout_waits_for_its_mount() -> None:
 
 
 def test_userpass_with_lockout_and_no_user() -> None:
-    args = UserpassAuthArgs(
-        path="people", description="x", lockout=Lockout(threshold=4, duration_seconds=5, counter_reset_seconds=6)
-    )
+    people = Userpass(path="people", lockout_threshold=4, lockout_duration=5, lockout_counter_reset=6)
 
-    assert graph(lambda: UserpassAuth("login", args)) == {
-        "login-mount": (MOUNT, {"type": "userpass", "path": "people", "description": "x"}),
+    assert graph(lambda: UserpassAuth("login", UserpassAuthArgs(userpass=people))) == {
+        "login-mount": (
+            MOUNT,
+            {"type": "userpass", "path": "people", "description": "People, by user name and password"},
+        ),
         "login-lockout": lockout("people", 4, 5, 6),
     }
 
@@ -150,25 +149,29 @@ def test_userpass_by_default() -> None:
 
 
 def test_the_ends_of_the_lockouts_range_are_allowed() -> None:
-    shortest = Lockout(threshold=1, duration_seconds=1, counter_reset_seconds=1)
+    shortest = Lockout(lockout_threshold=1, lockout_duration=1, lockout_counter_reset=1)
 
-    assert (shortest.duration_seconds, shortest.counter_reset_seconds) == (1, 1)
-    assert Lockout(threshold=100).threshold == 100
+    assert (shortest.lockout_duration, shortest.lockout_counter_reset) == (1, 1)
+    assert Lockout(lockout_threshold=100).lockout_threshold == 100
+
+
+POD: dict[str, Any] = {"service_account": "api", "namespace": "prod"}
+
+
+def pods(**changes: Any) -> KubernetesAuthArgs:
+    """One pod by default."""
+    given = {
+        "kubernetes": Kubernetes(host="https://k8s.internal:6443"),
+        "ca_certificate": CA,
+        "logins": {"app": KubernetesLogin(**POD, token_ttl=1800, token_max_ttl=7200)},
+        "token_policies": {"app": ("app",)},
+    }
+    return KubernetesAuthArgs(**{**given, **changes})
 
 
 def test_kubernetes() -> None:
-    role = KubernetesRole(
-        service_account_names=("api", "worker"),
-        namespaces=("prod",),
-        audience="vault",
-        token_policies=("app",),
-        token_ttl_seconds=1800,
-        token_max_ttl_seconds=7200,
-    )
-    args = KubernetesAuthArgs(host="https://k8s.internal:6443", ca_certificate=CA, roles={"app": role})
-
-    # No token_reviewer_jwt and no disable_local_ca_jwt (pitfall 17): exactly these inputs and no other.
-    assert graph(lambda: KubernetesAuth("pods", args)) == {
+    # No token_reviewer_jwt and no disable_local_ca_jwt (see the module): exactly these inputs and no other.
+    assert graph(lambda: KubernetesAuth("pods", pods())) == {
         "pods-mount": (
             MOUNT,
             {"type": "kubernetes", "path": "kubernetes", "description": "Pods, by service account"},
@@ -187,7 +190,7 @@ def test_kubernetes() -> None:
             {
                 "backend": "kubernetes",
                 "roleName": "app",
-                "boundServiceAccountNames": ["api", "worker"],
+                "boundServiceAccountNames": ["api"],
                 "boundServiceAccountNamespaces": ["prod"],
                 "audience": "vault",
                 "tokenPolicies": ["app"],
@@ -199,9 +202,9 @@ def test_kubernetes() -> None:
 
 
 def test_a_pods_token_lives_an_hour_and_four_at_most() -> None:
-    role = KubernetesRole(service_account_names=("a",), namespaces=("n",), audience="vault", token_policies=("p",))
+    login = KubernetesLogin(**POD)
 
-    assert (role.token_ttl_seconds, role.token_max_ttl_seconds) == (3600, 14400)
+    assert (login.token_ttl, login.token_max_ttl, login.audience) == (3600, 14400, "vault")
 
 
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -215,41 +218,40 @@ JWT_ROLE = {
     "boundClaimsType": "string",
     "tokenPolicies": ["deploy"],
     "tokenTtl": 900,
-    "tokenMaxTtl": 3600,
+    "tokenMaxTtl": 900,
 }
 PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"
+CLAIMS = {"repository": "org/app", "ref": "refs/heads/main"}
+
+
+def jobs(jwt: Jwt, **changes: Any) -> JwtAuthArgs:
+    """One job by default."""
+    login = JwtLogin(audience="https://vault.internal", claims=CLAIMS)
+    return JwtAuthArgs(
+        **{"jwt": jwt, "logins": {"deploy": login}, "token_policies": {"deploy": ("deploy",)}, **changes}
+    )
 
 
 @pytest.mark.parametrize(
-    ("source", "inputs"),
+    ("source", "authority", "inputs"),
     [
-        ({"oidc_discovery_url": ISSUER}, {"oidcDiscoveryUrl": ISSUER}),
-        (
-            {"oidc_discovery_url": ISSUER, "ca_certificate": CA},
-            {"oidcDiscoveryUrl": ISSUER, "oidcDiscoveryCaPem": CA},
-        ),
-        ({"jwks_url": f"{ISSUER}/jwks"}, {"jwksUrl": f"{ISSUER}/jwks"}),
-        (
-            {"jwks_url": f"{ISSUER}/jwks", "ca_certificate": CA},
-            {"jwksUrl": f"{ISSUER}/jwks", "jwksCaPem": CA},
-        ),
-        ({"jwt_validation_pubkeys": (PUBLIC_KEY,)}, {"jwtValidationPubkeys": [PUBLIC_KEY.strip()]}),
+        ({"oidc_discovery_url": ISSUER}, None, {"oidcDiscoveryUrl": ISSUER}),
+        ({"oidc_discovery_url": ISSUER}, CA, {"oidcDiscoveryUrl": ISSUER, "oidcDiscoveryCaPem": CA}),
+        ({"jwks_url": f"{ISSUER}/jwks"}, None, {"jwksUrl": f"{ISSUER}/jwks"}),
+        ({"jwks_url": f"{ISSUER}/jwks"}, CA, {"jwksUrl": f"{ISSUER}/jwks", "jwksCaPem": CA}),
+        ({"jwt_validation_pubkeys": (PUBLIC_KEY,)}, None, {"jwtValidationPubkeys": [PUBLIC_KEY.strip()]}),
     ],
 )
-def test_jwt(source: dict[str, Any], inputs: dict[str, Any]) -> None:
-    role = JwtRole(
-        bound_audiences=("https://vault.internal",),
-        bound_claims={"repository": "org/app", "ref": "refs/heads/main"},
-        token_policies=("deploy",),
-    )
+def test_jwt(source: dict[str, Any], authority: str | None, inputs: dict[str, Any]) -> None:
+    args = jobs(Jwt(bound_issuer=ISSUER, **source), ca_certificate=authority)
 
-    assert graph(lambda: JwtAuth("ci", JwtAuthArgs(bound_issuer=ISSUER, roles={"deploy": role}, **source))) == {
+    assert graph(lambda: JwtAuth("ci", args)) == {
         "ci-mount": (
             "vault:jwt/authBackend:AuthBackend",
             {
                 "type": "jwt",
                 "path": "jwt",
-                "description": "CI jobs, by their forge's token",
+                "description": "CI jobs, by OIDC token (JWT)",
                 "boundIssuer": ISSUER,
                 **inputs,
             },
@@ -259,136 +261,111 @@ def test_jwt(source: dict[str, Any], inputs: dict[str, Any]) -> None:
 
 
 def test_a_jwt_role_with_everything() -> None:
-    role = JwtRole(
-        bound_audiences=("a", "b"),
-        bound_claims={"repository": "org/app,org/lib"},
-        token_policies=("deploy",),
-        user_claim="repository",
-        bound_subject="repo:org/app:ref:refs/heads/main",
-        token_ttl_seconds=61,
-        token_max_ttl_seconds=62,
-    )
-    args = JwtAuthArgs(path="ci", bound_issuer=ISSUER, oidc_discovery_url=ISSUER, roles={"deploy": role})
+    login = JwtLogin(audience="a", claims={"repository": "org/app,org/lib"}, token_ttl=61, token_max_ttl=62)
+    args = jobs(Jwt(path="ci", bound_issuer=ISSUER, oidc_discovery_url=ISSUER), logins={"deploy": login})
 
     assert graph(lambda: JwtAuth("ci", args))["ci-role-deploy"][1] == {
         **JWT_ROLE,
         "backend": "ci",
-        "userClaim": "repository",
-        "boundAudiences": ["a", "b"],
+        "boundAudiences": ["a"],
         "boundClaims": {"repository": "org/app,org/lib"},
-        "boundSubject": "repo:org/app:ref:refs/heads/main",
         "tokenTtl": 61,
         "tokenMaxTtl": 62,
     }
 
 
 def approle(**changes: Any) -> Callable[[], object]:
-    return lambda: AppRole(**{"token_policies": ("app",), **changes})
+    return lambda: AppRoleLogin(**changes)
+
+
+def granted(*policies: Any) -> Callable[[], object]:
+    return lambda: machines(token_policies={"app": policies})
 
 
 def kubernetes(**changes: Any) -> Callable[[], object]:
-    fields = {"service_account_names": ("a",), "namespaces": ("n",), "audience": "vault", "token_policies": ("p",)}
-    return lambda: KubernetesRole(**{**fields, **changes})
-
-
-def kubernetes_auth(**changes: Any) -> Callable[[], object]:
-    return lambda: KubernetesAuthArgs(**{"host": "https://k", "ca_certificate": CA, "roles": {}, **changes})
+    return lambda: KubernetesLogin(**{**POD, **changes})
 
 
 def jwt(**changes: Any) -> Callable[[], object]:
-    return lambda: JwtRole(
-        **{"bound_audiences": ("a",), "bound_claims": {"repository": "o/r"}, "token_policies": ("p",), **changes}
-    )
+    return lambda: JwtLogin(**{"audience": "a", "claims": {"repository": "o/r"}, **changes})
 
 
-def jwt_auth(**changes: Any) -> Callable[[], object]:
-    return lambda: JwtAuthArgs(**{"bound_issuer": ISSUER, "oidc_discovery_url": ISSUER, "roles": {}, **changes})
+def source(**changes: Any) -> Callable[[], object]:
+    return lambda: Jwt(**{"bound_issuer": ISSUER, "oidc_discovery_url": ISSUER, **changes})
 
 
+NAME = "expected 1 to 128 letters"
+SOURCES = "expected exactly one of oidc_discovery_url, jwks_url, jwt_validation_pubkeys"
 BAD: list[tuple[Callable[[], object], str]] = [
-    (approle(token_policies=()), "token_policies: is empty"),
-    (approle(token_policies="app"), "token_policies: 'app' is one string"),
-    (approle(token_policies=("root",)), "token_policies: 'root' can't be given"),
-    (approle(token_ttl_seconds=0), "token_ttl_seconds: 0 is out of range: expected at least 1"),
-    (approle(token_max_ttl_seconds=0), "token_max_ttl_seconds: 0"),
+    (granted(), "token_policies.app is missing; expected at least one ACL policy"),
+    (granted("app", "root"), "token_policies.app is 'root'; expected ACL policies of this estate"),
+    (lambda: machines(token_policies={"app": "app"}), "token_policies.app is 'app'; expected a list of ACL policies"),
+    (lambda: machines(token_policies={}), "token_policies.app is missing; expected at least one ACL policy"),
     (
-        approle(token_ttl_seconds=7200, token_max_ttl_seconds=3600),
-        r"token_ttl_seconds: 7200 is above token_max_ttl_seconds \(3600\)",
+        lambda: machines(token_policies={"app": ("a",), "gone": ("a",)}),
+        "token_policies.gone is given; expected a login 'gone' beside it",
     ),
-    # Pitfall 19: a SecretID without an end.
-    (approle(secret_id_ttl_seconds=0), "secret_id_ttl_seconds: 0 is out of range: expected at least 1"),
-    (approle(secret_id_num_uses=-1), "secret_id_num_uses: -1"),
-    (approle(token_num_uses=-1), "token_num_uses: -1"),
-    (approle(secret_id_bound_cidrs="10.0.0.0/8"), "is one string"),
-    (approle(secret_id_bound_cidrs=("10.0.0.1/8",)), "secret_id_bound_cidrs: '10.0.0.1/8' isn't a CIDR"),
-    (approle(token_bound_cidrs=("here",)), "token_bound_cidrs: 'here' isn't a CIDR"),
-    (approle(token_bound_cidrs=("0.0.0.0/0",)), "'0.0.0.0/0' binds nothing"),
-    (approle(token_bound_cidrs=("::/0",)), "'::/0' binds nothing"),
-    (approle(token_bound_cidrs=("10.0.0.1",)), "isn't canonical: expected '10.0.0.1/32'"),
-    (approle(token_type="periodic"), "token_type: 'periodic' isn't known: expected one of batch, default, service"),
-    (approle(token_type="batch", token_num_uses=1), "token_num_uses: 1 can't hold for batch"),
-    (lambda: AppRoleAuthArgs(path="token", roles={}), "path: 'token' is Vault's own"),
-    (lambda: AppRoleAuthArgs(path="token/of/mine", roles={}), "path: 'token/of/mine' is Vault's own"),
-    (lambda: AppRoleAuthArgs(path="auth/approle", roles={}), "path: 'auth/approle' begins with 'auth'"),
-    (lambda: AppRoleAuthArgs(path="approle/", roles={}), "path: 'approle/' isn't a mount path"),
-    (lambda: AppRoleAuthArgs(roles={"a b": AppRole(token_policies=("p",))}), "roles: 'a b' isn't a name"),
+    (lambda: machines(logins={"a b": AppRoleLogin()}), f"logins.a b is 'a b'; {NAME}"),
     (
-        lambda: AppRoleAuthArgs(roles={"App": AppRole(token_policies=("p",)), "app": AppRole(token_policies=("p",))}),
-        "'app' and 'App' differ only by case",
+        lambda: machines(logins={"App": AppRoleLogin(), "app": AppRoleLogin()}),
+        "logins.app is 'app'; expected a name that differs from 'App' by more than its case",
     ),
-    (lambda: Lockout(threshold=0), "lockout.threshold: 0 is out of range: expected between 1 and 100"),
-    (lambda: Lockout(threshold=101), "lockout.threshold: 101"),
-    (lambda: Lockout(duration_seconds=0), "lockout.duration_seconds: 0"),
-    (lambda: Lockout(counter_reset_seconds=0), "lockout.counter_reset_seconds: 0"),
-    (lambda: UserpassAuthArgs(path="sys/x"), "path: 'sys/x' begins with 'sys'"),
-    # Pitfall 17: an audience is bound, and nobody is let in by a wildcard.
-    (kubernetes(audience=" "), "audience: ' ' is empty"),
-    (kubernetes(service_account_names=("*",)), "service_account_names: '\\*' isn't a name"),
-    (kubernetes(namespaces=("*",)), "namespaces: '\\*' isn't a name"),
-    (kubernetes(namespaces=()), "namespaces: is empty"),
-    (kubernetes(service_account_names="app"), "service_account_names: 'app' is one string"),
-    (kubernetes(token_policies=()), "token_policies: is empty"),
+    (approle(token_ttl=0), "token_ttl\n.*greater than 0"),
+    (approle(token_max_ttl=0), "token_max_ttl\n.*greater than 0"),
+    (approle(token_ttl=7200, token_max_ttl=3600), "token_ttl is 2h; expected at most token_max_ttl, which is 1h"),
+    # A SecretID without an end.
+    (approle(secret_id_ttl=0), "secret_id_ttl\n.*greater than 0"),
+    (approle(secret_id_uses=-1), "secret_id_uses\n.*greater than or equal to 0"),
+    (approle(bound_cidrs="10.0.0.0/8"), "bound_cidrs\n.*valid tuple"),
+    *(
+        (approle(bound_cidrs=(cidr,)), "bound_cidrs.0\n.*expected a network such as 10.0.0.0/8")
+        for cidr in ("10.0.0.1/8", "here", "0.0.0.0/0", "::/0", "10.0.0.1")
+    ),
+    (approle(secret_id="x"), "secret_id\n.*not permitted"),
+    (lambda: AppRole(path="token"), "path\n.*doesn't begin with token, Vault's own store"),
+    (lambda: AppRole(path="token/of/mine"), "path\n.*doesn't begin with token, Vault's own store"),
+    (lambda: AppRole(path="auth/approle"), "path\n.*doesn't begin with any of auth"),
+    (lambda: AppRole(path="approle/"), "path\n.*expected names joined by '/'"),
+    (lambda: AppRole(lockout_threshold=0), "lockout_threshold\n.*greater than or equal to 1"),
+    (lambda: AppRole(lockout_threshold=101), "lockout_threshold\n.*less than or equal to 100"),
+    (lambda: Userpass(lockout_duration=0), "lockout_duration\n.*greater than 0"),
+    (lambda: Userpass(lockout_counter_reset=0), "lockout_counter_reset\n.*greater than 0"),
+    (lambda: Userpass(path="sys/x"), "path\n.*doesn't begin with any of auth"),
+    # An audience is bound, and nobody is let in by a wildcard.
+    (kubernetes(audience=""), "audience\n.*at least 1 character"),
+    (kubernetes(service_account="*"), f"service_account\n.*{NAME}"),
+    (kubernetes(namespace="*"), f"namespace\n.*{NAME}"),
+    (kubernetes(token_ttl=2, token_max_ttl=1), "token_ttl is 2s; expected at most token_max_ttl, which is 1s"),
+    (lambda: Kubernetes(path="a//b", host="https://k"), "path\n.*expected names joined by '/'"),
+    (lambda: Kubernetes(host="http://k"), "host\n.*expected a URL that begins with https://"),
+    (lambda: pods(ca_certificate="no"), "ca_certificate is something else; expected PEM text"),
+    (lambda: pods(logins={"-": KubernetesLogin(**POD)}), f"logins.- is '-'; {NAME}"),
+    (lambda: pods(token_policies={}), "token_policies.app is missing; expected at least one ACL policy"),
+    (jwt(audience=""), "audience\n.*at least 1 character"),
+    (jwt(claims={}), "claims\n.*at least 1 item"),
+    (jwt(claims={"repository": "org/*"}), "claims.repository\n.*expected an exact value, without '\\*'"),
+    (jwt(claims={"repository": " "}), "claims.repository\n.*expected an exact value"),
+    (jwt(claims={" ": "x"}), "claims. .\\[key\\]\n.*expected the name of a claim"),
+    (jwt(token_ttl=2, token_max_ttl=1), "token_ttl is 2s; expected at most token_max_ttl, which is 1s"),
+    (lambda: jobs(Jwt(bound_issuer=ISSUER, jwks_url=ISSUER), token_policies={}), "token_policies.deploy is missing"),
+    (source(path="-"), "path\n.*expected names joined by '/'"),
+    (source(bound_issuer=""), "bound_issuer\n.*expected a URL"),
+    (source(oidc_discovery_url=None), f"oidc_discovery_url is missing; {SOURCES}"),
+    (source(jwks_url="https://x"), f"jwks_url is given beside oidc_discovery_url; {SOURCES}"),
     (
-        kubernetes(token_ttl_seconds=2, token_max_ttl_seconds=1),
-        r"token_ttl_seconds: 2 is above token_max_ttl_seconds \(1\)",
+        source(jwt_validation_pubkeys=(PUBLIC_KEY,)),
+        f"jwt_validation_pubkeys is given beside oidc_discovery_url; {SOURCES}",
     ),
-    (kubernetes_auth(path="a//b"), "path: 'a//b' isn't a mount path"),
-    (kubernetes_auth(host="http://k"), "host: 'http://k' isn't a URL"),
-    (kubernetes_auth(ca_certificate="no"), "ca_certificate: isn't PEM"),
-    (kubernetes_auth(roles={"-": None}), "roles: '-' isn't a name"),
-    (jwt(bound_audiences=()), "bound_audiences: is empty"),
-    (jwt(bound_claims={}), "bound_claims: is empty"),
-    (jwt(bound_claims={"repository": "org/*"}), r"bound_claims\[repository\]: 'org/\*' binds too little"),
-    (jwt(bound_claims={"repository": " "}), "binds too little"),
-    (jwt(bound_claims={" ": "x"}), "binds too little"),
-    (jwt(user_claim=""), "user_claim: '' is empty"),
-    (jwt(token_policies=("root",)), "token_policies: 'root'"),
+    (source(oidc_discovery_url="http://x"), "oidc_discovery_url\n.*expected a URL that begins with https://"),
+    (source(oidc_discovery_url=None, jwks_url="http://x"), "jwks_url\n.*expected a URL that begins with https://"),
     (
-        jwt(token_ttl_seconds=2, token_max_ttl_seconds=1),
-        r"token_ttl_seconds: 2 is above token_max_ttl_seconds \(1\)",
+        source(oidc_discovery_url=None, jwt_validation_pubkeys=("secret",)),
+        "jwt_validation_pubkeys.0\n.*expected one PEM public key",
     ),
-    (jwt_auth(path="-"), "path: '-' isn't a mount path"),
-    (jwt_auth(bound_issuer=""), "bound_issuer: '' is empty"),
-    (jwt_auth(oidc_discovery_url=None), "expected exactly one source of keys, not 0"),
-    (jwt_auth(jwks_url="https://x"), "oidc_discovery_url and jwks_url: expected exactly one source of keys, not 2"),
-    (jwt_auth(oidc_discovery_url="http://x"), "oidc_discovery_url: 'http://x' isn't authenticated"),
-    (jwt_auth(oidc_discovery_url=None, jwks_url="http://x"), "jwks_url: 'http://x' isn't authenticated"),
-    (
-        jwt_auth(oidc_discovery_url=None, jwt_validation_pubkeys=("secret",)),
-        "jwt_validation_pubkeys: an entry isn't a PEM public key",
-    ),
-    (jwt_auth(roles={"": None}), "roles: '' isn't a name"),
 ]
 
 
 @pytest.mark.parametrize(("make", "message"), BAD, ids=[message for _, message in BAD])
 def test_bad_input_gets_one_clear_error(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as raised:
+    with pytest.raises(ValueError, match=message):
         make()
-
-    assert "\n" not in str(raised.value)
-
-
-def test_an_unknown_argument_is_an_error() -> None:
-    with pytest.raises(TypeError, match="secret_id"):
-        AppRole(token_policies=("app",), secret_id="x")  # type: ignore[call-arg]  # what is tested

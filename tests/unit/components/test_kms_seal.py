@@ -116,7 +116,7 @@ def test_a_key_of_another_region_is_refused() -> None:
     (line,) = refusal(node(seal={**KMS, "region": "us-east-1"}, ssh=SSH))
 
     assert line == (
-        "vault-estate:estate.platform.seal: region is 'us-east-1'; "
+        "vault-estate:estate.platform.seal.region is 'us-east-1'; "
         "expected 'eu-central-1', where key_arn says its key is"
     )
 
@@ -128,11 +128,11 @@ def with_bucket(*, seal: str | None, store: str | None) -> dict[str, Any]:
     return {**node(seal=own, ssh=SSH), "snapshots": {**BUCKET, "store": bucket}}
 
 
-@pytest.mark.parametrize(("profile", "said"), [(None, "both missing"), ("one", "both 'one'")])
+@pytest.mark.parametrize(("profile", "said"), [(None, "missing"), ("one", "'one'")])
 def test_a_key_of_ones_own_and_a_bucket_may_not_share_credentials(profile: str | None, said: str) -> None:
     (line,) = refusal(with_bucket(seal=profile, store=profile))
 
-    assert f"platform.seal.profile and snapshots.store.profile are {said}; expected two" in line
+    assert f"platform.seal.profile is {said}; expected another than snapshots.store.profile" in line
     parse({**node(seal=KMS, ssh=SSH), "snapshots": BUCKET})  # a key that is there already is asked for by the node only
 
 

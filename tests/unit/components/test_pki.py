@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.vault.pki import PkiEngine, PkiEngineArgs, PkiRole
+from components.vault.pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
 from tests.support.declare import Unknown, declare
 from tests.unit.components.graph import below, graph
 
@@ -16,30 +16,33 @@ TIDY = "vault:pkiSecret/backendConfigAutoTidy:BackendConfigAutoTidy"
 URLS = "vault:pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls"
 
 
-def arguments(**changes: Any) -> PkiEngineArgs:
+def authority(**changes: Any) -> Pki:
     fields = {
         "common_name": "Example",
         "organization": "Example Org",
-        "address": "https://vault.internal:8200",
         "roles": {"services": PkiRole(allowed_domains=("svc.internal",))},
     }
-    return PkiEngineArgs(**{**fields, **changes})
+    return Pki(**{**fields, **changes})
 
 
-def upkeep(name: str, path: str, crl: str, interval: str, buffer: str) -> dict[str, tuple[str, dict[str, Any]]]:
+def arguments(address: pulumi.Input[str] = "https://vault.internal:8200", **changes: Any) -> PkiEngineArgs:
+    return PkiEngineArgs(pki=authority(**changes), address=address)
+
+
+def upkeep(name: str, path: str) -> dict[str, tuple[str, dict[str, Any]]]:
     url = f"https://vault.internal:8200/v1/{path}"
     return {
         f"{name}-crl": (
             CRL,
-            {"backend": path, "expiry": crl, "autoRebuild": True, "autoRebuildGracePeriod": "43200s"},
+            {"backend": path, "expiry": "259200s", "autoRebuild": True, "autoRebuildGracePeriod": "43200s"},
         ),
         f"{name}-tidy": (
             TIDY,
             {
                 "backend": path,
                 "enabled": True,
-                "intervalDuration": interval,
-                "safetyBuffer": buffer,
+                "intervalDuration": "43200s",
+                "safetyBuffer": "259200s",
                 "tidyCertStore": True,
                 "tidyRevokedCerts": True,
                 "tidyRevokedCertIssuerAssociations": True,
@@ -67,8 +70,8 @@ def test_by_default() -> None:
             MOUNT,
             {"path": "pki_int", "type": "pki", "description": "Issuing authority", "maxLeaseTtlSeconds": 157680000},
         ),
-        **upkeep("pki-root", "pki", "259200s", "43200s", "259200s"),
-        **upkeep("pki-intermediate", "pki_int", "259200s", "43200s", "259200s"),
+        **upkeep("pki-root", "pki"),
+        **upkeep("pki-intermediate", "pki_int"),
         "pki-root-certificate": (
             "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
             {
@@ -128,7 +131,7 @@ ROLE = {
     "allowWildcardCertificates": False,
     "enforceHostnames": True,
     "ttl": "86400",
-    "maxTtl": "604800",
+    "maxTtl": "259200",
     "serverFlag": True,
     "clientFlag": False,
     "codeSigningFlag": False,
@@ -144,31 +147,26 @@ def test_with_everything() -> None:
         allowed_domains=("a.internal", "b.internal"),
         allow_subdomains=False,
         allow_bare_domains=True,
-        ttl_seconds=61,
-        max_ttl_seconds=62,
-        server_flag=False,
-        client_flag=True,
+        ttl=61,
+        max_ttl=62,
+        server=False,
+        client=True,
         key_type="rsa",
         key_bits=3072,
     )
     args = arguments(
         root_path="ca/root",
         intermediate_path="ca/issuing",
-        root_ttl_seconds=200_000,
-        intermediate_ttl_seconds=100_000,
+        root_ttl=200_000,
+        intermediate_ttl=100_000,
         key_type="rsa",
         key_bits=4096,
         roles={"mtls": role},
-        crl_expiry_seconds=90_000,
-        tidy_interval_seconds=7_200,
-        tidy_safety_buffer_seconds=3_600,
     )
 
     declared = graph(lambda: PkiEngine("pki", args))
 
-    upkeep_of_both = upkeep("pki-root", "ca/root", "90000s", "7200s", "3600s") | upkeep(
-        "pki-intermediate", "ca/issuing", "90000s", "7200s", "3600s"
-    )
+    upkeep_of_both = upkeep("pki-root", "ca/root") | upkeep("pki-intermediate", "ca/issuing")
     assert {name: declared[name] for name in upkeep_of_both} == upkeep_of_both
     assert declared["pki-root-mount"][1]["maxLeaseTtlSeconds"] == 200_000
     assert declared["pki-intermediate-mount"][1]["maxLeaseTtlSeconds"] == 100_000
@@ -193,7 +191,7 @@ def test_with_everything() -> None:
 
 
 def test_nothing_is_signed_before_the_root_is_there() -> None:
-    """Pitfall 10: the order must be declared; that it worked was luck."""
+    """The order must be declared: nothing in the inputs of one names the other."""
     declared = declare(lambda: PkiEngine("pki", arguments()))
 
     assert below(declared, "pki-intermediate-signature") == {"pki-root-certificate", "pki-intermediate-request"}
@@ -240,8 +238,8 @@ def test_an_address_that_is_known_only_later_is_taken() -> None:
     assert declared["pki-root-urls"][1]["ocspServers"] == ["https://later:8200/v1/pki/ocsp"]
 
 
-def engine(**changes: Any) -> Callable[[], object]:
-    return lambda: arguments(**changes)
+def pki(**changes: Any) -> Callable[[], object]:
+    return lambda: authority(**changes)
 
 
 def role(**changes: Any) -> Callable[[], object]:
@@ -249,48 +247,42 @@ def role(**changes: Any) -> Callable[[], object]:
 
 
 BAD: list[tuple[Callable[[], object], str]] = [
-    (role(allowed_domains=()), "allowed_domains: is empty"),
-    (role(allowed_domains="svc.internal"), "allowed_domains: 'svc.internal' is one string"),
-    (role(allowed_domains=("*.internal",)), r"allowed_domains: '\*.internal' isn't a domain"),
-    (role(allowed_domains=("",)), "allowed_domains: '' isn't a domain"),
-    (role(allowed_domains=("a..b",)), "isn't a domain"),
-    (role(allowed_domains=("Internal",)), "isn't a domain"),
-    (role(allow_subdomains=False), "allow_subdomains and allow_bare_domains: both False"),
-    (role(server_flag=False), "server_flag and client_flag: both False"),
-    (role(ttl_seconds=2, max_ttl_seconds=1), r"ttl_seconds: 2 is above max_ttl_seconds \(1\)"),
-    (role(ttl_seconds=0), "ttl_seconds: 0"),
-    (role(key_type="dsa"), "key_type: 'dsa' isn't known: expected one of ec, ed25519, rsa"),
-    (role(key_bits=224), "key_bits: 224 isn't a size of ec keys: expected 256 or 384 or 521"),
-    (role(key_type="ed25519"), "key_bits: 256 isn't a size of ed25519 keys: expected 0"),
-    (engine(root_path="sys"), "root_path: 'sys' begins"),
-    (engine(intermediate_path="a//b"), "intermediate_path: 'a//b' isn't a mount path"),
-    (engine(intermediate_path="pki"), "intermediate_path: 'pki' is also root_path"),
-    (engine(common_name=" "), "common_name: ' ': expected printable"),
-    (engine(organization="a\nb"), "organization: 'a"),
-    (engine(address="http://v:8200"), "address: 'http://v:8200': expected https"),
-    (engine(address="https://v:8200/"), "address: 'https://v:8200/': expected https"),
-    (
-        engine(root_ttl_seconds=1000, intermediate_ttl_seconds=1001),
-        r"intermediate_ttl_seconds: 1001 is above root_ttl_seconds \(1000\)",
+    (role(allowed_domains=()), "allowed_domains\n.*at least 1 item"),
+    (role(allowed_domains="svc.internal"), "allowed_domains\n.*valid tuple"),
+    *(
+        (role(allowed_domains=(domain,)), "allowed_domains.0\n.*expected a domain such as greenlang.internal")
+        for domain in ("*.internal", "", "a..b", "Internal", "-a", "a" * 64)
     ),
+    (role(allow_subdomains=False), "allow_subdomains is false; expected true, or allow_bare_domains: true"),
+    (role(server=False), "server is false; expected true, or client: true"),
+    (role(ttl=2, max_ttl=1), "ttl is 2s; expected at most max_ttl, which is 1s"),
+    (role(ttl=0), "ttl\n.*greater than 0"),
+    (role(key_type="dsa"), "key_type\n"),
+    (role(key_bits=224), "key_bits is 224; expected 256 or 384 or 521, since key_type is 'ec'"),
+    (role(key_type="ed25519"), "key_bits is 256; expected 0, since key_type is 'ed25519'"),
+    (pki(root_path="sys"), "root_path\n.*doesn't begin with any of auth, cubbyhole, identity, sys"),
+    (pki(intermediate_path="a//b"), "intermediate_path\n.*expected names joined by '/'"),
+    (pki(intermediate_path="pki"), "intermediate_path is 'pki'; expected a path apart from root_path, which is 'pki'"),
+    (pki(intermediate_path="pki/int"), "intermediate_path is 'pki/int'; expected a path apart from root_path"),
+    (pki(common_name=" "), "common_name\n.*expected printable text"),
+    (pki(common_name="a" * 65), "common_name\n.*at most 64 characters"),
+    (pki(organization="a\nb"), "organization\n.*expected printable text"),
+    (pki(root_ttl=1000, intermediate_ttl=1001), "intermediate_ttl is 16m41s; expected at most root_ttl, which is"),
     (
-        engine(intermediate_ttl_seconds=604799),
-        r"roles\[services\].max_ttl_seconds: 604800 outlives the intermediate: expected at most",
+        pki(intermediate_ttl=259_199),
+        "roles.services.max_ttl is 3d; expected at most intermediate_ttl, which is 2d23h59m59s",
     ),
-    (engine(crl_expiry_seconds=86399), "crl_expiry_seconds: 86399 is out of range: expected at least 86400"),
-    (engine(tidy_interval_seconds=3599), "tidy_interval_seconds: 3599"),
-    (engine(tidy_safety_buffer_seconds=3599), "tidy_safety_buffer_seconds: 3599"),
-    (engine(key_type="rsa", key_bits=1024), "key_bits: 1024 isn't a size of rsa keys"),
-    (engine(roles={"a b": None}), "roles: 'a b' isn't a name"),
+    (pki(key_type="rsa", key_bits=1024), "key_bits is 1024; expected 2048 or 3072 or 4096, since key_type is 'rsa'"),
+    (pki(roles={"a b": PkiRole(allowed_domains=("a",))}), "expected 1 to 128 letters"),
+    (lambda: arguments(address="http://v:8200"), "address is 'http://v:8200'; expected https://host:port"),
+    (lambda: arguments(address="https://v:8200/"), "address is 'https://v:8200/'; expected https://host:port"),
 ]
 
 
 @pytest.mark.parametrize(("make", "message"), BAD, ids=[message for _, message in BAD])
 def test_bad_input_gets_one_clear_error(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message) as raised:
+    with pytest.raises(ValueError, match=message):
         make()
-
-    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("kind", "sizes"), [("rsa", (2048, 3072, 4096)), ("ec", (256, 384, 521)), ("ed25519", (0,))])
@@ -298,11 +290,9 @@ def test_the_sizes_of_keys(kind: Any, sizes: tuple[int, ...]) -> None:
     expected = " or ".join(str(size) for size in sizes)
 
     assert [PkiRole(allowed_domains=("a",), key_type=kind, key_bits=size).key_bits for size in sizes] == list(sizes)
-    with pytest.raises(ValueError, match=f"key_bits: 1024 isn't a size of {kind} keys: expected {expected}$"):
+    with pytest.raises(ValueError, match=f"key_bits is 1024; expected {expected}, since key_type is '{kind}'"):
         PkiRole(allowed_domains=("a",), key_type=kind, key_bits=1024)
 
 
 def test_the_ends_of_the_range_are_allowed() -> None:
-    assert arguments(root_ttl_seconds=604800, intermediate_ttl_seconds=604800).crl_expiry_seconds == 259200
-    shortest = arguments(tidy_interval_seconds=3600, tidy_safety_buffer_seconds=3600, crl_expiry_seconds=86400)
-    assert (shortest.tidy_interval_seconds, shortest.tidy_safety_buffer_seconds) == (3600, 3600)
+    assert authority(root_ttl=259_200, intermediate_ttl=259_200).intermediate_ttl == 259_200

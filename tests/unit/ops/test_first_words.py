@@ -24,7 +24,7 @@ def refused(folder: Path, text: str) -> str:
 def test_an_empty_section_is_neither_on_nor_off(section: str) -> None:
     assert refusal(changed(section, None)) == [
         (
-            f"vault-estate:estate: {section} is empty; expected {{}} to switch it on with its defaults, "
+            f"vault-estate:estate.{section} is empty; expected {{}} to switch it on with its defaults, "
             "or no line to leave it off"
         )
     ]
@@ -43,7 +43,7 @@ def test_the_ports_of_one_server_agree(tmp_path: Path) -> None:
     line = refused(tmp_path, SETTINGS.replace("          port: 15432\n", "          port: 15433\n"))
 
     assert line == (
-        "Pulumi.local.yaml: vault-estate:estate: database.connections.postgresql.port is 15433; "
+        "Pulumi.local.yaml: vault-estate:estate.database.connections.postgresql.port is 15433; "
         "expected platform.postgres_port, which is 15432"
     )
 

@@ -36,20 +36,20 @@ def test_an_administrator_in_the_stack_file_is_put_into_the_stacks_folder() -> N
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({}, ": certificate is missing; expected it, or certificate_pem"),
-        ({"certificate": "a.crt"}, ": private_key is missing; expected it, or private_key_secret"),
+        ({}, ".certificate is missing; expected exactly one of certificate, certificate_pem"),
+        ({"certificate": "a.crt"}, ".private_key is missing; expected exactly one of private_key, private_key_secret"),
         (
             {"certificate": "a.crt", "certificate_pem": PEM, "private_key": "a.key"},
-            ": certificate and certificate_pem are both given; expected one of the two",
+            ".certificate_pem is given beside certificate; expected exactly one of certificate, certificate_pem",
         ),
         (
             {"certificate": "a.crt", "private_key_secret": "k", "private_key": "a.key"},
-            ": private_key and private_key_secret are both given; expected one of the two",
+            ".private_key_secret is given beside private_key; expected exactly one of private_key, private_key_secret",
         ),
         (
             {"certificate_pem": PEM + PEM, "private_key": "a.key"},
             (
-                ".certificate_pem has a value that is not shown here; "
+                ".certificate_pem is not shown, as it may be a secret; "
                 "expected one PEM certificate, from -----BEGIN CERTIFICATE----- to its end"
             ),
         ),
@@ -65,4 +65,4 @@ def test_a_private_key_in_the_certificates_place_is_refused_and_not_shown() -> N
     (line,) = refusal(whole(certificate_pem=key, private_key="a.key"))
 
     assert "MIIB" not in line
-    assert line.startswith(f"{WHERE}.certificate_pem has a value that is not shown here; ")
+    assert line.startswith(f"{WHERE}.certificate_pem is not shown, as it may be a secret; ")

@@ -7,10 +7,10 @@ from tests.unit.settings.samples import changed, refusal
 APPLICATION = {"login": {"kind": "approle"}, "transit_keys": ["app-key"]}
 POLICY_NAME = (
     "expected up to 128 lower-case letters, digits, '.', '_' or '-', with a letter or digit at both ends, and none of "
-    "default, response-wrapping, root: the application's ACL policy has this name, of which Vault folds the case"
+    "default, response-wrapping, root: it is the name of an ACL policy, of which Vault folds the case"
 )
 EXACT = "expected an exact value, without '*'; another would let strangers log in"
-CIDR = "expected a network such as 10.0.0.0/8, without host bits; no list at all stands for everywhere"
+CIDR = "expected a network such as 10.0.0.0/8, with no bit set behind its length and smaller than the internet"
 LAYOUT = (
     "expected a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with "
     "{name}, and has nothing but names, {application} and {environment} between slashes"
@@ -29,17 +29,20 @@ BAD: list[tuple[str, object, str]] = [
     (
         "applications/idle",
         {"login": {"kind": "approle"}},
-        ".applications.idle: expected at least one of secrets, reads, database_roles, transit_keys and pki_roles",
+        (
+            ".applications.idle.secrets is missing; expected it, or one of reads, database_roles, "
+            "transit_keys and pki_roles"
+        ),
     ),
     (
         "applications/app/database_roles",
         ["app-read", "app-read"],
-        ".applications.app.database_roles is a list; expected each entry once; 'app-read' stands twice",
+        ".applications.app.database_roles[1] is 'app-read'; expected each entry once",
     ),
     (
         "applications/app/secrets/database/keys",
         ["url", "url"],
-        ".applications.app.secrets.database.keys is a list; expected each entry once; 'url' stands twice",
+        ".applications.app.secrets.database.keys[1] is 'url'; expected each entry once",
     ),
     ("applications/job/login/claims", {"ref": "*"}, f".applications.job.login.claims.ref is '*'; {EXACT}"),
     ("applications/job/login/claims", {"ref": ""}, f".applications.job.login.claims.ref is empty; {EXACT}"),
@@ -74,23 +77,23 @@ BAD: list[tuple[str, object, str]] = [
         "transit/keys/app-key",
         {"type": "rsa-4096", "derived": True},
         (
-            ".transit.keys.app-key: derived is true but type is 'rsa-4096'; expected a type of aes256-gcm96, "
-            "chacha20-poly1305, ed25519"
+            ".transit.keys.app-key.type is 'rsa-4096'; expected one of aes128-gcm96, aes256-gcm96, "
+            "chacha20-poly1305, ed25519, since derived is true"
         ),
     ),
     (
         "transit/keys/app-key",
         {"type": "ed25519", "derived": True, "convergent": True},
         (
-            ".transit.keys.app-key: convergent is true but type is 'ed25519'; expected a type of "
-            "aes256-gcm96, chacha20-poly1305"
+            ".transit.keys.app-key.type is 'ed25519'; expected one of aes128-gcm96, aes256-gcm96, "
+            "chacha20-poly1305, since convergent is true"
         ),
     ),
     (
         "transit/keys/app-key",
         {"min_encryption_version": 1, "min_decryption_version": 2},
         (
-            ".transit.keys.app-key: min_encryption_version is 1; expected 0 (the newest) or at least "
+            ".transit.keys.app-key.min_encryption_version is 1; expected 0 (the newest) or at least "
             "min_decryption_version, which is 2"
         ),
     ),
@@ -102,7 +105,7 @@ BAD: list[tuple[str, object, str]] = [
     (
         "pki/roles/app-cert/server",
         False,
-        (".pki.roles.app-cert: server and client are both false; expected one of them to be true"),
+        (".pki.roles.app-cert.server is false; expected true, or client: true"),
     ),
 ]
 

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.settings.samples import MISSING, changed, refusal
 
 NAME = "expected 1 to 128 letters, digits, '.', '_' or '-', with a letter or digit at both ends"
+ENVIRONMENT = "expected up to 36 lower-case letters, digits or '-', as in a host name"
 PATH = (
     "expected names joined by '/', each of letters, digits, '.', '_' or '-'; it may not begin or end with '/', "
     "hold '*' or '+', or climb out with '..'"
@@ -21,10 +22,13 @@ LONG = "'" + "x" * 59 + "…"
 BAD: list[tuple[str, object, str]] = [
     # the whole
     ("environment", MISSING, ".environment is missing; expected a value"),
-    ("environment", "a/b", f".environment is 'a/b'; {NAME}"),
-    ("environment", "-x", f".environment is '-x'; {NAME}"),
-    ("environment", "", f".environment is empty; {NAME}"),
-    ("environment", "x" * 129, f".environment is {LONG}; {NAME}"),
+    ("environment", "a/b", f".environment is 'a/b'; {ENVIRONMENT}"),
+    ("environment", "-x", f".environment is '-x'; {ENVIRONMENT}"),
+    ("environment", "", f".environment is empty; {ENVIRONMENT}"),
+    ("environment", "x" * 129, f".environment is {LONG}; {ENVIRONMENT}"),
+    ("environment", "x" * 37, f".environment is '{'x' * 37}'; {ENVIRONMENT}"),
+    # part of a host's name
+    ("environment", "Prod_EU", f".environment is 'Prod_EU'; {ENVIRONMENT}"),
     ("environment", 3, ".environment is 3; expected text"),
     ("protect", "yes", ".protect is 'yes'; expected true or false"),
     ("protect", 1, ".protect is 1; expected true or false"),
@@ -50,7 +54,7 @@ BAD: list[tuple[str, object, str]] = [
     (
         "platform/cluster_port",
         8200,
-        ".platform: api_port, cluster_port and postgres_port are (8200, 8200, 15432); expected three different ports",
+        (".platform.cluster_port is 8200; expected three different ports in api_port, cluster_port and postgres_port"),
     ),
     # bootstrap
     ("bootstrap/operators", [], ".bootstrap.operators is empty; expected at least 1 entry"),
@@ -62,7 +66,7 @@ BAD: list[tuple[str, object, str]] = [
         "bootstrap/operators/0/pgp_key",
         "a\nb",
         (
-            ".bootstrap.operators[0].pgp_key has a value that is not shown here; "
+            ".bootstrap.operators[0].pgp_key is not shown, as it may be a secret; "
             "expected the name of a file, relative to the project's root"
         ),
     ),
@@ -70,12 +74,12 @@ BAD: list[tuple[str, object, str]] = [
     (
         "bootstrap/threshold",
         2,
-        ".bootstrap: threshold is 2; expected at most the number of operators, which is 1",
+        ".bootstrap.threshold is 2; expected at most the number of operators, which is 1",
     ),
     (
         "bootstrap/operators",
         [{"name": name, "pgp_key": "k"} for name in ("ada", "bob")],
-        ".bootstrap: threshold is 1; expected at least 2 when there are several operators (the server refuses 1)",
+        (".bootstrap.threshold is 1; expected at least 2 for several operators (the server refuses 1)"),
     ),
     (
         "bootstrap/administrator/certificate",
@@ -108,9 +112,19 @@ BAD: list[tuple[str, object, str]] = [
     (
         "jwt/jwks_url",
         "https://issuer/jwks",
-        ".jwt: expected exactly one of oidc_discovery_url and jwks_url",
+        (
+            ".jwt.jwks_url is given beside oidc_discovery_url; expected exactly one of "
+            "oidc_discovery_url, jwks_url, jwt_validation_pubkeys"
+        ),
     ),
-    ("jwt/oidc_discovery_url", MISSING, ".jwt: expected exactly one of oidc_discovery_url and jwks_url"),
+    (
+        "jwt/oidc_discovery_url",
+        MISSING,
+        (
+            ".jwt.oidc_discovery_url is missing; expected exactly one of oidc_discovery_url, jwks_url, "
+            "jwt_validation_pubkeys"
+        ),
+    ),
     ("userpass/lockout_threshold", 0, ".userpass.lockout_threshold is 0; expected at least 1"),
     ("userpass/lockout_duration", "15", f".userpass.lockout_duration is '15'; {DURATION}"),
     ("userpass/lockout_counter_reset", "1w", f".userpass.lockout_counter_reset is '1w'; {DURATION}"),
@@ -126,19 +140,22 @@ BAD: list[tuple[str, object, str]] = [
     (
         "database/connections/main/password_file",
         "first",
-        ".database.connections.main: expected exactly one of password_file and password_secret",
+        (
+            ".database.connections.main.password_secret is given beside password_file; expected exactly "
+            "one of password_file, password_secret"
+        ),
     ),
     (
         "database/connections/main/password_secret",
         MISSING,
-        ".database.connections.main: expected exactly one of password_file and password_secret",
+        (".database.connections.main.password_file is missing; expected exactly one of password_file, password_secret"),
     ),
     (
         "database/connections/main/ssl_mode",
         "disable",
         (
-            ".database.connections.main: ssl_mode is 'disable' for host 'db.internal'; expected 'verify-full' for a "
-            "host that is not loopback"
+            ".database.connections.main.ssl_mode is 'disable'; expected 'verify-full', since host is "
+            "'db.internal' and not loopback"
         ),
     ),
     (
@@ -155,25 +172,25 @@ BAD: list[tuple[str, object, str]] = [
         "database/roles/app-read/schema_name",
         "1; drop",
         (
-            ".database.roles.app-read.schema_name is '1; drop'; "
-            "expected a schema's name: letters, digits or '_', not beginning with a digit"
+            ".database.roles.app-read.schema_name is '1; drop'; expected a schema's name: up to 63 "
+            "letters, digits or '_', not beginning with a digit"
         ),
     ),
-    ("database/roles/app-read/ttl", "5h", ".database.roles.app-read: ttl is 5h; expected at most max_ttl, which is 4h"),
+    ("database/roles/app-read/ttl", "5h", ".database.roles.app-read.ttl is 5h; expected at most max_ttl, which is 4h"),
     (
         "database/roles/app-read/connection",
         "other",
-        ".database: role app-read: connection names 'other'; expected one of connections: main",
+        ".database.roles.app-read.connection is 'other'; expected one of connections: main",
     ),
     (
         "database/static_roles/app-legacy/connection",
         "other",
-        ".database: role app-legacy: connection names 'other'; expected one of connections: main",
+        (".database.static_roles.app-legacy.connection is 'other'; expected one of connections: main"),
     ),
     (
         "database/static_roles/app-read",
         {"connection": "main", "username": "x"},
-        ".database: 'app-read' is both in roles and in static_roles; expected each name once",
+        (".database.static_roles.app-read is 'app-read'; expected another name than roles.app-read has"),
     ),
     (
         "database/static_roles/app-legacy/rotation_period",
@@ -185,8 +202,9 @@ BAD: list[tuple[str, object, str]] = [
         "transit/keys/app-key/type",
         "rsa",
         (
-            ".transit.keys.app-key.type is 'rsa'; expected 'aes256-gcm96', 'chacha20-poly1305', 'rsa-4096', "
-            "'ecdsa-p256' or 'ed25519'"
+            ".transit.keys.app-key.type is 'rsa'; expected 'aes128-gcm96', 'aes256-gcm96', "
+            "'chacha20-poly1305', 'ed25519', 'ecdsa-p256', 'ecdsa-p384', 'ecdsa-p521', 'rsa-2048', "
+            "'rsa-3072' or 'rsa-4096'"
         ),
     ),
     (
@@ -213,24 +231,24 @@ BAD: list[tuple[str, object, str]] = [
         "transit/keys/app-key/convergent",
         True,
         (
-            ".transit.keys.app-key: convergent is true but derived is false; expected derived: true, without which the "
-            "server refuses it"
+            ".transit.keys.app-key.convergent is true; expected derived: true beside it, without which "
+            "the server refuses it"
         ),
     ),
     # pki
     ("pki/common_name", "x" * 65, f".pki.common_name is {LONG}; expected at most 64 characters"),
     ("pki/organization", "", ".pki.organization is empty; expected at least 1 character"),
-    ("pki/intermediate_ttl", "3651d", ".pki: intermediate_ttl is 3651d; expected at most root_ttl, which is 3650d"),
+    ("pki/intermediate_ttl", "3651d", ".pki.intermediate_ttl is 3651d; expected at most root_ttl, which is 3650d"),
     (
         "pki/roles/app-cert/allowed_domains",
         [],
         ".pki.roles.app-cert.allowed_domains is empty; expected at least 1 entry",
     ),
-    ("pki/roles/app-cert/ttl", "73h", ".pki.roles.app-cert: ttl is 3d1h; expected at most max_ttl, which is 3d"),
+    ("pki/roles/app-cert/ttl", "73h", ".pki.roles.app-cert.ttl is 3d1h; expected at most max_ttl, which is 3d"),
     (
         "pki/roles/app-cert/max_ttl",
         "1826d",
-        ".pki: role app-cert: max_ttl is 1826d; expected at most intermediate_ttl, which is 1825d",
+        ".pki.roles.app-cert.max_ttl is 1826d; expected at most intermediate_ttl, which is 1825d",
     ),
     # guards
     ("rate_limits/everything/rate", 0, ".rate_limits.everything.rate is 0; expected more than 0"),
@@ -275,7 +293,7 @@ BAD: list[tuple[str, object, str]] = [
     (
         "applications/app/login/token_ttl",
         "5h",
-        ".applications.app.login: token_ttl is 5h; expected at most token_max_ttl, which is 4h",
+        ".applications.app.login.token_ttl is 5h; expected at most token_max_ttl, which is 4h",
     ),
     (
         "applications/app/login/secret_id_ttl",
@@ -296,13 +314,13 @@ BAD: list[tuple[str, object, str]] = [
     (
         "applications/job/login/token_ttl",
         "16m",
-        ".applications.job.login: token_ttl is 16m; expected at most token_max_ttl, which is 15m",
+        ".applications.job.login.token_ttl is 16m; expected at most token_max_ttl, which is 15m",
     ),
     ("applications/app/mount", "secret/", f".applications.app.mount is 'secret/'; {PATH}"),
     (
         "applications/app/secrets",
         {"../other": {"keys": ["a"]}},
-        f".applications.app.secrets.../other has a value that is not shown here; {PATH}",
+        f".applications.app.secrets.../other is not shown, as it may be a secret; {PATH}",
     ),
     (
         "applications/app/secrets/database/access",
@@ -345,7 +363,7 @@ def test_a_bad_entry_does_not_also_make_its_list_empty() -> None:
     lines = refusal(changed("applications/app/secrets/database/keys", ["a/b", "ok"]))
 
     assert lines == [
-        "vault-estate:estate.applications.app.secrets.database.keys[0] has a value that is not shown here; " + NAME
+        "vault-estate:estate.applications.app.secrets.database.keys[0] is not shown, as it may be a secret; " + NAME
     ]
 
 

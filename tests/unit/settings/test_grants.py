@@ -222,6 +222,14 @@ def test_a_common_name_is_a_host_name_below_the_first_domain(application: str, d
     assert grant.common_name == common_name
 
 
+def test_a_role_for_its_domains_alone_is_asked_for_the_first() -> None:
+    role = {"allowed_domains": ["app.internal"], "allow_subdomains": False, "allow_bare_domains": True}
+
+    (grant,) = (one for one in grants(parse(changed("pki/roles/app-cert", role)), "app") if isinstance(one, PkiGrant))
+
+    assert grant.common_name == "app.internal"
+
+
 @pytest.mark.parametrize("application", FULL["applications"])
 def test_a_policy_holds_the_rules_of_the_grants_and_no_other(application: str) -> None:
     settings = full()

@@ -8,122 +8,175 @@ from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
 LOGIN = {"kind": "approle"}
 
 UNKNOWN: list[tuple[str, object, str]] = [
-    ("applications/app/mount", "other", "applications.app.mount names 'other'; expected one of kv: secret, team/kv"),
+    ("applications/app/mount", "other", "applications.app.mount is 'other'; expected one of kv: secret, team/kv"),
     (
         "applications/app/database_roles",
         ["nobody"],
-        "applications.app.database_roles names 'nobody'; expected one of database.roles: app-legacy, app-read",
+        ("applications.app.database_roles[0] is 'nobody'; expected one of database.roles: app-legacy, app-read"),
+    ),
+    (
+        "database/connections/main/password_policy",
+        "weak",
+        "database.connections.main.password_policy is 'weak'; expected one of password_policies: strong",
     ),
     (
         "applications/app/transit_keys",
         ["none"],
-        "applications.app.transit_keys names 'none'; expected one of transit.keys: app-key",
+        "applications.app.transit_keys[0] is 'none'; expected one of transit.keys: app-key",
     ),
     (
         "applications/app/pki_roles",
         ["none"],
-        "applications.app.pki_roles names 'none'; expected one of pki.roles: app-cert",
+        "applications.app.pki_roles[0] is 'none'; expected one of pki.roles: app-cert",
     ),
     (
         "applications/pod/reads",
         [{"application": "ghost", "secrets": ["x"]}],
-        "applications.pod.reads names 'ghost'; expected one of applications: app, job, pod",
+        ("applications.pod.reads[0].application is 'ghost'; expected one of applications: app, job, pod"),
     ),
     (
         "applications/pod/reads",
         [{"application": "app", "secrets": ["redis"]}],
-        "applications.pod.reads names 'redis'; expected one of applications.app.secrets: database",
+        ("applications.pod.reads[0].secrets[0] is 'redis'; expected one of applications.app.secrets: database"),
     ),
     (
         "approle",
         MISSING,
-        "applications.app.login.kind is 'approle'; expected a section of that name in the settings",
+        "applications.app.login.kind is 'approle'; expected a section approle in the settings",
     ),
     (
         "kubernetes",
         MISSING,
-        "applications.pod.login.kind is 'kubernetes'; expected a section of that name in the settings",
+        ("applications.pod.login.kind is 'kubernetes'; expected a section kubernetes in the settings"),
     ),
-    ("jwt", None, "applications.job.login.kind is 'jwt'; expected a section of that name in the settings"),
+    ("jwt", None, "applications.job.login.kind is 'jwt'; expected a section jwt in the settings"),
     (
         "database",
         MISSING,
-        "applications.app.database_roles names 'app-read'; expected one of database.roles: none is configured",
+        ("applications.app.database_roles[0] is 'app-read'; expected one of database.roles: none is configured"),
     ),
     (
         "transit",
         MISSING,
-        "applications.app.transit_keys names 'app-key'; expected one of transit.keys: none is configured",
+        ("applications.app.transit_keys[0] is 'app-key'; expected one of transit.keys: none is configured"),
     ),
-    ("pki", MISSING, "applications.app.pki_roles names 'app-cert'; expected one of pki.roles: none is configured"),
+    ("pki", MISSING, ("applications.app.pki_roles[0] is 'app-cert'; expected one of pki.roles: none is configured")),
 ]
 
 TWINS: list[tuple[str, object, str]] = [
     (
         "applications/app/reads",
         [{"application": "app", "secrets": ["database"]}],
-        "applications.app.reads names the application itself; expected others only",
+        "applications.app.reads[0].application is 'app'; expected another application",
     ),
     (
         "applications/pod/reads",
         [{"application": "app", "secrets": ["database"]}, {"application": "app", "secrets": ["database"]}],
-        "applications.pod.reads lists 'database' of app twice; expected it once",
+        "applications.pod.reads[1].secrets[0] is 'database'; expected each secret of app once",
     ),
     (
         "kv",
         {"secret": {}, "team/kv": {}, "team-kv": {}},
-        "kv.team/kv and kv.team-kv have the same name in Pulumi; expected different ones",
+        ("kv.team-kv is 'team-kv'; expected a path that differs from 'team/kv' by more than '/' and '-'"),
     ),
     (
         "rate_limits",
         {"a": {"rate": 1, "path": "secret"}, "b": {"rate": 2, "path": "secret"}},
-        "rate_limits.a and rate_limits.b have one path; expected different ones",
+        "rate_limits.b.path is 'secret'; expected another path than 'a' has",
     ),
     (
         "rate_limits",
         {"app": {"rate": 1}},
-        "rate_limits.app has an application's name, which its own login limit has; expected another",
+        ("rate_limits.app is 'app'; expected another name, since this application's login limit has this one"),
     ),
 ]
 
 OVERLAPS: list[tuple[str, str, str]] = [
-    ("database/path", "secret", "mount 'secret' and mount 'secret' overlap; expected separate paths"),
-    ("transit/path", "secret/transit", "mount 'secret' and mount 'secret/transit' overlap; expected separate paths"),
-    ("transit/path", "team", "mount 'team/kv' and mount 'team' overlap; expected separate paths"),
-    ("pki/root_path", "database", "mount 'database' and mount 'database' overlap; expected separate paths"),
-    ("pki/intermediate_path", "pki", "mount 'pki' and mount 'pki' overlap; expected separate paths"),
-    ("transit/path", "sys", "mount 'sys' is reserved by the server; expected another path"),
-    ("transit/path", "auth/x", "mount 'auth/x' is reserved by the server; expected another path"),
-    ("transit/path", "identity", "mount 'identity' is reserved by the server; expected another path"),
-    ("transit/path", "cubbyhole", "mount 'cubbyhole' is reserved by the server; expected another path"),
+    ("database/path", "secret", "database.path is 'secret'; expected a path apart from kv.secret, which is 'secret'"),
+    (
+        "transit/path",
+        "secret/transit",
+        "transit.path is 'secret/transit'; expected a path apart from kv.secret, which is 'secret'",
+    ),
+    ("transit/path", "team", "transit.path is 'team'; expected a path apart from kv.team/kv, which is 'team/kv'"),
+    (
+        "pki/root_path",
+        "database",
+        ("pki.root_path is 'database'; expected a path apart from database.path, which is 'database'"),
+    ),
+    (
+        "pki/intermediate_path",
+        "pki",
+        "pki.intermediate_path is 'pki'; expected a path apart from root_path, which is 'pki'",
+    ),
+    (
+        "transit/path",
+        "sys",
+        (
+            "transit.path is 'sys'; expected a path that doesn't begin with any of auth, cubbyhole, "
+            "identity, sys, which Vault keeps for itself"
+        ),
+    ),
+    (
+        "transit/path",
+        "auth/x",
+        (
+            "transit.path is 'auth/x'; expected a path that doesn't begin with any of auth, cubbyhole, "
+            "identity, sys, which Vault keeps for itself"
+        ),
+    ),
+    (
+        "transit/path",
+        "identity",
+        (
+            "transit.path is 'identity'; expected a path that doesn't begin with any of auth, cubbyhole, "
+            "identity, sys, which Vault keeps for itself"
+        ),
+    ),
+    (
+        "transit/path",
+        "cubbyhole",
+        (
+            "transit.path is 'cubbyhole'; expected a path that doesn't begin with any of auth, cubbyhole, "
+            "identity, sys, which Vault keeps for itself"
+        ),
+    ),
     (
         "userpass/path",
         "approle",
-        "auth method 'approle' and auth method 'approle' overlap; expected separate paths",
+        "userpass.path is 'approle'; expected a path apart from approle.path, which is 'approle'",
     ),
     (
         "jwt/path",
         "kubernetes/ci",
-        "auth method 'kubernetes' and auth method 'kubernetes/ci' overlap; expected separate paths",
+        ("jwt.path is 'kubernetes/ci'; expected a path apart from kubernetes.path, which is 'kubernetes'"),
     ),
-    ("approle/path", "cert", "auth method 'cert' and auth method 'cert' overlap; expected separate paths"),
-    ("userpass/path", "token", "auth method 'token' and auth method 'token' overlap; expected separate paths"),
+    (
+        "approle/path",
+        "cert",
+        ("approle.path is 'cert'; expected a path apart from the administrator's login, which is 'cert'"),
+    ),
+    (
+        "userpass/path",
+        "token",
+        ("userpass.path is 'token'; expected a path that doesn't begin with token, Vault's own store of tokens"),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "line"), UNKNOWN)
 def test_a_reference_must_name_what_there_is(path: str, value: object, line: str) -> None:
-    assert refusal(changed(path, MISSING if value is None else value)) == [f"vault-estate:estate: {line}"]
+    assert refusal(changed(path, MISSING if value is None else value)) == [f"vault-estate:estate.{line}"]
 
 
 @pytest.mark.parametrize(("path", "value", "line"), TWINS)
 def test_two_names_that_would_make_one_object_are_refused(path: str, value: object, line: str) -> None:
-    assert refusal(changed(path, value)) == [f"vault-estate:estate: {line}"]
+    assert refusal(changed(path, value)) == [f"vault-estate:estate.{line}"]
 
 
 @pytest.mark.parametrize(("path", "value", "line"), OVERLAPS)
 def test_mounts_and_auth_methods_keep_apart(path: str, value: str, line: str) -> None:
-    assert refusal(changed(path, value)) == [f"vault-estate:estate: {line}"]
+    assert refusal(changed(path, value)) == [f"vault-estate:estate.{line}"]
 
 
 def test_names_that_only_begin_alike_do_not_overlap() -> None:
@@ -147,8 +200,8 @@ def test_a_secret_has_one_owner() -> None:
 
     assert refusal({**FULL, "applications": applications}) == [
         (
-            "vault-estate:estate: applications blue and green both own secret/shared/database; expected one owner "
-            "(let the other list it under reads)"
+            "vault-estate:estate.applications.green.secrets.database is at secret/shared/database; expected a path of "
+            "its own, where blue has a secret too (let one of the two list it under reads)"
         )
     ]
 
@@ -173,9 +226,8 @@ def test_equal_paths_in_two_mounts_are_two_secrets() -> None:
 def test_openbao_takes_no_audit_device_from_settings() -> None:
     assert refusal(changed("audit", {"file": {"type": "syslog"}}, MINIMAL)) == [
         (
-            "vault-estate:estate: audit has file but server.flavor is 'openbao'; expected no entry: "
-            "OpenBao takes audit "
-            "devices from its server file only and refuses them through the API"
+            "vault-estate:estate.audit is given (file); expected no entry, since server.flavor is 'openbao', which "
+            "takes audit devices from its server file only"
         )
     ]
 
@@ -183,9 +235,8 @@ def test_openbao_takes_no_audit_device_from_settings() -> None:
 def test_the_local_platform_runs_openbao_only() -> None:
     assert refusal(changed("server/flavor", "vault", MINIMAL)) == [
         (
-            "vault-estate:estate: server.flavor is 'vault' but platform.kind is 'local'; expected "
-            "'openbao', which comes "
-            "as a package"
+            "vault-estate:estate.server.flavor is 'vault'; expected 'openbao', which comes as a package: platform.kind "
+            "is 'local'"
         )
     ]
 
@@ -195,7 +246,7 @@ def test_operators_have_different_names() -> None:
     plain = changed("bootstrap/operators", operators)
     plain["bootstrap"]["threshold"] = 2
 
-    assert refusal(plain) == ["vault-estate:estate.bootstrap: operators are ada, ada; expected each name once"]
+    assert refusal(plain) == ["vault-estate:estate.bootstrap.operators[1].name is 'ada'; expected each name once"]
 
 
 def test_three_of_five_is_what_production_asks_for() -> None:

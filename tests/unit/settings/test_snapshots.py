@@ -60,7 +60,10 @@ def test_the_least_that_is_right_and_what_it_comes_to() -> None:
     ("change", "words"),
     [
         ({"recipients": []}, ".snapshots.recipients is empty; expected at least 1 entry"),
-        ({"keep": {"hourly": 0, "daily": 0, "weekly": 0}}, "expected at least one above 0"),
+        (
+            {"keep": {"hourly": 0, "daily": 0, "weekly": 0}},
+            ".snapshots.keep.hourly is 0; expected it, daily or weekly above 0",
+        ),
         ({"keep": {"hourly": -1}}, ".snapshots.keep.hourly is -1; expected at least 0"),
         ({"schedule": "hourly\nExecStart=/bin/sh"}, "expected a calendar event of systemd"),
         ({"schedule": "every now and then"}, ".snapshots.schedule is 'every now and then'; expected a calendar event"),
@@ -73,7 +76,10 @@ def test_the_least_that_is_right_and_what_it_comes_to() -> None:
         ({"schedule": ""}, ".snapshots.schedule is empty; expected a calendar event"),
         ({"stale_after": "0s"}, ".snapshots.stale_after is '0s'; expected more than 0s"),
         ({"certificate": None}, ".snapshots.certificate is empty; expected text"),
-        ({"node_certificate": "n.crt"}, "snapshots.node_certificate is given but platform.kind is 'local'"),
+        (
+            {"node_certificate": "n.crt"},
+            ".snapshots.node_certificate is given; expected none, since platform.kind is 'local'",
+        ),
         ({"store": {"kind": "tape"}}, ".snapshots.store.kind is 'tape'; expected one of 'bucket', 'folder'"),
         ({"store": {**BUCKET["store"], "endpoint": "http://x.example"}}, "expected a URL that begins with https://"),
         ({"store": {**BUCKET["store"], "name": "No_Bucket"}}, "expected a bucket's name"),
@@ -111,14 +117,19 @@ def test_calendar_events_of_systemd_are_taken(schedule: str) -> None:
 def test_a_nodes_snapshots_leave_the_node() -> None:
     folder = {**FOLDER, "node_certificate": "n.crt"}
 
-    assert "store.kind is 'folder' but platform.kind is 'hetzner'" in refusal(remote(folder))
+    assert (
+        ".snapshots.store.kind is 'folder'; expected 'bucket', off the machine, since platform.kind is 'hetzner'"
+        in refusal(remote(folder))
+    )
 
 
 def test_a_node_needs_a_login_of_its_own_and_a_person_who_brings_it() -> None:
     without = {name: value for name, value in BUCKET.items() if name != "node_certificate"}
 
-    assert "snapshots.node_certificate is missing but platform.kind is 'hetzner'" in refusal(remote(without))
-    assert "snapshots is given but platform.ssh isn't" in refusal(remote(BUCKET, ssh=MISSING))
+    assert ".snapshots.node_certificate is missing; expected a file, since platform.kind is 'hetzner'" in refusal(
+        remote(without)
+    )
+    assert ".platform.ssh is missing; expected it beside snapshots" in refusal(remote(BUCKET, ssh=MISSING))
 
 
 @pytest.mark.parametrize("name", ["snapshots", "snapshot-operator"])
@@ -127,7 +138,7 @@ def test_no_application_takes_the_name_of_a_login_for_snapshots(name: str) -> No
     plain["approle"] = {}
     plain["applications"] = {name: {"login": {"kind": "approle"}, "secrets": {"x": {"keys": ["y"]}}}}
 
-    assert f"applications.{name} has the name of a login for snapshots" in refusal(plain)
+    assert f".applications.{name} is {name!r}; expected another name" in refusal(plain)
 
 
 def test_escrow_is_off_until_it_is_asked_for_and_needs_snapshots() -> None:
@@ -135,6 +146,6 @@ def test_escrow_is_off_until_it_is_asked_for_and_needs_snapshots() -> None:
     escrow = {"kind": "static", "escrow": True}
     assert parse(remote(BUCKET, seal=escrow)).platform.model_dump()["seal"]["escrow"] is True
 
-    assert "platform.seal.escrow is true but snapshots isn't given; expected that section" in refusal(node(seal=escrow))
+    assert ".platform.seal.escrow is true; expected snapshots beside it" in refusal(node(seal=escrow))
     shamir = {"kind": "shamir", "escrow": True}
     assert ".platform.seal.escrow is not a setting" in refusal(remote(BUCKET, seal=shamir))

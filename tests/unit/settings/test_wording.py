@@ -54,7 +54,7 @@ def test_what_looks_like_a_secret_is_shown_nowhere(place: str, token: str) -> No
     lines = refusal(changed(place, token + " "))
 
     assert [line for line in lines if token in line] == []
-    assert lines[0].startswith(f"vault-estate:estate.{place.replace('/', '.')} has a value that is not shown here; ")
+    assert lines[0].startswith(f"vault-estate:estate.{place.replace('/', '.')} is not shown, as it may be a secret; ")
 
 
 def test_a_long_value_is_cut() -> None:
@@ -67,7 +67,7 @@ def test_a_long_value_is_cut() -> None:
 ODD: tuple[object, ...] = (None, "", "x y", "1.5", -1, 0, 1.5, 10**12, True, [], ["a b"], {}, {"a b": 1}, [{}], {1: 2})
 PYDANTIC = re.compile(
     r"input should|\bvalid\b|should (?:be|have|match)|tuple|dictionary|instance|regex|pattern|discriminator|\btag\b|"
-    r"validation|none is not|attribute|url\b.*parsing|something else",
+    r"(?<!jwt_)validation|none is not|attribute|url\b.*parsing|something else",
     re.IGNORECASE,
 )
 

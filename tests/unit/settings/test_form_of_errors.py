@@ -1,0 +1,207 @@
+"""Every error about settings has one form: the setting by its full name, what it is, what was expected.
+
+Feeds wrong values to every setting there is, and to every check of several settings. What each line says is held by
+the other tests of settings.
+"""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from traceback import extract_tb
+from typing import Any, get_type_hints
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from docs import settings_reference
+from settings import Settings, SettingsError, parse
+from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
+from tests.unit.settings.test_hetzner import KMS, PLATFORM, SSH, TRANSIT
+from tests.unit.settings.test_snapshots import BUCKET, FOLDER
+
+LINE = re.compile(
+    r"vault-estate:estate(?:\.[^;]+)? is (?:missing|empty|not a setting|not shown, as it may be a secret|given|"
+    r"a |at |true|false|-?\d|inf|nan|True|False|'|\")[^;]*; expected \S.*"
+)
+NODE: Mapping[str, Any] = {
+    **MINIMAL,
+    "platform": {
+        **PLATFORM,
+        "ssh": SSH,
+        "domain": None,
+        "dns": {"zone": "example.com", "record": "vault"},
+        "destinations": {"db.internal": ["10.0.0.0/8"]},
+        "labels": {"team": "a"},
+        "logs": {"host": "logs.internal"},
+    },
+    "snapshots": BUCKET,
+}
+
+
+def node(**platform: Any) -> dict[str, Any]:
+    """Settings of a node, with parts of its platform replaced."""
+    return {**NODE, "platform": {**NODE["platform"], **platform}}
+
+
+SAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "local": {**FULL, "snapshots": FOLDER},
+    "node": NODE,
+    "kms": node(seal=KMS, tls={"kind": "provided"}),
+    "transit": node(seal=TRANSIT, tls={"kind": "internal", "certificate_file": "node.crt"}),
+    "vault": {
+        **node(seal={"kind": "shamir"}),
+        "server": {"flavor": "vault", "version": "1.21.0"},
+        "audit": {
+            "disk": {"type": "file", "file_path": "/var/log/audit.log"},
+            "host": {"type": "syslog"},
+            "far": {"type": "socket", "address": "127.0.0.1:9090"},
+        },
+    },
+}
+"""Together they hold every section there is."""
+WRONG: tuple[object, ...] = (None, "", "x y\x00", -1, {"a b": 1}, [{}], ["a b"])
+
+
+def plain(value: Any) -> Any:
+    """What was read, as a stack file holds it, with each default written out."""
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {name: plain(below) for name, below in value.items()}
+    return [plain(below) for below in value] if isinstance(value, tuple) else value
+
+
+def leaves(value: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[BaseModel], str]]:
+    """Every setting that holds no other: where it is, its section's model, its name there."""
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            below = getattr(value, name)
+            inner = [*leaves(below, (*way, name))]
+            yield from inner or [((*way, name), type(value), name)]
+    elif isinstance(value, (Mapping, tuple)):
+        for key, below in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from leaves(below, (*way, str(key)))
+
+
+def without_empty_sections(whole: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_each_setting_is_named_when_it_is_wrong(sample: str) -> None:
+    settings = parse(SAMPLES[sample])
+    whole = without_empty_sections(plain(settings))
+    assert parse(whole) == settings
+
+    for way, _, name in leaves(settings):
+        refused = False
+        for value in WRONG:
+            try:
+                parse(changed(way, copy.deepcopy(value), whole))
+            except SettingsError as error:
+                refused = True
+                lines = str(error).splitlines()
+                assert [line for line in lines if not LINE.fullmatch(line)] == []
+                assert any(name in line for line in lines), lines
+        assert refused, way
+
+
+def test_the_samples_hold_every_setting() -> None:
+    covered = {(model, name) for sample in SAMPLES.values() for _, model, name in leaves(parse(sample))}
+    wanted = {
+        (part.model, name)
+        for part in settings_reference.parts(Settings)
+        for name in part.model.model_fields
+        if "section [" not in settings_reference.expected(_hint(part.model, name), name)
+    }
+
+    assert {f"{model.__name__}.{name}" for model, name in wanted - covered} == set()
+
+
+def _hint(model: type[BaseModel], name: str) -> Any:
+    return get_type_hints(model, include_extras=True)[name]
+
+
+LOGIN = {"kind": "approle"}
+SECRET = {"database": {"keys": ["url"]}}
+SHARED_PATH = {"login": LOGIN, "layout": "{mount}/all/{name}", "secrets": SECRET}
+TWO = [{"name": name, "pgp_key": "k"} for name in ("ada", "bob")]
+CROSS: Mapping[str, Mapping[str, Any]] = {
+    "Administrator._each_half_once": changed("bootstrap/administrator/certificate_pem", None)
+    | changed("bootstrap/administrator/certificate", MISSING),
+    "AppRoleLogin._ttl": changed("applications/app/login/token_ttl", "5h"),
+    "Application._asks_for_something": changed("applications/app", {"login": LOGIN}),
+    "AwsKms._region_of_the_key": node(seal={**KMS, "region": "us-east-1"}),
+    "Bootstrap._check": changed("bootstrap/operators", TWO),
+    "ConnectionWithPassword._encrypted": changed("database/connections/main/ssl_mode", "disable"),
+    "ConnectionWithPassword._one_source": changed("database/connections/main/password_file", "first"),
+    "DatabaseRole._ttl": changed("database/roles/app-read/ttl", "5h"),
+    "DatabaseWithPasswords._each_once": changed(
+        "database/static_roles/app-read", {"connection": "main", "username": "x"}
+    ),
+    "DatabaseWithPasswords._references": changed("database/roles/app-read/connection", "other"),
+    "HetznerPlatform._hands": {**node(ssh=None, tls={"kind": "provided"}), "snapshots": MISSING},
+    "HetznerPlatform._names": node(domain="vault.example.com"),
+    "HetznerPlatform._networks": node(subnet_cidr="10.81.0.0/24"),
+    "HetznerPlatform._sold": node(location="ash"),
+    "Jwt._one_source": changed("jwt/jwks_url", "https://issuer.internal/jwks"),
+    "JwtLogin._ttl": changed("applications/job/login/token_ttl", "5h"),
+    "KubernetesLogin._ttl": changed("applications/pod/login/token_ttl", "5h"),
+    "LocalPlatform._ports_differ": changed("platform/cluster_port", 8200),
+    "PasswordPolicy._not_guessable": changed("password_policies/strong/rules", [{"charset": "ab"}]),
+    "Pki._nested": changed("pki/intermediate_ttl", "3651d"),
+    "Pki._size_of_the_kind": changed("pki/key_bits", 1),
+    "PkiRole._issues_something": changed("pki/roles/app-cert/server", False),
+    "PkiRole._size_of_the_kind": changed("pki/roles/app-cert/key_bits", 1),
+    "Retention._some": {**MINIMAL, "snapshots": {**FOLDER, "keep": {"hourly": 0, "daily": 0, "weekly": 0}}},
+    "Settings._empty_sections": changed("pki", None),
+    "Settings._flavour": changed("server/flavor", "vault"),
+    "Settings._local_database": changed(
+        "database/connections/main",
+        {"host": "::1", "database": "a", "username": "a", "password_file": ".estate/local/postgres/initial-password"},
+    ),
+    "Settings._mounts_differ": changed("transit/path", "secret"),
+    "Settings._names_differ": changed("kv/team-kv", {}),
+    "Settings._one_owner_per_secret": changed("applications", {"blue": SHARED_PATH, "green": SHARED_PATH}),
+    "Settings._reads_of_others": changed("applications/pod/reads/0/application", "pod"),
+    "Settings._references": changed("applications/app/pki_roles", ["none"]),
+    "Settings._seal_beside_snapshots": {**node(seal={"kind": "static", "escrow": True}), "snapshots": MISSING},
+    "Settings._snapshots": {**NODE, "snapshots": {**BUCKET, "node_certificate": None}},
+    "TransitKey._options_go_together": changed("transit/keys/app-key/convergent", True),
+}
+"""One mistake for each check of several settings, by the section that checks."""
+
+
+@pytest.mark.parametrize("check", CROSS)
+def test_each_check_of_several_settings_names_one(check: str) -> None:
+    whole = {name: value for name, value in CROSS[check].items() if value is not MISSING}
+
+    (line,) = refusal(whole)
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate(whole)
+    (mistake,) = caught.value.errors()
+    raised_by = {frame.name for frame in extract_tb(mistake["ctx"]["error"].__traceback__)}
+
+    assert LINE.fullmatch(line), line
+    assert check.split(".")[1] in raised_by
+
+
+def test_the_checks_of_several_settings_are_all_there() -> None:
+    checks = {
+        f"{part.model.__name__}.{name}"
+        for part in settings_reference.parts(Settings)
+        for name in part.model.__pydantic_decorators__.model_validators
+    }
+
+    assert checks == set(CROSS)
+
+
+def test_a_secret_in_a_reference_is_not_shown() -> None:
+    token = ".".join(("hvs", "CAESI" + "Jx" * 8))
+
+    (line,) = refusal(changed("database/roles/app-read/connection", token))
+
+    assert token not in line
+    assert line.startswith(
+        "vault-estate:estate.database.roles.app-read.connection is not shown, as it may be a secret;"
+    )
