@@ -131,7 +131,7 @@ def _password_policies(contents: _Contents) -> list[pulumi.Resource]:
 
 
 def _database(contents: _Contents, database: DatabaseWithPasswords, policies: list[pulumi.Resource]) -> None:
-    passwords = {name: _first_password(contents, connection) for name, connection in database.connections.items()}
+    passwords = {name: _first_password(contents, name, one) for name, one in database.connections.items()}
     named = any(connection.password_policy for connection in database.connections.values())
     options = pulumi.ResourceOptions.merge(
         contents.holding_options, pulumi.ResourceOptions(depends_on=policies if named else [])
@@ -139,14 +139,13 @@ def _database(contents: _Contents, database: DatabaseWithPasswords, policies: li
     PostgresEngine("database", PostgresEngineArgs(database=database, passwords=passwords), options)
 
 
-def _first_password(contents: _Contents, connection: ConnectionWithPassword) -> pulumi.Output[str]:
+def _first_password(contents: _Contents, name: str, connection: ConnectionWithPassword) -> pulumi.Output[str]:
     """The password, which may be in a file that comes only with the platform; until that is there it is unknown."""
     file = connection.password_file
     if file is None:
         return contents.secret(connection.password_secret or "")
-    return pulumi.Output.secret(
-        contents.endpoint.ready.id.apply(lambda _: named_files.text("database.password_file", file).strip())
-    )
+    setting = f"database.connections.{name}.password_file"
+    return pulumi.Output.secret(contents.endpoint.ready.id.apply(lambda _: named_files.text(setting, file).strip()))
 
 
 def _pki(contents: _Contents, pki: Pki) -> PkiEngine:
@@ -194,7 +193,7 @@ def _jwt(contents: _Contents, jwt: Jwt) -> None:
 
 
 def _snapshots(contents: _Contents) -> None:
-    """Who may take snapshots and put them back; where they go is the platform's business."""
+    """Who may take and restore snapshots; where they go is the platform's business."""
     snapshots, platform = contents.settings.snapshots, contents.settings.platform
     if snapshots is None:
         return

@@ -124,7 +124,7 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> list[Need]:
         ]
     if settings.kubernetes:
         needs.append(need_of_url(settings.kubernetes.host, "Kubernetes logins"))
-    if settings.jwt:
+    if settings.jwt and not settings.jwt.jwt_validation_pubkeys:
         needs.append(need_of_url(settings.jwt.oidc_discovery_url or settings.jwt.jwks_url or "", "JWT logins"))
     for name, device in settings.audit.items():
         if isinstance(device, engines.SocketAudit):

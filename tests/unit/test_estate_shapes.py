@@ -178,7 +178,10 @@ def test_a_password_file_that_is_gone_is_one_clear_error() -> None:
     plain = changed("database/connections/main/password_secret", MISSING)
     plain["database"]["connections"]["main"]["password_file"] = "nowhere"
 
-    with pytest.raises(ValueError, match=r"database\.password_file 'nowhere' can't be read: No such file or directory"):
+    with pytest.raises(
+        ValueError,
+        match=r"database\.connections\.main\.password_file 'nowhere' can't be read: No such file or directory",
+    ):
         _built(parse(plain))
 
 

@@ -203,6 +203,7 @@ MIRRORED = {
     "signing_key": "https://keys.internal:9443/key.asc",
 }
 """The release and its key from servers of one's own, on ports of their own."""
+SIGNING_KEY = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"
 OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple[str, ...]]]] = [
     ({"logs": {"host": "logs.internal"}}, {}, {("tcp", 6514): ("0.0.0.0/0",)}),
     ({"seal": TRANSIT, "ssh": SSH}, {}, {("tcp", 8200): ("0.0.0.0/0",)}),
@@ -214,6 +215,7 @@ OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple
         {("tcp", 5432): ("10.80.1.5/32",)},
     ),
     ({}, {"kubernetes": FULL["kubernetes"], "jwt": FULL["jwt"]}, {("tcp", 6443): ("0.0.0.0/0",)}),
+    ({}, {"jwt": {"bound_issuer": "https://issuer.internal:7443", "jwt_validation_pubkeys": [SIGNING_KEY]}}, {}),
     ({"download": {**DOWNLOAD, "source": "https://mirror.internal/bao"}}, {}, {}),
     ({"download": MIRRORED}, {}, {("tcp", 8443): ("0.0.0.0/0",), ("tcp", 9443): ("0.0.0.0/0",)}),
     (
