@@ -39,3 +39,10 @@ def node(base: Mapping[str, Any] = NODE, **platform: Any) -> dict[str, Any]:
     """Settings with parts of the platform replaced, or (`MISSING`) taken out."""
     whole = {**base["platform"], **platform}
     return {**base, "platform": {name: value for name, value in whole.items() if value is not MISSING}}
+
+
+FOLDER: Mapping[str, Any] = {
+    "store": {"kind": "folder", "path": ".estate/local/snapshots"},
+    "recipients": ["keys/age.pub"],
+    "certificate": "keys/snapshots.crt",
+}

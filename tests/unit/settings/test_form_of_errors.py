@@ -15,9 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from docs import settings_reference
 from settings import Settings, SettingsError, parse
-from tests.support.hetzner_samples import BUCKET, KMS, PLATFORM, SSH, TRANSIT
+from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
-from tests.unit.settings.test_snapshots import FOLDER
 
 LINE = re.compile(
     r"vault-estate:estate(?:\.[^;]+)? is (?:missing|empty|not a setting|not shown, as it may be a secret|given|"

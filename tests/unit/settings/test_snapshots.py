@@ -8,15 +8,10 @@ import pytest
 
 from settings import SettingsError, parse
 from settings.snapshots import Bucket, Folder
-from tests.support.hetzner_samples import BUCKET, SSH, node
+from tests.support.hetzner_samples import BUCKET, FOLDER, SSH, node
 from tests.unit.settings.samples import MINIMAL, MISSING
 
 CANARY = "canary" * 8
-FOLDER: Mapping[str, Any] = {
-    "store": {"kind": "folder", "path": ".estate/local/snapshots"},
-    "recipients": ["keys/age.pub"],
-    "certificate": "keys/snapshots.crt",
-}
 
 
 def local(snapshots: Mapping[str, Any]) -> dict[str, Any]:
