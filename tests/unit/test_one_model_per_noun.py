@@ -36,11 +36,10 @@ TWICE_YET = frozenset(
             "TransitSeal",
         ),
         *("Bucket", "Folder", "Kept", "LocalPlatform", "Server"),
-        *("AppRole", "Endpoint", "TransitKey"),
     }
 )
-"""Names of the node's parts, of platforms and of fake providers that stand twice until those have been brought into
-order; it may only shrink."""
+"""Names of the node's parts and of platforms that stand twice until those have been brought into order; it may only
+shrink."""
 
 
 @dataclass(frozen=True, kw_only=True)
