@@ -9,9 +9,10 @@ import pulumi_vault as vault
 
 from components.platform.endpoint import Endpoint
 from components.render import acl
+from components.render.snapshots import NODE_LOGIN, OPERATOR_LOGIN
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
-from components.vault.audit import AuditDevices, AuditDevicesArgs, FileAudit, SocketAudit, SyslogAudit
+from components.vault.audit import AuditDevices, AuditDevicesArgs
 from components.vault.database import PostgresEngine, PostgresEngineArgs
 from components.vault.jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
@@ -23,10 +24,9 @@ from components.vault.quotas import RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
-from settings import Settings, engines, named_files
+from settings import Settings, named_files
 from settings.grants import grants
 from settings.hetzner import HetznerPlatform
-from settings.snapshots import NODE_LOGIN, OPERATOR_LOGIN
 from settings.sources import ConnectionWithPassword, DatabaseWithPasswords, KubernetesWithAuthority
 
 SecretReader = Callable[[str], pulumi.Output[str]]
@@ -98,18 +98,9 @@ def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _
 def _guards(contents: _Contents) -> None:
     settings, options = contents.settings, contents.options
     if settings.audit:
-        devices = {name: _audit_device(device) for name, device in settings.audit.items()}
-        AuditDevices("audit", AuditDevicesArgs(devices=devices), options)
+        AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
     if settings.rate_limits:
         RateLimits("rate-limits", RateLimitsArgs(limits=settings.rate_limits), options)
-
-
-def _audit_device(device: engines.AuditDevice) -> FileAudit | SyslogAudit | SocketAudit:
-    if isinstance(device, engines.FileAudit):
-        return FileAudit(file_path=device.file_path)
-    if isinstance(device, engines.SocketAudit):
-        return SocketAudit(address=device.address)
-    return SyslogAudit()
 
 
 def _engines(contents: _Contents) -> None:

@@ -209,8 +209,10 @@ def table(part: Part) -> list[str]:
         lines += ["| setting | meaning | takes | default |", "|---|---|---|---|"]
     for name, hint in _hints(part.model).items():
         takes = expected(hint, name if part.location == "estate" else f"{part.location}.{name}")
-        field = part.model.model_fields[name]
-        lines.append(f"| `{name}` | {meaning(part.model, name)} | {takes} | {default(field, takes)} |")
+        # What tells one choice from the others has to be said, though a program needn't.
+        tells = name in _TAGS and part.location.endswith(")")
+        without = "**required**" if tells else default(part.model.model_fields[name], takes)
+        lines.append(f"| `{name}` | {meaning(part.model, name)} | {takes} | {without} |")
     return [*lines, ""]
 
 

@@ -6,6 +6,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from components.model import Form, MountPath, Named, PolicyName, Section, SettingError, known, separate
+from components.render.audit import AuditDevice
+from components.render.bootstrap import Bootstrap
+from components.render.release import Server
+from components.render.seals import kinds_for
+from components.render.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Snapshots
 from components.vault.approle import AppRole, AppRoleLogin
 from components.vault.jwt import Jwt, JwtLogin
 from components.vault.kubernetes import KubernetesLogin
@@ -16,10 +21,8 @@ from components.vault.quotas import RateLimit, one_limit_a_path
 from components.vault.transit import Transit
 from components.vault.userpass import Userpass
 from settings.applications import Application, Layout, Secret
-from settings.engines import AuditDevice
 from settings.hetzner import HetznerPlatform
-from settings.platform import Bootstrap, LocalPlatform, Server
-from settings.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Bucket, Snapshots
+from settings.platform import LocalPlatform
 from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
 
 _LOCAL_POSTGRES = ".estate/local/postgres/"
@@ -132,11 +135,11 @@ class Settings(Section):
             raise SettingError(
                 "server.flavor", "'vault'", "'openbao', which comes as a package: platform.kind is 'local'"
             )
-        if flavor == "vault" and self.platform.kind == "hetzner" and self.platform.seal.kind == "static":
+        if self.platform.kind == "hetzner" and flavor not in self.platform.seal.flavors:
             raise SettingError(
                 "platform.seal.kind",
-                "'static'",
-                "'awskms', 'transit' or 'shamir', since server.flavor is 'vault', which has no static seal",
+                repr(self.platform.seal.kind),
+                f"one of {', '.join(map(repr, kinds_for(flavor)))}, which {flavor!r} has: it is server.flavor",
             )
         if self.platform.kind == "hetzner" and self.database:
             for name, connection in self.database.connections.items():
@@ -158,7 +161,7 @@ class Settings(Section):
                     f"applications.{name}", repr(name), "another name, since a login for snapshots has this one"
                 )
         remote = self.platform.kind == "hetzner"
-        if remote and not isinstance(self.snapshots.store, Bucket):
+        if remote and self.snapshots.store.kind != "bucket":
             raise SettingError(
                 "snapshots.store.kind", "'folder'", "'bucket', off the machine, since platform.kind is 'hetzner'"
             )

@@ -5,62 +5,51 @@ is read here goes into user-data, state and Vault. Quotes nothing of what a file
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from components.model import Form
 from settings.loading import WHOLE
 
 _PRIVATE = re.compile(r"PRIVATE KEY|AGE-SECRET-KEY-", re.IGNORECASE)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """Something public that a file may hold."""
-
-    pattern: str
-    """Of the whole text, without white space around it."""
-    words: str
-
-
-CERTIFICATE = Kind(pattern=r"(?s).*-----BEGIN CERTIFICATE-----\s.*-----END CERTIFICATE-----", words="a PEM certificate")
-PGP_KEY = Kind(
-    pattern=r"(?s)-----BEGIN PGP PUBLIC KEY BLOCK-----\s.*-----END PGP PUBLIC KEY BLOCK-----",
-    words="an armored OpenPGP public key",
+CERTIFICATE = Form(r"(?s).*-----BEGIN CERTIFICATE-----\s.*-----END CERTIFICATE-----", "a PEM certificate")
+PGP_KEY = Form(
+    r"(?s)-----BEGIN PGP PUBLIC KEY BLOCK-----\s.*-----END PGP PUBLIC KEY BLOCK-----", "an armored OpenPGP public key"
 )
-SSH_KEY = Kind(pattern=r"(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/]+=*(?: .*)?", words="one line of an OpenSSH public key")
+SSH_KEY = Form(r"(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/]+=*(?: .*)?", "one line of an OpenSSH public key")
 
 
-def text(setting: str, file: str) -> str:
+def text(setting: str, file: str, project: Path = Path()) -> str:
     """What a file holds.
 
+    Args:
+        setting: that names it.
+        file: its name, relative to the project's root.
+        project: that root.
+
     Raises:
-        ValueError: it can't be read, or is no text.
+        ValueError: it can't be read, or isn't text.
     """
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return (project / file).read_text(encoding="utf-8")
     except OSError as error:
-        msg = f"{_named(setting, file)} can't be read: {error.strerror}"
-        raise ValueError(msg) from None
+        why = error.strerror
     except UnicodeDecodeError:
-        msg = f"{_named(setting, file)} can't be read: it is no text"
-        raise ValueError(msg) from None
+        why = "it isn't text"
+    msg = f"{WHOLE}.{setting} is {file!r}, which can't be read: {why}; expected a file of text"
+    raise ValueError(msg) from None
 
 
-def public(setting: str, file: str, kind: Kind) -> str:
-    """What a file holds that has to be of a kind.
+def public(setting: str, file: str, form: Form, project: Path = Path()) -> str:
+    """What a file holds that has to be of a form.
 
     Raises:
-        ValueError: it can't be read, holds a private key, or something else than `kind`.
+        ValueError: it can't be read, holds a private key, or something else than `form`.
     """
-    content = text(setting, file)
-    if _PRIVATE.search(content):
-        msg = f"{_named(setting, file)} holds a private key; expected {kind.words}"
-        raise ValueError(msg)
-    if not re.fullmatch(kind.pattern, content.strip()):
-        msg = f"{_named(setting, file)} holds something else; expected {kind.words}"
+    content = text(setting, file, project)
+    private = _PRIVATE.search(content)
+    if private or not re.fullmatch(form.pattern, content.strip()):
+        held = "a private key" if private else "something else"
+        msg = f"{WHOLE}.{setting} is {file!r}, which holds {held}; expected {form.words}"
         raise ValueError(msg)
     return content
-
-
-def _named(setting: str, file: str) -> str:
-    return f"{WHOLE}.{setting} {file!r}"

@@ -1,10 +1,9 @@
-"""The key in AWS KMS that opens a node's seal, and who may use it.
+"""The key in AWS KMS that a node unseals itself with, and who may use it.
 
 Owns the key, its alias and an IAM user with three rights on that one key, from the node's own address. Refuses to make
 an access key: its secret would be in the state. An operator makes it and brings it to the node (docs/hetzner.md).
 """
 
-import re
 from dataclasses import dataclass
 
 import pulumi
@@ -26,10 +25,6 @@ class KmsSealArgs:
     """The only public IPv4 address the credential is good from."""
     protect: bool
 
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?", self.physical_name):
-            raise ValueError(f"physical_name: {self.physical_name!r}; expected lower-case letters, digits and '-'")
-
 
 def alias(physical_name: str) -> str:
     """What the server calls the key. Known before the key is, so that user-data doesn't wait for it."""
@@ -37,7 +32,7 @@ def alias(physical_name: str) -> str:
 
 
 class KmsSeal(pulumi.ComponentResource):
-    """A key that turns over each year, and a user who may encrypt, decrypt and describe with it. No access key."""
+    """A KMS key with yearly rotation, and a user who may encrypt, decrypt and describe with it. No access key."""
 
     key_arn: pulumi.Output[str]
     user_name: pulumi.Output[str]
@@ -48,7 +43,7 @@ class KmsSeal(pulumi.ComponentResource):
         tags = {"estate": args.physical_name, "role": "seal"}
         key = aws.kms.Key(
             f"{name}-key",
-            description=f"Opens the seal of {args.physical_name}",
+            description=f"Auto-unseal of {args.physical_name}",
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             enable_key_rotation=True,
             tags=tags,

@@ -6,11 +6,12 @@ KMS, notifications, replication; snapshots are encrypted before they come here. 
 """
 
 import json
-import re
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
+
+from components.render.snapshots import Bucket
 
 _UPLOAD_DAYS = 1
 """After this an upload that was cut off is taken away; the next one starts anew."""
@@ -25,20 +26,18 @@ _WRITER_MAY = (
 )
 
 
-def provider(name: str, endpoint: str, region: str, profile: str | None) -> aws.Provider:
+def provider(name: str, bucket: Bucket) -> aws.Provider:
     """The S3 service as an explicit provider: none of AWS' other services is asked for anything.
 
     Args:
         name: of the provider.
-        endpoint: URL of the service.
-        region: of the bucket.
-        profile: in AWS' files, whose credentials come before the environment's; None: the environment's.
+        bucket: whose service it is. Its profile's credentials come before the environment's.
     """
     return aws.Provider(
         name,
-        region=region,
-        profile=profile,
-        endpoints=[aws.ProviderEndpointArgs(s3=endpoint)],
+        region=bucket.region,
+        profile=bucket.profile,
+        endpoints=[aws.ProviderEndpointArgs(s3=bucket.endpoint)],
         s3_use_path_style=True,
         skip_credentials_validation=True,
         skip_metadata_api_check=True,
@@ -51,18 +50,8 @@ def provider(name: str, endpoint: str, region: str, profile: str | None) -> aws.
 class SnapshotBucketArgs:
     """Which bucket, and how long nothing in it can be destroyed."""
 
-    bucket_name: str
-    """Unique among all customers of the service."""
-    lock_days: int
+    bucket: Bucket
     protect: bool
-    writer: str | None = None
-    """ARN of the credential that is brought to the node; None: no policy."""
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", self.bucket_name):
-            raise ValueError(f"bucket_name: {self.bucket_name!r}; expected 3 to 63 lower-case letters, digits and '-'")
-        if self.lock_days < 1:
-            raise ValueError(f"lock_days: {self.lock_days}; expected at least 1")
 
 
 class SnapshotBucket(pulumi.ComponentResource):
@@ -72,11 +61,12 @@ class SnapshotBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SnapshotBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:SnapshotBucket", name, {}, opts)
+        wanted = args.bucket
         # What is set on the bucket stays with it.
         child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
-            bucket=args.bucket_name,
+            bucket=wanted.name,
             object_lock_enabled=True,  # can't be turned on later
             force_destroy=False,
             # Snapshots outlive what they are of: a person deletes the bucket (docs/snapshots.md, off-boarding).
@@ -94,7 +84,7 @@ class SnapshotBucket(pulumi.ComponentResource):
             bucket=bucket.id,
             rule=aws.s3.BucketObjectLockConfigurationRuleArgs(
                 default_retention=aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
-                    mode="GOVERNANCE", days=args.lock_days
+                    mode="GOVERNANCE", days=wanted.lock_days
                 )
             ),
             opts=after,
@@ -110,7 +100,7 @@ class SnapshotBucket(pulumi.ComponentResource):
                     # The only field of it that Hetzner knows. What is not hidden is never taken away by age: where no
                     # new snapshot comes, the old ones stay.
                     noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                        noncurrent_days=args.lock_days
+                        noncurrent_days=wanted.lock_days
                     ),
                     abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                         days_after_initiation=_UPLOAD_DAYS
@@ -119,10 +109,9 @@ class SnapshotBucket(pulumi.ComponentResource):
             ],
             opts=after,
         )
-        if args.writer:
-            aws.s3.BucketPolicy(
-                f"{name}-policy", bucket=bucket.id, policy=writer_policy(args.bucket_name, args.writer), opts=child
-            )
+        if wanted.writer:
+            policy = writer_policy(wanted.name, wanted.writer)
+            aws.s3.BucketPolicy(f"{name}-policy", bucket=bucket.id, policy=policy, opts=child)
         self.bucket_name = bucket.bucket
         self.register_outputs({"bucket_name": self.bucket_name})
 

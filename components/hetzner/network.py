@@ -9,17 +9,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_hcloud as hcloud
 
-from components.render.traffic import Direction, Flow, described
+from components.hetzner.site import ZONES, HetznerSite
+from components.render.traffic import Flow, described
 
-ZONES = {
-    "fsn1": "eu-central",
-    "nbg1": "eu-central",
-    "hel1": "eu-central",
-    "ash": "us-east",
-    "hil": "us-west",
-    "sin": "ap-southeast",
-}
-"""Network zone of each location (docs.hetzner.com, Cloud, Networks)."""
 _DESCRIPTION_LENGTH = 255
 """Of a firewall rule (docs.hetzner.cloud, Firewalls)."""
 
@@ -30,15 +22,9 @@ class HetznerNetworkArgs:
 
     physical_name: str
     """Name at Hetzner."""
-    location: str
-    network_cidr: str
-    subnet_cidr: str
+    site: HetznerSite
     flows: Sequence[Flow]
     labels: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        if self.location not in ZONES:
-            raise ValueError(f"location: {self.location!r} is unknown; expected one of {', '.join(ZONES)}")
 
 
 class HetznerNetwork(pulumi.ComponentResource):
@@ -53,14 +39,14 @@ class HetznerNetwork(pulumi.ComponentResource):
         super().__init__("vault-estate:index:HetznerNetwork", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         network = hcloud.Network(
-            f"{name}-network", name=args.physical_name, ip_range=args.network_cidr, labels=args.labels, opts=child
+            f"{name}-network", name=args.physical_name, ip_range=args.site.network_cidr, labels=args.labels, opts=child
         )
         subnet = hcloud.NetworkSubnet(
             f"{name}-subnet",
             network_id=network.id.apply(int),
             type="cloud",
-            network_zone=ZONES[args.location],
-            ip_range=args.subnet_cidr,
+            network_zone=ZONES[args.site.location],
+            ip_range=args.site.subnet_cidr,
             opts=child,
         )
         firewall = hcloud.Firewall(
@@ -76,10 +62,10 @@ class HetznerNetwork(pulumi.ComponentResource):
 
 
 def _rule(flow: Flow) -> hcloud.FirewallRuleArgs:
-    incoming = flow.direction is Direction.IN
+    incoming = flow.direction == "in"
     return hcloud.FirewallRuleArgs(
-        direction=flow.direction.value,
-        protocol=flow.protocol.value,
+        direction=flow.direction,
+        protocol=flow.protocol,
         port=str(flow.port),
         source_ips=list(flow.networks) if incoming else None,
         destination_ips=None if incoming else list(flow.networks),

@@ -5,7 +5,6 @@ lost is on the volume, and a server that can't be deleted can't be rebuilt.
 """
 
 import ipaddress
-import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -13,21 +12,16 @@ from typing import Any, TypeVar, cast
 import pulumi
 import pulumi_hcloud as hcloud
 
+from components.hetzner.site import Dns, HetznerSite
 from components.platform.endpoint import Endpoint
 from components.platform.readiness import VaultReady, VaultReadyArgs
-from components.render.cloud_init import api_address
+from components.render import cloud_init
+from components.render.bootstrap import AdministratorFiles
+from components.render.node.model import Node, Place
 
 _Value = TypeVar("_Value")
 _RECORD_SECONDS = 300
 """How long a resolver may keep the node's record. The address stays over rebuilds, so nothing waits for it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DnsRecord:
-    """A record in a zone that is there already and isn't this estate's."""
-
-    zone: str
-    record: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,35 +30,15 @@ class HetznerServerArgs:
 
     physical_name: str
     """Name at Hetzner, and the server's host name."""
-    location: str
-    server_type: str
-    image: str
-    volume_size_gb: int
+    site: HetznerSite
+    node: Node
+    """What is on it."""
     subnet_id: pulumi.Input[str]
-    subnet_cidr: str
     firewall_id: pulumi.Input[int]
     labels: Mapping[str, str]
-    user_data: Callable[[str, str], str]
-    """Renders the first boot from the node's name or address and from its volume's device."""
-    host_name: str | None
-    """The node's name; None: it is known by its address."""
-    dns: DnsRecord | None
     protect: bool
     """Keeps volume and address, in Pulumi and at Hetzner."""
-    ca_certificate_file: str | None
-    pins_certificate: bool
-    administrator_certificate_file: str
-    administrator_private_key_file: str
-    timeout_seconds: int = 900
-    """A first boot upgrades the image's packages, which takes minutes on a small server."""
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", self.physical_name):
-            raise ValueError(
-                f"physical_name: {self.physical_name!r} is no host name; expected lower-case letters, digits and '-'"
-            )
-        if self.pins_certificate and self.ca_certificate_file is None:
-            raise ValueError("ca_certificate_file: is missing; a pinned certificate has to be kept somewhere")
+    administrator: AdministratorFiles
 
 
 class HetznerServer(pulumi.ComponentResource):
@@ -79,13 +53,14 @@ class HetznerServer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HetznerServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:HetznerServer", name, {}, opts)
+        site, tls = args.site, args.node.tls
         child = pulumi.ResourceOptions(parent=self)
         kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
         primary = hcloud.PrimaryIp(
             f"{name}-ip",
             name=args.physical_name,
             type="ipv4",
-            location=args.location,
+            location=site.location,
             assignee_type="server",
             auto_delete=False,  # or a rebuild would come back with another address
             delete_protection=args.protect,
@@ -96,8 +71,8 @@ class HetznerServer(pulumi.ComponentResource):
         volume = hcloud.Volume(
             f"{name}-volume",
             name=args.physical_name,
-            size=args.volume_size_gb,
-            location=args.location,
+            size=site.volume_size_gb,
+            location=site.location,
             delete_protection=args.protect,
             labels=args.labels,
             # No format: the node makes a filesystem, and only where there is none. A format would be a new volume.
@@ -106,14 +81,16 @@ class HetznerServer(pulumi.ComponentResource):
         placement = hcloud.PlacementGroup(
             f"{name}-placement", name=args.physical_name, type="spread", labels=args.labels, opts=child
         )
-        host = args.host_name or primary.ip_address
-        user_data = pulumi.Output.all(host, volume.linux_device).apply(lambda known: args.user_data(known[0], known[1]))
+        host = site.name or primary.ip_address
+        user_data = pulumi.Output.all(host, volume.linux_device).apply(
+            lambda known: cloud_init.render(args.node, Place(address=known[0], volume_device=known[1]))
+        )
         server = hcloud.Server(
             f"{name}-server",
             name=args.physical_name,
-            server_type=args.server_type,
-            image=args.image,
-            location=args.location,
+            server_type=site.server_type,
+            image=site.image,
+            location=site.location,
             user_data=user_data,
             firewall_ids=[args.firewall_id],
             placement_group_id=placement.id.apply(int),
@@ -134,7 +111,7 @@ class HetznerServer(pulumi.ComponentResource):
             server_id=server_id,
             subnet_id=args.subnet_id,
             # The first address is the gateway's.
-            ip=str(ipaddress.IPv4Network(args.subnet_cidr)[2]),
+            ip=str(ipaddress.IPv4Network(site.subnet_cidr)[2]),
             opts=one_at_a_time,
         )
         attachment = hcloud.VolumeAttachment(
@@ -147,31 +124,29 @@ class HetznerServer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(one_at_a_time, pulumi.ResourceOptions(deleted_with=server)),
         )
         needed: list[pulumi.Resource] = [server, private, attachment]
-        if args.dns:
-            needed.append(self._record(name, args.dns, primary.ip_address))
-        address = pulumi.Output.from_input(host).apply(api_address)
+        if site.dns:
+            needed.append(self._record(name, site.dns, primary.ip_address))
+        address = pulumi.Output.from_input(host).apply(args.node.api_address)
         ready = VaultReady(
             f"{name}-ready",
             VaultReadyArgs(
                 address=address,
-                certificate_file=args.administrator_certificate_file,
-                private_key_file=args.administrator_private_key_file,
-                ca_certificate_file=args.ca_certificate_file,
-                timeout_seconds=args.timeout_seconds,
+                certificate_file=args.administrator.certificate,
+                private_key_file=args.administrator.private_key,
+                ca_certificate_file=tls.authority_file,
+                timeout_seconds=site.boot_timeout,
                 server=server.id,
-                pins_certificate=args.pins_certificate,
+                pins_certificate=tls.is_pinned,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=needed),
         )
         self.cluster_id = ready.cluster_id
-        self.certificate_sha256 = ready.certificate_sha256 if args.pins_certificate else None
+        self.certificate_sha256 = ready.certificate_sha256 if tls.is_pinned else None
         self.address = primary.ip_address
-        self.endpoint = Endpoint(
-            address=address, ca_certificate_file=args.ca_certificate_file, ready=ready, holds_data=self
-        )
+        self.endpoint = Endpoint(address=address, ca_certificate_file=tls.authority_file, ready=ready, holds_data=self)
         self.register_outputs({"address": address, "ip_address": self.address, "cluster_id": self.cluster_id})
 
-    def _record(self, name: str, dns: DnsRecord, address: pulumi.Output[str]) -> hcloud.ZoneRrset:
+    def _record(self, name: str, dns: Dns, address: pulumi.Output[str]) -> hcloud.ZoneRrset:
         return hcloud.ZoneRrset(
             f"{name}-record",
             zone=dns.zone,

@@ -63,7 +63,7 @@ def progress(step: str, **facts: object) -> None:
     print(json.dumps({"step": step, **facts}), flush=True)
 
 
-class Operator:
+class KeyHolder:
     """Someone who will hold one share: a name and a public key proven by a trial encryption."""
 
     def __init__(self, entry: Document) -> None:
@@ -112,7 +112,7 @@ class Operator:
         return fingerprint
 
 
-class FileCustody:
+class SharesFile:
     """Encrypted shares in a file that is created once and never replaced, with a record beside it when all is done."""
 
     def __init__(self, path: str) -> None:
@@ -174,7 +174,7 @@ def _sync_directory(path: Path) -> None:
     os.close(descriptor)
 
 
-class Server:
+class VaultApi:
     """The HTTP API. Holds the root token from the init to its revocation, in memory only."""
 
     def __init__(self, address: str, ca_file: str) -> None:
@@ -237,7 +237,7 @@ class Server:
             time.sleep(POLL_SECONDS)
 
 
-class Bootstrap:
+class FirstBoot:
     """One run."""
 
     def __init__(self, parameters: Document) -> None:
@@ -245,14 +245,14 @@ class Bootstrap:
         self.auto_unseal, self.threshold = parameters["auto_unseal"], parameters["threshold"]
         self.snapshot, self.wait_seconds = parameters["snapshot"], parameters["wait_seconds"]
         self.unseal_wait_seconds = self.wait_seconds if self.auto_unseal else parameters["unseal_wait_seconds"]
-        self.operators = [Operator(entry) for entry in parameters["operators"]]
+        self.operators = [KeyHolder(entry) for entry in parameters["operators"]]
         if not 1 <= self.threshold <= len(self.operators):
             raise BootstrapError(BAD_PARAMETERS, f"threshold: {self.threshold} of {len(self.operators)} operators")
         progress("keys-proven", fingerprints=[operator.fingerprint for operator in self.operators])
         if parameters["custody"]["kind"] != "file":
             raise BootstrapError(BAD_PARAMETERS, f"custody.kind: {parameters['custody']['kind']!r}; expected 'file'")
-        self.custody = FileCustody(parameters["custody"]["path"])
-        self.server = Server(parameters["address"], parameters["ca_file"])
+        self.custody = SharesFile(parameters["custody"]["path"])
+        self.server = VaultApi(parameters["address"], parameters["ca_file"])
 
     def run(self) -> None:
         """Do what is left to do."""
@@ -383,7 +383,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     try:
         parameters = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        Bootstrap(parameters).run()
+        FirstBoot(parameters).run()
     except BootstrapError as error:
         print(f"bootstrap: {error}", file=sys.stderr)
         return error.code

@@ -66,7 +66,7 @@ def progress(step: str, **facts: object) -> None:
     print(json.dumps({"step": step, **facts}), flush=True)
 
 
-class Server:
+class ActiveNode:
     """The active node. Each has its own connection and its own token, which no other node would know."""
 
     def __init__(self, address: str, ca_file: str | None, pair: tuple[str, str | None]) -> None:
@@ -181,7 +181,7 @@ def encrypt(plain: Path, secret: Path, recipients: list[str]) -> None:
     pyrage.encrypt_file(str(plain), str(secret), [pyrage.x25519.Recipient.from_str(one) for one in recipients])
 
 
-class Bucket:
+class ObjectStore:
     """A bucket of an S3 service; its credential comes from the environment's own places."""
 
     def __init__(self, name: str, endpoint: str, region: str, **session: str) -> None:
@@ -320,12 +320,13 @@ def send(store: Store, key: str, file: Path) -> None:
         raise SnapshotError(f"{key} is not in the store as it was sent; nothing was pruned")
 
 
-def deposit(store: Store, cluster: str, recipients: list[str], work: Path) -> Document:
+def deposit(store: Store, cluster: str, recipients: list[str], held: Path, work: Path) -> Document:
     """Put beside the snapshots what a new node opens them with; the keys of it.
 
-    That is the seal's key, which was encrypted for the recipients as it was born and is no secret here, and custody.
+    That is the seal's key, which was encrypted for the recipients when it was made and is no secret here, and the
+    encrypted key shares. Both lie in the folder `held`.
     """
-    held, prefix = Path(os.environ["CREDENTIALS_DIRECTORY"]), f"seal/{cluster}/"
+    prefix = f"seal/{cluster}/"
     name, _, sealed = (held / "escrow").read_bytes().partition(b"\n")
     keys = {"seal_key": f"{prefix}{name.decode()}.age"}
     if store.look(keys["seal_key"]) != (len(sealed), hashlib.sha256(sealed).hexdigest()):
@@ -344,7 +345,9 @@ def deposit(store: Store, cluster: str, recipients: list[str], work: Path) -> Do
     return keys
 
 
-def save(server: Server, store: Store, parameters: Document, work: Path, tell: Tell = progress) -> tuple[str, Document]:
+def save(
+    server: ActiveNode, store: Store, parameters: Document, work: Path, tell: Tell = progress
+) -> tuple[str, Document]:
     """Take one snapshot and put it into the store: its key and its record."""
     now, canary = datetime.now(UTC), secrets.token_hex(16)
     accessor = server.login(parameters["role"])
@@ -375,8 +378,10 @@ def save(server: Server, store: Store, parameters: Document, work: Path, tell: T
     }
     if escrow := parameters.get("escrow"):
         # A person, who has nothing to put there, names what a node did.
-        known = isinstance(escrow, dict)
-        record["escrow"] = escrow if known else deposit(store, record["cluster_id"], parameters["recipients"], work)
+        if not isinstance(escrow, dict):
+            held = Path(parameters["credentials"])
+            escrow = deposit(store, record["cluster_id"], parameters["recipients"], held, work)
+        record["escrow"] = escrow
     send(store, key, work / "secret")
     (work / "record").write_text(json.dumps(record, indent=1, sort_keys=True))
     send(store, f"{key}.json", work / "record")
@@ -402,12 +407,12 @@ def run(parameters: Document) -> None:
     values = {"last_attempt_timestamp_seconds": started, "stale_after_seconds": parameters["stale_after_seconds"]}
     values["success"] = 0
     try:
-        pair = (f"{os.environ['CREDENTIALS_DIRECTORY']}/snapshot-login", None)
-        server = Server(parameters["address"], parameters["ca_file"], pair)
+        pair = (f"{parameters['credentials']}/snapshot-login", None)
+        server = ActiveNode(parameters["address"], parameters["ca_file"], pair)
         if not server.find_active():
             progress("not-the-active-node")
             return
-        store = Bucket(**parameters["bucket"])
+        store = ObjectStore(**parameters["bucket"])
         with tempfile.TemporaryDirectory() as work:
             key, record = save(server, store, parameters, Path(work))
         values.update(success=1, last_success_timestamp_seconds=started, last_size_bytes=record["bytes"])

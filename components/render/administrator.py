@@ -12,16 +12,8 @@ from collections.abc import Sequence
 
 from components.render.acl import AclPolicy, AclRule, Capability
 
-_CAPABILITY = {
-    "c": Capability.CREATE,
-    "r": Capability.READ,
-    "u": Capability.UPDATE,
-    "p": Capability.PATCH,
-    "d": Capability.DELETE,
-    "l": Capability.LIST,
-    "s": Capability.SUDO,
-    "-": Capability.DENY,
-}
+# By its first letter; `deny`, which would share one, is a dash.
+_CAPABILITY = {one.value[0]: one for one in Capability if one is not Capability.DENY} | {"-": Capability.DENY}
 
 _SYSTEM = {
     # Vault demands `sudo` for auth mounts and audit devices (sys/auth/*, sys/audit*: root-protected paths).

@@ -1,130 +1,178 @@
-"""The bootstrap script and its parameters as text, the same script on every platform.
+"""First boot: who holds the keys and who administers, as settings say it, and the program's parameters as text.
 
-Owns which parameters the script gets and their checks. Refuses what would only fail after the server was initialised.
-Neither text holds a secret: PGP keys and the administrator's certificate are public.
+Owns which parameters the program gets, the same on every platform. Refuses what would only fail after the server was
+initialised. Nothing here is secret: PGP keys and the administrator's certificate are public.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, NamedTuple, Self
 
-_SCRIPT = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
+from pydantic import Field, model_validator
 
+from components.model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one
 
-@dataclass(frozen=True, kw_only=True)
-class Operator:
-    """Someone who will hold one share."""
+_PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
+_LOGIN = "administrator"
+"""Name of the administrator's `cert` role, and of its ACL policy."""
 
-    name: str
-    public_key: str
-    """Armored PGP public key that can encrypt; the script proves it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileCustody:
-    """Encrypted shares are kept in a file on the machine that runs the script."""
-
-    path: str
-    """Absolute path of a file that doesn't exist yet; a record of completion is put beside it as `PATH.complete`."""
+CertificatePem = Annotated[
+    str,
+    Form(
+        r"-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n?",
+        "one PEM certificate, from -----BEGIN CERTIFICATE----- to its end",
+    ),
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Administrator:
-    """Who may log in when the root token is dead, by a client certificate whose private key never comes here."""
+class Operator(Section):
+    """A person who holds one share of the unseal or recovery key."""
+
+    name: Name
+    """Whose share it is; stands beside the encrypted share."""
+    pgp_key: RelativeFile
+    """File of the person's public OpenPGP key, relative to the project's root."""
+
+
+class AdministratorFiles(NamedTuple):
+    """Where the administrator's pair is when the program runs, relative to the project's root."""
 
     certificate: str
-    """PEM."""
-    policy: str
-    """Text of the ACL policy."""
-    policy_name: str = "administrator"
-    role: str = "administrator"
-    mount: str = "cert"
-    """Path of the `cert` auth method, without `auth/`."""
-    token_ttl_seconds: int = 3600
-    token_bound_cidrs: tuple[str, ...] = ()
-    """Networks the administrator's token may be used from; empty means any."""
+    private_key: str
 
-    def __post_init__(self) -> None:
-        if self.token_ttl_seconds <= 0:
-            raise ValueError(f"token_ttl_seconds: {self.token_ttl_seconds} must be above 0")
-        if not self.certificate.strip().startswith("-----BEGIN CERTIFICATE-----"):
-            raise ValueError("certificate: expected a PEM certificate")
-        if not self.policy.strip():
-            raise ValueError("policy: is empty; the administrator could do nothing")
+
+class Administrator(Section):
+    """The identity that configures Vault: a client certificate whose private key never leaves its holder.
+
+    Each half is either a file beside the project, or stands in the stack's file: the certificate as text, the private
+    key as a secret. `./estate keys` writes the latter two.
+    """
+
+    certificate: RelativeFile | None = None
+    """PEM file of the public certificate, relative to the project's root. Either this or `certificate_pem`."""
+    certificate_pem: CertificatePem | None = None
+    """The public certificate itself."""
+    private_key: RelativeFile | None = None
+    """PEM file of its private key; read by the provider only, never copied into state. Either this or
+    `private_key_secret`."""
+    private_key_secret: Name | None = None
+    """Name of the flat, encrypted setting that holds the private key as PEM."""
+    token_ttl: PositiveSeconds = 3_600
+    """How long one login lasts. It must outlive the longest `pulumi up`."""
+
+    def files(self, stack: str) -> AdministratorFiles:
+        """Where the pair is: what the settings name, or where what they hold is put when the program starts."""
+        return AdministratorFiles(
+            certificate=self.certificate or f".estate/{stack}/administrator.crt",
+            private_key=self.private_key or f".estate/{stack}/administrator.key",
+        )
+
+    def pem(self, texts: Mapping[str, str]) -> str:
+        """The public certificate.
+
+        Args:
+            texts: what the files hold that settings name.
+        """
+        return self.certificate_pem or texts[self.certificate or ""]
+
+    @model_validator(mode="after")
+    def _each_half_once(self) -> Self:
+        exactly_one(self, "certificate", "certificate_pem")
+        exactly_one(self, "private_key", "private_key_secret")
+        return self
+
+
+class Bootstrap(Section):
+    """First boot: who gets a share, how many are needed, and who may log in afterwards."""
+
+    operators: Annotated[tuple[Operator, ...], Field(min_length=1, strict=False)]
+    """Who gets a share; one each."""
+    threshold: Annotated[int, Field(ge=1)]
+    """Shares needed to unseal, or to act with the recovery key. The field's advice for production: 3 of 5."""
+    administrator: Administrator
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        count = len(self.operators)
+        if self.threshold > count:
+            raise SettingError("threshold", str(self.threshold), f"at most the number of operators, which is {count}")
+        if self.threshold == 1 and count > 1:
+            raise SettingError("threshold", "1", "at least 2 for several operators (the server refuses 1)")
+        names = [operator.name for operator in self.operators]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise SettingError(f"operators[{number}].name", repr(name), "each name once")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """All parameters of one run. Raises ValueError for what can't work."""
+class BootstrapRun:
+    """One run of the program: what settings say, and what only the place knows where it runs."""
 
+    bootstrap: Bootstrap
+    texts: Mapping[str, str]
+    """What the files hold that settings name, by their names."""
     address: str
-    """https URL of the server as the script sees it."""
+    """https URL of the server as the program sees it."""
     ca_file: str
-    """CA certificates the server is verified with, on the machine that runs the script."""
+    """CA certificates the server is verified with, on the machine that runs the program."""
     auto_unseal: bool
-    """True if the server's seal opens by itself; the operators then hold recovery keys instead of unseal keys."""
-    threshold: int
-    """How many operators have to come together."""
-    operators: tuple[Operator, ...]
-    """One share each."""
-    custody: FileCustody
-    administrator: Administrator
+    """Whether the server unseals itself; the operators then hold recovery keys instead of unseal keys."""
+    shares_file: str
+    """Absolute path of a file that doesn't exist yet, for the encrypted key shares; a record of completion is put
+    beside it as `PATH.complete`."""
+    policy: str
+    """Text of the administrator's ACL policy."""
+    token_bound_cidrs: tuple[str, ...] = ()
+    """Networks the administrator's token may be used from; empty means any."""
     snapshot: str | None = None
     """Where a snapshot of this server would be; if it exists, an empty server isn't initialised."""
     wait_seconds: int = 120
     """How long the server may take to answer."""
     unseal_wait_seconds: int = 3600
-    """How long the script waits for the operators to unseal a server without auto-unseal. It keeps the root token in
+    """How long the program waits for the operators to unseal a server without auto-unseal. It keeps the root token in
     memory in the meantime."""
 
     def __post_init__(self) -> None:
-        if not self.operators:
-            raise ValueError("operators: expected at least one")
-        names = [operator.name for operator in self.operators]
-        if len(set(names)) != len(names):
-            raise ValueError(f"operators: names must differ, got {names}")
-        if not 1 <= self.threshold <= len(self.operators):
-            raise ValueError(
-                f"threshold: {self.threshold} must be between 1 and the number of operators ({len(names)})"
-            )
-        if self.threshold == 1 and len(self.operators) > 1:
-            # The servers themselves refuse it, but with 400 and after the fact.
-            raise ValueError("threshold: 1 of several operators is no sharing; expected at least 2")
         if not self.address.startswith("https://"):
-            raise ValueError(f"address: {self.address!r} is not an https:// address")
+            raise SettingError("address", repr(self.address), "one that begins with https://")
+        if not self.policy.strip():
+            raise SettingError("policy", "empty", "rules, or the administrator could do nothing")
 
 
-def render_script() -> str:
+def program() -> str:
     """The program, to be run as `python3 FILE PARAMETERS.json`. Needs Python 3.9 or later."""
-    return _SCRIPT.read_text(encoding="utf-8")
+    return _PROGRAM.read_text(encoding="utf-8")
 
 
-def render_parameters(bootstrap: Bootstrap) -> str:
+def parameters(run: BootstrapRun) -> str:
     """The parameters file, stable and free of secrets."""
-    administrator = bootstrap.administrator
-    parameters = {
-        "address": bootstrap.address,
-        "ca_file": bootstrap.ca_file,
-        "auto_unseal": bootstrap.auto_unseal,
-        "threshold": bootstrap.threshold,
-        "operators": [{"name": one.name, "public_key": one.public_key} for one in bootstrap.operators],
-        "custody": {"kind": "file", "path": bootstrap.custody.path},
-        "snapshot": bootstrap.snapshot,
-        "wait_seconds": bootstrap.wait_seconds,
-        "unseal_wait_seconds": bootstrap.unseal_wait_seconds,
+    first, ttl = run.bootstrap, run.bootstrap.administrator.token_ttl
+    told = {
+        "address": run.address,
+        "ca_file": run.ca_file,
+        "auto_unseal": run.auto_unseal,
+        "threshold": first.threshold,
+        "operators": [{"name": one.name, "public_key": run.texts[one.pgp_key]} for one in first.operators],
+        "custody": {"kind": "file", "path": run.shares_file},
+        "snapshot": run.snapshot,
+        "wait_seconds": run.wait_seconds,
+        "unseal_wait_seconds": run.unseal_wait_seconds,
         "administrator": {
-            "mount": administrator.mount,
-            "policy_name": administrator.policy_name,
-            "policy": administrator.policy,
-            "role_name": administrator.role,
+            "mount": "cert",
+            "policy_name": _LOGIN,
+            "policy": run.policy,
+            "role_name": _LOGIN,
             "role": {
-                "certificate": administrator.certificate,
-                "display_name": administrator.role,
-                "token_policies": [administrator.policy_name],
-                "token_ttl": administrator.token_ttl_seconds,
-                "token_max_ttl": administrator.token_ttl_seconds,
-                "token_bound_cidrs": list(administrator.token_bound_cidrs),
+                "certificate": first.administrator.pem(run.texts),
+                "display_name": _LOGIN,
+                "token_policies": [_LOGIN],
+                "token_ttl": ttl,
+                "token_max_ttl": ttl,
+                "token_bound_cidrs": list(run.token_bound_cidrs),
             },
         },
     }
-    return json.dumps(parameters, indent=1, sort_keys=True) + "\n"
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"

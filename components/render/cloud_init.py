@@ -1,7 +1,7 @@
 """A node's user-data: the one text that makes a hardened Vault of an empty Debian 12 or Ubuntu 24.04.
 
 Owns which files a node gets, and the size they may have together. Refuses nothing secret because nothing secret comes
-here: keys are born on the node or brought to it, and operators' and administrators' keys are public.
+here: keys are generated on the node or brought to it, and operators' and administrators' keys are public.
 """
 
 import base64
@@ -11,29 +11,20 @@ from pathlib import Path
 
 import yaml
 
-from components.render import bootstrap
-from components.render.node import archive, host, release, snapshots, units
-from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
-from components.render.server_hcl import (
-    AuditDevice,
-    AwsKmsSeal,
-    FileAudit,
-    Flavor,
-    Seal,
-    ServerHcl,
-    ShamirSeal,
-    StaticSeal,
-    SyslogAudit,
-    TransitSeal,
-)
+from components.render import bootstrap, release
+from components.render.audit import AuditDevice, FileAudit, SyslogAudit
+from components.render.bootstrap import BootstrapRun
+from components.render.node import archive, host, layout, snapshots, units
+from components.render.node.layout import EXECUTABLE, HOME, LIBRARY, PRIVATE, READABLE, File
+from components.render.node.model import Node, Place
+from components.render.seals import SealPlace
+from components.render.server_hcl import ServerHcl
 from components.render.server_hcl import render as render_hcl
 from components.render.shortened import bare_script, without_comments
-from components.render.traffic import API_PORT, nftables
+from components.render.traffic import nftables
 
 MAXIMUM_BYTES = 32_768
 """Hetzner's limit of user-data (docs.hetzner.cloud, create a server, user_data)."""
-SEAL_KEY_FILE = f"{units.CREDENTIALS}/seal-key"
-"""Where the static seal's key is while the server runs, in memory only."""
 
 ARCHIVE = "/root/vault-estate.tar.xz"
 """Where the files are until the first command unpacks them, after packages: a package never finds a file of ours in its
@@ -42,16 +33,20 @@ SSHD = "/etc/ssh/sshd_config.d/90-vault-estate.conf"
 """Written before anything else, since `sshd` starts long before the archive is unpacked."""
 
 _SCRIPTS = Path(__file__).parents[1] / "payloads"
-_EXECUTABLE, _READABLE, _PRIVATE = "0755", "0644", "0600"
+_AUDIT: Mapping[str, AuditDevice] = {
+    # Of different types: a full disk stops one, a lost journal the other.
+    "file": FileAudit(file_path="/var/log/vault/audit.log"),
+    "syslog": SyslogAudit(),
+}
 
 
-def render(node: Node) -> str:
+def render(node: Node, place: Place) -> str:
     """The user-data.
 
     Raises:
         ValueError: it is larger than Hetzner takes, or can't be packed here.
     """
-    everything = files(node)
+    everything = files(node, place)
     early = [
         {"path": path, "permissions": permissions, "content": content}
         for path, (content, permissions) in everything.items()
@@ -69,7 +64,7 @@ def render(node: Node) -> str:
             *early,
             {
                 "path": ARCHIVE,
-                "permissions": _PRIVATE,
+                "permissions": PRIVATE,
                 "encoding": "b64",
                 "content": base64.b64encode(packed).decode(),
             },
@@ -77,7 +72,7 @@ def render(node: Node) -> str:
         "runcmd": [
             # Every image has Python, since cloud-init is written in it; `xz` it needn't have.
             ["python3", "-I", "-m", "tarfile", "--extract", ARCHIVE, "/"],
-            [f"{units.LIBRARY}/setup"],
+            [f"{LIBRARY}/setup"],
         ],
     }
     text = "#cloud-config\n" + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
@@ -90,122 +85,95 @@ def render(node: Node) -> str:
     return text
 
 
-def files(node: Node) -> Mapping[str, tuple[str, str]]:
+def files(node: Node, place: Place) -> Mapping[str, File]:
     """Every file of first boot, by its path: content and permissions. All belong to root."""
+    program = without_comments(bootstrap.program(), "components/payloads/bootstrap.py")
     written = {
-        "/etc/vault-estate/node.env": (_environment(node), _READABLE),
-        units.CONFIGURATION: (render_hcl(server(node)), _READABLE),
-        units.PARAMETERS: (bootstrap.render_parameters(first_boot(node)), _PRIVATE),
-        f"{units.LIBRARY}/bootstrap.py": (
-            without_comments(bootstrap.render_script(), "components/payloads/bootstrap.py"),
-            _READABLE,
-        ),
-        "/etc/systemd/system/vault.service": (units.server(node), _READABLE),
-        "/etc/systemd/system/vault-bootstrap.service": (units.bootstrap(), _READABLE),
-        "/etc/systemd/system/vault-alarm.service": (units.alarm(), _READABLE),
-        "/etc/systemd/system/vault-alarm.timer": (units.ALARM_TIMER, _READABLE),
-        f"/etc/apparmor.d/{host.APPARMOR_PROFILE}": (host.apparmor(node), _READABLE),
-        "/etc/nftables.conf": (nftables(node.flows), _EXECUTABLE),
-        "/etc/sysctl.d/90-vault-estate.conf": (host.SYSCTL, _READABLE),
-        "/etc/logrotate.d/vault": (host.LOGROTATE, _READABLE),
-        "/etc/chrony/sources.d/hetzner.sources": (host.CHRONY, _READABLE),
-        "/etc/apt/apt.conf.d/90vault-estate": (host.upgrades(reboots=node.auto_unseal), _READABLE),
-        "/etc/profile.d/vault-estate.sh": (host.HISTORY, _READABLE),
+        f"{layout.ETC}/node.env": (_environment(node, place), READABLE),
+        layout.CONFIGURATION: (render_hcl(server(node, place)), READABLE),
+        units.PARAMETERS: (bootstrap.parameters(first_boot(node, place)), PRIVATE),
+        f"{LIBRARY}/bootstrap.py": (program, READABLE),
+        f"{layout.UNITS}/{units.SERVER_UNIT}": (units.server(node), READABLE),
+        f"{layout.UNITS}/vault-bootstrap.service": (units.bootstrap(), READABLE),
+        f"{layout.UNITS}/vault-alarm.service": (units.alarm(), READABLE),
+        f"{layout.UNITS}/vault-alarm.timer": (units.ALARM_TIMER, READABLE),
+        f"/etc/apparmor.d/{host.APPARMOR_PROFILE}": (host.apparmor(node), READABLE),
+        "/etc/nftables.conf": (nftables(node.flows), EXECUTABLE),
+        "/etc/sysctl.d/90-vault-estate.conf": (host.SYSCTL, READABLE),
+        "/etc/logrotate.d/vault": (host.LOGROTATE, READABLE),
+        "/etc/chrony/sources.d/hetzner.sources": (host.CHRONY, READABLE),
+        "/etc/apt/apt.conf.d/90vault-estate": (host.upgrades(reboots=node.seal.auto_unseal), READABLE),
+        "/etc/profile.d/vault-estate.sh": (host.HISTORY, READABLE),
+        **node.tls.files(node.texts),
+        **{path: (content, READABLE) for path, content in snapshots.files(node, place).items()},
     }
-    scripts = ["setup", "harden", "storage", "install", "certificate", "seal", "alarm"]
-    if isinstance(node.tls, AcmeTls):
-        scripts += ["acme", "deploy-certificate"]
-        written["/etc/letsencrypt/cli.ini"] = (host.certbot(node.tls), _READABLE)
-        written["/etc/systemd/system/vault-certificate.service"] = (units.first_certificate(), _READABLE)
-        written["/etc/systemd/system/certbot.service.d/vault-estate.conf"] = (units.RENEWAL, _READABLE)
-        if node.tls.ca_certificate:
-            written["/usr/local/share/ca-certificates/vault-estate.crt"] = (node.tls.ca_certificate, _READABLE)
-    if isinstance(node.tls, ProvidedTls) and node.tls.ca_certificate:
-        written["/etc/vault-estate/authority.crt"] = (node.tls.ca_certificate, _READABLE)
-    if isinstance(node.seal, TransitSeal):
-        scripts.append("serve-transit")
     if node.waits_for_operator:
-        written["/etc/systemd/system/vault.path"] = (units.waiting(), _READABLE)
-    if node.ssh_public_keys:
-        written[SSHD] = (host.SSHD, _READABLE)
+        written[f"{layout.UNITS}/vault.path"] = (units.waiting(), READABLE)
+    if node.ssh:
+        written[SSHD] = (host.SSHD, READABLE)
     if node.logs:
-        written["/etc/rsyslog.conf"] = (host.rsyslog(node.logs), _READABLE)
-    if node.snapshots:
-        added = snapshots.files(node.snapshots, api_address(node.address), units.ca_file(node))
-        written |= {path: (content, _READABLE) for path, content in added.items()}
-    for script in scripts:
+        written["/etc/rsyslog.conf"] = (host.rsyslog(node.logs), READABLE)
+    for script in (*_ALWAYS, *node.tls.scripts, *filter(None, [node.seal.wrapper])):
         source = _SCRIPTS / f"{script.replace('-', '_')}.sh"
-        written[f"{units.LIBRARY}/{script}"] = (bare_script(source.read_text(encoding="utf-8")), _EXECUTABLE)
+        written[f"{LIBRARY}/{script}"] = (bare_script(source.read_text(encoding="utf-8")), EXECUTABLE)
     return written
 
 
-def server(node: Node) -> ServerHcl:
+_ALWAYS = ("setup", "harden", "storage", "install", "certificate", "seal", "alarm")
+
+
+def server(node: Node, place: Place) -> ServerHcl:
     """The server's own configuration."""
-    audit: tuple[AuditDevice, ...] = (
-        # Of different types: a full disk stops one, a lost journal the other.
-        FileAudit(name="file", path="/var/log/vault/audit.log"),
-        SyslogAudit(name="syslog"),
-    )
     return ServerHcl(
-        flavor=node.flavor,
-        storage_path=f"{units.HOME}/raft",
-        node_id="node-1",
-        listener_address=f"0.0.0.0:{API_PORT}",
+        flavor=node.server.flavor,
+        storage_path=f"{HOME}/raft",
+        node_id=node.node_id,
+        listener_address=f"0.0.0.0:{node.api_port}",
         # One node: nobody else has to reach its cluster port.
         cluster_listener_address="127.0.0.1:8201",
-        api_address=api_address(node.address),
+        api_address=node.api_address(place.address),
         cluster_address="https://127.0.0.1:8201",
-        certificate_file=f"{units.HOME}/tls/server.crt",
-        key_file=f"{units.HOME}/tls/server.key",
+        certificate_file=layout.CERTIFICATE,
+        key_file=layout.KEY,
         seal=node.seal,
-        audit_devices=audit if node.flavor is Flavor.OPENBAO else (),
+        # In memory only, while the server runs.
+        seal_place=SealPlace(static_key_file=f"{layout.credentials(units.SERVER_UNIT)}/seal-key", kms_key=node.kms_key),
+        audit_devices=_AUDIT if node.server.flavor == "openbao" else {},
     )
 
 
-def api_address(address: str) -> str:
-    """URL of the API of a node that is known by this name or address."""
-    return f"https://{address}:{API_PORT}"
-
-
-def first_boot(node: Node) -> bootstrap.Bootstrap:
-    """The parameters of the bootstrap script."""
-    return bootstrap.Bootstrap(
-        address=api_address(node.address),
-        ca_file=units.ca_file(node),
-        auto_unseal=node.auto_unseal,
-        threshold=node.threshold,
-        operators=node.operators,
-        custody=bootstrap.FileCustody(path=f"{units.HOME}/custody/shares.json"),
-        administrator=node.administrator,
+def first_boot(node: Node, place: Place) -> BootstrapRun:
+    """The parameters of the bootstrap program."""
+    return BootstrapRun(
+        bootstrap=node.bootstrap,
+        texts=node.texts,
+        address=node.api_address(place.address),
+        ca_file=node.tls.ca_file(),
+        auto_unseal=node.seal.auto_unseal,
+        shares_file=layout.SHARES,
+        policy=node.policy,
+        token_bound_cidrs=node.administrator_networks,
     )
 
 
-def _environment(node: Node) -> str:
+def _environment(node: Node, place: Place) -> str:
+    escrow = node.snapshots.keys(node.texts) if node.snapshots and node.seal.key_in_escrow else ()
     variables = {
-        "NODE": node.address,
-        "NODE_HOST_NAME": node.host_name,
-        "NODE_SUBJECT": f"DNS:{node.host_name}" if node.host_name else f"IP:{node.address}",
-        "VOLUME_DEVICE": node.volume_device,
-        "TLS": _TLS_KINDS[type(node.tls)],
-        **({"ACME_DIRECTORY": node.tls.directory} if isinstance(node.tls, AcmeTls) else {}),
-        "SEAL": _SEAL_KINDS[type(node.seal)],
-        "SSH": "yes" if node.ssh_public_keys else "no",
+        "NODE": place.address,
+        "NODE_HOST_NAME": place.host_name,
+        "NODE_SUBJECT": f"DNS:{place.host_name}" if place.host_name else f"IP:{place.address}",
+        "VOLUME_DEVICE": place.volume_device,
+        "TLS": node.tls.kind,
+        **node.tls.variables(),
+        "SEAL": node.seal.kind,
+        "SSH": "yes" if node.ssh else "no",
         "LOGS": "yes" if node.logs else "no",
         "SNAPSHOTS": "yes" if node.snapshots else "no",
-        **({"ESCROW": " ".join(node.snapshots.recipients)} if node.snapshots and node.snapshots.escrow else {}),
+        **({"ESCROW": " ".join(escrow)} if escrow else {}),
         "WAITS_FOR_OPERATOR": "yes" if node.waits_for_operator else "no",
-        **release.variables(node.flavor, node.release),
+        **release.variables(node.server, node.architecture, node.download),
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
-
-
-_TLS_KINDS = {AcmeTls: "acme", ProvidedTls: "provided", InternalTls: "internal"}
-_SEAL_KINDS: Mapping[type[Seal], str] = {
-    AwsKmsSeal: "awskms",
-    TransitSeal: "transit",
-    StaticSeal: "static",
-    ShamirSeal: "shamir",
-}
 
 
 def _packages(node: Node) -> list[str]:
@@ -219,14 +187,15 @@ def _packages(node: Node) -> list[str]:
         "nftables",
         "openssl",
         "unattended-upgrades",
+        *node.tls.packages,
+        *(("rsyslog", "rsyslog-gnutls") if node.logs else ()),
+        *(snapshots.PACKAGES if node.snapshots else ()),
     ]
-    packages += ["certbot"] if isinstance(node.tls, AcmeTls) else []
-    packages += ["rsyslog", "rsyslog-gnutls"] if node.logs else []
-    return sorted([*packages, *snapshots.PACKAGES] if node.snapshots else packages)
+    return sorted(packages)
 
 
 def _users(node: Node) -> list[dict[str, object]] | dict[str, object]:
-    if not node.ssh_public_keys:
+    if not node.ssh:
         return {}  # nobody, the image's own user neither; cloud-init's schema takes no empty list
     return [
         {
@@ -235,7 +204,7 @@ def _users(node: Node) -> list[dict[str, object]] | dict[str, object]:
             "shell": "/bin/bash",
             "lock_passwd": True,
             "sudo": "ALL=(ALL) NOPASSWD:ALL",
-            "ssh_authorized_keys": [key.strip() for key in node.ssh_public_keys],
+            "ssh_authorized_keys": [node.texts[file].strip() for file in node.ssh.public_keys],
         }
     ]
 

@@ -6,11 +6,12 @@ Owns the merging: one flow per direction, protocol and port. Refuses to open a p
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Literal
 from urllib.parse import urlsplit
 
 ANYWHERE = "0.0.0.0/0"
 API_PORT = 8200
+"""Where the servers' APIs listen unless they are told otherwise."""
 HTTPS_PORT = 443
 RESOLVERS = ("185.12.64.1/32", "185.12.64.2/32")
 """Hetzner's recursive name servers, which its images are set up with (docs.hetzner.com: recursive name servers)."""
@@ -19,19 +20,9 @@ TIME_SERVERS = ("ntp1.hetzner.de", "ntp2.hetzner.com", "ntp3.hetzner.net")
 _COMMENT_LENGTH = 100
 """nftables refuses a comment of more than 128 bytes."""
 
-
-class Direction(StrEnum):
-    """Seen from the node."""
-
-    IN = "in"
-    OUT = "out"
-
-
-class Protocol(StrEnum):
-    """What carries the connection."""
-
-    TCP = "tcp"
-    UDP = "udp"
+Direction = Literal["in", "out"]
+"""Seen from the node."""
+Protocol = Literal["tcp", "udp"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +46,7 @@ class Need:
     """A name or an IPv4 address."""
     port: int
     reason: str
-    protocol: Protocol = Protocol.TCP
+    protocol: Protocol = "tcp"
 
 
 def need_of_url(url: str, reason: str) -> Need:
@@ -68,36 +59,38 @@ def plan(
     *,
     api_networks: Sequence[str],
     ssh_networks: Sequence[str] = (),
-    acme: bool,
+    challenges: bool,
     needs: Iterable[Need],
     destinations: Mapping[str, Sequence[str]],
+    api_port: int = API_PORT,
 ) -> tuple[Flow, ...]:
     """Every flow of a node.
 
     Args:
         api_networks: may reach the API.
         ssh_networks: may reach SSH; none opens no port for it.
-        acme: whether an authority has to reach port 80, which it does from addresses it doesn't tell.
+        challenges: whether an authority has to reach port 80, which it does from addresses it doesn't tell.
         needs: what the configured parts have to reach.
         destinations: networks behind a host name. A name that isn't there is reached anywhere, on its port only.
+        api_port: where the API listens.
     """
-    incoming: list[tuple[Protocol, int, Sequence[str], str]] = [(Protocol.TCP, API_PORT, api_networks, "API")]
+    incoming: list[tuple[Protocol, int, Sequence[str], str]] = [("tcp", api_port, api_networks, "API")]
     if ssh_networks:
-        incoming.append((Protocol.TCP, 22, ssh_networks, "SSH"))
-    if acme:
-        incoming.append((Protocol.TCP, 80, (ANYWHERE,), "ACME challenges"))
+        incoming.append(("tcp", 22, ssh_networks, "SSH"))
+    if challenges:
+        incoming.append(("tcp", 80, (ANYWHERE,), "ACME challenges"))
     outgoing: list[tuple[Protocol, int, Sequence[str], str]] = [
-        (Protocol.UDP, 53, RESOLVERS, "names"),
-        (Protocol.TCP, 53, RESOLVERS, "names"),
+        ("udp", 53, RESOLVERS, "names"),
+        ("tcp", 53, RESOLVERS, "names"),
         # Distributions' mirrors change their addresses.
-        (Protocol.TCP, 80, (ANYWHERE,), "packages"),
-        (Protocol.TCP, HTTPS_PORT, (ANYWHERE,), "packages and the server's release"),
+        ("tcp", 80, (ANYWHERE,), "packages"),
+        ("tcp", HTTPS_PORT, (ANYWHERE,), "packages and the server's release"),
     ]
-    time = [Need(host=host, port=123, reason="time", protocol=Protocol.UDP) for host in TIME_SERVERS]
+    time = [Need(host=host, port=123, reason="time", protocol="udp") for host in TIME_SERVERS]
     outgoing += [
         (need.protocol, need.port, _networks_of(need.host, destinations), need.reason) for need in (*time, *needs)
     ]
-    return (*_merged(Direction.IN, incoming), *_merged(Direction.OUT, outgoing))
+    return (*_merged("in", incoming), *_merged("out", outgoing))
 
 
 def _networks_of(host: str, destinations: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -133,15 +126,13 @@ def described(flow: Flow, length: int) -> str:
 
 def nftables(flows: Iterable[Flow]) -> str:
     """The node's own ruleset. It also covers the private network, which Hetzner's firewall doesn't look at."""
-    by_direction: dict[Direction, list[str]] = {Direction.IN: [], Direction.OUT: []}
+    by_direction: dict[Direction, list[str]] = {"in": [], "out": []}
     for flow in flows:
-        side = "saddr" if flow.direction is Direction.IN else "daddr"
+        side = "saddr" if flow.direction == "in" else "daddr"
         where = "" if flow.networks == (ANYWHERE,) else f"ip {side} {{ {', '.join(flow.networks)} }} "
         comment = described(flow, _COMMENT_LENGTH).replace('"', "'")
         by_direction[flow.direction].append(f'    {where}{flow.protocol} dport {flow.port} accept comment "{comment}"')
-    return _RULES.format(
-        incoming="\n".join(by_direction[Direction.IN]), outgoing="\n".join(by_direction[Direction.OUT])
-    )
+    return _RULES.format(incoming="\n".join(by_direction["in"]), outgoing="\n".join(by_direction["out"]))
 
 
 _RULES = """\

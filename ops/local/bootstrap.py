@@ -12,14 +12,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from components.render.bootstrap import (
-    Administrator,
-    Bootstrap,
-    FileCustody,
-    Operator,
-    render_parameters,
-    render_script,
-)
+from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator, program
+from components.render.bootstrap import parameters as as_text
 from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_administrator
@@ -73,34 +67,39 @@ def _parameters(
     threshold: int | None,
     token_ttl_seconds: int,
     snapshot: Path | None,
-) -> Bootstrap:
+) -> BootstrapRun:
     ensure_administrator(platform.administrator_certificate, platform.administrator_key)
     if not operators:
         operators = [("local", ensure_operator(platform.directory / "operator"))]
-    return Bootstrap(
+    certificate = platform.administrator_certificate
+    first = Bootstrap(
+        operators=tuple(Operator(name=name, pgp_key=str(path)) for name, path in operators),
+        threshold=len(operators) // 2 + 1 if threshold is None else threshold,
+        administrator=Administrator(
+            certificate=str(certificate), private_key=str(platform.administrator_key), token_ttl=token_ttl_seconds
+        ),
+    )
+    keys = {str(path): read_public_key(name, path) for name, path in operators}
+    return BootstrapRun(
+        bootstrap=first,
+        texts={**keys, str(certificate): certificate.read_text(encoding="ascii")},
         address=platform.address,
         ca_file=str(platform.ca_file),
         auto_unseal=True,
-        threshold=len(operators) // 2 + 1 if threshold is None else threshold,
-        operators=tuple(Operator(name=name, public_key=read_public_key(name, path)) for name, path in operators),
-        custody=FileCustody(path=str(platform.custody)),
+        shares_file=str(platform.custody),
+        policy=policy,
+        token_bound_cidrs=("127.0.0.1/32",),
         snapshot=None if snapshot is None else str(snapshot),
-        administrator=Administrator(
-            certificate=platform.administrator_certificate.read_text(encoding="ascii"),
-            policy=policy,
-            token_bound_cidrs=("127.0.0.1/32",),
-            token_ttl_seconds=token_ttl_seconds,
-        ),
         wait_seconds=30,
     )
 
 
-def write_files(directory: Path, parameters: Bootstrap) -> tuple[Path, Path]:
+def write_files(directory: Path, parameters: BootstrapRun) -> tuple[Path, Path]:
     """Write the script and its parameters; their paths."""
     private_directory(directory)
     script, parameters_file = directory / "bootstrap.py", directory / "parameters.json"
-    write_private(script, render_script().encode())
-    write_private(parameters_file, render_parameters(parameters).encode())
+    write_private(script, program().encode())
+    write_private(parameters_file, as_text(parameters).encode())
     return script, parameters_file
 
 

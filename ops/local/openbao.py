@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from components.render.audit import FileAudit
+from components.render.seals import SealPlace, StaticSeal
+from components.render.server_hcl import ServerHcl, render
 from composition.private_files import create_private, private_directory, write_private
 from ops import installing
 from ops.errors import EstateError
@@ -102,7 +104,7 @@ class OpenBao:
 
     def _configuration(self, certificate_file: Path, key_file: Path) -> bytes:
         server = ServerHcl(
-            flavor=Flavor.OPENBAO,
+            flavor="openbao",
             storage_path=str(self.home / "data"),
             node_id="local",
             listener_address=f"{LOOPBACK}:{self.api_port}",
@@ -111,8 +113,9 @@ class OpenBao:
             cluster_address=f"https://{LOOPBACK}:{self.cluster_port}",
             certificate_file=str(certificate_file),
             key_file=str(key_file),
-            seal=StaticSeal(key_file=str(self.home / "seal.key")),
-            audit_devices=tuple(FileAudit(name=path.stem, path=str(path)) for path in self.audit_logs),
+            seal=StaticSeal(),
+            seal_place=SealPlace(static_key_file=str(self.home / "seal.key")),
+            audit_devices={path.stem: FileAudit(file_path=str(path)) for path in self.audit_logs},
             cluster_name="vault-estate-local",
         )
         return render(server).encode()

@@ -15,7 +15,9 @@ import hvac
 import requests
 from hvac.exceptions import VaultError
 
-from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from components.render.audit import FileAudit
+from components.render.seals import SealPlace, StaticSeal
+from components.render.server_hcl import ServerHcl, render
 from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
 from ops.local.openbao import SEAL_KEY_BYTES, wheel_binary
@@ -61,7 +63,7 @@ class AcmeAuthority:
         storage = private_directory(self.directory / "data")
         create_private(self.directory / "seal.key", secrets.token_bytes(SEAL_KEY_BYTES))
         server = ServerHcl(
-            flavor=Flavor.OPENBAO,
+            flavor="openbao",
             storage_path=str(storage),
             node_id="acme",
             listener_address=f"{self.gateway}:{PORT}",
@@ -70,8 +72,9 @@ class AcmeAuthority:
             cluster_address=f"https://{self.gateway}:{_CLUSTER_PORT}",
             certificate_file=str(self.tls / "server.crt"),
             key_file=str(self.tls / "server.key"),
-            seal=StaticSeal(key_file=str(self.directory / "seal.key")),
-            audit_devices=(FileAudit(name="file", path=str(self.directory / "audit.log")),),
+            seal=StaticSeal(),
+            seal_place=SealPlace(static_key_file=str(self.directory / "seal.key")),
+            audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))},
             cluster_name="vault-estate-acme",
         )
         write_private(self.directory / "server.hcl", render(server).encode())

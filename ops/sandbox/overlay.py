@@ -13,12 +13,13 @@ from typing import Any
 import yaml
 
 import settings
+from components.render.release import Architecture
 from ops.errors import EstateError
 from ops.local.postgres import ROOT_ROLE
 from ops.sandbox.serving import POSTGRES_PORT
 from ops.sandbox.world import Facts
 from ops.stack_file import Replacement, StackFile
-from settings.hetzner import Architecture, HetznerPlatform
+from settings.hetzner import HetznerPlatform
 
 _ARCHITECTURES: Mapping[str, Architecture] = {"x86_64": "amd64", "aarch64": "arm64"}
 _MISSING = "not given"

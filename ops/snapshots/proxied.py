@@ -7,11 +7,10 @@ import http.client
 import urllib.parse
 import urllib.request
 
-from components.payloads import snapshot as snapshot_program
-from components.payloads.snapshot import SECONDS
+from components.payloads.snapshot import SECONDS, ActiveNode
 
 
-class Server(snapshot_program.Server):
+class ProxiedNode(ActiveNode):
     """The active node, also behind a proxy."""
 
     def connect(self) -> http.client.HTTPSConnection:

@@ -11,13 +11,12 @@ from typing import Any, Protocol
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore.exceptions import ProfileNotFound  # type: ignore[import-untyped]  # as above
 
-from components.payloads import snapshot as snapshot_program
-from components.payloads.snapshot import BLOCK_BYTES, Store
+from components.payloads.snapshot import BLOCK_BYTES, ObjectStore, Store, sha256_of
+from components.render.snapshots import Bucket
 from composition.private_files import private_directory
 from ops.errors import EstateError
 from ops.paths import Paths
 from settings import Settings
-from settings.snapshots import Bucket as BucketSettings
 
 
 class Readable(Store, Protocol):
@@ -27,7 +26,7 @@ class Readable(Store, Protocol):
         """A whole object, into a file."""
 
 
-class Bucket(snapshot_program.Bucket):
+class OperatorStore(ObjectStore):
     """The node's bucket, with the operator's own credential: a profile's, or the one boto3 finds, such as
     AWS_ACCESS_KEY_ID."""
 
@@ -48,7 +47,7 @@ class Bucket(snapshot_program.Bucket):
 
 
 @dataclass(frozen=True)
-class Folder:
+class FolderStore:
     """A folder of this machine. Every file is 0600 and comes into place whole."""
 
     directory: Path
@@ -60,7 +59,7 @@ class Folder:
         beside = place.with_name(f".{place.name}.new")
         shutil.copyfile(file, beside)
         beside.chmod(0o600)
-        if snapshot_program.sha256_of(beside) != sha256:
+        if sha256_of(beside) != sha256:
             beside.unlink()
             msg = f"{place} could not be written as it was sent; expected a disk that keeps what it is given"
             raise EstateError(msg)
@@ -69,7 +68,7 @@ class Folder:
     def look(self, key: str) -> tuple[int, str]:
         """What is there."""
         place = self._place(key)
-        return (place.stat().st_size, snapshot_program.sha256_of(place)) if place.is_file() else (-1, "")
+        return (place.stat().st_size, sha256_of(place)) if place.is_file() else (-1, "")
 
     def read(self, key: str) -> bytes:
         """A small object."""
@@ -108,6 +107,6 @@ def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
         )
         raise EstateError(msg)
     store = settings.snapshots.store
-    if isinstance(store, BucketSettings):
-        return Bucket(store.name, store.endpoint, store.region, store.profile, **session)
-    return Folder(paths.project / store.path)
+    if isinstance(store, Bucket):
+        return OperatorStore(store.name, store.endpoint, store.region, store.profile, **session)
+    return FolderStore(paths.project / store.path)

@@ -18,17 +18,17 @@ import psutil
 
 from components.model import duration_text
 from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stamp_of, whole
-from components.render.node.snapshots import recipient
+from components.render.snapshots import AGE_KEY, OPERATOR_LOGIN, Snapshots, recipient
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.processes.launching import end
 from ops.snapshots import keys
-from ops.snapshots.proxied import Server
+from ops.snapshots.proxied import ProxiedNode
 from ops.snapshots.stores import Readable, store_of
 from ops.stack_file import StackFile
 from ops.vault.endpoint import Reached
-from settings.snapshots import OPERATOR_LOGIN, Snapshots
+from settings.named_files import public
 
 EVERYWHERE = "raft/"
 """What every snapshot's key begins with; the cluster's own name for itself comes next."""
@@ -134,7 +134,7 @@ def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Tak
     }
     stage = console.stage(f"taking a snapshot of {file.stack}")
     with told(), folder(paths, "snapshot-") as work, stage as steps:
-        server = Server(where.address, str(where.ca_file) if where.ca_file else None, pair(paths, file))
+        server = ProxiedNode(where.address, str(where.ca_file) if where.ca_file else None, pair(paths, file))
         server.find_active()
         cluster = server.call("GET", "sys/seal-status").get("cluster_id")
         # Its retention may let go every record that names what opens the seal.
@@ -183,10 +183,7 @@ def _teller(steps: Steps) -> Any:
 
 
 def _recipient(paths: Paths, name: str) -> str:
-    file = paths.project / name
     try:
-        return recipient(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EstateError(f"snapshots.recipients: {name!r} can't be read: {error.strerror}") from None
+        return recipient(public("snapshots.recipients", name, AGE_KEY, paths.project))
     except ValueError as error:
-        raise EstateError(f"snapshots.recipients: {name!r} {error}") from None
+        raise EstateError(str(error)) from None

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from components.payloads.snapshot import SnapshotError
+from components.render.snapshots import OPERATOR_LOGIN
 from ops.errors import EstateError
-from ops.snapshots.proxied import Server
-from settings.snapshots import OPERATOR_LOGIN
+from ops.snapshots.proxied import ProxiedNode
 
 WAIT_SECONDS = 60.0
 """How long a server may take to serve what it was given; measured here with 100 MB: 3 s."""
@@ -31,13 +31,13 @@ class Target:
     pair: tuple[str, str]
     canary: str
     """API path of the secret that tells how far a snapshot reaches."""
-    _server: Server | None = field(default=None, init=False, repr=False)
+    _server: ProxiedNode | None = field(default=None, init=False, repr=False)
 
     @property
-    def server(self) -> Server:
+    def server(self) -> ProxiedNode:
         """The connection, made when it is first needed."""
         if self._server is None:
-            self._server = Server(self.address, self.ca_file, self.pair)
+            self._server = ProxiedNode(self.address, self.ca_file, self.pair)
         return self._server
 
     def status(self) -> Mapping[str, Any]:

@@ -133,7 +133,7 @@ def _where(paths: Paths, file: StackFile, address: str | None) -> Reached:
     platform = file.settings.platform
     if not address and platform.kind == "hetzner" and platform.name:
         # During the first `up` nothing is exported yet.
-        address = f"https://{platform.name}:8200"
+        address = f"https://{platform.name}:{platform.api_port}"
     if not address:
         msg = (
             f"stack {file.stack!r} exports no address yet and its node has no name; expected --address https://IP:8200"

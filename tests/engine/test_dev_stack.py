@@ -4,16 +4,14 @@ The cloud's objects are in memory, and a real OpenBao on this machine answers in
 and certificate, its first boot, database and snapshots are left out here. `tests/machines/test_dev_up.py` has them.
 """
 
-import contextlib
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from ops.paths import ROOT
 from tests.support import engine_runs
 from tests.support.checkouts import copy_code
 from tests.support.dev_checkouts import DevCheckout
+from tests.support.lines import Line
 from tests.support.servers import (
     VaultServer,
     administrator_client,
@@ -43,46 +42,6 @@ WAITS = 4
 """Seconds that a first boot is given here."""
 
 
-@dataclass
-class Line:
-    """A connection to a server that can be cut: TLS goes through untouched."""
-
-    target: tuple[str, int]
-    up: bool = True
-    cuts: int = 0
-    """How many of the next connections are lost before an answer."""
-    taken: int = 0
-    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
-
-    @property
-    def address(self) -> str:
-        """URL of its near end."""
-        return f"https://127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def serve(self) -> None:
-        """Take connections until the listener is closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self.listener.accept()
-                self.taken += 1
-                if not self.up or self.cuts > 0:
-                    self.cuts -= self.cuts > 0
-                    near.close()
-                    continue
-                far = socket.create_connection(self.target)
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_copy, args=(one, other), daemon=True).start()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while part := source.recv(65_536):
-            target.sendall(part)
-    for end in (source, target):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Dev:
     """A copy with the stack `dev`, and the server in its node's place."""
@@ -92,8 +51,9 @@ class Dev:
     vault: VaultServer
 
     def begin(self, operation: str, *, seconds: int = 30) -> subprocess.Popen[str]:
-        """Start an operation of the engine."""
-        return engine_runs.begin(self.made, "dev", operation, address=self.line.address, seconds=seconds)
+        """Start an operation of the engine, in which a first boot may take so long."""
+        self.made.change(platform={**self.made.written()["platform"], "boot_timeout": seconds})
+        return engine_runs.begin(self.made, "dev", operation)
 
     def done(self, operation: str) -> dict[str, Any]:
         """An operation that must succeed."""
@@ -133,16 +93,17 @@ def dev(tmp_path: Path, postgres_template: Path) -> Iterator[Dev]:
             name: {key: value for key, value in one.items() if key != "database_roles"}
             for name, one in written["applications"].items()
         }
-        node = {name: value for name, value in written["platform"].items() if name != "ssh"}
+        node = {name: value for name, value in written["platform"].items() if name not in ("ssh", "dns")}
+        line = Line(target=("127.0.0.1", platform.api_port))
+        where = {"domain": "127.0.0.1", "api_port": line.port}
         made.change(
             protect=False,
             database=None,
             snapshots=None,
             # Without snapshots there's nothing beside which a seal's key could lie in escrow.
-            platform={**node, "tls": tls, "seal": {"kind": "static"}},
+            platform={**node, **where, "tls": tls, "seal": {"kind": "static"}},
             applications=applications,
         )
-        line = Line(target=("127.0.0.1", platform.api_port))
         threading.Thread(target=line.serve, daemon=True).start()
         yield Dev(made=made, line=line, vault=VaultServer(platform=platform, client=administrator_client(platform)))
         line.listener.close()

@@ -5,6 +5,7 @@ The cloud's objects are in memory; the Vault that is waited for is a real one on
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,20 @@ import pulumi_hcloud as hcloud
 import pytest
 from pulumi import automation
 
-from components.hetzner import server as hetzner
 from components.hetzner.network import HetznerNetwork, HetznerNetworkArgs
 from components.hetzner.server import HetznerServer, HetznerServerArgs
-from components.render.traffic import plan
+from components.hetzner.site import HetznerSite
+from components.render.bootstrap import AdministratorFiles
+from components.render.tls import ProvidedTls
 from fake_providers.attach import attach_apart
 from fake_providers.faults import LOCKED, RATE_LIMIT, Fault
 from ops.engine import operations as engine_stack
 from ops.engine.finding import Engine, find
 from ops.paths import ROOT
+from tests.support.lines import Line
 from tests.support.programs import close_failed_programs
-from tests.support.servers import VaultServer, free_ports, local_platform, postgres_template, vault_server
+from tests.support.servers import VaultServer, local_platform, postgres_template, vault_server
+from tests.unit.render.nodes import TEXTS, node
 
 __all__ = ["local_platform", "postgres_template", "vault_server"]
 pytestmark = pytest.mark.timeout(300)
@@ -49,12 +53,13 @@ class Estate:
     folder: Path
     engine: Engine
     vault: VaultServer
-    user_data: str = "#cloud-config\n# one\n"
-    vault_address: str = ""
-    timeout_seconds: int = 30
+    node_id: str = "node-1"
+    """A part of user-data."""
+    api_port: int = 0
+    boot_timeout: int = 30
 
     def __post_init__(self) -> None:
-        self.vault_address = self.vault_address or self.vault.address
+        self.api_port = self.vault.platform.api_port
         (self.folder / "state").mkdir(parents=True)
         (self.folder / "Pulumi.yaml").write_text("name: trial\nruntime: python\n")
         (self.folder / "passphrase").write_text("trial")
@@ -79,40 +84,34 @@ class Estate:
     def program(self) -> None:
         """The platform, declared as `estate_platform` does."""
         options = pulumi.ResourceOptions(providers=[hcloud.Provider("hcloud", token="-".join(["no", "token"]))])
-        flows = plan(api_networks=["203.0.113.0/24"], acme=False, needs=[], destinations={})
+        authority = str(self.vault.ca_file)
+        wanted = node(
+            tls=ProvidedTls(ca_certificate_file=authority),
+            texts={**TEXTS, authority: self.vault.ca_file.read_text()},
+            node_id=self.node_id,
+            api_port=self.api_port,
+        )
+        site = HetznerSite(
+            location="fsn1", server_type="cx23", volume_size_gb=10, domain="127.0.0.1", boot_timeout=self.boot_timeout
+        )
         network = HetznerNetwork(
             "network",
-            HetznerNetworkArgs(
-                physical_name="vault-trial",
-                location="fsn1",
-                network_cidr="10.80.0.0/16",
-                subnet_cidr="10.80.1.0/24",
-                flows=flows,
-                labels={},
-            ),
+            HetznerNetworkArgs(physical_name="vault-trial", site=site, flows=wanted.flows, labels={}),
             options,
         )
         HetznerServer(
             "platform",
             HetznerServerArgs(
                 physical_name="vault-trial",
-                location="fsn1",
-                server_type="cx23",
-                image="debian-12",
-                volume_size_gb=10,
+                site=site,
+                node=wanted,
                 subnet_id=network.subnet_id,
-                subnet_cidr="10.80.1.0/24",
                 firewall_id=network.firewall_id,
                 labels={},
-                user_data=lambda _address, _device: self.user_data,
-                host_name="vault.example.com",
-                dns=None,
                 protect=False,
-                ca_certificate_file=str(self.vault.ca_file),
-                pins_certificate=False,
-                administrator_certificate_file=str(self.vault.admin_certificate),
-                administrator_private_key_file=str(self.vault.admin_key),
-                timeout_seconds=self.timeout_seconds,
+                administrator=AdministratorFiles(
+                    certificate=str(self.vault.admin_certificate), private_key=str(self.vault.admin_key)
+                ),
             ),
             options,
         )
@@ -124,7 +123,6 @@ class Estate:
             pytest.MonkeyPatch.context() as patch,
             attach_apart(["hcloud"], faults=faults, world=self.folder / "world.json") as attached,
         ):
-            patch.setattr(hetzner, "api_address", lambda _host: self.vault_address)
             variables = engine_stack.environment(self.engine, backend, self.folder / "shims", attached)
             # Where the resource that waits finds its code.
             variables["PYTHONPATH"] = str(ROOT)
@@ -179,7 +177,7 @@ def test_the_whole_life(estate: Estate) -> None:
 
     kept = {token: estate.of(token) for token in OBJECTS - {SERVER, ATTACHMENT, MEMBER}}
     server = estate.of(SERVER)
-    estate.user_data = "#cloud-config\n# two\n"
+    estate.node_id = "node-2"
     changed = estate.do("up")
     assert changed == {"same": EVERYTHING - 4, "replace": 3, "update": 1}
     assert estate.of(SERVER) != server
@@ -232,22 +230,24 @@ def test_a_server_made_while_the_connection_was_lost_is_never_made_twice(estate:
 
 
 def test_a_server_that_never_gets_ready(estate: Estate) -> None:
-    (port,) = free_ports(1)
-    estate.vault_address, estate.timeout_seconds = f"https://127.0.0.1:{port}", 2
+    line = Line(target=("127.0.0.1", estate.api_port), up=False)
+    threading.Thread(target=line.serve, daemon=True).start()
+    estate.api_port, estate.boot_timeout = line.port, 2
     said = estate.fails("up")
-    assert f"https://127.0.0.1:{port}" in said
+    assert line.address in said
     (server,) = estate.of(SERVER)
-    estate.vault_address, estate.timeout_seconds = estate.vault.address, 30
+    line.up, estate.boot_timeout = True, 30
     changed = estate.do("up")
     assert changed["create"] == 1
     assert estate.of(SERVER) == [server]
     whole(estate)
+    line.listener.close()
 
 
 def test_a_replacement_that_stops_half_way_goes_on(estate: Estate) -> None:
     estate.do("up")
     volume, address = estate.of(VOLUME), estate.of(ADDRESS)
-    estate.user_data = "#cloud-config\n# two\n"
+    estate.node_id = "node-2"
     said = estate.fails("up", Fault(package="hcloud", type_token=SERVER, message=RATE_LIMIT))
     assert "rate_limit_exceeded" in said
     assert estate.of(SERVER) == []
@@ -265,7 +265,7 @@ def test_a_replaced_server_ends_with_its_volume_and_network(estate: Estate) -> N
     """Until its server is shut down and deleted, nothing is taken from a Vault at work."""
     estate.do("up")
     server, followers = estate.of(SERVER), (estate.of(ATTACHMENT), estate.of(MEMBER))
-    estate.user_data = "#cloud-config\n# two\n"
+    estate.node_id = "node-2"
 
     assert "rate_limit_exceeded" in estate.fails("up", refused("Delete", SERVER))
 
@@ -285,10 +285,10 @@ def test_a_destroyed_server_ends_with_its_volume(estate: Estate) -> None:
 
 def test_a_replacement_that_is_taken_back_after_it_failed(estate: Estate) -> None:
     estate.do("up")
-    server, before = estate.of(SERVER), estate.user_data
-    estate.user_data = "#cloud-config\n# two\n"
+    server, before = estate.of(SERVER), estate.node_id
+    estate.node_id = "node-2"
     estate.fails("up", refused("Delete", SERVER))
-    estate.user_data = before
+    estate.node_id = before
 
     estate.do("up")
 
@@ -314,7 +314,7 @@ def test_a_state_of_before_goes_over_without_a_replacement(estate: Estate) -> No
     whole(estate)
 
     assert (estate.of(SERVER), (estate.of(ATTACHMENT), estate.of(MEMBER))) == (server, followers)
-    estate.user_data = "#cloud-config\n# two\n"
+    estate.node_id = "node-2"
     estate.fails("up", refused("Delete", SERVER))
     assert (estate.of(ATTACHMENT), estate.of(MEMBER)) == followers
 

@@ -19,7 +19,7 @@ from pysequoia import Profile, Tsk
 
 from components.render import acl
 from components.render.administrator import administrator_policy
-from components.render.server_hcl import StaticSeal
+from components.render.seals import StaticSeal
 from fake_providers.attach import attach_apart
 from ops import stack_file
 from ops.console import Console
@@ -97,7 +97,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     seal_key.write_bytes(os.urandom(32))
     with (
         pytest.MonkeyPatch.context() as patch,
-        node_server(folder / "node", StaticSeal(key_file=str(seal_key))) as server,
+        node_server(folder / "node", StaticSeal()) as server,
     ):
         (folder / "state").mkdir()
         patch.setenv("PULUMI_BACKEND_URL", f"file://{folder / 'state'}")

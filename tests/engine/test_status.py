@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from components.render.server_hcl import ShamirSeal
+from components.render.seals import ShamirSeal
 from ops.paths import ROOT
 from tests.support.nodes import NodeServer, write_stack
 

@@ -19,7 +19,6 @@ import pytest
 from hvac.exceptions import Forbidden
 
 from components.payloads import bootstrap as bootstrap_script
-from components.render.bootstrap import FileCustody
 from ops.errors import EstateError
 from ops.keys.pgp import open_share
 from ops.local.bootstrap import bootstrap, run_script, write_files
@@ -143,7 +142,7 @@ def test_a_snapshot_forbids_to_initialise(platform: LocalPlatform, tmp_path: Pat
 
 def test_custody_that_cant_be_made_stops_it_before_the_init(platform: LocalPlatform, tmp_path: Path) -> None:
     wanted = parameters(platform)
-    nowhere = replace(wanted, custody=FileCustody(path=str(tmp_path / "no-such-directory" / "custody.json")))
+    nowhere = replace(wanted, shares_file=str(tmp_path / "no-such-directory" / "custody.json"))
     code, steps, said = run(platform, nowhere)
     assert (code, steps[-1]) == (6, "server-answers")
     assert "can't be written: No such file or directory" in said
@@ -229,7 +228,7 @@ def test_a_server_that_another_authority_signed_is_not_ours(platform: LocalPlatf
 
 def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalPlatform) -> None:
     wanted = parameters(platform)
-    broken = replace(wanted, administrator=replace(wanted.administrator, policy="path {"))
+    broken = replace(wanted, policy="path {")
     code, steps, said = run(platform, broken)
     assert code == 8
     assert "sys/policies/acl/administrator answered 400" in said
@@ -240,12 +239,14 @@ def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalPlatform) ->
 def test_a_root_token_that_survives_its_revocation_is_told(
     platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    must = bootstrap_script.Server.must
+    must = bootstrap_script.VaultApi.must
 
-    def forgetful(self: bootstrap_script.Server, method: str, path: str, *more: Any, **options: Any) -> dict[str, Any]:
+    def forgetful(
+        self: bootstrap_script.VaultApi, method: str, path: str, *more: Any, **options: Any
+    ) -> dict[str, Any]:
         return {} if path == "auth/token/revoke-self" else must(self, method, path, *more, **options)
 
-    monkeypatch.setattr(bootstrap_script.Server, "must", forgetful)
+    monkeypatch.setattr(bootstrap_script.VaultApi, "must", forgetful)
     code, steps, said = run(platform, parameters(platform))
     assert code == 8
     assert "the revoked root token still gets 200 instead of 403" in said

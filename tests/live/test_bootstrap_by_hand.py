@@ -13,8 +13,10 @@ from pathlib import Path
 import hvac
 import pytest
 
-from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
-from components.render.server_hcl import FileAudit, Flavor, ServerHcl, ShamirSeal, render
+from components.render.audit import FileAudit
+from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator
+from components.render.seals import ShamirSeal
+from components.render.server_hcl import ServerHcl, render
 from ops.keys.certificates import ensure_administrator, ensure_authority
 from ops.keys.pgp import ensure_operator, open_share
 from ops.local.bootstrap import write_files
@@ -23,14 +25,14 @@ from tests.support.servers import ADMINISTRATOR_POLICY, free_ports
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> Iterator[Bootstrap]:
+def wanted(tmp_path: Path) -> Iterator[BootstrapRun]:
     """Parameters for a running server whose seal doesn't open by itself."""
     tmp_path.chmod(0o700)
     api_port, cluster_port = free_ports(2)
     authority = ensure_authority(tmp_path)
     (tmp_path / "data").mkdir()
     server = ServerHcl(
-        flavor=Flavor.OPENBAO,
+        flavor="openbao",
         storage_path=str(tmp_path / "data"),
         node_id="one",
         listener_address=f"127.0.0.1:{api_port}",
@@ -40,7 +42,7 @@ def wanted(tmp_path: Path) -> Iterator[Bootstrap]:
         certificate_file=str(authority.certificate_file),
         key_file=str(authority.key_file),
         seal=ShamirSeal(),
-        audit_devices=(FileAudit(name="main", path=str(tmp_path / "audit.log")),),
+        audit_devices={"main": FileAudit(file_path=str(tmp_path / "audit.log"))},
     )
     (tmp_path / "server.hcl").write_text(render(server))
     ensure_administrator(tmp_path / "administrator.crt", tmp_path / "administrator.key")
@@ -49,16 +51,19 @@ def wanted(tmp_path: Path) -> Iterator[Bootstrap]:
         [str(wheel_binary()), "server", f"-config={tmp_path / 'server.hcl'}"], stdout=subprocess.DEVNULL
     )
     try:
-        yield Bootstrap(
+        pair = tmp_path / "administrator.crt", tmp_path / "administrator.key"
+        yield BootstrapRun(
+            bootstrap=Bootstrap(
+                operators=tuple(Operator(name=name, pgp_key=str(key)) for name, key in keys.items()),
+                threshold=2,
+                administrator=Administrator(certificate=str(pair[0]), private_key=str(pair[1])),
+            ),
+            texts={str(file): file.read_text() for file in (pair[0], *keys.values())},
             address=server.api_address,
             ca_file=str(authority.ca_file),
             auto_unseal=False,
-            threshold=2,
-            operators=tuple(Operator(name=name, public_key=key.read_text()) for name, key in keys.items()),
-            custody=FileCustody(path=str(tmp_path / "custody.json")),
-            administrator=Administrator(
-                certificate=(tmp_path / "administrator.crt").read_text(), policy=ADMINISTRATOR_POLICY
-            ),
+            shares_file=str(tmp_path / "custody.json"),
+            policy=ADMINISTRATOR_POLICY,
             wait_seconds=20,
             unseal_wait_seconds=20,
         )
@@ -67,7 +72,7 @@ def wanted(tmp_path: Path) -> Iterator[Bootstrap]:
         process.wait()
 
 
-def start(directory: Path, wanted: Bootstrap) -> subprocess.Popen[str]:
+def start(directory: Path, wanted: BootstrapRun) -> subprocess.Popen[str]:
     script, file = write_files(directory / "bootstrap", wanted)
     return subprocess.Popen(
         [sys.executable, str(script), str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -81,7 +86,7 @@ def wait_for(process: subprocess.Popen[str], step: str) -> None:
     raise AssertionError(f"{step} was never reported: {process.communicate()}")
 
 
-def unseal(directory: Path, wanted: Bootstrap, names: list[str]) -> None:
+def unseal(directory: Path, wanted: BootstrapRun, names: list[str]) -> None:
     client = hvac.Client(url=wanted.address, verify=wanted.ca_file)
     for share in json.loads((directory / "custody.json").read_text())["shares"]:
         if share["operator"] in names:
@@ -91,7 +96,7 @@ def unseal(directory: Path, wanted: Bootstrap, names: list[str]) -> None:
             client.sys.submit_unseal_key(opened.decode())
 
 
-def test_it_goes_on_as_soon_as_enough_operators_have_come(tmp_path: Path, wanted: Bootstrap) -> None:
+def test_it_goes_on_as_soon_as_enough_operators_have_come(tmp_path: Path, wanted: BootstrapRun) -> None:
     process = start(tmp_path, wanted)
     wait_for(process, "waiting-for-unseal")
     unseal(tmp_path, wanted, ["ada", "eve"])
@@ -102,7 +107,7 @@ def test_it_goes_on_as_soon_as_enough_operators_have_come(tmp_path: Path, wanted
     assert again.wait(timeout=60) == 0
 
 
-def test_operators_who_never_come_are_waited_for_only_so_long(tmp_path: Path, wanted: Bootstrap) -> None:
+def test_operators_who_never_come_are_waited_for_only_so_long(tmp_path: Path, wanted: BootstrapRun) -> None:
     process = start(tmp_path, replace(wanted, unseal_wait_seconds=1))
     _, said = process.communicate(timeout=60)
     assert process.returncode == 3
@@ -110,7 +115,7 @@ def test_operators_who_never_come_are_waited_for_only_so_long(tmp_path: Path, wa
     assert json.loads((tmp_path / "custody.json").read_text())["keys"] == "secret"
 
 
-def test_stopped_while_waiting_it_says_so_and_the_next_run_knows(tmp_path: Path, wanted: Bootstrap) -> None:
+def test_stopped_while_waiting_it_says_so_and_the_next_run_knows(tmp_path: Path, wanted: BootstrapRun) -> None:
     process = start(tmp_path, wanted)
     wait_for(process, "waiting-for-unseal")
     os.kill(process.pid, signal.SIGTERM)

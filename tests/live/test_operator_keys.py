@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from components.render.bootstrap import Operator
 from composition.private_files import private_directory
 from tests.support.bootstrapping import parameters, run
 from tests.support.servers import new_platform
@@ -29,7 +28,8 @@ def test_a_key_that_cant_encrypt_is_found_before_the_init(
 ) -> None:
     platform = new_platform(private_directory(tmp_path / "never-started"))
     wanted = parameters(platform)
-    good = wanted.operators[0].public_key
+    (operator,) = wanted.bootstrap.operators
+    good = wanted.texts[operator.pgp_key]
     key, words = {
         "sign-only": (sign_only_key(tmp_path) if kind == "sign-only" else "", "can't encrypt"),
         "not a key": ("ssh-ed25519 AAAA", "is not one armored PGP public key"),
@@ -37,11 +37,11 @@ def test_a_key_that_cant_encrypt_is_found_before_the_init(
         "private": ((platform.directory / "operator-0/private.asc").read_text(), "holds a private key"),
         "two": (good + good, "is not one armored PGP public key"),
     }[kind]
-    wanted = replace(wanted, ca_file="/dev/null", operators=(Operator(name="ada", public_key=key),))
+    wanted = replace(wanted, ca_file="/dev/null", texts={**wanted.texts, operator.pgp_key: key})
     if not with_gpg:
         monkeypatch.setenv("PATH", str(tmp_path))
     code, steps, said = run(platform, wanted)
     assert (code, steps) == (2, [])
-    assert said.startswith("bootstrap: public_key of operator 'ada' ")
+    assert said.startswith("bootstrap: public_key of operator 'o0' ")
     assert any(part in said for part in words.split("|"))
     assert len(said.splitlines()) == 1

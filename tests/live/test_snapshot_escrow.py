@@ -25,7 +25,7 @@ from ops.errors import EstateError
 from ops.snapshots import escrow, taking
 from ops.snapshots import seal_key_adoption as adopting
 from ops.snapshots.opening import choose
-from ops.snapshots.stores import Bucket
+from ops.snapshots.stores import OperatorStore
 from tests.support.snapshotting import Estate, ObjectStorage, estate, object_storage, on_node, parameters_of
 
 SEAL = Path(cloud_init.__file__).parents[1] / "payloads" / "seal.sh"
@@ -314,7 +314,9 @@ def test_a_profile_comes_before_the_variables(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "-".join(("made", "up")))
 
     def credential(profile: str | None) -> str:
-        return str(Bucket("b", "https://127.0.0.1:1", "fsn1", profile).client._request_signer._credentials.access_key)
+        return str(
+            OperatorStore("b", "https://127.0.0.1:1", "fsn1", profile).client._request_signer._credentials.access_key
+        )
 
     assert credential("hetzner") == "of-the-profile"
     assert credential(None) == "of-the-environment"

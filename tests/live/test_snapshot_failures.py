@@ -16,7 +16,7 @@ import pytest
 from components.payloads import snapshot as program
 from components.payloads.snapshot import SnapshotError, prune, save, sha256_of, verify, whole
 from ops.snapshots.opening import choose, open_snapshot
-from ops.snapshots.stores import Folder
+from ops.snapshots.stores import FolderStore
 from tests.support.snapshotting import (
     BUCKET,
     Answer,
@@ -194,7 +194,7 @@ def standby_of(address: str) -> Callable[[str, str], Answer]:
 
 
 def test_the_active_node_is_looked_up_and_talked_to(made: Estate, tmp_path: Path) -> None:
-    store = Folder(tmp_path / "store")
+    store = FolderStore(tmp_path / "store")
     with vault_that_answers(made, standby_of(made.platform.address)) as (address, seen):
         server = made.server(address)
         assert server.find_active() is False
@@ -220,7 +220,7 @@ def test_no_node_ever_sees_another_nodes_token(made: Estate, tmp_path: Path) -> 
     with vault_that_answers(made, standby_of(made.platform.address)) as (address, seen):
         server = made.server(address)
         server.find_active()
-        save(server, Folder(tmp_path / "store"), made.parameters(), tmp_path)
+        save(server, FolderStore(tmp_path / "store"), made.parameters(), tmp_path)
 
     assert {token for _, _, token in seen} == {""}
 
@@ -278,14 +278,14 @@ def test_an_upload_that_arrived_damaged_is_a_failure(
 ) -> None:
     plant(storage, made, tmp_path)
     before = storage.bucket().names(PREFIX)
-    put = program.Bucket.put
+    put = program.ObjectStore.put
 
-    def lossy(self: program.Bucket, key: str, file: Path, sha256: str) -> None:
+    def lossy(self: program.ObjectStore, key: str, file: Path, sha256: str) -> None:
         shutil.copy(file, tmp_path / "short")
         (tmp_path / "short").write_bytes(file.read_bytes()[:-1])
         put(self, key, tmp_path / "short", sha256)
 
-    monkeypatch.setattr(program.Bucket, "put", lossy)
+    monkeypatch.setattr(program.ObjectStore, "put", lossy)
     with pytest.raises(SnapshotError, match="not in the store as it was sent"):
         save(made.server(), storage.bucket(), made.parameters(), tmp_path)
 

@@ -26,16 +26,16 @@ KEPT = "-".join(("canary", "of", "the", "killed"))
 KILLED: Mapping[str, str] = {
     # Where the process ends, as the method that never returns.
     "the server is initialised, and nobody has read its keys": """
-        real = Server.call
+        real = ActiveNode.call
         def call(self, method, path, body=None):
             answer = real(self, method, path, body)
             if path == "sys/init":
                 die()
             return answer
-        Server.call = call
+        ActiveNode.call = call
     """,
     "the request to initialise was sent, and no answer waited for": """
-        real = Server.connect
+        real = ActiveNode.connect
         def connect(self):
             connection = real(self)
             ask = connection.request
@@ -45,11 +45,11 @@ KILLED: Mapping[str, str] = {
                     die()
             connection.request = request
             return connection
-        Server.connect = connect
+        ActiveNode.connect = connect
     """,
     "before the archive is sent": "Target.put_back = lambda self, archive, force: die()",
     "half the archive is sent": """
-        real = Server.open
+        real = ActiveNode.open
         class Half:
             def __init__(self, file):
                 self.file, self.count = file, 0
@@ -62,7 +62,7 @@ KILLED: Mapping[str, str] = {
                 return self.file.read(4096)
         def open_(self, method, path, body=None):
             return real(self, method, path, Half(body) if "snapshot" in path else body)
-        Server.open = open_
+        ActiveNode.open = open_
     """,
     "the archive is sent, and nothing looked at": """
         real = Target.put_back
@@ -76,7 +76,7 @@ KILLED: Mapping[str, str] = {
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from components.payloads.snapshot import Server
+from components.payloads.snapshot import ActiveNode
 from ops.console import Console
 from ops.paths import Paths
 from ops.snapshots import commands, unfinished

@@ -104,15 +104,15 @@ def test_keys_of_the_server_that_took_it_are_worthless_and_never_shown(
 ) -> None:
     taken = taking.take(made.paths, made.file, made.where, made.console)
     given: list[Mapping[str, Any]] = []
-    real = program.Server.call
+    real = program.ActiveNode.call
 
-    def watched(self: program.Server, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def watched(self: program.ActiveNode, method: str, path: str, body: Any = None) -> dict[str, Any]:
         answer = real(self, method, path, body)
         if path == "sys/init":
             given.append(answer)
         return answer
 
-    monkeypatch.setattr(program.Server, "call", watched)
+    monkeypatch.setattr(program.ActiveNode, "call", watched)
     made.lose_everything()
     restored(made, taken.key)
 

@@ -17,7 +17,7 @@ from components.payloads.snapshot import whole
 from ops.errors import EstateError
 from ops.snapshots import drill as drills
 from ops.snapshots import restoring, taking
-from ops.snapshots.stores import Folder
+from ops.snapshots.stores import FolderStore
 from tests.support.servers import call
 from tests.support.snapshotting import Estate, estate, fill
 
@@ -40,9 +40,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> I
 
 
 @pytest.fixture
-def store(made: Estate) -> Folder:
+def store(made: Estate) -> FolderStore:
     """Where its snapshots are."""
-    return Folder(made.paths.project / ".estate/local/snapshots/store")
+    return FolderStore(made.paths.project / ".estate/local/snapshots/store")
 
 
 def restore(made: Estate, key: str | None = None, *, force: bool = False) -> restoring.Restored:
@@ -101,7 +101,7 @@ def test_a_running_server_goes_back_to_what_it_was(made: Estate) -> None:
     assert call(made.client, "get", "secret/data/changing")["data"]["data"] == {"value": "then"}
 
 
-def test_the_token_of_a_snapshot_and_that_of_its_restore_are_dead_afterwards(made: Estate, store: Folder) -> None:
+def test_the_token_of_a_snapshot_and_that_of_its_restore_are_dead_afterwards(made: Estate, store: FolderStore) -> None:
     taken = take(made)
     restore(made)
 
@@ -134,7 +134,7 @@ def test_a_drill_with_another_seal_key_fails(made: Estate, tmp_path: Path) -> No
     assert not list(made.paths.own.glob("drill-*"))
 
 
-def test_retention_leaves_what_it_says_and_nothing_half(made: Estate, store: Folder) -> None:
+def test_retention_leaves_what_it_says_and_nothing_half(made: Estate, store: FolderStore) -> None:
     cluster = call(made.client, "get", "sys/health")["cluster_id"]
     for stamp in ("20240101T000000Z", "20240102T000000Z", "20240103T010000Z", "20240103T020000Z"):
         _copy(store, take(made).key, f"raft/{cluster}/{stamp}.age")
@@ -151,7 +151,7 @@ def test_retention_leaves_what_it_says_and_nothing_half(made: Estate, store: Fol
     assert not [key for key in store.names("raft/") if key.endswith(".json") and key[: -len(".json")] not in left]
 
 
-def _copy(store: Folder, key: str, to: str) -> None:
+def _copy(store: FolderStore, key: str, to: str) -> None:
     for suffix in ("", ".json"):
         place = store.directory / f"{to}{suffix}"
         place.write_bytes((store.directory / f"{key}{suffix}").read_bytes())

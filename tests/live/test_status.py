@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from components.payloads.snapshot import STAMP
-from components.render.server_hcl import ShamirSeal, StaticSeal
+from components.render.seals import ShamirSeal, StaticSeal
 from ops.cli import main as cli
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator
 from ops.paths import Paths
 from ops.platforms import hetzner as lifecycle_cloud
-from ops.snapshots.stores import Folder
+from ops.snapshots.stores import FolderStore
 from ops.vault import endpoint as reaching
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
@@ -50,9 +50,8 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One that was built: its server is initialised and open."""
     folder = tmp_path_factory.mktemp("status")
-    (folder / "seal.key").write_bytes(os.urandom(32))
     ensure_administrator(folder / "administrator.crt", folder / "administrator.key")
-    with node_server(folder / "node", StaticSeal(key_file=str(folder / "seal.key"))) as server:
+    with node_server(folder / "node", StaticSeal()) as server:
         certificate = (folder / "administrator.crt").read_text()
         public_key = ensure_operator(folder / "operator").read_text()
         boot = server.bootstrap([("ada", public_key)], 1, certificate, ADMINISTRATOR_POLICY, auto_unseal=True)
@@ -206,7 +205,7 @@ def test_the_newest_snapshots_age(
 
     for name in lifecycle_cloud._BUCKET_CREDENTIALS:
         monkeypatch.setenv(name, "test")
-    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: Folder(tmp_path))
+    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"
 
     for hours, ending in ((9, ".age"), (9, ".age.json"), (5, ".age"), (5, ".age.json"), (1, ".age")):
@@ -226,5 +225,5 @@ def test_a_profile_stands_for_the_credentials(
     write_stack(stack.folder, stack.settings(snapshots=with_profile))
     assert answer(capsys, 0)["snapshot"].startswith("can't be seen: snapshots.store.profile is 'hetzner'")
 
-    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: Folder(tmp_path))
+    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"

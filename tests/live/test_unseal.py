@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pysequoia import Profile, Tsk
 
-from components.render.server_hcl import ShamirSeal, StaticSeal
+from components.render.seals import ShamirSeal, StaticSeal
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_administrator
@@ -228,9 +228,7 @@ def test_a_server_that_is_away_or_new_gets_none(stack: Stack, tmp_path: Path, ou
 
 
 def test_a_server_with_another_seal_gets_none(stack: Stack, tmp_path: Path, outputs: dict[str, str]) -> None:
-    key = tmp_path / "seal.key"
-    key.write_bytes(os.urandom(32))
-    with node_server(tmp_path / "node", StaticSeal(key_file=str(key))) as other:
+    with node_server(tmp_path / "node", StaticSeal()) as other:
         outputs["address"] = other.address
         write_stack(tmp_path, other.settings("shamir", NAMES, THRESHOLD))
         holder = [(name, (stack.paths.project / f"{name}.asc").read_text()) for name in NAMES]

@@ -5,30 +5,25 @@ import shlex
 
 import yaml
 
-from components.render.cloud_init import ARCHIVE, SSHD, files, render
-from components.render.node.model import Node, Release
+from components.render.cloud_init import ARCHIVE, SSHD
+from components.render.node.model import Node
 from components.render.traffic import Need, plan
-from tests.unit.render.nodes import CERTIFICATES, COMBINATIONS, SEALS, SNAPSHOTS, SPECIAL, SSH_KEY, node
+from tests.unit.render.nodes import COMBINATIONS, SNAPSHOTS, SPECIAL, SSH, files, node, of, place_of, render
 
 NODES: dict[str, Node] = {
-    f"{flavor.value}-{seal}-{tls}-{architecture}-{'ssh' if keys else 'closed'}": node(
-        flavor=flavor,
-        seal=SEALS[seal],
-        tls=CERTIFICATES[tls],
-        release=Release(version="2.7.2", architecture=architecture, archive_sha256="0" * 64),
-        ssh_public_keys=keys,
-        snapshots=SNAPSHOTS if keys else None,
+    f"{flavor}-{seal}-{tls}-{architecture}-{'ssh' if ssh else 'closed'}": of(
+        flavor, seal, tls, architecture=architecture, ssh=ssh, snapshots=SNAPSHOTS if ssh else None
     )
     for flavor, seal, tls in COMBINATIONS
     for architecture in ("amd64", "arm64")
-    for keys in ((), (SSH_KEY,))
+    for ssh in (None, SSH)
 } | {
     **SPECIAL,
     "all-ports": node(
         flows=plan(
             api_networks=["203.0.113.0/24", "198.51.100.0/24"],
             ssh_networks=["192.0.2.0/24"],
-            acme=True,
+            challenges=True,
             needs=[Need(host=f"{number}.internal", port=5000 + number, reason='a "reason"') for number in range(40)],
             destinations={"1.internal": ["10.80.1.5/32", "10.80.1.6/32"]},
         )
@@ -41,7 +36,9 @@ UNITS = "/etc/systemd/system/"
 
 def variants(path: str) -> dict[str, str]:
     """The contents a file may have, by one node that has it so."""
-    found = {text: name for name, wanted in NODES.items() if (text := files(wanted).get(path, ("",))[0])}
+    found = {
+        text: name for name, wanted in NODES.items() if (text := files(wanted, place_of(name)).get(path, ("",))[0])
+    }
     return {name: text for text, name in found.items()}
 
 
@@ -49,7 +46,7 @@ def unit_sets() -> dict[str, dict[str, str]]:
     """The units a node may have together, by one node that has them."""
     found: dict[str, dict[str, str]] = {}
     for name, wanted in NODES.items():
-        units = {path: text for path, (text, _) in files(wanted).items() if path.startswith(UNITS)}
+        units = {path: text for path, (text, _) in files(wanted, place_of(name)).items() if path.startswith(UNITS)}
         if units not in found.values():
             found[name] = units
     return found
@@ -59,9 +56,9 @@ def shapes() -> dict[str, str]:
     """User-data that differ in more than in what is packed, by one node that has it."""
     found: dict[str, str] = {}
     for name, wanted in NODES.items():
-        text = render(wanted)
+        text = render(wanted, place_of(name))
         found.setdefault(re.sub(r"[A-Za-z0-9+/=]{400,}", "", text), name)
-    return {name: render(NODES[name]) for name in found.values()}
+    return {name: render(NODES[name], place_of(name)) for name in found.values()}
 
 
 SETS, SHAPES = unit_sets(), shapes()

@@ -116,7 +116,7 @@ def test_a_replaced_server_has_the_same_data_address_and_filesystem(own_node: Bo
 def test_a_disk_pulled_while_in_use_loses_nothing_that_was_confirmed(own_node: BootedNode, first_secret: float) -> None:
     # Hetzner detaches a volume from a server that runs as one pulls out a disk.
     own_node.wire.delete(own_node.attachment)
-    assert own_node.machine.run(["test", "-e", own_node.node.volume_device]).returncode != 0
+    assert own_node.machine.run(["test", "-e", own_node.place.volume_device]).returncode != 0
 
     own_node.machine.power_off()
     own_node.attachment = own_node.attach()

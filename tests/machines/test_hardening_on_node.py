@@ -101,7 +101,7 @@ def test_storage_is_a_volume_of_its_own_and_closed_to_others(node: BootedNode) -
     source, kind, options = node.sh("findmnt --noheadings --output SOURCE,FSTYPE,OPTIONS /var/lib/vault").split()
     assert (source, kind) == ("/dev/sdb", "ext4")
     assert {"nodev", "nosuid", "noexec"} <= set(options.split(","))
-    assert node.sh(f"readlink --canonicalize {node.node.volume_device}") == source
+    assert node.sh(f"readlink --canonicalize {node.place.volume_device}") == source
     modes = node.sh("cd /var/lib/vault && stat --format '%n %U:%G %a' raft tls tls/server.key custody credentials")
     assert modes.splitlines() == [
         "raft vault:vault 700",

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from components.render import cloud_init
-from components.render.cloud_init import SSHD, files
+from components.render.cloud_init import SSHD
 from tests.machines.inspection import Answer, answers, root
 from tests.machines.rendered import BROKEN, JUDGED, NODES, SERVICES, SETS, SHAPES, everything, variants
+from tests.unit.render.nodes import files
 
 pytestmark = pytest.mark.timeout(1_800)  # the machines' root may have to be made first
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_BOOLEAN_VALUE, UNKNOWN_STRING_VALUE, UnknownValueError
 
-from components.render import cloud_init
 from components.render.node import archive
 from policies.rules import (
     bucket_is_private_and_versioned,
@@ -22,7 +21,7 @@ from policies.rules import (
 from policies.rules.data_holding_is_protected import VARIABLE
 from policies.rules.rule import Rule
 from tests.support.policy_rules import findings, resource
-from tests.unit.render.nodes import node
+from tests.unit.render.nodes import NODE, render
 
 FIREWALL = firewall_names_networks.RULE
 USER_DATA = user_data_holds_no_secret.RULE
@@ -108,7 +107,7 @@ def test_a_secret_in_user_data_is_found_however_it_is_packed(packed: Any, what: 
 
 
 def test_what_a_node_really_boots_with_passes() -> None:
-    text = cloud_init.render(node())
+    text = render(NODE)
     assert "-----BEGIN CERTIFICATE-----" in str(list(user_data_holds_no_secret._unpacked(text.encode())))
 
     assert findings(USER_DATA, resource(USER_DATA, {"userData": text}, token=SERVER)) == []

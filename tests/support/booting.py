@@ -24,11 +24,13 @@ import hvac
 import requests
 from cryptography import x509
 
-from components.render.bootstrap import Administrator, Operator
-from components.render.cloud_init import SEAL_KEY_FILE, render
-from components.render.node.model import Collector, InternalTls, Node, Release
-from components.render.server_hcl import Flavor, StaticSeal
-from components.render.traffic import Need, plan
+from components.render.bootstrap import Administrator, Bootstrap, Operator
+from components.render.cloud_init import render
+from components.render.node.model import Logs, Node, Place
+from components.render.release import Download, Server
+from components.render.seals import StaticSeal
+from components.render.tls import InternalTls
+from components.render.traffic import plan
 from fake_providers import machines
 from fake_providers.attach import attach
 from fake_providers.machines import Machine
@@ -86,7 +88,7 @@ class BootedNode:
 
     world: Path
     wire: Wire
-    node: Node
+    place: Place
     address: Known
     volume: Known
     server: Known
@@ -282,7 +284,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def _create(world: Path, wire: Wire, gateway: str, published: release.Published, collected: Collected) -> BootedNode:
     address = wire.create(ADDRESS, {"name": NAME, "type": "ipv4", "autoDelete": False})
     volume = wire.create(VOLUME, {"name": NAME, "size": 10})
-    node = _node(world, gateway, published, address.outputs.values["ipAddress"], volume.outputs.values["linuxDevice"])
+    node = _node(world, gateway, published)
+    place = Place(address=address.outputs.values["ipAddress"], volume_device=volume.outputs.values["linuxDevice"])
     observed = Observed()
     with observed.watching():
         started = time.monotonic()
@@ -292,7 +295,7 @@ def _create(world: Path, wire: Wire, gateway: str, published: release.Published,
                 "name": NAME,
                 "serverType": "cx23",
                 "image": "debian-12",
-                "userData": render(node),
+                "userData": render(node, place),
                 "shutdownBeforeDeletion": True,
                 "publicNets": [{"ipv4Enabled": True, "ipv4": int(address.identity), "ipv6Enabled": False}],
             },
@@ -301,7 +304,7 @@ def _create(world: Path, wire: Wire, gateway: str, published: release.Published,
         booted = BootedNode(
             world=world,
             wire=wire,
-            node=node,
+            place=place,
             address=address,
             volume=volume,
             server=server,
@@ -314,37 +317,37 @@ def _create(world: Path, wire: Wire, gateway: str, published: release.Published,
     return booted
 
 
-def _node(world: Path, gateway: str, published: release.Published, address: str, device: str) -> Node:
+def _node(world: Path, gateway: str, published: release.Published) -> Node:
     certificate, key = new_administrator(datetime.datetime.now(datetime.UTC))
     (world / "administrator.crt").write_bytes(certificate)
     (world / "administrator.key").write_bytes(key)
     operator = ensure_operator(world / "operator")
     source = f"https://{gateway}:{MIRROR_PORT}"
+    download = Download(
+        checksums={published.architecture: published.archive_sha256},
+        source=source,
+        signing_key=f"{source}/signing-key.asc",
+        signing_key_fingerprint=published.fingerprint,
+    )
+    logs = Logs(host=collecting.NAME, port=collecting.PORT)
     return Node(
-        address=address,
-        flavor=Flavor.OPENBAO,
-        release=Release(
-            version=published.version,
-            architecture=published.architecture,
-            archive_sha256=published.archive_sha256,
-            source=source,
-            signing_key=f"{source}/signing-key.asc",
-            signing_key_fingerprint=published.fingerprint,
-        ),
-        volume_device=device,
-        tls=InternalTls(),
-        seal=StaticSeal(key_file=SEAL_KEY_FILE),
+        server=Server(flavor="openbao", version=published.version),
+        architecture=published.architecture,
+        download=download,
+        tls=InternalTls(certificate_file="node.crt"),
+        seal=StaticSeal(),
         flows=plan(
             api_networks=[f"{gateway}/32"],
-            acme=False,
-            needs=[
-                Need(host=gateway, port=MIRROR_PORT, reason="the server's release"),
-                Need(host=collecting.NAME, port=collecting.PORT, reason="logs"),
-            ],
+            challenges=False,
+            needs=[*download.needs(), *logs.needs()],
             destinations={},
         ),
-        operators=(Operator(name="ada", public_key=operator.read_text()),),
-        threshold=1,
-        administrator=Administrator(certificate=certificate.decode(), policy=ADMINISTRATOR_POLICY),
-        logs=Collector(host=collecting.NAME, port=collecting.PORT),
+        bootstrap=Bootstrap(
+            operators=(Operator(name="ada", pgp_key="ada.asc"),),
+            threshold=1,
+            administrator=Administrator(certificate="administrator.crt", private_key="administrator.key"),
+        ),
+        policy=ADMINISTRATOR_POLICY,
+        texts={"ada.asc": operator.read_text(), "administrator.crt": certificate.decode()},
+        logs=logs,
     )

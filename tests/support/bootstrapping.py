@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from components.payloads import bootstrap as bootstrap_script
-from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
+from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator
 from ops.local.bootstrap import write_files
@@ -32,26 +32,29 @@ sys.exit(script.main([sys.argv[2]]))
 """
 
 
-def parameters(platform: LocalPlatform, operators: int = 1) -> Bootstrap:
+def parameters(platform: LocalPlatform, operators: int = 1) -> BootstrapRun:
     """What the script is told for this platform, with so many operators of its own."""
     ensure_administrator(platform.administrator_certificate, platform.administrator_key)
     keys = [ensure_operator(platform.directory / f"operator-{number}") for number in range(operators)]
-    return Bootstrap(
+    certificate = platform.administrator_certificate
+    return BootstrapRun(
+        bootstrap=Bootstrap(
+            operators=tuple(Operator(name=f"o{n}", pgp_key=str(key)) for n, key in enumerate(keys)),
+            threshold=operators // 2 + 1,
+            administrator=Administrator(certificate=str(certificate), private_key=str(platform.administrator_key)),
+        ),
+        texts={str(file): file.read_text() for file in (*keys, certificate)},
         address=platform.address,
         ca_file=str(platform.ca_file),
         auto_unseal=True,
-        threshold=operators // 2 + 1,
-        operators=tuple(Operator(name=f"o{n}", public_key=key.read_text()) for n, key in enumerate(keys)),
-        custody=FileCustody(path=str(platform.custody)),
-        administrator=Administrator(
-            certificate=platform.administrator_certificate.read_text(), policy=ADMINISTRATOR_POLICY
-        ),
+        shares_file=str(platform.custody),
+        policy=ADMINISTRATOR_POLICY,
         wait_seconds=20,
     )
 
 
 def run(
-    platform: LocalPlatform, wanted: Bootstrap, kill_at: str | None = None, by: int = signal.SIGKILL
+    platform: LocalPlatform, wanted: BootstrapRun, kill_at: str | None = None, by: int = signal.SIGKILL
 ) -> tuple[int, list[str], str]:
     """Run the script, in this process unless it is to be killed: exit code, steps, what it said."""
     script, file = write_files(platform.directory / "bootstrap", wanted)

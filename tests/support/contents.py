@@ -3,9 +3,10 @@
 import pulumi
 
 from components.render.acl import AclPolicy, kv_prefixes, kv_read
+from components.render.audit import AuditDevice, FileAudit, SyslogAudit
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
-from components.vault.audit import AuditDevice, AuditDevices, AuditDevicesArgs, FileAudit, SyslogAudit
+from components.vault.audit import AuditDevices, AuditDevicesArgs
 from components.vault.database import (
     Database,
     DatabaseConnection,

@@ -1,7 +1,7 @@
 """One operation of the engine on a stack of a copy, in a process of its own.
 
-The stack `dev` can be told to find its server at another address than its node's: a server of this machine answers in
-the node's place then, and the cloud's objects are in memory.
+A stack whose settings must stay as they were can be told to find its server at another address than its node's: a
+server of this machine answers in the node's place then, and the cloud's objects are in memory.
 """
 
 import json
@@ -12,17 +12,16 @@ from tests.support.checkouts import Checkout
 
 _DRIVER = """
 import json, sys
-from components.hetzner import server
+from components.render.node.model import Node
 from ops import stack_file
 from ops.engine import session
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.engine.session import Choices
-stack, operation, address, seconds = sys.argv[1:]
+stack, operation, address = sys.argv[1:]
 if address:
-    server.api_address = lambda _host: address
-    server.HetznerServerArgs.__init__.__kwdefaults__["timeout_seconds"] = int(seconds)
+    Node.api_address = lambda _node, _host: address
 paths, console = Paths(), Console(as_json=True)
 file = stack_file.read(paths, stack)
 opened_for = "down" if operation == "destroy" else operation if operation in ("up", "preview") else "preview"
@@ -37,7 +36,7 @@ print(json.dumps({"counts": dict(changes.counts), "resources": changes.resources
 """
 
 
-def begin(made: Checkout, stack: str, operation: str, *, address: str = "", seconds: int = 30) -> subprocess.Popen[str]:
+def begin(made: Checkout, stack: str, operation: str, *, address: str = "") -> subprocess.Popen[str]:
     """Start an operation.
 
     Args:
@@ -45,10 +44,9 @@ def begin(made: Checkout, stack: str, operation: str, *, address: str = "", seco
         stack: whose file it has.
         operation: preview, up, refresh or destroy.
         address: of the server in a node's place; empty: the stack's own.
-        seconds: that a node's first boot is given.
     """
     return subprocess.Popen(
-        [*made.command()[:1], "-c", _DRIVER, stack, operation, address, str(seconds)],
+        [*made.command()[:1], "-c", _DRIVER, stack, operation, address],
         cwd=made.directory,
         env=made.environment(),
         stdin=subprocess.DEVNULL,

@@ -23,8 +23,10 @@ from typing import Any
 import yaml
 from cryptography import x509
 
-from components.render.bootstrap import Administrator, Bootstrap, FileCustody, Operator
-from components.render.server_hcl import FileAudit, Flavor, Seal, ServerHcl, render
+from components.render.audit import FileAudit
+from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator
+from components.render.seals import Seal, SealPlace
+from components.render.server_hcl import RetryJoin, ServerHcl, Telemetry, render
 from components.render.traffic import API_PORT
 from composition.private_files import private_directory, write_private
 from ops.keys.certificates import Domain, ensure_authority
@@ -54,6 +56,8 @@ class NodeServer:
     directory: Path
     host: str
     seal: Seal
+    retry_join: tuple[RetryJoin, ...] = ()
+    telemetry: Telemetry | None = None
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
@@ -83,8 +87,11 @@ class NodeServer:
         network = x509.IPAddress(ipaddress.ip_network(f"{self.host}/32"))
         domain = Domain(title="node CA", permitted=(network,), server_name=self.host, server_names=(name,))
         authority = ensure_authority(tls, domain)
+        seal_key = self.directory / "seal.key"
+        if not seal_key.exists():
+            write_private(seal_key, secrets.token_bytes(32))
         server = ServerHcl(
-            flavor=Flavor.OPENBAO,
+            flavor="openbao",
             storage_path=str(private_directory(self.directory / "raft")),
             node_id="node-1",
             listener_address=f"{self.host}:{API_PORT}",
@@ -94,7 +101,10 @@ class NodeServer:
             certificate_file=str(authority.certificate_file),
             key_file=str(authority.key_file),
             seal=self.seal,
-            audit_devices=(FileAudit(name="file", path=str(self.directory / "audit.log")),),
+            seal_place=SealPlace(static_key_file=str(seal_key)),
+            audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))},
+            retry_join=self.retry_join,
+            telemetry=self.telemetry,
         )
         write_private(self.directory / "server.hcl", render(server).encode())
         with self.log.open("ab") as log:
@@ -134,14 +144,18 @@ class NodeServer:
         self, operators: Sequence[tuple[str, str]], threshold: int, certificate: str, policy: str, *, auto_unseal: bool
     ) -> "subprocess.Popen[str]":
         """Begin the real first boot: operators are names and armored public keys. The caller waits for its end."""
-        wanted = Bootstrap(
+        wanted = BootstrapRun(
+            bootstrap=Bootstrap(
+                operators=tuple(Operator(name=name, pgp_key=f"{name}.asc") for name, _ in operators),
+                threshold=threshold,
+                administrator=Administrator(certificate="administrator.crt", private_key="administrator.key"),
+            ),
+            texts={"administrator.crt": certificate, **{f"{name}.asc": key for name, key in operators}},
             address=self.address,
             ca_file=str(self.ca_file),
             auto_unseal=auto_unseal,
-            threshold=threshold,
-            operators=tuple(Operator(name=name, public_key=key) for name, key in operators),
-            custody=FileCustody(path=str(self.custody)),
-            administrator=Administrator(certificate=certificate, policy=policy),
+            shares_file=str(self.custody),
+            policy=policy,
             wait_seconds=20,
             unseal_wait_seconds=120,
         )

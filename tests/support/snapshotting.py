@@ -24,18 +24,18 @@ import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from components.payloads.snapshot import Server
+from components.payloads.snapshot import ActiveNode
 from components.render import acl
+from components.render.snapshots import OPERATOR_LOGIN
 from ops import stack_file
 from ops.console import Console
 from ops.local.bootstrap import bootstrap
 from ops.local.servers import LocalPlatform
 from ops.paths import Paths
 from ops.snapshots import keys, taking
-from ops.snapshots.stores import Bucket
+from ops.snapshots.stores import OperatorStore
 from ops.stack_file import StackFile
 from ops.vault.endpoint import Reached
-from settings.snapshots import OPERATOR_LOGIN
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
 from tests.unit.settings.samples import MINIMAL
 
@@ -82,9 +82,9 @@ class Estate:
         """The login's files."""
         return taking.pair(self.paths, self.file)
 
-    def server(self, address: str = "") -> Server:
+    def server(self, address: str = "") -> ActiveNode:
         """A connection as the login has it, not logged in."""
-        return Server(address or self.platform.address, str(self.platform.ca_file), self.pair)
+        return ActiveNode(address or self.platform.address, str(self.platform.ca_file), self.pair)
 
     def parameters(self) -> dict[str, Any]:
         """What `save` is told."""
@@ -183,9 +183,9 @@ class ObjectStorage:
         """URL."""
         return f"https://127.0.0.1:{self.port}"
 
-    def bucket(self) -> Bucket:
+    def bucket(self) -> OperatorStore:
         """The store."""
-        return Bucket(BUCKET, self.endpoint, REGION, **self.session)
+        return OperatorStore(BUCKET, self.endpoint, REGION, **self.session)
 
     def client(self) -> Any:
         """boto3's own."""
@@ -299,7 +299,6 @@ def on_node(made: Estate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "work").mkdir()
     certificate, key = (Path(half).read_text() for half in made.pair)
     (tmp_path / "credentials" / "snapshot-login").write_text(certificate + key)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "work"))
 
 
@@ -309,6 +308,7 @@ def parameters_of(made: Estate, storage: ObjectStorage, tmp_path: Path, address:
         **made.parameters(),
         "address": address or made.platform.address,
         "ca_file": str(made.platform.ca_file),
+        "credentials": str(tmp_path / "credentials"),
         "bucket": {"name": BUCKET, "endpoint": storage.endpoint, "region": "fsn1", **storage.session},
         "keep": {"hourly": 1, "daily": 0, "weekly": 0},
         "metrics": str(tmp_path / "metrics.prom"),

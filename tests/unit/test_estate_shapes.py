@@ -11,8 +11,9 @@ import pulumi
 import pytest
 
 from components.render.acl import render
+from components.render.audit import FileAudit, SocketAudit, SyslogAudit
 from composition import contents, estate
-from settings import Settings, engines, parse
+from settings import Settings, parse
 from tests.support.declare import Declared, Secret, declare, plain_strings, secret_paths
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, full
 
@@ -180,12 +181,12 @@ def test_a_password_file_that_is_gone_is_one_clear_error() -> None:
 
     with pytest.raises(
         ValueError,
-        match=r"database\.connections\.main\.password_file 'nowhere' can't be read: No such file or directory",
+        match=r"database\.connections\.main\.password_file is 'nowhere', which can't be read: No such file",
     ):
         _built(parse(plain))
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "No such file or directory"), (b"\xff\xfe", "it is no text")])
+@pytest.mark.parametrize(("content", "words"), [(None, "No such file or directory"), (b"\xff\xfe", "it isn't text")])
 def test_a_clusters_authority_that_cannot_be_read_is_one_clear_error(
     folder: Path, content: bytes | None, words: str
 ) -> None:
@@ -193,7 +194,9 @@ def test_a_clusters_authority_that_cannot_be_read_is_one_clear_error(
     if content:
         (folder / "cluster.pem").write_bytes(content)
 
-    with pytest.raises(ValueError, match=rf"kubernetes\.ca_certificate_file 'cluster\.pem' can't be read: {words}"):
+    with pytest.raises(
+        ValueError, match=rf"kubernetes\.ca_certificate_file is 'cluster\.pem', which can't be read: {words}"
+    ):
         _built(full())
 
 
@@ -257,9 +260,9 @@ def test_what_holds_data_is_protected_as_the_settings_say(protect: bool) -> None
 
 
 AUDIT: Mapping[str, Any] = {
-    "disk": engines.FileAudit(type="file", file_path="/var/log/vault/audit.log"),
-    "host": engines.SyslogAudit(type="syslog"),
-    "far": engines.SocketAudit(type="socket", address="127.0.0.1:9090"),
+    "disk": FileAudit(file_path="/var/log/vault/audit.log"),
+    "host": SyslogAudit(),
+    "far": SocketAudit(address="127.0.0.1:9090"),
 }
 
 

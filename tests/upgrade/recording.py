@@ -21,11 +21,11 @@ import requests
 
 from components.render import acl
 from components.render.administrator import administrator_policy
+from components.render.snapshots import OPERATOR_LOGIN
 from ops.keys.certificates import ensure_authority
 from ops.local.bootstrap import bootstrap
 from ops.local.servers import LocalPlatform
 from ops.paths import ROOT
-from settings.snapshots import OPERATOR_LOGIN
 from tests.support import engine_runs
 from tests.support.checkouts import base_settings
 from tests.support.dev_checkouts import DevCheckout

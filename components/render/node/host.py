@@ -1,8 +1,8 @@
 """Files that harden a host and keep it well, whatever server runs on it."""
 
-from components.render.node.model import AcmeTls, Collector, Node
-from components.render.node.release import BINARIES
-from components.render.server_hcl import TransitSeal
+from components.render import release
+from components.render.node.layout import LIBRARY
+from components.render.node.model import Logs, Node
 from components.render.traffic import TIME_SERVERS
 
 SYSCTL = """\
@@ -59,7 +59,7 @@ AllowTcpForwarding no
 """
 
 
-def rsyslog(collector: Collector) -> str:
+def rsyslog(collector: Logs) -> str:
     """Sends each line of the journal to a collector, which is named by its certificate; what waits is kept on disk."""
     return f"""\
 global(
@@ -91,7 +91,7 @@ action(
 
 
 def upgrades(*, reboots: bool) -> str:
-    """Security upgrades by themselves; a reboot with them only where the server opens its seal without a person."""
+    """Security upgrades by themselves; a reboot with them only where the server unseals itself."""
     lines = [
         'APT::Periodic::Update-Package-Lists "1";',
         'APT::Periodic::Unattended-Upgrade "1";',
@@ -100,23 +100,6 @@ def upgrades(*, reboots: bool) -> str:
         'Unattended-Upgrade::Automatic-Reboot-Time "03:30";',
         # Without it an upgrade whose package changes a file of ours waits for a person for ever.
         'Dpkg::Options:: "--force-confold";',
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def certbot(tls: AcmeTls) -> str:
-    """Settings certbot reads at each call, its timer's included. Accounts and keys live on the volume."""
-    lines = [
-        "config-dir = /var/lib/vault/letsencrypt",
-        f"server = {tls.directory}",
-        f"email = {tls.email}",
-        "agree-tos = True",
-        "non-interactive = True",
-        "authenticator = standalone",
-        "preferred-challenges = http",
-        "key-type = ecdsa",
-        "max-log-backups = 0",
-        "deploy-hook = /usr/local/lib/vault-estate/deploy-certificate",
     ]
     return "\n".join(lines) + "\n"
 
@@ -130,8 +113,10 @@ def apparmor(node: Node) -> str:
 
     It may run nothing but itself, and read no home, no custody and no host's secret.
     """
-    # The transit seal's wrapper is a shell that becomes the server.
-    wrapper = "  /usr/local/lib/vault-estate/serve-transit r,\n  /{usr/,}bin/{sh,dash,cat} mrix,\n"
+    # A seal's wrapper is a shell that becomes the server.
+    wrapper = (
+        f"  {LIBRARY}/{node.seal.wrapper} r,\n  /{{usr/,}}bin/{{sh,dash,cat}} mrix,\n" if node.seal.wrapper else ""
+    )
     return f"""\
 abi <abi/3.0>,
 include <tunables/global>
@@ -148,8 +133,8 @@ profile {APPARMOR_PROFILE} flags=(attach_disconnected) {{
   network inet6 dgram,
   network netlink raw,
 
-  /usr/local/bin/{BINARIES[node.flavor]} mrix,
-{wrapper if isinstance(node.seal, TransitSeal) else ""}  /etc/vault-estate/server.hcl r,
+  /usr/local/bin/{release.binary(node.server.flavor)} mrix,
+{wrapper}  /etc/vault-estate/server.hcl r,
   /var/lib/vault/tls/* r,
   /var/lib/vault/raft/ r,
   /var/lib/vault/raft/** rwk,

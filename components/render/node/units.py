@@ -3,40 +3,18 @@
 Owns the sandbox: the server may write its storage and its audit log, and nothing else; it has no capability.
 """
 
-from components.render.node import host
-from components.render.node.model import AcmeTls, InternalTls, Node, ProvidedTls
-from components.render.node.release import BINARIES
-from components.render.server_hcl import AwsKmsSeal, TransitSeal
+from components.render import release
+from components.render.node import host, layout
+from components.render.node.layout import CALLS, CONFIGURATION, HOME, LIBRARY, OUTSIDE
+from components.render.node.model import Node
 
-HOME = "/var/lib/vault"
-LIBRARY = "/usr/local/lib/vault-estate"
-CONFIGURATION = "/etc/vault-estate/server.hcl"
-PARAMETERS = "/etc/vault-estate/bootstrap.json"
-CREDENTIALS = "/run/credentials/vault.service"
-"""Where systemd puts what it unwrapped for the server."""
+SERVER_UNIT = "vault.service"
+PARAMETERS = f"{layout.ETC}/bootstrap.json"
 
-_SYSTEM_STORE = "/etc/ssl/certs/ca-certificates.crt"
-
-SANDBOX = """\
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectProc=invisible
+SANDBOX = f"""\
+{OUTSIDE}ProtectProc=invisible
 ProcSubset=pid
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-LockPersonality=yes
-RemoveIPC=yes
+{CALLS}RemoveIPC=yes
 UMask=0077
 CapabilityBoundingSet=
 AmbientCapabilities=
@@ -49,33 +27,22 @@ LimitCORE=0
 """What no service of the estate's own needs."""
 
 
-def ca_file(node: Node) -> str:
-    """What the node verifies its own server with."""
-    match node.tls:
-        case AcmeTls():
-            return _SYSTEM_STORE
-        case ProvidedTls():
-            return "/etc/vault-estate/authority.crt" if node.tls.ca_certificate else _SYSTEM_STORE
-        case InternalTls():
-            return f"{HOME}/tls/server.crt"
-
-
 def server(node: Node) -> str:
     """The server's unit."""
-    needed = [f"{HOME}/tls/server.crt", f"{HOME}/tls/server.key"]
-    needed += [f"{HOME}/credentials/{name}" for name in node.credentials]
+    seal = node.seal
+    needed = [layout.CERTIFICATE, layout.KEY, *(f"{HOME}/credentials/{name}" for name in seal.credentials)]
     # /run/lock is everybody's, and ProtectSystem=strict beside ProtectKernelTunables= leaves /run out (systemd 252).
     # Not BAO_ENABLE_FILE_PERMISSIONS_CHECK: it refuses files that don't belong to the server's own user (tried: OpenBao
     # 2.7.2), and a configuration that belongs to root is the safer one.
-    lines = [f"LoadCredentialEncrypted={name}:{HOME}/credentials/{name}" for name in node.credentials]
-    if isinstance(node.seal, AwsKmsSeal):
-        lines.append(f"Environment=AWS_SHARED_CREDENTIALS_FILE={CREDENTIALS}/aws AWS_EC2_METADATA_DISABLED=true")
-    seal = "".join(f"{line}\n" for line in lines)
-    wrapper = f"{LIBRARY}/serve-transit " if isinstance(node.seal, TransitSeal) else ""
+    lines = [f"LoadCredentialEncrypted={name}:{HOME}/credentials/{name}\n" for name in seal.credentials]
+    variables = seal.environment(layout.credentials(SERVER_UNIT)).items()
+    if variables:
+        lines.append(f"Environment={' '.join(f'{name}={value}' for name, value in variables)}\n")
+    wrapper = f"{LIBRARY}/{seal.wrapper} " if seal.wrapper else ""
     conditions = "\n".join(f"ConditionPathExists={path}" for path in needed)
     return f"""\
 [Unit]
-Description=Vault ({node.flavor.value})
+Description=Vault ({node.server.flavor})
 Wants=network-online.target
 After=network-online.target nftables.service
 RequiresMountsFor={HOME}
@@ -89,7 +56,7 @@ StartLimitBurst=5
 Type=notify
 User=vault
 Group=vault
-ExecStart={wrapper}/usr/local/bin/{BINARIES[node.flavor]} server -config={CONFIGURATION}
+ExecStart={wrapper}/usr/local/bin/{release.binary(node.server.flavor)} server -config={CONFIGURATION}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=5
@@ -99,7 +66,7 @@ LogsDirectory=vault
 LogsDirectoryMode=0750
 ReadWritePaths={HOME}/raft
 InaccessiblePaths=-{HOME}/custody -{HOME}/letsencrypt -/run/lock
-{seal}LimitNOFILE=65536
+{"".join(lines)}LimitNOFILE=65536
 LimitNPROC=4096
 MemorySwapMax=0
 AppArmorProfile={host.APPARMOR_PROFILE}
@@ -177,58 +144,3 @@ OnUnitActiveSec=5min
 [Install]
 WantedBy=timers.target
 """
-
-
-def first_certificate() -> str:
-    """Gets a certificate where there is none yet, for as long as that takes."""
-    return f"""\
-[Unit]
-Description=First certificate of Vault
-Wants=network-online.target
-After=network-online.target nftables.service
-RequiresMountsFor={HOME}
-ConditionPathIsMountPoint={HOME}
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart={LIBRARY}/acme
-TimeoutStartSec=infinity
-StateDirectory=letsencrypt
-LogsDirectory=letsencrypt
-ReadWritePaths={HOME}/tls {HOME}/letsencrypt
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
-LockPersonality=yes
-UMask=0077
-# Port 80 while the authority looks, and files that the server may read.
-CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-IPAddressDeny=169.254.169.254
-LimitCORE=0
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-
-RENEWAL = f"""\
-[Unit]
-# Without the volume certbot would make an account of its own on the root disk.
-ConditionPathIsMountPoint={HOME}
-"""
-"""Beside the unit that certbot's package brings."""

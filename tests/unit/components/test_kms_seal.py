@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.aws.kms_seal import KmsSealArgs, alias, seal_policy
+from components.aws.kms_seal import alias, seal_policy
 from components.render.iam import Allow, render
 from composition import estate
 from ops import stack_file
@@ -106,10 +106,8 @@ def test_without_networks_there_is_no_condition() -> None:
     assert "Condition" not in render(allow)
 
 
-def test_a_name_that_is_none_is_refused() -> None:
+def test_the_alias_is_named_after_the_node() -> None:
     assert alias("vault-dev") == "alias/vault-dev-seal"
-    with pytest.raises(ValueError, match="physical_name: 'A b'; expected lower-case"):
-        KmsSealArgs(physical_name="A b", node_address="198.51.100.7", protect=True)
 
 
 def test_a_key_of_another_region_is_refused() -> None:

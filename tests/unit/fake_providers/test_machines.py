@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.render.cloud_init import render
+from components.render.release import Flavor
 from fake_providers import machines
 from fake_providers.machines import MachineError, network, roots
 from fake_providers.machines.commands import run, works
 from fake_providers.machines.disks import disk_lines
-from tests.unit.render.nodes import CERTIFICATES, COMBINATIONS, SEALS, node
+from tests.unit.render.nodes import COMBINATIONS, of, render
 
 
 @pytest.mark.parametrize(("flavor", "seal", "tls"), COMBINATIONS)
-def test_the_root_has_every_package_a_node_asks_for(flavor: object, seal: str, tls: str) -> None:
-    text = render(node(flavor=flavor, seal=SEALS[seal], tls=CERTIFICATES[tls]))
+def test_the_root_has_every_package_a_node_asks_for(flavor: Flavor, seal: str, tls: str) -> None:
+    text = render(of(flavor, seal, tls))
     wanted = set(yaml.safe_load(text)["packages"])
     assert wanted - {*roots.PACKAGES, *roots._FIRST_PACKAGES} == set()
 

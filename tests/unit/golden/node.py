@@ -7,8 +7,8 @@ Debian 12 and Ubuntu 24.04 get the same files.
 import difflib
 from pathlib import Path
 
-from components.render.cloud_init import files
 from components.render.node.model import Node
+from tests.unit.render.nodes import files, place_of
 
 FILE = Path(__file__).with_name("node.txt")
 DIFFERENCES = Path(__file__).with_name("node_differences.txt")
@@ -32,7 +32,7 @@ def differences(standard: Node, others: dict[str, Node]) -> str:
     lines: list[str] = []
     for name, node in others.items():
         lines.append(f"=== {name}")
-        now = files(node)
+        now = files(node, place_of(name))
         for path in sorted(before.keys() | now.keys()):
             if path not in now:
                 lines.append(f"==> {path} is not there")

@@ -3,60 +3,77 @@
 import base64
 import io
 import tarfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import yaml
 
-from components.render.bootstrap import Administrator, Operator
-from components.render.cloud_init import ARCHIVE, SEAL_KEY_FILE
-from components.render.node.model import AcmeTls, Collector, InternalTls, Node, ProvidedTls, Release, Snapshots, Tls
-from components.render.server_hcl import AwsKmsSeal, Flavor, Seal, ShamirSeal, StaticSeal, TransitSeal
+from components.render import cloud_init
+from components.render.bootstrap import Administrator, Bootstrap, Operator
+from components.render.cloud_init import ARCHIVE
+from components.render.node.layout import File
+from components.render.node.model import Logs, Node, Place, Ssh
+from components.render.release import Download, Flavor, Server
+from components.render.seals import AwsKmsSeal, Seal, ShamirSeal, StaticSeal, TransitSeal
+from components.render.snapshots import Bucket, Retention, Snapshots
+from components.render.tls import AcmeTls, InternalTls, ProvidedTls, Tls
 from components.render.traffic import Need, plan
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nBB==\n-----END CERTIFICATE-----\n"
 SSH_KEY = "ssh-ed25519 AAAA ada@example.com"
+TEXTS = {
+    "ada.asc": "a public key",
+    "administrator.crt": CERTIFICATE,
+    "ca.crt": AUTHORITY,
+    "ada.pub": SSH_KEY,
+    "age.pub": f"# public key\nage1{'q' * 58}\n",
+    "other.pub": f"age1{'p' * 58}\n",
+}
+"""What the files hold that the sections below name."""
 SEALS: dict[str, Seal] = {
-    "static": StaticSeal(key_file=SEAL_KEY_FILE),
-    "awskms": AwsKmsSeal(region="eu-central-1", key_id="arn:aws:kms:eu-central-1:123456789012:key/a"),
-    "transit": TransitSeal(address="https://other.example.com:8200", key_name="unseal", mount_path="transit"),
+    "static": StaticSeal(),
+    "awskms": AwsKmsSeal(region="eu-central-1", key_arn="arn:aws:kms:eu-central-1:123456789012:key/a"),
+    "transit": TransitSeal(address="https://other.example.com:8200", key="unseal"),
     "shamir": ShamirSeal(),
 }
 CERTIFICATES: dict[str, Tls] = {
     "acme": AcmeTls(email="operators@example.com", directory="https://acme.example.com/directory"),
-    "provided": ProvidedTls(ca_certificate=AUTHORITY),
-    "internal": InternalTls(),
+    "provided": ProvidedTls(ca_certificate_file="ca.crt"),
+    "internal": InternalTls(certificate_file="node.crt"),
 }
 SNAPSHOTS = Snapshots(
-    bucket="vault-snapshots",
-    endpoint="https://fsn1.your-objectstorage.com",
-    region="fsn1",
+    store=Bucket(name="vault-snapshots", endpoint="https://fsn1.your-objectstorage.com", region="fsn1"),
     schedule="hourly",
-    recipients=("age1" + "q" * 58,),
-    hourly=24,
-    daily=7,
-    weekly=4,
-    stale_after_seconds=7_200,
-    role="snapshots",
-    canary="kv/data/estate/canary",
+    recipients=("age.pub",),
+    keep=Retention(hourly=24, daily=7, weekly=4),
+    stale_after=7_200,
+    certificate="snapshots.crt",
 )
+SSH = Ssh(cidrs=("203.0.113.7/32",), public_keys=("ada.pub",))
+DOWNLOAD = Download(checksums={"amd64": "0" * 64, "arm64": "0" * 64})
+PLACE = Place(address="vault.example.com", volume_device="/dev/disk/by-id/scsi-0HC_Volume_101")
 NODE = Node(
-    address="vault.example.com",
-    flavor=Flavor.OPENBAO,
-    release=Release(version="2.7.1", architecture="amd64", archive_sha256="0" * 64),
-    volume_device="/dev/disk/by-id/scsi-0HC_Volume_101",
+    server=Server(flavor="openbao", version="2.7.1"),
+    architecture="amd64",
+    download=DOWNLOAD,
     tls=CERTIFICATES["acme"],
     seal=SEALS["static"],
     flows=plan(
         api_networks=["203.0.113.0/24"],
-        acme=True,
+        challenges=True,
         needs=[Need(host="10.80.1.5", port=5432, reason="database main")],
         destinations={},
     ),
-    operators=(Operator(name="ada", public_key="a public key"),),
-    threshold=1,
-    administrator=Administrator(certificate=CERTIFICATE, policy='path "x" {\n  capabilities = ["read"]\n}\n'),
+    bootstrap=Bootstrap(
+        operators=(Operator(name="ada", pgp_key="ada.asc"),),
+        threshold=1,
+        administrator=Administrator(certificate="administrator.crt", private_key="administrator.key"),
+    ),
+    policy='path "x" {\n  capabilities = ["read"]\n}\n',
+    texts=TEXTS,
+    canary="kv/data/estate/canary",
 )
 
 
@@ -65,33 +82,56 @@ def node(**parts: Any) -> Node:
     return replace(NODE, **parts)
 
 
-COMBINATIONS = [
+def of(flavor: Flavor, seal: str, tls: str, **parts: Any) -> Node:
+    """One combination, with parts replaced."""
+    server = Server(flavor=flavor, version="2.7.1")
+    return node(**{"server": server, "seal": SEALS[seal], "tls": CERTIFICATES[tls], **parts})
+
+
+def operators(keys: Sequence[str]) -> tuple[tuple[Operator, ...], dict[str, str]]:
+    """Operators with these public keys, and `TEXTS` with theirs."""
+    named = {f"operator-{number}": key for number, key in enumerate(keys)}
+    holders = tuple(Operator(name=name, pgp_key=f"{name}.asc") for name in named)
+    return holders, {**TEXTS, **{f"{name}.asc": key for name, key in named.items()}}
+
+
+def files(wanted: Node, place: Place = PLACE) -> Mapping[str, File]:
+    """A node's files, by path."""
+    return cloud_init.files(wanted, place)
+
+
+def render(wanted: Node, place: Place = PLACE) -> str:
+    """A node's user-data."""
+    return cloud_init.render(wanted, place)
+
+
+OPENBAO_AND_VAULT: tuple[Flavor, ...] = ("openbao", "vault")
+COMBINATIONS: list[tuple[Flavor, str, str]] = [
     (flavor, seal, tls)
-    for flavor in Flavor
+    for flavor in OPENBAO_AND_VAULT
     for seal in SEALS
     for tls in CERTIFICATES
-    if (flavor, seal) != (Flavor.VAULT, "static")
+    if flavor in SEALS[seal].flavors
 ]
 """All that the settings allow: 21."""
-SPECIAL = {
-    "by-address": node(address="198.51.100.7", tls=CERTIFICATES["internal"]),
+SPECIAL: dict[str, Node] = {
+    "by-address": node(tls=CERTIFICATES["internal"]),
     "private-authority": node(
-        tls=AcmeTls(email="a@example.com", directory="https://acme.internal/directory", ca_certificate=AUTHORITY)
+        tls=AcmeTls(email="a@example.com", directory="https://acme.internal/directory", ca_certificate_file="ca.crt")
     ),
-    "public-authority": node(tls=ProvidedTls(), ssh_public_keys=(SSH_KEY,)),
+    "public-authority": node(tls=ProvidedTls(), ssh=SSH),
     "snapshots": node(snapshots=SNAPSHOTS),
-    "logs": node(logs=Collector(host="logs.example.com", port=6514)),
-    "arm64": node(release=Release(version="2.7.1", architecture="arm64", archive_sha256="0" * 64)),
+    "logs": node(logs=Logs(host="logs.example.com")),
+    "arm64": node(architecture="arm64"),
 }
 """What differs within one combination."""
-OTHERS = {
-    **{
-        f"{flavor.value} {seal} {tls}": node(flavor=flavor, seal=SEALS[seal], tls=CERTIFICATES[tls])
-        for flavor, seal, tls in COMBINATIONS
-    },
-    **SPECIAL,
-}
+OTHERS = {**{f"{flavor} {seal} {tls}": of(flavor, seal, tls) for flavor, seal, tls in COMBINATIONS}, **SPECIAL}
 """All of them by name."""
+
+
+def place_of(name: str) -> Place:
+    """Where the node of this name is."""
+    return replace(PLACE, address="198.51.100.7") if name == "by-address" else PLACE
 
 
 def unpacked(text: str) -> dict[str, str]:

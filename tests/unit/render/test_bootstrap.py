@@ -7,24 +7,20 @@ from typing import Any
 
 import pytest
 
-from components.render.bootstrap import (
-    Administrator,
-    Bootstrap,
-    FileCustody,
-    Operator,
-    render_parameters,
-    render_script,
-)
+from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator, parameters, program
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-ONE = Bootstrap(
+TEXTS = {"ada.asc": "A", "bob.asc": "B", "administrator.crt": CERTIFICATE}
+ADA, BOB = (Operator(name=name, pgp_key=f"{name}.asc") for name in ("ada", "bob"))
+ADMINISTRATOR = Administrator(certificate="administrator.crt", private_key="administrator.key")
+ONE = BootstrapRun(
+    bootstrap=Bootstrap(operators=(ADA,), threshold=1, administrator=ADMINISTRATOR),
+    texts=TEXTS,
     address="https://127.0.0.1:8200",
     ca_file="/srv/ca.crt",
     auto_unseal=True,
-    threshold=1,
-    operators=(Operator(name="ada", public_key="key of ada"),),
-    custody=FileCustody(path="/srv/custody.json"),
-    administrator=Administrator(certificate=CERTIFICATE, policy='path "*" {}'),
+    shares_file="/srv/custody.json",
+    policy='path "*" {}',
 )
 STANDARD_LIBRARY_AND_OURS = {
     "__future__",
@@ -52,7 +48,7 @@ STANDARD_LIBRARY_AND_OURS = {
 
 
 def test_the_script_is_python_3_9_and_needs_nothing_installed() -> None:
-    tree = ast.parse(render_script(), feature_version=(3, 9))
+    tree = ast.parse(program(), feature_version=(3, 9))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported == STANDARD_LIBRARY_AND_OURS
@@ -62,27 +58,21 @@ def test_the_script_is_python_3_9_and_needs_nothing_installed() -> None:
 
 
 def test_every_parameter_arrives() -> None:
-    wanted = Bootstrap(
+    administrator = Administrator(certificate_pem=CERTIFICATE, private_key_secret="key", token_ttl=60)
+    wanted = BootstrapRun(
+        bootstrap=Bootstrap(operators=(ADA, BOB), threshold=2, administrator=administrator),
+        texts=TEXTS,
         address="https://vault:8200",
         ca_file="/ca",
         auto_unseal=False,
-        threshold=2,
-        operators=(Operator(name="ada", public_key="A"), Operator(name="bob", public_key="B")),
-        custody=FileCustody(path="/custody"),
+        shares_file="/custody",
         snapshot="/snapshot",
-        administrator=Administrator(
-            certificate=CERTIFICATE,
-            policy="text",
-            policy_name="admins",
-            role="root-less",
-            mount="people",
-            token_ttl_seconds=60,
-            token_bound_cidrs=("10.0.0.0/8",),
-        ),
+        policy="text",
+        token_bound_cidrs=("10.0.0.0/8",),
         wait_seconds=5,
         unseal_wait_seconds=6,
     )
-    assert json.loads(render_parameters(wanted)) == {
+    assert json.loads(parameters(wanted)) == {
         "address": "https://vault:8200",
         "ca_file": "/ca",
         "auto_unseal": False,
@@ -93,14 +83,14 @@ def test_every_parameter_arrives() -> None:
         "wait_seconds": 5,
         "unseal_wait_seconds": 6,
         "administrator": {
-            "mount": "people",
-            "policy_name": "admins",
+            "mount": "cert",
+            "policy_name": "administrator",
             "policy": "text",
-            "role_name": "root-less",
+            "role_name": "administrator",
             "role": {
                 "certificate": CERTIFICATE,
-                "display_name": "root-less",
-                "token_policies": ["admins"],
+                "display_name": "administrator",
+                "token_policies": ["administrator"],
                 "token_ttl": 60,
                 "token_max_ttl": 60,
                 "token_bound_cidrs": ["10.0.0.0/8"],
@@ -110,26 +100,19 @@ def test_every_parameter_arrives() -> None:
 
 
 def test_the_defaults() -> None:
-    parameters = json.loads(render_parameters(ONE))
-    assert (parameters["wait_seconds"], parameters["unseal_wait_seconds"], parameters["snapshot"]) == (120, 3600, None)
-    role = parameters["administrator"]
+    told = json.loads(parameters(ONE))
+    assert (told["wait_seconds"], told["unseal_wait_seconds"], told["snapshot"]) == (120, 3600, None)
+    role = told["administrator"]
     assert (role["mount"], role["policy_name"], role["role_name"]) == ("cert", "administrator", "administrator")
     assert role["role"]["token_ttl"] == 3600
     assert role["role"]["token_bound_cidrs"] == []
 
 
-TWO = (Operator(name="ada", public_key="A"), Operator(name="bob", public_key="B"))
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"operators": ()}, "operators: expected at least one"),
-        ({"operators": (TWO[0], TWO[0])}, "operators: names must differ"),
-        ({"threshold": 0}, "threshold: 0 must be between 1 and the number of operators"),
-        ({"threshold": 2}, "threshold: 2 must be between 1 and the number of operators"),
-        ({"operators": TWO, "threshold": 1}, "threshold: 1 of several operators is no sharing"),
-        ({"address": "http://127.0.0.1"}, "address: 'http://127.0.0.1' is not an https://"),
+        ({"address": "http://127.0.0.1"}, "address is 'http://127.0.0.1'; expected one that begins with https://"),
+        ({"policy": " \n"}, "policy is empty; expected rules"),
     ],
 )
 def test_what_cant_work_is_refused(change: dict[str, Any], words: str) -> None:
@@ -140,11 +123,13 @@ def test_what_cant_work_is_refused(change: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"token_ttl_seconds": 0}, "token_ttl_seconds: 0 must be above 0"),
-        ({"certificate": "AAAA"}, "certificate: expected a PEM certificate"),
-        ({"policy": " \n"}, "policy: is empty"),
+        ({"operators": ()}, "at least 1 item"),
+        ({"operators": (ADA, ADA), "threshold": 2}, "is 'ada'; expected each name once"),
+        ({"threshold": 0}, "greater than or equal to 1"),
+        ({"threshold": 2}, "threshold is 2; expected at most the number of operators, which is 1"),
+        ({"operators": (ADA, BOB)}, "threshold is 1; expected at least 2 for several operators"),
     ],
 )
-def test_an_administrator_who_could_not_work_is_refused(change: dict[str, Any], words: str) -> None:
+def test_shares_that_cant_be_dealt_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        replace(ONE.administrator, **change)
+        Bootstrap(**{"operators": (ADA,), "threshold": 1, "administrator": ADMINISTRATOR, **change})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.render.traffic import ANYWHERE, Direction, Flow, Need, Protocol, described, need_of_url, nftables, plan
+from components.render.traffic import ANYWHERE, Flow, Need, described, need_of_url, nftables, plan
 
 ALWAYS_OUT = {
     ("tcp", 53): ("185.12.64.1/32", "185.12.64.2/32"),
@@ -19,7 +19,8 @@ KNOWN = {"db.internal": ("10.80.1.6/32", "10.80.1.5/32")}
 
 PLANS: list[tuple[dict[str, Any], dict[Any, Any], dict[Any, Any]]] = [
     ({}, API_IN, ALWAYS_OUT),
-    ({"acme": True}, API_IN | {("tcp", 80): (ANYWHERE,)}, ALWAYS_OUT),
+    ({"challenges": True}, API_IN | {("tcp", 80): (ANYWHERE,)}, ALWAYS_OUT),
+    ({"api_port": 9200}, {("tcp", 9200): ("203.0.113.0/24",)}, ALWAYS_OUT),
     ({"ssh_networks": ["203.0.113.7/32"]}, API_IN | {("tcp", 22): ("203.0.113.7/32",)}, ALWAYS_OUT),
     ({"needs": [DATABASE]}, API_IN, ALWAYS_OUT | {("tcp", 5432): (ANYWHERE,)}),
     (
@@ -43,19 +44,19 @@ PLANS: list[tuple[dict[str, Any], dict[Any, Any], dict[Any, Any]]] = [
 
 @pytest.mark.parametrize(("wanted", "incoming", "outgoing"), PLANS)
 def test_exactly_these_ports_are_open(wanted: dict[str, Any], incoming: object, outgoing: object) -> None:
-    given: dict[str, Any] = {"api_networks": ["203.0.113.0/24"], "acme": False, "needs": [], "destinations": {}}
+    given: dict[str, Any] = {"api_networks": ["203.0.113.0/24"], "challenges": False, "needs": [], "destinations": {}}
     flows = plan(**(given | wanted))
 
     by_direction = {
-        direction: {(flow.protocol.value, flow.port): flow.networks for flow in flows if flow.direction is direction}
-        for direction in Direction
+        direction: {(flow.protocol, flow.port): flow.networks for flow in flows if flow.direction == direction}
+        for direction in ("in", "out")
     }
-    assert by_direction == {Direction.IN: incoming, Direction.OUT: outgoing}
+    assert by_direction == {"in": incoming, "out": outgoing}
     assert all(flow.reasons for flow in flows)
 
 
 def test_the_ruleset_drops_what_isnt_planned_and_keeps_metadata_for_root() -> None:
-    flows = plan(api_networks=["203.0.113.0/24"], acme=False, needs=[DATABASE], destinations=KNOWN)
+    flows = plan(api_networks=["203.0.113.0/24"], challenges=False, needs=[DATABASE], destinations=KNOWN)
     lines = [line.strip() for line in nftables(flows).splitlines()]
 
     assert [line for line in lines if "policy" in line] == [
@@ -69,8 +70,8 @@ def test_the_ruleset_drops_what_isnt_planned_and_keeps_metadata_for_root() -> No
 
 def test_a_long_reason_is_cut_to_what_its_reader_takes() -> None:
     flow = Flow(
-        direction=Direction.OUT,
-        protocol=Protocol.TCP,
+        direction="out",
+        protocol="tcp",
         port=1,
         networks=(ANYWHERE,),
         reasons=('a "quoted" one', "b" * 200),

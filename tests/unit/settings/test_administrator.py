@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from components.render.bootstrap import Administrator
 from settings import parse
-from settings.platform import Administrator
 from tests.unit.settings.samples import MINIMAL, refusal
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA\n-----END CERTIFICATE-----\n"

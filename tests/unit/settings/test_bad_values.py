@@ -262,9 +262,33 @@ BAD: list[tuple[str, object, str]] = [
     (
         "audit",
         {"a": {"type": "file", "file_path": "audit.log"}},
-        ".audit.a.file_path is 'audit.log'; expected an absolute path without spaces, such as /var/log/vault/audit.log",
+        ".audit.a.file_path is 'audit.log'; expected an absolute path such as /var/log/vault/audit.log, or stdout",
     ),
-    ("audit", {"a": {"type": "socket", "address": ""}}, ".audit.a.address is empty; expected at least 1 character"),
+    (
+        "audit",
+        {"a": {"type": "socket", "address": ""}},
+        ".audit.a.address is empty; expected host:port, or an absolute path for a unix socket",
+    ),
+    (
+        "audit",
+        {"a": {"type": "socket", "address": "collector"}},
+        ".audit.a.address is 'collector'; expected host:port, or an absolute path for a unix socket",
+    ),
+    (
+        "audit",
+        {"a": {"type": "socket", "address": "/run/audit.sock"}},
+        ".audit.a.address is '/run/audit.sock'; expected host:port for socket_type 'tcp'",
+    ),
+    (
+        "audit",
+        {"a": {"type": "file", "file_path": "/a", "mode": "0644"}},
+        ".audit.a.mode is '0644'; expected '0600' or '0640'",
+    ),
+    (
+        "audit",
+        {"a": {"type": "syslog", "tag": "a b"}},
+        ".audit.a.tag is 'a b'; expected a syslog tag: letters, digits, '_', '.' or '-'",
+    ),
     # applications
     ("applications/app/login", MISSING, ".applications.app.login is missing; expected a value"),
     ("applications/app/login", "approle", ".applications.app.login is 'approle'; expected a mapping"),

@@ -160,8 +160,8 @@ def test_the_static_seal_is_refused_with_vault() -> None:
     (line,) = refusal({**NODE, "server": {"flavor": "vault", "version": "1.21.0"}})
 
     assert line == (
-        "vault-estate:estate.platform.seal.kind is 'static'; expected 'awskms', 'transit' or 'shamir', since "
-        "server.flavor is 'vault', which has no static seal"
+        "vault-estate:estate.platform.seal.kind is 'static'; expected one of 'awskms', 'transit', 'shamir', "
+        "which 'vault' has: it is server.flavor"
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from components.render.snapshots import Bucket, Folder
 from settings import SettingsError, parse
-from settings.snapshots import Bucket, Folder
 from tests.support.hetzner_samples import BUCKET, FOLDER, SSH, node
 from tests.unit.settings.samples import MINIMAL, MISSING
 

@@ -1,14 +1,22 @@
-"""Settings of Raft snapshots: where they go, how often, who can read them, how long they stay.
+"""Raft snapshots: where they go, how often, who can read them, how long they stay, and the program that takes them.
 
-Owns what can be asked for. Refuses a snapshot nobody could open, a store in the clear, and a retention that keeps none.
+Owns what settings say, and the program with its parameters, usable by a node, a job or a person alike. Refuses a
+snapshot nobody could open, a store in the clear, a retention that keeps none, and every secret: the login's private key
+and the bucket's credential lie in a folder where the program runs.
 """
 
+import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from components.model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError
+from components.render.shortened import without_comments
+from components.render.traffic import Need, need_of_url
 
 NODE_LOGIN = "snapshots"
 """Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""
@@ -43,7 +51,7 @@ Count = Annotated[int, Field(ge=0, le=1_000)]
 class Bucket(Section):
     """A bucket of an S3 service, such as Hetzner Object Storage. Old snapshots can be hidden there, not destroyed."""
 
-    kind: Literal["bucket"]
+    kind: Literal["bucket"] = "bucket"
     """An S3 service."""
     name: BucketName
     """Unique among all customers of the service."""
@@ -63,11 +71,15 @@ class Bucket(Section):
     hiding. None: whoever breaks into the node may do to the bucket what the service lets that credential do, at
     Hetzner everything that no lock forbids. Set it."""
 
+    def needs(self) -> tuple[Need, ...]:
+        """The service."""
+        return (need_of_url(self.endpoint, "snapshots"),)
+
 
 class Folder(Section):
     """A folder on this machine, for development: it is lost with the machine."""
 
-    kind: Literal["folder"]
+    kind: Literal["folder"] = "folder"
     """This machine."""
     path: RelativeFile
     """Relative to the project's root."""
@@ -106,7 +118,84 @@ class Snapshots(Section):
     """Age from which the newest snapshot is too old to be called a backup: three hours, so that one failed run of an
     hourly schedule alarms nobody."""
     certificate: RelativeFile
-    """PEM file of the public certificate of who may take a snapshot by hand and put one back, relative to the project's
+    """PEM file of the public certificate of who may take a snapshot by hand and restore one, relative to the project's
     root. Its private key lies beside it and ends in `.key`."""
     node_certificate: RelativeFile | None = None
     """The same for the node, which may only take them. Its private key is brought to the node by an operator."""
+
+    @property
+    def bucket(self) -> Bucket:
+        """The store, where it has to be off the machine.
+
+        Raises:
+            ValueError: it is a folder.
+        """
+        if self.store.kind != "bucket":
+            raise SettingError("snapshots.store.kind", repr(self.store.kind), "'bucket', off the machine")
+        return self.store
+
+    def keys(self, texts: Mapping[str, str]) -> tuple[str, ...]:
+        """The recipients' age public keys.
+
+        Args:
+            texts: what the files hold that settings name.
+        """
+        return tuple(recipient(texts[file]) for file in self.recipients)
+
+
+_PROGRAM = Path(__file__).parents[1] / "payloads" / "snapshot.py"
+_RECIPIENT = r"age1[02-9ac-hj-np-z]{58}"
+AGE_KEY = Form(rf"(?:(?:#.*)?\s*\n\s*)*{_RECIPIENT}(?:\s*\n\s*(?:#.*)?)*", "one age public key, age1 and 58 characters")
+"""A file with one key, which may have comments as `age-keygen` writes them."""
+
+
+def recipient(text: str) -> str:
+    """The key in a file that has the form `AGE_KEY`."""
+    return next(line.strip() for line in text.splitlines() if re.fullmatch(_RECIPIENT, line.strip()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotRun:
+    """What only the place knows where the program runs."""
+
+    address: str
+    """URL of the server's API, as the program sees it."""
+    ca_file: str
+    """What verifies the server there."""
+    canary: str
+    """API path of the KV v2 secret that tells how far a snapshot reaches."""
+    recipients: tuple[str, ...]
+    """age public keys."""
+    credentials: str
+    """Folder of the login's pair, and of what goes with the snapshots where that is asked for."""
+    metrics: str
+    """File for what a node exporter reads."""
+    escrow: bool = False
+    """Whether the key of the static seal, encrypted for the recipients, and the key shares go with them."""
+
+
+def program() -> str:
+    """The program, shortened. Needs Python 3.11 or later, boto3 and age."""
+    return without_comments(_PROGRAM.read_text(encoding="utf-8"), "components/payloads/snapshot.py")
+
+
+def parameters(snapshots: Snapshots, run: SnapshotRun) -> str:
+    """What the program is told.
+
+    Raises:
+        ValueError: the store isn't a bucket.
+    """
+    told = {
+        "address": run.address,
+        "ca_file": run.ca_file,
+        "role": NODE_LOGIN,
+        "canary": run.canary,
+        "recipients": run.recipients,
+        "credentials": run.credentials,
+        "bucket": snapshots.bucket.model_dump(include={"name", "endpoint", "region"}),
+        "keep": snapshots.keep.model_dump(),
+        "stale_after_seconds": snapshots.stale_after,
+        "metrics": run.metrics,
+        **({"escrow": True} if run.escrow else {}),
+    }
+    return json.dumps(told, indent=1, sort_keys=True) + "\n"

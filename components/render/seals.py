@@ -1,0 +1,194 @@
+"""The four seals of a server: what settings say about one, and everything that differs by it.
+
+Owns the seal's stanza, its credentials, its way to the service that unseals, and which server has it. Refuses to know
+where anything lies: the place is told. A fifth seal is one more class here, and an entry in `Seal`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import Field, model_validator
+
+from components.model import Form, HttpsUrl, Name, Section, SettingError, VaultPath
+from components.render.hcl import block, quote
+from components.render.release import FLAVORS, Flavor
+from components.render.traffic import Need, need_of_url
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealPlace:
+    """What only the place of a server knows about its seal. Each seal takes what it needs."""
+
+    static_key_file: str = ""
+    """Absolute path of the static seal's key, 32 random bytes."""
+    static_key_id: str = "1"
+    """Name of that key; a later key gets another one."""
+    kms_key: str = ""
+    """ARN or alias of the KMS key that the estate makes."""
+
+
+class AnySeal(Section):
+    """What every seal answers."""
+
+    flavors: ClassVar[tuple[Flavor, ...]] = FLAVORS
+    """Servers that have it."""
+    auto_unseal: ClassVar[bool] = True
+    """Whether the server unseals itself when it starts; its operators then hold recovery keys."""
+    credentials: ClassVar[tuple[str, ...]] = ()
+    """What `systemd-creds` unwraps for the server, by name."""
+    waits_for_operator: ClassVar[bool] = False
+    """Whether the server can't start before an operator brought its credentials."""
+    wrapper: ClassVar[str | None] = None
+    """Name of the script that starts the server with its credentials; none: it reads them itself."""
+
+    @property
+    def needs_operator(self) -> bool:
+        """Whether a person has to reach the machine, now or after each start."""
+        return self.waits_for_operator or not self.auto_unseal
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Pulumi packages of what the estate makes for it."""
+        return ()
+
+    @property
+    def key_in_escrow(self) -> bool:
+        """Whether its key is kept, encrypted, beside the snapshots."""
+        return False
+
+    def needs(self) -> tuple[Need, ...]:
+        """Servers it has to reach."""
+        return ()
+
+    def environment(self, credentials: str) -> Mapping[str, str]:
+        """Variables of the server's process, where its credentials are in this folder."""
+        del credentials
+        return {}
+
+    def stanza(self, place: SealPlace) -> list[str]:
+        """Lines of the server's configuration.
+
+        Raises:
+            ValueError: the place doesn't know what this seal needs.
+        """
+        raise NotImplementedError
+
+
+class AwsKmsSeal(AnySeal):
+    """Auto-unseal by AWS KMS. An operator brings the credential to the node, wrapped by `systemd-creds`."""
+
+    credentials = ("aws",)
+    waits_for_operator = True
+
+    kind: Literal["awskms"] = "awskms"
+    """Auto-unseal by AWS KMS."""
+    region: Annotated[str, Form(r"[a-z]{2}(?:-[a-z]+)+-\d", "an AWS region such as eu-central-1")]
+    """The key's region."""
+    profile: Name | None = None
+    """Name of the profile in AWS' files with which the key is made; it comes before the variables `AWS_*`. None: those
+    variables, or whatever else AWS' tools find."""
+    key_arn: (
+        Annotated[str, Form(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")] | None
+    ) = None
+    """The key; none: the estate makes one, and a user who may use it from the node only."""
+
+    @model_validator(mode="after")
+    def _region_of_the_key(self) -> Self:
+        if self.key_arn and self.key_arn.split(":")[3] != self.region:
+            raise SettingError(
+                "region", repr(self.region), f"{self.key_arn.split(':')[3]!r}, where key_arn says its key is"
+            )
+        return self
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return () if self.key_arn else ("aws",)
+
+    def needs(self) -> tuple[Need, ...]:
+        return (need_of_url(f"https://kms.{self.region}.amazonaws.com", "seal by AWS KMS"),)
+
+    def environment(self, credentials: str) -> Mapping[str, str]:
+        return {"AWS_SHARED_CREDENTIALS_FILE": f"{credentials}/aws", "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def stanza(self, place: SealPlace) -> list[str]:
+        key = self.key_arn or place.kms_key
+        if not key:
+            raise SettingError("seal.key_arn", "missing", "it, or the key that the estate makes")
+        return block('seal "awskms"', [f"region = {quote(self.region)}", f"kms_key_id = {quote(key)}"])
+
+
+class TransitSeal(AnySeal):
+    """Auto-unseal by the transit engine of another Vault. Its token is brought to the node as for `awskms`."""
+
+    credentials = ("transit-token",)
+    waits_for_operator = True
+    wrapper = "serve-transit"
+
+    kind: Literal["transit"] = "transit"
+    """Auto-unseal by another Vault."""
+    address: HttpsUrl
+    """The other Vault's URL."""
+    key: Name
+    """Name of its transit key."""
+    mount: VaultPath = "transit"
+    """Where its transit engine is mounted."""
+
+    def needs(self) -> tuple[Need, ...]:
+        return (need_of_url(self.address, "seal by another Vault"),)
+
+    def stanza(self, place: SealPlace) -> list[str]:
+        del place
+        lines = [
+            f"address = {quote(self.address)}",
+            f"key_name = {quote(self.key)}",
+            f"mount_path = {quote(self.mount + '/')}",
+        ]
+        return block('seal "transit"', lines)
+
+
+class StaticSeal(AnySeal):
+    """Auto-unseal with a key generated on the node. OpenBao only. It guards snapshots; who has the volume has the
+    key."""
+
+    flavors = ("openbao",)
+    credentials = ("seal-key",)
+
+    kind: Literal["static"] = "static"
+    """Auto-unseal with a key generated on the node."""
+    escrow: bool = False
+    """Keep the key, encrypted for `snapshots.recipients`, and the encrypted key shares beside the snapshots, which then
+    survive the volume. The price: whoever has one recipient's private key and can read the bucket has everything Vault
+    holds."""
+
+    @property
+    def key_in_escrow(self) -> bool:
+        return self.escrow
+
+    def stanza(self, place: SealPlace) -> list[str]:
+        if not place.static_key_file:
+            raise SettingError("static_key_file", "missing", "its absolute path")
+        key = quote("file://" + place.static_key_file)
+        return block('seal "static"', [f"current_key_id = {quote(place.static_key_id)}", f"current_key = {key}"])
+
+
+class ShamirSeal(AnySeal):
+    """Operators unseal by hand after each start of the server."""
+
+    auto_unseal = False
+
+    kind: Literal["shamir"] = "shamir"
+    """Operators unseal by hand."""
+
+    def stanza(self, place: SealPlace) -> list[str]:
+        del place
+        return []
+
+
+Seal = Annotated[AwsKmsSeal | TransitSeal | StaticSeal | ShamirSeal, Field(discriminator="kind")]
+
+
+def kinds_for(flavor: Flavor) -> list[str]:
+    """The seals that a server has, as settings call them."""
+    seals: tuple[type[AnySeal], ...] = get_args(get_args(Seal)[0])
+    return [get_args(seal.model_fields["kind"].annotation)[0] for seal in seals if flavor in seal.flavors]
