@@ -67,13 +67,17 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
 
 
 def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _Contents:
-    administrator = settings.bootstrap.administrator.files(pulumi.get_stack())
+    login = endpoint.login
     provider = vault.Provider(
         "vault",
         address=endpoint.address,
         ca_cert_file=endpoint.ca_certificate_file,
         auth_login_cert=vault.ProviderAuthLoginCertArgs(
-            cert_file=administrator.certificate, key_file=administrator.private_key, name="administrator"
+            cert_file=login.certificate_file,
+            key_file=login.private_key_file,
+            name=login.role,
+            # The provider's own default, left out.
+            mount=None if login.mount == "cert" else login.mount,
         ),
         # A child token lives 20 minutes at most and takes what it made with it when it dies.
         skip_child_token=True,

@@ -13,7 +13,7 @@ import pulumi
 import pulumi_hcloud as hcloud
 
 from components.hetzner.site import Dns, HetznerSite
-from components.platform.endpoint import Endpoint
+from components.platform.endpoint import CertificateLogin, Endpoint
 from components.platform.readiness import VaultReady, VaultReadyArgs
 from components.render import cloud_init
 from components.render.bootstrap import AdministratorFiles
@@ -143,7 +143,15 @@ class HetznerServer(pulumi.ComponentResource):
         self.cluster_id = ready.cluster_id
         self.certificate_sha256 = ready.certificate_sha256 if tls.is_pinned else None
         self.address = primary.ip_address
-        self.endpoint = Endpoint(address=address, ca_certificate_file=tls.authority_file, ready=ready, holds_data=self)
+        self.endpoint = Endpoint(
+            address=address,
+            ca_certificate_file=tls.authority_file,
+            login=CertificateLogin(
+                certificate_file=args.administrator.certificate, private_key_file=args.administrator.private_key
+            ),
+            ready=ready,
+            holds_data=self,
+        )
         self.register_outputs({"address": address, "ip_address": self.address, "cluster_id": self.cluster_id})
 
     def _record(self, name: str, dns: Dns, address: pulumi.Output[str]) -> hcloud.ZoneRrset:

@@ -2,8 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pulumi
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateLogin:
+    """The administrator logs in with a client certificate."""
+
+    certificate_file: str
+    """PEM file; in a program relative to the project's root."""
+    private_key_file: str
+    """PEM file of its private key."""
+    role: str = "administrator"
+    mount: str = "cert"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What has to be on this machine before anybody can log in."""
+        return (self.certificate_file, self.private_key_file)
+
+
+Login: TypeAlias = CertificateLogin
+"""How the administrator logs in. Another way, such as a cloud's identity, is a class of its own in this union."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +40,9 @@ class Endpoint:
 
     None: the system's store.
     """
+
+    login: Login
+    """How whoever configures this Vault logs in."""
 
     ready: pulumi.CustomResource
     """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.platform.endpoint import Endpoint
+from components.platform.endpoint import CertificateLogin, Endpoint
 from components.platform.readiness import VaultReady, VaultReadyArgs
 
 
@@ -30,6 +30,10 @@ class LocalServer(pulumi.ComponentResource):
     def __init__(self, name: str, args: LocalServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:LocalServer", name, {}, opts)
         address = f"https://127.0.0.1:{args.api_port}"
+        login = CertificateLogin(
+            certificate_file=args.administrator_certificate_file,
+            private_key_file=args.administrator_private_key_file,
+        )
         ready = VaultReady(
             f"{name}-ready",
             VaultReadyArgs(
@@ -43,6 +47,6 @@ class LocalServer(pulumi.ComponentResource):
         )
         self.cluster_id = ready.cluster_id
         self.endpoint = Endpoint(
-            address=address, ca_certificate_file=args.ca_certificate_file, ready=ready, holds_data=self
+            address=address, ca_certificate_file=args.ca_certificate_file, login=login, ready=ready, holds_data=self
         )
         self.register_outputs({"address": address, "cluster_id": self.cluster_id})
