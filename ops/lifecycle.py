@@ -1,31 +1,30 @@
 """What the operator's commands do to a stack: bring it up, preview it, take it down, look at it.
 
-Owns the order of things. Refuses nothing of its own: each step words its own errors.
+Owns the order of things, which is the same wherever a stack runs; its platform's driver does what differs. Refuses
+nothing of its own: each step words its own errors.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
 from ops.console import Console
-from ops.engine import adoption, finding, replacing, session
-from ops.engine import operations as engine_stack
+from ops.engine import finding, operations, recovery, replacing, session
 from ops.engine.operations import Changes
 from ops.engine.session import Choices, Session
 from ops.errors import EstateError
-from ops.local.servers import LocalStatus
+from ops.keys.secrets_provider import ensure_placed
 from ops.paths import Paths
-from ops.platforms import hetzner as lifecycle_cloud
-from ops.platforms import sandbox
-from ops.platforms.local import administering, check_first_boot, claim, platform_of, start_local
-from ops.stack_file import Replacement, StackFile
-from ops.vault import endpoint as reaching
-from ops.vault import status as looking
+from ops.platforms.driver import PlatformDriver, Purpose, Status
+from ops.platforms.registry import platform_of
+from ops.stack_file import Replacement
 from ops.vault.access_checks import AccessChecks, check_access, not_checked
+from ops.vault.login import log_in
 from ops.vault.secret_ids import WrappedSecretId, issue_secret_id
 
 _LONGEST_WRAP_SECONDS = 86_400
@@ -43,7 +42,7 @@ class Built:
     exports: Mapping[str, str]
     checks: AccessChecks
     providers: str
-    """Why stand-ins were used; empty with the official plugins."""
+    """Why fake providers were used; empty with the official plugins."""
     replaced: Sequence[Replacement] = ()
     """Settings that a sandbox run had another value for than the file."""
 
@@ -54,17 +53,19 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     Raises:
         EstateError: the first thing that went wrong. The same command goes on from there.
     """
-    file = stack_file.read(paths, stack)
-    if not file.is_local:
-        return _up_cloud(paths, file, console, choices)
-    with session.locked(paths):
-        claim(paths, stack)
-        with session.opened(file, paths, console, "up", choices) as opened:
-            start_local(paths, file.settings, console)
-            changes, adopted = _apply(opened, console, choices)
-        where = reaching.reached(paths, file, console)
-        with reaching.administering(where) as client:
-            checks = check_access(client, where, file.settings, console)
+    with (
+        _ready(paths, stack, "up", console, choices) as platform,
+        session.opened(platform, console, "up", choices) as opened,
+    ):
+        deployment = opened.run.deployment()
+        replace = replacing.urns(lambda: deployment, stack, choices.replace)
+        platform.start(deployment, console)
+        adopted = _adopt(platform, opened, deployment, console)
+        with console.stage(f"applying {stack}") as steps:
+            changes = opened.run.operate("up", steps, replace=replace)
+        if deployment.get("pending_operations"):
+            recovery.settle(opened.run.stack)
+        checks = _check_access(platform, changes.outputs, console)
     return Built(
         stack=stack,
         changes=changes,
@@ -72,75 +73,53 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         exports=changes.outputs,
         checks=checks,
         providers=opened.providers.reason,
+        replaced=platform.file.replaced,
     )
 
 
-def _up_cloud(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Built:
-    """The real cloud by the official plugins, or a world on this machine; only in the latter is access checked."""
-    with session.locked(paths):
-        if choices.sandbox:
-            changes, checks, opened = sandbox.up(paths, file, console, choices)
-            reason, replaced = opened.providers.reason, opened.file.replaced
-        else:
-            changes, reason = lifecycle_cloud.up(paths, file, console, choices)
-            checks, replaced = not_checked(file.settings, "a cloud stack is checked in its sandbox only"), ()
-    return Built(
-        stack=file.stack,
-        changes=changes,
-        adopted=0,
-        exports=changes.outputs,
-        checks=checks,
-        providers=reason,
-        replaced=replaced,
-    )
+@contextmanager
+def _ready(paths: Paths, stack: str, purpose: Purpose, console: Console, choices: Choices) -> Iterator[PlatformDriver]:
+    """The stack's platform, ready, while no other command works on this checkout."""
+    chosen = platform_of(paths, stack_file.read(paths, stack), sandbox=choices.sandbox)
+    with session.locked(paths), chosen.ready(purpose, console) as platform:
+        yield platform
 
 
-def _apply(opened: Session, console: Console, choices: Choices) -> tuple[Changes, int]:
-    """One `up` of the engine, with what a killed one left behind adopted first."""
-    replace = replacing.urns(opened.run.deployment, opened.file.stack, choices.replace)
-    mark = adoption.Unfinished(file=opened.paths.own / f"unfinished-{opened.file.stack}.json")
-    adopted = 0
-    with administering(opened.paths, opened.file.settings) as client:
-        if mark.is_set:
-            console.say("an earlier run did not end: looking for what it made")
-            deployment = opened.run.deployment()
-            found = adoption.orphans(client, mark.before(), deployment)
-            if not adoption.knows_database(deployment):
-                # Vault may have replaced the first password already, and the connection is about to be made with it.
-                platform_of(opened.paths, opened.file.settings).postgres.reset_root_role()
-            adoption.empty_authorities(client, found, _own_authorities(opened))
-            adopted = len(found)
-            if adopted:
-                with console.stage(f"adopting {adopted} objects") as steps:
-                    opened.run.operate("up", steps, wrap=lambda program: adoption.importing(program, found))
-        mark.begin(adoption.inventory(client))
-    with console.stage(f"applying {opened.file.stack}") as steps:
-        changes = opened.run.operate("up", steps, replace=replace)
-    mark.end()
-    return changes, adopted
+def _adopt(platform: PlatformDriver, opened: Session, deployment: Mapping[str, Any], console: Console) -> int:
+    """Import what a killed run had begun in Vault; how many objects that were."""
+    found = recovery.begun(deployment)
+    if not found:
+        return 0
+    console.say("an earlier run did not end: looking for what it made")
+    with log_in(platform.endpoint(recovery.address_in(deployment))) as client:
+        found = recovery.existing(client, found)
+        recovery.empty_authorities(client, found)
+    if found.importable:
+        with console.stage(f"adopting {found.importable} objects") as steps:
+            opened.run.operate("up", steps, wrap=lambda program: recovery.importing(program, found))
+    return found.importable
 
 
-def _own_authorities(opened: Session) -> frozenset[str]:
-    pki = opened.file.settings.pki
-    return frozenset({pki.root_path, pki.intermediate_path} if pki else ())
+def _check_access(platform: PlatformDriver, outputs: Mapping[str, str], console: Console) -> AccessChecks:
+    """Use Vault as each application, or say why not."""
+    settings = platform.file.settings
+    if platform.why_unchecked:
+        return not_checked(settings, platform.why_unchecked)
+    endpoint = platform.endpoint(outputs["address"])
+    with log_in(endpoint) as client:
+        return check_access(client, endpoint, settings, console)
 
 
 def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tuple[Changes, str]:
-    """Show what `up` would do: the changes, and why stand-ins were used if they were.
+    """Show what `up` would do: the changes, and why fake providers were used if they were.
 
     Raises:
         EstateError: the preview failed; a policy's refusal is such a failure.
     """
-    file = stack_file.read(paths, stack)
-    with session.locked(paths), ExitStack() as stages:
-        outside = None
-        if not file.is_local:
-            if choices.sandbox:
-                file, outside = stages.enter_context(sandbox.previewed(paths, file, console))
-            lifecycle_cloud.ensure_keys(paths, file, console)
-        else:
-            check_first_boot(paths, file.settings)
-        opened = stages.enter_context(session.opened(file, paths, console, "preview", choices, outside=outside))
+    with (
+        _ready(paths, stack, "preview", console, choices) as platform,
+        session.opened(platform, console, "preview", choices) as opened,
+    ):
         replace = replacing.urns(opened.run.deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace)
@@ -153,68 +132,44 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
     Raises:
         EstateError: something is protected, or could not be stopped.
     """
-    file = stack_file.read(paths, stack)
-    if not file.is_local:
-        with session.locked(paths):
-            taken_down = sandbox.down if choices.sandbox else lifecycle_cloud.down
-            return taken_down(paths, file, console, choices)
-    with session.locked(paths):
-        claim(paths, stack)
-        changes = Changes(counts={})
-        if not (paths.state / ".pulumi").is_dir():
-            console.say(f"{stack} has no state here")
+    changes = Changes(counts={})
+    with _ready(paths, stack, "down", console, choices) as platform:
+        if reason := platform.nothing_to_destroy():
+            console.say(reason)
         else:
-            with session.opened(file, paths, console, "down", choices) as opened:
-                session.refuse_protected(opened)
-                # What is destroyed leaves the state before the server is wiped; an `up` after an interrupt finds it.
-                adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").begin(adoption.BUILT_IN)
+            with session.opened(platform, console, "down", choices) as opened:
+                _refuse_protected(platform, opened.run.deployment())
+                ensure_placed(paths, platform.file, console)
                 with console.stage(f"destroying {stack}") as steps:
                     changes = opened.run.operate("destroy", steps)
-                opened.run.forget()
-        platform_of(paths, file.settings).wipe()
-        for name in (f"unfinished-{stack}.json", "passphrase", "local-stack"):
-            (paths.own / name).unlink(missing_ok=True)
-        session.remove_state(paths)
+                if opened.backend.state:
+                    opened.run.forget()
+        platform.remove()
     return changes
 
 
-def status(paths: Paths, stack: str) -> tuple[LocalStatus, Mapping[str, Any]]:
-    """What runs, and what the last `up` left: the local servers, `address`, whether a run is `unfinished`, and the
-    Vault as anybody sees it (`vault`, a `looking.Seen`).
-    """
-    file = stack_file.read(paths, stack)
-    local = platform_of(paths, file.settings)
-    unfinished = adoption.Unfinished(file=paths.own / f"unfinished-{stack}.json").is_set
-    found = local.status()
-    seen = looking.look(reaching.reached_here(local)) if found.openbao.running else None
-    return found, {"address": local.address, "unfinished": unfinished, "vault": seen}
+def _refuse_protected(platform: PlatformDriver, deployment: Mapping[str, Any]) -> None:
+    """Refuse to destroy before anything is touched; the engine would refuse half-way."""
+    protected = [one["urn"] for one in deployment.get("resources") or [] if one.get("protect")]
+    if protected:
+        msg = (
+            f"{len(protected)} resources of {platform.file.stack} are protected; expected protect: false in "
+            f"{platform.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
+        )
+        raise EstateError(msg)
 
 
-def cloud_status(paths: Paths, stack: str, console: Console) -> lifecycle_cloud.CloudStatus | None:
-    """What runs of a stack in a cloud; None: it was never up.
-
-    Raises:
-        EstateError: the stack's file is wrong, no engine can be had, or it can't reach the state.
-    """
-    return lifecycle_cloud.status(paths, stack_file.read(paths, stack), console)
-
-
-def is_local(paths: Paths, stack: str) -> bool:
-    """Whether a stack's server runs on this machine. Raises EstateError: its file is wrong."""
-    return stack_file.read(paths, stack).is_local
-
-
-def sandbox_status(paths: Paths, stack: str, console: Console) -> sandbox.WorldStatus:
-    """What runs of a cloud stack's sandbox.
+def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False) -> Status:
+    """What runs of a stack. Changes nothing.
 
     Raises:
-        EstateError: the stack is the local one, or its file is wrong.
+        EstateError: the stack's file is wrong, it has no sandbox, or its state can't be asked.
     """
-    file = stack_file.read(paths, stack)
-    if file.is_local:
+    platform = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
+    if sandbox and platform.fake_cloud is None:
         msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
         raise EstateError(msg)
-    return sandbox.status(paths, file, console)
+    return platform.status(console)
 
 
 def secret_id(
@@ -234,15 +189,13 @@ def secret_id(
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
         msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
         raise EstateError(msg)
-    with ExitStack() as stages:
-        if choices.sandbox and not file.is_local:
-            file = stages.enter_context(sandbox.seen(paths, file))
-        where = reaching.reached(paths, file, console, sandbox=choices.sandbox)
-        if not where.certificate.is_file():
-            msg = f"stack {stack!r} isn't built here; expected one that is: ./estate up {stack}"
+    with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
+        endpoint = platform.find_endpoint(console)
+        if not all(Path(needed).is_file() for needed in endpoint.login.files):
+            msg = f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}"
             raise EstateError(msg)
-        client = stages.enter_context(reaching.administering(where))
-        return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
+        with log_in(endpoint) as client:
+            return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
 
 def _wrap_ttl(text: str) -> int:
@@ -267,10 +220,8 @@ def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -
     Raises:
         EstateError: the stack's file is wrong, or no engine can be had.
     """
-    file = stack_file.read(paths, stack)
-    folder = session.stand_in_folder(paths, file, sandbox=True) if choices.sandbox else None
-    state = session.backend(paths, file, stand_ins=folder)
-    everything = engine_stack.environment(finding.find(console.say), state, paths.own / "shims")
+    platform = platform_of(paths, stack_file.read(paths, stack), sandbox=choices.sandbox)
+    everything = operations.environment(finding.find(console.say), platform.backend, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
     shown = {name: everything[name] for name in (*wanted, "PATH") if name in everything}
-    return {**shown, **(sandbox.variables(paths, file) if choices.sandbox and not file.is_local else {})}
+    return {**shown, **platform.variables()}

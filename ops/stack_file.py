@@ -59,11 +59,6 @@ class StackFile:
     replaced: tuple[Replacement, ...] = ()
     """What isn't the file's own; both `settings` and `written` have the values that are used."""
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the stack's server is a process on this machine."""
-        return self.settings.platform.kind == "local"
-
 
 def read(paths: Paths, stack: str) -> StackFile:
     """Read the file of a stack.

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ops.cli.options import Json
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import ROOT
 
 if TYPE_CHECKING:
     from ops.development import test_runner
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
 def check(as_json: Json = False) -> None:

@@ -11,10 +11,8 @@ from typing import Annotated
 import typer
 
 from ops import lifecycle
-from ops.cli import development as cli_development
-from ops.cli import operators as cli_operators
-from ops.cli import snapshots as cli_snapshots
-from ops.cli import status as cli_status
+from ops.cli import development, operators, snapshots, status
+from ops.cli.options import Json, Sandbox, Stack
 from ops.console import Console
 from ops.doctor import examine
 from ops.engine.operations import Changes
@@ -32,14 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-cli_status.add_to(app)
-cli_operators.add_to(app)
-cli_snapshots.add_to(app)
-cli_development.add_to(app)
+for commands in (status, operators, snapshots, development):
+    commands.add_to(app)
 
-Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the stand-in providers, with a state of their own.")]
 NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
 Replace = Annotated[
     list[str] | None,
@@ -71,7 +64,7 @@ def up(
             "changes": dict(built.changes.counts),
             "changed": built.changes.total,
             "adopted": built.adopted,
-            "stand_ins": built.providers,
+            "fake_providers": built.providers,
             "replaced": [asdict(one) for one in built.replaced],
             "exports": dict(built.exports),
             "access_checks": {
@@ -97,9 +90,9 @@ def preview(
     """Show what `up` would change."""
     console = Console(as_json=as_json)
     choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()))
-    changes, stand_ins = lifecycle.preview(Paths(), stack, console, choices)
-    if stand_ins:
-        console.result(f"nothing of this is real, since stand-ins were used: {stand_ins}")
+    changes, fakes = lifecycle.preview(Paths(), stack, console, choices)
+    if fakes:
+        console.result(f"nothing of this is real, since fake providers were used: {fakes}")
     console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])
     _show_changes(console, changes)
     console.document(
@@ -108,7 +101,7 @@ def preview(
             "changes": dict(changes.counts),
             "changed": changes.total,
             "resources": [{"change": change, "urn": urn} for change, urn in changes.resources],
-            "stand_ins": stand_ins,
+            "fake_providers": fakes,
         }
     )
 

@@ -1,7 +1,6 @@
 """The commands of whoever holds a key: the administrator's pair, a share of the seal. Words in, tables or JSON out."""
 
 import getpass
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,14 +8,15 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.options import Json, Sandbox, file_option
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys import making, rotating
 from ops.paths import Paths
-from ops.vault import unseal as unsealing
+from ops.vault.unseal import ShareFile
+from ops.vault.unseal import unseal as give_shares
 
 CloudStack = Annotated[str, typer.Argument(help="Name of a cloud stack: Pulumi.<name>.yaml is its settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
 def keys(
@@ -36,10 +36,10 @@ def keys(
 def unseal(
     stack: CloudStack,
     *,
-    share_file: Annotated[Path | None, typer.Option(help="Custody file; your share is opened with --key.")] = None,
-    key: Annotated[Path | None, typer.Option(help="File of your PGP private key.")] = None,
+    share_file: Annotated[Path | None, file_option("Custody file; your share is opened with --key.")] = None,
+    key: Annotated[Path | None, file_option("File of your PGP private key.")] = None,
     address: Annotated[str | None, typer.Option(help="URL of the server, where the stack can't tell it yet.")] = None,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="The server of the stack's sandbox.")] = False,
+    sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
     """Open the seal of a stack's server with shares: typed at a hidden prompt, or from custody by your PGP key."""
@@ -47,18 +47,13 @@ def unseal(
     if (share_file is None) != (key is None):
         msg = "--share-file and --key go together; expected both, or neither to type shares"
         raise EstateError(msg)
-    source = unsealing.ShareFile(custody=_named(share_file), private_key=_named(key)) if share_file and key else None
-    done = unsealing.unseal(Paths(), stack, console, _ask, source=source, address=address, sandbox=sandbox)
+    source = ShareFile(custody=share_file, private_key=key) if share_file and key else None
+    done = give_shares(Paths(), stack, console, _ask, source=source, address=address, sandbox=sandbox)
     if done.sealed:
         console.result(f"{done.address} is still sealed: {done.given} of {done.threshold} given")
     else:
         console.result(f"{done.address} is unsealed: cluster {done.cluster_id}")
     console.document(asdict(done))
-
-
-def _named(file: Path) -> Path:
-    """A file as it was named where the command was given; the command itself works in the project."""
-    return Path(os.environ.get("PWD", "")) / file
 
 
 def _ask(question: str) -> str:

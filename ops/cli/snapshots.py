@@ -1,6 +1,5 @@
-"""The commands of whoever keeps snapshots: take one, put one back, prove it can be. Words in, tables or JSON out."""
+"""The commands of whoever keeps snapshots: take one, restore one, drill a restore. Words in, tables or JSON out."""
 
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from components.model import duration_text
+from ops.cli.options import Json, Sandbox, Stack, file_option
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
@@ -17,14 +17,11 @@ from ops.snapshots.taking import freshness
 
 _SHOWN = 10
 
-Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Sandbox = Annotated[bool, typer.Option("--sandbox", help="Work on the stack's sandbox.")]
-Identity = Annotated[Path | None, typer.Option(help="File of the age private key; else the one under .estate/.")]
+Identity = Annotated[Path | None, file_option("File of the age private key; else the one under .estate/.")]
 
 
 def snapshot(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False) -> None:
-    """Take a snapshot now: verified, encrypted, stored, looked at; then let go what retention lets go."""
+    """Take a snapshot now: verified, encrypted, stored, looked at; then prune by retention."""
     console = Console(as_json=as_json)
     taken, stale_after = commands.snapshot(Paths(), stack, console, sandbox=sandbox)
     rows = [
@@ -32,10 +29,10 @@ def snapshot(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = F
         for one in taken.kept[:_SHOWN]
     ]
     console.table(f"the newest of {len(taken.kept)} snapshots of {stack}", ["snapshot", "age", "size"], rows)
-    newest = taken.kept[0] if taken.kept else None
+    newest = taken.kept[0].age_seconds if taken.kept else None
     if taken.advice:
         console.result(taken.advice)
-    console.result(f"stored {taken.key}; {len(taken.pruned)} objects let go; {freshness(newest, stale_after)}")
+    console.result(f"stored {taken.key}; {len(taken.pruned)} objects pruned; {freshness(newest, stale_after)}")
     console.document(
         {
             "stack": stack,
@@ -55,9 +52,9 @@ def restore(
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
-    """Put a snapshot back: everything the server holds is replaced by what it held then."""
+    """Restore a snapshot: everything the server holds is replaced by what it held then."""
     console = Console(as_json=as_json)
-    done = commands.restore(Paths(), stack, console, key=key, force=force, identity=_named(identity), sandbox=sandbox)
+    done = commands.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
     for mismatch in done.forced:
         console.result(f"forced: {mismatch}")
     console.result(f"{done.key} of {done.taken} is back in cluster {done.cluster_id} after {done.seconds:.1f} s")
@@ -71,14 +68,19 @@ def restore(
 def drill(
     stack: Stack = "local",
     identity: Identity = None,
-    seal_key: Annotated[Path | None, typer.Option(help="File of the static seal's key, where it is to be had.")] = None,
+    seal_key: Annotated[Path | None, file_option("File of the static seal's key, where it is to be had.")] = None,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
     """Prove that the newest snapshot can be put back, in a server that is thrown away."""
     console = Console(as_json=as_json)
     done = commands.drill(
-        Paths(), stack, console, identity=_named(identity), seal_key=_named(seal_key), sandbox=sandbox
+        Paths(),
+        stack,
+        console,
+        identity=identity,
+        seal_key=seal_key,
+        sandbox=sandbox,
     )
     rows = [
         ["whole and decrypted", "✓"],
@@ -108,7 +110,14 @@ def seal_key(
     console = Console(as_json=as_json)
     if node is not None:
         done = commands.adopt(
-            Paths(), stack, console, node=node, key=key, force=force, identity=_named(identity), sandbox=sandbox
+            Paths(),
+            stack,
+            console,
+            node=node,
+            key=key,
+            force=force,
+            identity=identity,
+            sandbox=sandbox,
         )
         shares = "is there again" if done.custody else "wasn't in escrow"
         console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; custody {shares}")
@@ -118,16 +127,11 @@ def seal_key(
     if not as_json and sys.stdout.isatty():
         msg = "standard output is a terminal; expected a pipe to what takes the key, or --node"
         raise EstateError(msg)
-    found = commands.seal_key(Paths(), stack, key=key, identity=_named(identity), sandbox=sandbox)
+    found = commands.seal_key(Paths(), stack, console, key=key, identity=identity, sandbox=sandbox)
     if not as_json:
         sys.stdout.buffer.write(found.seal_key)
     # Whoever only wants to know that it can be opened sees nothing of it.
     console.document({"stack": stack, "cluster_id": found.cluster_id, "key": found.key, "custody": bool(found.custody)})
-
-
-def _named(file: Path | None) -> Path | None:
-    """A file as it was named where the command was given; the command itself works in the project."""
-    return Path(os.environ.get("PWD", "")) / file if file else None
 
 
 def add_to(app: typer.Typer) -> None:

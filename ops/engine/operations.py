@@ -44,7 +44,7 @@ _SHIMS = {
 _UNCHANGED = "same"
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _LAST_WORDS = {"preview failed", "update failed", "refresh failed", "destroy failed"}
-_INVENTED = "invented-for-stand-ins"
+_INVENTED = "invented-for-fake-providers"
 _FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
 """Variables that point Vault's clients at some server. Ours is named by the settings; these would change how the
 provider talks to it (`VAULT_SKIP_VERIFY`, `VAULT_NAMESPACE`) or hand it another server's token (`VAULT_TOKEN`)."""
@@ -145,7 +145,7 @@ def environment(
         engine: goes first on PATH, after the shims.
         backend: of the stack.
         shims: folder to write the two one-line helpers to that the engine looks up on PATH.
-        attached: variables that make the engine use the stand-in providers.
+        attached: variables that make the engine use the fake providers.
     """
     _write_shims(shims)
     variables = {
@@ -158,7 +158,9 @@ def environment(
         **(attached or {}),
     }
     if backend.state:
-        variables["PULUMI_BACKEND_URL"] = f"file://{backend.state}"
+        # Beside each file the backend keeps one of attributes, which it doesn't write in one step: an engine that is
+        # killed then leaves an empty one, and "failed to load checkpoint: EOF" (gocloud.dev, fileblob/attrs.go).
+        variables["PULUMI_BACKEND_URL"] = f"file://{backend.state}?metadata=skip"
     if backend.passphrase_file:
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(backend.passphrase_file)
         # The salt stays in the state, so that a committed stack file needn't change (ADR 7).
@@ -297,7 +299,7 @@ def opened(
     variables: Mapping[str, str],
     copies: Path | None,
     policy_pack: Path | None = None,
-    stand_in_secrets: Sequence[str] | None = None,
+    invented_secrets: Sequence[str] | None = None,
     content: Mapping[str, Any] | None = None,
     secrets: Mapping[str, str] | None = None,
     inline: Callable[[], None] = program,
@@ -311,8 +313,9 @@ def opened(
         copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR
             7). None: it works on the files themselves.
         policy_pack: folder of the pack previews and updates must pass.
-        stand_in_secrets: flat settings the copy gets an invented value for, instead of every encrypted one in the
-            file: nothing on stand-ins is real, and whoever tries a stack needn't be able to decrypt it. None: as it is.
+        invented_secrets: flat settings the copy gets an invented value for, instead of every encrypted one in the
+            file: nothing that fake providers make is real, and whoever tries a stack needn't be able to decrypt it.
+            None: as it is.
         content: the settings that the copy gets instead of the file's own.
         secrets: flat settings that are set, encrypted, in the copy.
         inline: the program.
@@ -322,8 +325,8 @@ def opened(
         if copies:
             folder = copies
             _copy(project, copies, f"Pulumi.{name}.yaml")
-            if stand_in_secrets is not None:
-                _invent_secrets(copies / f"Pulumi.{name}.yaml", stand_in_secrets, content)
+            if invented_secrets is not None:
+                _invent_secrets(copies / f"Pulumi.{name}.yaml", invented_secrets, content)
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=dict(variables))
         stack = ToldStack(automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options))
         for key, value in (secrets or {}).items():

@@ -1,4 +1,4 @@
-"""Deciding which provider plugins a run uses: the official ones, or the stand-ins of `fake_providers`.
+"""Deciding which provider plugins a run uses: the official ones, or those of `fake_providers`.
 
 Owns that decision and its wording. It never lets an `up` of a cloud stack fall back by itself.
 """
@@ -26,9 +26,9 @@ _ASK_AGAIN_SECONDS = 86_400.0
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which packages are served by stand-ins in this run, and why."""
+    """Which packages are served by fake providers in this run, and why."""
 
-    stand_ins: tuple[str, ...]
+    fakes: tuple[str, ...]
     reason: str
     """Empty when the official plugins are used throughout."""
 
@@ -120,26 +120,26 @@ def choose(
     Args:
         operation: what is about to run.
         cloud: whether the stack's platform is a cloud's, not this machine.
-        sandbox: whether the stand-ins were asked for.
+        sandbox: whether the fake providers were asked for.
         packages: every package the stack uses.
         lacking: those whose official plugin can't be had.
         credentials: whether the cloud's credentials are there.
 
     Raises:
-        EstateError: a cloud stack would have to be changed through stand-ins nobody asked for.
+        EstateError: a cloud stack would have to be changed through fake providers nobody asked for.
     """
     if sandbox:
-        return Choice(stand_ins=tuple(packages), reason="asked for with --sandbox")
+        return Choice(fakes=tuple(packages), reason="asked for with --sandbox")
     if not cloud:
-        # Behind the stand-in stands the same real server, so there is nothing to mistake for the real thing.
+        # Behind the fake provider is the same real server, so there is nothing to mistake for the real thing.
         reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
-        return Choice(stand_ins=tuple(lacking), reason=reason)
+        return Choice(fakes=tuple(lacking), reason=reason)
     problems = [f"the official plugin can't be had here: {', '.join(lacking)}"] if lacking else []
     problems += [] if credentials else ["the cloud's credentials are missing"]
     if not problems:
-        return Choice(stand_ins=(), reason="")
+        return Choice(fakes=(), reason="")
     reason = "; ".join(problems)
     if operation == "preview":
-        return Choice(stand_ins=tuple(packages), reason=reason)
-    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack on stand-ins with --sandbox"
+        return Choice(fakes=tuple(packages), reason=reason)
+    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack in a sandbox with --sandbox"
     raise EstateError(msg)

@@ -1,36 +1,31 @@
-"""One command's hold on one stack: lock, settings, engine, providers, state. Everything a command needs before it acts.
+"""One command's hold on one stack: lock, engine, providers, state. Everything a command needs before it acts.
 
-Refuses to let two commands work on one checkout at once, and a stand-in run to see a real stack's state.
+Refuses to let two commands work on one checkout at once, and a run with fake providers to see a real stack's state.
 """
 
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
 
-from composition.administrator_files import for_stand_ins
+from composition.administrator_files import for_fake_providers
+from composition.private_files import create_private
 from fake_providers.attach import attach_apart
 from fake_providers.faults import Fault
 from ops.console import Console
-from ops.engine import finding, plugins
-from ops.engine import operations as engine_stack
+from ops.engine import finding, operations, plugins
+from ops.engine.operations import Backend
+from ops.engine.plugins import Operation
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.snapshots import keys as snapshot_keys
+from ops.platforms.driver import FakeCloud, PlatformDriver
 from ops.stack_file import StackFile
-from settings import Settings
-
-_PACKAGES = {"local": ("vault",), "hetzner": ("hcloud", "vault")}
-"""The provider packages a stack needs besides Pulumi's own, by the kind of its platform."""
-_CREDENTIALS = {"local": (), "hetzner": ("HCLOUD_TOKEN",)}
-"""The variables a platform's plugins take their credentials from."""
 
 _ENGINE = "pulumi"
 """Name of the engine's process."""
@@ -47,34 +42,16 @@ class Choices:
     replace: tuple[str, ...] = ()
     """Logical names of resources that are made anew although nothing calls for it."""
     faults: tuple[Fault, ...] = ()
-    """For tests only: calls on which the stand-in providers misbehave."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """What a sandbox run of a cloud stack has besides stand-ins, once the world around its node is there."""
-
-    machines: Path
-    """Folder of the machines that boot."""
-    secrets: Mapping[str, str] = field(repr=False)
-    """Encrypted settings, by name."""
+    """For tests only: calls on which the fake providers misbehave."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """A stack, ready to be operated on."""
 
-    file: StackFile
-    paths: Paths
-    engine: finding.Engine
     providers: plugins.Choice
-    backend: engine_stack.Backend
-    run: engine_stack.Run
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the stack's server is a process on this machine."""
-        return self.file.is_local
+    backend: Backend
+    run: operations.Run
 
 
 @contextmanager
@@ -101,118 +78,55 @@ def locked(paths: Paths) -> Iterator[None]:
         lock.release()
 
 
-def backend(paths: Paths, file: StackFile, *, stand_ins: Path | None) -> engine_stack.Backend:
-    """Where the stack's state belongs: our own folder for the local stack and for stand-ins, else the user's login.
-
-    Args:
-        paths: of the checkout.
-        file: of the stack.
-        stand_ins: folder of what the stand-ins of a cloud stack keep, where they are used.
-    """
-    if file.is_local:
-        return engine_stack.Backend(state=paths.state, passphrase_file=paths.own / "passphrase")
-    if stand_ins:
-        return engine_stack.Backend(state=stand_ins / "state", passphrase_file=stand_ins / "passphrase")
-    return engine_stack.Backend()
-
-
-def stand_in_folder(paths: Paths, file: StackFile, *, sandbox: bool) -> Path:
-    """What the stand-ins of a cloud stack keep: a world that was asked for, or the nothing a preview starts from."""
-    return paths.own / ("sandbox" if sandbox else "previews") / file.stack
-
-
-def packages(file: StackFile) -> Sequence[str]:
-    """The provider packages the stack needs."""
-    needs_aws = has_bucket(file.settings) or _makes_seal_key(file.settings)
-    return (*(("aws",) if needs_aws else ()), *_PACKAGES[file.settings.platform.kind])
-
-
-def _makes_seal_key(settings: Settings) -> bool:
-    """Whether the key of the seal is the estate's own, in AWS KMS."""
-    platform = settings.platform
-    return platform.kind == "hetzner" and platform.seal.kind == "awskms" and platform.seal.key_arn is None
-
-
-def has_bucket(settings: Settings) -> bool:
-    """Whether the stack has a bucket for snapshots, which an S3 provider makes."""
-    snapshots = settings.snapshots
-    return settings.platform.kind == "hetzner" and snapshots is not None and snapshots.store.kind == "bucket"
-
-
-def _credentials(file: StackFile) -> Sequence[str]:
-    store = file.settings.snapshots.store if file.settings.snapshots else None
-    own = store is not None and store.kind == "bucket" and store.profile is not None
-    bucket = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if has_bucket(file.settings) and not own else ()
-    return (*_CREDENTIALS[file.settings.platform.kind], *bucket)
-
-
 @contextmanager
-def opened(
-    file: StackFile,
-    paths: Paths,
-    console: Console,
-    operation: plugins.Operation,
-    choices: Choices,
-    *,
-    outside: Outside | None = None,
-) -> Iterator[Session]:
-    """Open a stack for one operation. The caller holds the lock.
+def opened(platform: PlatformDriver, console: Console, operation: Operation, choices: Choices) -> Iterator[Session]:
+    """Open a stack for one operation. The caller holds the lock, and the platform is ready for it.
 
     Args:
-        file: of the stack.
-        paths: of the checkout.
+        platform: of the stack.
         console: told what is going on.
         operation: what the stack is opened for.
         choices: of the operator.
-        outside: of a sandbox run whose machines boot; None: the cloud's servers stay in memory.
 
     Raises:
         EstateError: no engine, or the stack may not be operated on with what is there.
     """
+    paths, file = platform.paths, platform.file
     paths.make_own()
-    snapshot_keys.ensure(paths, file, console)
     engine = finding.find(console.say)
     shims = paths.own / "shims"
     providers = plugins.choose(
         operation=operation,
-        cloud=not file.is_local,
+        cloud=platform.fake_cloud is not None,
         sandbox=choices.sandbox,
-        packages=packages(file),
-        lacking=() if choices.sandbox else lacking_plugins(file, paths, console, engine),
-        credentials=all(os.environ.get(name) for name in _credentials(file)),
+        packages=platform.packages,
+        lacking=() if choices.sandbox else lacking_plugins(platform, console, engine),
+        credentials=all(os.environ.get(name) for name in platform.credentials),
     )
-    if providers.stand_ins:
-        console.say(f"stand-in providers for {', '.join(providers.stand_ins)}: {providers.reason}")
-    folder = stand_in_folder(paths, file, sandbox=choices.sandbox)
-    state = backend(paths, file, stand_ins=folder if providers.stand_ins else None)
-    if state.state:
-        state.state.mkdir(parents=True, exist_ok=True)
-        release_dead_locks(state.state)
-    if state.passphrase_file:
-        _make_passphrase(state.passphrase_file)
-    world = folder / "world.json" if providers.stand_ins and not file.is_local else None
-    with _attached(providers.stand_ins, choices.faults, world, outside) as attached:
-        variables = engine_stack.environment(engine, state, shims, attached)
+    if providers.fakes:
+        console.say(f"fake providers for {', '.join(providers.fakes)}: {providers.reason}")
+    fake = platform.fake_cloud if providers.fakes else None
+    backend = fake.backend if fake else platform.backend
+    if backend.state:
+        backend.state.mkdir(parents=True, exist_ok=True)
+        release_dead_locks(backend.state)
+    if backend.passphrase_file:
+        create_private(backend.passphrase_file, secrets.token_urlsafe(32).encode())
+    with _attached(providers.fakes, choices.faults, fake) as attached:
+        variables = operations.environment(engine, backend, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"
-        if file.is_local:
-            variables["PULUMI_SKIP_CHECKPOINTS"] = "true"  # ops.engine.adoption takes care of a killed run
-        with engine_stack.opened(
+        with operations.opened(
             name=file.stack,
             project=paths.project,
             variables=variables,
-            copies=paths.own / "stacks" if state.state else None,
-            policy_pack=engine_stack.pack_program(shims, paths.project / "policies") if choices.policies else None,
-            stand_in_secrets=_invented(file, outside) if providers.stand_ins and not file.is_local else None,
-            content=for_stand_ins(file.written, file.stack),
-            secrets=outside.secrets if outside else None,
+            copies=paths.own / "stacks" if backend.state else None,
+            policy_pack=operations.pack_program(shims, paths.project / "policies") if choices.policies else None,
+            invented_secrets=[name for name in secret_names(file) if name not in fake.secrets] if fake else None,
+            content=for_fake_providers(file.written, file.stack),
+            secrets=fake.secrets if fake else None,
         ) as run:
-            yield Session(file=file, paths=paths, engine=engine, providers=providers, backend=state, run=run)
-
-
-def _invented(file: StackFile, outside: Outside | None) -> Sequence[str]:
-    """The encrypted settings nobody has a value for."""
-    return [name for name in secret_names(file) if outside is None or name not in outside.secrets]
+            yield Session(providers=providers, backend=backend, run=run)
 
 
 def secret_names(file: StackFile) -> Sequence[str]:
@@ -223,22 +137,21 @@ def secret_names(file: StackFile) -> Sequence[str]:
 
 
 @contextmanager
-def _attached(
-    stand_ins: Sequence[str], faults: Sequence[Fault], world: Path | None, outside: Outside | None
-) -> Iterator[Mapping[str, str]]:
-    """The stand-ins, in a process of their own: in this one they would share the program's interpreter lock."""
-    if not stand_ins:
+def _attached(fakes: Sequence[str], faults: Sequence[Fault], cloud: FakeCloud | None) -> Iterator[Mapping[str, str]]:
+    """The fake providers, in a process of their own: in this one they would share the program's interpreter lock."""
+    if not fakes:
         yield {}
         return
-    machines = outside.machines if outside else None
-    with attach_apart(stand_ins, faults=faults, world=world, machines=machines) as attached:
+    world, machines = (cloud.objects, cloud.machines) if cloud else (None, None)
+    with attach_apart(fakes, faults=faults, world=world, machines=machines) as attached:
         yield attached
 
 
-def lacking_plugins(file: StackFile, paths: Paths, console: Console, engine: finding.Engine) -> list[str]:
+def lacking_plugins(platform: PlatformDriver, console: Console, engine: finding.Engine) -> list[str]:
     """The packages of the stack whose official plugin can't be had; tries to install each, at most once a day."""
-    variables = engine_stack.environment(engine, engine_stack.Backend(), paths.own / "shims")
-    return plugins.missing(engine, packages(file), variables, paths.own / "plugins-refused.json", console.say)
+    own = platform.paths.own
+    variables = operations.environment(engine, Backend(), own / "shims")
+    return plugins.missing(engine, platform.packages, variables, own / "plugins-refused.json", console.say)
 
 
 def release_dead_locks(state: Path) -> None:
@@ -270,34 +183,3 @@ def _ends(process: psutil.Process) -> bool:
     except psutil.TimeoutExpired:
         return False
     return True
-
-
-def refuse_protected(opened: Session) -> None:
-    """Refuse to destroy before anything is touched; the engine would refuse half-way.
-
-    Raises:
-        EstateError: something in the state is protected.
-    """
-    protected = [one["urn"] for one in opened.run.deployment().get("resources") or [] if one.get("protect")]
-    if protected:
-        msg = (
-            f"{len(protected)} resources of {opened.file.stack} are protected; expected protect: false in "
-            f"{opened.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
-        )
-        raise EstateError(msg)
-
-
-def remove_state(paths: Paths) -> None:
-    """Remove what is left of the local stack's state after it was destroyed."""
-    for folder in (paths.state, paths.own / "stacks"):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_passphrase(file: Path) -> None:
-    """Make the passphrase that encrypts secrets in the state, once."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w") as out:
-        out.write(secrets.token_urlsafe(32))

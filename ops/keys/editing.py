@@ -24,7 +24,7 @@ ENGINE_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class EncryptedPair:
     """The pair as the file is to hold it. None of it is secret."""
 
     certificate: str
@@ -43,7 +43,7 @@ class _Edit:
     text: str
 
 
-def with_pair(text: str, kept: Kept) -> str:
+def with_pair(text: str, kept: EncryptedPair) -> str:
     """The file's text with the pair in it.
 
     Raises:
@@ -68,7 +68,7 @@ def with_pair(text: str, kept: Kept) -> str:
     return edited
 
 
-def _wanted(document: dict[str, Any], kept: Kept) -> dict[str, Any]:
+def _wanted(document: dict[str, Any], kept: EncryptedPair) -> dict[str, Any]:
     """What the file has to say in the end."""
     whole = _separate(document)
     administrator = whole["config"][f"{PROJECT}:{SETTING}"]["bootstrap"]["administrator"]
@@ -93,7 +93,7 @@ def _says(text: str, wanted: dict[str, Any]) -> bool:
         return False
 
 
-def _administrator(text: str, node: yaml.MappingNode, kept: Kept) -> list[_Edit]:
+def _administrator(text: str, node: yaml.MappingNode, kept: EncryptedPair) -> list[_Edit]:
     if node.flow_style:
         others = [
             text[key.start_mark.index : value.end_mark.index] for key, value in node.value if key.value not in _HALVES
@@ -119,7 +119,7 @@ def _administrator(text: str, node: yaml.MappingNode, kept: Kept) -> list[_Edit]
     )
 
 
-def _secret(text: str, config: yaml.MappingNode, kept: Kept) -> list[_Edit]:
+def _secret(text: str, config: yaml.MappingNode, kept: EncryptedPair) -> list[_Edit]:
     name = f"{PROJECT}:{kept.name}"
     if config.flow_style:
         raise _unusual("config stands in braces")
@@ -133,7 +133,7 @@ def _secret(text: str, config: yaml.MappingNode, kept: Kept) -> list[_Edit]:
     return [_Edit(after, after, written)]
 
 
-def _engine(text: str, root: yaml.MappingNode, kept: Kept) -> list[_Edit]:
+def _engine(text: str, root: yaml.MappingNode, kept: EncryptedPair) -> list[_Edit]:
     there = {key.value: value for key, value in root.value}
     edits = [
         _Edit(there[name].start_mark.index, there[name].end_mark.index, _scalar(value))

@@ -6,20 +6,23 @@ memory, nowhere else.
 """
 
 import contextlib
+import datetime
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from composition import administrator_pair
 from composition.administrator_pair import Pair
 from ops import stack_file
 from ops.console import Console
 from ops.engine import session
 from ops.errors import EstateError
-from ops.keys import secrets_provider as engine
-from ops.keys.editing import Kept, with_pair
-from ops.keys.pair import checked, new_pair
+from ops.keys import secrets_provider
+from ops.keys.certificates import new_administrator
+from ops.keys.editing import EncryptedPair, with_pair
 from ops.paths import Paths
+from ops.platforms.registry import platform_of
 from ops.stack_file import StackFile
 
 SECRET = "administrator-key"  # noqa: S105 - the name of the setting, not its value
@@ -51,15 +54,29 @@ def make(paths: Paths, stack: str, console: Console) -> Made:
     with session.locked(paths):
         file = cloud_file(paths, stack)
         name = file.settings.bootstrap.administrator.private_key_secret or SECRET
-        with engine.opened(paths, file, console) as held:
+        with secrets_provider.opened(paths, file, console) as held:
             there = _kept_pair(file, held)
             if there is not None:
                 return told(file, there, name, "there already")
             found = _pair_of_files(paths, file)
             pair = found or new_pair()
             kept = held.encrypt(name, pair.private_key, pair.certificate)
-        replace(file, kept)
+        write_pair(file, kept)
         return told(file, pair, name, "taken over" if found else "made")
+
+
+def new_pair() -> Pair:
+    """A new pair, on the curve P-256, self-signed: the server knows the certificate itself."""
+    certificate, private_key = new_administrator(datetime.datetime.now(datetime.UTC))
+    return Pair(certificate=certificate.decode(), private_key=private_key.decode())
+
+
+def checked(certificate: str, private_key: str) -> Pair:
+    """A pair of which both halves came from somewhere. Raises EstateError if they don't belong together."""
+    try:
+        return administrator_pair.checked(certificate, private_key)
+    except ValueError as error:
+        raise EstateError(str(error)) from None
 
 
 def cloud_file(paths: Paths, stack: str) -> StackFile:
@@ -69,13 +86,13 @@ def cloud_file(paths: Paths, stack: str) -> StackFile:
         EstateError: it is this machine's, whose pair `./estate up` makes; or the file is wrong.
     """
     file = stack_file.read(paths, stack)
-    if file.is_local:
+    if platform_of(paths, file).makes_administrator:
         msg = f"stack {stack!r} is this machine's, whose administrator `./estate up` makes; expected a cloud stack"
         raise EstateError(msg)
     return file
 
 
-def _kept_pair(file: StackFile, held: engine.Secrets) -> Pair | None:
+def _kept_pair(file: StackFile, held: secrets_provider.Secrets) -> Pair | None:
     administrator = file.settings.bootstrap.administrator
     if not (administrator.certificate_pem and administrator.private_key_secret):
         return None
@@ -108,7 +125,7 @@ def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
     return checked(certificate, key)
 
 
-def replace(file: StackFile, kept: Kept) -> None:
+def write_pair(file: StackFile, kept: EncryptedPair) -> None:
     """Put the pair into the stack's file, in one step.
 
     Raises:

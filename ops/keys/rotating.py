@@ -8,29 +8,27 @@ its administrator is somebody else's.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import hvac
 
-from composition import administrator_files as placing
+from composition import administrator_files
 from composition.administrator_pair import Pair
 from composition.private_files import private_directory, write_private
 from ops.console import Console
 from ops.engine import session
 from ops.errors import EstateError
-from ops.keys import secrets_provider as engine
-from ops.keys.editing import Kept, with_pair
-from ops.keys.making import Made, cloud_file, replace, told
-from ops.keys.pair import checked, new_pair
+from ops.keys import secrets_provider
+from ops.keys.editing import EncryptedPair, with_pair
+from ops.keys.making import Made, checked, cloud_file, new_pair, told, write_pair
 from ops.paths import Paths
+from ops.platforms.registry import platform_of
 from ops.stack_file import StackFile
-from ops.vault import endpoint as reaching
-from ops.vault.endpoint import Reached
-from ops.vault.login import LOGIN_ROLE
+from ops.vault.endpoint import VaultEndpoint
+from ops.vault.login import log_in
 
-_ROLE = f"auth/cert/certs/{LOGIN_ROLE}"
 _KEPT_FIELDS = ("display_name", "token_policies", "token_ttl", "token_max_ttl", "token_bound_cidrs")
 """What the bootstrap gave the login besides its certificate."""
 
@@ -48,17 +46,17 @@ def rotate(paths: Paths, stack: str, console: Console) -> Made:
             msg = f"Pulumi.{stack}.yaml holds no pair yet; expected one to replace: ./estate keys {stack}"
             raise EstateError(msg)
         name = administrator.private_key_secret
-        where = reaching.reached(paths, file, console)
-        with engine.opened(paths, file, console) as held:
+        endpoint = platform_of(paths, file).find_endpoint(console)
+        with secrets_provider.opened(paths, file, console) as held:
             old = checked(administrator.certificate_pem, held.decrypt(name))
         # The plugin's files may be of another time, or on another machine.
-        placing.place(file.settings, stack, lambda _: old.private_key, paths.project)
+        administrator_files.place(file.settings, stack, lambda _: old.private_key, paths.project)
         kept, new = _next(paths, file, console, name)
         console.say(f"the new pair is written down, encrypted: {_prepared(paths, stack)}")
-        _hand_over(paths, where, stack, new, console)
-        replace(file, kept)
+        _hand_over(paths, endpoint, stack, new, console)
+        write_pair(file, kept)
         changed = cloud_file(paths, stack)
-        placing.place(changed.settings, stack, lambda _: new.private_key, paths.project)
+        administrator_files.place(changed.settings, stack, lambda _: new.private_key, paths.project)
         _prepared(paths, stack).unlink()
         return told(changed, new, name, "rotated")
 
@@ -67,79 +65,76 @@ def _prepared(paths: Paths, stack: str) -> Path:
     return paths.own / stack / "next-administrator.json"
 
 
-def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[Kept, Pair]:
+def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[EncryptedPair, Pair]:
     """The pair that is to come: the one an interrupted run has written down, or a new one."""
     prepared = _prepared(paths, file.stack)
     if prepared.is_file():
         console.say("an earlier rotation did not end: going on with its pair")
         kept = _read(prepared)
         text = with_pair(file.path.read_text(encoding="utf-8"), kept)
-        with engine.opened(paths, file, console, text) as held:
+        with secrets_provider.opened(paths, file, console, text) as held:
             return kept, checked(kept.certificate, held.decrypt(kept.name))
     new = new_pair()
-    with engine.opened(paths, file, console) as held:
+    with secrets_provider.opened(paths, file, console) as held:
         kept = held.encrypt(name, new.private_key, new.certificate)
     private_directory(prepared.parent)
     write_private(prepared, json.dumps(asdict(kept)).encode())
     return kept, new
 
 
-def _read(prepared: Path) -> Kept:
+def _read(prepared: Path) -> EncryptedPair:
     try:
-        return Kept(**json.loads(prepared.read_text(encoding="utf-8")))
+        return EncryptedPair(**json.loads(prepared.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         msg = f"{prepared} can't be read; expected what an interrupted rotation wrote. Nothing knows that pair but it"
         raise EstateError(msg) from None
 
 
-def _hand_over(paths: Paths, where: Reached, stack: str, new: Pair, console: Console) -> None:
+def _hand_over(paths: Paths, endpoint: VaultEndpoint, stack: str, new: Pair, console: Console) -> None:
     """Have Vault know the new certificate, and prove that the new pair logs in."""
     folder = private_directory(paths.own / stack)
-    files = {folder / "next-administrator.key": new.private_key, folder / "next-administrator.crt": new.certificate}
-    successor = Reached(
-        address=where.address,
-        ca_file=where.ca_file,
-        certificate=folder / "next-administrator.crt",
-        private_key=folder / "next-administrator.key",
-    )
+    certificate, key = folder / "next-administrator.crt", folder / "next-administrator.key"
+    files = {key: new.private_key, certificate: new.certificate}
+    login = replace(endpoint.login, certificate_file=str(certificate), private_key_file=str(key))
+    successor = replace(endpoint, login=login)
     try:
         for file, content in files.items():
             write_private(file, content.encode())
         if _logs_in(successor):
             console.say("Vault takes the new pair already")
             return
-        with reaching.administering(where) as client:
-            _replace_certificate(client, new.certificate)
-        with reaching.administering(successor):
+        with log_in(endpoint) as client:
+            _replace_certificate(client, f"auth/{login.mount}/certs/{login.role}", new.certificate)
+        with log_in(successor):
             console.say("Vault takes the new pair, and the old one no longer")
     finally:
         for file in files:
             file.unlink(missing_ok=True)
 
 
-def _logs_in(who: Reached) -> bool:
+def _logs_in(who: VaultEndpoint) -> bool:
     try:
-        with reaching.administering(who):
+        with log_in(who):
             return True
     except EstateError:
         return False  # whatever is wrong besides the pair, the old one meets next, in its own words
 
 
-def _replace_certificate(client: hvac.Client, certificate: str) -> None:
+def _replace_certificate(client: hvac.Client, role: str, certificate: str) -> None:
     """Put a certificate in the place of the login's, and leave everything else of the login alone."""
-    before = _role(client)
+    before = _read_role(client, role)
     body = {field: before[field] for field in _KEPT_FIELDS if before.get(field)}
-    client.write_data(_ROLE, data={**body, "certificate": certificate})
-    after = _role(client)
+    client.write_data(role, data={**body, "certificate": certificate})
+    after = _read_role(client, role)
     if str(after["certificate"]).strip() != certificate.strip() or any(after[name] != body[name] for name in body):
-        msg = f"{_ROLE} reads back changed; expected the new certificate and everything else as before"
+        msg = f"{role} reads back changed; expected the new certificate and everything else as before"
         raise EstateError(msg)
 
 
-def _role(client: hvac.Client) -> Mapping[str, Any]:
-    answer: Any = client.read(_ROLE)
+def _read_role(client: hvac.Client, role: str) -> Mapping[str, Any]:
+    answer: Any = client.read(role)
     if not answer:
-        msg = f"{_ROLE} is gone; expected the login that the bootstrap made"
+        msg = f"{role} is gone; expected the login that the bootstrap made"
         raise EstateError(msg)
-    role: Mapping[str, Any] = answer["data"]
-    return role
+    found: Mapping[str, Any] = answer["data"]
+    return found

@@ -15,13 +15,13 @@ from typing import Any
 
 import yaml
 
-from composition import administrator_files as placing
+from composition import administrator_files
 from ops.console import Console
-from ops.engine import finding, session
-from ops.engine import operations as engine_stack
+from ops.engine import finding, operations
 from ops.errors import EstateError
-from ops.keys.editing import ENGINE_KEYS, Kept
+from ops.keys.editing import ENGINE_KEYS, EncryptedPair
 from ops.paths import Paths
+from ops.platforms.registry import platform_of
 from ops.stack_file import PROJECT, StackFile
 
 _SECONDS = 120.0
@@ -42,7 +42,7 @@ class Secrets:
     def _file(self) -> Path:
         return self.folder / f"Pulumi.{self.stack}.yaml"
 
-    def encrypt(self, name: str, value: str, certificate: str) -> Kept:
+    def encrypt(self, name: str, value: str, certificate: str) -> EncryptedPair:
         """Encrypt a value under a name, and prove that it can be decrypted again.
 
         Raises:
@@ -58,7 +58,7 @@ class Secrets:
             answer = self._run(arguments, value)
         self._must(answer)
         document = self._document()
-        kept = Kept(
+        kept = EncryptedPair(
             certificate=certificate,
             name=name,
             ciphertext=document["config"][f"{PROJECT}:{name}"]["secure"],
@@ -123,7 +123,7 @@ def opened(paths: Paths, file: StackFile, console: Console, text: str | None = N
         EstateError: no engine can be had.
     """
     engine = finding.find(console.say)
-    variables = engine_stack.environment(engine, session.backend(paths, file, stand_ins=None), paths.own / "shims")
+    variables = operations.environment(engine, platform_of(paths, file).backend, paths.own / "shims")
     with tempfile.TemporaryDirectory(prefix="keys-", dir=paths.make_own()) as scratch:
         folder = Path(scratch)
         shutil.copy(paths.project / "Pulumi.yaml", folder)
@@ -144,4 +144,4 @@ def ensure_placed(paths: Paths, file: StackFile, console: Console) -> None:
         return
     if not (paths.project / administrator.files(file.stack).private_key).is_file():
         with opened(paths, file, console) as held:
-            placing.place(file.settings, file.stack, held.decrypt, paths.project)
+            administrator_files.place(file.settings, file.stack, held.decrypt, paths.project)

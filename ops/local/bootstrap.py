@@ -18,14 +18,14 @@ from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator, read_public_key
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 
 RUN_SECONDS = 180
 """Far above what it takes (measured here: 1.7 s), and above the script's own deadlines."""
 
 
 def bootstrap(
-    platform: LocalPlatform,
+    platform: LocalServers,
     *,
     policy: str,
     operators: Sequence[tuple[str, Path]] = (),
@@ -60,7 +60,7 @@ def bootstrap(
 
 
 def _parameters(
-    platform: LocalPlatform,
+    platform: LocalServers,
     *,
     policy: str,
     operators: Sequence[tuple[str, Path]],

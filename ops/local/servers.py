@@ -95,7 +95,7 @@ class _Logs:
 
 
 @dataclass
-class LocalPlatform:
+class LocalServers:
     """OpenBao and PostgreSQL under one directory. Every method is safe to repeat and to interrupt."""
 
     directory: Path

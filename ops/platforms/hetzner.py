@@ -1,172 +1,141 @@
-"""What the commands do to a stack whose server is elsewhere: keys beside the project, and the engine's operations.
+"""A node on Hetzner Cloud, as the commands use it: by the official plugins, with state where the user keeps it.
 
-Owns the keys under `.estate/<stack>/` that the stack's file names and nobody made yet. Refuses to make people's own.
+Owns what its account needs, and what is said of a node that nobody here can look into. Refuses to make people's own
+keys.
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from components.model import duration_text
 from components.payloads.snapshot import stamp_of
-from composition.private_files import private_directory
+from components.render.snapshots import Bucket
 from ops.console import Console
-from ops.engine import adoption, pending, replacing, session
-from ops.engine.operations import Changes
-from ops.engine.session import Choices, Session
+from ops.engine import state
 from ops.errors import EstateError
-from ops.keys.certificates import ensure_administrator
-from ops.keys.pgp import ensure_operator, read_public_key
-from ops.keys.secrets_provider import ensure_placed
-from ops.paths import Paths
+from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
+from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Table
 from ops.snapshots import taking
 from ops.snapshots.stores import store_of
-from ops.stack_file import StackFile
-from ops.vault import endpoint as reaching
-from ops.vault import status as looking
+from ops.vault import status
+from settings.hetzner import HetznerPlatform
 
-_PUBLIC_KEY = "public.asc"
-_READY_TYPE = "pulumi-python:dynamic:Resource"
-"""Of `VaultReady`, the one dynamic resource there is."""
-_BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-def ensure_keys(paths: Paths, file: StackFile, console: Console) -> None:
-    """Make the administrator's pair and the operators' pairs that the stack's file places under `.estate/`.
+class Hetzner(PlatformDriver):
+    """The node in the user's account."""
 
-    Keys at any other place are people's own and are never made here.
+    @property
+    def platform(self) -> HetznerPlatform:
+        """Its settings."""
+        return cast("HetznerPlatform", self.file.settings.platform)  # the registry chose this driver by them
 
-    Raises:
-        EstateError: one half of a pair is missing, an operator's key under `.estate/` isn't named `public.asc`, or one
-            elsewhere is no public key.
-    """
-    first = file.settings.bootstrap
-    if first.administrator.certificate and first.administrator.private_key:
-        certificate = paths.project / first.administrator.certificate
-        key = paths.project / first.administrator.private_key
-        if certificate.is_relative_to(paths.own) and key.is_relative_to(paths.own):
-            if not certificate.exists():
-                console.say(f"making the administrator's certificate {first.administrator.certificate}")
-            private_directory(certificate.parent)
-            private_directory(key.parent)
-            ensure_administrator(certificate, key)
-    for operator in first.operators:
-        public = paths.project / operator.pgp_key
-        if not public.is_relative_to(paths.own):
-            read_public_key(operator.name, public)
-            continue
-        if public.name != _PUBLIC_KEY:
-            msg = f"operator {operator.name!r}: pgp_key is {operator.pgp_key!r}; expected {_PUBLIC_KEY} in its folder"
-            raise EstateError(msg)
-        if not public.exists():
-            console.say(f"making a key pair for operator {operator.name}: {operator.pgp_key}")
-        private_directory(public.parent.parent)
-        ensure_operator(public.parent)
+    @property
+    def packages(self) -> Sequence[str]:
+        """With AWS' where it makes the bucket or the key of the seal."""
+        seal = self.platform.seal
+        makes_seal_key = seal.kind == "awskms" and seal.key_arn is None
+        return (*(("aws",) if self._bucket or makes_seal_key else ()), "hcloud", "vault")
 
+    @property
+    def _bucket(self) -> Bucket | None:
+        snapshots = self.file.settings.snapshots
+        return snapshots.store if snapshots and isinstance(snapshots.store, Bucket) else None
 
-def up(paths: Paths, file: StackFile, console: Console, choices: Choices) -> tuple[Changes, str]:
-    """Build the stack with the official plugins: what changed, and why stand-ins were used (never).
+    @property
+    def credentials(self) -> Sequence[str]:
+        """A profile in AWS' files takes the place of the bucket's."""
+        return ("HCLOUD_TOKEN", *(BUCKET_CREDENTIALS if self._bucket and self._bucket.profile is None else ()))
 
-    Raises:
-        EstateError: the plugins or the cloud's credentials are missing, or it failed.
-    """
-    ensure_keys(paths, file, console)
-    with session.opened(file, paths, console, "up", choices) as opened:
-        return applied(opened, console, choices), opened.providers.reason
+    @property
+    def fake_cloud(self) -> FakeCloud | None:
+        """What a preview without plugins starts from: nothing."""
+        return FakeCloud(folder=self.paths.own / "previews" / self.file.stack)
 
+    @property
+    def seal_kind(self) -> str:
+        """As the settings have it."""
+        return self.platform.seal.kind
 
-def applied(opened: Session, console: Console, choices: Choices) -> Changes:
-    """One `up` of the engine, with what a killed one had begun in Vault adopted first.
+    @property
+    def authority_file(self) -> Path | None:
+        """As the settings have it."""
+        return self.paths.project / self.platform.authority_file if self.platform.authority_file else None
 
-    Raises:
-        EstateError: it failed; the next one goes on.
-    """
-    stack, deployment = opened.file.stack, opened.run.deployment()
-    replace = replacing.urns(lambda: deployment, stack, choices.replace)
-    found = adoption.begun(deployment)
-    if found.mounts or found.auth or found.authorities:
-        console.say("an earlier run did not end: looking for what it made")
-        with reaching.administering(reaching.at(opened.paths, opened.file, _address(deployment))) as client:
-            found = adoption.there(client, found)
-            adoption.empty_authorities(client, found, found.authorities)
-        if len(found):
-            with console.stage(f"adopting {len(found)} objects") as steps:
-                opened.run.operate("up", steps, wrap=lambda program: adoption.importing(program, found))
-    with console.stage(f"applying {stack}") as steps:
-        changes = opened.run.operate("up", steps, replace=replace)
-    if deployment.get("pending_operations"):
-        pending.settle(opened.run.stack)
-    return changes
+    @property
+    def expected_address(self) -> str | None:
+        """By its name, where it has one: during the first `up` nothing is exported yet."""
+        return f"https://{self.platform.name}:8200" if self.platform.name else None
 
+    @property
+    def why_unchecked(self) -> str:
+        """Its database and the applications' networks are out of reach from here."""
+        return "a cloud stack is checked in its sandbox only"
 
-def _address(deployment: Mapping[str, Any]) -> str:
-    """Of the Vault whose contents were begun: it was ready then, and a first `up` that was killed exports nothing."""
-    resources = deployment.get("resources") or []
-    return next(str(one["outputs"]["address"]) for one in resources if one["type"] == _READY_TYPE)
+    @contextmanager
+    def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
+        """Its keys are made on first use."""
+        if purpose in ("up", "preview"):
+            self.ensure_keys(console)
+        yield self
 
+    def ensure_keys(self, console: Console) -> None:
+        """Make the keys under `.estate/` that the program and the first boot read. Raises EstateError."""
+        settings, ssh = self.file.settings, self.platform.ssh
+        ensure_administrator_pair(self.paths, settings.bootstrap, console.say)
+        ensure_operators(self.paths, settings.bootstrap, console.say)
+        ensure_snapshot_keys(self.paths, settings.snapshots, ssh.public_keys if ssh else (), console.say)
 
-@dataclass(frozen=True, kw_only=True)
-class CloudStatus:
-    """A stack in a cloud as it is now, from outside."""
+    def start(self, deployment: Mapping[str, Any], console: Console) -> None:
+        """Nothing: the node comes up by itself."""
 
-    vault: looking.Seen | None
-    """None: it exports no address."""
-    unfinished: bool
-    """Whether an `up` began and didn't end."""
-    snapshot: str
-    """What is to be said of the newest snapshot."""
-    snapshot_age_seconds: float | None
-    """None: there is none, or it can't be seen."""
+    def remove(self) -> None:
+        """Nothing: keys and settings stay."""
 
+    def status(self, console: Console) -> Status:
+        """What its state and its server tell."""
+        stack = self.file.stack
+        record = state.read_record(self.paths, stack, self.backend, console)
+        if record is None:
+            found = {"built": False, "vault": None, "unfinished": False, "snapshot": None, "snapshot_age_seconds": None}
+            return Status(document=found, sentence=f"stack {stack!r} was never up: {self.up_command} builds it")
+        unfinished = "unfinished" if record.is_unfinished else "not under way"
+        address, cluster = record.outputs.get("address"), record.outputs.get("cluster_id")
+        age, said = self.newest_snapshot(cluster)
+        vault = status.ask(self.endpoint(address), cluster) if address else None
+        document = {
+            "built": True,
+            "vault": asdict(vault) if vault else None,
+            "unfinished": record.is_unfinished,
+            "snapshot": said,
+            "snapshot_age_seconds": age,
+        }
+        if vault is None:
+            sentence = f"stack {stack!r} exports no address; its `up` is {unfinished}: {self.up_command} goes on"
+            return Status(document=document, sentence=sentence)
+        more = [["an `up` is", unfinished], ["newest snapshot", said]]
+        tables = Table.of_vault(vault, f"stack {stack}", more)
+        return Status(document=document, tables=tables, trouble=vault.trouble)
 
-def status(paths: Paths, file: StackFile, console: Console) -> CloudStatus | None:
-    """What runs of a stack, as its state and its server tell; None where it was never up. Changes nothing.
-
-    Raises:
-        EstateError: no engine can be had, or it can't reach the state.
-    """
-    known = reaching.record(paths, file, console)
-    if known is None:
-        return None
-    address = known.outputs.get("address")
-    seen = looking.look(reaching.at(paths, file, address), known.outputs.get("cluster_id")) if address else None
-    age, said = newest_snapshot(paths, file, known.outputs.get("cluster_id"))
-    return CloudStatus(vault=seen, unfinished=known.is_unfinished, snapshot=said, snapshot_age_seconds=age)
-
-
-def newest_snapshot(paths: Paths, file: StackFile, cluster: str | None) -> tuple[float | None, str]:
-    """Age in seconds of a cluster's newest snapshot in the stack's store, and what is to be said of it."""
-    wanted = file.settings.snapshots
-    if wanted is None:
-        return None, "none is taken: the settings have no section snapshots"
-    store = wanted.store
-    if store.kind == "bucket" and not store.profile and not all(os.environ.get(name) for name in _BUCKET_CREDENTIALS):
-        return None, f"can't be seen without {' and '.join(_BUCKET_CREDENTIALS)}"
-    try:
-        with taking.told():
-            place = f"{taking.EVERYWHERE}{cluster}/" if cluster else taking.EVERYWHERE
-            names = set(store_of(paths, file.settings).names(place))
-    except EstateError as error:
-        return None, f"can't be seen: {error}"
-    # One without a record beside it was cut off.
-    stamps = [stamp_of(name) for name in names if f"{name}.json" in names]
-    if not stamps:
-        return None, "stale: there is none"
-    age = (datetime.now(UTC) - taking.taken(max(stamps))).total_seconds()
-    fresh = "fresh" if age <= wanted.stale_after else "stale"
-    return age, f"{fresh}: {duration_text(int(age))} old"
-
-
-def down(paths: Paths, file: StackFile, console: Console, choices: Choices) -> Changes:
-    """Destroy what isn't protected. Keys and settings stay.
-
-    Raises:
-        EstateError: the plugins or the cloud's credentials are missing, or it failed.
-    """
-    with session.opened(file, paths, console, "down", choices) as opened:
-        session.refuse_protected(opened)
-        ensure_placed(paths, file, console)
-        with console.stage(f"destroying {file.stack}") as steps:
-            return opened.run.operate("destroy", steps)
+    def newest_snapshot(self, cluster: str | None) -> tuple[float | None, str]:
+        """Age in seconds of a cluster's newest snapshot in the stack's store, and what is to be said of it."""
+        wanted = self.file.settings.snapshots
+        if wanted is None:
+            return None, "none is taken: the settings have no section snapshots"
+        if not all(os.environ.get(name) for name in self.credentials if name in BUCKET_CREDENTIALS):
+            return None, f"can't be seen without {' and '.join(BUCKET_CREDENTIALS)}"
+        try:
+            with taking.told():
+                place = f"{taking.EVERYWHERE}{cluster}/" if cluster else taking.EVERYWHERE
+                names = set(store_of(self.paths, self.file.settings).names(place))
+        except EstateError as error:
+            return None, f"can't be seen: {error}"
+        # One without a record beside it was cut off.
+        stamps = [stamp_of(name) for name in names if f"{name}.json" in names]
+        age = (datetime.now(UTC) - taking.taken(max(stamps))).total_seconds() if stamps else None
+        return age, taking.freshness(age, wanted.stale_after)

@@ -1,129 +1,194 @@
-"""The local platform as the commands use it: found from the settings, started, bootstrapped, administered."""
+"""The servers of this machine, as the commands use them: OpenBao and PostgreSQL, with state and keys in the checkout.
 
-from collections.abc import Iterator
+Owns their start, their first boot, and the claim of one stack on them. Refuses to share them between two stacks.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-
-import hvac
+from typing import Any, cast
 
 from components.render import acl
 from components.render.administrator import administrator_policy
 from ops.console import Console
+from ops.engine import state
+from ops.engine.operations import Backend
+from ops.engine.recovery import knows_database
 from ops.errors import EstateError
-from ops.keys.pgp import ensure_operator, read_public_key
+from ops.keys.first_use import ensure_operators, ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
 from ops.local.openbao import wheel_version
-from ops.local.servers import LocalPlatform
-from ops.paths import Paths
-from ops.vault.login import administrator
-from settings import Settings
+from ops.local.servers import LocalServers
+from ops.platforms.driver import PlatformDriver, Purpose, Status, Table
+from ops.snapshots.unfinished import emptying
+from ops.vault import status
+from ops.vault.endpoint import VaultEndpoint
+from settings.platform import LocalPlatform
 
 
-def platform_of(paths: Paths, settings: Settings) -> LocalPlatform:
-    """The local platform the settings describe.
+class Local(PlatformDriver):
+    """The servers that `./estate up` starts."""
 
-    Raises:
-        EstateError: the settings describe another platform, or keep its files somewhere else than the platform does.
-    """
-    try:
-        described = settings.local
-    except ValueError as error:
-        msg = f"{error}: this command works on the servers of this machine"
-        raise EstateError(msg) from None
-    local = LocalPlatform(
-        paths.local,
-        api_port=described.api_port,
-        cluster_port=described.cluster_port,
-        postgres_port=described.postgres_port,
-    )
-    wanted = settings.bootstrap.administrator
-    for name, given, there in (
-        ("certificate", wanted.certificate, local.administrator_certificate),
-        ("private_key", wanted.private_key, local.administrator_key),
-    ):
-        if given is None or paths.project / given != there:
-            expected = there.relative_to(paths.project)
-            found = "not given" if given is None else repr(given)
-            msg = f"bootstrap.administrator.{name} is {found}; expected {str(expected)!r} on the local platform"
-            raise EstateError(msg)
-    return local
+    @cached_property
+    def servers(self) -> LocalServers:
+        """The servers themselves.
 
-
-@contextmanager
-def administering(paths: Paths, settings: Settings) -> Iterator[hvac.Client]:
-    """A client of the stack's administrator, for as long as the block runs."""
-    local = platform_of(paths, settings)
-    with administrator(
-        local.address, local.ca_file, local.administrator_certificate, local.administrator_key
-    ) as client:
-        yield client
-
-
-def claim(paths: Paths, stack: str) -> None:
-    """Say that the local servers of this checkout are this stack's; there is one set of them.
-
-    Raises:
-        EstateError: they are another stack's.
-    """
-    owner = paths.own / "local-stack"
-    if owner.is_file() and owner.read_text().strip() != stack:
-        msg = (
-            f"the local servers here are stack {owner.read_text().strip()!r}'s; expected that one, or another checkout "
-            f"for {stack!r}"
+        Raises:
+            EstateError: the settings keep the administrator's files somewhere else than the servers do.
+        """
+        described = cast("LocalPlatform", self.file.settings.platform)  # the registry chose this driver by them
+        servers = LocalServers(
+            self.paths.local,
+            api_port=described.api_port,
+            cluster_port=described.cluster_port,
+            postgres_port=described.postgres_port,
         )
-        raise EstateError(msg)
-    paths.make_own()
-    owner.write_text(f"{stack}\n")
+        wanted = self.file.settings.bootstrap.administrator
+        for name, given, there in (
+            ("certificate", wanted.certificate, servers.administrator_certificate),
+            ("private_key", wanted.private_key, servers.administrator_key),
+        ):
+            if given is None or self.paths.project / given != there:
+                expected = there.relative_to(self.paths.project)
+                found = "not given" if given is None else repr(given)
+                msg = f"bootstrap.administrator.{name} is {found}; expected {str(expected)!r} on the local platform"
+                raise EstateError(msg)
+        return servers
+
+    @property
+    def packages(self) -> Sequence[str]:
+        """Vault's alone."""
+        return ("vault",)
+
+    @property
+    def backend(self) -> Backend:
+        """In the checkout: nobody has to have an account to try an estate."""
+        return Backend(state=self.paths.state, passphrase_file=self.paths.own / "passphrase")
+
+    @property
+    def seal_kind(self) -> str:
+        """A key on this machine."""
+        return "static"
+
+    @property
+    def authority_file(self) -> Path | None:
+        """The checkout's own."""
+        return self.servers.ca_file
+
+    def find_endpoint(self, console: Console) -> VaultEndpoint:  # noqa: ARG002 - as the base has it
+        """Where the settings say; nothing has to be built for it."""
+        return self.endpoint(self.servers.address)
+
+    @contextmanager
+    def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:  # noqa: ARG002 - as the base has it
+        """The servers are this stack's, and its keys are there; made on first use, and not worth a line."""
+        if purpose in ("up", "down"):
+            self._claim()
+        if purpose in ("up", "preview"):
+            self._check_version()
+            ensure_operators(self.paths, self.file.settings.bootstrap, _silent)
+            ensure_snapshot_keys(self.paths, self.file.settings.snapshots, (), _silent)
+        yield self
+
+    def _claim(self) -> None:
+        """Say that the servers of this checkout are this stack's; there is one set of them."""
+        owner = self.paths.make_own() / "local-stack"
+        if owner.is_file() and owner.read_text().strip() != self.file.stack:
+            msg = (
+                f"the local servers here are stack {owner.read_text().strip()!r}'s; expected that one, or another "
+                f"checkout for {self.file.stack!r}"
+            )
+            raise EstateError(msg)
+        owner.write_text(f"{self.file.stack}\n")
+
+    def _check_version(self) -> None:
+        wanted, packaged = self.file.settings.server.version, wheel_version()
+        if wanted != packaged:
+            msg = f"server.version is {wanted!r}; expected {packaged!r}, which the local server comes in"
+            raise EstateError(msg)
+
+    def start(self, deployment: Mapping[str, Any], console: Console) -> None:
+        """Start and bootstrap the servers, as far as they are not yet."""
+        settings, servers = self.file.settings, self.servers
+        console.say(f"local servers: OpenBao on {servers.address}, PostgreSQL on 127.0.0.1:{servers.postgres_port}")
+        servers.start()
+        fresh = bootstrap(
+            servers,
+            policy=acl.render(administrator_policy()),
+            operators=ensure_operators(self.paths, settings.bootstrap, _silent),
+            threshold=settings.bootstrap.threshold,
+            token_ttl_seconds=settings.bootstrap.administrator.token_ttl,
+            told=console.say if not console.as_json else None,
+        )
+        if fresh:
+            console.say("bootstrapped: shares in custody, administrator's login enabled, root token revoked and dead")
+        if settings.database:
+            connections = settings.database.connections.values()
+            own = {one.database for one in connections if one.port == servers.postgres_port}
+            servers.ensure_databases(sorted(own))
+            if not knows_database(deployment):
+                # A killed run may have had Vault replace the first password, with which the connection is made.
+                servers.postgres.reset_root_role()
+
+    def nothing_to_destroy(self) -> str:
+        """Without a state there is none."""
+        return "" if (self.paths.state / ".pulumi").is_dir() else f"{self.file.stack} has no state here"
+
+    def remove(self) -> None:
+        """Servers, data, keys, state and the claim."""
+        self.servers.wipe()
+        for name in ("passphrase", "local-stack"):
+            (self.paths.own / name).unlink(missing_ok=True)
+        for folder in (self.paths.state, self.paths.own / "stacks"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def status(self, console: Console) -> Status:
+        """The servers, and what the last `up` left."""
+        found, address = self.servers.status(), self.servers.address
+        record = state.read_record(self.paths, self.file.stack, self.backend, console)
+        unfinished = record is not None and record.is_unfinished
+        vault = status.ask(self.endpoint(address)) if found.openbao.running else None
+        rows = [
+            ["OpenBao", "running" if found.openbao.running else "stopped", str(found.openbao.port), address],
+            ["PostgreSQL", "running" if found.postgres.running else "stopped", str(found.postgres.port), ""],
+        ]
+        sealed = {None: "unknown", True: "sealed", False: "unsealed"}[found.sealed]
+        return Status(
+            tables=[
+                Table(title=f"stack {self.file.stack}", columns=("server", "state", "port", "address"), rows=rows),
+                *Table.of_vault(vault),
+            ],
+            sentence=f"OpenBao is {sealed}; an `up` is {'unfinished' if unfinished else 'not under way'}",
+            document={
+                **asdict(found),
+                "address": address,
+                "unfinished": unfinished,
+                "vault": asdict(vault) if vault else None,
+            },
+        )
+
+    @property
+    def makes_administrator(self) -> bool:
+        """At the servers' first boot."""
+        return True
+
+    @property
+    def seal_key_file(self) -> Path | None:
+        """Beside OpenBao's data."""
+        return self.paths.local / "openbao" / "seal.key"
+
+    def start_for_restore(self) -> Callable[[str], None] | None:
+        """Also where OpenBao's storage is empty: a restore fills it."""
+        directory = self.servers.directory
+        if not directory.is_dir():
+            msg = f"{directory} is not there, and with it the key of the seal; expected it: {self.up_command}"
+            raise EstateError(msg)
+        self.servers.start()
+        return emptying(self.servers)
 
 
-def check_first_boot(paths: Paths, settings: Settings) -> None:
-    """Look at what the first boot takes, before anything is started or shown.
-
-    Raises:
-        EstateError: another version of the server than the one that is here, or an operator's key that is none.
-    """
-    packaged = wheel_version()
-    if settings.server.version != packaged:
-        msg = f"server.version is {settings.server.version!r}; expected {packaged!r}, which the local server comes in"
-        raise EstateError(msg)
-    own = paths.local / "operator"
-    for operator in settings.bootstrap.operators:
-        if not (paths.project / operator.pgp_key).is_relative_to(own):
-            read_public_key(operator.name, paths.project / operator.pgp_key)
-
-
-def start_local(paths: Paths, settings: Settings, console: Console) -> LocalPlatform:
-    """Start and bootstrap the local servers, as far as they are not yet.
-
-    Raises:
-        EstateError: a port is taken, the disk is full, a key can't encrypt, custody has no server any more, …
-    """
-    local = platform_of(paths, settings)
-    check_first_boot(paths, settings)
-    own = paths.local / "operator"
-    console.say(f"local servers: OpenBao on {local.address}, PostgreSQL on 127.0.0.1:{local.postgres_port}")
-    local.start()
-    operators: list[tuple[str, Path]] = []
-    for operator in settings.bootstrap.operators:
-        key = paths.project / operator.pgp_key
-        if key.is_relative_to(own):
-            key = ensure_operator(own)
-        operators.append((operator.name, key))
-    fresh = bootstrap(
-        local,
-        policy=acl.render(administrator_policy()),
-        operators=operators,
-        threshold=settings.bootstrap.threshold,
-        token_ttl_seconds=settings.bootstrap.administrator.token_ttl,
-        told=console.say if not console.as_json else None,
-    )
-    if fresh:
-        console.say("bootstrapped: shares in custody, administrator's login enabled, root token revoked and dead")
-    if settings.database:
-        own_databases = {
-            connection.database
-            for connection in settings.database.connections.values()
-            if connection.port == local.postgres_port
-        }
-        local.ensure_databases(sorted(own_databases))
-    return local
+def _silent(_: str) -> None:
+    """Nobody is told."""

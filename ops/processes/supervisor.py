@@ -2,7 +2,7 @@
 
 `python -P -m ops.processes.supervisor DIRECTORY` reads DIRECTORY/supervisor.spec.json, starts each child it lists,
 restarts a child that died (after 0.5 s, doubling to 30 s), rotates logs, and takes its children with it at SIGTERM.
-What happens is written to supervisor.state.json for `LocalPlatform`, and in words to standard error.
+What happens is written to supervisor.state.json for `LocalServers`, and in words to standard error.
 Standard library only: it stays small.
 
 Refuses to run twice for one directory (exit 3), and knows nothing of what the children are.

@@ -1,1 +1,1 @@
-"""The world outside a cloud stack's node, on this machine: what the node downloads from, stores in and connects to."""
+"""The sandbox of a cloud stack, on this machine: what the node downloads from, stores in and connects to."""

@@ -1,4 +1,4 @@
-"""The world's ACME authority: a small OpenBao whose PKI engine signs with the world's own CA.
+"""The sandbox's ACME authority: a small OpenBao whose PKI engine signs with the sandbox's own CA.
 
 Owns its folder and its first start. Keeps no root token and no recovery key: what it was told at its first start is all
 it will ever do, and a first start that was cut short is done again from nothing.
@@ -15,12 +15,9 @@ import hvac
 import requests
 from hvac.exceptions import VaultError
 
-from components.render.audit import FileAudit
-from components.render.seals import SealPlace, StaticSeal
-from components.render.server_hcl import ServerHcl, render
 from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
-from ops.local.openbao import SEAL_KEY_BYTES, wheel_binary
+from ops.local.openbao import SEAL_KEY_BYTES, configuration, wheel_binary
 from ops.processes.supervisor import ChildSpec
 from ops.sandbox.names import DNS_PORT
 
@@ -39,7 +36,7 @@ class AcmeAuthority:
 
     directory: Path
     tls: Path
-    """Folder of the world's CA and of the servers' certificate."""
+    """Folder of the sandbox's CA and of the servers' certificate."""
     gateway: str
 
     @property
@@ -62,22 +59,16 @@ class AcmeAuthority:
             shutil.rmtree(self.directory, ignore_errors=True)
         storage = private_directory(self.directory / "data")
         create_private(self.directory / "seal.key", secrets.token_bytes(SEAL_KEY_BYTES))
-        server = ServerHcl(
-            flavor="openbao",
-            storage_path=str(storage),
-            node_id="acme",
-            listener_address=f"{self.gateway}:{PORT}",
-            cluster_listener_address=f"{self.gateway}:{_CLUSTER_PORT}",
-            api_address=self.url,
-            cluster_address=f"https://{self.gateway}:{_CLUSTER_PORT}",
-            certificate_file=str(self.tls / "server.crt"),
-            key_file=str(self.tls / "server.key"),
-            seal=StaticSeal(),
-            seal_place=SealPlace(static_key_file=str(self.directory / "seal.key")),
-            audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))},
-            cluster_name="vault-estate-acme",
+        content = configuration(
+            "acme",
+            host=self.gateway,
+            ports=(PORT, _CLUSTER_PORT),
+            storage=storage,
+            tls=self.tls,
+            seal_key_file=str(self.directory / "seal.key"),
+            audit={"file": self.directory / "audit.log"},
         )
-        write_private(self.directory / "server.hcl", render(server).encode())
+        write_private(self.directory / "server.hcl", content)
 
     def child(self, log: Path) -> ChildSpec:
         """How the supervisor runs it."""
@@ -101,7 +92,7 @@ class AcmeAuthority:
         return not status.get("initialized") or not status.get("sealed")
 
     def tell(self) -> None:
-        """Tell it once, when it runs, to sign for whoever answers at a name of the world's.
+        """Tell it once, when it runs, to sign for whoever answers at a name of the sandbox's.
 
         Raises:
             EstateError: it refused.

@@ -1,8 +1,8 @@
 """The names of a sandbox: the records its stack declared, told by DNS and by a proxy.
 
-Owns the answer to one question: which address a name has in this world. This machine's own name resolution stays as it
-is: a command of `./estate` reaches the world's names through the proxy, as it would a network behind one. Refuses every
-name that no record of the world has.
+Owns the answer to one question: which address a name has in this sandbox. This machine's own name resolution stays as
+it is: a command of `./estate` reaches the sandbox's names through the proxy, as it would a network behind one. Refuses
+every name that no record of the sandbox has.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 PREFIX_LENGTH = 24
-"""Of a world's network, as `fake_providers.machines` makes it."""
+"""Of a sandbox's network, as `fake_providers.machines` makes it."""
 DNS_PORT = 53
 PROXY_PORT = 3128
 _HEADER = struct.Struct("!HHHHHH")
@@ -27,14 +27,14 @@ _HEAD_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Names:
-    """The records in a world's file, read anew each time: the stack may have changed them."""
+    """The records in the file of a sandbox's fake cloud, read anew each time: the stack may have changed them."""
 
-    world: Path
+    objects: Path
 
     def address(self, name: str) -> str | None:
         """The IPv4 address of a name; None where no record has it."""
         try:
-            content = json.loads(self.world.read_text(encoding="utf-8"))
+            content = json.loads(self.objects.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         for key, held in content.items():
@@ -99,7 +99,7 @@ def answered(question: bytes, names: Names) -> bytes | None:
 
 
 class _Proxy:
-    """CONNECT (RFC 9110, 9.3.6) to the world's names and addresses, and to nothing else."""
+    """CONNECT (RFC 9110, 9.3.6) to the sandbox's names and addresses, and to nothing else."""
 
     def __init__(self, gateway: str, names: Names) -> None:
         self.network, self.names = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False), names
@@ -115,13 +115,13 @@ class _Proxy:
         """One connection."""
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_SECONDS)
-            outside, outer = await self._connected(head.split(b"\r\n", 1)[0].decode("ascii", errors="replace"))
+            there, back = await self._connected(head.split(b"\r\n", 1)[0].decode("ascii", errors="replace"))
         except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError) as error:
             writer.write(f"HTTP/1.1 502 {type(error).__name__}\r\n\r\n".encode())
             writer.close()
             return
         writer.write(b"HTTP/1.1 200 connected\r\n\r\n")
-        await asyncio.gather(relay(reader, outer), relay(outside, writer))
+        await asyncio.gather(relay(reader, back), relay(there, writer))
 
     async def _connected(self, line: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         method, target, _ = line.split(" ")

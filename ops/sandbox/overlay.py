@@ -1,7 +1,7 @@
-"""A stack's settings with what names the outside world replaced by a sandbox's.
+"""A stack's settings with what names other services replaced by a sandbox's.
 
-Owns the list of what is replaced, which is told before anything is done. Refuses to replace what isn't outside: every
-other setting is the file's own.
+Owns the list of what is replaced, which is told before anything is done. Refuses to replace anything
+else: every other setting is the file's own.
 """
 
 import platform as host
@@ -16,8 +16,8 @@ import settings
 from components.render.release import Architecture
 from ops.errors import EstateError
 from ops.local.postgres import ROOT_ROLE
+from ops.sandbox.services import SandboxFacts
 from ops.sandbox.serving import POSTGRES_PORT
-from ops.sandbox.world import Facts
 from ops.stack_file import Replacement, StackFile
 from settings.hetzner import HetznerPlatform
 
@@ -53,15 +53,15 @@ def refuse_flavour(file: StackFile) -> None:
         raise EstateError(msg)
 
 
-def overlaid(file: StackFile, facts: Facts) -> StackFile:
-    """The stack's file as the world has it, with what was replaced.
+def apply(file: StackFile, platform: HetznerPlatform, facts: SandboxFacts) -> StackFile:
+    """The stack's file as the sandbox has it, with what was replaced.
 
     Raises:
-        EstateError: the settings can't be had in a world.
+        EstateError: the settings can't be had in a sandbox.
     """
     content = deepcopy(dict(file.written))
     replaced: list[Replacement] = []
-    for path, value in _values(file.settings, facts):
+    for path, value in _values(file.settings, platform, facts):
         before = _get(content, path)
         if before != value:
             _put(content, path, value)
@@ -73,10 +73,8 @@ def overlaid(file: StackFile, facts: Facts) -> StackFile:
     return replace(file, settings=parsed, written=content, replaced=tuple(replaced))
 
 
-def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, Any]]:
-    """Every setting that names the outside, and what it names in the world; None takes a setting out."""
-    platform = declared.platform
-    assert isinstance(platform, HetznerPlatform)  # noqa: S101 - the only cloud there is; mypy can't see it
+def _values(declared: settings.Settings, platform: HetznerPlatform, facts: SandboxFacts) -> Iterator[tuple[Path, Any]]:
+    """Every setting that names a service elsewhere, and what it names in the sandbox; None takes a setting out."""
     yield ("server", "version"), facts.release.version
     yield ("protect",), False
     yield ("platform", "api_cidrs"), [facts.network]
@@ -89,7 +87,7 @@ def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, A
         yield ("snapshots", "store", "endpoint"), facts.storage
         yield ("snapshots", "store", "profile"), None
     if declared.bootstrap.administrator.private_key_secret:
-        # Encrypted for whoever owns the real stack. The world has a pair of its own, made on first use.
+        # Encrypted for whoever owns the real stack. The sandbox has a pair of its own, made on first use.
         at: Path = ("bootstrap", "administrator")
         yield (*at, "certificate_pem"), None
         yield (*at, "private_key_secret"), None
@@ -106,13 +104,13 @@ def _values(declared: settings.Settings, facts: Facts) -> Iterator[tuple[Path, A
             yield (*at, "ssl_mode"), "verify-full"
 
 
-def _names(platform: HetznerPlatform, facts: Facts) -> Iterator[tuple[Path, Any]]:
+def _names(platform: HetznerPlatform, facts: SandboxFacts) -> Iterator[tuple[Path, Any]]:
     """How the node is called and who vouches for it."""
     if platform.tls.kind == "acme":
         yield ("platform", "tls", "directory"), facts.acme
         yield ("platform", "tls", "ca_certificate_file"), facts.authority_file
         if platform.domain:
-            # Its record is kept by others. Here it is the stack's own, which is how the world comes to know it.
+            # Its record is kept by others. Here it is the stack's own, which is how the sandbox comes to know it.
             record, _, zone = platform.domain.partition(".")
             yield ("platform", "domain"), None
             yield ("platform", "dns"), {"zone": zone, "record": record}

@@ -1,6 +1,6 @@
 """A release mirror's files: the packaged server as an archive, its checksums, their signature and the signing key.
 
-Owns the world's signing key. Refuses a flavour this machine has no server of.
+Owns the sandbox's signing key. Refuses a flavour this machine has no server of.
 """
 
 import gzip

@@ -1,7 +1,7 @@
-"""`python -P -m ops.sandbox.serving WORLD GATEWAY`: what is served to a world's machines and fits no other program.
+"""`python -P -m ops.sandbox.serving FOLDER GATEWAY`: what a sandbox's machines are served and fits no other program.
 
 Owns three small servers on the gateway's address: the release mirror over HTTPS, TLS in front of PostgreSQL (whose
-packaged build has none), and the world's names. Refuses to reach anything but this machine's own world. Runs under the
+packaged build has none), and the sandbox's names. Refuses to reach anything but its own sandbox. Runs under the
 supervisor until it is told to end.
 """
 
@@ -67,20 +67,20 @@ class _TlsForPostgres:
         await asyncio.gather(relay(reader, inner), relay(inside, writer))
 
 
-async def _serve(world: Path, gateway: str) -> None:
-    tls = world / "outside" / "tls"
+async def _serve(sandbox: Path, gateway: str) -> None:
+    tls = sandbox / "servers" / "tls"
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tls / "server.crt", tls / "server.key")
-    _serve_mirror(gateway, world / "outside" / "mirror", context)
+    _serve_mirror(gateway, sandbox / "servers" / "mirror", context)
     postgres = await asyncio.start_server(_TlsForPostgres(gateway, context).session, gateway, POSTGRES_PORT)
     async with postgres:
-        await serve_names(gateway, Names(world / "world.json"))
+        await serve_names(gateway, Names(sandbox / "world.json"))
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until a signal ends the process."""
-    world, gateway = Path(arguments[0]), str(ipaddress.IPv4Address(arguments[1]))
-    asyncio.run(_serve(world, gateway))
+    sandbox, gateway = Path(arguments[0]), str(ipaddress.IPv4Address(arguments[1]))
+    asyncio.run(_serve(sandbox, gateway))
 
 
 if __name__ == "__main__":

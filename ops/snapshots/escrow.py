@@ -17,7 +17,7 @@ from ops.errors import EstateError
 from ops.local.openbao import SEAL_KEY_BYTES
 from ops.snapshots import keys
 from ops.snapshots.stores import Readable
-from ops.snapshots.taking import Kept, escrow_in, kept
+from ops.snapshots.taking import StoredSnapshot, escrow_in, kept
 
 _NAME_DIGITS = 16
 """Of the key's fingerprint, as `seal.sh` cuts it."""
@@ -40,14 +40,14 @@ def fingerprint(seal_key: bytes) -> str:
     return hashlib.sha256(b"seal-key\n" + seal_key).hexdigest()[:_NAME_DIGITS]
 
 
-def names(store: Readable, chosen: Kept) -> Mapping[str, str]:
+def names(store: Readable, chosen: StoredSnapshot) -> Mapping[str, str]:
     """The objects that open a snapshot, from its own record or, where a person took it, from the one before it that
     has one, else from any; nothing where no node put anything there."""
     others = kept(store, chosen.key.rpartition("/")[0] + "/")
     return escrow_in([chosen, *(other for other in others if other.key < chosen.key), *others])
 
 
-def opened(store: Readable, chosen: Kept, identity: Path) -> Escrowed:
+def opened(store: Readable, chosen: StoredSnapshot, identity: Path) -> Escrowed:
     """Open what belongs to a snapshot.
 
     Raises:

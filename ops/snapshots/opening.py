@@ -14,7 +14,7 @@ from components.payloads.snapshot import sha256_of, verify
 from ops.errors import EstateError
 from ops.snapshots import keys
 from ops.snapshots.stores import Readable
-from ops.snapshots.taking import EVERYWHERE, Kept, kept
+from ops.snapshots.taking import EVERYWHERE, StoredSnapshot, kept
 
 _FACTS = ("bytes", "sha256", "canary_sha256", "seal", "shares", "threshold", "cluster_id", "version", "taken")
 
@@ -28,7 +28,7 @@ class Opened:
     archive: Path
 
 
-def choose(store: Readable, key: str | None) -> Kept:
+def choose(store: Readable, key: str | None) -> StoredSnapshot:
     """The snapshot of this key; without one the newest of all.
 
     Raises:
@@ -48,7 +48,7 @@ def choose(store: Readable, key: str | None) -> Kept:
     return found[0]
 
 
-def open_snapshot(store: Readable, chosen: Kept, identity: Path, work: Path) -> Opened:
+def open_snapshot(store: Readable, chosen: StoredSnapshot, identity: Path, work: Path) -> Opened:
     """Fetch, compare, decrypt and verify.
 
     Raises:

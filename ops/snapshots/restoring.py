@@ -24,7 +24,7 @@ from ops.snapshots.taking import folder, pair, taken, told
 from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
 from ops.snapshots.unfinished import Mark
 from ops.stack_file import StackFile
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,31 +75,26 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.split(r"[+-]", text, maxsplit=1)[0].split("."))
 
 
-def restore(paths: Paths, file: StackFile, where: Reached, console: Console, wish: Wish) -> Restored:
+def restore(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console, wish: Wish) -> Restored:
     """Put a snapshot back into the stack's server and look at what it serves then.
 
     Raises:
         EstateError: nothing was changed, unless the sentence says otherwise.
     """
-    target = Target(
-        address=where.address,
-        ca_file=str(where.ca_file) if where.ca_file else None,
-        pair=pair(paths, file),
-        canary=file.settings.canary,
-    )
     store = store_of(paths, file.settings)
     mark = Mark(
         file=paths.own / f"restoring-{file.stack}.json",
-        address=where.address,
+        address=endpoint.address,
         empty=wish.empty,
         way_on=f"./estate seal-key {file.stack} --node USER@HOST where the key is in escrow, else docs/snapshots.md",
     )
     started = time.monotonic()
     with told(), folder(paths, "restore-") as work, console.stage(f"restoring {file.stack}") as steps:
+        target = Target(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
         opened = open_snapshot(store, choose(store, wish.key), wish.identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
         forced = put_into(target, opened, force=wish.force, steps=steps, mark=mark)
-        canary, sealed = prove(target, opened, steps)
+        canary, sealed = prove(target, opened, file.settings.canary, steps)
         mark.clear()
     return Restored(
         key=opened.key,
@@ -137,7 +132,7 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
         if status["sealed"]:
             left = f", or empty where a restore of it was killed: {mark.way_on}" if mark and mark.stands else ""
             raise EstateError(f"Vault at {target.address} is sealed; expected it unsealed{left}")
-        target.login()
+        target.log_in()
         target.refuse_others()
         target.put_back(opened.archive, force=force)
     else:
@@ -154,7 +149,7 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
     return overridden
 
 
-def prove(target: Target, opened: Opened, steps: Steps) -> tuple[bool | None, bool]:
+def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bool | None, bool]:
     """Whether the canary is there, and whether the server waits for its operators.
 
     Raises:
@@ -169,7 +164,7 @@ def prove(target: Target, opened: Opened, steps: Steps) -> tuple[bool | None, bo
     )
     # It answers from what it held before for a moment, and then not at all.
     deadline = time.monotonic() + WAIT_SECONDS
-    while not _canary_found(target, opened):
+    while not _canary_found(target, opened, canary):
         if time.monotonic() > deadline:
             msg = f"{target.address} was given {opened.key}, but not the last thing written before it"
             raise EstateError(msg)
@@ -178,13 +173,13 @@ def prove(target: Target, opened: Opened, steps: Steps) -> tuple[bool | None, bo
     return True, False
 
 
-def _canary_found(target: Target, opened: Opened) -> bool:
+def _canary_found(target: Target, opened: Opened, canary: str) -> bool:
     try:
-        target.login()
-        if target.canary_sha256() != opened.record["canary_sha256"]:
+        target.log_in()
+        if target.canary_sha256(canary) != opened.record["canary_sha256"]:
             return False
         target.end_token(opened.record["accessor"])
-        target.server.logout()
+        target.logout()
     except (SnapshotError, OSError, http.client.HTTPException):
         return False
     return True

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore.exceptions import ProfileNotFound  # type: ignore[import-untyped]  # as above
 
-from components.payloads.snapshot import BLOCK_BYTES, ObjectStore, Store, sha256_of
+from components.payloads import snapshot
+from components.payloads.snapshot import BLOCK_BYTES, Store
 from components.render.snapshots import Bucket
 from composition.private_files import private_directory
 from ops.errors import EstateError
@@ -26,7 +27,7 @@ class Readable(Store, Protocol):
         """A whole object, into a file."""
 
 
-class OperatorStore(ObjectStore):
+class BucketStore(snapshot.ObjectStore):
     """The node's bucket, with the operator's own credential: a profile's, or the one boto3 finds, such as
     AWS_ACCESS_KEY_ID."""
 
@@ -59,7 +60,7 @@ class FolderStore:
         beside = place.with_name(f".{place.name}.new")
         shutil.copyfile(file, beside)
         beside.chmod(0o600)
-        if sha256_of(beside) != sha256:
+        if snapshot.sha256_of(beside) != sha256:
             beside.unlink()
             msg = f"{place} could not be written as it was sent; expected a disk that keeps what it is given"
             raise EstateError(msg)
@@ -68,7 +69,7 @@ class FolderStore:
     def look(self, key: str) -> tuple[int, str]:
         """What is there."""
         place = self._place(key)
-        return (place.stat().st_size, sha256_of(place)) if place.is_file() else (-1, "")
+        return (place.stat().st_size, snapshot.sha256_of(place)) if place.is_file() else (-1, "")
 
     def read(self, key: str) -> bytes:
         """A small object."""
@@ -108,5 +109,5 @@ def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
         raise EstateError(msg)
     store = settings.snapshots.store
     if isinstance(store, Bucket):
-        return OperatorStore(store.name, store.endpoint, store.region, store.profile, **session)
+        return BucketStore(store.name, store.endpoint, store.region, store.profile, **session)
     return FolderStore(paths.project / store.path)

@@ -24,10 +24,10 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.processes.launching import end
 from ops.snapshots import keys
-from ops.snapshots.proxied import ProxiedNode
 from ops.snapshots.stores import Readable, store_of
+from ops.snapshots.target import ProxiedServer
 from ops.stack_file import StackFile
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 from settings.named_files import public
 
 EVERYWHERE = "raft/"
@@ -35,7 +35,7 @@ EVERYWHERE = "raft/"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class StoredSnapshot:
     """One snapshot in the store."""
 
     key: str
@@ -53,7 +53,7 @@ class Taken:
 
     key: str
     pruned: Sequence[str]
-    kept: Sequence[Kept]
+    kept: Sequence[StoredSnapshot]
     advice: str = ""
     """What the settings should say and don't."""
 
@@ -119,7 +119,7 @@ def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
     return str(certificate), str(keys.private_key_of(certificate))
 
 
-def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Taken:
+def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console) -> Taken:
     """Take a snapshot, put it into the store, look at it, and let go what retention lets go.
 
     Raises:
@@ -134,7 +134,7 @@ def take(paths: Paths, file: StackFile, where: Reached, console: Console) -> Tak
     }
     stage = console.stage(f"taking a snapshot of {file.stack}")
     with told(), folder(paths, "snapshot-") as work, stage as steps:
-        server = ProxiedNode(where.address, str(where.ca_file) if where.ca_file else None, pair(paths, file))
+        server = ProxiedServer(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
         server.find_active()
         cluster = server.call("GET", "sys/seal-status").get("cluster_id")
         # Its retention may let go every record that names what opens the seal.
@@ -158,24 +158,23 @@ def _advice(snapshots: Snapshots) -> str:
     )
 
 
-def kept(store: Readable, prefix: str = EVERYWHERE) -> list[Kept]:
+def kept(store: Readable, prefix: str = EVERYWHERE) -> list[StoredSnapshot]:
     """All whole snapshots in a store, the newest first."""
-    found = [Kept(key=key, record=record) for key, record in whole(store, prefix).items()]
+    found = [StoredSnapshot(key=key, record=record) for key, record in whole(store, prefix).items()]
     return sorted(found, key=lambda one: stamp_of(one.key), reverse=True)
 
 
-def escrow_in(snapshots: Sequence[Kept]) -> Mapping[str, str]:
+def escrow_in(snapshots: Sequence[StoredSnapshot]) -> Mapping[str, str]:
     """The objects that open the seal, as the first snapshot that knows them names them; nothing if none does."""
     named = (one.record.get("escrow") for one in snapshots)
     return next((found for found in named if isinstance(found, dict)), {})
 
 
-def freshness(newest: Kept | None, stale_after_seconds: int) -> str:
-    """Whether a backup is one, for people."""
-    if newest is None:
+def freshness(age_seconds: float | None, stale_after_seconds: int) -> str:
+    """Whether a backup is one, for people; None: there is no snapshot."""
+    if age_seconds is None:
         return "stale: there is none"
-    age = duration_text(int(newest.age_seconds))
-    return f"fresh: {age} old" if newest.age_seconds <= stale_after_seconds else f"stale: {age} old"
+    return f"{'fresh' if age_seconds <= stale_after_seconds else 'stale'}: {duration_text(int(age_seconds))} old"
 
 
 def _teller(steps: Steps) -> Any:

@@ -7,51 +7,40 @@ worthless the moment it has taken it.
 import http.client
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from components.payloads import snapshot
 from components.payloads.snapshot import SnapshotError
 from components.render.snapshots import OPERATOR_LOGIN
 from ops.errors import EstateError
-from ops.snapshots.proxied import ProxiedNode
+from ops.vault.connection import connect
 
 WAIT_SECONDS = 60.0
 """How long a server may take to serve what it was given; measured here with 100 MB: 3 s."""
 POLL_SECONDS = 0.2
 
 
-@dataclass(kw_only=True)
-class Target:
-    """One server. Raises SnapshotError for what it refuses, OSError while it doesn't answer."""
+class ProxiedServer(snapshot.ActiveNode):
+    """The active node, also behind a proxy; a node reaches itself directly."""
 
-    address: str
-    ca_file: str | None
-    pair: tuple[str, str]
-    canary: str
-    """API path of the secret that tells how far a snapshot reaches."""
-    _server: ProxiedNode | None = field(default=None, init=False, repr=False)
+    def connect(self) -> http.client.HTTPSConnection:
+        """To the address, or by a tunnel to it."""
+        return connect(self.address, self.context, snapshot.SECONDS)
 
-    @property
-    def server(self) -> ProxiedNode:
-        """The connection, made when it is first needed."""
-        if self._server is None:
-            self._server = ProxiedNode(self.address, self.ca_file, self.pair)
-        return self._server
+
+class Target(ProxiedServer):
+    """The server of a restore. Raises SnapshotError for what it refuses, OSError while it doesn't answer."""
 
     def status(self) -> Mapping[str, Any]:
         """Seal, cluster and version, as it tells anybody."""
-        return self.ask("GET", "sys/seal-status")
+        return self.call("GET", "sys/seal-status")
 
-    def ask(self, method: str, path: str, body: Any = None) -> Mapping[str, Any]:
-        """One request."""
-        return self.server.call(method, path, body)
-
-    def login(self) -> None:
-        """At the active node, as who may put snapshots back."""
-        self.server.find_active()
-        self.server.login(OPERATOR_LOGIN)
+    def log_in(self) -> None:
+        """At the active node, as who may restore snapshots."""
+        self.find_active()
+        self.login(OPERATOR_LOGIN)
 
     def refuse_others(self) -> None:
         """A cluster takes a snapshot as one node, or its others never find back (vault#31933).
@@ -59,7 +48,7 @@ class Target:
         Raises:
             EstateError: it has more nodes.
         """
-        nodes = self.ask("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
+        nodes = self.call("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
         if len(nodes) != 1:
             names = ", ".join(sorted(str(one["node_id"]) for one in nodes))
             msg = (
@@ -70,18 +59,18 @@ class Target:
     def initialise(self, *, auto_unseal: bool) -> None:
         """Make an empty server ready to take a snapshot."""
         kind = "recovery" if auto_unseal else "secret"
-        made = self.ask("PUT", "sys/init", {f"{kind}_shares": 1, f"{kind}_threshold": 1})
-        self.server.token = made["root_token"]
+        made = self.call("PUT", "sys/init", {f"{kind}_shares": 1, f"{kind}_threshold": 1})
+        self.token = made["root_token"]
         if not auto_unseal:
-            self.ask("PUT", "sys/unseal", {"key": made["keys_base64"][0]})
+            self.call("PUT", "sys/unseal", {"key": made["keys_base64"][0]})
         self.wait(lambda health: not health["sealed"] and not health["standby"], "become active")
 
     def put_back(self, archive: Path, *, force: bool) -> None:
         """Replace all it holds."""
         path = "sys/storage/raft/snapshot-force" if force else "sys/storage/raft/snapshot"
-        with archive.open("rb") as body, self.server.open("POST", path, body):
+        with archive.open("rb") as body, self.open("POST", path, body):
             # The token went with the store it was in.
-            self.server.token = ""
+            self.token = ""
 
     def wait(self, good: Callable[[Mapping[str, Any]], bool], what: str) -> Mapping[str, Any]:
         """Its health, once it is good.
@@ -103,19 +92,19 @@ class Target:
     def health(self) -> Mapping[str, Any]:
         """What it says of itself in any state; nothing while it doesn't answer."""
         try:
-            return self.ask("GET", "sys/health?sealedcode=200&uninitcode=200&standbyok=true")
+            return self.call("GET", "sys/health?sealedcode=200&uninitcode=200&standbyok=true")
         except (OSError, SnapshotError, http.client.HTTPException):
             return {}
 
-    def canary_sha256(self) -> str:
-        """Of the canary it holds now."""
-        value = str(self.ask("GET", self.canary)["data"]["data"]["value"])
+    def canary_sha256(self, path: str) -> str:
+        """Of the canary it holds now, at an API path."""
+        value = str(self.call("GET", path)["data"]["data"]["value"])
         return sha256(value.encode()).hexdigest()
 
     def end_token(self, accessor: str) -> None:
         """Revoke the token a snapshot was taken with, which came back with it; gone already is as good."""
         try:
-            self.ask("POST", "auth/token/revoke-accessor", {"accessor": accessor})
+            self.call("POST", "auth/token/revoke-accessor", {"accessor": accessor})
         except SnapshotError as error:
             if "invalid accessor" not in str(error):
                 raise

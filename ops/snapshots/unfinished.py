@@ -14,7 +14,7 @@ from pathlib import Path
 from components.payloads.snapshot import SnapshotError
 from composition.private_files import write_private
 from ops.errors import EstateError
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.snapshots.target import Target
 
 _REFUSED = ("answered 400", "answered 403")
@@ -73,8 +73,8 @@ class Mark:
 
 def _lets_in(target: Target) -> bool:
     try:
-        target.login()
-        target.server.logout()
+        target.log_in()
+        target.logout()
     except SnapshotError as error:
         if any(words in str(error) for words in _REFUSED):
             return False
@@ -84,7 +84,7 @@ def _lets_in(target: Target) -> bool:
     return True
 
 
-def emptying(local: LocalPlatform) -> Callable[[str], None]:
+def emptying(local: LocalServers) -> Callable[[str], None]:
     """How the local server's storage is taken away, when custody doesn't know its cluster."""
 
     def empty(cluster_id: str) -> None:

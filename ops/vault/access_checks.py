@@ -27,7 +27,7 @@ from ops.vault.checks.outcome import (
     combined,
     outcome_of,
 )
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 from ops.vault.secret_ids import issue_secret_id
 from ops.vault.seeding import seed_secrets
 from settings import Settings
@@ -77,12 +77,12 @@ class AccessChecks:
         return all(result.passed for result in self.results)
 
 
-def check_access(client: hvac.Client, where: Reached, settings: Settings, console: Console) -> AccessChecks:
+def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, console: Console) -> AccessChecks:
     """Give each secret that has none a random value, then use everything as each application.
 
     Args:
         client: the administrator's.
-        where: the Vault to ask.
+        endpoint: the Vault to ask.
         settings: what is granted.
         console: where the progress is shown.
 
@@ -96,7 +96,7 @@ def check_access(client: hvac.Client, where: Reached, settings: Settings, consol
     with console.stage("checking each application's access") as steps:
         for application in settings.applications:
             steps.step(application, finished=False)
-            results.append(check_application(client, where, settings, application))
+            results.append(check_application(client, endpoint, settings, application))
             steps.step(application, finished=True)
     return AccessChecks(results=results, seeded=len(seeded))
 
@@ -106,10 +106,12 @@ def not_checked(settings: Settings, reason: str) -> AccessChecks:
     return AccessChecks(results=[_not_checked(settings, application, reason) for application in settings.applications])
 
 
-def check_application(client: hvac.Client, where: Reached, settings: Settings, application: str) -> CheckResult:
+def check_application(
+    client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, application: str
+) -> CheckResult:
     """Log in as one application and use each of its grants. Raises nothing for what it finds."""
     # Without a token of its own the client would take the operator's from VAULT_TOKEN.
-    own = hvac.Client(url=where.address, verify=str(where.ca_file) if where.ca_file else True, token="")
+    own = hvac.Client(url=endpoint.address, verify=str(endpoint.ca_file) if endpoint.ca_file else True, token="")
     login = outcome_of(partial(_log_in, client, own, settings, application))
     if login.status is not CheckStatus.PASSED:
         reason = login.reason if login.status is CheckStatus.NOT_CHECKED else "the login failed"

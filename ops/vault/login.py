@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, cast
 
 import hvac
@@ -10,29 +9,30 @@ import requests
 from hvac import exceptions
 
 from ops.errors import EstateError
+from ops.vault.endpoint import VaultEndpoint
 
-LOGIN_ROLE = "administrator"
 _SECONDS = 30
 _SYSTEM_STORE = "an authority of the system's store"
 
 
 @contextmanager
-def administrator(address: str, ca_file: Path | None, certificate: Path, private_key: Path) -> Iterator[hvac.Client]:
-    """Log in with the administrator's certificate; the token is revoked at the end.
+def log_in(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
+    """Log in as the administrator; the token is revoked at the end.
 
     Raises:
-        EstateError: the server is away, sealed, not the one this certificate belongs to, or refuses it; or it refused
-            what the block asked of it.
+        EstateError: the server is away, sealed, not the one this login belongs to, or refuses it; or it refused what
+            the block asked of it.
     """
+    address, login = endpoint.address, endpoint.login
     # Without a token of its own hvac would send the one the operator has for another Vault (VAULT_TOKEN, a file).
     client = hvac.Client(
         url=address,
         token="",
-        verify=str(ca_file) if ca_file else True,
-        cert=(str(certificate), str(private_key)),
+        verify=str(endpoint.ca_file) if endpoint.ca_file else True,
+        cert=(login.certificate_file, login.private_key_file),
         timeout=_SECONDS,
     )
-    client.token = _login(client, address, ca_file, certificate)
+    client.token = _token(client, endpoint)
     try:
         yield client
     except exceptions.VaultError as error:
@@ -48,12 +48,14 @@ def administrator(address: str, ca_file: Path | None, certificate: Path, private
         client.adapter.close()
 
 
-def _login(client: hvac.Client, address: str, ca_file: Path | None, certificate: Path) -> str:
+def _token(client: hvac.Client, endpoint: VaultEndpoint) -> str:
+    address, login = endpoint.address, endpoint.login
     try:
-        answer = client.write_data("auth/cert/login", data={"name": LOGIN_ROLE})
+        answer = client.write_data(f"auth/{login.mount}/login", data={"name": login.role})
         return str(cast("dict[str, Any]", answer)["auth"]["client_token"])
     except requests.exceptions.SSLError:
-        msg = f"{address} is not the server of this estate: {ca_file or _SYSTEM_STORE} did not sign its certificate"
+        authority = endpoint.ca_file or _SYSTEM_STORE
+        msg = f"{address} is not the server of this estate: {authority} did not sign its certificate"
         raise EstateError(msg) from None
     except requests.exceptions.RequestException:
         msg = f"{address} does not answer; expected a running Vault"
@@ -65,7 +67,7 @@ def _login(client: hvac.Client, address: str, ca_file: Path | None, certificate:
         msg = f"Vault at {address} is not initialised; expected one that `./estate up` bootstrapped"
         raise EstateError(msg) from None
     except exceptions.VaultError as error:
-        msg = f"Vault at {address} refuses the administrator's certificate {certificate}: {_sentence(error)}"
+        msg = f"Vault at {address} refuses the administrator's certificate {login.certificate_file}: {_sentence(error)}"
         raise EstateError(msg) from None
     except OSError as error:
         # The requests library's own words, which name the file.

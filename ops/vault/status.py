@@ -9,21 +9,20 @@ import http.client
 import json
 import socket
 import ssl
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cryptography import x509
 
-from ops.vault.endpoint import Reached
+from ops.vault.connection import connect
+from ops.vault.endpoint import VaultEndpoint
 
 _SECONDS = 5.0
 """How long a server may take to answer one question."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class VaultStatus:
     """One Vault as it was found. What couldn't be learnt is None."""
 
     address: str
@@ -64,37 +63,39 @@ def _word(found: bool | None, yes: str, no: str) -> str:
     return "unknown" if found is None else yes if found else no
 
 
-def look(where: Reached, known_cluster: str | None = None) -> Seen:
+def ask(endpoint: VaultEndpoint, known_cluster: str | None = None) -> VaultStatus:
     """Ask the server who it is.
 
     Args:
-        where: of the server, and who vouches for it.
+        endpoint: of the server, and who vouches for it.
         known_cluster: the cluster that the stack exports; None: it isn't compared.
     """
-    seen = Seen(address=where.address)
+    found = VaultStatus(address=endpoint.address)
     try:
-        context = ssl.create_default_context(cafile=where.ca_file)
+        context = ssl.create_default_context(cafile=endpoint.ca_file)
     except FileNotFoundError:
         return replace(
-            seen, trouble=f"{where.ca_file} is missing, which vouches for it; expected it where `up` keeps it"
+            found, trouble=f"{endpoint.ca_file} is missing, which vouches for it; expected it where `up` keeps it"
         )
     except (ssl.SSLError, OSError) as error:
-        return replace(seen, trouble=f"{where.ca_file} can't be read as a certificate: {error.strerror or error}")
+        return replace(found, trouble=f"{endpoint.ca_file} can't be read as a certificate: {error.strerror or error}")
     try:
-        certificate, status = _asked(where.address, context)
+        certificate, status = _asked(endpoint.address, context)
     except ssl.SSLCertVerificationError as error:
-        return _unverified(seen, where, error)
+        return _unverified(found, endpoint, error)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return replace(seen, trouble=f"{where.address} does not answer ({_reason(error)}); expected a running Vault")
-    return _judged(_with_end(replace(seen, reachable=True), certificate), status, known_cluster)
+        return replace(
+            found, trouble=f"{endpoint.address} does not answer ({_reason(error)}); expected a running Vault"
+        )
+    return _judged(_with_end(replace(found, reachable=True), certificate), status, known_cluster)
 
 
-def _judged(seen: Seen, status: Mapping[str, object], known_cluster: str | None) -> Seen:
+def _judged(found: VaultStatus, status: Mapping[str, object], known_cluster: str | None) -> VaultStatus:
     if not isinstance(status.get("sealed"), bool):
-        return replace(seen, trouble=f"{seen.address} does not answer as a Vault does; expected a Vault there")
+        return replace(found, trouble=f"{found.address} does not answer as a Vault does; expected a Vault there")
     told = str(status.get("cluster_id") or "") or None
-    seen = replace(
-        seen,
+    found = replace(
+        found,
         initialised=bool(status.get("initialized")),
         sealed=bool(status["sealed"]),
         version=str(status.get("version") or "") or None,
@@ -102,16 +103,18 @@ def _judged(seen: Seen, status: Mapping[str, object], known_cluster: str | None)
         cluster_id=told,
         is_known_cluster=told == known_cluster if told and known_cluster else None,
     )
-    if not seen.initialised:
-        return replace(seen, trouble=f"{seen.address} is not initialised; expected one that its first boot initialised")
-    if seen.is_known_cluster is False:
-        return replace(seen, trouble=f"{seen.address} is cluster {told}, but the stack exports {known_cluster}")
-    return seen
+    if not found.initialised:
+        return replace(
+            found, trouble=f"{found.address} is not initialised; expected one that its first boot initialised"
+        )
+    if found.is_known_cluster is False:
+        return replace(found, trouble=f"{found.address} is cluster {told}, but the stack exports {known_cluster}")
+    return found
 
 
 def _asked(address: str, context: ssl.SSLContext) -> tuple[bytes, Mapping[str, object]]:
     """The certificate that the server shows, and what it says of its seal."""
-    connection = _connection(address, context)
+    connection = connect(address, context, _SECONDS)
     try:
         connection.connect()
         certificate = connection.sock.getpeercert(binary_form=True) or b""
@@ -124,38 +127,23 @@ def _asked(address: str, context: ssl.SSLContext) -> tuple[bytes, Mapping[str, o
         connection.close()
 
 
-def _connection(address: str, context: ssl.SSLContext) -> http.client.HTTPSConnection:
-    """As every client of the environment connects: through its proxy, where it names one."""
-    parts = urllib.parse.urlsplit(address)
-    host, port = parts.hostname or "", parts.port or 443
-    proxy = urllib.request.getproxies().get("https")
-    if not proxy or urllib.request.proxy_bypass(host):
-        return http.client.HTTPSConnection(host, port, context=context, timeout=_SECONDS)
-    through = urllib.parse.urlsplit(proxy)
-    connection = http.client.HTTPSConnection(
-        through.hostname or "", through.port or 80, context=context, timeout=_SECONDS
-    )
-    connection.set_tunnel(host, port)
-    return connection
-
-
-def _unverified(seen: Seen, where: Reached, error: ssl.SSLCertVerificationError) -> Seen:
+def _unverified(found: VaultStatus, endpoint: VaultEndpoint, error: ssl.SSLCertVerificationError) -> VaultStatus:
     """A server whose certificate is wrong; nothing but the certificate is asked for."""
     careless = ssl.create_default_context()
     careless.check_hostname, careless.verify_mode = False, ssl.CERT_NONE
-    who = where.ca_file or "the system's store"
-    said = f"{seen.address} shows a wrong certificate, by {who}: {error.verify_message}; nothing was asked of it"
+    who = endpoint.ca_file or "the system's store"
+    said = f"{found.address} shows a wrong certificate, by {who}: {error.verify_message}; nothing was asked of it"
     try:
-        certificate, _ = _asked(where.address, careless)
-        return replace(_with_end(seen, certificate), trouble=said)
+        certificate, _ = _asked(endpoint.address, careless)
+        return replace(_with_end(found, certificate), trouble=said)
     except (OSError, http.client.HTTPException, ValueError):
-        return replace(seen, trouble=said)
+        return replace(found, trouble=said)
 
 
-def _with_end(seen: Seen, certificate: bytes) -> Seen:
+def _with_end(found: VaultStatus, certificate: bytes) -> VaultStatus:
     end = x509.load_der_x509_certificate(certificate).not_valid_after_utc
     days = (end - datetime.datetime.now(datetime.UTC)).days
-    return replace(seen, certificate_ends=end.strftime("%Y-%m-%d %H:%M"), certificate_days=days)
+    return replace(found, certificate_ends=end.strftime("%Y-%m-%d %H:%M"), certificate_days=days)
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.platforms import sandbox as world
+from ops.platforms.driver import PlatformDriver
+from ops.platforms.registry import platform_of
 from ops.stack_file import StackFile
-from ops.vault import endpoint as reaching
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 from ops.vault.key_shares import open_share
 
 _SECONDS = 30
@@ -86,19 +86,15 @@ def unseal(
             refuses a share.
     """
     file = stack_file.read(paths, stack)
-    with ExitStack() as stages:
-        if sandbox and not file.is_local:
-            file = stages.enter_context(world.seen(paths, file))
-        platform = file.settings.platform
-        kind = "static" if platform.kind == "local" else platform.seal.kind
-        if kind != "shamir":
-            msg = f"stack {stack!r} has the seal {kind!r}, which opens by itself; expected 'shamir'"
+    with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        if platform.seal_kind != "shamir":
+            msg = f"stack {stack!r} has the seal {platform.seal_kind!r}, which opens by itself; expected 'shamir'"
             raise EstateError(msg)
-        exported = reaching.outputs(paths, file, console, sandbox=sandbox)
-        where = _where(paths, file, address or exported.get("address"))
-        client = stages.enter_context(_answering(where))
-        server = _Server(client=client, where=where, known_cluster=exported.get("cluster_id"))
-        return _give(file, server, console, ask, source)
+        exported = platform.outputs(console)
+        endpoint = _endpoint(platform, address or exported.get("address") or platform.expected_address)
+        with _answering(endpoint) as client:
+            server = _Server(client=client, endpoint=endpoint, known_cluster=exported.get("cluster_id"))
+            return _give(platform.file, server, console, ask, source)
 
 
 def _give(file: StackFile, server: "_Server", console: Console, ask: Ask, source: ShareFile | None) -> Unsealed:
@@ -116,7 +112,7 @@ def _give(file: StackFile, server: "_Server", console: Console, ask: Ask, source
         console.say("that share was given already" if known else _progress(status))
     return Unsealed(
         stack=file.stack,
-        address=server.where.address,
+        address=server.endpoint.address,
         given=status["progress"] if status["sealed"] else status["t"],
         threshold=status["t"],
         sealed=status["sealed"],
@@ -129,43 +125,43 @@ def _progress(status: dict[str, Any]) -> str:
     return f"{given} of {status['t']} given"
 
 
-def _where(paths: Paths, file: StackFile, address: str | None) -> Reached:
-    platform = file.settings.platform
-    if not address and platform.kind == "hetzner" and platform.name:
-        # During the first `up` nothing is exported yet.
-        address = f"https://{platform.name}:{platform.api_port}"
+def _endpoint(platform: PlatformDriver, address: str | None) -> VaultEndpoint:
     if not address:
         msg = (
-            f"stack {file.stack!r} exports no address yet and its node has no name; expected --address https://IP:8200"
+            f"stack {platform.file.stack!r} exports no address yet and its node has no name; expected --address "
+            "https://IP:8200"
         )
         raise EstateError(msg)
     if not address.startswith("https://"):
         msg = f"--address is {address!r}; expected one that begins with https://"
         raise EstateError(msg)
-    where = reaching.at(paths, file, address)
-    if where.ca_file and not where.ca_file.is_file():
+    endpoint = platform.endpoint(address)
+    if endpoint.ca_file and not endpoint.ca_file.is_file():
         msg = (
-            f"{where.ca_file} is not there; expected the certificate that the server is known by (`up` keeps it there)"
+            f"{endpoint.ca_file} is not there; expected the certificate that the server is known by (`up` keeps it "
+            "there)"
         )
         raise EstateError(msg)
-    return where
+    return endpoint
 
 
 @contextmanager
-def _answering(where: Reached) -> Iterator[hvac.Client]:
+def _answering(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
     """A client without any token. Its errors never name what was sent."""
-    verify = str(where.ca_file) if where.ca_file else True
-    client = hvac.Client(url=where.address, token="", verify=verify, timeout=_SECONDS)
+    verify = str(endpoint.ca_file) if endpoint.ca_file else True
+    client = hvac.Client(url=endpoint.address, token="", verify=verify, timeout=_SECONDS)
     try:
         yield client
     except requests.exceptions.SSLError:
-        msg = f"{where.address} is not the server of this stack: its certificate isn't vouched for; no share was sent"
+        msg = (
+            f"{endpoint.address} is not the server of this stack: its certificate isn't vouched for; no share was sent"
+        )
         raise EstateError(msg) from None
     except requests.exceptions.RequestException:
-        msg = f"{where.address} does not answer; expected a running Vault"
+        msg = f"{endpoint.address} does not answer; expected a running Vault"
         raise EstateError(msg) from None
     except (exceptions.VaultError, KeyError, TypeError, ValueError):
-        msg = f"{where.address} does not answer as a Vault does; expected a Vault there"
+        msg = f"{endpoint.address} does not answer as a Vault does; expected a Vault there"
         raise EstateError(msg) from None
     finally:
         client.adapter.close()
@@ -176,7 +172,7 @@ class _Server:
     """The server whose seal is to be opened."""
 
     client: hvac.Client
-    where: Reached
+    endpoint: VaultEndpoint
     known_cluster: str | None
 
     def status(self) -> dict[str, Any]:
@@ -186,7 +182,7 @@ class _Server:
 
     def checked(self, file: StackFile) -> dict[str, Any]:
         """The same, if a share may be given."""
-        status, address = self.status(), self.where.address
+        status, address = self.status(), self.endpoint.address
         if not status["initialized"]:
             msg = f"{address} is not initialised; expected a server whose first boot made its shares"
             raise EstateError(msg)
@@ -218,7 +214,7 @@ class _Server:
         except exceptions.InvalidRequest:
             self.client.sys.submit_unseal_key(reset=True)
             msg = (
-                f"{self.where.address} did not open: this share, or one given before it, is not of this server. "
+                f"{self.endpoint.address} did not open: this share, or one given before it, is not of this server. "
                 "All were taken back; begin again with the first"
             )
             raise EstateError(msg) from None
@@ -233,14 +229,14 @@ class _Server:
                 self._refuse_other_cluster(cluster)
                 return str(cluster)
             if time.monotonic() > deadline:
-                msg = f"{self.where.address} took its shares, but is not at work after {_OPENING_SECONDS:.0f} s"
+                msg = f"{self.endpoint.address} took its shares, but is not at work after {_OPENING_SECONDS:.0f} s"
                 raise EstateError(msg)
             time.sleep(0.1)
 
     def _refuse_other_cluster(self, cluster: object) -> None:
         if self.known_cluster and cluster and cluster != self.known_cluster:
             msg = (
-                f"{self.where.address} is cluster {cluster}, but the stack knows {self.known_cluster}; "
+                f"{self.endpoint.address} is cluster {cluster}, but the stack knows {self.known_cluster}; "
                 "expected that one"
             )
             raise EstateError(msg)

@@ -65,7 +65,7 @@ class Dev:
 
     def servers(self) -> list[str]:
         """Ids of the servers in the cloud."""
-        file = self.made.world.file
+        file = self.made.sandbox.file
         held = json.loads(file.read_text()) if file.exists() else {}
         return [key.split()[1] for key in held if key.split()[0] == SERVER]
 

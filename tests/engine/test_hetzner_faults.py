@@ -23,7 +23,7 @@ from components.render.bootstrap import AdministratorFiles
 from components.render.tls import ProvidedTls
 from fake_providers.attach import attach_apart
 from fake_providers.faults import LOCKED, RATE_LIMIT, Fault
-from ops.engine import operations as engine_stack
+from ops.engine import operations
 from ops.engine.finding import Engine, find
 from ops.paths import ROOT
 from tests.support.lines import Line
@@ -118,12 +118,12 @@ class Estate:
 
     def do(self, operation: str, *faults: Fault) -> dict[str, int]:
         """One operation of the engine; what it changed. Raises automation's CommandError."""
-        backend = engine_stack.Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
+        backend = operations.Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
         with (
             pytest.MonkeyPatch.context() as patch,
             attach_apart(["hcloud"], faults=faults, world=self.folder / "world.json") as attached,
         ):
-            variables = engine_stack.environment(self.engine, backend, self.folder / "shims", attached)
+            variables = operations.environment(self.engine, backend, self.folder / "shims", attached)
             # Where the resource that waits finds its code.
             variables["PYTHONPATH"] = str(ROOT)
             for name, value in variables.items():

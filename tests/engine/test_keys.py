@@ -17,22 +17,23 @@ import pytest
 import yaml
 from pysequoia import Profile, Tsk
 
+from components.platform.endpoint import CertificateLogin
 from components.render import acl
 from components.render.administrator import administrator_policy
 from components.render.seals import StaticSeal
 from fake_providers.attach import attach_apart
 from ops import stack_file
 from ops.console import Console
-from ops.engine import finding, session
-from ops.engine import operations as engine_stack
+from ops.engine import finding, operations, session
 from ops.engine.operations import Changes
 from ops.errors import EstateError
-from ops.keys import making, rotating
-from ops.keys import secrets_provider as engine
+from ops.keys import making, rotating, secrets_provider
 from ops.keys.making import Made, make
 from ops.keys.rotating import rotate
 from ops.paths import Paths
-from ops.vault.endpoint import Reached, administering
+from ops.platforms.registry import platform_of
+from ops.vault.endpoint import VaultEndpoint
+from ops.vault.login import log_in
 from tests.support.checkouts import copy_code
 from tests.support.language_host import install
 from tests.support.nodes import NodeServer, node_server, write_stack
@@ -64,22 +65,24 @@ class Stack:
     def key(self) -> str:
         """The private key that the file holds now."""
         file = stack_file.read(self.paths, "dev")
-        with engine.opened(self.paths, file, Console()) as held:
+        with secrets_provider.opened(self.paths, file, Console()) as held:
             return held.decrypt("administrator-key")
 
-    def who(self) -> Reached:
+    def who(self) -> VaultEndpoint:
         certificate, key = self.placed()
-        return Reached(
-            address=self.server.address, ca_file=self.server.ca_file, certificate=certificate, private_key=key
-        )
+        return self.endpoint(certificate, key)
+
+    def endpoint(self, certificate: Path, key: Path) -> VaultEndpoint:
+        login = CertificateLogin(certificate_file=str(certificate), private_key_file=str(key))
+        return VaultEndpoint(address=self.server.address, ca_file=self.server.ca_file, login=login)
 
     def up(self) -> Changes:
         """What `./estate up dev` has the engine do."""
         shims = self.paths.own / "shims"
         world = self.paths.own / "world.json"
         with contextlib.chdir(self.paths.project), attach_apart(["hcloud", "vault"], world=world) as attached:
-            variables = engine_stack.environment(finding.find(print), engine_stack.Backend(), shims, attached)
-            opened = engine_stack.opened(name="dev", project=self.paths.project, variables=variables, copies=None)
+            variables = operations.environment(finding.find(print), operations.Backend(), shims, attached)
+            opened = operations.opened(name="dev", project=self.paths.project, variables=variables, copies=None)
             with opened as run, Console().stage("applying") as steps:
                 return run.operate("up", steps)
 
@@ -163,15 +166,13 @@ def test_both_commands_log_in_with_it(stack: Stack, tmp_path: Path) -> None:
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert stack.placed()[0].read_text() == stack.first.certificate
-    with administering(stack.who()) as client:
+    with log_in(stack.who()) as client:
         own = call(client, "get", "auth/token/lookup-self")["data"]
         assert sorted(own["policies"]) == ["administrator", "default"]
 
 
 def _plain(stack: Stack, doubles: Path, attached: Any) -> dict[str, str]:
-    variables = engine_stack.environment(
-        finding.find(print), engine_stack.Backend(), stack.paths.own / "shims", attached
-    )
+    variables = operations.environment(finding.find(print), operations.Backend(), stack.paths.own / "shims", attached)
     return {**variables, "PATH": f"{doubles}{os.pathsep}{variables['PATH']}"}
 
 
@@ -181,7 +182,7 @@ def test_a_lost_file_is_put_back_for_commands_that_run_no_program(stack: Stack) 
     for one in stack.placed():
         one.unlink()
 
-    engine.ensure_placed(stack.paths, file, Console())
+    secrets_provider.ensure_placed(stack.paths, file, Console())
 
     assert [one.read_text() for one in stack.placed()] == before
 
@@ -193,17 +194,12 @@ def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
     before, old = stack.file.read_text(), [one.read_text() for one in stack.placed()]
     for name, content in zip(("old.crt", "old.key"), old, strict=True):
         (tmp_path / name).write_text(content)
-    formerly = Reached(
-        address=stack.server.address,
-        ca_file=stack.server.ca_file,
-        certificate=tmp_path / "old.crt",
-        private_key=tmp_path / "old.key",
-    )
+    formerly = stack.endpoint(tmp_path / "old.crt", tmp_path / "old.key")
 
     def stopped(*_: object) -> None:
         raise EstateError("stopped")
 
-    for place in ("_hand_over", "replace"):
+    for place in ("_hand_over", "write_pair"):
         with monkeypatch.context() as patch:
             patch.setattr(rotating, place, stopped)
             with pytest.raises(EstateError, match="stopped"):
@@ -215,10 +211,10 @@ def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
     assert made.fingerprint != stack.first.fingerprint
     assert not list((stack.paths.own / "dev").glob("next-*"))
     assert stack.placed()[0].read_text() == made.certificate
-    with administering(stack.who()) as client:
+    with log_in(stack.who()) as client:
         role = call(client, "get", "auth/cert/certs/administrator")["data"]
         assert (role["token_policies"], role["token_ttl"]) == (["administrator"], 3_600)
-    with pytest.raises(EstateError, match="refuses the administrator's certificate"), administering(formerly):
+    with pytest.raises(EstateError, match="refuses the administrator's certificate"), log_in(formerly):
         pass
     # The certificate is part of what a node is made from: the next `up` makes another server.
     replaced = {urn.split("::")[-1] for kind, urn in stack.up().resources if kind == "replace"}
@@ -300,13 +296,13 @@ def test_a_pair_in_files_is_taken_over(stack: Stack, tmp_path: Path) -> None:
     assert taken.certificate == stack.placed()[0].read_text()
 
 
-def test_a_preview_on_stand_ins_needs_no_ones_key(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_with_fake_providers_needs_no_ones_key(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """And leaves the real one where it is."""
     before = [one.read_text() for one in stack.placed()]
     file = stack_file.read(stack.paths, "dev")
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: ["hcloud", "vault"])
     choices = session.Choices(policies=False)
-    opened = session.opened(file, stack.paths, Console(), "preview", choices)
+    opened = session.opened(platform_of(stack.paths, file), Console(), "preview", choices)
 
     with contextlib.chdir(stack.paths.project), opened as held, Console().stage("previewing") as steps:
         changes = held.run.operate("preview", steps)

@@ -18,8 +18,6 @@ import pytest
 from ops.console import Console
 from ops.engine import session
 from ops.engine.session import Choices
-from ops.platforms.local import administering, platform_of
-from ops.stack_file import read
 from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.timeout(400)
@@ -35,8 +33,7 @@ def up(checkout: Checkout, *options: str) -> dict[str, Any]:
 
 def export(checkout: Checkout) -> str:
     """The stack's state as `pulumi stack export` prints it, secrets encrypted."""
-    file = read(checkout.paths, "local")
-    with session.opened(file, checkout.paths, Console(as_json=True), "preview", Choices()) as opened:
+    with session.opened(checkout.local, Console(as_json=True), "preview", Choices()) as opened:
         return json.dumps(opened.run.deployment())
 
 
@@ -81,9 +78,9 @@ def test_a_second_up_changes_nothing_and_says_so(local_checkout: Checkout) -> No
 def test_preview_and_refresh_find_nothing_to_do(local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(local_checkout.run("preview", "--json").stdout)["changed"] == 0
     monkeypatch.chdir(local_checkout.directory)
-    file, console = read(local_checkout.paths, "local"), Console(as_json=True)
+    console = Console(as_json=True)
     with (
-        session.opened(file, local_checkout.paths, console, "up", Choices()) as opened,
+        session.opened(local_checkout.local, console, "up", Choices()) as opened,
         console.stage("refreshing") as steps,
     ):
         assert opened.run.operate("refresh", steps).total == 0
@@ -121,8 +118,7 @@ def test_the_exported_state_holds_no_secret(local_checkout: Checkout, monkeypatc
 
 @pytest.mark.usefixtures("first")
 def test_after_the_servers_were_killed_up_brings_the_same_data_back(local_checkout: Checkout) -> None:
-    settings = read(local_checkout.paths, "local").settings
-    status = platform_of(local_checkout.paths, settings).status()
+    status = local_checkout.local.servers.status()
     before = _value_of_a_secret(local_checkout)
     processes = [psutil.Process(status.openbao.pid), psutil.Process(status.postgres.pid)]
     supervisor = processes[0].parent()
@@ -141,13 +137,12 @@ def test_after_the_servers_were_killed_up_brings_the_same_data_back(local_checko
 def _value_of_a_secret(checkout: Checkout) -> str:
     """One secret as its application reads it, through the documented way: a wrapped SecretID."""
     issued = json.loads(checkout.run("secret-id", "aos", "--json").stdout)
-    settings = read(checkout.paths, "local").settings
-    local = platform_of(checkout.paths, settings)
+    local = checkout.local.servers
     client = hvac.Client(url=local.address, verify=str(local.ca_file))
     client.token = issued["wrapping_token"]
     unwrapped = cast("dict[str, Any]", client.write_data("sys/wrapping/unwrap", data={}))
     secret_id = unwrapped["data"]["secret_id"]
-    with administering(checkout.paths, settings) as administrator:
+    with checkout.administering() as administrator:
         role_id = administrator.auth.approle.read_role_id("aos")["data"]["role_id"]
     client.auth.approle.login(role_id=role_id, secret_id=secret_id)
     answer = client.secrets.kv.v2.read_secret_version(
@@ -172,13 +167,12 @@ def test_a_change_of_another_field_leaves_the_rotated_database_password_alone(lo
 
 @pytest.mark.usefixtures("first")
 def test_drift_made_by_hand_is_mended(local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read(local_checkout.paths, "local").settings
-    with administering(local_checkout.paths, settings) as client:
+    with local_checkout.administering() as client:
         client.write_data("sys/policies/acl/aos", data={"policy": 'path "secret/*" { capabilities = ["read"] }'})
     monkeypatch.chdir(local_checkout.directory)
-    file, console = read(local_checkout.paths, "local"), Console(as_json=True)
+    console = Console(as_json=True)
     with (
-        session.opened(file, local_checkout.paths, console, "up", Choices()) as opened,
+        session.opened(local_checkout.local, console, "up", Choices()) as opened,
         console.stage("refreshing") as steps,
     ):
         changes = opened.run.operate("refresh", steps)

@@ -12,6 +12,7 @@ import hvac
 import pytest
 from cryptography import x509
 
+from components.platform.endpoint import CertificateLogin
 from components.render.acl import render
 from components.render.administrator import administrator_policy
 from components.render.sql import Access, creation_statements, revocation_statements
@@ -22,7 +23,7 @@ from ops.vault.access_checks import CheckResult, check_application
 from ops.vault.api import call as api_call
 from ops.vault.checks import database, pki
 from ops.vault.checks.outcome import CheckError
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 from ops.vault.secret_ids import issue_secret_id
 from ops.vault.seeding import seed_secrets
 from settings import Settings, parse
@@ -183,11 +184,12 @@ def make_pki_role(api: Call, name: str, **other: object) -> None:
 def checked(vault_server: VaultServer, settings: Settings, api: Call) -> Iterator[Checked]:
     """Checks one application, by these settings or others. The policies are as they should be, whatever the test before
     did to them."""
-    where = Reached(
+    where = VaultEndpoint(
         address=vault_server.address,
         ca_file=vault_server.ca_file,
-        certificate=vault_server.admin_certificate,
-        private_key=vault_server.admin_key,
+        login=CertificateLogin(
+            certificate_file=str(vault_server.admin_certificate), private_key_file=str(vault_server.admin_key)
+        ),
     )
 
     def check(application: str = "shop", by: Settings = settings, client: hvac.Client | None = None) -> CheckResult:

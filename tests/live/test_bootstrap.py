@@ -22,19 +22,19 @@ from components.payloads import bootstrap as bootstrap_script
 from ops.errors import EstateError
 from ops.keys.pgp import open_share
 from ops.local.bootstrap import bootstrap, run_script, write_files
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from tests.support.bootstrapping import parameters, run
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
 
 
 @pytest.fixture
-def platform(platform: LocalPlatform) -> LocalPlatform:
+def platform(platform: LocalServers) -> LocalServers:
     """A running server nobody has initialised."""
     platform.start()
     return platform
 
 
-def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: LocalPlatform) -> None:
+def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: LocalServers) -> None:
     code, steps, said = run(platform, parameters(platform))
     assert (code, said) == (0, "")
     assert steps == [
@@ -55,7 +55,7 @@ def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: Loca
     assert policies == [["administrator", "default"]]
 
 
-def test_a_second_run_changes_nothing(platform: LocalPlatform) -> None:
+def test_a_second_run_changes_nothing(platform: LocalServers) -> None:
     assert bootstrap(platform, policy=ADMINISTRATOR_POLICY) is True
     before = {path: path.read_bytes() for path in platform.directory.glob("custody*")}
     assert bootstrap(platform, policy=ADMINISTRATOR_POLICY) is False
@@ -63,7 +63,7 @@ def test_a_second_run_changes_nothing(platform: LocalPlatform) -> None:
     assert len(before) == 2
 
 
-def test_each_share_opens_with_its_operators_key_only(platform: LocalPlatform) -> None:
+def test_each_share_opens_with_its_operators_key_only(platform: LocalServers) -> None:
     assert run(platform, parameters(platform, operators=3))[::2] == (0, "")
     custody = json.loads(platform.custody.read_text())
     assert custody["threshold"] == 2
@@ -92,7 +92,7 @@ def test_each_share_opens_with_its_operators_key_only(platform: LocalPlatform) -
     ],
 )
 def test_killed_after_any_step_the_next_run_goes_on_or_says_what_happened(
-    platform: LocalPlatform, step: str, next_code: int, next_words: str
+    platform: LocalServers, step: str, next_code: int, next_words: str
 ) -> None:
     wanted = parameters(platform)
     code, steps, _ = run(platform, wanted, kill_at=step)
@@ -108,7 +108,7 @@ def test_killed_after_any_step_the_next_run_goes_on_or_says_what_happened(
 
 @pytest.mark.parametrize(("step", "code"), [("custody-reserved", 7), ("initialised", 0), ("login-enabled", 0)])
 def test_interrupted_it_stops_before_the_init_and_finishes_after_it(
-    platform: LocalPlatform, step: str, code: int
+    platform: LocalServers, step: str, code: int
 ) -> None:
     wanted = parameters(platform)
     assert run(platform, wanted, kill_at=step, by=signal.SIGTERM)[0] == code
@@ -116,7 +116,7 @@ def test_interrupted_it_stops_before_the_init_and_finishes_after_it(
     assert run(platform, wanted)[0] == 0
 
 
-def test_storage_that_went_missing_is_not_initialised_anew(platform: LocalPlatform) -> None:
+def test_storage_that_went_missing_is_not_initialised_anew(platform: LocalServers) -> None:
     wanted = parameters(platform)
     assert run(platform, wanted)[0] == 0
     kept = platform.custody.read_bytes()
@@ -131,7 +131,7 @@ def test_storage_that_went_missing_is_not_initialised_anew(platform: LocalPlatfo
     assert platform.custody.read_bytes() == kept
 
 
-def test_a_snapshot_forbids_to_initialise(platform: LocalPlatform, tmp_path: Path) -> None:
+def test_a_snapshot_forbids_to_initialise(platform: LocalServers, tmp_path: Path) -> None:
     snapshot = tmp_path / "latest.snap"
     snapshot.write_bytes(b"anything")
     with pytest.raises(EstateError, match=r"a snapshot .*latest\.snap exists"):
@@ -140,7 +140,7 @@ def test_a_snapshot_forbids_to_initialise(platform: LocalPlatform, tmp_path: Pat
     assert not platform.custody.exists()
 
 
-def test_custody_that_cant_be_made_stops_it_before_the_init(platform: LocalPlatform, tmp_path: Path) -> None:
+def test_custody_that_cant_be_made_stops_it_before_the_init(platform: LocalServers, tmp_path: Path) -> None:
     wanted = parameters(platform)
     nowhere = replace(wanted, shares_file=str(tmp_path / "no-such-directory" / "custody.json"))
     code, steps, said = run(platform, nowhere)
@@ -149,7 +149,7 @@ def test_custody_that_cant_be_made_stops_it_before_the_init(platform: LocalPlatf
     assert platform.status().initialized is False
 
 
-def test_custody_without_room_stops_it_before_the_init(platform: LocalPlatform) -> None:
+def test_custody_without_room_stops_it_before_the_init(platform: LocalServers) -> None:
     """The limit on file sizes (RLIMIT_FSIZE) stands in for a full disk: the write fails in the same place."""
     script, file = write_files(platform.directory / "bootstrap", parameters(platform))
     limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); sys.argv[:1] = []"
@@ -166,12 +166,12 @@ def test_custody_without_room_stops_it_before_the_init(platform: LocalPlatform) 
     assert run(platform, parameters(platform))[0] == 0
 
 
-def test_custody_that_was_only_just_made_is_taken_over(platform: LocalPlatform) -> None:
+def test_custody_that_was_only_just_made_is_taken_over(platform: LocalServers) -> None:
     platform.custody.touch()
     assert run(platform, parameters(platform))[0] == 0
 
 
-def test_custody_that_is_damaged_is_not_touched(platform: LocalPlatform) -> None:
+def test_custody_that_is_damaged_is_not_touched(platform: LocalServers) -> None:
     platform.custody.write_text('{"state": "initiali')
     code, _, said = run(platform, parameters(platform))
     assert code == 6
@@ -180,7 +180,7 @@ def test_custody_that_is_damaged_is_not_touched(platform: LocalPlatform) -> None
     assert platform.status().initialized is False
 
 
-def test_of_two_at_the_same_time_one_gives_way(platform: LocalPlatform) -> None:
+def test_of_two_at_the_same_time_one_gives_way(platform: LocalServers) -> None:
     with platform.custody.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         code, _, said = run(platform, parameters(platform))
@@ -189,7 +189,7 @@ def test_of_two_at_the_same_time_one_gives_way(platform: LocalPlatform) -> None:
     assert platform.status().initialized is False
 
 
-def test_custody_of_another_server_is_noticed(platform: LocalPlatform, tmp_path: Path) -> None:
+def test_custody_of_another_server_is_noticed(platform: LocalServers, tmp_path: Path) -> None:
     wanted = parameters(platform)
     assert run(platform, wanted)[0] == 0
     record = platform.custody.with_name("custody.json.complete")
@@ -199,7 +199,7 @@ def test_custody_of_another_server_is_noticed(platform: LocalPlatform, tmp_path:
     assert "belongs to cluster 0" in said
 
 
-def test_a_lost_login_is_noticed(platform: LocalPlatform) -> None:
+def test_a_lost_login_is_noticed(platform: LocalServers) -> None:
     wanted = parameters(platform)
     assert run(platform, wanted)[0] == 0
     administrator_client(platform).adapter.delete("/v1/sys/auth/cert")
@@ -217,7 +217,7 @@ def test_a_server_that_is_down_is_named_after_the_deadline(tmp_path: Path) -> No
     assert "Connection refused" in said
 
 
-def test_a_server_that_another_authority_signed_is_not_ours(platform: LocalPlatform, tmp_path: Path) -> None:
+def test_a_server_that_another_authority_signed_is_not_ours(platform: LocalServers, tmp_path: Path) -> None:
     other = new_platform(tmp_path / "other")
     other.openbao.prepare()
     code, _, said = run(platform, replace(parameters(platform), ca_file=str(other.ca_file)))
@@ -226,7 +226,7 @@ def test_a_server_that_another_authority_signed_is_not_ours(platform: LocalPlatf
     assert platform.status().initialized is False
 
 
-def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalPlatform) -> None:
+def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalServers) -> None:
     wanted = parameters(platform)
     broken = replace(wanted, policy="path {")
     code, steps, said = run(platform, broken)
@@ -237,7 +237,7 @@ def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalPlatform) ->
 
 
 def test_a_root_token_that_survives_its_revocation_is_told(
-    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+    platform: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     must = bootstrap_script.VaultApi.must
 
@@ -254,7 +254,7 @@ def test_a_root_token_that_survives_its_revocation_is_told(
 
 
 def test_custody_made_by_someone_else_in_the_last_moment_is_not_taken(
-    platform: LocalPlatform, monkeypatch: pytest.MonkeyPatch
+    platform: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     platform.custody.write_text('{"state": "reserved"}')
     wanted = parameters(platform)
@@ -297,7 +297,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_no_secret_is_in_argv_logs_files_or_output(platform: LocalPlatform, tmp_path: Path) -> None:
+def test_no_secret_is_in_argv_logs_files_or_output(platform: LocalServers, tmp_path: Path) -> None:
     script, file = write_files(platform.directory / "bootstrap", parameters(platform))
     kept = tmp_path / "kept.json"
     seen: list[str] = []

@@ -16,7 +16,7 @@ import pytest
 
 from ops.errors import EstateError
 from ops.local.bootstrap import bootstrap
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from tests.support.servers import ADMINISTRATOR_POLICY, new_platform, processes_of
 
 LEFT_BYTES = [0, 256 << 10] if os.geteuid() == 0 else []
@@ -35,7 +35,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(small)], check=True)
 
 
-def start_and_bootstrap(platform: LocalPlatform) -> bool:
+def start_and_bootstrap(platform: LocalServers) -> bool:
     platform.start()
     return bootstrap(platform, policy=ADMINISTRATOR_POLICY)
 
@@ -60,10 +60,10 @@ if LEFT_BYTES:
             platform.stop()
 
 
-def test_a_file_that_may_not_grow_is_told_and_once_it_may_all_goes_on(platform: LocalPlatform) -> None:
+def test_a_file_that_may_not_grow_is_told_and_once_it_may_all_goes_on(platform: LocalServers) -> None:
     code = (
-        "import sys; from pathlib import Path; from ops.local.servers import LocalPlatform;"
-        "LocalPlatform(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
+        "import sys; from pathlib import Path; from ops.local.servers import LocalServers;"
+        "LocalServers(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
         " postgres_port=int(sys.argv[4])).start()"
     )
     ports = [str(port) for port in (platform.api_port, platform.cluster_port, platform.postgres_port)]

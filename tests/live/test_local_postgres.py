@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from ops.local.postgres import ROOT_ROLE, _short_path
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from tests.support.servers import processes_of, supervisor_pid
 
 
-def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -> None:
+def test_databases_are_made_once_and_closed_to_others(platform: LocalServers) -> None:
     platform.start()
     platform.ensure_databases(["one", "two"])
     platform.ensure_databases(["one", "two", 'th"ree'])
@@ -34,7 +34,7 @@ def test_databases_are_made_once_and_closed_to_others(platform: LocalPlatform) -
     assert rights == (False, False, False)
 
 
-def test_databases_can_be_made_after_vault_took_the_password_over(platform: LocalPlatform) -> None:
+def test_databases_can_be_made_after_vault_took_the_password_over(platform: LocalServers) -> None:
     platform.start()
     with platform.postgres.maintenance() as session:
         session.execute(psycopg.sql.SQL("alter role {} password 'rotated'").format(psycopg.sql.Identifier(ROOT_ROLE)))
@@ -46,14 +46,14 @@ def test_databases_can_be_made_after_vault_took_the_password_over(platform: Loca
         assert session.execute("select 1").fetchone() == (1,)
 
 
-def test_nobody_gets_in_without_a_password_over_the_network(platform: LocalPlatform) -> None:
+def test_nobody_gets_in_without_a_password_over_the_network(platform: LocalServers) -> None:
     platform.start()
     for user in ("estate_maintenance", ROOT_ROLE):
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(host="127.0.0.1", port=platform.postgres_port, user=user, dbname="postgres", password="x")
 
 
-def test_the_first_password_is_in_no_log(platform: LocalPlatform) -> None:
+def test_the_first_password_is_in_no_log(platform: LocalServers) -> None:
     platform.start()
     password = platform.postgres.password_file.read_text()
     assert len(password) > 30
@@ -61,7 +61,7 @@ def test_the_first_password_is_in_no_log(platform: LocalPlatform) -> None:
     assert all(password not in argument for process in processes_of(platform) for argument in process.cmdline())
 
 
-def test_the_socket_is_for_the_maintenance_role_only(platform: LocalPlatform) -> None:
+def test_the_socket_is_for_the_maintenance_role_only(platform: LocalServers) -> None:
     platform.start()
     port = platform.postgres_port
     with (
@@ -71,7 +71,7 @@ def test_the_socket_is_for_the_maintenance_role_only(platform: LocalPlatform) ->
         psycopg.connect(host=host, port=port, user=ROOT_ROLE, dbname="postgres", password="x")
 
 
-def test_a_session_that_outlives_its_killed_server_is_ended(platform: LocalPlatform) -> None:
+def test_a_session_that_outlives_its_killed_server_is_ended(platform: LocalServers) -> None:
     """A computing session doesn't notice that its server is gone; a new server must not meet it."""
     platform.start()
     with platform.postgres.maintenance() as session:

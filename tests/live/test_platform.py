@@ -16,7 +16,7 @@ from composition.private_files import private_directory
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_authority
 from ops.local.bootstrap import bootstrap
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.processes import supervisor
 from tests.support.servers import (
     ADMINISTRATOR_POLICY,
@@ -30,7 +30,7 @@ from tests.support.servers import (
 )
 
 
-def remember(platform: LocalPlatform) -> None:
+def remember(platform: LocalServers) -> None:
     """Store something on both servers."""
     bootstrap(platform, policy=ADMINISTRATOR_POLICY)
     client = administrator_client(platform)
@@ -41,20 +41,20 @@ def remember(platform: LocalPlatform) -> None:
         session.execute("create table it as select 'still here' as value")
 
 
-def remembered(platform: LocalPlatform) -> list[str]:
+def remembered(platform: LocalServers) -> list[str]:
     with platform.postgres.maintenance("kept") as session:
         row = session.execute("select value from it").fetchone()
     return [call(administrator_client(platform), "get", "kept/it")["data"]["value"], *(row or ())]
 
 
-def child_pids(platform: LocalPlatform) -> tuple[int, int]:
+def child_pids(platform: LocalServers) -> tuple[int, int]:
     status = platform.status()
     assert status.openbao.pid is not None
     assert status.postgres.pid is not None
     return status.openbao.pid, status.postgres.pid
 
 
-def test_starting_twice_is_starting_once_and_stopping_leaves_nothing(platform: LocalPlatform) -> None:
+def test_starting_twice_is_starting_once_and_stopping_leaves_nothing(platform: LocalServers) -> None:
     platform.start()
     before = (supervisor_pid(platform), *child_pids(platform))
     platform.start()
@@ -67,7 +67,7 @@ def test_starting_twice_is_starting_once_and_stopping_leaves_nothing(platform: L
     assert (status.supervised, status.openbao.running, status.postgres.running) == (False, False, False)
 
 
-def test_data_survives_a_stop_and_every_kind_of_kill(platform: LocalPlatform) -> None:
+def test_data_survives_a_stop_and_every_kind_of_kill(platform: LocalServers) -> None:
     platform.start()
     remember(platform)
     platform.stop()
@@ -93,18 +93,18 @@ def test_data_survives_a_stop_and_every_kind_of_kill(platform: LocalPlatform) ->
     assert remembered(platform) == ["still here"] * 2
 
 
-def test_stop_ends_servers_whose_supervisor_was_killed(platform: LocalPlatform) -> None:
+def test_stop_ends_servers_whose_supervisor_was_killed(platform: LocalServers) -> None:
     platform.start()
     os.kill(supervisor_pid(platform), signal.SIGKILL)
     platform.stop()
     assert eventually(lambda: processes_of(platform) == [], 5)
 
 
-def test_interrupted_while_starting_it_leaves_nothing_running(platform: LocalPlatform) -> None:
+def test_interrupted_while_starting_it_leaves_nothing_running(platform: LocalServers) -> None:
     ports = [str(port) for port in (platform.api_port, platform.cluster_port, platform.postgres_port)]
     code = (
-        "import sys; from pathlib import Path; from ops.local.servers import LocalPlatform;"
-        "LocalPlatform(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
+        "import sys; from pathlib import Path; from ops.local.servers import LocalServers;"
+        "LocalServers(Path(sys.argv[1]), api_port=int(sys.argv[2]), cluster_port=int(sys.argv[3]),"
         " postgres_port=int(sys.argv[4])).start()"
     )
     process = subprocess.Popen(
@@ -117,7 +117,7 @@ def test_interrupted_while_starting_it_leaves_nothing_running(platform: LocalPla
     platform.start()
 
 
-def test_a_recycled_pid_is_never_killed(platform: LocalPlatform) -> None:
+def test_a_recycled_pid_is_never_killed(platform: LocalServers) -> None:
     innocent = subprocess.Popen(["sleep", "60"])
     try:
         private_directory(platform.directory)
@@ -129,7 +129,7 @@ def test_a_recycled_pid_is_never_killed(platform: LocalPlatform) -> None:
         innocent.wait()
 
 
-def test_everything_is_closed_to_others(platform: LocalPlatform) -> None:
+def test_everything_is_closed_to_others(platform: LocalServers) -> None:
     platform.start()
     remember(platform)
     open_to_others = [
@@ -140,7 +140,7 @@ def test_everything_is_closed_to_others(platform: LocalPlatform) -> None:
     assert open_to_others == []
 
 
-def test_a_directory_left_open_is_closed(platform: LocalPlatform) -> None:
+def test_a_directory_left_open_is_closed(platform: LocalServers) -> None:
     platform.directory.chmod(0o755)
     platform.start()
     assert stat.S_IMODE(platform.directory.stat().st_mode) == 0o700
@@ -163,11 +163,11 @@ def test_a_port_in_use_is_named_with_its_holder_before_anything_is_written(tmp_p
         holder.wait()
 
 
-def test_a_server_that_is_not_ours_on_our_port_is_noticed(platform: LocalPlatform, tmp_path: Path) -> None:
+def test_a_server_that_is_not_ours_on_our_port_is_noticed(platform: LocalServers, tmp_path: Path) -> None:
     platform.start()
     other = new_platform(tmp_path / "other")
     other.api_port = platform.api_port
-    stranger = LocalPlatform(
+    stranger = LocalServers(
         tmp_path / "other", api_port=platform.api_port, cluster_port=free_ports(1)[0], postgres_port=free_ports(1)[0]
     )
     with pytest.raises(EstateError, match="a server that is not ours"):
@@ -177,17 +177,17 @@ def test_a_server_that_is_not_ours_on_our_port_is_noticed(platform: LocalPlatfor
         stranger.openbao.health()
 
 
-def test_changed_ports_are_taken_up_by_the_next_start(platform: LocalPlatform) -> None:
+def test_changed_ports_are_taken_up_by_the_next_start(platform: LocalServers) -> None:
     platform.start()
     remember(platform)
     api_port, cluster_port, postgres_port = free_ports(3)
-    moved = LocalPlatform(platform.directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
+    moved = LocalServers(platform.directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
     moved.start()
     assert remembered(moved) == ["still here"] * 2
     assert platform.openbao.health() is None
 
 
-def test_a_second_command_at_the_same_time_is_refused(platform: LocalPlatform) -> None:
+def test_a_second_command_at_the_same_time_is_refused(platform: LocalServers) -> None:
     with platform._lock(), pytest.raises(EstateError, match="another command is starting or stopping it"):
         platform.start()
 
@@ -214,7 +214,7 @@ def test_an_unusual_path_works(tmp_path: Path, postgres_template: Path, name: st
         platform.stop()
 
 
-def test_a_lost_seal_key_is_named_and_never_replaced(platform: LocalPlatform) -> None:
+def test_a_lost_seal_key_is_named_and_never_replaced(platform: LocalServers) -> None:
     platform.start()
     platform.stop()
     key = platform.directory / "openbao" / "seal.key"
@@ -225,7 +225,7 @@ def test_a_lost_seal_key_is_named_and_never_replaced(platform: LocalPlatform) ->
     assert processes_of(platform) == []
 
 
-def test_a_wrong_seal_key_is_told_by_the_server(platform: LocalPlatform) -> None:
+def test_a_wrong_seal_key_is_told_by_the_server(platform: LocalServers) -> None:
     platform.start()
     bootstrap(platform, policy=ADMINISTRATOR_POLICY)
     platform.stop()
@@ -235,7 +235,7 @@ def test_a_wrong_seal_key_is_told_by_the_server(platform: LocalPlatform) -> None
     assert processes_of(platform) == []
 
 
-def test_damaged_storage_is_told_by_the_server(platform: LocalPlatform) -> None:
+def test_damaged_storage_is_told_by_the_server(platform: LocalServers) -> None:
     platform.start()
     bootstrap(platform, policy=ADMINISTRATOR_POLICY)
     platform.stop()
@@ -245,7 +245,7 @@ def test_damaged_storage_is_told_by_the_server(platform: LocalPlatform) -> None:
     assert processes_of(platform) == []
 
 
-def test_a_damaged_database_is_told_by_the_server(platform: LocalPlatform) -> None:
+def test_a_damaged_database_is_told_by_the_server(platform: LocalServers) -> None:
     platform.start()
     platform.stop()
     (platform.directory / "postgres" / "db" / "global" / "pg_control").write_bytes(b"")
@@ -255,7 +255,7 @@ def test_a_damaged_database_is_told_by_the_server(platform: LocalPlatform) -> No
 
 
 def test_a_program_that_isnt_one_is_named(tmp_path: Path) -> None:
-    platform = LocalPlatform(
+    platform = LocalServers(
         tmp_path / "estate", api_port=18200, cluster_port=18201, postgres_port=18202, openbao_binary=tmp_path / "bao"
     )
     with pytest.raises(EstateError, match=r"openbao: .*bao is not a program that can be run"):
@@ -269,7 +269,7 @@ def test_a_directory_that_cant_be_written_is_named(tmp_path: Path) -> None:
         platform.start()
 
 
-def test_wiping_removes_all_of_ours_and_nothing_else(platform: LocalPlatform) -> None:
+def test_wiping_removes_all_of_ours_and_nothing_else(platform: LocalServers) -> None:
     platform.start()
     bootstrap(platform, policy=ADMINISTRATOR_POLICY)
     others = platform.directory / "someone-elses"
@@ -283,7 +283,7 @@ def test_wiping_removes_all_of_ours_and_nothing_else(platform: LocalPlatform) ->
     platform.wipe()
 
 
-def test_logs_and_audit_are_rotated_while_it_runs(platform: LocalPlatform) -> None:
+def test_logs_and_audit_are_rotated_while_it_runs(platform: LocalServers) -> None:
     platform.start()
     bootstrap(platform, policy=ADMINISTRATOR_POLICY)
     audit = platform.directory / "openbao" / "audit.log"
@@ -301,7 +301,7 @@ def test_logs_and_audit_are_rotated_while_it_runs(platform: LocalPlatform) -> No
     assert stat.S_IMODE(audit.with_name("audit.log.1").stat().st_mode) == 0o600
 
 
-def test_only_tls_13_is_spoken(platform: LocalPlatform) -> None:
+def test_only_tls_13_is_spoken(platform: LocalServers) -> None:
     platform.start()
     tried = {}
     for version in ("1_2", "1_3"):
@@ -311,7 +311,7 @@ def test_only_tls_13_is_spoken(platform: LocalPlatform) -> None:
     assert tried["1_3"] == 0
 
 
-def test_a_renewed_certificate_is_taken_up_without_a_restart(platform: LocalPlatform) -> None:
+def test_a_renewed_certificate_is_taken_up_without_a_restart(platform: LocalServers) -> None:
     platform.start()
     pids = child_pids(platform)
     for path in (platform.directory / "tls").iterdir():
@@ -321,7 +321,7 @@ def test_a_renewed_certificate_is_taken_up_without_a_restart(platform: LocalPlat
     assert platform.openbao.is_ready()
 
 
-def test_a_certificate_renewed_by_a_start_that_was_killed_is_taken_up_by_the_next(platform: LocalPlatform) -> None:
+def test_a_certificate_renewed_by_a_start_that_was_killed_is_taken_up_by_the_next(platform: LocalServers) -> None:
     platform.start()
     pids = child_pids(platform)
     for path in (platform.directory / "tls").iterdir():

@@ -22,10 +22,9 @@ from components.payloads import adopt_seal_key as adopt_program
 from components.payloads import snapshot as program
 from components.render import cloud_init
 from ops.errors import EstateError
-from ops.snapshots import escrow, taking
-from ops.snapshots import seal_key_adoption as adopting
+from ops.snapshots import escrow, seal_key_adoption, taking
 from ops.snapshots.opening import choose
-from ops.snapshots.stores import OperatorStore
+from ops.snapshots.stores import BucketStore
 from tests.support.snapshotting import Estate, ObjectStorage, estate, object_storage, on_node, parameters_of
 
 SEAL = Path(cloud_init.__file__).parents[1] / "payloads" / "seal.sh"
@@ -314,9 +313,8 @@ def test_a_profile_comes_before_the_variables(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "-".join(("made", "up")))
 
     def credential(profile: str | None) -> str:
-        return str(
-            OperatorStore("b", "https://127.0.0.1:1", "fsn1", profile).client._request_signer._credentials.access_key
-        )
+        store = BucketStore("b", "https://127.0.0.1:1", "fsn1", profile)
+        return str(store.client._request_signer._credentials.access_key)
 
     assert credential("hetzner") == "of-the-profile"
     assert credential(None) == "of-the-environment"
@@ -332,7 +330,7 @@ def test_a_node_is_a_name_and_no_option(name: str, made: Estate) -> None:
     found = escrow.Escrowed(cluster_id="c", key="k", seal_key=b"x" * 32, custody=None)
 
     with pytest.raises(EstateError, match="expected USER@HOST"):
-        adopting.adopt(name, found, made.console, force=False)
+        seal_key_adoption.adopt(name, found, made.console, force=False)
 
 
 ANSWER = {"initialized": True, "cluster_id": "new"}

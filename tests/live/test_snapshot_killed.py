@@ -17,8 +17,7 @@ import pytest
 
 from ops.errors import EstateError
 from ops.paths import ROOT
-from ops.snapshots import commands, restoring, taking, unfinished
-from ops.snapshots import drill as drills
+from ops.snapshots import commands, drilling, restoring, taking, unfinished
 from tests.support.servers import call
 from tests.support.snapshotting import Estate, estate
 
@@ -95,15 +94,15 @@ from pathlib import Path
 from ops import stack_file
 from ops.console import Console
 from ops.paths import Paths
-from ops.snapshots import drill, keys
+from ops.snapshots import drilling, keys
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-drill._try = die
+drilling._try = die
 paths = Paths(project=Path(sys.argv[1]))
 file = stack_file.read(paths, "local")
-drill.drill(paths, file, Console(as_json=True), keys.default_identity(paths, file), None)
+drilling.drill(paths, file, Console(as_json=True), keys.default_identity(paths, file), paths.local / 'openbao/seal.key')
 """
 
 
@@ -196,7 +195,7 @@ def test_the_server_of_a_drill_that_was_killed_ends_with_the_next_one(made: Esta
     (left,) = made.paths.own.glob("drill-*")
     assert _running(left)
 
-    done = drills.drill(made.paths, made.file, made.console, made.identity, None)
+    done = drilling.drill(made.paths, made.file, made.console, made.identity, made.seal_key)
 
     assert done.opened is True
     assert not _running(left)

@@ -15,8 +15,7 @@ from hvac import exceptions
 
 from components.payloads.snapshot import whole
 from ops.errors import EstateError
-from ops.snapshots import drill as drills
-from ops.snapshots import restoring, taking
+from ops.snapshots import drilling, restoring, taking
 from ops.snapshots.stores import FolderStore
 from tests.support.servers import call
 from tests.support.snapshotting import Estate, estate, fill
@@ -115,7 +114,7 @@ def test_a_drill_says_how_much_would_be_lost_and_how_long_it_takes(made: Estate)
     taken = take(made)
     before = call(made.client, "get", "sys/health")["server_time_utc"]
 
-    done = drills.drill(made.paths, made.file, made.console, made.identity, None)
+    done = drilling.drill(made.paths, made.file, made.console, made.identity, made.seal_key)
 
     assert (done.key, done.whole, done.opened, done.why_not, done.fresh) == (taken.key, True, True, "", True)
     assert 0 <= done.rpo_seconds < 120
@@ -130,7 +129,7 @@ def test_a_drill_with_another_seal_key_fails(made: Estate, tmp_path: Path) -> No
     other.write_bytes(b"k" * 32)
 
     with pytest.raises(EstateError, match="400"):
-        drills.drill(made.paths, made.file, made.console, made.identity, other)
+        drilling.drill(made.paths, made.file, made.console, made.identity, other)
     assert not list(made.paths.own.glob("drill-*"))
 
 

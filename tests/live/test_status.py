@@ -17,12 +17,13 @@ import pytest
 from components.payloads.snapshot import STAMP
 from components.render.seals import ShamirSeal, StaticSeal
 from ops.cli import main as cli
+from ops.engine import state
+from ops.engine.state import StateRecord
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator
 from ops.paths import Paths
-from ops.platforms import hetzner as lifecycle_cloud
+from ops.platforms import hetzner
 from ops.snapshots.stores import FolderStore
-from ops.vault import endpoint as reaching
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
 
@@ -64,7 +65,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 class Known:
     """What the stack's state tells, for a test to change."""
 
-    record: reaching.Record | None
+    record: StateRecord | None
 
 
 @pytest.fixture(autouse=True)
@@ -73,16 +74,16 @@ def known(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kn
     stack: Stack = request.getfixturevalue("stack")
     write_stack(stack.folder, stack.settings())
     told = Known(_record(address=stack.server.address, cluster_id=stack.cluster))
-    monkeypatch.setattr(reaching, "record", lambda *_, **__: told.record)
+    monkeypatch.setattr(state, "read_record", lambda *_, **__: told.record)
     monkeypatch.setattr("ops.cli.status.Paths", lambda: Paths(project=stack.folder))
     monkeypatch.setattr(os, "umask", lambda _mask: 0)
-    for name in lifecycle_cloud._BUCKET_CREDENTIALS:
+    for name in hetzner.BUCKET_CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
     return told
 
 
-def _record(*, unfinished: bool = False, **outputs: str) -> reaching.Record:
-    return reaching.Record(outputs=outputs, is_unfinished=unfinished)
+def _record(*, unfinished: bool = False, **outputs: str) -> StateRecord:
+    return StateRecord(outputs=outputs, is_unfinished=unfinished)
 
 
 def answer(capsys: pytest.CaptureFixture[str], code: int) -> dict[str, Any]:
@@ -203,9 +204,9 @@ def test_the_newest_snapshots_age(
     found = answer(capsys, 0)
     assert found["snapshot"] == "can't be seen without AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
-    for name in lifecycle_cloud._BUCKET_CREDENTIALS:
+    for name in hetzner.BUCKET_CREDENTIALS:
         monkeypatch.setenv(name, "test")
-    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: FolderStore(tmp_path))
+    monkeypatch.setattr(hetzner, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"
 
     for hours, ending in ((9, ".age"), (9, ".age.json"), (5, ".age"), (5, ".age.json"), (1, ".age")):
@@ -225,5 +226,5 @@ def test_a_profile_stands_for_the_credentials(
     write_stack(stack.folder, stack.settings(snapshots=with_profile))
     assert answer(capsys, 0)["snapshot"].startswith("can't be seen: snapshots.store.profile is 'hetzner'")
 
-    monkeypatch.setattr(lifecycle_cloud, "store_of", lambda *_: FolderStore(tmp_path))
+    monkeypatch.setattr(hetzner, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"

@@ -18,10 +18,10 @@ from pysequoia import Profile, Tsk
 
 from components.render.seals import ShamirSeal, StaticSeal
 from ops.console import Console
+from ops.engine import state
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_administrator
 from ops.paths import ROOT, Paths
-from ops.vault import endpoint as reaching
 from ops.vault.key_shares import open_share
 from ops.vault.unseal import ShareFile, Unsealed, unseal
 from tests.support.nodes import NodeServer, node_server, write_stack
@@ -88,7 +88,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert any("waiting-for-unseal" in line for line in boot.stdout)
         shares = {name: open_share(server.custody, folder / f"{name}.private.asc", never) for name in NAMES}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reaching, "outputs", lambda *_, **__: {})
+            patch.setattr(state, "read_outputs", lambda *_, **__: {})
             first = unseal(Paths(project=folder), "dev", Console(), Typed(shares["ada"], shares["cyd"]))
         rest, said = boot.communicate(timeout=60)
         assert boot.returncode == 0, said
@@ -102,7 +102,7 @@ def outputs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """What the stack exports, for a test to change."""
     stack: Stack = request.getfixturevalue("stack")
     exported = {"address": stack.server.address, "cluster_id": stack.cluster}
-    monkeypatch.setattr(reaching, "outputs", lambda *_, **__: exported)
+    monkeypatch.setattr(state, "read_outputs", lambda *_, **__: exported)
     return exported
 
 
@@ -283,8 +283,8 @@ def _command(stack: Stack, share: str) -> "subprocess.CompletedProcess[str]":
         "import sys; from pathlib import Path\n"
         "from ops.cli import main as cli, operators as cli_operators\n"
         "from ops.paths import Paths\n"
-        "from ops.vault import endpoint as reaching\n"
-        f"reaching.outputs = lambda *_, **__: {exported!r}\n"
+        "from ops.engine import state\n"
+        f"state.read_outputs = lambda *_, **__: {exported!r}\n"
         f"cli_operators.Paths = lambda: Paths(project=Path({str(stack.paths.project)!r}))\n"
         "sys.exit(cli.main(['unseal', 'dev', '--json']))\n"
     )

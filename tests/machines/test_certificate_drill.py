@@ -68,7 +68,7 @@ def node(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The stack `dev` in a world of its own, whose file asks for an ACME certificate."""
     with dev_checkout(tmp_path_factory.mktemp("dev")) as made:
         made.answered("up", STACK)
-        authority = str(made.world.machines / "trusted.crt")
+        authority = str(made.sandbox.machines / "trusted.crt")
         yield Node(made, ssl.create_default_context(cafile=authority))
 
 

@@ -54,12 +54,12 @@ def on_the_node(dev: DevCheckout, script: str) -> bool:
 
 def state(dev: DevCheckout) -> str:
     """What the engine has recorded."""
-    files = list((dev.world.directory / "state/.pulumi/stacks").rglob(f"{STACK}.json"))
+    files = list((dev.sandbox.directory / "state/.pulumi/stacks").rglob(f"{STACK}.json"))
     return files[0].read_text() if files else ""
 
 
 def test_killed_while_the_node_boots(dev: DevCheckout) -> None:
-    kill_when(dev, (dev.world.machines / "servers" / f"vault-{STACK}" / "launcher").exists)
+    kill_when(dev, (dev.sandbox.machines / "servers" / f"vault-{STACK}" / "launcher").exists)
 
     assert "index/server:Server" not in json.dumps(json.loads(state(dev))["checkpoint"]["latest"].get("resources"))
 
@@ -83,7 +83,7 @@ def test_the_next_goes_on(dev: DevCheckout) -> None:
 
 
 def test_down_leaves_nothing(dev: DevCheckout) -> None:
-    own = network.find(dev.world.machines)
+    own = network.find(dev.sandbox.machines)
     assert own is not None
     assert left_on_this_host(own.machines, own.bridge)
 

@@ -29,21 +29,15 @@ FIRST_SECRET_SECONDS = 30.0
 BUSY_FACTOR = 4
 """How much longer it may take on one that does."""
 REFRESH = """
-import sys
 from ops import stack_file
 from ops.console import Console
 from ops.engine import session
-from ops.platforms import sandbox as commands
-from ops.sandbox import world
 from ops.paths import Paths
-paths, choices = Paths(), session.Choices(sandbox=True)
-file = stack_file.read(paths, "dev")
-console = Console()
-there = world.World(paths=paths, stack="dev")
-file, outside = commands.entered(there, file, console)
+from ops.platforms.registry import platform_of
+paths, console, choices = Paths(), Console(), session.Choices(sandbox=True)
 with (
-    world.names_known(there.facts()),
-    session.opened(file, paths, console, "preview", choices, outside=outside) as opened,
+    platform_of(paths, stack_file.read(paths, "dev"), sandbox=True).ready("preview", console) as platform,
+    session.opened(platform, console, "preview", choices) as opened,
     console.stage("refreshing") as steps,
 ):
     print(dict(opened.run.operate("refresh", steps).counts))
@@ -79,7 +73,7 @@ def test_what_was_replaced_is_told(built: Mapping[str, Any]) -> None:
     assert {"server.version", "protect", "platform.api_cidrs", "platform.download.source"} < replaced
     assert "platform.tls.directory" in replaced
     assert not {one for one in replaced if one.startswith(("applications", "kv", "bootstrap", "platform.dns"))}
-    assert built["stand_ins"] == "asked for with --sandbox"
+    assert built["fake_providers"] == "asked for with --sandbox"
 
 
 def _secret(dev: DevCheckout) -> dict[str, Any]:
@@ -121,14 +115,14 @@ def test_the_other_commands_find_it(dev: DevCheckout, built: Mapping[str, Any]) 
 
     issued = dev.answered("secret-id", "aos", "--stack", STACK)
     assert issued["creation_path"] == "auth/approle/role/aos/secret-id"
-    assert dev.answered("env", STACK)["PULUMI_BACKEND_URL"] == f"file://{dev.world.directory / 'state'}"
+    assert dev.answered("env", STACK)["PULUMI_BACKEND_URL"] == f"file://{dev.sandbox.directory / 'state'}?metadata=skip"
     preview = dev.answered("preview", STACK)
     assert preview["changed"] == 0
 
 
 def test_the_database_password_is_nowhere_in_the_clear(dev: DevCheckout, built: Mapping[str, Any]) -> None:
-    password = dev.world.postgres.password_file.read_bytes()
-    kept = [dev.world.directory / "state", dev.paths.own / "stacks", dev.world.directory / "world.json"]
+    password = dev.sandbox.postgres.password_file.read_bytes()
+    kept = [dev.sandbox.directory / "state", dev.paths.own / "stacks", dev.sandbox.file]
     files = [file for place in kept for file in (place.rglob("*") if place.is_dir() else [place]) if file.is_file()]
     assert len(files) > 3
     assert [file for file in files if password in file.read_bytes()] == []
@@ -147,7 +141,7 @@ def test_a_reboot_ends_in_an_unsealed_server_with_its_data(dev: DevCheckout, bui
 
 def test_a_machine_that_is_off_is_switched_on(dev: DevCheckout, built: Mapping[str, Any]) -> None:
     dev.node.power_off()
-    dev.world.stop()
+    dev.sandbox.stop()
 
     again = dev.answered("up", STACK)
 
@@ -191,7 +185,7 @@ def test_new_user_data_replaces_the_server_around_its_data(
 
 
 def test_down_leaves_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None:
-    gateway = dev.world.gateway
+    gateway = dev.sandbox.gateway
     done = dev.answered("down", STACK)
 
     assert done["changes"].keys() == {"delete"}

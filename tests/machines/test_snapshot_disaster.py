@@ -62,7 +62,7 @@ class Lost:
 
     def bucket(self) -> Any:
         """The bucket's own client, and its name."""
-        facts = self.dev.world.facts()
+        facts = self.dev.sandbox.facts()
         return boto3.client(
             "s3",
             endpoint_url=facts.storage,
@@ -122,7 +122,7 @@ def lost(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         programs = dev.directory / "programs"
         programs.mkdir()
         text = SSH.format(
-            python=sys.executable, root=str(ROOT), log=str(made.commands), machines=str(dev.world.machines)
+            python=sys.executable, root=str(ROOT), log=str(made.commands), machines=str(dev.sandbox.machines)
         )
         (programs / "ssh").write_text(text)
         (programs / "ssh").chmod(0o755)
@@ -216,7 +216,7 @@ def test_the_seal_key_is_nowhere_in_the_clear(lost: Lost) -> None:
         "output": "\n".join(lost.said).encode(),
     }
     assert "systemd-creds" in places["argv of the node"].decode(errors="replace")
-    kept = [lost.dev.world.directory / "state", lost.dev.paths.own / STACK, lost.dev.world.file]
+    kept = [lost.dev.sandbox.directory / "state", lost.dev.paths.own / STACK, lost.dev.sandbox.file]
     files = [file for place in kept for file in (place.rglob("*") if place.is_dir() else [place]) if file.is_file()]
     places |= {str(file): file.read_bytes() for file in files}
     for one in client.list_object_versions(Bucket=name)["Versions"]:

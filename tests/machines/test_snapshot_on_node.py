@@ -40,7 +40,7 @@ def bring(made: DevCheckout, name: str, content: str) -> None:
 
 def keys(made: DevCheckout) -> list[str]:
     """What is in the bucket."""
-    facts = made.world.facts()
+    facts = made.sandbox.facts()
     client = boto3.client(
         "s3",
         endpoint_url=facts.storage,

@@ -13,7 +13,7 @@ from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, 
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator
 from ops.local.bootstrap import write_files
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from tests.support.servers import ADMINISTRATOR_POLICY
 
 # Loads the script as it is, and has the process get a signal when a given step is reported.
@@ -32,7 +32,7 @@ sys.exit(script.main([sys.argv[2]]))
 """
 
 
-def parameters(platform: LocalPlatform, operators: int = 1) -> BootstrapRun:
+def parameters(platform: LocalServers, operators: int = 1) -> BootstrapRun:
     """What the script is told for this platform, with so many operators of its own."""
     ensure_administrator(platform.administrator_certificate, platform.administrator_key)
     keys = [ensure_operator(platform.directory / f"operator-{number}") for number in range(operators)]
@@ -54,7 +54,7 @@ def parameters(platform: LocalPlatform, operators: int = 1) -> BootstrapRun:
 
 
 def run(
-    platform: LocalPlatform, wanted: BootstrapRun, kill_at: str | None = None, by: int = signal.SIGKILL
+    platform: LocalServers, wanted: BootstrapRun, kill_at: str | None = None, by: int = signal.SIGKILL
 ) -> tuple[int, list[str], str]:
     """Run the script, in this process unless it is to be killed: exit code, steps, what it said."""
     script, file = write_files(platform.directory / "bootstrap", wanted)

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hvac
 import pytest
 import yaml
 
 from ops import installing
+from ops.console import Console
 from ops.paths import ROOT, Paths
-from ops.platforms.local import platform_of
+from ops.platforms.local import Local
 from ops.stack_file import PROJECT, read
+from ops.vault.login import log_in
 from settings import SETTING
 from tests.support.servers import free_ports
 
@@ -56,6 +59,17 @@ class Checkout:
     def paths(self) -> Paths:
         """Where it keeps things."""
         return Paths(project=self.directory)
+
+    @property
+    def local(self) -> Local:
+        """The local stack's platform."""
+        return Local(paths=self.paths, file=read(self.paths, "local"))
+
+    @contextmanager
+    def administering(self) -> Iterator[hvac.Client]:
+        """A client of the local stack's administrator, for as long as the block runs."""
+        with log_in(self.local.find_endpoint(Console(as_json=True))) as client:
+            yield client
 
     @property
     def stack_file(self) -> Path:
@@ -121,11 +135,11 @@ def checkout(folder: Path) -> Iterator[Checkout]:
     settings["platform"] = {"kind": "local", "api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     settings["database"]["connections"]["postgresql"]["port"] = postgres
     made.write(settings)
-    platform = platform_of(made.paths, read(made.paths, "local").settings)
+    servers = made.local.servers
     try:
         yield made
     finally:
-        platform.stop()
+        servers.stop()
 
 
 def add_launcher(made: Checkout, sets: Iterable[str] = installing.FILES) -> dict[str, str]:

@@ -13,10 +13,10 @@ import yaml
 from fake_providers.machines import Machine
 from ops.console import Console
 from ops.paths import ROOT
-from ops.platforms import sandbox as commands
-from ops.sandbox.world import World
+from ops.platforms.registry import platform_of
+from ops.sandbox.services import SandboxServices
 from ops.stack_file import read
-from ops.vault import endpoint as reaching
+from ops.vault.login import log_in
 from tests.support.checkouts import KEY, Checkout, copy_code
 from tests.support.servers import call
 
@@ -32,14 +32,14 @@ class DevCheckout(Checkout):
         return self.directory / f"Pulumi.{STACK}.yaml"
 
     @property
-    def world(self) -> World:
-        """Its world."""
-        return World(paths=self.paths, stack=STACK)
+    def sandbox(self) -> SandboxServices:
+        """The services of its sandbox."""
+        return SandboxServices(paths=self.paths, stack=STACK)
 
     @property
     def node(self) -> Machine:
         """The machine Vault runs on."""
-        return Machine.find(self.world.machines, f"vault-{STACK}")
+        return Machine.find(self.sandbox.machines, f"vault-{STACK}")
 
     def written(self) -> dict[str, Any]:
         """The settings in the stack's file."""
@@ -69,11 +69,12 @@ class DevCheckout(Checkout):
     def logged_in(self, application: str) -> Iterator[hvac.Client]:
         """A client of an application, for as long as the block runs."""
         issued = self.answered("secret-id", application, "--stack", STACK)
-        with commands.seen(self.paths, read(self.paths, STACK)) as file:
-            where = reaching.reached(self.paths, file, Console(as_json=True), sandbox=True)
-            with reaching.administering(where) as administrator:
+        console = Console(as_json=True)
+        with platform_of(self.paths, read(self.paths, STACK), sandbox=True).ready("use", console) as platform:
+            endpoint = platform.find_endpoint(console)
+            with log_in(endpoint) as administrator:
                 role_id = call(administrator, "get", f"auth/approle/role/{application}/role-id")["data"]["role_id"]
-            client = hvac.Client(url=where.address, token=issued["wrapping_token"], verify=str(where.ca_file))
+            client = hvac.Client(url=endpoint.address, token=issued["wrapping_token"], verify=str(endpoint.ca_file))
             secret_id = call(client, "post", "sys/wrapping/unwrap")["data"]["secret_id"]
             client.token = ""
             client.auth.approle.login(role_id, secret_id)
@@ -83,7 +84,7 @@ class DevCheckout(Checkout):
 
 @contextmanager
 def dev_checkout(folder: Path) -> Iterator[DevCheckout]:
-    """Make a copy below `folder`; at the end nothing of its world is left."""
+    """Make a copy below `folder`; at the end nothing of its sandbox is left."""
     directory = folder / "estate"
     copy_code(directory)
     shutil.copy(ROOT / f"Pulumi.{STACK}.yaml", directory)
@@ -91,4 +92,4 @@ def dev_checkout(folder: Path) -> Iterator[DevCheckout]:
     try:
         yield made
     finally:
-        made.world.remove()
+        made.sandbox.remove()

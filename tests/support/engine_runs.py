@@ -18,17 +18,20 @@ from ops.engine import session
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.platforms.registry import platform_of
 from ops.engine.session import Choices
 stack, operation, address = sys.argv[1:]
 if address:
     Node.api_address = lambda _node, _host: address
 paths, console = Paths(), Console(as_json=True)
-file = stack_file.read(paths, stack)
+chosen = platform_of(paths, stack_file.read(paths, stack), sandbox=True)
 opened_for = "down" if operation == "destroy" else operation if operation in ("up", "preview") else "preview"
 try:
-    with session.locked(paths), session.opened(file, paths, console, opened_for, Choices(sandbox=True)) as opened:
-        with console.stage(operation) as steps:
-            changes = opened.run.operate(operation, steps)
+    # A preview needs its keys, and no machine that boots.
+    with session.locked(paths), chosen.ready("preview", console) as platform:
+        with session.opened(platform, console, opened_for, Choices(sandbox=True)) as opened:
+            with console.stage(operation) as steps:
+                changes = opened.run.operate(operation, steps)
 except EstateError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)

@@ -22,7 +22,7 @@ import pytest
 from composition.private_files import private_directory
 from ops.local.bootstrap import bootstrap
 from ops.local.postgres import ROOT_ROLE, Postgres
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.processes import supervisor
 from ops.processes.ports import is_free
 
@@ -42,15 +42,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def new_platform(directory: Path, postgres_template: Path | None = None) -> LocalPlatform:
+def new_platform(directory: Path, postgres_template: Path | None = None) -> LocalServers:
     """A platform on free ports, not started, with a copy of the PostgreSQL cluster that the template holds."""
     if postgres_template is not None:
         shutil.copytree(postgres_template, private_directory(directory) / "postgres")
     api_port, cluster_port, postgres_port = free_ports(3)
-    return LocalPlatform(directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
+    return LocalServers(directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
 
 
-def administrator_client(platform: LocalPlatform) -> hvac.Client:
+def administrator_client(platform: LocalServers) -> hvac.Client:
     """A client that logged in with the administrator's certificate."""
     client = hvac.Client(
         url=platform.address,
@@ -66,7 +66,7 @@ def administrator_client(platform: LocalPlatform) -> hvac.Client:
 class VaultServer:
     """A bootstrapped OpenBao."""
 
-    platform: LocalPlatform
+    platform: LocalServers
     client: hvac.Client
     """Logged in as administrator."""
 
@@ -100,7 +100,7 @@ class VaultServer:
 class PostgresServer:
     """A PostgreSQL with an empty database `app`."""
 
-    platform: LocalPlatform
+    platform: LocalServers
     host: str = "127.0.0.1"
 
     @property
@@ -131,7 +131,7 @@ def call(client: hvac.Client, method: str, path: str, body: Mapping[str, Any] | 
     return answer if isinstance(answer, dict) else {}
 
 
-def processes_of(platform: LocalPlatform) -> list[psutil.Process]:
+def processes_of(platform: LocalServers) -> list[psutil.Process]:
     """Every process that names the platform's directory in its arguments or works in it."""
     found = []
     for process in psutil.process_iter():
@@ -154,7 +154,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
     return True
 
 
-def supervisor_pid(platform: LocalPlatform) -> int:
+def supervisor_pid(platform: LocalServers) -> int:
     """Whom the platform's pid file names."""
     return int((platform.directory / supervisor.PID).read_text().splitlines()[0])
 
@@ -168,7 +168,7 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def local_platform(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> Iterator[LocalPlatform]:
+def local_platform(tmp_path_factory: pytest.TempPathFactory, postgres_template: Path) -> Iterator[LocalServers]:
     """Both servers, started and bootstrapped; stopped after the module."""
     platform = new_platform(tmp_path_factory.mktemp("local") / "estate", postgres_template)
     try:
@@ -180,13 +180,13 @@ def local_platform(tmp_path_factory: pytest.TempPathFactory, postgres_template: 
 
 
 @pytest.fixture(scope="module")
-def vault_server(local_platform: LocalPlatform) -> VaultServer:
+def vault_server(local_platform: LocalServers) -> VaultServer:
     """A bootstrapped OpenBao, and a client that is its administrator."""
     return VaultServer(platform=local_platform, client=administrator_client(local_platform))
 
 
 @pytest.fixture(scope="module")
-def postgres_server(local_platform: LocalPlatform) -> PostgresServer:
+def postgres_server(local_platform: LocalServers) -> PostgresServer:
     """A PostgreSQL whose superuser still has its first password, unless a test of the module rotated it."""
     local_platform.ensure_databases(["app"])
     return PostgresServer(platform=local_platform)

@@ -25,17 +25,19 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 from components.payloads.snapshot import ActiveNode
+from components.platform.endpoint import CertificateLogin
 from components.render import acl
 from components.render.snapshots import OPERATOR_LOGIN
 from ops import stack_file
 from ops.console import Console
+from ops.keys.first_use import ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.paths import Paths
 from ops.snapshots import keys, taking
-from ops.snapshots.stores import OperatorStore
+from ops.snapshots.stores import BucketStore
 from ops.stack_file import StackFile
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
 from tests.unit.settings.samples import MINIMAL
 
@@ -49,17 +51,19 @@ class Estate:
 
     paths: Paths
     file: StackFile
-    platform: LocalPlatform
+    platform: LocalServers
     console: Console = field(default_factory=lambda: Console(as_json=True))
 
     @property
-    def where(self) -> Reached:
+    def where(self) -> VaultEndpoint:
         """Its server."""
-        return Reached(
+        return VaultEndpoint(
             address=self.platform.address,
             ca_file=self.platform.ca_file,
-            certificate=self.platform.administrator_certificate,
-            private_key=self.platform.administrator_key,
+            login=CertificateLogin(
+                certificate_file=str(self.platform.administrator_certificate),
+                private_key_file=str(self.platform.administrator_key),
+            ),
         )
 
     @property
@@ -71,6 +75,11 @@ class Estate:
     def identity(self) -> Path:
         """What opens its snapshots."""
         return keys.default_identity(self.paths, self.file)
+
+    @property
+    def seal_key(self) -> Path:
+        """What unseals its server."""
+        return self.platform.directory / "openbao" / "seal.key"
 
     @property
     def recipients(self) -> list[str]:
@@ -97,7 +106,7 @@ class Estate:
         self.platform.start()
 
 
-def write_stack(project: Path, platform: LocalPlatform) -> None:
+def write_stack(project: Path, platform: LocalServers) -> None:
     """The stack's file."""
     folder = ".estate/local/snapshots"
     settings = {
@@ -134,7 +143,7 @@ def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
     write_stack(project, platform)
     file = stack_file.read(paths, "local")
     console = Console(as_json=True)
-    keys.ensure(paths, file, console)
+    ensure_snapshot_keys(paths, file.settings.snapshots, (), console.say)
     try:
         platform.start()
         bootstrap(platform, policy=ADMINISTRATOR_POLICY)
@@ -183,9 +192,9 @@ class ObjectStorage:
         """URL."""
         return f"https://127.0.0.1:{self.port}"
 
-    def bucket(self) -> OperatorStore:
+    def bucket(self) -> BucketStore:
         """The store."""
-        return OperatorStore(BUCKET, self.endpoint, REGION, **self.session)
+        return BucketStore(BUCKET, self.endpoint, REGION, **self.session)
 
     def client(self) -> Any:
         """boto3's own."""

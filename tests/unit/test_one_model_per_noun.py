@@ -35,7 +35,7 @@ TWICE_YET = frozenset(
             "SyslogAudit",
             "TransitSeal",
         ),
-        *("Bucket", "Folder", "Kept", "LocalPlatform", "Server"),
+        "Server",
     }
 )
 """Names of the node's parts and of platforms that stand twice until those have been brought into order; it may only

@@ -24,7 +24,7 @@ from components.render.administrator import administrator_policy
 from components.render.snapshots import OPERATOR_LOGIN
 from ops.keys.certificates import ensure_authority
 from ops.local.bootstrap import bootstrap
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.paths import ROOT
 from tests.support import engine_runs
 from tests.support.checkouts import base_settings
@@ -145,7 +145,7 @@ def _snapshot(made: Place) -> bytes:
     return gzip.decompress(taken.content)
 
 
-def _passwords(server: LocalPlatform) -> bytes:
+def _passwords(server: LocalServers) -> bytes:
     """Verifiers of the roles that have a password."""
     with server.postgres.maintenance() as session:
         rows = session.execute("select rolname, rolpassword from pg_authid where rolpassword is not null").fetchall()

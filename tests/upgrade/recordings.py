@@ -29,9 +29,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from filelock import FileLock
 from psycopg import sql
 
-from ops.engine import session
-from ops.local.servers import LocalPlatform
-from ops.stack_file import read
+from ops.local.servers import LocalServers
+from ops.sandbox.services import SandboxServices
 from tests.support.checkouts import KEY, Checkout, copy_code
 from tests.support.dev_checkouts import DevCheckout
 from tests.support.servers import administrator_client, eventually
@@ -59,9 +58,9 @@ class Place:
         return kind(directory=FOLDER / "estate")
 
     @property
-    def server(self) -> LocalPlatform:
+    def server(self) -> LocalServers:
         """The local stack's server, or the one in a node's place."""
-        return LocalPlatform(
+        return LocalServers(
             self.checkout.paths.local, api_port=API_PORT, cluster_port=CLUSTER_PORT, postgres_port=POSTGRES_PORT
         )
 
@@ -69,7 +68,7 @@ class Place:
     def sandbox(self) -> Path:
         """Where the copy keeps what belongs to its sandbox."""
         paths = self.checkout.paths
-        return session.stand_in_folder(paths, read(paths, self.stack), sandbox=True)
+        return SandboxServices(paths=paths, stack=self.stack).directory
 
     @property
     def state(self) -> Path:
@@ -189,7 +188,7 @@ def _key() -> bytes:
     return hashlib.sha256(PASSPHRASE.encode()).digest()
 
 
-def _fill(server: LocalPlatform, snapshot: bytes, passwords: Mapping[str, str]) -> None:
+def _fill(server: LocalServers, snapshot: bytes, passwords: Mapping[str, str]) -> None:
     """Start a new server with the recorded keys, and have it take what the old one held."""
     server.start()
     with requests.Session() as calls:
@@ -210,7 +209,7 @@ def _fill(server: LocalPlatform, snapshot: bytes, passwords: Mapping[str, str]) 
             session_.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier)))
 
 
-def _lets_in(server: LocalPlatform) -> bool:
+def _lets_in(server: LocalServers) -> bool:
     try:
         administrator_client(server).auth.token.revoke_self()
     except (KeyError, requests.RequestException):

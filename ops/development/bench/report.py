@@ -106,7 +106,8 @@ preview is of an estate that isn't there yet.
 """
 _COMPARED = """\
 The same ACL policies, text for text, on a server of the same kind, by {peer}. We run without the policy pack, which the
-other side doesn't have. Its no-op reads every object back; ours doesn't. Ratios are ours to theirs.
+other side doesn't have, and write the state once, at the end (`PULUMI_SKIP_CHECKPOINTS`, ADR 13). Its no-op reads every
+object back; ours doesn't. Ratios are ours to theirs.
 
 {table}"""
 _COLUMNS = ("time", "spread", "CPU", "memory", "runs")

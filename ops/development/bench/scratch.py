@@ -5,6 +5,7 @@ touch the checkout's own estate. As `python -m ops.development.bench.scratch` it
 engine's work as `./estate` has it done, without starting servers and without checking anybody's access.
 """
 
+import os
 import shutil
 import socket
 import sys
@@ -22,7 +23,7 @@ from ops.engine import finding, session
 from ops.engine.operations import Operation
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
-from ops.platforms.local import platform_of, start_local
+from ops.platforms.local import Local
 from settings import SETTING
 
 STACK = "local"
@@ -103,20 +104,22 @@ def measure(directory: Path, *arguments: str, module: str = "ops.development.ben
 def operate(operation: str, *flags: str) -> None:
     """Run one of start, stop, preview, up and refresh on the estate of the current folder. Raises EstateError."""
     paths, console = Paths(), Console(as_json=True)
-    file = stack_file.read(paths, STACK)
+    platform = Local(paths=paths, file=stack_file.read(paths, STACK))
     if operation == "start":
-        paths.make_own()
-        start_local(paths, file.settings, console)
+        with platform.ready("up", console):
+            platform.start({}, console)
         # The first look for a plugin asks the network; that is setting up, not the operation.
-        session.lacking_plugins(file, paths, console, finding.find(console.say))
+        session.lacking_plugins(platform, console, finding.find(console.say))
         return
     if operation == "stop":
-        platform_of(paths, file.settings).stop()
+        platform.servers.stop()
         return
+    # As the tool that is compared with, which doesn't write its state after each object either (ADR 13).
+    os.environ.setdefault("PULUMI_SKIP_CHECKPOINTS", "true")
     choices = session.Choices(policies=NO_POLICIES not in flags)
     with (
         session.locked(paths),
-        session.opened(file, paths, console, "preview" if operation == "preview" else "up", choices) as opened,
+        session.opened(platform, console, "preview" if operation == "preview" else "up", choices) as opened,
         console.stage(operation) as steps,
     ):
         changes = opened.run.operate(cast("Operation", operation), steps)

@@ -26,7 +26,8 @@ from ops.development.bench.report import ESTATE, IMPORT, OPERATIONS, OURS, PROGR
 from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, STACK, measure, scratch, settings
 from ops.engine import finding, session
 from ops.paths import ROOT, Paths
-from ops.platforms.local import administering
+from ops.platforms.local import Local
+from ops.vault.login import log_in
 
 _ARGUMENTS = {"no-op up": ("up", NO_CHANGES), "refresh": ("refresh", NO_CHANGES)}
 _WAITS = {"from nothing to the first secret": "up", "snapshot": "snapshot", "restore of the newest snapshot": "restore"}
@@ -118,21 +119,23 @@ def _live(samples: _Samples, part: str, size: int, copy: Path, *flags: str) -> N
 def _live_by(tool: peer.Tool, samples: _Samples, size: int, copy: Path) -> None:
     """The same by the other tool."""
     measure(copy, "start")
-    paths = Paths(project=copy)
-    wanted = stack_file.read(paths, STACK).settings
     tool.begin(size)
-    with administering(paths, wanted) as client:
-        address, authority = f"https://127.0.0.1:{wanted.local.api_port}", str(paths.local / "tls" / "ca.crt")
-        server = {"VAULT_ADDR": address, "VAULT_CACERT": authority, "VAULT_TOKEN": client.token}
+    endpoint = _platform(Paths(project=copy)).find_endpoint(Console(as_json=True))
+    with log_in(endpoint) as client:
+        server = {"VAULT_ADDR": endpoint.address, "VAULT_CACERT": str(endpoint.ca_file), "VAULT_TOKEN": client.token}
         for operation in OPERATIONS:
             samples[THEIRS, operation, size].append(tool.measure(operation, server))
+
+
+def _platform(paths: Paths) -> Local:
+    return Local(paths=paths, file=stack_file.read(paths, STACK))
 
 
 def _facts(plan: Plan, say: Callable[[str], None]) -> dict[str, str]:
     paths = Paths()
     paths.make_own()
     engine = finding.find(say)
-    lacking = session.lacking_plugins(stack_file.read(paths, STACK), paths, Console(as_json=True), engine)
+    lacking = session.lacking_plugins(_platform(paths), Console(as_json=True), engine)
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     left_out = machines.why_not() if plan.waits else None

@@ -14,8 +14,8 @@ from components.aws.kms_seal import alias, seal_policy
 from components.render.iam import Allow, render
 from composition import estate
 from ops import stack_file
-from ops.engine import session
 from ops.paths import Paths
+from ops.platforms.registry import platform_of
 from settings import parse
 from tests.support.declare import Declared, declare
 from tests.support.hetzner_samples import BUCKET, KMS, SSH, node
@@ -174,4 +174,6 @@ _BUCKET_TYPES = (
 def test_the_engine_gets_the_plugin_it_takes(tmp_path: Path, seal: Any, packages: tuple[str, ...]) -> None:
     write_stack(tmp_path, node(seal=seal, ssh=SSH))
 
-    assert session.packages(stack_file.read(Paths(project=tmp_path), "dev")) == packages
+    paths = Paths(project=tmp_path)
+
+    assert platform_of(paths, stack_file.read(paths, "dev")).packages == packages

@@ -13,7 +13,7 @@ from ops.local import postgres
 from ops.local.bootstrap import run_script
 from ops.local.openbao import OpenBao
 from ops.local.postgres import Postgres
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.processes import ports
 
 
@@ -113,7 +113,7 @@ def test_the_bootstrap_scripts_words_are_told(tmp_path: Path, program: str, word
 
 
 def test_a_platform_that_was_never_started_runs_nothing(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path / "never", api_port=18200, cluster_port=18201, postgres_port=18202)
+    platform = LocalServers(tmp_path / "never", api_port=18200, cluster_port=18201, postgres_port=18202)
     platform.stop()
     platform.wipe()
     status = platform.status()
@@ -123,7 +123,7 @@ def test_a_platform_that_was_never_started_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_database_that_does_not_answer_is_told(tmp_path: Path) -> None:
-    platform = LocalPlatform(tmp_path, api_port=18200, cluster_port=18201, postgres_port=18202)
+    platform = LocalServers(tmp_path, api_port=18200, cluster_port=18201, postgres_port=18202)
     (tmp_path / "postgres" / "socket").mkdir(parents=True)
     with pytest.raises(EstateError, match=r"postgres: databases \['app'\] could not be made: "):
         platform.ensure_databases(["app"])

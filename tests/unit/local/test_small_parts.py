@@ -13,7 +13,7 @@ import pytest
 from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
 from ops.keys.pgp import ensure_operator, open_share, read_public_key
-from ops.local.servers import LocalPlatform
+from ops.local.servers import LocalServers
 from ops.processes.logs import last_error, redact, size
 from ops.processes.pid_files import PidFile, start_mark
 from ops.processes.ports import holder, is_free, require_free
@@ -205,7 +205,7 @@ def test_a_free_port_has_no_holder() -> None:
 
 def test_equal_ports_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EstateError, match="local ports: must differ"):
-        LocalPlatform(tmp_path, api_port=8200, cluster_port=8200, postgres_port=5432)
+        LocalServers(tmp_path, api_port=8200, cluster_port=8200, postgres_port=5432)
 
 
 def test_an_operators_pair_is_made_once_and_never_replaced(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from components.platform.endpoint import CertificateLogin
 from ops.keys.certificates import ensure_administrator, ensure_authority
+from ops.vault.endpoint import VaultEndpoint
 
 Answer = tuple[int, object]
 LOGGED_IN: Answer = (200, {"auth": {"client_token": "-".join(("fake", "token"))}})
@@ -24,6 +26,12 @@ class FakeVault:
     certificate: Path
     private_key: Path
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    @property
+    def endpoint(self) -> VaultEndpoint:
+        """As its administrator knows it."""
+        login = CertificateLogin(certificate_file=str(self.certificate), private_key_file=str(self.private_key))
+        return VaultEndpoint(address=self.address, ca_file=self.ca_file, login=login)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
+from components.platform.endpoint import CertificateLogin
 from composition import contents
 from ops import stack_file
 from ops.console import Console
@@ -27,15 +28,17 @@ from ops.vault.checks.outcome import (
     combined,
     outcome_of,
 )
-from ops.vault.endpoint import Reached
+from ops.vault.endpoint import VaultEndpoint
 from settings import Settings, parse
 from settings.grants import grants
 from tests.unit.settings.samples import MINIMAL, changed, full
 
 FAILED = CheckOutcome(CheckStatus.FAILED, "no")
 NOT_CHECKED = CheckOutcome(CheckStatus.NOT_CHECKED, "elsewhere")
-WHERE = Reached(
-    address="https://127.0.0.1:8200", ca_file=Path("ca.crt"), certificate=Path("a.crt"), private_key=Path("a.key")
+WHERE = VaultEndpoint(
+    address="https://127.0.0.1:8200",
+    ca_file=Path("ca.crt"),
+    login=CertificateLogin(certificate_file="a.crt", private_key_file="a.key"),
 )
 ADMINISTRATOR = hvac.Client(url="https://127.0.0.1:1", token="")
 

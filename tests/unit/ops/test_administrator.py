@@ -9,7 +9,7 @@ import hvac
 import pytest
 
 from ops.errors import EstateError
-from ops.vault.login import administrator
+from ops.vault.login import log_in
 from tests.unit.ops.https import LOGGED_IN, Answer, FakeVault, fake_vault
 
 TOKEN = LOGGED_IN[1]["auth"]["client_token"]  # type: ignore[index]  # a mapping, made above
@@ -20,7 +20,7 @@ def _always(answer: Answer) -> Callable[[str, str], Answer]:
 
 
 def _login(vault: FakeVault) -> hvac.Client:
-    with administrator(vault.address, vault.ca_file, vault.certificate, vault.private_key) as client:
+    with log_in(vault.endpoint) as client:
         assert isinstance(client, hvac.Client)
         return client
 
@@ -34,7 +34,7 @@ def _refusal(vault: FakeVault) -> str:
 
 def test_it_logs_in_by_certificate_and_revokes_its_token_at_the_end(tmp_path: Path) -> None:
     with fake_vault(tmp_path, _always(LOGGED_IN)) as vault:
-        with administrator(vault.address, vault.ca_file, vault.certificate, vault.private_key) as client:
+        with log_in(vault.endpoint) as client:
             assert client.token == TOKEN
             assert len(vault.asked) == 1
 
@@ -140,7 +140,7 @@ def test_what_the_server_refuses_later_is_one_line(tmp_path: Path) -> None:
     with fake_vault(tmp_path, answer) as vault:
         with (
             pytest.raises(EstateError) as caught,
-            administrator(vault.address, vault.ca_file, vault.certificate, vault.private_key) as client,
+            log_in(vault.endpoint) as client,
         ):
             client.read("sys/mounts")
 
@@ -154,7 +154,7 @@ def test_a_server_that_goes_away_at_work(tmp_path: Path) -> None:
         vault = running.enter_context(fake_vault(tmp_path, _always(LOGGED_IN)))
 
         def work() -> None:
-            with administrator(vault.address, vault.ca_file, vault.certificate, vault.private_key) as client:
+            with log_in(vault.endpoint) as client:
                 running.close()
                 client.adapter.close()
                 client.read("sys/mounts")
@@ -172,6 +172,6 @@ def test_an_error_of_the_block_is_not_hidden_by_the_revocation(tmp_path: Path) -
     with (
         fake_vault(tmp_path, answer) as vault,
         pytest.raises(EstateError, match="the first trouble"),
-        administrator(vault.address, vault.ca_file, vault.certificate, vault.private_key),
+        log_in(vault.endpoint),
     ):
         raise EstateError("the first trouble")

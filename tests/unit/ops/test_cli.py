@@ -10,6 +10,7 @@ from ops.doctor import Finding
 from ops.engine.operations import Changes
 from ops.engine.session import Choices
 from ops.lifecycle import Built
+from ops.platforms.driver import Status, Table
 from ops.vault.access_checks import AccessChecks, CheckResult
 from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus
 from ops.vault.secret_ids import WrappedSecretId
@@ -59,7 +60,7 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "changes": {"create": 2, "same": 3},
         "changed": 2,
         "adopted": 1,
-        "stand_ins": "asked for with --sandbox",
+        "fake_providers": "asked for with --sandbox",
         "replaced": [],
         "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
         "access_checks": {},
@@ -135,7 +136,7 @@ def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys
         "changes": {"create": 1},
         "changed": 1,
         "resources": [{"change": "create", "urn": URN}],
-        "stand_ins": "",
+        "fake_providers": "",
     }
 
 
@@ -148,38 +149,27 @@ def test_down_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch, capsys: Captur
     assert asked[0][3] == Choices(sandbox=False, policies=False)
 
 
-@pytest.mark.parametrize(
-    ("sealed", "unfinished", "sentence"),
-    [
-        (None, False, "OpenBao is unknown; an `up` is not under way"),
-        (True, True, "OpenBao is sealed; an `up` is unfinished"),
-        (False, False, "OpenBao is unsealed; an `up` is not under way"),
-    ],
-)
-def test_status_tells_what_runs(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured, sealed: bool | None, unfinished: bool, sentence: str
-) -> None:
-    from ops.local.servers import LocalStatus, ServerStatus
-
-    fields = dict.fromkeys(ServerStatus.__dataclass_fields__)
-    servers = {
-        "openbao": ServerStatus(**{**fields, "running": True, "port": 8200}),  # type: ignore[arg-type]  # a fake
-        "postgres": ServerStatus(**{**fields, "running": False, "port": 15432}),  # type: ignore[arg-type]  # a fake
-    }
-    local = LocalStatus(supervised=True, initialized=True, sealed=sealed, **servers)
-    facts = {"address": "https://x:8200", "unfinished": unfinished, "vault": None}
-    asked_of(monkeypatch, "ops.cli.main.lifecycle.status", (local, facts))
+def test_status_tells_what_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    table = Table(title="stack local", columns=("server", "state"), rows=[["OpenBao", "running"]])
+    found = Status(document={"sealed": False}, tables=[table], sentence="OpenBao is unsealed")
+    asked_of(monkeypatch, "ops.cli.status.lifecycle.status", found)
 
     assert cli.main(["status"]) == 0
     text = capsys.readouterr().out
-    rows = [line.split() for line in text.splitlines()]
-    assert ["OpenBao", "running", "8200", "https://x:8200"] in rows
-    assert ["PostgreSQL", "stopped", "15432"] in rows
-    assert text.endswith(f"{sentence}\n")
+    assert ["OpenBao", "running"] in [line.split() for line in text.splitlines()]
+    assert text.endswith("OpenBao is unsealed\n")
 
     assert cli.main(["status", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["sealed"], said["unfinished"], said["openbao"]["running"]) == (sealed, unfinished, True)
+    assert json.loads(capsys.readouterr().out) == {"stack": "local", "sealed": False}
+
+
+def test_a_vault_that_is_not_well_fails_the_command(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked_of(monkeypatch, "ops.cli.status.lifecycle.status", Status(document={}, trouble="it does not answer"))
+
+    assert cli.main(["status", "dev", "--json"]) == 2
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"stack": "dev", "error": "it does not answer"}
+    assert said.err == "estate: it does not answer\n"
 
 
 def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

@@ -84,7 +84,7 @@ def test_an_ending_with_words_counts_as_a_failure(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_a_command_makes_is_closed_to_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def write(*_: object) -> None:
+    def write(*_: object, **__: object) -> None:
         (tmp_path / "made").write_text("")
         raise EstateError(f"working in {Path.cwd()}")
 
@@ -99,7 +99,7 @@ def test_what_a_command_makes_is_closed_to_others(monkeypatch: pytest.MonkeyPatc
 def test_a_proxy_is_not_asked_for_the_local_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, str]] = []
 
-    def look(*_: object) -> None:
+    def look(*_: object, **__: object) -> None:
         seen.append((os.environ["NO_PROXY"], os.environ["no_proxy"]))
         raise EstateError("enough")
 
@@ -114,7 +114,7 @@ INTERRUPTED = """
 import sys, time
 from ops.cli import main as cli
 
-def hang(*_):
+def hang(*_, **__):
     print("hangs", file=sys.stderr, flush=True)
     time.sleep(60)
 

@@ -60,12 +60,12 @@ def test_the_first_choice_needs_no_reason_but_its_place(tmp_path: Path, monkeypa
     )
 
 
-def test_a_lacking_plugin_is_a_stand_in_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lacking_plugin_is_a_fake_provider_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.doctor.session.lacking_plugins", lambda *_: ["vault"])
 
     assert _examine(tmp_path)["provider vault"] == Finding(
         subject="provider vault",
-        taken="stand-in",
+        taken="fake provider",
         reason=f"the official plugin {VAULT} is not installed and can't be fetched here",
     )
 

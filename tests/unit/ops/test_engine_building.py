@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.development import engine_build as building
+from ops.development import engine_build
 from ops.development.engine_build import BuildError, build, find_go
 from tests.unit.ops.fakes import Said, fake_program
 
-MODULE = Path(building.__file__).with_name("engine_module")
+MODULE = Path(engine_build.__file__).with_name("engine_module")
 GOOD_GO = ('if [ "$1" = env ]; then echo go1.25.1; exit 0; fi',)
 
 
@@ -81,7 +81,7 @@ def test_an_old_go_is_named(machine: Path, no_registry: list[list[str]], line: s
 def test_a_go_that_hangs_or_is_no_program_is_passed_over(
     machine: Path, no_registry: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "_VERSION_SECONDS", 0.2)
+    monkeypatch.setattr(engine_build, "_VERSION_SECONDS", 0.2)
     fake_program(machine / "bin" / "go", "exec sleep 5")
     with pytest.raises(BuildError, match="PATH has an older one"):
         find_go(Said().say)
@@ -198,7 +198,7 @@ def test_a_failing_build_gives_the_compilers_last_words(machine: Path) -> None:
 
 
 def test_a_long_build_tells_how_far_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "_SAY_SECONDS", 0.0)
+    monkeypatch.setattr(engine_build, "_SAY_SECONDS", 0.0)
     fake_program(machine / "bin" / "go", *GOOD_GO, "echo one >&2", "echo two >&2")
     (machine / "scratch").mkdir()
     said = Said()

@@ -54,9 +54,9 @@ def test_a_cloud_stack(
     if isinstance(expected, str):
         with pytest.raises(EstateError) as caught:
             decide()
-        assert str(caught.value) == f"{expected}. Mend that, or try the stack on stand-ins with --sandbox"
+        assert str(caught.value) == f"{expected}. Mend that, or try the stack in a sandbox with --sandbox"
     else:
-        assert decide() == plugins.Choice(stand_ins=expected[0], reason=expected[1])
+        assert decide() == plugins.Choice(fakes=expected[0], reason=expected[1])
 
 
 OPERATIONS: tuple[Operation, ...] = ("up", "preview", "down")
@@ -66,7 +66,7 @@ OPERATIONS: tuple[Operation, ...] = ("up", "preview", "down")
     ("operation", "cloud", "lacking", "credentials"),
     list(itertools.product(OPERATIONS, (True, False), ((), ("vault",)), (True, False))),
 )
-def test_stand_ins_that_were_asked_for_serve_everything(
+def test_fake_providers_that_were_asked_for_serve_everything(
     operation: Operation, cloud: bool, lacking: tuple[str, ...], credentials: bool
 ) -> None:
     choice = choose(
@@ -78,12 +78,12 @@ def test_stand_ins_that_were_asked_for_serve_everything(
         credentials=credentials,
     )
 
-    assert choice == plugins.Choice(stand_ins=("vault", "aws"), reason=ASKED)
+    assert choice == plugins.Choice(fakes=("vault", "aws"), reason=ASKED)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("credentials", [True, False])
-def test_the_local_stack_takes_a_stand_in_for_what_is_lacking_only(operation: Operation, credentials: bool) -> None:
+def test_the_local_stack_fakes_only_what_is_lacking(operation: Operation, credentials: bool) -> None:
     def decide(lacking: tuple[str, ...]) -> plugins.Choice:
         return choose(
             operation=operation,
@@ -94,8 +94,8 @@ def test_the_local_stack_takes_a_stand_in_for_what_is_lacking_only(operation: Op
             credentials=credentials,
         )
 
-    assert decide(()) == plugins.Choice(stand_ins=(), reason="")
-    assert decide(("vault",)) == plugins.Choice(stand_ins=("vault",), reason=f"{HERE}: vault")
+    assert decide(()) == plugins.Choice(fakes=(), reason="")
+    assert decide(("vault",)) == plugins.Choice(fakes=("vault",), reason=f"{HERE}: vault")
 
 
 @pytest.fixture

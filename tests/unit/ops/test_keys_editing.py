@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from ops.errors import EstateError
-from ops.keys.editing import Kept, with_pair
+from ops.keys.editing import EncryptedPair, with_pair
 from ops.paths import ROOT
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\nAAAA\n-----END CERTIFICATE-----\n"
-KEPT = Kept(
+KEPT = EncryptedPair(
     certificate=PEM, name="administrator-key", ciphertext="v1:abc/+=", engine={"encryptionsalt": "v1:salt=:v1:x"}
 )
 BLOCK = """\
@@ -35,8 +35,10 @@ config:
 """
 
 
-def again(kept: Kept = KEPT) -> Kept:
-    return Kept(certificate=PEM.replace("AAAA", "BBBB"), name=kept.name, ciphertext="v1:zzz", engine=kept.engine)
+def again(kept: EncryptedPair = KEPT) -> EncryptedPair:
+    return EncryptedPair(
+        certificate=PEM.replace("AAAA", "BBBB"), name=kept.name, ciphertext="v1:zzz", engine=kept.engine
+    )
 
 
 def test_lines_of_the_pair_change_and_no_other() -> None:

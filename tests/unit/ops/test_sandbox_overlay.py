@@ -16,17 +16,17 @@ from ops.paths import ROOT, Paths
 from ops.sandbox import overlay
 from ops.sandbox.names import Names, answered
 from ops.sandbox.release import Published
-from ops.sandbox.world import Facts, names_known
+from ops.sandbox.services import SandboxFacts, reachable
 from ops.stack_file import StackFile
 
-FACTS = Facts(
+FACTS = SandboxFacts(
     gateway="198.18.9.1",
     network="198.18.9.0/24",
     release=Published(version="2.7.2", architecture="amd64", archive_sha256="a" * 64, fingerprint="B" * 40),
     mirror="https://198.18.9.1:443",
     storage="https://198.18.9.1:9000",
     acme="https://198.18.9.1:8300/v1/pki/acme/directory",
-    authority_file=".estate/sandbox/dev/outside/tls/ca.crt",
+    authority_file=".estate/sandbox/dev/servers/tls/ca.crt",
     folder=".estate/sandbox/dev",
 )
 
@@ -40,10 +40,16 @@ def dev(folder: Path, **platform: Any) -> StackFile:
     return stack_file.read(Paths(project=folder), "dev")
 
 
-def test_the_committed_file_keeps_all_but_what_names_the_outside(tmp_path: Path) -> None:
+def overlaid(file: StackFile) -> StackFile:
+    platform = file.settings.platform
+    assert platform.kind == "hetzner"
+    return overlay.apply(file, platform, FACTS)
+
+
+def test_the_committed_file_keeps_all_but_what_names_other_services(tmp_path: Path) -> None:
     file = dev(tmp_path)
 
-    seen = overlay.overlaid(file, FACTS)
+    seen = overlaid(file)
 
     told = {one.setting: (one.declared, one.used) for one in seen.replaced}
     assert told.keys() == {
@@ -78,7 +84,7 @@ def test_the_file_itself_is_left_alone(tmp_path: Path) -> None:
     file = dev(tmp_path)
     before = json.dumps(file.written, sort_keys=True)
 
-    overlay.overlaid(file, FACTS)
+    overlaid(file)
 
     assert json.dumps(file.written, sort_keys=True) == before
     assert file.replaced == ()
@@ -87,7 +93,7 @@ def test_the_file_itself_is_left_alone(tmp_path: Path) -> None:
 def test_a_name_whose_record_others_keep_becomes_the_stacks_own(tmp_path: Path) -> None:
     file = dev(tmp_path, dns=None, domain="vault.example.org")
 
-    platform = overlay.overlaid(file, FACTS).written["platform"]
+    platform = overlaid(file).written["platform"]
 
     assert platform["dns"] == {"zone": "example.org", "record": "vault"}
     assert "domain" not in platform
@@ -97,7 +103,7 @@ def test_a_certificate_nobody_brings_is_the_nodes_own(tmp_path: Path) -> None:
     ssh = {"cidrs": ["203.0.113.0/24"], "public_keys": ["keys/one.pub"]}
     file = dev(tmp_path, tls={"kind": "provided"}, ssh=ssh)
 
-    platform = overlay.overlaid(file, FACTS).written["platform"]
+    platform = overlaid(file).written["platform"]
 
     assert platform["tls"] == {"kind": "internal", "certificate_file": ".estate/sandbox/dev/node.crt"}
     assert "dns" not in platform
@@ -127,15 +133,15 @@ def test_a_server_without_a_package_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def names(tmp_path: Path) -> Names:
-    """A world in which the stack declared one name."""
+    """A sandbox whose stack declared one name."""
     record = {"zone": "example.com", "name": "vault-dev", "type": "A", "records": [{"value": "198.18.9.10"}]}
     text = {**record, "name": "text", "type": "TXT"}
-    world = {
+    objects = {
         "count": 2,
         "hcloud:index/zoneRrset:ZoneRrset 1": {"inputs": record, "outputs": record},
         "hcloud:index/zoneRrset:ZoneRrset 2": {"inputs": text, "outputs": text},
     }
-    (tmp_path / "world.json").write_text(json.dumps(world))
+    (tmp_path / "world.json").write_text(json.dumps(objects))
     return Names(tmp_path / "world.json")
 
 
@@ -144,7 +150,7 @@ def test_names_are_the_stacks_own_records(names: Names) -> None:
     assert names.address("VAULT-DEV.example.com.") == "198.18.9.10"
     assert names.address("text.example.com") is None
     assert names.address("pypi.org") is None
-    assert Names(names.world.with_name("none.json")).address("vault-dev.example.com") is None
+    assert Names(names.objects.with_name("none.json")).address("vault-dev.example.com") is None
 
 
 def _question(name: str, kind: int = 1) -> bytes:
@@ -176,7 +182,7 @@ def test_dns_leaves_nonsense_unanswered(names: Names, nonsense: bytes) -> None:
 def test_clients_are_shown_the_way_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:1")
-    with names_known(FACTS):
+    with reachable(FACTS):
         assert os.environ["HTTPS_PROXY"] == "http://198.18.9.1:3128"
         assert os.environ["NO_PROXY"] == "127.0.0.1,198.18.9.1"
         # Python's gRPC would take this one for the engine's own connections.

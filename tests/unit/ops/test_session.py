@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +21,15 @@ import pytest
 
 from ops import stack_file
 from ops.console import Console
-from ops.engine import operations as engine_stack
 from ops.engine import session
 from ops.engine.finding import Engine
+from ops.engine.operations import Backend
 from ops.engine.plugins import Choice
 from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
+from ops.platforms.driver import FakeCloud, PlatformDriver
+from ops.platforms.local import Local
 from tests.unit.ops.fakes import checkout, fake_program
 
 HOLD = """
@@ -179,50 +182,12 @@ def test_a_number_that_another_program_has_now_holds_nothing(tmp_path: Path) -> 
     assert not lock.exists()
 
 
-def test_the_local_state_is_in_the_checkout(tmp_path: Path) -> None:
-    paths = checkout(tmp_path)
-    file = stack_file.read(paths, "local")
-
-    for stand_ins in (tmp_path / "world", None):
-        assert session.backend(paths, file, stand_ins=stand_ins) == engine_stack.Backend(
-            state=tmp_path / ".estate" / "state", passphrase_file=tmp_path / ".estate" / "passphrase"
-        )
-    assert session.packages(file) == ("vault",)
-
-
-def test_a_cloud_stacks_state_is_the_users_own_and_stand_ins_never_see_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = checkout(tmp_path)
-    file = stack_file.read(paths, "local")
-    monkeypatch.setattr(stack_file.StackFile, "is_local", False)
-
-    assert session.backend(paths, file, stand_ins=None) == engine_stack.Backend()
-    for sandbox, place in ((True, "sandbox"), (False, "previews")):
-        folder = session.stand_in_folder(paths, file, sandbox=sandbox)
-        assert folder == tmp_path / ".estate" / place / "local"
-        assert session.backend(paths, file, stand_ins=folder) == engine_stack.Backend(
-            state=folder / "state", passphrase_file=folder / "passphrase"
-        )
-
-
-def test_removing_state_leaves_the_rest(tmp_path: Path) -> None:
-    paths = Paths(project=tmp_path)
-    for name in ("state", "stacks", "local"):
-        (tmp_path / ".estate" / name).mkdir(parents=True)
-
-    session.remove_state(paths)
-    session.remove_state(paths)
-
-    assert [path.name for path in (tmp_path / ".estate").iterdir()] == ["local"]
-
-
 class Opening:
     """What `session.opened` asked of the things a unit test replaces by fakes."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.paths = checkout(folder)
-        self.file = stack_file.read(self.paths, "local")
+        paths = checkout(folder)
+        self.platform: PlatformDriver = Local(paths=paths, file=stack_file.read(paths, "local"))
         self.engine = Engine(executable=fake_program(folder / "bin" / "pulumi"), version="9.9.9", source="PATH")
         self.lacking: list[str] = []
         self.opened: list[dict[str, Any]] = []
@@ -230,12 +195,12 @@ class Opening:
         monkeypatch.setattr("ops.engine.session.finding.find", lambda _: self.engine)
         monkeypatch.setattr("ops.engine.session.plugins.missing", lambda *_: self.lacking)
         monkeypatch.setattr("ops.engine.session._attached", self._attached)
-        monkeypatch.setattr("ops.engine.session.engine_stack.opened", self._open)
+        monkeypatch.setattr("ops.engine.session.operations.opened", self._open)
 
     @contextmanager
-    def _attached(self, stand_ins: Any, faults: Any, world: Any, _outside: Any) -> Iterator[dict[str, str]]:
-        self.attached.append((tuple(stand_ins), tuple(faults), world))
-        yield {"PULUMI_DEBUG_PROVIDERS": "vault:1"} if stand_ins else {}
+    def _attached(self, fakes: Any, faults: Any, cloud: Any) -> Iterator[dict[str, str]]:
+        self.attached.append((tuple(fakes), tuple(faults), cloud and cloud.objects))
+        yield {"PULUMI_DEBUG_PROVIDERS": "vault:1"} if fakes else {}
 
     @contextmanager
     def _open(self, **arguments: Any) -> Iterator[SimpleNamespace]:
@@ -251,9 +216,8 @@ def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opening:
 def test_the_local_stack_opens_with_the_official_plugin(
     opening: Opening, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with session.opened(opening.file, opening.paths, Console(), "up", Choices()) as opened:
-        assert opened.is_local
-        assert opened.providers == Choice(stand_ins=(), reason="")
+    with session.opened(opening.platform, Console(), "up", Choices()) as opened:
+        assert opened.providers == Choice(fakes=(), reason="")
 
     (arguments,) = opening.opened
     assert arguments["name"] == "local"
@@ -262,57 +226,79 @@ def test_the_local_stack_opens_with_the_official_plugin(
     assert arguments["policy_pack"] == tmp_path / ".estate" / "shims" / "vault-estate-policies"
     assert str(tmp_path / "policies") in arguments["policy_pack"].read_text()
     assert arguments["variables"]["ESTATE_PROTECT"] in {"true", "false"}
-    assert arguments["variables"]["PULUMI_SKIP_CHECKPOINTS"] == "true"
+    assert "PULUMI_SKIP_CHECKPOINTS" not in arguments["variables"]
     assert "PULUMI_DEBUG_PROVIDERS" not in arguments["variables"]
     assert opening.attached == [((), (), None)]
     assert (tmp_path / ".estate" / "state").is_dir()
     assert capsys.readouterr().err == ""
 
 
-def test_a_stand_in_is_announced_first(opening: Opening, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fake_provider_is_announced_first(opening: Opening, capsys: pytest.CaptureFixture[str]) -> None:
     opening.lacking = ["vault"]
 
-    with session.opened(opening.file, opening.paths, Console(), "preview", Choices(policies=False)) as opened:
-        assert opened.providers.stand_ins == ("vault",)
+    with session.opened(opening.platform, Console(), "preview", Choices(policies=False)) as opened:
+        assert opened.providers.fakes == ("vault",)
 
-    assert capsys.readouterr().err == ("stand-in providers for vault: the official plugin can't be had here: vault\n")
+    assert capsys.readouterr().err == ("fake providers for vault: the official plugin can't be had here: vault\n")
     assert opening.opened[0]["variables"]["PULUMI_DEBUG_PROVIDERS"] == "vault:1"
     assert opening.opened[0]["policy_pack"] is None
 
 
-def test_a_cloud_stack_on_stand_ins_keeps_its_world_apart(
-    opening: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stack_file.StackFile, "is_local", False)
+@dataclass(frozen=True, kw_only=True)
+class Cloud(Local):
+    """A platform with an account somewhere."""
 
-    with session.opened(opening.file, opening.paths, Console(), "up", Choices(sandbox=True)):
+    @property
+    def backend(self) -> Backend:
+        return Backend()
+
+    @property
+    def fake_cloud(self) -> FakeCloud:
+        return FakeCloud(folder=self.paths.own / "fake")
+
+
+@pytest.fixture
+def cloud(opening: Opening) -> Opening:
+    """The same stack, in an account."""
+    opening.platform = Cloud(paths=opening.platform.paths, file=opening.platform.file)
+    return opening
+
+
+def test_a_cloud_stack_with_fake_providers_keeps_a_state_apart(cloud: Opening, tmp_path: Path) -> None:
+    with session.opened(cloud.platform, Console(), "up", Choices(sandbox=True)):
         pass
 
-    own = tmp_path / ".estate" / "sandbox" / "local"
-    assert opening.attached == [(("vault",), (), own / "world.json")]
-    variables = opening.opened[0]["variables"]
-    assert variables["PULUMI_BACKEND_URL"] == f"file://{own / 'state'}"
-    assert "PULUMI_SKIP_CHECKPOINTS" not in variables
+    own = tmp_path / ".estate" / "fake"
+    assert cloud.attached == [(("vault",), (), own / "world.json")]
+    assert cloud.opened[0]["variables"]["PULUMI_BACKEND_URL"] == f"file://{own / 'state'}?metadata=skip"
+    assert cloud.opened[0]["invented_secrets"] == []
 
 
-def test_an_up_of_a_cloud_stack_never_falls_back_by_itself(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stack_file.StackFile, "is_local", False)
-    opening.lacking = ["vault"]
+def test_a_cloud_stack_with_the_official_plugins_is_the_users_own(cloud: Opening) -> None:
+    with session.opened(cloud.platform, Console(), "up", Choices()):
+        pass
+
+    (arguments,) = cloud.opened
+    assert (arguments["copies"], arguments["invented_secrets"], arguments["secrets"]) == (None, None, None)
+
+
+def test_an_up_of_a_cloud_stack_never_falls_back_by_itself(cloud: Opening) -> None:
+    cloud.lacking = ["vault"]
 
     with (
         pytest.raises(EstateError, match="up of a cloud stack: the official plugin can't be had here: vault"),
-        session.opened(opening.file, opening.paths, Console(), "up", Choices()),
+        session.opened(cloud.platform, Console(), "up", Choices()),
     ):
         pass
-    assert opening.opened == []
+    assert cloud.opened == []
 
 
 def test_the_passphrase_is_made_once_and_closed_to_others(opening: Opening, tmp_path: Path) -> None:
     passphrase = tmp_path / ".estate" / "passphrase"
 
-    with session.opened(opening.file, opening.paths, Console(), "up", Choices()):
+    with session.opened(opening.platform, Console(), "up", Choices()):
         first = passphrase.read_text()
-    with session.opened(opening.file, opening.paths, Console(), "up", Choices()):
+    with session.opened(opening.platform, Console(), "up", Choices()):
         assert passphrase.read_text() == first
 
     assert len(first) >= 40
@@ -326,12 +312,12 @@ def test_two_checkouts_have_two_passphrases(tmp_path: Path, monkeypatch: pytest.
     made = []
     for name in ("one", "two"):
         opening = Opening(tmp_path / name, monkeypatch)
-        with session.opened(opening.file, opening.paths, Console(), "up", Choices()):
+        with session.opened(opening.platform, Console(), "up", Choices()):
             made.append((tmp_path / name / ".estate" / "passphrase").read_text())
 
     assert made[0] != made[1]
 
 
-def test_nothing_is_attached_where_no_stand_in_is_needed() -> None:
-    with session._attached((), (), None, None) as attached:
+def test_nothing_is_attached_where_no_fake_provider_is_needed() -> None:
+    with session._attached((), (), None) as attached:
         assert attached == {}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from pulumi.automation import events
 
-from ops.engine import operations as stack
+from ops.engine import operations
 from ops.engine.operations import Changes, failure
 from tests.unit.ops.events import STACK_URN, URN, Told, diagnostic, metadata, policy, pre
 
@@ -87,8 +87,8 @@ def test_a_failure_in_the_engines_words(diagnostics: list[str], output: str, tex
 class TestListener:
     """What is kept of the engine's event stream."""
 
-    def listen(self, *happened: events.EngineEvent) -> "stack._Listener":
-        listener = stack._Listener(steps=Told())
+    def listen(self, *happened: events.EngineEvent) -> "operations._Listener":
+        listener = operations._Listener(steps=Told())
         for event in happened:
             listener(event)
         return listener
@@ -137,7 +137,7 @@ class TestListener:
 
     def test_steps_are_told_when_they_begin_and_end(self) -> None:
         told = Told()
-        listener = stack._Listener(steps=told)
+        listener = operations._Listener(steps=told)
         listener(pre(events.OpType.CREATE))
         listener(
             events.EngineEvent(
@@ -151,4 +151,4 @@ class TestListener:
         assert told.steps == [(name, False), (name, True)]
 
     def test_a_name_that_is_not_a_urn_is_shown_unchanged(self) -> None:
-        assert stack._short("odd") == "odd"
+        assert operations._short("odd") == "odd"

@@ -19,8 +19,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from ops.console import Console
-from ops.engine import lifeline
-from ops.engine import operations as stack
+from ops.engine import lifeline, operations
 from ops.engine.finding import Engine
 from ops.engine.operations import Backend, Run, environment
 from ops.errors import EstateError
@@ -49,7 +48,7 @@ class TestEnvironment:
         seen = environment(ENGINE, backend, tmp_path / "shims")
 
         assert seen["PATH"] == f"{tmp_path}/shims:/opt/engine:/usr/bin"
-        assert seen["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/state"
+        assert seen["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/state?metadata=skip"
         assert seen["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(tmp_path / "passphrase")
         assert seen["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] == "true"
         assert seen["PULUMI_SKIP_UPDATE_CHECK"] == seen["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
@@ -115,12 +114,12 @@ def test_shims_are_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.M
     reader.start()
     for number in range(200):
         monkeypatch.setattr("sys.executable", f"/python/{number}/{'x' * 2_000}")
-        stack._write_shims(tmp_path)
+        operations._write_shims(tmp_path)
     done.set()
     reader.join()
 
     assert all(text.startswith("#!/bin/sh\nexec /python/") and text.endswith('pulumi.dynamic "$@"\n') for text in seen)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(stack._SHIMS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(operations._SHIMS)
 
 
 class FakeStack:
@@ -166,11 +165,11 @@ def _run(fake: FakeStack, policy_pack: Path | None = None) -> Run:
     return Run(stack=fake, policy_pack=policy_pack, inline=_program)  # type: ignore[arg-type]  # a fake
 
 
-OPERATIONS: tuple[stack.Operation, ...] = ("preview", "up", "refresh", "destroy")
+OPERATIONS: tuple[operations.Operation, ...] = ("preview", "up", "refresh", "destroy")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_an_operation_counts_what_it_did(operation: stack.Operation) -> None:
+def test_an_operation_counts_what_it_did(operation: operations.Operation) -> None:
     fake = FakeStack()
 
     changes = _run(fake).operate(operation, Told())
@@ -186,7 +185,7 @@ def test_an_operation_counts_what_it_did(operation: stack.Operation) -> None:
 @pytest.mark.parametrize(
     ("operation", "checked"), [("preview", True), ("up", True), ("refresh", False), ("destroy", False)]
 )
-def test_the_policy_pack_judges_what_is_to_be_made(operation: stack.Operation, checked: bool) -> None:
+def test_the_policy_pack_judges_what_is_to_be_made(operation: operations.Operation, checked: bool) -> None:
     fake = FakeStack()
 
     _run(fake, Path("/pack")).operate(operation, Told())
@@ -258,8 +257,8 @@ def test_a_stack_works_on_copies_of_its_files(tmp_path: Path, selected: list[dic
     copies = tmp_path / "own" / "stacks"
     before = (paths.project / "Pulumi.local.yaml").read_bytes()
 
-    with stack.opened(name="local", project=paths.project, variables={"A": "b"}, copies=copies) as run:
-        assert run.inline is stack.program
+    with operations.opened(name="local", project=paths.project, variables={"A": "b"}, copies=copies) as run:
+        assert run.inline is operations.program
 
     described = yaml.safe_load((copies / "Pulumi.yaml").read_text())
     assert (copies / described["main"]).resolve() == paths.project.resolve()
@@ -274,7 +273,7 @@ def test_a_stack_works_on_copies_of_its_files(tmp_path: Path, selected: list[dic
 def test_a_stack_of_the_users_own_works_on_the_files_themselves(tmp_path: Path, selected: list[dict[str, Any]]) -> None:
     paths = checkout(tmp_path)
 
-    with stack.opened(name="local", project=paths.project, variables={}, copies=None):
+    with operations.opened(name="local", project=paths.project, variables={}, copies=None):
         pass
 
     assert selected[0]["opts"].work_dir == str(tmp_path)
@@ -290,7 +289,7 @@ def test_the_process_sees_the_engines_variables_and_gets_its_own_back(
 
     with (
         pytest.raises(RuntimeError),
-        stack.opened(name="local", project=paths.project, variables=variables, copies=None),
+        operations.opened(name="local", project=paths.project, variables=variables, copies=None),
     ):
         raise RuntimeError
 
@@ -302,14 +301,14 @@ def test_the_program_is_the_repositorys_own(monkeypatch: pytest.MonkeyPatch) -> 
     ran: list[tuple[str, str]] = []
     monkeypatch.setattr("ops.engine.operations.runpy.run_path", lambda path, run_name: ran.append((path, run_name)))
 
-    stack.program()
+    operations.program()
 
     assert ran == [(str(ROOT / "__main__.py"), "vault_estate_program")]
 
 
 def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureFixture[str]) -> None:
     with Console().stage("applying") as steps:
-        stack._Listener(steps=steps)(pre(events.OpType.CREATE))
+        operations._Listener(steps=steps)(pre(events.OpType.CREATE))
 
     assert capsys.readouterr().err == "applying\n"
 
@@ -317,7 +316,7 @@ def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureF
 def test_a_reason_to_wait_is_shown_as_a_step() -> None:
     """What else helpers print stays out."""
     told = Told()
-    listener = stack._Listener(steps=told)
+    listener = operations._Listener(steps=told)
 
     listener(diagnostic("info", "waiting for Vault at https://x:8200 to be initialised; up to 9 s more\n"))
     listener(diagnostic("info#err", "waiting for the same on the other stream"))

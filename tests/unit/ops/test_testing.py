@@ -11,7 +11,7 @@ import pytest
 
 from fake_providers import machines
 from ops.console import Console
-from ops.development import test_runner as testing
+from ops.development import test_runner
 from ops.development.test_runner import TIERS, Outcome, tiers_to_run
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -20,7 +20,7 @@ from ops.paths import ROOT
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout without the tier that needs machines."""
-    monkeypatch.setattr(testing, "ROOT", tmp_path)
+    monkeypatch.setattr(test_runner, "ROOT", tmp_path)
     return tmp_path
 
 
@@ -92,7 +92,7 @@ def test_the_gates_run_one_after_the_other(ran: Ran, capsys: pytest.CaptureFixtu
     ran.answers["mypy"] = (1, "a.py:1: error: no\n", "")
     ran.answers["ruff"] = (0, "chatter", "")
 
-    outcomes = testing.check(Console())
+    outcomes = test_runner.check(Console())
 
     assert ran.commands == [
         ["-m", "ruff", "format", "--check", "--quiet", "."],
@@ -110,7 +110,7 @@ def test_the_gates_run_one_after_the_other(ran: Ran, capsys: pytest.CaptureFixtu
 
 
 def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
-    assert testing.run(Console(), [], everything=False) == 0
+    assert test_runner.run(Console(), [], everything=False) == 0
 
     (command,) = ran.commands
     assert command == [
@@ -126,7 +126,7 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
 def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
     ran.answers["pytest"] = (1, "", "")
 
-    assert testing.run(Console(), ["unit", "live"], everything=False) == 1
+    assert test_runner.run(Console(), ["unit", "live"], everything=False) == 1
 
     assert "--cov" not in ran.commands[0]
     assert capsys.readouterr().err.splitlines()[-1] == (
@@ -155,7 +155,7 @@ def test_machines_run_after_the_others_and_count(
     with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("UNCOUNTED", "what a run around this one leaves out")
-    assert testing.run(Console(), [], everything=True) == 0
+    assert test_runner.run(Console(), [], everything=True) == 0
 
     assert with_machines == ["debian-12"]
     first, second = ran.commands
@@ -179,14 +179,14 @@ def test_a_failure_of_either_run_is_one(with_machines: list[str], monkeypatch: p
         lambda command, **_: subprocess.CompletedProcess(command, codes.pop(0)),
     )
 
-    assert testing.run(Console(), [], everything=True) == 1
+    assert test_runner.run(Console(), [], everything=True) == 1
     assert codes == []
 
 
 def test_an_interrupt_ends_all(with_machines: list[str], ran: Ran) -> None:
     ran.answers["pytest"] = (2, "", "")
 
-    assert testing.run(Console(), [], everything=True) == 2
+    assert test_runner.run(Console(), [], everything=True) == 2
     assert len(ran.commands) == 1
 
 
@@ -201,14 +201,14 @@ def test_machines_that_can_not_be_had_are_never_counted_as_passed(
 ) -> None:
     monkeypatch.setattr(machines, "why_not", lambda: "machines boot for root only")
 
-    assert testing.run(Console(), [], everything=True) == 1
+    assert test_runner.run(Console(), [], everything=True) == 1
 
     (command,) = ran.commands
     assert "tests/machines" not in command
     assert ran.options[0]["env"]["UNCOUNTED"] == "fake_providers/machines/*"
     assert capsys.readouterr().err.splitlines()[-1] == f"not run: {WHY}"
     with pytest.raises(EstateError) as caught:
-        testing.run(Console(), ["machines"], everything=False)
+        test_runner.run(Console(), ["machines"], everything=False)
     assert str(caught.value) == WHY
 
 
@@ -217,7 +217,7 @@ def test_what_is_missing_is_installed(
 ) -> None:
     monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: None)
 
-    assert testing.run(Console(), ["machines"], everything=False) == 0
+    assert test_runner.run(Console(), ["machines"], everything=False) == 0
 
     assert ran.commands[:2] == [
         ["--quiet", "update"],
@@ -264,12 +264,12 @@ def test_what_can_not_be_installed_is_said(
     monkeypatch.setattr(place, fails)
 
     with pytest.raises(EstateError, match=re.escape(f"machines: {said}; they need Linux, root")):
-        testing.run(Console(), ["machines"], everything=False)
+        test_runner.run(Console(), ["machines"], everything=False)
 
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_json_has_the_standard_output_to_itself(root: Path, ran: Ran, as_json: bool) -> None:
-    testing.run(Console(as_json=as_json), ["unit"], everything=False)
+    test_runner.run(Console(as_json=as_json), ["unit"], everything=False)
 
     assert ran.options[0]["stdout"] is (sys.stderr if as_json else None)
 
@@ -282,7 +282,7 @@ def test_the_tests_run_with_this_python(root: Path, monkeypatch: pytest.MonkeyPa
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("ops.development.test_runner.subprocess.run", run)
-    testing.run(Console(), ["unit"], everything=False)
+    test_runner.run(Console(), ["unit"], everything=False)
 
     assert programs == [sys.executable]
 

@@ -17,14 +17,11 @@ from typing import Any
 
 import psutil
 
-from components.render.audit import FileAudit
-from components.render.seals import SealPlace, StaticSeal
-from components.render.server_hcl import ServerHcl, render
 from composition.private_files import private_directory, write_private
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_authority
-from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
+from ops.local.openbao import SEAL_KEY_BYTES, OpenBao, configuration
 from ops.paths import Paths
 from ops.processes.launching import end
 from ops.processes.ports import LOOPBACK, is_free
@@ -32,7 +29,7 @@ from ops.snapshots import escrow
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
 from ops.snapshots.stores import Readable, store_of
-from ops.snapshots.taking import Kept, folder, pair, told, wanted
+from ops.snapshots.taking import StoredSnapshot, folder, pair, told, wanted
 from ops.snapshots.target import Target
 from ops.stack_file import StackFile
 
@@ -73,7 +70,7 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         file: the stack.
         console: told of each step.
         identity: the age identity. It opens the seal's key too, where a node left that in escrow.
-        seal_key: file of the static seal's key; None: the local platform's own, elsewhere the one in escrow.
+        seal_key: file of the static seal's key; None: the one in escrow.
 
     Raises:
         EstateError: the snapshot isn't whole, or the server didn't serve what it was given.
@@ -88,8 +85,7 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         why_not = _why_not(file, opened.record)
         key = b""
         if not why_not:
-            key_file = seal_key or (paths.local / "openbao" / "seal.key" if file.is_local else None)
-            key = _read(key_file) if key_file else _escrowed(store, chosen, identity)
+            key = _read(seal_key) if seal_key else _escrowed(store, chosen, identity)
             why_not = "" if key else _NO_KEY
         if key:
             steps.step("the seal's key is at hand", finished=True)
@@ -107,7 +103,7 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         )
 
 
-def _fresh(chosen: Kept, stale_after_seconds: int) -> bool:
+def _fresh(chosen: StoredSnapshot, stale_after_seconds: int) -> bool:
     return chosen.age_seconds <= stale_after_seconds
 
 
@@ -125,16 +121,16 @@ def _read(key_file: Path) -> bytes:
     return key_file.read_bytes()
 
 
-def _escrowed(store: Readable, chosen: Kept, identity: Path) -> bytes:
+def _escrowed(store: Readable, chosen: StoredSnapshot, identity: Path) -> bytes:
     """The key that lies beside the snapshot; empty where none does."""
     return escrow.opened(store, chosen, identity).seal_key if escrow.names(store, chosen) else b""
 
 
 def _try(server: OpenBao, opened: Opened, login: tuple[str, str], canary: str, steps: Steps) -> None:
-    target = Target(address=server.address, ca_file=str(server.ca_file), pair=login, canary=canary)
+    target = Target(server.address, str(server.ca_file), login)
     # Without force: only with the snapshot's own seal key does the server take it.
     put_into(target, opened, force=False, steps=steps)
-    prove(target, opened, steps)
+    prove(target, opened, canary, steps)
 
 
 @contextmanager
@@ -150,7 +146,7 @@ def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
     ensure_authority(private_directory(directory / "tls"))
     child = server.child()
     with Path(child.log).open("wb") as log, _in_memory(key) as (descriptor, place):
-        write_private(server.home / "server.hcl", _configuration(server, place).encode())
+        write_private(server.home / "server.hcl", _configuration(server, place))
         process = subprocess.Popen(
             child.argv,
             cwd=child.directory,
@@ -190,27 +186,18 @@ def _in_memory(key: bytes) -> Iterator[tuple[int, str]]:
         os.close(descriptor)
 
 
-def _configuration(server: OpenBao, key_file: str) -> str:
-    """Its audit devices have names that no snapshot knows: one of a known name and another path keeps a server from
+def _configuration(server: OpenBao, key_file: str) -> bytes:
+    """Its audit device has a name that no snapshot knows: one of a known name and another path keeps a server from
     becoming active (tried: OpenBao 2.7.2, "modifications to audit devices are not allowed"), and those that only the
     snapshot knows are dropped."""
-    log = server.home / "drill-audit.log"
-    tls = server.directory / "tls"
-    return render(
-        ServerHcl(
-            flavor="openbao",
-            storage_path=str(server.home / "data"),
-            node_id="drill",
-            listener_address=f"{LOOPBACK}:{server.api_port}",
-            cluster_listener_address=f"{LOOPBACK}:{server.cluster_port}",
-            api_address=server.address,
-            cluster_address=f"https://{LOOPBACK}:{server.cluster_port}",
-            certificate_file=str(tls / "server.crt"),
-            key_file=str(tls / "server.key"),
-            seal=StaticSeal(),
-            seal_place=SealPlace(static_key_file=key_file),
-            audit_devices={f"drill-{secrets.token_hex(4)}": FileAudit(file_path=str(log))},
-        )
+    return configuration(
+        "drill",
+        host=LOOPBACK,
+        ports=(server.api_port, server.cluster_port),
+        storage=server.home / "data",
+        tls=server.directory / "tls",
+        seal_key_file=key_file,
+        audit={f"drill-{secrets.token_hex(4)}": server.home / "drill-audit.log"},
     )
 
 

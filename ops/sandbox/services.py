@@ -1,4 +1,4 @@
-"""One sandbox: everything a cloud stack's node finds outside itself, as servers on this machine.
+"""The services of one sandbox: everything a cloud stack's node finds outside itself, as servers on this machine.
 
 Owns `.estate/sandbox/<stack>/`: the machines' folder, the servers around them, their authority and keys. All of them
 listen on the gateway's address of the machines' own network, so nothing of it is reached from elsewhere. Refuses to
@@ -38,13 +38,13 @@ from ops.sandbox.names import PREFIX_LENGTH, PROXY_PORT
 from ops.sandbox.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT
 
 STORAGE_PORT = 9000
-"""Where the object storage's stand-in listens."""
+"""Where the fake object storage listens."""
 _ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a stack has to be told about its world. None of it is secret."""
+class SandboxFacts:
+    """What a stack has to be told about its sandbox. None of it is secret."""
 
     gateway: str
     network: str
@@ -56,14 +56,14 @@ class Facts:
     acme: str
     """URL of the ACME directory."""
     authority_file: str
-    """PEM file of the world's authority, relative to the project's root."""
+    """PEM file of the sandbox's authority, relative to the project's root."""
     folder: str
-    """The world's folder, relative to the project's root."""
+    """The sandbox's folder, relative to the project's root."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """The world of one stack."""
+class SandboxServices:
+    """The services of one stack's sandbox."""
 
     paths: Paths
     stack: str
@@ -86,17 +86,17 @@ class World:
     @property
     def exists(self) -> bool:
         """Whether an `up` has made it, and no `down` ended it."""
-        return self.outside.directory.is_dir()
+        return self.servers.directory.is_dir()
 
     @property
-    def outside(self) -> Servers:
+    def servers(self) -> Servers:
         """The servers around its machines."""
-        return Servers(self.directory / "outside")
+        return Servers(self.directory / "servers")
 
     @property
     def authority_file(self) -> Path:
         """Who vouches for those servers."""
-        return self.outside.directory / "tls" / "ca.crt"
+        return self.servers.directory / "tls" / "ca.crt"
 
     @property
     def gateway(self) -> str:
@@ -113,11 +113,11 @@ class World:
     @property
     def postgres(self) -> Postgres:
         """Its database server."""
-        return Postgres(directory=self.outside.directory, port=PLAIN_POSTGRES_PORT, address=self.gateway)
+        return Postgres(directory=self.servers.directory, port=PLAIN_POSTGRES_PORT, address=self.gateway)
 
     def start(
         self, image: str, databases: Sequence[str], architecture: Architecture, say: Callable[[str], None]
-    ) -> Facts:
+    ) -> SandboxFacts:
         """Have everything around the node running; what is, stays.
 
         Args:
@@ -137,20 +137,20 @@ class World:
         except ValueError as error:
             raise EstateError(f"--sandbox: {error}") from None
         gateway = self.gateway
-        home = private_directory(self.outside.directory)
+        home = private_directory(self.servers.directory)
         network = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False)
         renewed = ensure_authority(private_directory(home / "tls"), domain(gateway, network)).renewed
         shutil.copyfile(self.authority_file, self.machines / "trusted.crt")
         published = release.publish(home / "mirror", home / "release-key.asc", cache(), architecture, say)
         if renewed:
-            self.outside.stop()
+            self.servers.stop()
         postgres = self.postgres
         if not postgres.is_ready():
             postgres.prepare()
         acme = self._acme(gateway)
         if not acme.is_up():
             acme.prepare()
-        self.outside.ensure(self._children(gateway, postgres, acme), self._ready(gateway, postgres, acme))
+        self.servers.ensure(self._children(gateway, postgres, acme), self._ready(gateway, postgres, acme))
         acme.tell()
         try:
             postgres.ensure_root_role()
@@ -161,7 +161,7 @@ class World:
         write_private(self._facts_file, json.dumps(asdict(facts)).encode())
         return facts
 
-    def facts(self) -> Facts:
+    def facts(self) -> SandboxFacts:
         """What the last start found.
 
         Raises:
@@ -171,7 +171,7 @@ class World:
             msg = f"stack {self.stack!r} has no sandbox here; expected one: ./estate up {self.stack} --sandbox"
             raise EstateError(msg)
         kept = json.loads(self._facts_file.read_text(encoding="utf-8"))
-        return Facts(**{**kept, "release": release.Published(**kept["release"])})
+        return SandboxFacts(**{**kept, "release": release.Published(**kept["release"])})
 
     @property
     def _facts_file(self) -> Path:
@@ -179,7 +179,7 @@ class World:
 
     def stop(self) -> None:
         """End the servers; machines stay."""
-        self.outside.stop()
+        self.servers.stop()
 
     def remove(self) -> None:
         """End and remove everything: machines, servers, network, files, the engine's state."""
@@ -187,11 +187,11 @@ class World:
             machines.remove(self.machines)
         except ValueError as error:
             raise EstateError(f"--sandbox: {error}") from None
-        self.outside.remove()
+        self.servers.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _facts(self, gateway: str, network: ipaddress.IPv4Network, published: release.Published) -> Facts:
-        return Facts(
+    def _facts(self, gateway: str, network: ipaddress.IPv4Network, published: release.Published) -> SandboxFacts:
+        return SandboxFacts(
             gateway=gateway,
             network=str(network),
             release=published,
@@ -203,11 +203,11 @@ class World:
         )
 
     def _acme(self, gateway: str) -> AcmeAuthority:
-        home = self.outside.directory
+        home = self.servers.directory
         return AcmeAuthority(directory=home / "acme", tls=home / "tls", gateway=gateway)
 
     def _children(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> list[ChildSpec]:
-        home = self.outside.directory
+        home = self.servers.directory
         tls = home / "tls"
         certificate = ["--ssl-cert", str(tls / "server.crt"), "--ssl-key", str(tls / "server.key")]
 
@@ -240,8 +240,8 @@ class World:
 
 
 @contextmanager
-def names_known(facts: Facts) -> Iterator[None]:
-    """While the block runs, clients of this process and of those it starts find the world's names, by its proxy, and
+def reachable(facts: SandboxFacts) -> Iterator[None]:
+    """While the block runs, clients of this process and of those it starts find the sandbox's names, by its proxy, and
     are let in by its object storage."""
     before = dict(os.environ)
     os.environ.update(proxy_variables(facts))
@@ -257,8 +257,8 @@ def names_known(facts: Facts) -> Iterator[None]:
         os.environ.update(before)
 
 
-def proxy_variables(facts: Facts) -> Mapping[str, str]:
-    """What makes clients find the world's names."""
+def proxy_variables(facts: SandboxFacts) -> Mapping[str, str]:
+    """What makes clients find the sandbox's names."""
     directly = ",".join(filter(None, [os.environ.get("NO_PROXY"), facts.gateway]))
     # Written large only: the engine's own connections (gRPC) read the small one.
     return {"HTTPS_PROXY": f"http://{facts.gateway}:{PROXY_PORT}", "NO_PROXY": directly, "no_proxy": directly}
@@ -273,7 +273,7 @@ def refuse_here() -> None:
 
 
 def domain(gateway: str, network: ipaddress.IPv4Network) -> Domain:
-    """Whom a world's authority signs for: addresses of the world's network only."""
+    """Whom a sandbox's authority signs for: addresses of its network only."""
     return Domain(
         title="vault-estate sandbox CA",
         permitted=(x509.IPAddress(network),),

@@ -1,0 +1,16 @@
+"""Arguments and options that several commands share."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Work on the stack's sandbox, with fake providers.")]
+
+
+def file_option(help: str) -> Any:  # noqa: A002 - typer's own name
+    """An option that names a file where the command was given; the command itself works in the project."""
+    return typer.Option(help=help, metavar="PATH", parser=lambda name: Path(os.environ.get("PWD", "")) / name)

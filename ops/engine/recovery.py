@@ -1,0 +1,150 @@
+"""Recovering from an `up` that was killed, so that the next one goes on instead of stumbling over what it made.
+
+The engine writes each step down before it begins it. So what was under way is known, and may be on the server although
+no state has it. Most objects are upserts, which are simply written again. Mounts and auth methods are not: those are
+imported. No provider imports a certificate authority: one that was under way, which nobody can have been told of, is
+emptied and made anew.
+
+Owns that comparison. Refuses to adopt what the state doesn't say was begun: it isn't ours.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hvac
+import pulumi
+from pulumi import automation
+from pulumi.runtime import register_resource_transform
+
+_MOUNT_TYPES = ("vault:index/mount:Mount",)
+_AUTH_TYPES = ("vault:index/authBackend:AuthBackend", "vault:jwt/authBackend:AuthBackend")
+_AUTHORITY_TYPES = (
+    "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+    "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
+)
+_CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
+_READY_TYPE = "pulumi-python:dynamic:Resource"
+"""Of `VaultReady`, the one dynamic resource there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """Objects in Vault that a killed run began to make and no state knows, by path."""
+
+    mounts: frozenset[str] = frozenset()
+    auth: frozenset[str] = frozenset()
+    authorities: frozenset[str] = frozenset()
+    """Mounts of certificate authorities; these can only be emptied."""
+
+    def __bool__(self) -> bool:
+        return bool(self.mounts or self.auth or self.authorities)
+
+    @property
+    def importable(self) -> int:
+        """How many can be imported."""
+        return len(self.mounts) + len(self.auth)
+
+    def identity(self, type_token: str, properties: Mapping[str, Any]) -> str | None:
+        """The id to import a resource by; None when it is to be created."""
+        if type_token in _MOUNT_TYPES and properties.get("path") in self.mounts:
+            return str(properties["path"])
+        path = properties.get("path") or properties.get("type")
+        if type_token in _AUTH_TYPES and path in self.auth:
+            return str(path)
+        return None
+
+
+def begun(deployment: Mapping[str, Any]) -> Begun:
+    """What a killed run began to create in Vault.
+
+    Args:
+        deployment: the stack's exported state, with the operations that were under way.
+    """
+    resources = deployment.get("resources") or []
+    operations = deployment.get("pending_operations") or []
+    creating = [one["resource"] for one in operations if one["type"] == "creating"]
+
+    def paths(types: Collection[str], *names: str) -> frozenset[str]:
+        inputs = [one.get("inputs") or {} for one in creating if one["type"] in types]
+        return frozenset(str(next(filter(None, map(given.get, names)), "")) for given in inputs)
+
+    known = {one["inputs"]["backend"] for one in resources if one["type"] in _AUTHORITY_TYPES}
+    return Begun(
+        mounts=paths(_MOUNT_TYPES, "path"),
+        auth=paths(_AUTH_TYPES, "path", "type"),
+        authorities=paths(_AUTHORITY_TYPES, "backend") - known,
+    )
+
+
+def address_in(deployment: Mapping[str, Any]) -> str:
+    """Of the Vault whose contents were begun: it was ready then, and a first `up` that was killed exports nothing."""
+    resources = deployment.get("resources") or []
+    return next(str(one["outputs"]["address"]) for one in resources if one["type"] == _READY_TYPE)
+
+
+def knows_database(deployment: Mapping[str, Any]) -> bool:
+    """Whether the state has a database connection, whose root password Vault may thus have rotated."""
+    return any(one["type"] == _CONNECTION_TYPE for one in deployment.get("resources") or [])
+
+
+def existing(client: hvac.Client, found: Begun) -> Begun:
+    """Those of them that the server has."""
+
+    def there(kind: str) -> frozenset[str]:
+        return frozenset(path.rstrip("/") for path in _read(client, f"sys/{kind}"))
+
+    return replace(found, mounts=found.mounts & there("mounts"), auth=found.auth & there("auth"))
+
+
+def empty_authorities(client: hvac.Client, found: Begun) -> None:
+    """Remove issuers and keys of authorities that were under way, so that they can be made again."""
+    for mount in sorted(found.authorities):
+        for kind in ("issuer", "key"):
+            for identity in _read(client, f"{mount}/{kind}s", listing=True).get("keys", []):
+                client.delete(f"{mount}/{kind}/{identity}")
+
+
+def _read(client: hvac.Client, path: str, *, listing: bool = False) -> dict[str, Any]:
+    answer = client.list(path) if listing else client.read(path)
+    return dict(answer["data"]) if isinstance(answer, dict) else {}
+
+
+def importing(program: Callable[[], None], found: Begun) -> Callable[[], None]:
+    """The program, with the resources that stand for `found` imported instead of created.
+
+    Differences are left alone in this run, since an import with a difference fails; the `up` that follows mends them.
+    """
+
+    def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+        identity = found.identity(args.type_, args.props) if args.custom else None
+        if identity is None:
+            return None
+        adopted = pulumi.ResourceOptions(import_=identity, ignore_changes=["*"])
+        return pulumi.ResourceTransformResult(props=args.props, opts=pulumi.ResourceOptions.merge(args.opts, adopted))
+
+    def adopting() -> None:
+        register_resource_transform(transform)
+        program()
+
+    return adopting
+
+
+def settle(stack: automation.Stack) -> None:
+    """Remove from the state what was under way. To be called after an `up` that succeeded.
+
+    The engine itself would keep it, and warn of it at each run, until somebody clears it by hand.
+    """
+    workspace = stack.workspace
+    run, named = workspace.pulumi_command.run, ["--stack", stack.name]
+    answer = run(["stack", "export", *named], workspace.work_dir, workspace.env_vars)
+    document = json.loads(answer.stdout)
+    if not (document.get("deployment") or {}).pop("pending_operations", None):
+        return
+    # Closed to others, and the secrets in it are encrypted.
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        run(["stack", "import", "--file", file.name, *named], workspace.work_dir, workspace.env_vars)

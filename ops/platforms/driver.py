@@ -1,0 +1,225 @@
+"""What the commands ask of the place where a stack's Vault runs. One driver for each place answers.
+
+Owns the questions, and the answers that most places have in common. Refuses to know any place: a new one is a driver
+beside this file and a line in `ops.platforms.registry`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from components.platform.endpoint import CertificateLogin
+from ops.console import Console
+from ops.engine import state
+from ops.engine.operations import Backend
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.stack_file import StackFile
+from ops.vault.endpoint import VaultEndpoint
+from ops.vault.status import VaultStatus
+
+Purpose = Literal["up", "preview", "down", "use"]
+"""What a platform is made ready for: an operation of the engine, or a command that works beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeCloud:
+    """What stands in for a cloud's account while fake providers serve it."""
+
+    folder: Path
+    """Holds the fake objects, and a state of their own."""
+    machines: Path | None = None
+    """Folder of the machines that boot; None: servers stay in memory."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Values of encrypted settings, by name; the others are invented."""
+
+    @property
+    def backend(self) -> Backend:
+        """Where the state of what isn't real is kept."""
+        return Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
+
+    @property
+    def objects(self) -> Path:
+        """The file of the fake objects."""
+        return self.folder / "world.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows for people."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def of_vault(
+        cls, vault: VaultStatus | None, title: str = "its Vault", more: Sequence[Sequence[str]] = ()
+    ) -> "tuple[Table, ...]":
+        """What a Vault showed to anybody; none of one that wasn't asked."""
+        return (cls(title=title, columns=("what", "found"), rows=[*vault.rows(), *more]),) if vault else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A stack as it is now: for people, and as a document."""
+
+    document: Mapping[str, Any]
+    tables: Sequence[Table] = ()
+    sentence: str = ""
+    trouble: str | None = None
+    """Why its Vault isn't as it should be; makes the command fail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformDriver(ABC):
+    """The place of one stack's Vault."""
+
+    paths: Paths
+    file: StackFile
+    """With the settings that this run uses."""
+
+    # --- what the engine is given
+
+    @property
+    @abstractmethod
+    def packages(self) -> Sequence[str]:
+        """The provider packages the stack needs besides Pulumi's own."""
+
+    @property
+    def credentials(self) -> Sequence[str]:
+        """The variables the official plugins take their credentials from."""
+        return ()
+
+    @property
+    def backend(self) -> Backend:
+        """Where the state is with the official plugins. The user's own login to Pulumi, unless a driver says more."""
+        return Backend()
+
+    @property
+    def fake_cloud(self) -> FakeCloud | None:
+        """What fake providers work on; None where they work on the same server as the official plugins."""
+        return None
+
+    # --- Vault
+
+    @property
+    @abstractmethod
+    def seal_kind(self) -> str:
+        """What unseals the server."""
+
+    @property
+    @abstractmethod
+    def authority_file(self) -> Path | None:
+        """Who vouches for its certificate; None: the system's store."""
+
+    @property
+    def expected_address(self) -> str | None:
+        """Its address as the settings tell it, before the stack exports one; None: they don't."""
+        return None
+
+    @property
+    def why_unchecked(self) -> str:
+        """Why an `up` doesn't end with using Vault as each application; empty: it does."""
+        return ""
+
+    def endpoint(self, address: str) -> VaultEndpoint:
+        """The Vault at an address that is known already."""
+        pair = self.file.settings.bootstrap.administrator.files(self.file.stack)
+        return VaultEndpoint(
+            address=address,
+            ca_file=self.authority_file,
+            login=CertificateLogin(
+                certificate_file=str(self.paths.project / pair.certificate),
+                private_key_file=str(self.paths.project / pair.private_key),
+            ),
+        )
+
+    def find_endpoint(self, console: Console) -> VaultEndpoint:
+        """The Vault that the stack exports.
+
+        Raises:
+            EstateError: the stack isn't built, or no engine can be had.
+        """
+        address = self.outputs(console).get("address")
+        if not address:
+            msg = f"stack {self.file.stack!r} exports no address; expected one that was built: {self.up_command}"
+            raise EstateError(msg)
+        return self.endpoint(address)
+
+    def outputs(self, console: Console) -> Mapping[str, str]:
+        """What the stack exports, secrets left out; nothing where it was never built. Raises EstateError."""
+        return state.read_outputs(self.paths, self.file.stack, self.backend, console)
+
+    @property
+    def up_command(self) -> str:
+        """What builds it."""
+        return f"./estate up {self.file.stack}"
+
+    # --- a stack's life
+
+    @abstractmethod
+    def ready(self, purpose: Purpose, console: Console) -> "AbstractContextManager[PlatformDriver]":
+        """Have what must be there before the engine or a command begins; the platform as it is then, for the block.
+
+        Raises:
+            EstateError: it can't be had.
+        """
+
+    @abstractmethod
+    def start(self, deployment: Mapping[str, Any], console: Console) -> None:
+        """Start what an `up` needs running.
+
+        Args:
+            deployment: the stack's state before it.
+            console: told of what takes long.
+
+        Raises:
+            EstateError: it doesn't start.
+        """
+
+    def nothing_to_destroy(self) -> str:
+        """Why a `down` has nothing for the engine to do; empty: it has."""
+        return ""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Remove what is left of a stack that was destroyed. Raises EstateError."""
+
+    @abstractmethod
+    def status(self, console: Console) -> Status:
+        """What runs. Changes nothing.
+
+        Raises:
+            EstateError: the state can't be asked.
+        """
+
+    def variables(self) -> Mapping[str, str]:
+        """What other clients must see to reach it. Raises EstateError."""
+        return {}
+
+    # --- keys and snapshots
+
+    @property
+    def makes_administrator(self) -> bool:
+        """Whether an `up` makes the administrator's pair, so that no person brings one."""
+        return False
+
+    @property
+    def seal_key_file(self) -> Path | None:
+        """The key that unseals the server, where this machine has it."""
+        return None
+
+    def start_for_restore(self) -> Callable[[str], None] | None:
+        """Start the server that a snapshot is restored into, where that can be done from here.
+
+        Returns:
+            What empties it if its cluster, which is given, is nobody's; None: only a person can.
+
+        Raises:
+            EstateError: it can't be started.
+        """
+        return None
