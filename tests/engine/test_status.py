@@ -16,9 +16,9 @@ def _asked(folder: Path, **more: str) -> dict[str, Any]:
     """The command's document about a stack whose state the real engine keeps."""
     program = (
         "import sys; from pathlib import Path\n"
-        "from ops.cli import main as cli, status as cli_status; from ops.paths import Paths\n"
-        f"cli_status.Paths = lambda: Paths(project=Path({str(folder)!r}))\n"
-        "sys.exit(cli.main(['status', 'dev', '--json']))\n"
+        "from ops.cli import main, status; from ops.paths import Paths\n"
+        f"status.Paths = lambda: Paths(project=Path({str(folder)!r}))\n"
+        "sys.exit(main.main(['status', 'dev', '--json']))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PULUMI_BACKEND_URL": f"file://{folder / 'state'}", **more}
     done = subprocess.run(

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from components.payloads.snapshot import STAMP
-from components.render.seals import ShamirSeal, StaticSeal
-from ops.cli import main as cli
+from components.render.server_hcl import ShamirSeal, StaticSeal
+from ops.cli import main
 from ops.engine import state
 from ops.engine.state import StateRecord
 from ops.keys.certificates import ensure_administrator
@@ -88,7 +88,7 @@ def _record(*, unfinished: bool = False, **outputs: str) -> StateRecord:
 
 def answer(capsys: pytest.CaptureFixture[str], code: int) -> dict[str, Any]:
     """The command's document, after its exit code was looked at."""
-    assert cli.main(["status", "dev", "--json"]) == code
+    assert main.main(["status", "dev", "--json"]) == code
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     return document
 
@@ -106,7 +106,7 @@ def test_a_server_that_is_well(stack: Stack, capsys: pytest.CaptureFixture[str])
     assert found["snapshot"].startswith("none is taken")
     assert "error" not in found
 
-    assert cli.main(["status", "dev"]) == 0
+    assert main.main(["status", "dev"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["reachable", "✓"] in rows
     assert ["seal", "open", "(static)"] in rows
@@ -186,12 +186,12 @@ def test_a_stack_that_exports_nothing_is_no_error(known: Known, capsys: pytest.C
         "snapshot": None,
         "snapshot_age_seconds": None,
     }
-    assert cli.main(["status", "dev"]) == 0
+    assert main.main(["status", "dev"]) == 0
     assert capsys.readouterr().out == "stack 'dev' was never up: ./estate up dev builds it\n"
 
     known.record = _record(unfinished=True)
     assert answer(capsys, 0)["unfinished"] is True
-    assert cli.main(["status", "dev"]) == 0
+    assert main.main(["status", "dev"]) == 0
     assert capsys.readouterr().out == (
         "stack 'dev' exports no address; its `up` is unfinished: ./estate up dev goes on\n"
     )

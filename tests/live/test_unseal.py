@@ -281,12 +281,12 @@ def _command(stack: Stack, share: str) -> "subprocess.CompletedProcess[str]":
     exported = {"address": stack.server.address, "cluster_id": stack.cluster}
     program = (
         "import sys; from pathlib import Path\n"
-        "from ops.cli import main as cli, operators as cli_operators\n"
+        "from ops.cli import main, operators\n"
         "from ops.paths import Paths\n"
         "from ops.engine import state\n"
         f"state.read_outputs = lambda *_, **__: {exported!r}\n"
-        f"cli_operators.Paths = lambda: Paths(project=Path({str(stack.paths.project)!r}))\n"
-        "sys.exit(cli.main(['unseal', 'dev', '--json']))\n"
+        f"operators.Paths = lambda: Paths(project=Path({str(stack.paths.project)!r}))\n"
+        "sys.exit(main.main(['unseal', 'dev', '--json']))\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", program]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import settings
-from ops.cli import main as cli
+from ops.cli import main
 from ops.development.bench import peer, report, scratch, suite
 from ops.development.bench.measuring import Measured, medians, run
 from ops.development.bench.report import Results, growth, text, verdicts
@@ -236,11 +236,11 @@ def test_the_command_writes_the_report_and_fails_with_missed_targets(
     monkeypatch.setattr("ops.cli.development.ROOT", tmp_path)
     asked = asked_of(monkeypatch, "ops.development.bench.suite.measured", whole)
 
-    assert cli.main(["bench", "--sizes", "10, 20", "--compared-sizes", "", "--runs", "1", "--note", "on a train"]) == 2
+    assert main.main(["bench", "--sizes", "10, 20", "--compared-sizes", "", "--runs", "1", "--note", "on a train"]) == 2
 
     assert asked[0][0] == suite.Plan(sizes=(10, 20), compared_sizes=(), runs=1, note="on a train")
     assert (tmp_path / "benchmarks" / "README.md").read_text() == report.text(whole)
     said = capsys.readouterr().err
     assert said.startswith("estate: targets missed:\n  import of stack local within 0.6 s: 0.70 s\n")
-    assert cli.main(["bench", "--sizes", "10,none"]) == 2
+    assert main.main(["bench", "--sizes", "10,none"]) == 2
     assert "--sizes is '10,none'; expected whole numbers above 0, joined by commas" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from ops.cli import main as cli
+from ops.cli import main
 from ops.doctor import Finding
 from ops.engine.operations import Changes
 from ops.engine.session import Choices
@@ -37,7 +37,7 @@ def _built(results: list[CheckResult]) -> Built:
 def test_up_tells_what_was_built_and_checked(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([]))
 
-    assert cli.main(["up"]) == 0
+    assert main.main(["up"]) == 0
 
     said = capsys.readouterr()
     assert "2 changes (2 create, 3 unchanged)" in said.out
@@ -52,7 +52,7 @@ def test_up_tells_what_was_built_and_checked(monkeypatch: pytest.MonkeyPatch, ca
 def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([]))
 
-    assert cli.main(["up", "staging", "--sandbox", "--no-policies", "--replace", "a", "--replace=b", "--json"]) == 0
+    assert main.main(["up", "staging", "--sandbox", "--no-policies", "--replace", "a", "--replace=b", "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)
     assert said == {
@@ -86,7 +86,7 @@ def test_an_application_that_does_not_get_its_due_fails_the_command(
 ) -> None:
     asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built(RESULTS))
 
-    assert cli.main(["up"]) == 2
+    assert main.main(["up"]) == 2
 
     said = capsys.readouterr()
     lines = [line.split() for line in said.out.splitlines()]
@@ -104,7 +104,7 @@ def test_an_application_that_does_not_get_its_due_fails_the_command(
 def test_what_cant_be_checked_is_told_and_fails_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked_of(monkeypatch, "ops.cli.main.lifecycle.up", _built([RESULTS[0], RESULTS[2]]))
 
-    assert cli.main(["up", "--json"]) == 0
+    assert main.main(["up", "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)
     unknown = "not checked: it logs in elsewhere"
@@ -125,12 +125,12 @@ def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys
     changes = Changes(counts={"create": 1}, resources=(("create", URN),))
     asked_of(monkeypatch, "ops.cli.main.lifecycle.preview", (changes, ""))
 
-    assert cli.main(["preview"]) == 0
+    assert main.main(["preview"]) == 0
     text = capsys.readouterr().out
     assert ["create", "vault:index/mount:Mount", "kv-secret-mount"] in [line.split() for line in text.splitlines()]
     assert text.endswith("1 change (1 create, 0 unchanged)\n")
 
-    assert cli.main(["preview", "--json"]) == 0
+    assert main.main(["preview", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "stack": "local",
         "changes": {"create": 1},
@@ -143,7 +143,7 @@ def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys
 def test_down_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.down", Changes(counts={"delete": 9}))
 
-    assert cli.main(["down", "--json"]) == 0
+    assert main.main(["down", "--json"]) == 0
 
     assert json.loads(capsys.readouterr().out) == {"stack": "local", "changes": {"delete": 9}, "changed": 9}
     assert asked[0][3] == Choices(sandbox=False, policies=False)
@@ -154,19 +154,19 @@ def test_status_tells_what_runs(monkeypatch: pytest.MonkeyPatch, capsys: Capture
     found = Status(document={"sealed": False}, tables=[table], sentence="OpenBao is unsealed")
     asked_of(monkeypatch, "ops.cli.status.lifecycle.status", found)
 
-    assert cli.main(["status"]) == 0
+    assert main.main(["status"]) == 0
     text = capsys.readouterr().out
     assert ["OpenBao", "running"] in [line.split() for line in text.splitlines()]
     assert text.endswith("OpenBao is unsealed\n")
 
-    assert cli.main(["status", "--json"]) == 0
+    assert main.main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"stack": "local", "sealed": False}
 
 
 def test_a_vault_that_is_not_well_fails_the_command(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked_of(monkeypatch, "ops.cli.status.lifecycle.status", Status(document={}, trouble="it does not answer"))
 
-    assert cli.main(["status", "dev", "--json"]) == 2
+    assert main.main(["status", "dev", "--json"]) == 2
     said = capsys.readouterr()
     assert json.loads(said.out) == {"stack": "dev", "error": "it does not answer"}
     assert said.err == "estate: it does not answer\n"
@@ -176,9 +176,9 @@ def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, ca
     found = [Finding(subject="engine", taken="Pulumi 9.9.9, PATH", reason="/opt/pulumi")]
     asked_of(monkeypatch, "ops.cli.main.examine", found)
 
-    assert cli.main(["doctor"]) == 0
+    assert main.main(["doctor"]) == 0
     assert "Pulumi 9.9.9, PATH" in capsys.readouterr().out
-    assert cli.main(["doctor", "--json"]) == 0
+    assert main.main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"engine": {"taken": "Pulumi 9.9.9, PATH", "why": "/opt/pulumi"}}
 
 
@@ -189,13 +189,13 @@ def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Capt
     )
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.secret_id", issued)
 
-    assert cli.main(["secret-id", "aos", "--wrap-ttl", "10m"]) == 0
+    assert main.main(["secret-id", "aos", "--wrap-ttl", "10m"]) == 0
     assert capsys.readouterr().out == (
         f"role id: r1\nwrapping token: {token}\ngood for 300 s and one use; it must have been made at "
         "auth/approle/role/aos/secret-id\n"
     )
     assert asked[0][1:4] == ("local", "aos", "10m")
-    assert cli.main(["secret-id", "aos", "--json"]) == 0
+    assert main.main(["secret-id", "aos", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "role_id": "r1",
         "wrapping_token": token,
@@ -212,7 +212,7 @@ def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys
         {"PATH": "/my shims:/usr/bin", "PULUMI_BACKEND_URL": "file:///s"},
     )
 
-    assert cli.main(["env"]) == 0
+    assert main.main(["env"]) == 0
 
     text = capsys.readouterr().out
     assert text == "export PATH='/my shims:/usr/bin'\nexport PULUMI_BACKEND_URL=file:///s\n"
@@ -221,4 +221,4 @@ def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_short_names_the_resource() -> None:
-    assert cli._short(("create", URN)) == ("create", "vault:index/mount:Mount kv-secret-mount")
+    assert main._short(("create", URN)) == ("create", "vault:index/mount:Mount kv-secret-mount")

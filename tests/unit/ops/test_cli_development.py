@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ops.cli import main as cli
+from ops.cli import main
 from ops.development.test_runner import Outcome
 from tests.unit.ops.fakes import asked_of
 
@@ -20,11 +20,11 @@ def test_check_fails_with_its_gates(monkeypatch: pytest.MonkeyPatch, capsys: Cap
     ]
     asked_of(monkeypatch, "ops.development.test_runner.check", outcomes)
 
-    assert cli.main(["check"]) == code
+    assert main.main(["check"]) == code
     said = capsys.readouterr()
     assert ["types", "✓" if passed else "failed", "3.0", "s"] in [line.split() for line in said.out.splitlines()]
     assert ("a.py:1: error: no" in said.err) is not passed
-    assert cli.main(["check", "--json"]) == code
+    assert main.main(["check", "--json"]) == code
     assert json.loads(capsys.readouterr().out)["types"] == {"passed": passed, "seconds": 3.0}
 
 
@@ -44,10 +44,10 @@ def test_tests_fail_with_pytest_and_with_the_gates(
 
     monkeypatch.setattr("ops.development.test_runner.run", run)
 
-    assert cli.main(["test", "unit", "live", "--json"]) == (1 if code else 0)
+    assert main.main(["test", "unit", "live", "--json"]) == (1 if code else 0)
     assert json.loads(capsys.readouterr().out) == {"passed": code == 0}
     assert checked == []
-    assert cli.main(["test", "--all"]) == exit_code
+    assert main.main(["test", "--all"]) == exit_code
 
     assert ran == [(["unit", "live"], False), ([], True)]
     assert (len(engine), len(checked)) == (2, 1)
@@ -56,7 +56,7 @@ def test_tests_fail_with_pytest_and_with_the_gates(
 def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     engine = asked_of(monkeypatch, "ops.engine.finding.find", None)
 
-    assert cli.main(["test", "unitt"]) == 2
+    assert main.main(["test", "unitt"]) == 2
 
     assert capsys.readouterr().err.startswith("estate: tier 'unitt' is not one; expected some of: unit,")
     assert engine == []

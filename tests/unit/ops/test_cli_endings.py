@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops.cli import main as cli
+from ops.cli import main
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT
 from tests.unit.ops.fakes import asked_of
@@ -41,7 +41,7 @@ def test_every_ending_is_a_line_without_a_traceback(
 ) -> None:
     asked_of(monkeypatch, "ops.cli.main.lifecycle.status", ending)
 
-    assert cli.main(["status"]) == code
+    assert main.main(["status"]) == code
     assert capsys.readouterr() == ("", said)
 
 
@@ -49,7 +49,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
     asked_of(monkeypatch, "ops.cli.main.lifecycle.status", ZeroDivisionError())
 
     with pytest.raises(ZeroDivisionError):
-        cli.main(["status"])
+        main.main(["status"])
 
 
 USAGE = {
@@ -62,7 +62,7 @@ USAGE = {
 
 @pytest.mark.parametrize("arguments", USAGE.values(), ids=USAGE.keys())
 def test_wrong_usage_is_told_and_exits_2(capsys: Captured, arguments: list[str]) -> None:
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
 
     said = capsys.readouterr()
     assert said.out == ""
@@ -71,7 +71,7 @@ def test_wrong_usage_is_told_and_exits_2(capsys: Captured, arguments: list[str])
 
 
 def test_help_is_no_failure(capsys: Captured) -> None:
-    assert cli.main(["--help"]) == 0
+    assert main.main(["--help"]) == 0
     text = capsys.readouterr().out
     for command in ("up", "preview", "down", "status", "doctor", "check", "test", "secret-id", "env"):
         assert f" {command} " in text
@@ -80,7 +80,7 @@ def test_help_is_no_failure(capsys: Captured) -> None:
 def test_an_ending_with_words_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     asked_of(monkeypatch, "ops.cli.main.lifecycle.status", SystemExit("words"))
 
-    assert cli.main(["status"]) == 1
+    assert main.main(["status"]) == 1
 
 
 def test_what_a_command_makes_is_closed_to_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_a_command_makes_is_closed_to_others(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("ops.cli.main.lifecycle.status", write)
     monkeypatch.chdir(tmp_path)
 
-    assert cli.main(["status"]) == 2
+    assert main.main(["status"]) == 2
     assert (tmp_path / "made").stat().st_mode & 0o777 == 0o600
     assert Path.cwd() == ROOT
 
@@ -105,21 +105,21 @@ def test_a_proxy_is_not_asked_for_the_local_servers(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("ops.cli.main.lifecycle.status", look)
 
-    cli.main(["status"])
+    main.main(["status"])
 
     assert seen == [("corp.internal,127.0.0.1,localhost,::1", "127.0.0.1,localhost,::1")]
 
 
 INTERRUPTED = """
 import sys, time
-from ops.cli import main as cli
+from ops.cli import main
 
 def hang(*_, **__):
     print("hangs", file=sys.stderr, flush=True)
     time.sleep(60)
 
-cli.lifecycle.status = hang
-sys.exit(cli.main(["status"]))
+main.lifecycle.status = hang
+sys.exit(main.main(["status"]))
 """
 
 

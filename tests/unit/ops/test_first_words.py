@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops import lifecycle, stack_file
-from ops.cli import main as cli
+from ops.cli import main
 from ops.console import Console
 from ops.engine.session import Choices
 from ops.errors import EstateError
@@ -67,10 +67,10 @@ def test_a_preview_looks_at_what_the_first_boot_takes(tmp_path: Path) -> None:
 
 
 def test_an_error_is_a_document_where_one_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["status", "nowhere", "--json"]) == 2
+    assert main.main(["status", "nowhere", "--json"]) == 2
     told = capsys.readouterr()
     assert told.err == f"estate: {json.loads(told.out)['error']}\n"
     assert list(json.loads(told.out)) == ["error"]
 
-    assert cli.main(["status", "nowhere"]) == 2
+    assert main.main(["status", "nowhere"]) == 2
     assert capsys.readouterr().out == ""
