@@ -17,11 +17,8 @@ from pathlib import Path
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from fake_providers.aws import AwsProvider
 from fake_providers.faults import Fault, Faults
-from fake_providers.hcloud import HcloudProvider
 from fake_providers.servicer import Provider, Servicer
-from fake_providers.vault.provider import VaultProvider
 
 # The engine runs at most 4 operations per core at once by default (pulumi 3.259: --parallel); 16 serves four cores.
 WORKERS = 16
@@ -85,11 +82,18 @@ def attach_apart(
 
 
 def _provider(package: str, world: Path | None, machines: Path | None) -> Provider:
+    # Each is imported for those who attach it: what the cloud's need takes 10 MB of Vault's process.
     if package == "vault":
+        from fake_providers.vault.provider import VaultProvider  # noqa: PLC0415
+
         return VaultProvider()
     if package == "hcloud":
+        from fake_providers.hcloud import HcloudProvider  # noqa: PLC0415
+
         return HcloudProvider(world, machines)
     if package == "aws":
+        from fake_providers.aws import AwsProvider  # noqa: PLC0415
+
         return AwsProvider(world)
     raise ValueError(f"package {package!r}: expected one of vault, hcloud, aws")
 

@@ -12,8 +12,6 @@ from typing import Any
 import requests
 
 from components.platform.readiness import NotReadyError, wait_until_ready
-from fake_providers.aws import AwsProvider
-from fake_providers.hcloud import HcloudProvider
 from fake_providers.machines import MachineError, found
 from ops.console import Console
 from ops.engine import state
@@ -117,6 +115,9 @@ class Sandbox(Hetzner):
 
         Nothing of it is in use. In a real cloud a person does this, who can tell what is whose.
         """
+        from fake_providers.aws import AwsProvider  # noqa: PLC0415 - boto3 costs every other command 10 MB and 40 ms
+        from fake_providers.hcloud import HcloudProvider  # noqa: PLC0415 - as above
+
         resources = deployment.get("resources") or []
         known = {(str(one["type"]), str(one.get("id"))) for one in resources}
         own = self.services

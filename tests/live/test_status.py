@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from components.payloads.snapshot import STAMP
-from components.render.server_hcl import ShamirSeal, StaticSeal
+from components.render.seals import ShamirSeal, StaticSeal
 from ops.cli import main
 from ops.engine import state
 from ops.engine.state import StateRecord

@@ -3,6 +3,7 @@
 Refuses to judge what it finds: see `.report`.
 """
 
+import ast
 import datetime
 import os
 import platform
@@ -82,9 +83,11 @@ def measured(plan: Plan, say: Callable[[str], None]) -> Results:
 
 
 def program_imports(stack: str) -> str:
-    """A program that imports what `__main__.py` does for this stack."""
+    """A program that imports what `__main__.py` does for this stack: its beginning, and its platform's composition."""
+    text = (ROOT / "__main__.py").read_text(encoding="utf-8")
+    last = max(part.lineno for part in ast.parse(text).body if isinstance(part, ast.Import | ast.ImportFrom))
     kind = stack_file.read(Paths(), stack).settings.platform.kind
-    return f"import settings, composition.administrator_files, composition.estate, composition.{kind}"
+    return "\n".join([*text.splitlines()[:last], f"import composition.{kind}"])
 
 
 def _import(samples: _Samples) -> None:

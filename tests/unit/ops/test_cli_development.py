@@ -1,11 +1,14 @@
 """The developers' commands: words in, tables or JSON out. What does the work is fake."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from ops.cli import main
 from ops.development.test_runner import Outcome
+from ops.paths import ROOT
 from tests.unit.ops.fakes import asked_of
 
 Captured = pytest.CaptureFixture[str]
@@ -60,3 +63,20 @@ def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.Monkey
 
     assert capsys.readouterr().err.startswith("estate: tier 'unitt' is not one; expected some of: unit,")
     assert engine == []
+
+
+@pytest.mark.parametrize(
+    ("program", "absent"),
+    [
+        (
+            "import ops.cli.main",
+            {"ops.development.test_runner", "ops.development.bench", "boto3", "botocore", "pytest", "moto"},
+        ),
+        ("import ops.cli.main", {"composition.hetzner", "pulumi_aws", "pulumi_hcloud"}),
+        ("from fake_providers.attach import _provider; _provider('vault', None, None)", {"fake_providers.hcloud"}),
+    ],
+)
+def test_a_start_waits_for_nothing_that_was_not_asked_for(program: str, absent: set[str]) -> None:
+    show = f"{program}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", show], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert absent & set(done.stdout.split()) == set()

@@ -38,6 +38,7 @@ class TestEnvironment:
         """An operator who also works with another Vault."""
         monkeypatch.setenv("PATH", "/usr/bin")
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+        monkeypatch.delenv("GOGC", raising=False)
         for name in ("VAULT_ADDR", "VAULT_SKIP_VERIFY", "VAULT_NAMESPACE", "BAO_ADDR", "TERRAFORM_VAULT_MAX_TTL"):
             monkeypatch.setenv(name, "another")
         monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
@@ -53,6 +54,7 @@ class TestEnvironment:
         assert seen["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] == "true"
         assert seen["PULUMI_SKIP_UPDATE_CHECK"] == seen["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true"
         assert seen["PULUMI_ERROR_OUTPUT_STRING"] == "true"
+        assert seen["GOGC"] == "50"
         assert seen["HTTPS_PROXY"] == "http://proxy:3128"
         assert "PULUMI_CONFIG_PASSPHRASE" not in seen
         assert "another" not in seen.values()
