@@ -1,4 +1,4 @@
-"""Make a new node take a lost one's snapshots: its seal's key and custody in the place of this node's own.
+"""Make a new node take a lost one's snapshots: its seal's key and key shares in the place of this node's own.
 
 Run as root on the node, by `./estate seal-key STACK --node`, which sends this text and, on standard input, one JSON
 document. Python 3.11 and its standard library. Wipes what the node's first boot made, and nothing else: refuses where
@@ -94,7 +94,7 @@ def refuse_to_wipe(cluster: str, serving: str) -> None:
         # The key is in place already; a restore that was killed left a server initialised for nobody.
         return
     if own != serving:
-        refuse(f"this node serves cluster {serving}, and its custody is of {own}; look before anything is wiped")
+        refuse(f"this node serves cluster {serving}, and its key shares are of {own}; look before anything is wiped")
     if COMPLETE.stat().st_mtime < HOST_SECRET.stat().st_mtime:
         refuse("this node's data are older than this server; expected a volume that was empty when it was made")
     paths = stored()

@@ -3,17 +3,17 @@
 This file is shipped as text and run as `python3 bootstrap.py PARAMETERS.json` on the VPS, in the cluster and on the
 local machine. It needs Python 3.9 and its standard library, plus `gpg` or the `pysequoia` package to try PGP keys with.
 
-It proves that each operator's PGP key can encrypt, waits for the server, reserves custody, initialises the server so
-that shares leave it only encrypted, writes them to custody, lets the administrator log in by certificate, revokes the
-root token and proves it dead. It refuses to initialise when custody or a snapshot exists: then storage is missing, not
-new. Run again after success it changes nothing. It prints one JSON object per step on standard output, and one sentence
-on standard error when it fails. Neither holds a secret; the root token is in this process's memory only. Exit codes:
+It tries each operator's PGP key, waits for the server, reserves a file for the key shares, initialises the server so
+that they leave it only encrypted, writes them there, lets the administrator log in by certificate, revokes the root
+token and looks whether it is dead. It refuses to initialise when key shares or a snapshot exist: then storage is
+missing, not new. Run again after success it changes nothing. It prints one JSON object per step on standard output, and
+one sentence on standard error when it fails. Neither holds a secret; the root token is in this process's memory only. Exit codes:
 
-0 done, or nothing to do                 5 initialised, but no custody: the shares are lost
-2 bad parameters or PGP key              6 custody can't be written or read
+0 done, or nothing to do                 5 initialised, but no key shares: they are lost
+2 bad parameters or PGP key              6 their file can't be written or read
 3 the server doesn't answer, is sealed   7 an earlier run, or this one, was stopped half-way
-4 refused: custody or a snapshot exists  8 the server refused a request or doesn't do what was configured
-                                         9 custody belongs to another server
+4 refused: key shares or a snapshot exist 8 the server refused a request or doesn't do what was configured
+                                         9 the key shares are another server's
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from typing import Any
 
 BAD_PARAMETERS, NO_ANSWER, REFUSED, NO_CUSTODY, UNWRITABLE, INCOMPLETE, SERVER_REFUSED, OTHER_SERVER = range(2, 10)
 FORMAT = 1
-SHARE_BYTES = 8192  # room reserved in custody per share; one encrypted to an RSA 4096 key takes under 1,500
+SHARE_BYTES = 8192  # room reserved in the file per share; one encrypted to an RSA 4096 key takes under 1,500
 POLL_SECONDS, SIGNALS = 0.1, (signal.SIGTERM, signal.SIGINT)
 ARMOR = re.compile(
     r"\s*-----BEGIN PGP PUBLIC KEY BLOCK-----\s*?\n(?:[\w-]+: .*\n)*\s*?\n?([A-Za-z0-9+/\s]+=*)\s*(?:=[\w+/]{4}\s+)?"
@@ -64,7 +64,7 @@ def progress(step: str, **facts: object) -> None:
 
 
 class KeyHolder:
-    """Someone who will hold one share: a name and a public key proven by a trial encryption."""
+    """Someone who will hold one share: a name and a public key that was tried by an encryption."""
 
     def __init__(self, entry: Document) -> None:
         self.name = entry["name"]
@@ -120,7 +120,7 @@ class SharesFile:
         self.descriptor = -1
 
     def read(self, path: Path) -> Document | None:
-        """What custody or its completion record holds; None if there is none."""
+        """What the file of key shares or its completion record holds; None if there is none."""
         try:
             # Empty: a run was stopped in the very moment it made the file.
             document: Document = json.loads(path.read_text(encoding="utf-8") or '{"state": "reserved"}')
@@ -128,7 +128,7 @@ class SharesFile:
             return None
         except (OSError, ValueError) as error:
             raise BootstrapError(
-                UNWRITABLE, f"custody {path} can't be read ({error}); look before removing it"
+                UNWRITABLE, f"key shares {path} can't be read ({error}); look before removing it"
             ) from None
         return document
 
@@ -143,12 +143,12 @@ class SharesFile:
             _sync_directory(self.path)
         except BlockingIOError:
             raise BootstrapError(
-                UNWRITABLE, f"custody {self.path} is held by another bootstrap still running"
+                UNWRITABLE, f"key shares {self.path} are held by another bootstrap still running"
             ) from None
         except OSError as error:
             if self.descriptor >= 0:
                 self.path.unlink()
-            raise BootstrapError(UNWRITABLE, f"custody {self.path} can't be written: {error.strerror}") from None
+            raise BootstrapError(UNWRITABLE, f"key shares {self.path} can't be written: {error.strerror}") from None
 
     def fill(self, document: Document, size: int = 0) -> None:
         """Write the document over the room reserved for it. Raises OSError."""
@@ -248,9 +248,9 @@ class FirstBoot:
         self.operators = [KeyHolder(entry) for entry in parameters["operators"]]
         if not 1 <= self.threshold <= len(self.operators):
             raise BootstrapError(BAD_PARAMETERS, f"threshold: {self.threshold} of {len(self.operators)} operators")
-        progress("keys-proven", fingerprints=[operator.fingerprint for operator in self.operators])
+        progress("keys-tried", fingerprints=[operator.fingerprint for operator in self.operators])
         if parameters["custody"]["kind"] != "file":
-            raise BootstrapError(BAD_PARAMETERS, f"custody.kind: {parameters['custody']['kind']!r}; expected 'file'")
+            raise BootstrapError(BAD_PARAMETERS, f"custody.kind is {parameters['custody']['kind']!r}; expected 'file'")
         self.custody = SharesFile(parameters["custody"]["path"])
         self.server = VaultApi(parameters["address"], parameters["ca_file"])
 
@@ -265,7 +265,7 @@ class FirstBoot:
             return
         self._refuse_to_lose_anything(has_shares=has_shares)
         self.custody.reserve(len(self.operators))
-        progress("custody-reserved")
+        progress("key-shares-reserved")
         self._initialise()
         try:
             self._let_the_administrator_in()
@@ -280,22 +280,22 @@ class FirstBoot:
         where, custody, mount = self.server.address, self.custody.path, self.administrator["mount"]
         if not has_shares:
             sentence = (
-                f"{where} is initialised, but custody {custody} holds no shares. If another bootstrap initialised it,"
-                " give its custody. If one was stopped between the init and writing custody, shares and root token are"
-                " lost for good and nothing was ever stored: remove the server's storage and custody, and run again"
+                f"{where} is initialised, but {custody} holds no key shares. If another bootstrap initialised it, give"
+                " its file. If one was stopped between the init and writing them, key shares and root token are lost"
+                " for good and nothing was ever stored: remove the server's storage and this file, and run again"
             )
             raise BootstrapError(NO_CUSTODY, sentence)
         completion = self.custody.read(self.custody.completion)
         if completion is None:
             sentence = (
-                f"an earlier run initialised {where} and wrote custody {custody}, but stopped before the root token was"
-                " proven dead. Nobody knows that token, it was in that run's memory only, and nothing was stored yet:"
-                " remove the server's storage and custody, and run again"
+                f"an earlier run initialised {where} and wrote the key shares {custody}, but stopped before the root"
+                " token was found dead. Nobody knows that token, it was in that run's memory only, and nothing was stored"
+                " yet: remove the server's storage and this file, and run again"
             )
             raise BootstrapError(INCOMPLETE, sentence)
         cluster = self.server.health(self.wait_seconds, active=True).get("cluster_id")
         if cluster != completion["cluster_id"]:
-            belongs = f"custody {custody} belongs to cluster {completion['cluster_id']}"
+            belongs = f"the key shares {custody} belong to cluster {completion['cluster_id']}"
             raise BootstrapError(OTHER_SERVER, f"{where} is cluster {cluster}, but {belongs}")
         status, _ = self.server.call("POST", f"auth/{mount}/login", {})
         if status != 400:  # without a client certificate: 400 where the method is enabled, 403 where it isn't
@@ -329,7 +329,7 @@ class FirstBoot:
         ]
         facts = {"address": self.server.address, "created": _now(), "keys": kind, "threshold": self.threshold}
         self.custody.fill({"format": FORMAT, "state": "initialised", **facts, "shares": holders})
-        progress("custody-written", path=str(self.custody.path))
+        progress("key-shares-written", path=str(self.custody.path))
 
     def _let_the_administrator_in(self) -> None:
         wanted = self.administrator

@@ -70,7 +70,7 @@ class Hetzner(PlatformDriver):
     @property
     def expected_address(self) -> str | None:
         """By its name, where it has one: during the first `up` nothing is exported yet."""
-        return f"https://{self.platform.name}:8200" if self.platform.name else None
+        return f"https://{self.platform.name}:{self.platform.api_port}" if self.platform.name else None
 
     @property
     def why_unchecked(self) -> str:

@@ -38,11 +38,11 @@ def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: Loca
     code, steps, said = run(platform, parameters(platform))
     assert (code, said) == (0, "")
     assert steps == [
-        "keys-proven",
+        "keys-tried",
         "server-answers",
-        "custody-reserved",
+        "key-shares-reserved",
         "initialised",
-        "custody-written",
+        "key-shares-written",
         "login-enabled",
         "read-back",
         "root-token-dead",
@@ -80,14 +80,14 @@ def test_each_share_opens_with_its_operators_key_only(platform: LocalServers) ->
 @pytest.mark.parametrize(
     ("step", "next_code", "next_words"),
     [
-        ("keys-proven", 0, ""),
+        ("keys-tried", 0, ""),
         ("server-answers", 0, ""),
-        ("custody-reserved", 0, ""),
+        ("key-shares-reserved", 0, ""),
         ("initialised", 5, "shares and root token are lost for good and nothing was ever stored"),
-        ("custody-written", 7, "before the root token was proven dead"),
-        ("login-enabled", 7, "before the root token was proven dead"),
-        ("read-back", 7, "remove the server's storage and custody, and run again"),
-        ("root-token-dead", 7, "before the root token was proven dead"),
+        ("key-shares-written", 7, "before the root token was found dead"),
+        ("login-enabled", 7, "before the root token was found dead"),
+        ("read-back", 7, "remove the server's storage and this file, and run again"),
+        ("root-token-dead", 7, "before the root token was found dead"),
         ("done", 0, ""),
     ],
 )
@@ -106,7 +106,7 @@ def test_killed_after_any_step_the_next_run_goes_on_or_says_what_happened(
         assert run(platform, parameters(platform))[0] == 0
 
 
-@pytest.mark.parametrize(("step", "code"), [("custody-reserved", 7), ("initialised", 0), ("login-enabled", 0)])
+@pytest.mark.parametrize(("step", "code"), [("key-shares-reserved", 7), ("initialised", 0), ("login-enabled", 0)])
 def test_interrupted_it_stops_before_the_init_and_finishes_after_it(
     platform: LocalServers, step: str, code: int
 ) -> None:
@@ -185,7 +185,7 @@ def test_of_two_at_the_same_time_one_gives_way(platform: LocalServers) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX)
         code, _, said = run(platform, parameters(platform))
     assert code == 6
-    assert "is held by another bootstrap still running" in said
+    assert "are held by another bootstrap still running" in said
     assert platform.status().initialized is False
 
 
@@ -196,7 +196,7 @@ def test_custody_of_another_server_is_noticed(platform: LocalServers, tmp_path: 
     record.write_text(record.read_text().replace('"cluster_id": "', '"cluster_id": "0'))
     code, _, said = run(platform, wanted)
     assert code == 9
-    assert "belongs to cluster 0" in said
+    assert "belong to cluster 0" in said
 
 
 def test_a_lost_login_is_noticed(platform: LocalServers) -> None:

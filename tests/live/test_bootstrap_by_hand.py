@@ -124,4 +124,4 @@ def test_stopped_while_waiting_it_says_so_and_the_next_run_knows(tmp_path: Path,
     again = start(tmp_path, wanted)
     _, said = again.communicate(timeout=60)
     assert again.returncode == 7
-    assert "before the root token was proven dead" in said
+    assert "before the root token was found dead" in said

@@ -390,7 +390,7 @@ def test_a_node_that_holds_more_is_not(disk: Path, monkeypatch: pytest.MonkeyPat
     assert "data are older than this server" in _refused()
 
     (disk / "complete").write_text('{"cluster_id": "third"}')
-    assert "serves cluster new, and its custody is of third" in _refused()
+    assert "serves cluster new, and its key shares are of third" in _refused()
     (disk / "complete").unlink()
     assert "first boot isn't done" in _refused()
 

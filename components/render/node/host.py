@@ -111,7 +111,7 @@ APPARMOR_PROFILE = "vault-estate"
 def apparmor(node: Node) -> str:
     """What the server may do to files, enforced by the kernel: a second fence where the unit's sandbox has a gap.
 
-    It may run nothing but itself, and read no home, no custody and no host's secret.
+    It may run nothing but itself, and read no home, no key shares and no host's secret.
     """
     # A seal's wrapper is a shell that becomes the server.
     wrapper = (

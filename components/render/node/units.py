@@ -97,7 +97,7 @@ def bootstrap() -> str:
     """Initialises the server once; at each later start it finds that done."""
     return f"""\
 [Unit]
-Description=First boot of Vault: shares to custody, the administrator's login, no root token
+Description=First boot of Vault: key shares, the administrator's login, no root token
 Wants=vault.service
 After=vault.service
 RequiresMountsFor={HOME}
