@@ -7,7 +7,8 @@ It tries each operator's PGP key, waits for the server, reserves a file for the 
 that they leave it only encrypted, writes them there, lets the administrator log in by certificate, revokes the root
 token and looks whether it is dead. It refuses to initialise when key shares or a snapshot exist: then storage is
 missing, not new. Run again after success it changes nothing. It prints one JSON object per step on standard output, and
-one sentence on standard error when it fails. Neither holds a secret; the root token is in this process's memory only. Exit codes:
+one sentence on standard error when it fails. Neither holds a secret; the root token is in this process's memory only.
+Exit codes:
 
 0 done, or nothing to do                 5 initialised, but no key shares: they are lost
 2 bad parameters or PGP key              6 their file can't be written or read
@@ -289,8 +290,8 @@ class FirstBoot:
         if completion is None:
             sentence = (
                 f"an earlier run initialised {where} and wrote the key shares {custody}, but stopped before the root"
-                " token was found dead. Nobody knows that token, it was in that run's memory only, and nothing was stored"
-                " yet: remove the server's storage and this file, and run again"
+                " token was found dead. Nobody knows that token, it was in that run's memory only, and nothing was"
+                " stored yet: remove the server's storage and this file, and run again"
             )
             raise BootstrapError(INCOMPLETE, sentence)
         cluster = self.server.health(self.wait_seconds, active=True).get("cluster_id")
