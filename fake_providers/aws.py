@@ -46,7 +46,7 @@ def _live(client: Client, inputs: Values) -> None:
     for rule in inputs["rules"]:
         written = {"ID": rule["id"], "Status": rule["status"], "Filter": {"Prefix": rule["filter"].get("prefix", "")}}
         if "noncurrentVersionExpiration" in rule:
-            # The one field that Hetzner knows (pitfall 27); another one is an error here already.
+            # The one field that Hetzner knows; another one is an error here already.
             (name,) = rule["noncurrentVersionExpiration"]
             days = int(rule["noncurrentVersionExpiration"][name])
             written["NoncurrentVersionExpiration"] = {name[0].upper() + name[1:]: days}

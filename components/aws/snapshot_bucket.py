@@ -1,4 +1,4 @@
-"""The bucket a node's snapshots go to, at an S3 service that knows less than AWS (Hetzner Object Storage: pitfall 27).
+"""The bucket a node's snapshots go to, at an S3 service that knows less than AWS, such as Hetzner Object Storage.
 
 Owns the bucket, its versions, its lock and who may do what. Refuses what such a service doesn't have: tags, SSE with
 KMS, notifications, replication; snapshots are encrypted before they come here. Credentials are the environment's

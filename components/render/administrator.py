@@ -2,7 +2,7 @@
 
 Owns the least that pulumi-vault needs to manage the estate's contents. Refuses what those contents hold: no value of an
 application's KV secrets can be read or overwritten, no key exported or backed up, no data decrypted, no snapshot taken
-(`sys/storage/raft/snapshot` is a role of its own: pitfall 11).
+(`sys/storage/raft/snapshot` is a role of its own: who restores an old snapshot undoes every revocation since).
 
 It isn't a wall: who writes policies and issues SecretIDs can give the same to a login of their own. It is what keeps an
 honest run from reading secrets, and what makes a dishonest one visible in the audit log.

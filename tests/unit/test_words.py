@@ -73,3 +73,11 @@ def test_programs_use_its_words(room: str) -> None:
     files = [place] if place.is_file() else sorted([*place.rglob("*.py"), *place.rglob("*.sh")])
     assert files
     assert _wrong(iter(files)) == []
+
+
+def test_comments_cite_what_is_in_the_repository() -> None:
+    cited = re.compile(r"\bpitfall \d|\brequirements/|\bdesign/\w+\.md")
+    files = [file for room in ROOMS for file in (ROOT / room).rglob("*.py")]
+    assert [
+        f"{file.relative_to(ROOT)}:{number}" for file in files for number, line in _texts(file) if cited.search(line)
+    ] == []

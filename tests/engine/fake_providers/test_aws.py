@@ -1,6 +1,7 @@
 """Buckets of the fake provider against moto: what is declared is there, and refused as a service refuses it.
 
-Doesn't prove that Hetzner takes them; what pitfall 27 says it doesn't know is looked for in what is sent.
+Doesn't prove that Hetzner takes them; what that service doesn't know (tags, KMS, replication) is looked for in
+what is sent.
 """
 
 import json
