@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.render import iam
+from ..render import iam
 
 DELETION_WINDOW_DAYS = 30
 """The longest AWS gives to take a deletion back (AWS KMS API, ScheduleKeyDeletion). Data are gone with the key."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.render.snapshots import Bucket
+from ..render.snapshots import Bucket
 
 _UPLOAD_DAYS = 1
 """After this an upload that was cut off is taken away; the next one starts anew."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_hcloud as hcloud
 
-from components.hetzner.site import ZONES, HetznerSite
-from components.render.traffic import Flow, described
+from ..render.traffic import Flow, described
+from .site import ZONES, HetznerSite
 
 _DESCRIPTION_LENGTH = 255
 """Of a firewall rule (docs.hetzner.cloud, Firewalls)."""

@@ -12,12 +12,12 @@ from typing import Any, TypeVar, cast
 import pulumi
 import pulumi_hcloud as hcloud
 
-from components.hetzner.site import Dns, HetznerSite
-from components.platform.endpoint import CertificateLogin, Endpoint
-from components.platform.readiness import VaultReady, VaultReadyArgs
-from components.render import cloud_init
-from components.render.bootstrap import AdministratorFiles
-from components.render.node.model import Node, Place
+from ..platform.endpoint import CertificateLogin, Endpoint
+from ..platform.readiness import VaultReady, VaultReadyArgs
+from ..render import cloud_init
+from ..render.bootstrap import AdministratorFiles
+from ..render.node.model import Node, Place
+from .site import Dns, HetznerSite
 
 _Value = TypeVar("_Value")
 _RECORD_SECONDS = 300

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.model import LONGEST_HOST, Form, Host, Ipv4Cidr, PositiveSeconds, Section, SettingError
-from components.render.release import Architecture
+from ..model import LONGEST_HOST, Form, Host, Ipv4Cidr, PositiveSeconds, Section, SettingError
+from ..render.release import Architecture
 
 ZONES = {
     "fsn1": "eu-central",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.platform.endpoint import CertificateLogin, Endpoint
-from components.platform.readiness import VaultReady, VaultReadyArgs
+from .endpoint import CertificateLogin, Endpoint
+from .readiness import VaultReady, VaultReadyArgs
 
 
 @dataclass(frozen=True, kw_only=True)

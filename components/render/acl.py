@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.model import hold, policy_name
+from ..model import hold, policy_name
 
 _WILDCARDS = ("*", "+")
 

@@ -10,7 +10,7 @@ honest run from reading secrets, and what makes a dishonest one visible in the a
 
 from collections.abc import Sequence
 
-from components.render.acl import AclPolicy, AclRule, Capability
+from .acl import AclPolicy, AclRule, Capability
 
 # By its first letter; `deny`, which would share one, is a dash.
 _CAPABILITY = {one.value[0]: one for one in Capability if one is not Capability.DENY} | {"-": Capability.DENY}

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.model import Form, Section, SettingError
-from components.render.hcl import block, quote
-from components.render.traffic import Need
+from ..model import Form, Section, SettingError
+from .hcl import block, quote
+from .traffic import Need
 
 _HOST_AND_PORT = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
 

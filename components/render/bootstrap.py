@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from components.model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one
+from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one
 
 _PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
 _LOGIN = "administrator"

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import yaml
 
-from components.render import bootstrap, release
-from components.render.audit import AuditDevice, FileAudit, SyslogAudit
-from components.render.bootstrap import BootstrapRun
-from components.render.node import archive, host, layout, snapshots, units
-from components.render.node.layout import EXECUTABLE, HOME, LIBRARY, PRIVATE, READABLE, File
-from components.render.node.model import Node, Place
-from components.render.seals import SealPlace
-from components.render.server_hcl import ServerHcl
-from components.render.server_hcl import render as render_hcl
-from components.render.shortened import bare_script, without_comments
-from components.render.traffic import nftables
+from . import bootstrap, release
+from .audit import AuditDevice, FileAudit, SyslogAudit
+from .bootstrap import BootstrapRun
+from .node import archive, host, layout, snapshots, units
+from .node.layout import EXECUTABLE, HOME, LIBRARY, PRIVATE, READABLE, File
+from .node.model import Node, Place
+from .seals import SealPlace
+from .server_hcl import ServerHcl
+from .server_hcl import render as render_hcl
+from .shortened import bare_script, without_comments
+from .traffic import nftables
 
 MAXIMUM_BYTES = 32_768
 """Hetzner's limit of user-data (docs.hetzner.cloud, create a server, user_data)."""

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
-from components.model import Form, HttpsUrl, Section
-from components.render.traffic import HTTPS_PORT, Need, need_of_url
+from ..model import Form, HttpsUrl, Section
+from .traffic import HTTPS_PORT, Need, need_of_url
 
 Flavor = Literal["vault", "openbao"]
 """HashiCorp Vault or OpenBao."""

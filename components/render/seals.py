@@ -10,10 +10,10 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from components.model import Form, HttpsUrl, Name, Section, SettingError, VaultPath
-from components.render.hcl import block, quote
-from components.render.release import FLAVORS, Flavor
-from components.render.traffic import Need, need_of_url
+from ..model import Form, HttpsUrl, Name, Section, SettingError, VaultPath
+from .hcl import block, quote
+from .release import FLAVORS, Flavor
+from .traffic import Need, need_of_url
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ is silently ignored is a promise not kept. One file per server: how several woul
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from components.model import SettingError
-from components.render import audit
-from components.render.audit import AuditDevice
-from components.render.hcl import block, quote
-from components.render.release import Flavor
-from components.render.seals import Seal, SealPlace
+from ..model import SettingError
+from . import audit
+from .audit import AuditDevice
+from .hcl import block, quote
+from .release import Flavor
+from .seals import Seal, SealPlace
 
 _LIMITS = ['default_lease_ttl = "3600s"', 'max_lease_ttl = "2764800s"']
 """768 hours is the servers' own default (their documentation of `max_lease_ttl`), written down so that it shows."""

@@ -14,9 +14,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError
-from components.render.shortened import without_comments
-from components.render.traffic import Need, need_of_url
+from ..model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError
+from .shortened import without_comments
+from .traffic import Need, need_of_url
 
 NODE_LOGIN = "snapshots"
 """Name of the `cert` role, and of its ACL policy, with which a node takes snapshots and does nothing else."""

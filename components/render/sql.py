@@ -8,7 +8,7 @@ this text.
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from components.model import Form, hold
+from ..model import Form, hold
 
 _IDENTIFIER = Form(
     r"[A-Za-z_][A-Za-z0-9_]{0,62}",

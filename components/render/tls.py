@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from components.model import Form, HttpsUrl, RelativeFile, Section
-from components.render.node import acme
-from components.render.node.layout import CERTIFICATE, ETC, READABLE, SYSTEM_STORE, UNITS, File
-from components.render.traffic import Need, need_of_url
+from ..model import Form, HttpsUrl, RelativeFile, Section
+from .node import acme
+from .node.layout import CERTIFICATE, ETC, READABLE, SYSTEM_STORE, UNITS, File
+from .traffic import Need, need_of_url
 
 
 class AnyTls(Section):

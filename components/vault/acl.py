@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
-from components.model import SettingError, hold, names
-from components.render.acl import AclPolicy, render
+from ..model import SettingError, hold, names
+from ..render.acl import AclPolicy, render
 
 
 @dataclass(frozen=True, kw_only=True)

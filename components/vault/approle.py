@@ -14,9 +14,9 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field
 
-from components.model import AuthPath, Cidr, PositiveSeconds
-from components.vault.lockout import Lockout, tune_lockout
-from components.vault.logins import TokenLifetime, TokenPolicies, check_logins
+from ..model import AuthPath, Cidr, PositiveSeconds
+from .lockout import Lockout, tune_lockout
+from .logins import TokenLifetime, TokenPolicies, check_logins
 
 
 class AppRole(Lockout):

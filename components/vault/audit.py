@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
-from components.model import SettingError, hold, names
-from components.render.audit import AuditDevice
+from ..model import SettingError, hold, names
+from ..render.audit import AuditDevice
 
 
 @dataclass(frozen=True, kw_only=True)

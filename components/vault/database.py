@@ -14,7 +14,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, model_validator
 
-from components.model import (
+from ..model import (
     Form,
     MountPath,
     Name,
@@ -26,7 +26,7 @@ from components.model import (
     at_most,
     known,
 )
-from components.render.sql import Access, SchemaName, creation_statements, revocation_statements
+from ..render.sql import Access, SchemaName, creation_statements, revocation_statements
 
 
 class DatabaseConnection(Section):

@@ -12,8 +12,8 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, StringConstraints, model_validator
 
-from components.model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, exactly_one
-from components.vault.logins import TokenLifetime, TokenPolicies, check_logins
+from ..model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, exactly_one
+from .logins import TokenLifetime, TokenPolicies, check_logins
 
 PublicKeyPem = Annotated[
     str,

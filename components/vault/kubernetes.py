@@ -13,8 +13,8 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import StringConstraints
 
-from components.model import AuthPath, HttpsUrl, Name, Section, SettingError
-from components.vault.logins import TokenLifetime, TokenPolicies, check_logins
+from ..model import AuthPath, HttpsUrl, Name, Section, SettingError
+from .logins import TokenLifetime, TokenPolicies, check_logins
 
 
 class Kubernetes(Section):

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field
 
-from components.model import Seconds, Section, hold, mount_path
+from ..model import Seconds, Section, hold, mount_path
 
 
 class KvOptions(Section):

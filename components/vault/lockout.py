@@ -11,7 +11,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field
 
-from components.model import PositiveSeconds, Section
+from ..model import PositiveSeconds, Section
 
 
 class Lockout(Section):

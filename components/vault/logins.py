@@ -9,7 +9,7 @@ from typing import Self
 import pulumi
 from pydantic import model_validator
 
-from components.model import PositiveSeconds, Section, SettingError, at_most, hold, names
+from ..model import PositiveSeconds, Section, SettingError, at_most, hold, names
 
 TokenPolicies = Mapping[str, Sequence[pulumi.Input[str]]]
 """ACL policies of the tokens that each login gives, by the login's name."""

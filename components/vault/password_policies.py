@@ -13,7 +13,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, model_validator
 
-from components.model import Form, Section, SettingError, hold, names
+from ..model import Form, Section, SettingError, hold, names
 
 _LEAST_BITS = 96
 """Least entropy of a generated password: out of reach of guessing by any means known (NIST SP 800-63B asks for 112

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, StringConstraints, model_validator
 
-from components.model import (
+from ..model import (
     Domain,
     Form,
     MountPath,

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field
 
-from components.model import PathOrAll, PositiveSeconds, Seconds, Section, SettingError, auth_path, hold, names
+from ..model import PathOrAll, PositiveSeconds, Seconds, Section, SettingError, auth_path, hold, names
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
-from components.model import SettingError, hold, names
-from components.render.acl import AclPolicy, render
+from ..model import SettingError, hold, names
+from ..render.acl import AclPolicy, render
 
 _TOKEN_SECONDS = 900
 """How long one login lasts. It has to outlive one transfer; a token still alive in a snapshot comes back with it."""

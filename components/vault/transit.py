@@ -10,7 +10,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, model_validator
 
-from components.model import MountPath, Named, Seconds, Section, SettingError
+from ..model import MountPath, Named, Seconds, Section, SettingError
 
 _SYMMETRIC = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305")
 _DERIVABLE = (*_SYMMETRIC, "ed25519")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_vault as vault
 
-from components.model import AuthPath
-from components.vault.lockout import Lockout, tune_lockout
+from ..model import AuthPath
+from .lockout import Lockout, tune_lockout
 
 
 class Userpass(Lockout):

@@ -1,6 +1,6 @@
 """certbot's part of a node: its settings, and the units of the first certificate and of the later ones."""
 
-from components.render.node.layout import CALLS, HOME, LIBRARY, OUTSIDE
+from .layout import CALLS, HOME, LIBRARY, OUTSIDE
 
 
 def settings(email: str, directory: str) -> str:

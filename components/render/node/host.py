@@ -1,9 +1,9 @@
 """Files that harden a host and keep it well, whatever server runs on it."""
 
-from components.render import release
-from components.render.node.layout import LIBRARY
-from components.render.node.model import Logs, Node
-from components.render.traffic import TIME_SERVERS
+from .. import release
+from ..traffic import TIME_SERVERS
+from .layout import LIBRARY
+from .model import Logs, Node
 
 SYSCTL = """\
 # No memory of the server's may reach a disk.

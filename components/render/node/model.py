@@ -11,13 +11,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.model import Host, Ipv4Cidr, RelativeFile, Section, SettingError
-from components.render.bootstrap import Bootstrap
-from components.render.release import Architecture, Download, Server
-from components.render.seals import Seal
-from components.render.snapshots import Snapshots
-from components.render.tls import Tls
-from components.render.traffic import API_PORT, Flow, Need
+from ...model import Host, Ipv4Cidr, RelativeFile, Section, SettingError
+from ..bootstrap import Bootstrap
+from ..release import Architecture, Download, Server
+from ..seals import Seal
+from ..snapshots import Snapshots
+from ..tls import Tls
+from ..traffic import API_PORT, Flow, Need
 
 
 class Ssh(Section):

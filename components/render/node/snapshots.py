@@ -6,11 +6,11 @@ Refuses a secret: the login's private key and the bucket's credential come to th
 
 from collections.abc import Mapping
 
-from components.render import snapshots
-from components.render.node import layout, units
-from components.render.node.layout import HOME
-from components.render.node.model import Node, Place
-from components.render.snapshots import SnapshotRun
+from .. import snapshots
+from ..snapshots import SnapshotRun
+from . import layout, units
+from .layout import HOME
+from .model import Node, Place
 
 PROGRAM = f"{layout.LIBRARY}/snapshot.py"
 PARAMETERS = f"{layout.ETC}/snapshots.json"

@@ -3,10 +3,10 @@
 Owns the sandbox: the server may write its storage and its audit log, and nothing else; it has no capability.
 """
 
-from components.render import release
-from components.render.node import host, layout
-from components.render.node.layout import CALLS, CONFIGURATION, HOME, LIBRARY, OUTSIDE
-from components.render.node.model import Node
+from .. import release
+from . import host, layout
+from .layout import CALLS, CONFIGURATION, HOME, LIBRARY, OUTSIDE
+from .model import Node
 
 SERVER_UNIT = "vault.service"
 PARAMETERS = f"{layout.ETC}/bootstrap.json"
