@@ -2,3 +2,39 @@
 
 The SDK loads a part of itself when that is first named; its types in signatures are quoted, to cost a start nothing.
 """
+
+from .acl import AclPolicies, AclPoliciesArgs
+from .approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
+from .audit import AuditDevices, AuditDevicesArgs
+from .database import (
+    Database,
+    DatabaseConnection,
+    DatabaseRole,
+    DatabaseStaticRole,
+    PostgresEngine,
+    PostgresEngineArgs,
+)
+from .jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
+from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
+from .kv import KvMount, KvMountArgs, KvOptions
+from .lockout import Lockout
+from .logins import TokenLifetime
+from .password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
+from .pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
+from .quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
+from .snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
+from .transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
+from .userpass import Userpass, UserpassAuth, UserpassAuthArgs
+
+__all__ = ["AclPolicies", "AclPoliciesArgs", "AppRole", "AppRoleAuth", "AppRoleAuthArgs", "AppRoleLogin"]
+__all__ += ["AuditDevices", "AuditDevicesArgs", "PostgresEngine", "PostgresEngineArgs"]
+__all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRole"]
+__all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]
+__all__ += ["Kubernetes", "KubernetesAuth", "KubernetesAuthArgs", "KubernetesLogin"]
+__all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "TokenLifetime"]
+__all__ += ["CharsetRule", "PasswordPolicies", "PasswordPoliciesArgs", "PasswordPolicy"]
+__all__ += ["Pki", "PkiEngine", "PkiEngineArgs", "PkiRole"]
+__all__ += ["LoginLimit", "RateLimit", "RateLimits", "RateLimitsArgs"]
+__all__ += ["SnapshotLogin", "SnapshotLogins", "SnapshotLoginsArgs"]
+__all__ += ["Transit", "TransitEngine", "TransitEngineArgs", "TransitKey"]
+__all__ += ["Userpass", "UserpassAuth", "UserpassAuthArgs"]

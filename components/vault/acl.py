@@ -1,7 +1,7 @@
 """ACL policies in Vault.
 
 Owns one `vault.Policy` per typed policy. Refuses text: what a policy may say is decided and rendered in
-`components.render.acl`.
+`render.acl`.
 """
 
 from collections.abc import Mapping

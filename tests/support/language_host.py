@@ -1,7 +1,8 @@
 """A double of Pulumi's Python language host, for machines where the real one can't be had.
 
 The engine starts it as `pulumi-language-python`, reads its port and has it run the program of the current folder, as it
-would the real one. It stands in for nothing else: no dependencies are installed, no plugins are named.
+would the real one. It stands in for nothing else: no dependencies are installed, no plugins are named. It imports
+nothing of this project, so that a program of another one sees none of it.
 """
 
 import asyncio
@@ -14,8 +15,6 @@ from pathlib import Path
 import grpc
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2_grpc
-
-from ops.paths import ROOT
 
 
 def _program() -> None:
@@ -35,10 +34,10 @@ def main() -> None:
     server.wait_for_termination()
 
 
-def install(folder: Path) -> None:
-    """Put the double into a folder for PATH."""
+def install(folder: Path, python: str = sys.executable) -> None:
+    """Put the double into a folder for PATH; it runs programs by this Python."""
     script = folder / "pulumi-language-python"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH="$PWD:{ROOT}" exec {sys.executable} -u -m {__name__}\n')
+    script.write_text(f'#!/bin/sh\nPYTHONPATH="$PWD" exec {python} -P -u {Path(__file__).resolve()}\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
 
