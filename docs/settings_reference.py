@@ -1,20 +1,24 @@
 """Writes `docs/settings.md` from the settings' own types: `python -m docs.settings_reference > docs/settings.md`.
 
-Owns the page's form; the words stand below each setting in its section. Refuses a setting without any.
+Owns the page's form; the words stand below each setting in its section. Refuses a setting without any. What it reads of
+classes, `docs.components_reference` uses, too: there sections are also dataclasses, and are called by their class.
 """
 
 import ast
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
 from itertools import pairwise
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
+import pulumi
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text
 from settings import Settings
@@ -38,6 +42,7 @@ Everything one environment is made from stands in one structured setting, `vault
 """
 
 _MAPPINGS = (dict, Mapping)
+_LISTS = (tuple, Sequence, frozenset)
 _PATHS = (VaultPath, MountPath, AuthPath, PathOrAll)
 _TAGS = ("kind", "type")
 """Settings that tell which section of several it is."""
@@ -50,58 +55,87 @@ class Part:
     """One section of settings, and where it stands in the stack file."""
 
     location: str
-    model: type[BaseModel]
+    """Empty: it is called by its class."""
+    model: type[Any]
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+        return self.location or self.model.__name__
 
     @property
     def anchor(self) -> str:
         """GitHub's anchor of its heading."""
-        kept = (letter for letter in self.location.lower() if letter.isalnum() or letter in "-_ ")
+        kept = (letter for letter in self.title.lower() if letter.isalnum() or letter in "-_ ")
         return "".join(kept).replace(" ", "-")
 
 
-def parts(model: type[BaseModel], location: str = "estate") -> Iterator[Part]:
+def parts(model: type, location: str = "estate") -> Iterator[Part]:
     """A section and all sections inside it, outer ones first."""
     yield Part(location=location, model=model)
     for name, hint in _hints(model).items():
-        for inner in _inner(hint, name if location == "estate" else f"{location}.{name}"):
+        for inner in _inner(hint, _setting(location, name)):
             yield from parts(inner.model, inner.location)
 
 
-def _hints(model: type[BaseModel]) -> dict[str, Any]:
-    hints = get_type_hints(model, include_extras=True)
-    return {name: hints[name] for name in sorted(model.model_fields, key=lambda name: name not in _FIRST)}
+def _setting(section: str, name: str) -> str:
+    return name if section == "estate" else _below(section, f".{name}")
+
+
+def _below(location: str, step: str) -> str:
+    return location and f"{location}{step}"
+
+
+def _is_section(one: Any) -> bool:
+    return isinstance(one, type) and (issubclass(one, BaseModel) or is_dataclass(one))
+
+
+def _fields(model: Any) -> Mapping[str, FieldInfo]:
+    if not is_dataclass(model):
+        return cast("Mapping[str, FieldInfo]", model.model_fields)
+    found = {}
+    for field in fields(model):
+        value = field.default if field.default_factory is MISSING else field.default_factory()
+        found[field.name] = FieldInfo(default=PydanticUndefined if value is MISSING else value)
+    return found
+
+
+def _hints(model: type) -> dict[str, Any]:
+    # Pulumi's `Input` names its `Output` by a text.
+    hints = get_type_hints(model, localns={"Output": pulumi.Output, "T": Any}, include_extras=True)
+    return {name: hints[name] for name in sorted(_fields(model), key=lambda name: name not in _FIRST)}
 
 
 def _inner(hint: Any, location: str) -> list[Part]:
     """The sections a setting holds: one, an entry of a list or a mapping, or the choices of a union."""
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
+    if _is_section(hint):
         return [Part(location=location, model=hint)]
     arguments = get_args(hint)
     if get_origin(hint) in _MAPPINGS:
-        return _inner(arguments[1], f"{location}.{'<path>' if arguments[0] in _PATHS else '<name>'}")
-    if get_origin(hint) is tuple:
-        return _inner(arguments[0], f"{location}[]")
+        return _inner(arguments[1], _below(location, ".<path>" if arguments[0] in _PATHS else ".<name>"))
+    if get_origin(hint) in _LISTS:
+        return _inner(arguments[0], _below(location, "[]"))
     if get_origin(hint) is Annotated:
         return _inner(arguments[0], location)
-    models = [one for one in arguments if isinstance(one, type) and issubclass(one, BaseModel)]
-    if len(models) < 2:
+    models = [one for one in arguments if _is_section(one)]
+    if len(models) < 2 or not location:
         return [part for one in models for part in _inner(one, location)]
     return [Part(location=f"{location} ({_tag(one)})", model=one) for one in models]
 
 
-def _tag(model: type[BaseModel]) -> str:
-    (field,) = (model.model_fields[name] for name in _TAGS if name in model.model_fields)
+def _tag(model: type) -> str:
+    (field,) = (field for name, field in _fields(model).items() if name in _TAGS)
     return str(get_args(field.annotation)[0])
 
 
-def meaning(model: type[BaseModel], name: str) -> str:
+def meaning(model: type, name: str) -> str:
     """What a setting means: the words below it in its section or a base of that, else what the section it holds says.
 
     Raises:
         ValueError: nothing says so.
     """
     for base in model.__mro__:
-        words = _docstrings(base).get(name)
+        words = docstrings(base).get(name)
         if words:
             break
     else:
@@ -110,12 +144,17 @@ def meaning(model: type[BaseModel], name: str) -> str:
     if not words:
         msg = f"{model.__name__}.{name} has no meaning; expected a docstring below it"
         raise ValueError(msg)
+    return flowing(words)
+
+
+def flowing(words: str) -> str:
+    """A docstring's text on one line."""
     return " ".join(words.replace("``", "`").split())
 
 
-def _docstrings(model: type) -> dict[str, str]:
+def docstrings(model: type) -> dict[str, str]:
     """The text below each attribute in a class's source."""
-    if not issubclass(model, BaseModel) or model is BaseModel:
+    if model in (object, BaseModel):
         return {}
     (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     found: dict[str, str] = {}
@@ -137,19 +176,22 @@ def expected(hint: Any, location: str) -> str:
         base, *constraints = get_args(hint)
         return _constrained(base, constraints)
     arguments = [argument for argument in get_args(hint) if argument is not NoneType]
-    if get_origin(hint) is Literal:
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        arguments = [member.value for member in hint]
+    if arguments and get_origin(hint) in (None, Literal):
         return " or ".join(f"`{argument}`" for argument in arguments)
     if get_origin(hint) in _MAPPINGS:
-        return "mapping of text to text"
+        return f"mapping of text to {expected(arguments[1], location)}"
     if arguments:
-        return ("list, each " if get_origin(hint) is tuple else "") + expected(arguments[0], location)
+        later = " or an output" if any(get_origin(one) is pulumi.Output for one in arguments) else ""
+        return ("list, each " if get_origin(hint) in _LISTS else "") + expected(arguments[0], location) + later
     return {bool: "`true` or `false`", int: "whole number", float: "number"}.get(hint, "text")
 
 
 def _section_words(hint: Any, inner: list[Part]) -> str:
     links = " or ".join(f"[{part.model.__name__}](#{part.anchor})" for part in inner)
     plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
-    kind = "mapping, each " if get_origin(plain) in _MAPPINGS else "list, each " if get_origin(plain) is tuple else ""
+    kind = "mapping, each " if get_origin(plain) in _MAPPINGS else "list, each " if get_origin(plain) in _LISTS else ""
     return f"{kind}section {links}"
 
 
@@ -188,32 +230,34 @@ _BOUNDS: Mapping[str, str] = {"gt": "more than", "ge": "at least", "le": "at mos
 def default(field: FieldInfo, takes: str) -> str:
     """What a setting is when it isn't given."""
     value = field.default
-    if field.is_required() or (get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1):
+    if field.is_required():
         return "**required**"
-    if isinstance(value, BaseModel) or (isinstance(value, tuple) and value and isinstance(value[0], BaseModel)):
+    if _is_section(type(value)) or (isinstance(value, tuple) and value and _is_section(type(value[0]))):
         return "its defaults"
     if value is None:
         return "off" if "section" in takes else "none"
-    if value in ((), {}, ""):
+    if value in ((), {}, "", frozenset()):
         return "empty"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     return f"`{duration_text(value)}`" if takes.startswith("duration") else f"`{value}`"
 
 
-def table(part: Part) -> list[str]:
+def table(part: Part, level: str = "##") -> list[str]:
     """One section as Markdown."""
-    said = inspect.cleandoc(part.model.__doc__ or "")
-    lines = [f"## `{part.location}`", "", said, ""]
-    if part.model.model_fields:
-        lines += ["| setting | meaning | takes | default |", "|---|---|---|---|"]
+    return [f"{level} `{part.title}`", "", inspect.cleandoc(part.model.__doc__ or ""), "", *rows(part), ""]
+
+
+def rows(part: Part, called: str = "setting") -> list[str]:
+    """What a section holds."""
+    lines = [f"| {called} | meaning | takes | default |", "|---|---|---|---|"] if _fields(part.model) else []
     for name, hint in _hints(part.model).items():
-        takes = expected(hint, name if part.location == "estate" else f"{part.location}.{name}")
+        takes = expected(hint, _setting(part.location, name))
         # What tells one choice from the others has to be said, though a program needn't.
         tells = name in _TAGS and part.location.endswith(")")
-        without = "**required**" if tells else default(part.model.model_fields[name], takes)
+        without = "**required**" if tells else default(_fields(part.model)[name], takes)
         lines.append(f"| `{name}` | {meaning(part.model, name)} | {takes} | {without} |")
-    return [*lines, ""]
+    return lines
 
 
 def page() -> str:

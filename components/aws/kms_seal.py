@@ -24,6 +24,7 @@ class KmsSealArgs:
     node_address: pulumi.Input[str]
     """The only public IPv4 address the credential is good from."""
     protect: bool
+    """Keeps the key."""
 
 
 def alias(physical_name: str) -> str:
@@ -35,7 +36,9 @@ class KmsSeal(pulumi.ComponentResource):
     """A KMS key with yearly rotation, and a user who may encrypt, decrypt and describe with it. No access key."""
 
     key_arn: pulumi.Output[str]
+    """The key's own name."""
     user_name: pulumi.Output[str]
+    """The user an operator makes an access key for."""
 
     def __init__(self, name: str, args: KmsSealArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:KmsSeal", name, {}, opts)

@@ -51,13 +51,16 @@ class SnapshotBucketArgs:
     """Which bucket, and how long nothing in it can be destroyed."""
 
     bucket: Bucket
+    """The bucket, at its service."""
     protect: bool
+    """Keeps the bucket."""
 
 
 class SnapshotBucket(pulumi.ComponentResource):
     """A private bucket in which a snapshot, once there, stays for a while whoever wants it gone."""
 
     bucket_name: pulumi.Output[str]
+    """Its name, once it is there."""
 
     def __init__(self, name: str, args: SnapshotBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:SnapshotBucket", name, {}, opts)

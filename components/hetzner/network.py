@@ -1,6 +1,6 @@
 """The network around a node on Hetzner Cloud: a private network, and a firewall that lets through what is planned.
 
-Refuses to open anything of its own: the plan comes from `components.render.traffic`.
+Refuses to open anything of its own: the plan comes from `render.traffic`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,11 @@ class HetznerNetworkArgs:
     physical_name: str
     """Name at Hetzner."""
     site: HetznerSite
+    """Where it is, and its networks."""
     flows: Sequence[Flow]
+    """What the firewall lets through."""
     labels: Mapping[str, str]
+    """Of every resource."""
 
 
 class HetznerNetwork(pulumi.ComponentResource):
@@ -33,7 +36,9 @@ class HetznerNetwork(pulumi.ComponentResource):
     """
 
     subnet_id: pulumi.Output[str]
+    """Of the private network."""
     firewall_id: pulumi.Output[int]
+    """Of the public side."""
 
     def __init__(self, name: str, args: HetznerNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:HetznerNetwork", name, {}, opts)

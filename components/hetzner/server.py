@@ -31,21 +31,28 @@ class HetznerServerArgs:
     physical_name: str
     """Name at Hetzner, and the server's host name."""
     site: HetznerSite
+    """Where it is, and how large."""
     node: Node
     """What is on it."""
     subnet_id: pulumi.Input[str]
+    """Of the private network."""
     firewall_id: pulumi.Input[int]
+    """Of the public side."""
     labels: Mapping[str, str]
+    """Of every resource."""
     protect: bool
     """Keeps volume and address, in Pulumi and at Hetzner."""
     administrator: AdministratorFiles
+    """Who logs in to see whether it is ready."""
 
 
 class HetznerServer(pulumi.ComponentResource):
     """A Vault on a server of its own. The contents of Vault are on a volume that outlives the server."""
 
     endpoint: Endpoint
+    """What the contents may know of it."""
     cluster_id: pulumi.Output[str]
+    """The server's own name for its cluster."""
     address: pulumi.Output[str]
     """The public IPv4 address."""
     certificate_sha256: pulumi.Output[str] | None

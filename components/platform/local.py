@@ -1,4 +1,7 @@
-"""The local platform as the estate sees it. Waits for the server `./estate up` starts; refuses to start one itself."""
+"""The local platform as the estate sees it.
+
+Owns the wait for the server that `./estate up` starts. Refuses to start one itself.
+"""
 
 from dataclasses import dataclass
 
@@ -15,17 +18,22 @@ class LocalServerArgs:
     api_port: int
     """TCP port of the API on 127.0.0.1."""
     ca_certificate_file: str
+    """PEM file of the authority behind the listener's certificate, relative to the project's root."""
     administrator_certificate_file: str
+    """PEM file of the administrator's certificate."""
     administrator_private_key_file: str
+    """PEM file of its private key. Only the path is an input."""
     timeout_seconds: int = 30
-    """The server is started before the stack, so it is either there or it needs a person."""
+    """How long to wait. The server is started before the stack, so it is either there or it needs a person."""
 
 
 class LocalServer(pulumi.ComponentResource):
     """A Vault on this machine. It owns no process: those belong to `./estate`, so that a preview never starts one."""
 
     endpoint: Endpoint
+    """What the contents may know of it."""
     cluster_id: pulumi.Output[str]
+    """The server's own name for its cluster."""
 
     def __init__(self, name: str, args: LocalServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:LocalServer", name, {}, opts)

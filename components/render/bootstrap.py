@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -36,11 +36,14 @@ class Operator(Section):
     """File of the person's public OpenPGP key, relative to the project's root."""
 
 
-class AdministratorFiles(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class AdministratorFiles:
     """Where the administrator's pair is when the program runs, relative to the project's root."""
 
     certificate: str
+    """PEM file of the public certificate."""
     private_key: str
+    """PEM file of its private key. Only the path is an input."""
 
 
 class Administrator(Section):

@@ -30,8 +30,11 @@ class Flow:
     """One port that is open."""
 
     direction: Direction
+    """Seen from the node."""
     protocol: Protocol
+    """Of the port."""
     port: int
+    """On the side that answers."""
     networks: tuple[str, ...]
     """Sorted IPv4 networks: sources of what comes in, destinations of what goes out."""
     reasons: tuple[str, ...]

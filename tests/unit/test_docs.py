@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 import settings
-from docs import settings_reference
+from docs import components_reference, settings_reference
 from ops.cli.main import app
 from ops.paths import ROOT
 from policies.rules import RULES
@@ -42,6 +42,11 @@ def _first_cells(heading: str) -> list[str]:
 def test_the_page_of_settings_is_current() -> None:
     written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert written == settings_reference.page(), "run: python -m docs.settings_reference > docs/settings.md"
+
+
+def test_the_page_of_components_is_current() -> None:
+    written = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
+    assert written == components_reference.page(), "run: python -m docs.components_reference > docs/components.md"
 
 
 def test_every_setting_is_on_the_page_with_its_default() -> None:

@@ -74,9 +74,12 @@ class Node:
 
     server: Server
     architecture: Architecture
+    """What its machine runs."""
     download: Download
     tls: Tls
+    """Where the listener's certificate comes from."""
     seal: Seal
+    """How the server is unsealed."""
     kms_key: str = ""
     """Alias of the seal's KMS key, where the estate makes it."""
     flows: tuple[Flow, ...]
@@ -96,6 +99,7 @@ class Node:
     node_id: str = "node-1"
     """Stable name in the Raft cluster."""
     api_port: int = API_PORT
+    """Where the server's API listens."""
 
     @property
     def waits_for_operator(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.render.bootstrap import Administrator
+from components.render.bootstrap import Administrator, AdministratorFiles
 from settings import parse
 from tests.unit.settings.samples import MINIMAL, refusal
 
@@ -23,14 +23,18 @@ def read(**administrator: Any) -> Administrator:
 
 
 def test_administrator_files_are_used_where_they_are() -> None:
-    assert read(certificate="a.crt", private_key="keys/a.key").files("dev") == ("a.crt", "keys/a.key")
+    files = read(certificate="a.crt", private_key="keys/a.key").files("dev")
+
+    assert files == AdministratorFiles(certificate="a.crt", private_key="keys/a.key")
 
 
 def test_an_administrator_in_the_stack_file_is_put_into_the_stacks_folder() -> None:
     found = read(certificate_pem=PEM, private_key_secret="administrator-key")
 
-    assert found.files("dev-eu") == (".estate/dev-eu/administrator.crt", ".estate/dev-eu/administrator.key")
-    assert read(certificate_pem=PEM, private_key="a.key").files("dev")[1] == "a.key"
+    assert found.files("dev-eu") == AdministratorFiles(
+        certificate=".estate/dev-eu/administrator.crt", private_key=".estate/dev-eu/administrator.key"
+    )
+    assert read(certificate_pem=PEM, private_key="a.key").files("dev").private_key == "a.key"
 
 
 @pytest.mark.parametrize(
