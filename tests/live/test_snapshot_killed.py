@@ -34,7 +34,7 @@ KILLED: Mapping[str, str] = {
         ActiveNode.call = call
     """,
     "the request to initialise was sent, and no answer waited for": """
-        real = ActiveNode.connect
+        real = Target.connect
         def connect(self):
             connection = real(self)
             ask = connection.request
@@ -44,7 +44,7 @@ KILLED: Mapping[str, str] = {
                     die()
             connection.request = request
             return connection
-        ActiveNode.connect = connect
+        Target.connect = connect
     """,
     "before the archive is sent": "Target.put_back = lambda self, archive, force: die()",
     "half the archive is sent": """

@@ -35,7 +35,6 @@ TWICE_YET = frozenset(
             "SyslogAudit",
             "TransitSeal",
         ),
-        "Server",
     }
 )
 """Names of the node's parts and of platforms that stand twice until those have been brought into order; it may only
