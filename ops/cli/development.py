@@ -70,13 +70,13 @@ def bench(
     from ops.development.bench import report, suite  # noqa: PLC0415 - for developers only
 
     console = Console(as_json=as_json)
-    plan = suite.Plan(
+    found = suite.measured(
+        console.say,
         sizes=_numbers("--sizes", sizes),
         compared_sizes=_numbers("--compared-sizes", compared_sizes),
         runs=runs,
         note=note,
     )
-    found = suite.measured(plan, console.say)
     (ROOT / "benchmarks" / "README.md").write_text(report.text(found), encoding="utf-8")
     verdicts = list(report.verdicts(found))
     rows = [[target, measured, "✓" if met else "missed"] for target, measured, met in verdicts]

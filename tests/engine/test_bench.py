@@ -7,12 +7,11 @@ from ops.development.bench import report, suite
 
 
 def test_a_small_estate_can_be_measured() -> None:
-    plan = suite.Plan(sizes=(1,), compared_sizes=(), runs=1, waits=False)
-    found = suite.measured(plan, lambda _: None)
+    found = suite.measured(lambda _: None, sizes=(1,), compared_sizes=(), runs=1, waits=False)
     assert {case: one.runs for case, one in found.cases.items()} == {
         ("program", "import of stack dev", 0): 1,
         ("program", "import of stack local", 0): 1,
-        **{("estate", operation, 1): 1 for operation in ("preview", "up", "no-op up", "refresh")},
+        **{("applications", operation, 1): 1 for operation in ("preview", "up", "no-op up", "refresh")},
     }
     assert all(one.seconds > 0 and one.peak_bytes > 0 for one in found.cases.values())
-    assert "| no-op up | 1 |" in report.text(found)
+    assert "| applications | no-op up | 1 |" in report.text(found)

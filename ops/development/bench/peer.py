@@ -18,7 +18,7 @@ import settings
 from components.render.acl import AclPolicy, AclRule, Capability, render
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from composition.local import CA_CERTIFICATE_FILE
-from ops.development.bench.measuring import Measured, run
+from ops.development.bench.scratch import Measured, run
 
 PROGRAM = "from ops.development.bench import peer\n\npeer.declare({count})\n"
 """Our program, in place of `__main__.py`; `count` is how many policies."""
@@ -75,11 +75,10 @@ def configuration(count: int) -> str:
 
 
 class Tool(NamedTuple):
-    """A tool with a folder of its own."""
+    """A tool with a folder of its own. `version` is how it names itself, for example ``OpenTofu v1.10.0``."""
 
     executable: str
     version: str
-    """As it names itself, for example ``OpenTofu v1.10.0``."""
     folder: Path
 
     def begin(self, count: int) -> None:

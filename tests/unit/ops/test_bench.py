@@ -15,8 +15,9 @@ import pytest
 import settings
 from ops.cli import main
 from ops.development.bench import peer, report, scratch, suite
-from ops.development.bench.measuring import Measured, medians, run
-from ops.development.bench.report import Results, growth, text, verdicts
+from ops.development.bench.report import OURS, THEIRS, Results, growth, text, verdicts
+from ops.development.bench.scratch import Measured, run
+from ops.development.bench.suite import medians
 from ops.errors import EstateError
 from ops.paths import ROOT
 from tests.support.checkouts import base_settings
@@ -159,8 +160,8 @@ def took(seconds: float, mebibytes: int = 100) -> Measured:
 
 def compared(ours: float, *, mebibytes: int = 100) -> Results:
     """Compared with a tool that takes a second and 100 MiB."""
-    cases = {("ours", name, 1_000): took(ours, mebibytes) for name in ("up", "no-op up")}
-    cases |= {("theirs", name, 1_000): took(1.0) for name in ("up", "no-op up")}
+    cases = {(OURS, name, 1_000): took(ours, mebibytes) for name in ("up", "no-op up")}
+    cases |= {(THEIRS, name, 1_000): took(1.0) for name in ("up", "no-op up")}
     return Results(facts={}, peer="Tool v1", cases=cases)
 
 
@@ -185,9 +186,9 @@ def test_growth_leaves_the_start_up_out(times: dict[int, float], factor: float) 
         (compared(2.6, mebibytes=201), {"no-op up": False, "up": False, "memory of up": False}),
         (Results({}, "none", {("program", "import of stack x", 0): took(0.6)}), {"import of stack x": True}),
         (Results({}, "none", {("program", "import of stack x", 0): took(0.61)}), {"import of stack x": False}),
-        (Results({}, "none", {("estate", "up", size): took(size**2) for size in (1, 2, 3)}), {"up": False}),
-        (Results({}, "none", {("estate", "up", size): took(size) for size in (1, 2, 3)}), {"up": True}),
-        (Results({}, "none", {("estate", "up", size): took(size) for size in (1, 2)}), {}),
+        (Results({}, "none", {("applications", "up", size): took(size**2) for size in (1, 2, 3)}), {"up": False}),
+        (Results({}, "none", {("applications", "up", size): took(size) for size in (1, 2, 3)}), {"up": True}),
+        (Results({}, "none", {("applications", "up", size): took(size) for size in (1, 2)}), {}),
     ],
 )
 def test_a_target_is_met_or_missed(found: Results, met: dict[str, bool]) -> None:
@@ -199,7 +200,7 @@ def test_a_target_is_met_or_missed(found: Results, met: dict[str, bool]) -> None
 def whole() -> Results:
     """A run with everything in it."""
     cases = {("program", "import of stack local", 0): took(0.7), ("program", "snapshot, local stack", 0): took(12.5)}
-    cases |= {("estate", "up", size): took(size / 100, size) for size in (10, 100, 1_000)}
+    cases |= {("applications", "up", size): took(size / 100, size) for size in (10, 100, 1_000)}
     return Results({"processor": "a slow one"}, "Tool v1", {**cases, **compared(3.0).cases})
 
 
@@ -208,16 +209,17 @@ def test_the_report_has_every_number(whole: Results) -> None:
     for line in (
         "| processor | a slow one |",
         "| import of stack local within 0.6 s | 0.70 s | **missed** |",
-        "| import of stack local | 0.70 s | 0.10 s | 0.35 s | 100 MiB | 3 |",
-        "| snapshot, local stack | 12.50 s | 0.10 s | 6.25 s | 100 MiB | 3 |",
-        "| up | 1,000 | 10.00 s | 0.10 s | 5.00 s | 1000 MiB | 3 |",
-        "| up | 1,000 | 3.00 s | 1.00 s | 3.00 | 3.00 | 1.00 |",
+        "| program | import of stack local |  | 0.70 s | 0.10 s | 0.35 s | 100 MiB | 3 |",
+        "| program | snapshot, local stack |  | 12.50 s | 0.10 s | 6.25 s | 100 MiB | 3 |",
+        "| applications | up | 1,000 | 10.00 s | 0.10 s | 5.00 s | 1000 MiB | 3 |",
+        "| policies, ours | up | 1,000 | 3.00 s | 0.10 s | 1.50 s | 100 MiB | 3 |",
+        "| up | 1,000 | 3.00 | 3.00 | 1.00 |",
     ):
         assert line in lines
     for table in text(whole).split("\n\n"):
         if table.startswith("|"):
             assert len({line.count("|") for line in table.splitlines()}) == 1
-    assert "Not run: no tool." in text(Results({}, "no tool", {}))
+    assert "The other tool: no tool." in text(Results({}, "no tool", {}))
 
 
 @pytest.mark.usefixtures("command_line")
@@ -233,7 +235,7 @@ def test_the_command_writes_the_report_and_fails_with_missed_targets(
 
     assert main.main(["bench", "--sizes", "10, 20", "--compared-sizes", "", "--runs", "1", "--note", "on a train"]) == 2
 
-    assert asked[0][0] == suite.Plan(sizes=(10, 20), compared_sizes=(), runs=1, note="on a train")
+    assert asked[0][1:] == ((10, 20), (), 1, "on a train")
     assert (tmp_path / "benchmarks" / "README.md").read_text() == report.text(whole)
     said = capsys.readouterr().err
     assert said.startswith("estate: targets missed:\n  import of stack local within 0.6 s: 0.70 s\n")
