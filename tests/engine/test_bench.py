@@ -7,7 +7,7 @@ from ops.development.bench import report, suite
 
 
 def test_a_small_estate_can_be_measured() -> None:
-    found = suite.measured(lambda _: None, sizes=(1,), compared_sizes=(), runs=1, waits=False)
+    found = suite.measured(lambda _: None, sizes=(1,), compared_sizes=(), runs=1)
     assert {case: one.runs for case, one in found.cases.items()} == {
         ("program", "import of stack dev", 0): 1,
         ("program", "import of stack local", 0): 1,

@@ -75,7 +75,7 @@ _TEXT = """\
 Written by `./estate bench`; don't edit.
 
 Every number is the median of whole processes, from start to exit. The servers run beside, outside of what is measured;
-packages, engine and the root of a node that boots are there before. "CPU" is processor time: far below the time, the
+packages and engine are there before. "CPU" is processor time: far below the time, the
 machine was busy with something else or the process was waiting. Memory is the largest resident size of the process and
 its children together, where shared pages count for each.
 

