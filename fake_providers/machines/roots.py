@@ -108,7 +108,9 @@ def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
         raise MachineError(f"no machine can boot here: {reason}")
     if image not in _SUITES:
         raise MachineError(f"image {image!r}: expected {', '.join(_SUITES)}, whose packages can be had here")
-    _install_host_programs(say)
+    missing = _missing_programs()
+    if missing:
+        install(sorted({_HOST_PROGRAMS[program] for program in missing}), say)
     home = cache / "machines"
     home.mkdir(parents=True, exist_ok=True)
     root = home / f"{image}-{_fingerprint(image)[:16]}"
@@ -138,13 +140,12 @@ def _missing_programs() -> list[str]:
     return [program for program in _HOST_PROGRAMS if shutil.which(program, path=path) is None]
 
 
-def _install_host_programs(say: Callable[[str], None]) -> None:
-    packages = sorted({_HOST_PROGRAMS[program] for program in _missing_programs()})
-    if packages:
-        say(f"installing {', '.join(packages)} on this host")
-        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "update", "--quiet"], more=quiet, timeout=300)
-        run(["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages], more=quiet, timeout=900)
+def install(packages: Sequence[str], say: Callable[[str], None]) -> None:
+    """Install Debian packages on this host. Raises MachineError: apt can't."""
+    say(f"installing {', '.join(packages)} on this host")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "--quiet"], more=quiet, timeout=300)
+    run(["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages], more=quiet, timeout=900)
 
 
 def _fingerprint(image: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fake_providers import machines
+from fake_providers.machines.roots import install
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -71,12 +72,12 @@ def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str],
     Raises:
         EstateError: a chosen tier is none.
     """
-    there = [*TIERS, *([MACHINES] if (ROOT / "tests" / MACHINES).is_dir() else [])]
+    there = [*TIERS, MACHINES]
     for tier in chosen:
         if tier not in there:
             msg = f"tier {tier!r} is not one; expected some of: {', '.join(there)}"
             raise EstateError(msg)
-    wanted = list(chosen) or [*TIERS, *([MACHINES] if everything and MACHINES in there else [])]
+    wanted = list(chosen) or (there if everything else list(TIERS))
     return wanted, [tier for tier in there if tier not in wanted]
 
 
@@ -95,7 +96,8 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
         wanted.remove(MACHINES)
         if not wanted:
             raise EstateError(missing)
-    runs = _runs(wanted)
+    together = [tier for tier in wanted if tier != MACHINES]
+    runs = [run for run in (together, [MACHINES] if MACHINES in wanted else []) if run]
     counted = set(TIERS) <= set(wanted)
     environment = {**os.environ, "PULUMI_ERROR_OUTPUT_STRING": "true", "PYTHONPATH": str(ROOT)}
     environment.pop("UNCOUNTED", None)  # of a run around this one
@@ -104,8 +106,10 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
         environment["UNCOUNTED"] = _MACHINES_CODE
     code = 0
     for run_now in runs:
-        coverage = _coverage(first=run_now is runs[0], last=run_now is runs[-1]) if counted else []
-        code = max(code, _pytest(console, run_now, coverage, environment))
+        coverage = ["--cov", *([] if run_now is runs[0] else ["--cov-append"])]
+        judged = ["--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
+        coverage += judged if run_now is runs[-1] else ["--cov-report="]
+        code = max(code, _pytest(console, run_now, coverage if counted else [], environment))
         if code == _INTERRUPTED:
             break
     sys.stdout.flush()
@@ -116,23 +120,8 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     return code or (1 if missing else 0)
 
 
-def _runs(wanted: Sequence[str]) -> list[list[str]]:
-    """Tiers that run beside each other, and machines by themselves."""
-    together = [tier for tier in wanted if tier != MACHINES]
-    return [run for run in (together, [MACHINES] if MACHINES in wanted else []) if run]
-
-
-def _coverage(*, first: bool, last: bool) -> list[str]:
-    options = ["--cov", *([] if first else ["--cov-append"])]
-    return (
-        [*options, "--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
-        if last
-        else [*options, "--cov-report="]
-    )
-
-
 def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], environment: Mapping[str, str]) -> int:
-    alone = list(tiers) == [MACHINES]
+    alone = tiers == [MACHINES]
     command = [sys.executable, "-m", "pytest", "-q"]
     command += ["-n", "0"] if alone else ["-n", _WORKERS, "--dist", "loadscope"]
     command += [*(f"tests/{tier}" for tier in tiers), *coverage]
@@ -147,32 +136,9 @@ def _prepare_machines(console: Console) -> str | None:
     reason = machines.why_not()
     try:
         if reason is None:
-            _install_checker(console)
+            if shutil.which(_CHECKER) is None:
+                install([_CHECKER], console.say)
             machines.prepare(machines.default_cache(), _IMAGE, console.say)
-    except (machines.MachineError, EstateError) as error:
+    except machines.MachineError as error:
         reason = str(error)
     return reason and f"{MACHINES}: {reason}; they need Linux, root, and of Debian's packages {', '.join(_PACKAGES)}"
-
-
-def _install_checker(console: Console) -> None:
-    if shutil.which(_CHECKER):
-        return
-    for step in (["update"], ["install", "--yes", "--no-install-recommends", _CHECKER]):
-        console.say(f"apt-get {' '.join(step)}")
-        try:
-            answer = subprocess.run(
-                ["apt-get", "--quiet", *step],
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                capture_output=True,
-                text=True,
-                check=False,
-                # The host's own files: their users must be able to read them.
-                umask=0o022,
-            )
-        except FileNotFoundError:
-            msg = f"{_CHECKER} is missing, and there is no apt-get to install it with"
-            raise EstateError(msg) from None
-        if answer.returncode:
-            said = (answer.stderr.strip() or answer.stdout.strip() or "no reason given").splitlines()[-1]
-            msg = f"apt-get {' '.join(step)} ended with {answer.returncode}: {said}"
-            raise EstateError(msg)
