@@ -54,7 +54,7 @@ class MemoryProvider:
     def close(self, connection: None) -> None:
         """Nothing to end."""
 
-    def check(self, token: str, name: str, seed: bytes, news: Values, olds: Values) -> Values:
+    def check(self, token: str, news: Values) -> Values:
         """Inputs as given; a missing required one is refused."""
         missing = sorted(self._type(token).required - news.keys())
         if missing:

@@ -58,8 +58,8 @@ class Provider(Protocol):
     def close(self, connection: Any) -> None:
         """End what `configure` made."""
 
-    def check(self, token: str, name: str, seed: bytes, news: Values, olds: Values) -> Values:
-        """The inputs with automatic names filled in."""
+    def check(self, token: str, news: Values) -> Values:
+        """The inputs with defaults filled in."""
 
     def sensitive(self, token: str) -> frozenset[str]:
         """Dotted paths that are secret whatever the program says."""
@@ -83,10 +83,9 @@ class Provider(Protocol):
         """Remove the object; one that is gone already is no error."""
 
 
-def _token_and_name(urn: str) -> tuple[str, str]:
+def _token(urn: str) -> str:
     """`urn:pulumi:stack::project::parent$token::name`."""
-    _, _, types, name = urn.split("::", 3)
-    return types.rsplit("$", 1)[-1], name
+    return urn.split("::", 3)[2].rsplit("$", 1)[-1]
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
@@ -166,25 +165,25 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
-        token, name = _token_and_name(request.urn)
+        token = _token(request.urn)
         news = unpack(request.news)
         with self._answering("Check", token, context, news):
             try:
-                inputs = self.provider.check(token, name, request.randomSeed, news.values, unpack(request.olds).values)
+                inputs = self.provider.check(token, news.values)
                 return provider_pb2.CheckResponse(inputs=pack(inputs, news.secret | self.provider.sensitive(token)))
             except RefusedError as refusal:
                 return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
         raise AssertionError("unreachable")
 
     def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        token, _ = _token_and_name(request.urn)
+        token = _token(request.urn)
         old, new = unpack(request.old_inputs), unpack(request.news)
         with self._answering("Diff", token, context, old, new):
             change = self.provider.diff(token, old.values, new.values)
         return _difference(change)
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
-        token, _ = _token_and_name(request.urn)
+        token = _token(request.urn)
         inputs = unpack(request.properties)
         secret = inputs.secret | self.provider.sensitive(token)
         if request.preview:
@@ -196,7 +195,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=made.identity, properties=pack(made.outputs, secret))
 
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
-        token, _ = _token_and_name(request.urn)
+        token = _token(request.urn)
         inputs, outputs = unpack(request.inputs), unpack(request.properties)
         secret = inputs.secret | outputs.secret | self.provider.sensitive(token)
         with self._answering("Read", token, context, inputs, outputs):
@@ -209,7 +208,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
-        token, _ = _token_and_name(request.urn)
+        token = _token(request.urn)
         old_inputs, outputs, news = unpack(request.old_inputs), unpack(request.olds), unpack(request.news)
         secret = news.secret | self.provider.sensitive(token)
         if request.preview:
@@ -222,7 +221,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=pack(made.outputs, secret))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        token, _ = _token_and_name(request.urn)
+        token = _token(request.urn)
         inputs, outputs = unpack(request.old_inputs), unpack(request.properties)
         with self._answering("Delete", token, context, inputs, outputs):
             known = Found(request.id, inputs.values, outputs.values)

@@ -14,7 +14,7 @@ from fake_providers.servicer import Change, Found, RefusedError, Values
 from fake_providers.vault.fields import Field, decode, encode, flat, nested, same
 from fake_providers.vault.session import VaultSession
 
-_NEVER_READ = frozenset({"path", "local", "once", "secret"})
+_NEVER_READ = frozenset({"path", "local", "once"})
 _UNSENT = frozenset({"path", "local"})
 
 
@@ -77,18 +77,14 @@ class Entry:
         result: Values = {}
         for name, entry in self.table.items():
             before = None if old is None else old.get(name)
-            if entry.kind in _UNSENT or not self._is_sent(entry, inputs, old):
+            # A root password that Vault has rotated is never overwritten by the one it started with.
+            version = f"{name}Version"
+            sent = entry.kind != "once" or old is None or old.get(version) != inputs.get(version)
+            if entry.kind in _UNSENT or not sent:
                 continue
             if name in inputs or entry.default is not None or (before is not None and not entry.decided_by_server):
                 result[entry.key] = encode(entry, self.value(inputs, name))
         return nested(result)
-
-    def _is_sent(self, entry: Field, inputs: Values, old: Values | None) -> bool:
-        """A root password that Vault has rotated is never overwritten by the one it started with."""
-        if old is None or entry.kind not in {"once", "secret"}:
-            return True
-        name = f"{entry.name}Version" if entry.kind == "once" else entry.name
-        return bool(old.get(name) != inputs.get(name))
 
     def echo(self, inputs: Values) -> Values:
         """The outputs that inputs promise: with defaults, without what is write-only."""
@@ -108,8 +104,6 @@ class Entry:
 
     def create(self, vault: VaultSession, inputs: Values) -> Found:
         """Write it, and read back what the server decided."""
-        if inputs.get("allowOverwrite") is False and self.answer(vault, inputs) is not None:
-            raise RefusedError(f"{self.known_as(inputs)} already exists: import it, or set allowOverwrite")
         self.put(vault, inputs, None)
         return self.known(vault, inputs)
 
@@ -126,13 +120,12 @@ class Entry:
         """The object after a write; asks the server only when there is something that the inputs don't tell."""
         outputs = self.echo(inputs)
         if self.outputs or any(
-            entry.kind not in _NEVER_READ and not entry.overlooked and entry.name not in inputs
-            for entry in self.table.values()
+            entry.kind not in _NEVER_READ and entry.name not in inputs for entry in self.table.values()
         ):
             answer = self.answer(vault, inputs)
             if answer is None:
                 raise RefusedError(f"{self.known_as(inputs)} was written, but the server doesn't have it")
-            outputs = self._shown(self._told(answer, inputs), inputs)
+            outputs = self._shown(self._told(answer), inputs)
         return Found(self.known_as(inputs), inputs, outputs)
 
     def read(self, vault: VaultSession, found: Found) -> Found | None:
@@ -141,7 +134,7 @@ class Entry:
         answer = self.answer(vault, old)
         if answer is None:
             return None
-        told, inputs = self._told(answer, old), dict(old)
+        told, inputs = self._told(answer), dict(old)
         for name, entry in self.table.items():
             if name not in told:
                 continue
@@ -157,15 +150,12 @@ class Entry:
         decided = {name: entry.unset for name, entry in self.table.items() if entry.decided_by_server}
         return decided | told | self.echo(inputs)
 
-    def _told(self, answer: Values, inputs: Values) -> Values:
+    def _told(self, answer: Values) -> Values:
         computed = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
-        for name, entry in self.table.items():
-            value = _take(answer, entry.key)
-            if entry.overlooked and name not in inputs:
-                continue
-            if entry.kind not in _NEVER_READ and value is not _ABSENT:
-                computed[name] = decode(entry, value)
-        return computed
+        told = {name: _take(answer, entry.key) for name, entry in self.table.items() if entry.kind not in _NEVER_READ}
+        return computed | {
+            name: decode(self.table[name], value) for name, value in told.items() if value is not _ABSENT
+        }
 
     def delete(self, vault: VaultSession, found: Found) -> None:
         """Remove it from the server."""

@@ -1,7 +1,7 @@
 """The properties of a resource type: what the table says of each, and how one looks in a program and on the server."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,11 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # kind → (Python type in a program, value when unset). `path` is only in paths; `local` never leaves the state;
-# `once` is written at create and when `<name>Version` changes; `secret` is written when it changes; neither is read;
-# `joined` is a list the server takes as one text; `claims` a map of texts whose commas make lists.
+# `once` is written at create and when `<name>Version` changes, and never read; `claims` is a map of texts whose commas
+# make lists.
 KINDS: Mapping[str, tuple[type | tuple[type, ...], Any]] = {
     "path": (str, ""),
     "text": (str, ""),
-    "secret": (str, ""),
     "once": (str, ""),
     "local": (object, None),
     "duration": (str, ""),
@@ -26,7 +25,6 @@ KINDS: Mapping[str, tuple[type | tuple[type, ...], Any]] = {
     "number": ((int, float), 0),
     "boolean": (bool, False),
     "list": (list, []),
-    "joined": (list, []),
     "set": (list, []),
     "map": (dict, {}),
     "claims": (dict, {}),
@@ -46,11 +44,9 @@ class Field:
     required: bool = False
     decided_by_server: bool = False
     """When unset."""
-    overlooked: bool = False
-    """Not looked at when unset."""
     sensitive: bool = False
     automatic: bool = False
-    """Gets a name of its own when unset."""
+    """The official provider would make up a name when unset; here one has to be given."""
     default: Any = None
 
     @property
@@ -69,11 +65,11 @@ def of(
         names: with spaces between them, a dotted one inside a block; or with each one's key on the server, where that
             isn't the name's last part in snake case.
         inside: the object on the server that has the keys.
-        sensitive: whether they are secret; two kinds always are.
+        sensitive: whether they are secret; `once` always is.
         more: any other of `Field`'s.
     """
     keys = names if isinstance(names, Mapping) else {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
-    secret = sensitive or kind in {"secret", "once"}
+    secret = sensitive or kind == "once"
     return {
         name: Field(name, kind, f"{inside}.{key}" if inside else key, sensitive=secret, **more)
         for name, key in keys.items()
@@ -122,7 +118,7 @@ def check(table: Mapping[str, Field], values: Values) -> None:
         raise RefusedError(f"property {name}: not offered by the fake Vault provider")
     for name, field in table.items():
         value = values.get(name)
-        if field.required and value is None:
+        if (field.required or field.automatic) and value is None:
             raise RefusedError(f"property {name} is missing")
         kind = KINDS[field.kind][0]
         if value is not None and value != UNKNOWN and (not isinstance(value, kind) or _is_stray_bool(value, kind)):
@@ -134,21 +130,18 @@ def is_internal(name: str) -> bool:
     return name.rsplit(".", 1)[-1].startswith("__")
 
 
-def with_defaults(table: Mapping[str, Field], values: Values, named: Sequence[str]) -> Values:
+def with_defaults(table: Mapping[str, Field], values: Values) -> Values:
     """Inputs with the defaults that the official plugin writes into them, and its list of them for each block.
 
-    It leaves out defaults that are false, 0 or empty (pulumi-terraform-bridge 3.134, `applyDefaults`). `named` are
-    properties that got an automatic name.
+    It leaves out defaults that are false, 0 or empty (pulumi-terraform-bridge 3.134, `applyDefaults`).
     """
     blocks = {"", *(f"{name.rsplit('.', 1)[0]}." for name in values if "." in name)}
     given: dict[str, list[str]] = {block: [] for block in blocks}
     result = dict(values)
     for name, field in table.items():
         block = name[: name.rfind(".") + 1]
-        fills = bool(field.default) and not field.decided_by_server and name not in values and block in blocks
-        if fills:
+        if field.default and not field.decided_by_server and name not in values and block in blocks:
             result[name] = field.default
-        if fills or name in named:
             given[block].append(name.removeprefix(block))
     return result | {f"{block}__defaults": sorted(names) for block, names in given.items()}
 
@@ -160,8 +153,6 @@ def same(field: Field, one: Any, other: Any) -> bool:
 
 def encode(field: Field, value: Any) -> Any:
     """A program's value as the server wants it."""
-    if field.kind == "joined":
-        return ",".join(value)
     if field.kind == "claims":
         return {claim: [part.strip() for part in text.split(",")] for claim, text in value.items()}
     return value
@@ -173,8 +164,6 @@ def decode(field: Field, value: Any) -> Any:
         return field.unset
     if field.kind == "seconds":
         return int(seconds(value))
-    if field.kind == "joined" and isinstance(value, str):
-        return [part for part in value.split(",") if part]
     if field.kind in {"text", "duration"}:
         return str(value)
     if field.kind in {"claims", "map"}:

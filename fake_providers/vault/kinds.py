@@ -38,12 +38,6 @@ class AppRoleEntry(Entry):
         told, path = super().answer(vault, values), self.fill(self.place, values)
         return told if told is None else told | (vault.read(f"{path}/role-id") or {})
 
-    def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
-        """A given RoleID is written after the role."""
-        super().put(vault, inputs, old)
-        if inputs.get("roleId") and inputs["roleId"] != (old or {}).get("roleId"):
-            vault.write(f"{self.fill(self.place, inputs)}/role-id", {"role_id": inputs["roleId"]})
-
 
 @dataclass(frozen=True, kw_only=True)
 class TransitKeyEntry(Entry):
@@ -60,9 +54,9 @@ class TransitKeyEntry(Entry):
         if settings:
             vault.write(f"{path}/config", settings)
 
-    def _told(self, answer: Values, inputs: Values) -> Values:
+    def _told(self, answer: Values) -> Values:
         versions = [key if isinstance(key, dict) else {"id": str(key)} for key in (answer.get("keys") or {}).values()]
-        return super()._told({**answer, "keys": versions}, inputs)
+        return super()._told({**answer, "keys": versions})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +98,6 @@ class Mount(Entry):
         if status != "success":
             raise RefusedError(f"moving {ends[0]} to {ends[1]} ended with status {status}")
 
-    def diff(self, old: Values, new: Values) -> Change:
-        """With disableRemount a new path is a new mount."""
-        change = super().diff(old, new)
-        if new.get("disableRemount") and "path" in change.changed:
-            return Change(change.changed, tuple(sorted({*change.replaces, "path"})), delete_first=False)
-        return change
-
     def answer(self, vault: VaultSession, values: Values) -> Values | None:
         """`kv-v2` is reported as `kv` with options; a program that says kv-v2 means the same."""
         path = self.fill(self.place, values)
@@ -120,21 +107,7 @@ class Mount(Entry):
         if told is not None and values.get("type") == "kv-v2" and (told.get("options") or {}).get("version") == "2":
             options = {key: value for key, value in told["options"].items() if key != "version"}
             told = told | {"type": "kv-v2", "options": (values.get("options") or {}) | options}
-        if (
-            told is not None
-            and "tune.maxLeaseTtl" in self.table
-            and not any(name.startswith("tune.") for name in values)
-        ):
-            tuned = vault.read(f"{path}/tune") or {}
-            lifetimes = {key: _lifetime(tuned[key]) for key in ("default_lease_ttl", "max_lease_ttl") if key in tuned}
-            told = told | {"config": told["config"] | tuned | lifetimes}
         return told
-
-    def _shown(self, told: Values, inputs: Values) -> Values:
-        """Without a block of tuning the whole one is shown as it works; with one, only what it says."""
-        if any(name.startswith("tune.") for name in inputs):
-            told = {name: value for name, value in told.items() if name in inputs or not name.startswith("tune.")}
-        return super()._shown(told, inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,26 +127,19 @@ class Issued(Entry):
     removal: str = ""  # what to delete
     random: bool = False  # the id gets a random suffix
 
-    def path(self, inputs: Values) -> str:
-        """Where to ask for it; an issuer that is named has a path of its own."""
-        reference = inputs.get("issuerRef")
-        place = f"{{backend}}/issuer/{reference}/sign-intermediate" if reference else self.place
-        return self.fill(place, inputs)
-
     def create(self, vault: VaultSession, inputs: Values) -> Found:
         """Have it made."""
-        path = self.path(inputs)
+        path = self.fill(self.place, inputs)
         answer = vault.write(path, self.body(inputs))
         certificates = [answer[key].strip() for key in ("certificate", "issuing_ca") if answer.get(key)]
         answer["certificate_bundle"] = "\n".join(dict.fromkeys(certificates))
         answer.setdefault("ca_chain", certificates[::-1])
         told = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
         identity = self.fill(self.identity, inputs | told) if self.identity else path
-        identity = f"{path}/{inputs['commonName']}" if inputs.get("issuerRef") else identity
         return Found(f"{identity}/{uuid.uuid4()}" if self.random else identity, inputs, told | self.echo(inputs))
 
     def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:  # noqa: ARG002 - an Entry's signature
-        """What may change without a new one (ttl, revoke) is only remembered, as by the official provider."""
+        """What may change without a new one (ttl) is only remembered, as by the official provider."""
         return Found(found.identity, inputs, found.outputs | self.echo(inputs))
 
     def planned(self, inputs: Values, outputs: Values) -> Values:
@@ -192,11 +158,9 @@ class Issued(Entry):
         return None if there is None else found
 
     def delete(self, vault: VaultSession, found: Found) -> None:
-        """Remove the issuer, or revoke the certificate where that was asked for."""
+        """Remove the issuer; nothing else is ever taken back."""
         if self.removal:
             vault.delete(self.fill(self.removal, found.inputs | found.outputs))
-        elif found.inputs.get("revoke"):
-            vault.write(self.fill("{backend}/revoke", found.inputs), {"serial_number": found.outputs["serialNumber"]})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,11 +183,9 @@ class AnyPathEntry(Entry):
         return change
 
     def create(self, vault: VaultSession, inputs: Values) -> Found:
-        """Write it; `writeFields` of the answer are kept."""
+        """Write it; nothing of the answer is kept."""
         answer = vault.write(self.fill(self.place, inputs), _object(inputs["dataJson"]))
-        kept = {name: answer[name] for name in inputs.get("writeFields") or [] if name in answer}
-        texts = {name: value if isinstance(value, str) else compact(value) for name, value in kept.items()}
-        told = {"writeData": texts, "writeDataJson": compact(kept) if answer else "null"}
+        told: Values = {"writeData": {}, "writeDataJson": "{}" if answer else "null"}
         return Found(self.known_as(inputs), inputs, told | self.echo(inputs))
 
     def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:  # noqa: ARG002 - an Entry's signature
@@ -253,14 +215,6 @@ class AnyPathEntry(Entry):
 
 def _is_known(text: Any) -> bool:
     return text is not None and not has_unknown(text)
-
-
-def _lifetime(seconds: int) -> str:
-    """3600 → `1h`: the official provider's shortest way to write a duration."""
-    for unit, length in (("h", 3600), ("m", 60)):
-        if seconds and seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
 
 
 def _object(text: str) -> Values:

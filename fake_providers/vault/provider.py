@@ -1,6 +1,5 @@
 """The fake provider of Vault: table look-up, automatic names, nested and flat values."""
 
-import hashlib
 from typing import Any
 
 from fake_providers.envelope import compact
@@ -27,20 +26,12 @@ class VaultProvider:
         """Revoke its token."""
         connection.close()
 
-    def check(self, token: str, name: str, seed: bytes, news: Values, olds: Values) -> Values:
-        """Inputs with the automatic names of the official provider; a path that isn't given is the type."""
+    def check(self, token: str, news: Values) -> Values:
+        """Inputs with the defaults of the official provider."""
         entry = _entry(token)
         values = fields.flat(news, entry.table)
-        named = []
-        for field in entry.table.values():
-            if field.automatic and field.name not in values:
-                suffix = hashlib.sha256(seed + name.encode()).hexdigest()[:7]
-                values[field.name] = olds.get(field.name) or f"{name}-{suffix}"
-                named.append(field.name)
-        if "path" in entry.table and entry.table["path"].default is None and not values.get("path"):
-            values |= {"path": values["type"]} if values.get("type") else {}
         fields.check(entry.table, values)
-        return fields.nested(fields.with_defaults(entry.table, values, named) if entry.names_defaults else values)
+        return fields.nested(fields.with_defaults(entry.table, values) if entry.names_defaults else values)
 
     def sensitive(self, token: str) -> frozenset[str]:
         """Sensitive properties, and private keys among the outputs."""

@@ -26,43 +26,20 @@ _OF_LOGINS = fields(
     of("boolean", "tokenNoDefaultPolicy"),
     of("text", "tokenType", default="default"),
 )
-_TUNE = fields(
-    of("duration", "tune.defaultLeaseTtl tune.maxLeaseTtl", inside="config", decided_by_server=True),
-    of("text", "tune.listingVisibility tune.tokenType", inside="config", decided_by_server=True),
-    of(
-        "list",
-        "tune.auditNonHmacRequestKeys tune.auditNonHmacResponseKeys tune.passthroughRequestHeaders "
-        "tune.allowedResponseHeaders",
-        inside="config",
-        decided_by_server=True,
-    ),
-)
 _SUBJECT = fields(
     of("path", "backend", replaces=True, required=True),
     of("text", "commonName", replaces=True, required=True),
-    of("text", "organization ou country locality province streetAddress postalCode", replaces=True),
-    of("joined", "altNames ipSans uriSans otherSans", replaces=True),
+    of("text", "organization", replaces=True),
     of("boolean", "excludeCnFromSans", replaces=True),
     of("text", "format", replaces=True, default="pem"),
 )
 _CONSTRAINTS = fields(
-    of(
-        "joined",
-        "permittedDnsDomains excludedDnsDomains permittedIpRanges excludedIpRanges "
-        "permittedEmailAddresses excludedEmailAddresses permittedUriDomains excludedUriDomains",
-        replaces=True,
-    ),
     of("integer", "maxPathLength", replaces=True, default=-1),
-    of("list", {"keyUsages": "key_usage"}, replaces=True),
     of("duration", "ttl"),
-    of("text", "notAfter"),
-    of("duration", "notBeforeDuration", replaces=True),
-    of("boolean", "usePss", replaces=True),
 )
 _JWT_SETTINGS = fields(
-    of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem oidcClientId jwksUrl jwksCaPem boundIssuer defaultRole"),
-    of("secret", "oidcClientSecret"),
-    of("list", "jwtValidationPubkeys jwtSupportedAlgs"),
+    of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem jwksUrl jwksCaPem boundIssuer"),
+    of("list", "jwtValidationPubkeys"),
 )
 
 # Texts of a connection that the official provider writes as empty rather than absent.
@@ -74,22 +51,20 @@ TABLE: Mapping[str, Entry] = {
     "index/mount:Mount": Mount(
         place="sys/mounts/{path}",
         identity="{path}",
-        shown={"forceNoCache": False, "identityTokenKey": "", "listingVisibility": ""},
+        shown={
+            **dict.fromkeys(("externalEntropyAccess", "forceNoCache", "local", "sealWrap"), False),
+            **dict.fromkeys(("identityTokenKey", "listingVisibility"), ""),
+        },
         outputs={"accessor": "accessor"},
         table=fields(
             of("path", "path", required=True),
             of("text", "type", replaces=True, required=True),
-            of("text", "description pluginVersion"),
-            of("text", "listingVisibility", inside="config"),
+            of("text", "description"),
             of(
                 "seconds",
                 {"defaultLeaseTtlSeconds": "config.default_lease_ttl", "maxLeaseTtlSeconds": "config.max_lease_ttl"},
                 decided_by_server=True,
             ),
-            of("list", "auditNonHmacRequestKeys auditNonHmacResponseKeys", inside="config", decided_by_server=True),
-            of("list", "passthroughRequestHeaders allowedResponseHeaders", inside="config"),
-            of("boolean", "local externalEntropyAccess", replaces=True),
-            of("boolean", "sealWrap", replaces=True, decided_by_server=True),
             of("map", "options"),
         ),
     ),
@@ -98,13 +73,11 @@ TABLE: Mapping[str, Entry] = {
         identity="{path}",
         outputs={"accessor": "accessor"},
         version=1,
+        shown={"disableRemount": False, "local": False},
         table=fields(
-            of("path", "path"),
+            of("path", "path", required=True),
             of("text", "type", replaces=True, required=True),
             of("text", "description"),
-            of("boolean", "local", replaces=True),
-            of("local", "disableRemount", default=False),
-            _TUNE,
         ),
     ),
     "jwt/authBackend:AuthBackend": Mount(
@@ -112,16 +85,13 @@ TABLE: Mapping[str, Entry] = {
         identity="{path}",
         outputs={"accessor": "accessor"},
         version=1,
-        shown={"oidcResponseMode": ""},
+        shown={"disableRemount": False, "local": False, "oidcClientId": "", "defaultRole": "", "oidcResponseMode": ""},
         settings=frozenset(entry.key for entry in _JWT_SETTINGS.values()),
         table=fields(
             of("path", "path", default="jwt"),
             of("text", "type", replaces=True, default="jwt"),
             of("text", "description"),
-            of("boolean", "local", replaces=True),
-            of("local", "disableRemount", default=False),
             of("local", "namespaceInState", default=True),
-            _TUNE,
             _JWT_SETTINGS,
         ),
     ),
@@ -129,10 +99,8 @@ TABLE: Mapping[str, Entry] = {
         place="sys/audit/{path}",
         identity="{path}",
         table=fields(
-            of("path", "path", replaces=True),
+            of("path", "path", replaces=True, required=True),
             of("text", "type", replaces=True, required=True),
-            of("text", "description", replaces=True),
-            of("boolean", "local", replaces=True),
             of("map", "options", replaces=True, required=True),
         ),
     ),
@@ -142,7 +110,6 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             of("path", "name", replaces=True, automatic=True),
             of("text", "policy", required=True),
-            of("local", "allowOverwrite"),
         ),
     ),
     "index/passwordPolicy:PasswordPolicy": Entry(
@@ -159,7 +126,6 @@ TABLE: Mapping[str, Entry] = {
             of("text", "path", replaces=True),
             of("number", "rate", required=True),
             of("text", "role"),
-            of("boolean", "inheritable", overlooked=True),
             of("seconds", "interval", decided_by_server=True),
             of("seconds", "blockInterval"),
         ),
@@ -172,7 +138,6 @@ TABLE: Mapping[str, Entry] = {
             of("path", "path", replaces=True, required=True),
             of("text", "dataJson", required=True, sensitive=True),
             of("boolean", "disableRead disableDelete ignoreAbsentFields", default=False),
-            of("list", "writeFields"),
         ),
     ),
     "kv/secretBackendV2:SecretBackendV2": Entry(
@@ -187,12 +152,12 @@ TABLE: Mapping[str, Entry] = {
     ),
     "appRole/authBackendRole:AuthBackendRole": AppRoleEntry(
         place="auth/{backend}/role/{roleName}",
+        outputs={"roleId": "role_id"},
+        shown={"localSecretIds": False},
         table=fields(
             of("path", "backend", replaces=True, default="approle"),
             of("path", "roleName", replaces=True, required=True),
-            of("text", "roleId", decided_by_server=True),
             of("boolean", "bindSecretId", default=True),
-            of("boolean", "localSecretIds", replaces=True),
             of("set", "secretIdBoundCidrs"),
             of("integer", "secretIdNumUses"),
             of("seconds", "secretIdTtl"),
@@ -220,47 +185,42 @@ TABLE: Mapping[str, Entry] = {
     ),
     "kubernetes/authBackendConfig:AuthBackendConfig": Entry(
         place="auth/{backend}/config",
+        shown={"issuer": "", "useAnnotationsAsAliasMetadata": False},
         deletable=False,
         table=fields(
             of("path", "backend", replaces=True, default="kubernetes"),
             of("text", "kubernetesHost", required=True),
             of("text", "kubernetesCaCert", decided_by_server=True),
-            of("text", "issuer"),
-            of("secret", "tokenReviewerJwt"),
-            of("once", {"tokenReviewerJwtWo": "token_reviewer_jwt"}),
-            of("local", "tokenReviewerJwtWoVersion"),
-            of("list", "pemKeys"),
             of("boolean", "disableIssValidation", default=False),
-            of("boolean", "disableLocalCaJwt useAnnotationsAsAliasMetadata", decided_by_server=True),
         ),
     ),
     "kubernetes/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
+        shown={"boundServiceAccountNamespaceSelector": ""},
         table=fields(
             of("path", "backend", replaces=True, default="kubernetes"),
             of("path", "roleName", replaces=True, required=True),
             of("set", "boundServiceAccountNames", required=True),
             of("set", "boundServiceAccountNamespaces"),
-            of("text", "boundServiceAccountNamespaceSelector audience"),
-            of("text", "aliasNameSource", decided_by_server=True),
+            of("text", "audience"),
             _OF_LOGINS,
         ),
     ),
     "jwt/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
-        shown={"disableBoundClaimsParsing": False},
+        shown={
+            **dict.fromkeys(("disableBoundClaimsParsing", "userClaimJsonPointer", "verboseOidcLogging"), False),
+            **dict.fromkeys(("clockSkewLeeway", "expirationLeeway", "maxAge", "notBeforeLeeway"), 0),
+            **dict.fromkeys(("boundSubject", "groupsClaim"), ""),
+        },
         table=fields(
             of("path", "backend", replaces=True, default="jwt"),
             of("path", "roleName", replaces=True, required=True),
             of("text", "roleType", replaces=True, decided_by_server=True),
             of("text", "userClaim", required=True),
-            of("text", "boundSubject groupsClaim"),
             of("text", "boundClaimsType", decided_by_server=True),
-            of("set", "boundAudiences allowedRedirectUris oidcScopes"),
+            of("set", "boundAudiences"),
             of("claims", "boundClaims"),
-            of("map", "claimMappings"),
-            of("seconds", "clockSkewLeeway expirationLeeway notBeforeLeeway maxAge"),
-            of("boolean", "verboseOidcLogging userClaimJsonPointer"),
             _OF_LOGINS,
         ),
     ),
@@ -269,6 +229,7 @@ TABLE: Mapping[str, Entry] = {
         shown={
             "pluginVersion": "",
             **dict.fromkeys((f"postgresql.{name}" for name in _EMPTY_TEXTS), ""),
+            "postgresql.disableEscaping": False,
             "postgresql.selfManaged": False,
             "postgresql.maxConnectionLifetime": 0,
             "postgresql.maxIdleConnections": 0,
@@ -276,20 +237,12 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             _NAMED,
             of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin"),
-            of(
-                "text",
-                "passwordPolicy postgresql.connectionUrl postgresql.username postgresql.usernameTemplate "
-                "postgresql.tlsCa postgresql.tlsCertificate",
-            ),
-            of("list", "allowedRoles rootRotationStatements"),
+            of("text", "passwordPolicy postgresql.connectionUrl postgresql.username"),
+            of("list", "allowedRoles"),
             of("boolean", "verifyConnection", default=True),
-            of("secret", "postgresql.password"),
             of("once", {"postgresql.passwordWo": "password"}),
             of("local", "postgresql.passwordWoVersion"),
             of("integer", "postgresql.maxOpenConnections", default=2),
-            of("integer", "postgresql.maxIdleConnections"),
-            of("seconds", "postgresql.maxConnectionLifetime"),
-            of("boolean", "postgresql.disableEscaping", default=False),
             of("text", "postgresql.passwordAuthentication", default="password"),
         ),
     ),
@@ -300,9 +253,8 @@ TABLE: Mapping[str, Entry] = {
             of("text", "dbName", replaces=True, required=True),
             of("seconds", "defaultTtl maxTtl"),
             of("list", "creationStatements", required=True),
-            of("list", "revocationStatements rollbackStatements renewStatements"),
+            of("list", "revocationStatements"),
             of("text", "credentialType", decided_by_server=True),
-            of("map", "credentialConfig", decided_by_server=True),
         ),
     ),
     "database/secretBackendStaticRole:SecretBackendStaticRole": Entry(
@@ -311,13 +263,8 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             _NAMED,
             of("text", "dbName username", replaces=True, required=True),
-            of("seconds", "rotationPeriod rotationWindow"),
-            of("text", "rotationSchedule"),
+            of("seconds", "rotationPeriod"),
             of("text", "credentialType", decided_by_server=True),
-            of("list", "rotationStatements"),
-            of("map", "credentialConfig", decided_by_server=True),
-            of("once", {"passwordWo": "password"}),
-            of("local", "passwordWoVersion"),
         ),
     ),
     "transit/secretBackendKey:SecretBackendKey": TransitKeyEntry(
@@ -335,12 +282,10 @@ TABLE: Mapping[str, Entry] = {
         table=fields(
             _NAMED,
             of("text", "type", replaces=True, default="aes256-gcm96"),
-            of("text", "context", replaces=True),
             of("boolean", "derived convergentEncryption", replaces=True, default=False),
             of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False),
             of("integer", "minDecryptionVersion", default=1),
             of("integer", "minEncryptionVersion", default=0),
-            of("integer", "keySize"),
             of("seconds", "autoRotatePeriod", decided_by_server=True),
         ),
     ),
@@ -362,10 +307,8 @@ TABLE: Mapping[str, Entry] = {
             _CONSTRAINTS,
             of("path", "type", replaces=True, required=True),
             of("text", "keyType", replaces=True, default="rsa"),
-            of("text", "issuerName keyName keyRef", replaces=True, decided_by_server=True),
             of("text", "privateKeyFormat", replaces=True, default="der"),
             of("integer", "keyBits", replaces=True, default=2048),
-            of("integer", "signatureBits", decided_by_server=True),
         ),
     ),
     "pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest": Issued(
@@ -377,13 +320,9 @@ TABLE: Mapping[str, Entry] = {
             _SUBJECT,
             of("path", "type", replaces=True, required=True),
             of("text", "keyType", replaces=True, default="rsa"),
-            of("text", "keyName keyRef", replaces=True, decided_by_server=True),
-            of("text", "serialNumber", replaces=True),
             of("text", "privateKeyFormat", replaces=True, default="der"),
             of("integer", "keyBits", replaces=True, default=2048),
-            of("integer", "signatureBits", replaces=True),
             of("boolean", "addBasicConstraints", replaces=True, default=False),
-            of("list", {"keyUsages": "key_usage"}, replaces=True),
         ),
     ),
     "pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate": Issued(
@@ -402,10 +341,6 @@ TABLE: Mapping[str, Entry] = {
             _SUBJECT,
             _CONSTRAINTS,
             of("text", "csr", replaces=True, required=True),
-            of("text", "skid", replaces=True),
-            of("local", "issuerRef"),
-            of("local", "revoke", default=False),
-            of("integer", "signatureBits", replaces=True),
             of("boolean", "useCsrValues", replaces=True, default=False),
         ),
     ),
@@ -421,30 +356,20 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
-        shown={"policyIdentifier": []},
+        shown={
+            "notAfter": "",
+            "policyIdentifier": [],
+            **dict.fromkeys(
+                ("allowedDomainsTemplate", "allowedUriSansTemplate", "basicConstraintsValidForNonCa"), False
+            ),
+            **dict.fromkeys(("generateLease", "noStore", "usePss"), False),
+        },
         table=fields(
             _NAMED,
             of("text", "issuerRef", decided_by_server=True),
-            of("text", "notAfter"),
             of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True),
-            of(
-                "list",
-                "allowedDomains allowedOtherSans allowedUriSans allowedSerialNumbers allowedUserIds "
-                "extKeyUsageOids policyIdentifiers",
-            ),
-            of(
-                "list",
-                {
-                    "extKeyUsages": "ext_key_usage",
-                    "organizationUnit": "ou",
-                    "organizations": "organization",
-                    "countries": "country",
-                    "localities": "locality",
-                    "provinces": "province",
-                    "streetAddresses": "street_address",
-                    "postalCodes": "postal_code",
-                },
-            ),
+            of("list", "allowedDomains"),
+            of("list", {"organizations": "organization"}),
             of("list", "cnValidations", decided_by_server=True),
             of("list", {"keyUsages": "key_usage"}, decided_by_server=True),
             of(
@@ -455,12 +380,9 @@ TABLE: Mapping[str, Entry] = {
             ),
             of(
                 "boolean",
-                "allowBareDomains allowSubdomains allowGlobDomains allowAnyName allowedDomainsTemplate "
-                "basicConstraintsValidForNonCa codeSigningFlag emailProtectionFlag generateLease noStore",
+                "allowBareDomains allowSubdomains allowGlobDomains allowAnyName codeSigningFlag emailProtectionFlag",
                 default=False,
             ),
-            of("boolean", "allowedUriSansTemplate", decided_by_server=True),
-            of("boolean", "usePss"),
             of("text", "keyType", default="rsa"),
             of("integer", "keyBits", default=2048),
             of("integer", "signatureBits", decided_by_server=True),
@@ -468,11 +390,11 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls": Entry(
         place="{backend}/config/urls",
+        shown={"enableTemplating": False},
         deletable=False,
         table=fields(
             of("path", "backend", replaces=True, required=True),
             of("list", "issuingCertificates crlDistributionPoints ocspServers"),
-            of("boolean", "enableTemplating"),
         ),
     ),
     "pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig": Entry(

@@ -4,7 +4,7 @@ import hvac
 import pytest
 from cryptography import x509
 
-from tests.engine.fake_providers.filling import asked, write
+from tests.engine.fake_providers.filling import write
 from tests.engine.fake_providers.wire import Known, Wire
 from tests.support.servers import VaultServer
 
@@ -22,7 +22,7 @@ def chain(wire: Wire, vault_server: VaultServer) -> dict[str, Known]:
         write(vault_server.client, f"sys/mounts/{path}", {"type": "pki", "config": {"max_lease_ttl": "87600h"}})
     root = wire.create(ROOT, {"backend": "root", "type": "internal", "commonName": "Root", "ttl": "87600h"} | NAME)
     request = wire.create(REQUEST, {"backend": "intermediate", "type": "internal", "commonName": "Middle"} | NAME)
-    wishes = {"backend": "root", "commonName": "Middle", "ttl": "43800h", "maxPathLength": 0, "revoke": True}
+    wishes = {"backend": "root", "commonName": "Middle", "ttl": "43800h", "maxPathLength": 0}
     signed = wire.create(SIGNED, wishes | {"csr": request.outputs.values["csr"]})
     bundle = signed.outputs.values["certificateBundle"]
     imported = wire.create(IMPORTED, {"backend": "intermediate", "certificate": bundle})
@@ -87,18 +87,9 @@ def test_an_exported_key_is_secret(wire: Wire, chain: dict[str, Known]) -> None:
     assert "privateKey" in exported.outputs.secret
 
 
-def test_deleting_revokes_and_removes(wire: Wire, vault_server: VaultServer, chain: dict[str, Known]) -> None:
+def test_deleting_a_root_removes_its_issuer(wire: Wire, vault_server: VaultServer, chain: dict[str, Known]) -> None:
     assert chain
     root = wire.create(ROOT, {"backend": "root", "type": "internal", "commonName": "Second"} | NAME)
-    request = wire.create(REQUEST, {"backend": "intermediate", "type": "internal", "commonName": "Gone"} | NAME)
-    wishes = {"backend": "root", "commonName": "Gone", "csr": request.outputs.values["csr"], "revoke": True}
-    signed = wire.create(SIGNED, wishes | {"issuerRef": root.outputs.values["issuerId"]})
-    assert signed.identity == f"root/issuer/{root.outputs.values['issuerId']}/sign-intermediate/Gone"
-    wire.delete(signed)
-    serial = signed.outputs.values["serialNumber"].replace(":", "-")
-    entry = asked(vault_server.client, f"root/cert/{serial}")
-    assert entry is not None
-    assert entry["revocation_time"] > 0
     wire.delete(root)
     assert wire.read(root) is None
     assert root.outputs.values["issuerId"] not in listed(vault_server.client)

@@ -129,13 +129,6 @@ def test_kv_v2_by_its_short_name(wire: Wire) -> None:
     wire.delete(made)
 
 
-def test_an_automatic_name_stays(wire: Wire) -> None:
-    made = wire.create(POLICY, {"policy": TEXT})
-    assert made.identity.startswith("one-")
-    assert not wire.diff(made, {"policy": TEXT}).diffs
-    wire.delete(made)
-
-
 def test_a_rotated_root_password_is_never_undone(
     wire: Wire, vault_server: VaultServer, postgres_server: PostgresServer
 ) -> None:
@@ -179,15 +172,6 @@ def test_a_rotated_root_password_is_never_undone(
     assert list(wire.diff(changed, renewed).diffs) == ["postgresql"]
     with pytest.raises(grpc.RpcError, match="error verifying connection"):
         wire.update(changed, renewed)
-
-
-def test_an_endpoint_keeps_the_fields_it_is_asked_for(wire: Wire, vault_server: VaultServer) -> None:
-    write(vault_server.client, "sys/mounts/random-transit", {"type": "transit"})
-    inputs = {"path": "random-transit/random/4", "dataJson": "{}", "writeFields": ["random_bytes"], "disableRead": True}
-    made = wire.create(ENDPOINT, inputs | {"disableDelete": True})
-    assert set(made.outputs.values["writeData"]) == {"random_bytes"}
-    assert "random_bytes" in made.outputs.values["writeDataJson"]
-    assert "dataJson" in made.inputs.secret
 
 
 def test_an_endpoint_sees_what_others_wrote(wire: Wire, vault_server: VaultServer) -> None:
