@@ -120,15 +120,7 @@ class MemoryProvider:
         return 0
 
     def drop_unknown(self, connection: Any, known: Container[tuple[str, str]]) -> list[str]:
-        """Delete what a killed run made and nobody knows of.
-
-        Args:
-            connection: as `configure` made it.
-            known: type and id of every object that somebody knows.
-
-        Returns:
-            The types of what was deleted.
-        """
+        """Delete what a killed run made and nobody knows of, by type and id; returns the types of what was deleted."""
         with self.world() as world:
             held = {tuple(key.split(" ", 1)): one for key, one in world.items() if key.startswith(f"{self.package}:")}
         lost = sorted((key for key in held if key not in known), key=lambda key: self.taken_away(key[0]))

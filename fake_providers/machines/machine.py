@@ -57,13 +57,8 @@ class Machine:
     def create(cls, machines: Path, *, name: str, identity: str, address: str, root: Path, user_data: str) -> Self:
         """Make a machine and boot it; returns when its systemd runs, long before its first boot is done.
 
-        Args:
-            machines: folder of the sandbox.
-            name: its host name; unique in the sandbox.
-            identity: the id cloud-init knows this instance by.
-            address: one of the sandbox's network, reserved for it.
-            root: from `roots.prepare`.
-            user_data: cloud-init's.
+        Its host name is unique in the sandbox `machines`, and cloud-init knows it by `identity`. `address` is reserved
+        for it in the sandbox's network, `root` is from `roots.prepare`.
 
         Raises:
             MachineError: a package isn't in the root, the name is taken, or it doesn't boot.

@@ -30,13 +30,10 @@ class BuildError(Exception):
 
 
 def build(module: Path, executable: Path, version: str, say: Callable[[str], None]) -> None:
-    """Compile the engine. Takes about 3 minutes on 2 cores, and needs the Go module proxy.
+    """Compile the engine from the wrapper `module`, a folder that is only read, into the file `executable`.
 
-    Args:
-        module: folder with the wrapper's `go.mod` and `go.sum`; only read.
-        executable: file to write.
-        version: what the engine calls itself, without a leading `v`.
-        say: told how far it is, every few seconds.
+    Takes about 3 minutes on 2 cores, and needs the Go module proxy. The engine calls itself `version`, given without a
+    leading `v`; `say` is told every few seconds how far it is.
 
     Raises:
         BuildError: there is no Go compiler, or it failed.
@@ -51,9 +48,8 @@ def build(module: Path, executable: Path, version: str, say: Callable[[str], Non
     started = time.monotonic()
     say(f"building the Pulumi engine {version} from its Go module, once: about 3 minutes on 2 cores")
     last: list[str] = []
-    with subprocess.Popen(
-        [*command, _PACKAGE], cwd=work, env=environment, stderr=subprocess.PIPE, text=True
-    ) as compiling:
+    command.append(_PACKAGE)
+    with subprocess.Popen(command, cwd=work, env=environment, stderr=subprocess.PIPE, text=True) as compiling:
         assert compiling.stderr is not None  # noqa: S101 - PIPE was asked for
         said = started
         for number, line in enumerate(compiling.stderr, 1):

@@ -58,11 +58,7 @@ class UnavailableError(Exception):
 
 
 def find(say: Say, *, search_path: str | None = None) -> Engine:
-    """Take the first engine that works: PATH, cache, official release, built from source.
-
-    Args:
-        say: told what is going on when it takes long.
-        search_path: the PATH to look on; the process's own when None.
+    """Take the first engine that works: PATH (the process's own when None), cache, official release, built from source.
 
     Raises:
         EstateError: none could be had; says why for each.

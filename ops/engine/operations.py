@@ -139,13 +139,9 @@ def _short(urn: str) -> str:
 def environment(
     engine: Engine, backend: Backend, shims: Path, attached: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The variables the engine and its children see.
+    """The variables the engine and its children see, `attached` for it to use the fake providers among them.
 
-    Args:
-        engine: goes first on PATH, after the shims.
-        backend: of the stack.
-        shims: folder to write the two one-line helpers to that the engine looks up on PATH.
-        attached: variables that make the engine use the fake providers.
+    Writes the two one-line helpers that the engine looks up on PATH into the folder `shims`.
     """
     _write_shims(shims)
     variables = {
@@ -232,13 +228,9 @@ class Run:
     def operate(
         self, operation: Operation, steps: Steps, *, wrap: Wrap | None = None, replace: Sequence[str] = ()
     ) -> Changes:
-        """Run one operation of the engine.
+        """Run one operation of the engine, with the program wrapped for this one time where `wrap` is given.
 
-        Args:
-            operation: which.
-            steps: told of each step.
-            wrap: changes the program for this one operation.
-            replace: URNs of resources that are replaced although nothing calls for it; of previews and updates.
+        `replace` are URNs of resources that previews and updates replace although nothing calls for it.
 
         Raises:
             EstateError: it failed; carries the engine's own diagnostics, without the program's traceback.

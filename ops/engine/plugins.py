@@ -58,14 +58,9 @@ def installed(engine: Engine, environment: Mapping[str, str]) -> dict[str, set[s
 def missing(
     engine: Engine, packages: Sequence[str], environment: Mapping[str, str], refusals: Path, say: Say
 ) -> list[str]:
-    """The packages whose official plugin is neither there nor can be installed.
+    """Of the packages, e.g. `["vault"]`, those whose official plugin is neither there nor can be installed.
 
-    Args:
-        engine: whose plugins.
-        packages: for example `["vault"]`.
-        environment: the engine's environment.
-        refusals: file that remembers failed installations for a day.
-        say: told of each installation.
+    The file `refusals` remembers failed installations for a day; `say` is told of each installation.
     """
     have = installed(engine, environment)
     lacking = {name: version for name, version in wanted(packages).items() if version not in have.get(name, set())}
@@ -73,16 +68,15 @@ def missing(
     still_lacking: list[str] = []
     for name, version in lacking.items():
         key = f"{name} {version}"
-        if time.time() - remembered.get(key, 0.0) < _ASK_AGAIN_SECONDS:
-            still_lacking.append(name)
-            continue
-        say(f"installing the official {name} plugin {version}")
-        if not _install(engine, name, version, environment):
-            still_lacking.append(name)
+        if time.time() - remembered.get(key, 0.0) >= _ASK_AGAIN_SECONDS:
+            say(f"installing the official {name} plugin {version}")
+            if _install(engine, name, version, environment):
+                continue
             remembered[key] = time.time()
             fresh = refusals.with_suffix(f".{os.getpid()}")
             fresh.write_text(json.dumps(remembered))
             fresh.replace(refusals)
+        still_lacking.append(name)
     return still_lacking
 
 
@@ -117,13 +111,8 @@ def choose(
 ) -> Choice:
     """Decide who serves the providers of one run.
 
-    Args:
-        operation: what is about to run.
-        cloud: whether the stack's platform is a cloud's, not this machine.
-        sandbox: whether the fake providers were asked for.
-        packages: every package the stack uses.
-        lacking: those whose official plugin can't be had.
-        credentials: whether the cloud's credentials are there.
+    `cloud` says whether the stack's platform is one, `sandbox` whether fake providers were asked for, `lacking` which
+    of its packages have no official plugin here, `credentials` whether the cloud's are there.
 
     Raises:
         EstateError: a cloud stack would have to be changed through fake providers nobody asked for.

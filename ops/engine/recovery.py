@@ -58,11 +58,7 @@ class Begun:
 
 
 def begun(deployment: Mapping[str, Any]) -> Begun:
-    """What a killed run began to create in Vault.
-
-    Args:
-        deployment: the stack's exported state, with the operations that were under way.
-    """
+    """What a killed run began to create in Vault, by the operations under way in the stack's exported state."""
     resources = deployment.get("resources") or []
     operations = deployment.get("pending_operations") or []
     creating = [one["resource"] for one in operations if one["type"] == "creating"]

@@ -14,12 +14,9 @@ _SHOWN = 3
 
 
 def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The URNs of the resources that have these logical names.
+    """The URNs of the resources that have these logical names, such as `platform-server`, the last part of a URN.
 
-    Args:
-        deployment: gives the stack's exported state; asked only where there are names.
-        stack: its name.
-        names: such as `platform-server`; each is the last part of a URN.
+    `deployment` gives the exported state of the stack of that name; it is asked only where there are names.
 
     Raises:
         EstateError: nothing is built, a name is unknown, or what it names is protected.

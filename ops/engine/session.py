@@ -6,7 +6,7 @@ Refuses to let two commands work on one checkout at once, and a run with fake pr
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from ops.engine.operations import Backend
 from ops.engine.plugins import Operation
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.platforms.driver import FakeCloud, PlatformDriver
+from ops.platforms.driver import PlatformDriver
 from ops.stack_file import StackFile
 
 _ENGINE = "pulumi"
@@ -82,12 +82,6 @@ def locked(paths: Paths) -> Iterator[None]:
 def opened(platform: PlatformDriver, console: Console, operation: Operation, choices: Choices) -> Iterator[Session]:
     """Open a stack for one operation. The caller holds the lock, and the platform is ready for it.
 
-    Args:
-        platform: of the stack.
-        console: told what is going on.
-        operation: what the stack is opened for.
-        choices: of the operator.
-
     Raises:
         EstateError: no engine, or the stack may not be operated on with what is there.
     """
@@ -112,7 +106,8 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
         release_dead_locks(backend.state)
     if backend.passphrase_file:
         create_private(backend.passphrase_file, secrets.token_urlsafe(32).encode())
-    with _attached(providers.fakes, choices.faults, fake) as attached:
+    world, machines = (fake.objects, fake.machines) if fake else (None, None)
+    with attach_apart(providers.fakes, faults=choices.faults, world=world, machines=machines) as attached:
         variables = operations.environment(engine, backend, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"
@@ -136,17 +131,6 @@ def secret_names(file: StackFile) -> Sequence[str]:
     return [connection.password_secret for connection in connections if connection.password_secret]
 
 
-@contextmanager
-def _attached(fakes: Sequence[str], faults: Sequence[Fault], cloud: FakeCloud | None) -> Iterator[Mapping[str, str]]:
-    """The fake providers, in a process of their own: in this one they would share the program's interpreter lock."""
-    if not fakes:
-        yield {}
-        return
-    world, machines = (cloud.objects, cloud.machines) if cloud else (None, None)
-    with attach_apart(fakes, faults=faults, world=world, machines=machines) as attached:
-        yield attached
-
-
 def lacking_plugins(platform: PlatformDriver, console: Console, engine: finding.Engine) -> list[str]:
     """The packages of the stack whose official plugin can't be had; tries to install each, at most once a day."""
     own = platform.paths.own
@@ -162,9 +146,12 @@ def release_dead_locks(state: Path) -> None:
     """
     for lock in state.glob(".pulumi/locks/**/*.json"):
         holder = _holder(lock)
-        if holder and not _ends(holder):
-            msg = f"an engine (process {holder.pid}) is still at work on {state}; expected it to end first"
-            raise EstateError(msg)
+        try:
+            if holder:
+                holder.wait(timeout=_ENGINE_END_SECONDS)
+        except psutil.TimeoutExpired as error:
+            msg = f"an engine (process {error.pid}) is still at work on {state}; expected it to end first"
+            raise EstateError(msg) from None
         lock.unlink(missing_ok=True)
 
 
@@ -175,11 +162,3 @@ def _holder(lock: Path) -> psutil.Process | None:
         return process if process.name() == _ENGINE else None
     except (OSError, ValueError, KeyError, TypeError, psutil.NoSuchProcess):
         return None
-
-
-def _ends(process: psutil.Process) -> bool:
-    try:
-        process.wait(timeout=_ENGINE_END_SECONDS)
-    except psutil.TimeoutExpired:
-        return False
-    return True

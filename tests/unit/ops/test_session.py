@@ -194,12 +194,12 @@ class Opening:
         self.attached: list[tuple[Any, ...]] = []
         monkeypatch.setattr("ops.engine.session.finding.find", lambda _: self.engine)
         monkeypatch.setattr("ops.engine.session.plugins.missing", lambda *_: self.lacking)
-        monkeypatch.setattr("ops.engine.session._attached", self._attached)
+        monkeypatch.setattr("ops.engine.session.attach_apart", self._attached)
         monkeypatch.setattr("ops.engine.session.operations.opened", self._open)
 
     @contextmanager
-    def _attached(self, fakes: Any, faults: Any, cloud: Any) -> Iterator[dict[str, str]]:
-        self.attached.append((tuple(fakes), tuple(faults), cloud and cloud.objects))
+    def _attached(self, fakes: Any, *, faults: Any, **cloud: Any) -> Iterator[dict[str, str]]:
+        self.attached.append((tuple(fakes), tuple(faults), cloud["world"]))
         yield {"PULUMI_DEBUG_PROVIDERS": "vault:1"} if fakes else {}
 
     @contextmanager
@@ -319,5 +319,5 @@ def test_two_checkouts_have_two_passphrases(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nothing_is_attached_where_no_fake_provider_is_needed() -> None:
-    with session._attached((), (), None) as attached:
+    with session.attach_apart(()) as attached:
         assert attached == {}

@@ -120,8 +120,7 @@ def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys
 
     assert "--cov" not in ran.commands[0]
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "not run: policies, engine, upgrade, machines; "
-        "run them with ./estate test policies engine upgrade machines"
+        "not run: policies, engine, upgrade, machines; run them with ./estate test policies engine upgrade machines"
     )
 
 
