@@ -13,7 +13,7 @@ import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # as above
 from botocore.config import Config  # type: ignore[import-untyped]  # as above
 
-from fake_providers.memory import MemoryProvider, MemoryType, memory_type
+from fake_providers.memory import MemoryProvider, MemoryType
 from fake_providers.servicer import Found, RefusedError, Values
 
 Client = Any
@@ -85,24 +85,24 @@ _WRITES: Mapping[str, Action] = {
     "aws:s3/bucketPolicy:BucketPolicy": _allow,
 }
 TYPES: Mapping[str, MemoryType] = {
-    **{token.removeprefix("aws:"): memory_type("bucket", "bucket") for token in _WRITES},
-    _BUCKET.removeprefix("aws:"): memory_type(
+    **{token.removeprefix("aws:"): MemoryType("bucket", "bucket") for token in _WRITES},
+    _BUCKET.removeprefix("aws:"): MemoryType(
         "bucket",
         arn=lambda identity, _: f"arn:aws:s3:::{identity}",
         bucketDomainName=lambda identity, _: f"{identity}.s3.amazonaws.com",
     ),
-    "kms/key:Key": memory_type(
+    "kms/key:Key": MemoryType(
         "customerMasterKeySpec keyUsage",
         arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
         keyId=lambda identity, _: identity,
     ),
-    "kms/alias:Alias": memory_type(
+    "kms/alias:Alias": MemoryType(
         "name", "name targetKeyId", arn=lambda _, inputs: f"arn:aws:kms:us-east-1:123456789012:{inputs['name']}"
     ),
-    "iam/user:User": memory_type(
+    "iam/user:User": MemoryType(
         "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
     ),
-    "iam/userPolicy:UserPolicy": memory_type("name user", "policy user"),
+    "iam/userPolicy:UserPolicy": MemoryType("name user", "policy user"),
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fake_providers import machines as booting
 from fake_providers.machines import Machine, MachineError, Volume, default_cache, network, prepare
-from fake_providers.memory import MemoryProvider, MemoryType, memory_type
+from fake_providers.memory import MemoryProvider, MemoryType
 from fake_providers.servicer import Found, RefusedError, Values
 
 
@@ -25,20 +25,20 @@ def _address(identity: str, inputs: Values) -> str:  # noqa: ARG001 - a computed
 
 
 TYPES: Mapping[str, MemoryType] = {
-    "index/network:Network": memory_type("ipRange", "ipRange"),
-    "index/networkSubnet:NetworkSubnet": memory_type(
+    "index/network:Network": MemoryType("ipRange", "ipRange"),
+    "index/networkSubnet:NetworkSubnet": MemoryType(
         "networkId ipRange networkZone type", "networkId ipRange networkZone type", gateway=lambda _id, _: "10.0.0.1"
     ),
-    "index/firewall:Firewall": memory_type(),
-    "index/volume:Volume": memory_type(
+    "index/firewall:Firewall": MemoryType(),
+    "index/volume:Volume": MemoryType(
         "location format", "size", linuxDevice=lambda identity, _: f"/dev/disk/by-id/{_link(identity)}"
     ),
-    "index/primaryIp:PrimaryIp": memory_type("type location datacenter", "type", ipAddress=_address),
-    "index/placementGroup:PlacementGroup": memory_type("type", "type"),
-    "index/volumeAttachment:VolumeAttachment": memory_type("serverId volumeId", "serverId volumeId"),
-    "index/serverNetwork:ServerNetwork": memory_type("serverId networkId subnetId ip", "serverId"),
-    "index/zoneRrset:ZoneRrset": memory_type("zone name type", "records type zone"),
-    "index/server:Server": memory_type(
+    "index/primaryIp:PrimaryIp": MemoryType("type location datacenter", "type", ipAddress=_address),
+    "index/placementGroup:PlacementGroup": MemoryType("type", "type"),
+    "index/volumeAttachment:VolumeAttachment": MemoryType("serverId volumeId", "serverId volumeId"),
+    "index/serverNetwork:ServerNetwork": MemoryType("serverId networkId subnetId ip", "serverId"),
+    "index/zoneRrset:ZoneRrset": MemoryType("zone name type", "records type zone"),
+    "index/server:Server": MemoryType(
         "image location userData sshKeys",
         "serverType",
         ipv4Address=_address,

@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,15 @@ from typing import Any
 from fake_providers.envelope import UNKNOWN
 from fake_providers.servicer import Change, Found, RefusedError, Values
 
-Computed = Mapping[str, Callable[[str, Values], Any]]
 
-
-@dataclass(frozen=True)
 class MemoryType:
-    """One type: the inputs whose change replaces it, and what is computed from its id and inputs."""
+    """One type: inputs whose change replaces it, required ones, and what is computed from its id and inputs.
 
-    replaces: frozenset[str]
-    computed: Computed
-    required: frozenset[str] = frozenset()
+    Names are written with spaces between them.
+    """
 
-
-def memory_type(replaces: str = "", required: str = "", **computed: Callable[[str, Values], Any]) -> MemoryType:
-    """A type whose names are written with spaces between them."""
-    return MemoryType(frozenset(replaces.split()), computed, frozenset(required.split()))
+    def __init__(self, replaces: str = "", required: str = "", **computed: Callable[[str, Values], Any]) -> None:
+        self.replaces, self.required, self.computed = replaces.split(), required.split(), computed
 
 
 class MemoryProvider:
@@ -56,7 +49,7 @@ class MemoryProvider:
 
     def check(self, token: str, news: Values) -> Values:
         """Inputs as given; a missing required one is refused."""
-        missing = sorted(self._type(token).required - news.keys())
+        missing = sorted(set(self._type(token).required) - news.keys())
         if missing:
             raise RefusedError(f"property {', '.join(missing)} is missing")
         return news
