@@ -33,11 +33,6 @@ class Fault:
             raise ValueError(f"Fault nth={self.nth}, seconds={self.seconds}: expected nth from 1, seconds from 0")
 
 
-RATE_LIMIT = "hcloud: request limit exceeded (rate_limit_exceeded)"
-LOCKED = "hcloud: server is locked by another action (locked)"
-"""What hcloud-go says, whose retries are over by then (docs.hetzner.cloud, errors 429 and 423)."""
-
-
 class Faults:
     """Counts calls and strikes. `stop` ends the server for `drop`; once `ended` is set, nothing hangs any longer."""
 

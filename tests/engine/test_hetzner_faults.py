@@ -22,7 +22,7 @@ from components.hetzner.site import HetznerSite
 from components.render.bootstrap import AdministratorFiles
 from components.render.tls import ProvidedTls
 from fake_providers.attach import attach_apart
-from fake_providers.faults import LOCKED, RATE_LIMIT, Fault
+from fake_providers.faults import Fault
 from ops.engine import operations
 from ops.engine.finding import Engine, find
 from ops.paths import ROOT
@@ -44,6 +44,9 @@ OBJECTS = {NETWORK, SUBNET, FIREWALL, PLACEMENT, ADDRESS, VOLUME, SERVER, ATTACH
 READY = "pulumi-python:dynamic:Resource"
 EVERYTHING = len(OBJECTS) + 5
 """With the stack, the provider, two components and the resource that waits."""
+RATE_LIMIT = "hcloud: request limit exceeded (rate_limit_exceeded)"
+LOCKED = "hcloud: server is locked by another action (locked)"
+"""What hcloud-go says, whose retries are over by then (docs.hetzner.cloud, errors 429 and 423)."""
 
 
 @dataclass

@@ -34,14 +34,10 @@ _Samples = defaultdict[Case, list[Measured]]
 def measured(
     say: Callable[[str], None], *, sizes: Sequence[int], compared_sizes: Sequence[int], runs: int, note: str = ""
 ) -> Results:
-    """Measure everything that is asked for. Takes from minutes to an hour; leaves nothing behind.
+    """Measure estates of `sizes` applications, and compare on `compared_sizes` ACL policies with another tool.
 
-    Args:
-        say: told how far it is.
-        sizes: numbers of applications.
-        compared_sizes: numbers of ACL policies for the comparison with another tool; none: no comparison.
-        runs: how often each case is run; the median counts.
-        note: what a reader of the report has to know about this machine or its tools.
+    Each case is run `runs` times; the median counts. `note` is what a reader of the report has to know about this
+    machine or its tools. Takes from minutes to an hour; leaves nothing behind.
 
     Raises:
         EstateError: a case failed. Nothing of it is reported as measured.

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from fake_providers.attach import attach_apart
 from ops import stack_file
 from ops.console import Console
 from ops.engine import session
@@ -319,5 +320,5 @@ def test_two_checkouts_have_two_passphrases(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nothing_is_attached_where_no_fake_provider_is_needed() -> None:
-    with session.attach_apart(()) as attached:
+    with attach_apart(()) as attached:
         assert attached == {}
