@@ -16,12 +16,14 @@ from typing import Any, Protocol
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2 as pb
 
 from fake_providers.envelope import Properties, compact, has_unknown, pack, unpack
 from fake_providers.faults import Faults
 
 Values = dict[str, Any]
+Context = grpc.ServicerContext
 
 
 class RefusedError(ValueError):
@@ -105,7 +107,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             self.provider.close(connection)
 
     @contextmanager
-    def _answering(self, call: str, token: str, context: grpc.ServicerContext, *given: Properties) -> Iterator[None]:
+    def _answering(self, call: str, token: str, context: Context, *given: Properties) -> Iterator[None]:
         """Strike ordered faults; turn a refusal into one status line without any of the given secrets."""
         order = self.faults.due(call, token)
         if order is not None and not order.after:
@@ -120,81 +122,75 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if order is not None and order.after:
             self.faults.strike(order, context)
 
-    def _connection(self, context: grpc.ServicerContext) -> object:
+    def _connection(self, context: Context) -> object:
         with self._lock:
             if context.peer() in self._connections:
                 return self._connections[context.peer()]
         raise RefusedError(f"the {self.package} provider was not configured on this connection")
 
-    def Handshake(
-        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ProviderHandshakeResponse:
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+    def Handshake(self, request: pb.ProviderHandshakeRequest, context: Context) -> pb.ProviderHandshakeResponse:
+        return pb.ProviderHandshakeResponse(accept_secrets=True)
 
-    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: Context) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=metadata.version(f"pulumi-{self.package}"))
 
-    def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> empty_pb2.Empty:
+    def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> empty_pb2.Empty:
         return empty_pb2.Empty()
 
-    def CheckConfig(
-        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.CheckResponse:
+    def CheckConfig(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         news = unpack(request.news)
         try:
             self.provider.check_settings(news.values)
         except RefusedError as refusal:
-            return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
-        return provider_pb2.CheckResponse(inputs=pack(_settings(news.values), news.secret))
+            return pb.CheckResponse(failures=[pb.CheckFailure(reason=str(refusal))])
+        return pb.CheckResponse(inputs=pack(_settings(news.values), news.secret))
 
-    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+    def DiffConfig(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         old, new = _settings(unpack(request.old_inputs).values), _settings(unpack(request.news).values)
         return _difference(
             Change(tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))))
         )
 
-    def Configure(
-        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
-    ) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         settings = unpack(request.args)
         self.close(context.peer())
         with self._answering("Configure", "provider", context, settings):
             connection = self.provider.configure(settings.values)
             with self._lock:
                 self._connections[context.peer()] = connection
-        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+        return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
-    def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
+    def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         token = _token(request.urn)
         news = unpack(request.news)
         with self._answering("Check", token, context, news):
             try:
                 inputs = self.provider.check(token, news.values)
-                return provider_pb2.CheckResponse(inputs=pack(inputs, news.secret | self.provider.sensitive(token)))
+                return pb.CheckResponse(inputs=pack(inputs, news.secret | self.provider.sensitive(token)))
             except RefusedError as refusal:
-                return provider_pb2.CheckResponse(failures=[provider_pb2.CheckFailure(reason=str(refusal))])
+                return pb.CheckResponse(failures=[pb.CheckFailure(reason=str(refusal))])
         raise AssertionError("unreachable")
 
-    def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+    def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         token = _token(request.urn)
         old, new = unpack(request.old_inputs), unpack(request.news)
         with self._answering("Diff", token, context, old, new):
             change = self.provider.diff(token, old.values, new.values)
         return _difference(change)
 
-    def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
+    def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
         token = _token(request.urn)
         inputs = unpack(request.properties)
         secret = inputs.secret | self.provider.sensitive(token)
         if request.preview:
             planned = self.provider.planned(token, inputs.values, {})
-            return provider_pb2.CreateResponse(properties=pack(planned, secret))
+            return pb.CreateResponse(properties=pack(planned, secret))
         with self._answering("Create", token, context, inputs):
             _refuse_unknown(inputs)
             made = self.provider.create(self._connection(context), token, inputs.values)
-        return provider_pb2.CreateResponse(id=made.identity, properties=pack(made.outputs, secret))
+        return pb.CreateResponse(id=made.identity, properties=pack(made.outputs, secret))
 
-    def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
+    def Read(self, request: pb.ReadRequest, context: Context) -> pb.ReadResponse:
         token = _token(request.urn)
         inputs, outputs = unpack(request.inputs), unpack(request.properties)
         secret = inputs.secret | outputs.secret | self.provider.sensitive(token)
@@ -202,25 +198,25 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             known = Found(request.id, inputs.values, outputs.values)
             found = self.provider.read(self._connection(context), token, known)
         if found is None:
-            return provider_pb2.ReadResponse(id="")
-        return provider_pb2.ReadResponse(
+            return pb.ReadResponse(id="")
+        return pb.ReadResponse(
             id=found.identity, inputs=pack(found.inputs, secret), properties=pack(found.outputs, secret)
         )
 
-    def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
+    def Update(self, request: pb.UpdateRequest, context: Context) -> pb.UpdateResponse:
         token = _token(request.urn)
         old_inputs, outputs, news = unpack(request.old_inputs), unpack(request.olds), unpack(request.news)
         secret = news.secret | self.provider.sensitive(token)
         if request.preview:
             planned = self.provider.planned(token, news.values, outputs.values)
-            return provider_pb2.UpdateResponse(properties=pack(planned, secret))
+            return pb.UpdateResponse(properties=pack(planned, secret))
         with self._answering("Update", token, context, old_inputs, outputs, news):
             _refuse_unknown(news)
             known = Found(request.id, old_inputs.values, outputs.values)
             made = self.provider.update(self._connection(context), token, known, news.values)
-        return provider_pb2.UpdateResponse(properties=pack(made.outputs, secret))
+        return pb.UpdateResponse(properties=pack(made.outputs, secret))
 
-    def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+    def Delete(self, request: pb.DeleteRequest, context: Context) -> empty_pb2.Empty:
         token = _token(request.urn)
         inputs, outputs = unpack(request.old_inputs), unpack(request.properties)
         with self._answering("Delete", token, context, inputs, outputs):
@@ -228,12 +224,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             self.provider.delete(self._connection(context), token, known)
         return empty_pb2.Empty()
 
-    def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
+    def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         with self._answering("Invoke", request.tok, context):
             raise RefusedError(f"the fake {self.package} provider has no functions; use the official plugin")
         raise AssertionError("unreachable")
 
-    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
+    def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:
         self.close(context.peer())
         return empty_pb2.Empty()
 
@@ -258,8 +254,8 @@ def _refuse_unknown(inputs: Properties) -> None:
         raise RefusedError(f"{', '.join(unknown)}: not known outside a preview")
 
 
-def _difference(change: Change) -> provider_pb2.DiffResponse:
-    kind = provider_pb2.DiffResponse.DIFF_SOME if change.changed else provider_pb2.DiffResponse.DIFF_NONE
-    return provider_pb2.DiffResponse(
+def _difference(change: Change) -> pb.DiffResponse:
+    kind = pb.DiffResponse.DIFF_SOME if change.changed else pb.DiffResponse.DIFF_NONE
+    return pb.DiffResponse(
         changes=kind, diffs=change.changed, replaces=change.replaces, deleteBeforeReplace=change.delete_first
     )

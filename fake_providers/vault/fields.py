@@ -58,15 +58,11 @@ class Field:
 def of(
     kind: str, names: str | Mapping[str, str], *, inside: str = "", sensitive: bool = False, **more: Any
 ) -> dict[str, Field]:
-    """Properties of one kind, alike in everything but their names.
+    """Properties of one kind of `KINDS`, alike in everything but their names, with `more` of `Field`'s.
 
-    Args:
-        kind: one of `KINDS`.
-        names: with spaces between them, a dotted one inside a block; or with each one's key on the server, where that
-            isn't the name's last part in snake case.
-        inside: the object on the server that has the keys.
-        sensitive: whether they are secret; `once` always is.
-        more: any other of `Field`'s.
+    `names` have spaces between them, a dotted one is inside a block; or each comes with its key on the server, where
+    that isn't the name's last part in snake case. The object `inside` on the server has the keys. `once` is always
+    `sensitive`.
     """
     keys = names if isinstance(names, Mapping) else {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
     secret = sensitive or kind == "once"
@@ -79,6 +75,11 @@ def of(
 def fields(*parts: Mapping[str, Field]) -> dict[str, Field]:
     """All properties of a type, by name."""
     return {name: field for part in parts for name, field in part.items()}
+
+
+def shown(*, no: str = "", zero: str = "", text: str = "", items: str = "") -> Values:
+    """Outputs the official provider always has and we never set, by what they are: false, 0, an empty text or list."""
+    return {name: value for names, value in ((no, False), (zero, 0), (text, ""), (items, [])) for name in names.split()}
 
 
 def snake(name: str) -> str:

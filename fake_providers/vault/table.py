@@ -7,7 +7,7 @@ github.com/hashicorp/terraform-provider-vault it is built from. A property that 
 from collections.abc import Mapping
 
 from fake_providers.vault.entry import Entry
-from fake_providers.vault.fields import fields, of
+from fake_providers.vault.fields import fields, of, shown
 from fake_providers.vault.kinds import (
     AnyPathEntry,
     AppRoleEntry,
@@ -42,19 +42,11 @@ _JWT_SETTINGS = fields(
     of("list", "jwtValidationPubkeys"),
 )
 
-# Texts of a connection that the official provider writes as empty rather than absent.
-_EMPTY_TEXTS = frozenset(
-    {"authType", "password", "privateKey", "serviceAccountJson", "tlsCa", "tlsCertificate", "usernameTemplate"}
-)
-
 TABLE: Mapping[str, Entry] = {
     "index/mount:Mount": Mount(
         place="sys/mounts/{path}",
         identity="{path}",
-        shown={
-            **dict.fromkeys(("externalEntropyAccess", "forceNoCache", "local", "sealWrap"), False),
-            **dict.fromkeys(("identityTokenKey", "listingVisibility"), ""),
-        },
+        shown=shown(no="externalEntropyAccess forceNoCache local sealWrap", text="identityTokenKey listingVisibility"),
         outputs={"accessor": "accessor"},
         table=fields(
             of("path", "path", required=True),
@@ -167,13 +159,12 @@ TABLE: Mapping[str, Entry] = {
     "index/certAuthBackendRole:CertAuthBackendRole": Entry(
         place="auth/{backend}/certs/{name}",
         version=1,
-        shown={
-            **{f"allowed{name}": [] for name in ("CommonNames", "DnsSans", "EmailSans", "Names", "UriSans")},
-            "requiredExtensions": [],
-            **dict.fromkeys(("ocspEnabled", "ocspFailOpen", "ocspQueryAllServers"), False),
-            "ocspCaCertificates": "",
-            "ocspThisUpdateMaxAge": 0,
-        },
+        shown=shown(
+            no="ocspEnabled ocspFailOpen ocspQueryAllServers",
+            zero="ocspThisUpdateMaxAge",
+            text="ocspCaCertificates",
+            items="allowedCommonNames allowedDnsSans allowedEmailSans allowedNames allowedUriSans requiredExtensions",
+        ),
         table=fields(
             of("path", "backend", replaces=True, default="cert"),
             of("path", "name", replaces=True, required=True),
@@ -208,11 +199,11 @@ TABLE: Mapping[str, Entry] = {
     ),
     "jwt/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
-        shown={
-            **dict.fromkeys(("disableBoundClaimsParsing", "userClaimJsonPointer", "verboseOidcLogging"), False),
-            **dict.fromkeys(("clockSkewLeeway", "expirationLeeway", "maxAge", "notBeforeLeeway"), 0),
-            **dict.fromkeys(("boundSubject", "groupsClaim"), ""),
-        },
+        shown=shown(
+            no="disableBoundClaimsParsing userClaimJsonPointer verboseOidcLogging",
+            zero="clockSkewLeeway expirationLeeway maxAge notBeforeLeeway",
+            text="boundSubject groupsClaim",
+        ),
         table=fields(
             of("path", "backend", replaces=True, default="jwt"),
             of("path", "roleName", replaces=True, required=True),
@@ -226,14 +217,12 @@ TABLE: Mapping[str, Entry] = {
     ),
     "database/secretBackendConnection:SecretBackendConnection": Connection(
         place="{backend}/config/{name}",
-        shown={
-            "pluginVersion": "",
-            **dict.fromkeys((f"postgresql.{name}" for name in _EMPTY_TEXTS), ""),
-            "postgresql.disableEscaping": False,
-            "postgresql.selfManaged": False,
-            "postgresql.maxConnectionLifetime": 0,
-            "postgresql.maxIdleConnections": 0,
-        },
+        shown=shown(
+            no="postgresql.disableEscaping postgresql.selfManaged",
+            zero="postgresql.maxConnectionLifetime postgresql.maxIdleConnections",
+            text="pluginVersion postgresql.authType postgresql.password postgresql.privateKey "
+            "postgresql.serviceAccountJson postgresql.tlsCa postgresql.tlsCertificate postgresql.usernameTemplate",
+        ),
         table=fields(
             _NAMED,
             of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin"),
@@ -356,14 +345,12 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
-        shown={
-            "notAfter": "",
-            "policyIdentifier": [],
-            **dict.fromkeys(
-                ("allowedDomainsTemplate", "allowedUriSansTemplate", "basicConstraintsValidForNonCa"), False
-            ),
-            **dict.fromkeys(("generateLease", "noStore", "usePss"), False),
-        },
+        shown=shown(
+            no="allowedDomainsTemplate allowedUriSansTemplate basicConstraintsValidForNonCa generateLease noStore "
+            "usePss",
+            text="notAfter",
+            items="policyIdentifier",
+        ),
         table=fields(
             _NAMED,
             of("text", "issuerRef", decided_by_server=True),
