@@ -44,11 +44,7 @@ class _Edit:
 
 
 def with_pair(text: str, kept: EncryptedPair) -> str:
-    """The file's text with the pair in it.
-
-    Raises:
-        EstateError: its layout doesn't let single lines be changed.
-    """
+    """The file's text with the pair in it. Raises EstateError if its layout doesn't let single lines be changed."""
     newline = "\r\n" if "\r\n" in text else "\n"
     if not text.endswith("\n"):
         text += newline

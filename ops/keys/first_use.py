@@ -38,10 +38,7 @@ def ensure_administrator_pair(paths: Paths, bootstrap: Bootstrap, say: Say) -> N
 
 def ensure_operators(paths: Paths, bootstrap: Bootstrap, say: Say) -> list[tuple[str, Path]]:
     """Make the operators' pairs that are ours; each operator's name, and the file of the public key.
-
-    Raises:
-        EstateError: one under `.estate/` isn't named `public.asc`, or one elsewhere is no public key.
-    """
+    Raises EstateError if one under `.estate/` isn't named `public.asc`, or one elsewhere is no public key."""
     found = []
     for operator in bootstrap.operators:
         public = paths.project / operator.pgp_key
@@ -68,8 +65,7 @@ def ensure_snapshot_keys(paths: Paths, snapshots: Snapshots | None, ssh_keys: Se
         ssh_keys: files of the public keys that may log in to the node, to bring it its credentials.
         say: told of each.
 
-    Raises:
-        EstateError: one half of a pair is missing, or a recipient under `.estate/` has another name.
+    Raises EstateError if one half of a pair is missing, or a recipient under `.estate/` has another name.
     """
     if snapshots is None:
         return

@@ -46,11 +46,8 @@ class Made:
 
 
 def make(paths: Paths, stack: str, console: Console) -> Made:
-    """Have the stack's file hold a pair: the one of the files it named, or a new one.
-
-    Raises:
-        EstateError: the stack is local, one half is missing, or the engine can't encrypt. The file is as it was then.
-    """
+    """Have the stack's file hold a pair: the one of the files it named, or a new one. Raises EstateError if the stack
+    is local, one half is missing, or the engine can't encrypt. The file is as it was then."""
     with session.locked(paths):
         file = cloud_file(paths, stack)
         name = file.settings.bootstrap.administrator.private_key_secret or SECRET
@@ -81,10 +78,7 @@ def checked(certificate: str, private_key: str) -> Pair:
 
 def cloud_file(paths: Paths, stack: str) -> StackFile:
     """The file of a stack whose administrator is a person.
-
-    Raises:
-        EstateError: it is this machine's, whose pair `./estate up` makes; or the file is wrong.
-    """
+    Raises EstateError if it is this machine's, whose pair `./estate up` makes; or the file is wrong."""
     file = stack_file.read(paths, stack)
     if platform_of(paths, file).makes_administrator:
         msg = f"stack {stack!r} is this machine's, whose administrator `./estate up` makes; expected a cloud stack"
@@ -126,12 +120,8 @@ def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
 
 
 def write_pair(file: StackFile, kept: EncryptedPair) -> None:
-    """Put the pair into the stack's file, in one step.
-
-    Raises:
-        EstateError: its layout doesn't let single lines be changed.
-        OSError: it can't be written; it is as it was then.
-    """
+    """Put the pair into the stack's file, in one step. Raises EstateError if its layout doesn't let single lines be
+    changed. Raises OSError if it can't be written; it is as it was then."""
     whole = file.path.resolve()  # a link stays one
     with whole.open(encoding="utf-8", newline="") as stream:
         text = stream.read()

@@ -34,11 +34,8 @@ _KEPT_FIELDS = ("display_name", "token_policies", "token_ttl", "token_max_ttl", 
 
 
 def rotate(paths: Paths, stack: str, console: Console) -> Made:
-    """Replace the pair, in Vault and in the stack's file.
-
-    Raises:
-        EstateError: the file holds no pair, the stack isn't built, or Vault takes neither the old nor the new one.
-    """
+    """Replace the pair, in Vault and in the stack's file. Raises EstateError if the file holds no pair, the stack isn't
+    built, or Vault takes neither the old nor the new one."""
     with session.locked(paths):
         file = cloud_file(paths, stack)
         administrator = file.settings.bootstrap.administrator

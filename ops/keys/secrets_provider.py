@@ -44,10 +44,7 @@ class Secrets:
 
     def encrypt(self, name: str, value: str, certificate: str) -> EncryptedPair:
         """Encrypt a value under a name, and prove that it can be decrypted again.
-
-        Raises:
-            EstateError: the engine can't; its own words.
-        """
+        Raises EstateError with the engine's own words if it can't."""
         arguments = ["config", "set", "--secret", f"{PROJECT}:{name}"]
         answer = self._run(arguments, value)
         if answer.returncode != 0 and _UNKNOWN_STACK in answer.stderr:
@@ -72,10 +69,7 @@ class Secrets:
 
     def decrypt(self, name: str) -> str:
         """The value of an encrypted setting: a secret, never to be shown.
-
-        Raises:
-            EstateError: it isn't there, or the engine can't decrypt it.
-        """
+        Raises EstateError if it isn't there, or the engine can't decrypt it."""
         answer = self._run(["config", "get", f"{PROJECT}:{name}"], "")
         self._must(answer)
         return answer.stdout.removesuffix("\n")
@@ -119,8 +113,7 @@ def opened(paths: Paths, file: StackFile, console: Console, text: str | None = N
         console: told of the engine, if it has to be made first.
         text: stands for the content of the stack's file; None: as it is.
 
-    Raises:
-        EstateError: no engine can be had.
+    Raises EstateError if no engine can be had.
     """
     engine = finding.find(console.say)
     variables = operations.environment(engine, platform_of(paths, file).backend, paths.own / "shims")
@@ -135,10 +128,7 @@ def opened(paths: Paths, file: StackFile, console: Console, text: str | None = N
 def ensure_placed(paths: Paths, file: StackFile, console: Console) -> None:
     """Have the pair's files here although the program, which puts them in place, doesn't run: for a `destroy`, or for a
     command that works beside the engine.
-
-    Raises:
-        EstateError: the private key isn't in the stack's file, or can't be decrypted.
-    """
+    Raises EstateError if the private key isn't in the stack's file, or can't be decrypted."""
     administrator = file.settings.bootstrap.administrator
     if administrator.private_key_secret is None:
         return

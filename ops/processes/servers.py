@@ -36,10 +36,7 @@ class Servers:
 
     def ensure(self, children: Sequence[ChildSpec], ready: Mapping[str, Ready]) -> None:
         """Have exactly these running and answering; those that are stay untouched.
-
-        Raises:
-            EstateError: one doesn't start; then none runs.
-        """
+        Raises EstateError if one doesn't start; then none runs."""
         private_directory(self.directory)
         spec = supervisor.spec_text(children)
         file = self.directory / supervisor.SPEC

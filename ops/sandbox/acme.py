@@ -93,10 +93,7 @@ class AcmeAuthority:
 
     def tell(self) -> None:
         """Tell it once, when it runs, to sign for whoever answers at a name of the sandbox's.
-
-        Raises:
-            EstateError: it refused.
-        """
+        Raises EstateError if it refused."""
         if self._is_told.exists():
             return
         client = hvac.Client(

@@ -28,11 +28,7 @@ Path = tuple[str, ...]
 
 
 def architecture(platform: HetznerPlatform) -> Architecture:
-    """What the node runs.
-
-    Raises:
-        EstateError: this machine runs something else.
-    """
+    """What the node runs. Raises EstateError if this machine runs something else."""
     own = _ARCHITECTURES.get(host.machine())
     if platform.architecture != own:
         msg = (
@@ -55,10 +51,7 @@ def refuse_flavour(file: StackFile) -> None:
 
 def apply(file: StackFile, platform: HetznerPlatform, facts: SandboxFacts) -> StackFile:
     """The stack's file as the sandbox has it, with what was replaced.
-
-    Raises:
-        EstateError: the settings can't be had in a sandbox.
-    """
+    Raises EstateError if the settings can't be had in a sandbox."""
     content = deepcopy(dict(file.written))
     replaced: list[Replacement] = []
     for path, value in _values(file.settings, platform, facts):

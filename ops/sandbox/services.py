@@ -100,11 +100,7 @@ class SandboxServices:
 
     @property
     def gateway(self) -> str:
-        """This machine's address in its network, made on demand.
-
-        Raises:
-            EstateError: it can't be made here.
-        """
+        """This machine's address in its network, made on demand. Raises EstateError if it can't be made here."""
         try:
             return machines.gateway(self.machines)
         except ValueError as error:
@@ -126,8 +122,7 @@ class SandboxServices:
             architecture: of the node.
             say: told of what takes long.
 
-        Raises:
-            EstateError: a machine can't boot here, or a server doesn't start.
+        Raises EstateError if a machine can't boot here, or a server doesn't start.
         """
         refuse_here()
         require_namespaces()
@@ -162,11 +157,7 @@ class SandboxServices:
         return facts
 
     def facts(self) -> SandboxFacts:
-        """What the last start found.
-
-        Raises:
-            EstateError: there was none.
-        """
+        """What the last start found. Raises EstateError if there was none."""
         if not self._facts_file.is_file():
             msg = f"stack {self.stack!r} has no sandbox here; expected one: ./estate up {self.stack} --sandbox"
             raise EstateError(msg)

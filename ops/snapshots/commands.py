@@ -18,10 +18,7 @@ from ops.snapshots.stores import store_of
 
 def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tuple[taking.Taken, int]:
     """Take one; what was done, and from which age on a snapshot is stale.
-
-    Raises:
-        EstateError: the stack has no section `snapshots`, its server doesn't answer, or the store refuses.
-    """
+    Raises EstateError if the stack has no section `snapshots`, its server doesn't answer, or the store refuses."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         taken = taking.take(paths, platform.file, platform.find_endpoint(console), console)
         return taken, taking.wanted(platform.file).stale_after
@@ -30,11 +27,7 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
 def restore(
     paths: Paths, stack: str, console: Console, *, key: str | None, force: bool, identity: Path | None, sandbox: bool
 ) -> restoring.Restored:
-    """Put one back.
-
-    Raises:
-        EstateError: as `ops.snapshots.restoring.restore`.
-    """
+    """Put one back. Raises EstateError: as `ops.snapshots.restoring.restore`."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         wish = restoring.Wish(
             key=key,
@@ -48,11 +41,7 @@ def restore(
 def drill(
     paths: Paths, stack: str, console: Console, *, identity: Path | None, seal_key: Path | None, sandbox: bool
 ) -> drilling.Drilled:
-    """Put the newest into a server that is thrown away.
-
-    Raises:
-        EstateError: as `ops.snapshots.drilling.drill`.
-    """
+    """Put the newest into a server that is thrown away. Raises EstateError: as `ops.snapshots.drilling.drill`."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         identity = identity or keys.default_identity(paths, platform.file)
         return drilling.drill(paths, platform.file, console, identity, seal_key or platform.seal_key_file)
@@ -62,10 +51,7 @@ def seal_key(
     paths: Paths, stack: str, console: Console, *, key: str | None, identity: Path | None, sandbox: bool
 ) -> escrow.Escrowed:
     """The static seal's key that lies beside the snapshots of a cloud stack, and custody.
-
-    Raises:
-        EstateError: none does, the identity doesn't open it, or the stack's key is on this machine.
-    """
+    Raises EstateError if none does, the identity doesn't open it, or the stack's key is on this machine."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform, taking.told():
         if platform.seal_key_file:
             msg = f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack"
@@ -87,10 +73,7 @@ def adopt(
     sandbox: bool,
 ) -> seal_key_adoption.Adopted:
     """Hand that key to a new node in the place of its own.
-
-    Raises:
-        EstateError: as `seal_key` and `ops.snapshots.seal_key_adoption.adopt`.
-    """
+    Raises EstateError: as `seal_key` and `ops.snapshots.seal_key_adoption.adopt`."""
     found = seal_key(paths, stack, console, key=key, identity=identity, sandbox=sandbox)
     return seal_key_adoption.adopt(node, found, console, force=force)
 

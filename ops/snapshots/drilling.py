@@ -72,8 +72,7 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         identity: the age identity. It opens the seal's key too, where a node left that in escrow.
         seal_key: file of the static seal's key; None: the one in escrow.
 
-    Raises:
-        EstateError: the snapshot isn't whole, or the server didn't serve what it was given.
+    Raises EstateError if the snapshot isn't whole, or the server didn't serve what it was given.
     """
     snapshots = wanted(file)
     store = store_of(paths, file.settings)
@@ -136,10 +135,7 @@ def _try(server: OpenBao, opened: Opened, login: tuple[str, str], canary: str, s
 @contextmanager
 def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
     """An empty server with a given seal key, running for as long as the block does.
-
-    Raises:
-        EstateError: it doesn't start.
-    """
+    Raises EstateError if it doesn't start."""
     ports = _free_ports(2)
     server = OpenBao(directory=directory, api_port=ports[0], cluster_port=ports[1])
     private_directory(server.home / "data")
@@ -172,10 +168,7 @@ def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
 @contextmanager
 def _in_memory(key: bytes) -> Iterator[tuple[int, str]]:
     """A file without a disk: its descriptor, and where a process that inherits it finds it.
-
-    Raises:
-        EstateError: this system has none.
-    """
+    Raises EstateError if this system has none."""
     if not hasattr(os, "memfd_create"):
         raise EstateError("a drill needs Linux: elsewhere the seal's key would have to be written to a disk")
     descriptor = os.memfd_create("seal-key")

@@ -49,10 +49,7 @@ def names(store: Readable, chosen: StoredSnapshot) -> Mapping[str, str]:
 
 def opened(store: Readable, chosen: StoredSnapshot, identity: Path) -> Escrowed:
     """Open what belongs to a snapshot.
-
-    Raises:
-        EstateError: there is nothing, the identity doesn't open it, or it isn't what its name says.
-    """
+    Raises EstateError if there is nothing, the identity doesn't open it, or it isn't what its name says."""
     found = names(store, chosen)
     cluster = str(chosen.record.get("cluster_id"))
     key = found.get("seal_key", "")

@@ -22,10 +22,7 @@ def private_key_of(certificate: Path) -> Path:
 
 def identity_in(file: Path) -> pyrage.x25519.Identity:
     """The age identity in a file. Nothing of it is ever quoted.
-
-    Raises:
-        EstateError: it can't be read, or holds none.
-    """
+    Raises EstateError if it can't be read, or holds none."""
     try:
         text = file.read_text(encoding="utf-8")
         (line,) = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]

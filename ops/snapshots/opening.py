@@ -30,10 +30,7 @@ class Opened:
 
 def choose(store: Readable, key: str | None) -> StoredSnapshot:
     """The snapshot of this key; without one the newest of all.
-
-    Raises:
-        EstateError: there is no such whole snapshot.
-    """
+    Raises EstateError if there is no such whole snapshot."""
     snapshots = kept(store)
     if key is None:
         if not snapshots:
@@ -50,10 +47,7 @@ def choose(store: Readable, key: str | None) -> StoredSnapshot:
 
 def open_snapshot(store: Readable, chosen: StoredSnapshot, identity: Path, work: Path) -> Opened:
     """Fetch, compare, decrypt and verify.
-
-    Raises:
-        EstateError: it was cut off or changed, or the identity doesn't open it.
-    """
+    Raises EstateError if it was cut off or changed, or the identity doesn't open it."""
     missing = sorted(fact for fact in _FACTS if fact not in chosen.record)
     if missing or not chosen.key.startswith(f"{EVERYWHERE}{chosen.record.get('cluster_id')}/"):
         msg = f"the record of {chosen.key} doesn't belong to it (lacks {', '.join(missing) or 'its cluster'})"

@@ -77,10 +77,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 def restore(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console, wish: Wish) -> Restored:
     """Put a snapshot back into the stack's server and look at what it serves then.
-
-    Raises:
-        EstateError: nothing was changed, unless the sentence says otherwise.
-    """
+    Raises EstateError: nothing was changed, unless the sentence says otherwise."""
     store = store_of(paths, file.settings)
     mark = Mark(
         file=paths.own / f"restoring-{file.stack}.json",
@@ -117,8 +114,7 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
         steps: told of each.
         mark: tells the next restore that this one was killed; None: the server ends with this process.
 
-    Raises:
-        EstateError: it is sealed, of several nodes, or doesn't agree with the snapshot.
+    Raises EstateError if it is sealed, of several nodes, or doesn't agree with the snapshot.
     """
     status = target.status()
     if mark and status["initialized"] and is_auto(status):
@@ -151,10 +147,7 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
 
 def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bool | None, bool]:
     """Whether the canary is there, and whether the server waits for its operators.
-
-    Raises:
-        EstateError: it serves something else than the snapshot.
-    """
+    Raises EstateError if it serves something else than the snapshot."""
     if opened.record["seal"] == "shamir":
         return None, True
     wanted = opened.record["cluster_id"]

@@ -34,10 +34,7 @@ class Adopted:
 
 def adopt(node: str, escrowed: Escrowed, console: Console, *, force: bool) -> Adopted:
     """Put the key and custody in place on a new node, which loses what its first boot made.
-
-    Raises:
-        EstateError: the node refuses, or can't be reached.
-    """
+    Raises EstateError if the node refuses, or can't be reached."""
     if not _NODE.fullmatch(node):
         raise EstateError(f"--node is {node!r}; expected USER@HOST, as ssh takes it")
     told = {

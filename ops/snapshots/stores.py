@@ -98,11 +98,7 @@ class FolderStore:
 
 
 def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
-    """The store the settings name.
-
-    Raises:
-        EstateError: there is no section `snapshots`.
-    """
+    """The store the settings name. Raises EstateError if there is no section `snapshots`."""
     if settings.snapshots is None:
         msg = (
             "snapshots is missing in the stack's settings; expected that section: where snapshots go, who can read them"

@@ -64,11 +64,7 @@ def taken(key: str) -> datetime:
 
 
 def wanted(file: StackFile) -> Snapshots:
-    """The section of the stack's settings.
-
-    Raises:
-        EstateError: there is none.
-    """
+    """The section of the stack's settings. Raises EstateError if there is none."""
     if file.settings.snapshots is None:
         msg = f"{file.path.name} has no section snapshots; expected one: where snapshots go, and who can read them"
         raise EstateError(msg)
@@ -78,10 +74,7 @@ def wanted(file: StackFile) -> Snapshots:
 @contextmanager
 def told() -> Iterator[None]:
     """Word what stops the program's functions as everything else that an operator can mend.
-
-    Raises:
-        EstateError: in their stead.
-    """
+    Raises EstateError: in their stead."""
     try:
         yield
     except SnapshotError as error:
@@ -106,11 +99,7 @@ def folder(paths: Paths, prefix: str) -> Iterator[Path]:
 
 
 def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
-    """The files with which a person takes snapshots and puts them back.
-
-    Raises:
-        EstateError: one isn't there.
-    """
+    """The files with which a person takes snapshots and puts them back. Raises EstateError if one isn't there."""
     certificate = paths.project / wanted(file).certificate
     for half in (certificate, keys.private_key_of(certificate)):
         if not half.is_file():
@@ -121,10 +110,7 @@ def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
 
 def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console) -> Taken:
     """Take a snapshot, put it into the store, look at it, and let go what retention lets go.
-
-    Raises:
-        EstateError: any of it failed; then nothing was let go.
-    """
+    Raises EstateError: any of it failed; then nothing was let go."""
     snapshots = wanted(file)
     store = store_of(paths, file.settings)
     parameters: dict[str, Any] = {

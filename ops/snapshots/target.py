@@ -44,10 +44,7 @@ class Target(ProxiedServer):
 
     def refuse_others(self) -> None:
         """A cluster takes a snapshot as one node, or its others never find back (vault#31933).
-
-        Raises:
-            EstateError: it has more nodes.
-        """
+        Raises EstateError if it has more nodes."""
         nodes = self.call("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
         if len(nodes) != 1:
             names = ", ".join(sorted(str(one["node_id"]) for one in nodes))
@@ -73,11 +70,7 @@ class Target(ProxiedServer):
             self.token = ""
 
     def wait(self, good: Callable[[Mapping[str, Any]], bool], what: str) -> Mapping[str, Any]:
-        """Its health, once it is good.
-
-        Raises:
-            EstateError: not in time.
-        """
+        """Its health, once it is good. Raises EstateError if not in time."""
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             found = self.health()

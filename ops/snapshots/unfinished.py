@@ -54,8 +54,7 @@ class Mark:
             target: the server.
             cluster_id: of the snapshot.
 
-        Raises:
-            EstateError: it was left so, and can't be emptied from here.
+        Raises EstateError if it was left so, and can't be emptied from here.
         """
         if not self.stands:
             return
