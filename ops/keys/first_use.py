@@ -82,8 +82,7 @@ def ensure_snapshot_keys(paths: Paths, snapshots: Snapshots | None, ssh_keys: Se
         recipient = paths.project / name
         if recipient.is_relative_to(paths.own):
             if recipient.name != RECIPIENT:
-                msg = f"snapshots.recipients has {name!r}; expected {RECIPIENT} in its folder"
-                raise EstateError(msg)
+                raise EstateError(f"snapshots.recipients has {name!r}; expected {RECIPIENT} in its folder")
             _ensure_identity(recipient, say)
 
 

@@ -99,11 +99,10 @@ def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
     administrator = file.settings.bootstrap.administrator
     if not (administrator.certificate and administrator.private_key):
         half = "certificate_pem" if administrator.certificate_pem else "private_key_secret"
-        msg = (
+        raise EstateError(
             f"bootstrap.administrator has {half} and a file beside it; expected both halves in files, for `keys` to "
             "take them over, or both in the stack's file"
         )
-        raise EstateError(msg)
     names = (administrator.certificate, administrator.private_key)
     missing = [name for name in names if not (paths.project / name).is_file()]
     if len(missing) == len(names):
@@ -114,8 +113,7 @@ def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
     try:
         certificate, key = ((paths.project / name).read_text(encoding="ascii") for name in names)
     except (OSError, UnicodeDecodeError):
-        msg = f"{' or '.join(names)} can't be read; expected the two halves of a pair as PEM"
-        raise EstateError(msg) from None
+        raise EstateError(f"{' or '.join(names)} can't be read; expected the two halves of a pair as PEM") from None
     return checked(certificate, key)
 
 

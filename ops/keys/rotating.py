@@ -40,8 +40,7 @@ def rotate(paths: Paths, stack: str, console: Console) -> Made:
         file = cloud_file(paths, stack)
         administrator = file.settings.bootstrap.administrator
         if not (administrator.certificate_pem and administrator.private_key_secret):
-            msg = f"Pulumi.{stack}.yaml holds no pair yet; expected one to replace: ./estate keys {stack}"
-            raise EstateError(msg)
+            raise EstateError(f"Pulumi.{stack}.yaml holds no pair yet; expected one to replace: ./estate keys {stack}")
         name = administrator.private_key_secret
         endpoint = platform_of(paths, file).find_endpoint(console)
         with secrets_provider.opened(paths, file, console) as held:
@@ -124,14 +123,12 @@ def _replace_certificate(client: hvac.Client, role: str, certificate: str) -> No
     client.write_data(role, data={**body, "certificate": certificate})
     after = _read_role(client, role)
     if str(after["certificate"]).strip() != certificate.strip() or any(after[name] != body[name] for name in body):
-        msg = f"{role} reads back changed; expected the new certificate and everything else as before"
-        raise EstateError(msg)
+        raise EstateError(f"{role} reads back changed; expected the new certificate and everything else as before")
 
 
 def _read_role(client: hvac.Client, role: str) -> Mapping[str, Any]:
     answer: Any = client.read(role)
     if not answer:
-        msg = f"{role} is gone; expected the login that the bootstrap made"
-        raise EstateError(msg)
+        raise EstateError(f"{role} is gone; expected the login that the bootstrap made")
     found: Mapping[str, Any] = answer["data"]
     return found

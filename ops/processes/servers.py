@@ -90,6 +90,5 @@ class Servers:
             if waiting and time.monotonic() > deadline:
                 name = next(iter(waiting))
                 said = last_error(self.directory / f"{name}.log", 0) or "it said nothing"
-                msg = f"{name} of the sandbox does not answer after {START_SECONDS:.0f} s: {said}"
-                raise EstateError(msg)
+                raise EstateError(f"{name} of the sandbox does not answer after {START_SECONDS:.0f} s: {said}")
             time.sleep(_POLL_SECONDS if waiting else 0)

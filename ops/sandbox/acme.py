@@ -106,8 +106,7 @@ class AcmeAuthority:
             self._configure(client)
             client.auth.token.revoke_self()
         except (VaultError, requests.RequestException) as error:
-            msg = f"the sandbox's ACME authority: {' '.join(str(error).split())}"
-            raise EstateError(msg) from None
+            raise EstateError(f"the sandbox's ACME authority: {' '.join(str(error).split())}") from None
         finally:
             client.adapter.close()
         write_private(self._is_told, b"")
@@ -120,8 +119,7 @@ class AcmeAuthority:
             if not (document.get("sealed", True) or document.get("standby", True)):
                 return
             if time.monotonic() > deadline:
-                msg = f"the sandbox's ACME authority does not serve after {_UNSEAL_SECONDS:.0f} s"
-                raise EstateError(msg)
+                raise EstateError(f"the sandbox's ACME authority does not serve after {_UNSEAL_SECONDS:.0f} s")
             time.sleep(0.1)
 
     def _configure(self, client: hvac.Client) -> None:

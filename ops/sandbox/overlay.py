@@ -31,22 +31,20 @@ def architecture(platform: HetznerPlatform) -> Architecture:
     """What the node runs. Raises EstateError if this machine runs something else."""
     own = _ARCHITECTURES.get(host.machine())
     if platform.architecture != own:
-        msg = (
+        raise EstateError(
             f"platform.server_type is {platform.server_type!r}, which runs {platform.architecture}; "
             f"expected one for this machine ({own or host.machine()}) with --sandbox"
         )
-        raise EstateError(msg)
     return platform.architecture
 
 
 def refuse_flavour(file: StackFile) -> None:
     """Raises EstateError for a server that comes in no package."""
     if file.settings.server.flavor != "openbao":
-        msg = (
+        raise EstateError(
             f"server.flavor is {file.settings.server.flavor!r}; expected 'openbao' with --sandbox, the server that "
             "this machine has"
         )
-        raise EstateError(msg)
 
 
 def apply(file: StackFile, platform: HetznerPlatform, facts: SandboxFacts) -> StackFile:

@@ -54,8 +54,7 @@ def seal_key(
     Raises EstateError if none does, the identity doesn't open it, or the stack's key is on this machine."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform, taking.told():
         if platform.seal_key_file:
-            msg = f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack"
-            raise EstateError(msg)
+            raise EstateError(f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack")
         store = store_of(paths, platform.file.settings)
         identity = identity or keys.default_identity(paths, platform.file)
         return escrow.opened(store, choose(store, key), identity)

@@ -54,15 +54,13 @@ def opened(store: Readable, chosen: StoredSnapshot, identity: Path) -> Escrowed:
     cluster = str(chosen.record.get("cluster_id"))
     key = found.get("seal_key", "")
     if not key.startswith(f"seal/{cluster}/"):
-        msg = (
+        raise EstateError(
             f"no key of a seal lies beside {chosen.key}; expected one from a node with platform.seal.escrow, which "
             "puts it there with its first snapshot"
         )
-        raise EstateError(msg)
     seal_key = _decrypt(store, key, identity)
     if len(seal_key) != SEAL_KEY_BYTES or fingerprint(seal_key) != key.rpartition("/")[2].removesuffix(".age"):
-        msg = f"{key} holds another key than its name says; expected an older version of it in the bucket"
-        raise EstateError(msg)
+        raise EstateError(f"{key} holds another key than its name says; expected an older version of it in the bucket")
     custody = json.loads(_decrypt(store, found["custody"], identity)) if "custody" in found else None
     return Escrowed(cluster_id=cluster, key=key, seal_key=seal_key, custody=custody)
 

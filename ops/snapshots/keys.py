@@ -28,13 +28,11 @@ def identity_in(file: Path) -> pyrage.x25519.Identity:
         (line,) = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
         return pyrage.x25519.Identity.from_str(line)
     except OSError as error:
-        msg = (
+        raise EstateError(
             f"age identity {file} can't be read: {error.strerror}; expected the private key of a recipient (--identity)"
-        )
-        raise EstateError(msg) from None
+        ) from None
     except (ValueError, pyrage.IdentityError):
-        msg = f"age identity {file} holds none; expected one line, as age-keygen writes it"
-        raise EstateError(msg) from None
+        raise EstateError(f"age identity {file} holds none; expected one line, as age-keygen writes it") from None
 
 
 def default_identity(paths: Paths, file: StackFile) -> Path:

@@ -40,8 +40,7 @@ def choose(store: Readable, key: str | None) -> StoredSnapshot:
     found = [one for one in snapshots if one.key == key]
     if not found:
         known = ", ".join(one.key for one in snapshots[:5]) or "none"
-        msg = f"--from is {key!r}; expected the key of a whole snapshot in the store: {known}"
-        raise EstateError(msg)
+        raise EstateError(f"--from is {key!r}; expected the key of a whole snapshot in the store: {known}")
     return found[0]
 
 

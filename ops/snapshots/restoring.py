@@ -159,8 +159,7 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
     deadline = time.monotonic() + WAIT_SECONDS
     while not _canary_found(target, opened, canary):
         if time.monotonic() > deadline:
-            msg = f"{target.address} was given {opened.key}, but not the last thing written before it"
-            raise EstateError(msg)
+            raise EstateError(f"{target.address} was given {opened.key}, but not the last thing written before it")
         time.sleep(POLL_SECONDS)
     steps.step("canary found", finished=True)
     return True, False

@@ -100,10 +100,9 @@ class FolderStore:
 def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
     """The store the settings name. Raises EstateError if there is no section `snapshots`."""
     if settings.snapshots is None:
-        msg = (
+        raise EstateError(
             "snapshots is missing in the stack's settings; expected that section: where snapshots go, who can read them"
         )
-        raise EstateError(msg)
     store = settings.snapshots.store
     if isinstance(store, Bucket):
         return BucketStore(store.name, store.endpoint, store.region, store.profile, **session)

@@ -103,8 +103,7 @@ def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
     certificate = paths.project / wanted(file).certificate
     for half in (certificate, keys.private_key_of(certificate)):
         if not half.is_file():
-            msg = f"{half} is not there; expected snapshots.certificate, with its private key beside it"
-            raise EstateError(msg)
+            raise EstateError(f"{half} is not there; expected snapshots.certificate, with its private key beside it")
     return str(certificate), str(keys.private_key_of(certificate))
 
 

@@ -48,10 +48,9 @@ class Target(ProxiedServer):
         nodes = self.call("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
         if len(nodes) != 1:
             names = ", ".join(sorted(str(one["node_id"]) for one in nodes))
-            msg = (
+            raise EstateError(
                 f"{self.address} is a cluster of {len(nodes)} nodes ({names}); expected one: remove and wipe the others"
             )
-            raise EstateError(msg)
 
     def initialise(self, *, auto_unseal: bool) -> None:
         """Make an empty server ready to take a snapshot."""
@@ -78,8 +77,7 @@ class Target(ProxiedServer):
                 return found
             if time.monotonic() > deadline:
                 state = "does not answer" if not found else f"is {'sealed' if found['sealed'] else 'not active'}"
-                msg = f"{self.address} did not {what} within {WAIT_SECONDS:.0f} s: it {state}"
-                raise EstateError(msg)
+                raise EstateError(f"{self.address} did not {what} within {WAIT_SECONDS:.0f} s: it {state}")
             time.sleep(POLL_SECONDS)
 
     def health(self) -> Mapping[str, Any]:

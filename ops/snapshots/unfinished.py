@@ -62,11 +62,10 @@ class Mark:
         if health.get("cluster_id") == cluster_id or _lets_in(target):
             return
         if self.empty is None:
-            msg = (
+            raise EstateError(
                 f"a restore was killed after it had initialised {target.address}, with keys that nobody has; expected "
                 f"an empty server: {self.way_on}"
             )
-            raise EstateError(msg)
         self.empty(str(health.get("cluster_id")))
 
 
