@@ -99,7 +99,7 @@ from ops.snapshots import drilling, keys
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-drilling._try = die
+drilling.put_into = die
 paths = Paths(project=Path(sys.argv[1]))
 file = stack_file.read(paths, "local")
 drilling.drill(paths, file, Console(as_json=True), keys.default_identity(paths, file), paths.local / 'openbao/seal.key')
