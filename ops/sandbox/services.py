@@ -9,16 +9,14 @@ import ipaddress
 import json
 import os
 import shutil
-import ssl
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psycopg
+import requests
 from cryptography import x509
 
 from components.render.release import Architecture
@@ -194,8 +192,7 @@ class SandboxServices:
         )
 
     def _acme(self, gateway: str) -> AcmeAuthority:
-        home = self.servers.directory
-        return AcmeAuthority(directory=home / "acme", tls=home / "tls", gateway=gateway)
+        return AcmeAuthority(self.servers.directory, gateway)
 
     def _children(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> list[ChildSpec]:
         home = self.servers.directory
@@ -215,7 +212,7 @@ class SandboxServices:
             python("serving", "ops.sandbox.serving", str(self.directory), gateway),
             python("storage", "moto.server", "--host", gateway, "--port", str(STORAGE_PORT), *certificate),
             postgres.child(),
-            acme.child(home / "acme.log"),
+            acme.child(),
         ]
 
     def _ready(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> Mapping[str, Callable[[], bool]]:
@@ -274,12 +271,8 @@ def domain(gateway: str, network: ipaddress.IPv4Network) -> Domain:
 
 
 def _answers(url: str, authority: Path) -> bool:
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),
-    )
     try:
-        with opener.open(url, timeout=_ANSWER_SECONDS):
-            return True
-    except (OSError, urllib.error.URLError):
+        # No proxy: the server is on this machine.
+        return requests.get(url, verify=str(authority), timeout=_ANSWER_SECONDS, proxies={"https": ""}).ok
+    except requests.RequestException:
         return False

@@ -17,19 +17,20 @@ from typing import Any
 
 import psutil
 
-from composition.private_files import private_directory, write_private
-from ops.console import Console, Steps
+from composition.private_files import private_directory
+from ops.console import Console
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_authority
-from ops.local.openbao import SEAL_KEY_BYTES, OpenBao, configuration
+from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
 from ops.paths import Paths
 from ops.processes.launching import end
-from ops.processes.ports import LOOPBACK, is_free
+from ops.processes.logs import last_error
+from ops.processes.ports import is_free
 from ops.snapshots import escrow
-from ops.snapshots.opening import Opened, choose, open_snapshot
+from ops.snapshots.opening import choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
-from ops.snapshots.stores import Readable, store_of
-from ops.snapshots.taking import StoredSnapshot, folder, pair, told, wanted
+from ops.snapshots.stores import store_of
+from ops.snapshots.taking import folder, pair, told, wanted
 from ops.snapshots.target import Target
 from ops.stack_file import StackFile
 
@@ -81,15 +82,20 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         chosen = choose(store, None)
         opened = open_snapshot(store, chosen, identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
-        why_not = _why_not(file, opened.record)
-        key = b""
+        why_not, key = _why_not(file, opened.record), b""
         if not why_not:
-            key = _read(seal_key) if seal_key else _escrowed(store, chosen, identity)
+            if seal_key:
+                key = _read(seal_key)
+            elif escrow.names(store, chosen):
+                key = escrow.opened(store, chosen, identity).seal_key
             why_not = "" if key else _NO_KEY
         if key:
             steps.step("the seal's key is at hand", finished=True)
             with _server(work / "server", key) as server:
-                _try(server, opened, pair(paths, file), file.settings.canary, steps)
+                target = Target(server.address, str(server.ca_file), pair(paths, file))
+                # Without force: only with the snapshot's own seal key does the server take it.
+                put_into(target, opened, force=False, steps=steps)
+                prove(target, opened, file.settings.canary, steps)
         return Drilled(
             key=opened.key,
             whole=True,
@@ -98,12 +104,8 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
             seal=str(opened.record["seal"]),
             rpo_seconds=chosen.age_seconds,
             rto_seconds=time.monotonic() - started,
-            fresh=_fresh(chosen, snapshots.stale_after),
+            fresh=chosen.age_seconds <= snapshots.stale_after,
         )
-
-
-def _fresh(chosen: StoredSnapshot, stale_after_seconds: int) -> bool:
-    return chosen.age_seconds <= stale_after_seconds
 
 
 def _why_not(file: StackFile, record: Mapping[str, Any]) -> str:
@@ -120,29 +122,21 @@ def _read(key_file: Path) -> bytes:
     return key_file.read_bytes()
 
 
-def _escrowed(store: Readable, chosen: StoredSnapshot, identity: Path) -> bytes:
-    """The key that lies beside the snapshot; empty where none does."""
-    return escrow.opened(store, chosen, identity).seal_key if escrow.names(store, chosen) else b""
-
-
-def _try(server: OpenBao, opened: Opened, login: tuple[str, str], canary: str, steps: Steps) -> None:
-    target = Target(server.address, str(server.ca_file), login)
-    # Without force: only with the snapshot's own seal key does the server take it.
-    put_into(target, opened, force=False, steps=steps)
-    prove(target, opened, canary, steps)
-
-
 @contextmanager
 def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
     """An empty server with a given seal key, running for as long as the block does.
     Raises EstateError if it doesn't start."""
-    ports = _free_ports(2)
-    server = OpenBao(directory=directory, api_port=ports[0], cluster_port=ports[1])
+    api_port, cluster_port = _free_ports(2)
+    server = OpenBao(directory=directory, api_port=api_port, cluster_port=cluster_port)
     private_directory(server.home / "data")
     ensure_authority(private_directory(directory / "tls"))
     child = server.child()
-    with Path(child.log).open("wb") as log, _in_memory(key) as (descriptor, place):
-        write_private(server.home / "server.hcl", _configuration(server, place))
+    with server.log.open("wb") as log, _in_memory(key) as (descriptor, place):
+        # Its audit device has a name that no snapshot knows: one of a known name and another path keeps a server from
+        # becoming active (tried: OpenBao 2.7.2, "modifications to audit devices are not allowed"), and those that only
+        # the snapshot knows are dropped.
+        audit = {f"drill-{secrets.token_hex(4)}": server.home / "drill-audit.log"}
+        server.configure("drill", seal_key_file=place, audit=audit)
         process = subprocess.Popen(
             child.argv,
             cwd=child.directory,
@@ -152,11 +146,12 @@ def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
             stderr=log,
             pass_fds=[descriptor],
         )
+    deadline = time.monotonic() + _START_SECONDS
     try:
-        deadline = time.monotonic() + _START_SECONDS
         while server.health() is None:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise EstateError(f"the drill's server did not start; it said: {_last_line(Path(child.log))}")
+                said = last_error(server.log) or "nothing"
+                raise EstateError(f"the drill's server did not start; it said: {said}")
             time.sleep(0.05)
         yield server
     finally:
@@ -177,26 +172,6 @@ def _in_memory(key: bytes) -> Iterator[tuple[int, str]]:
         yield descriptor, f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def _configuration(server: OpenBao, key_file: str) -> bytes:
-    """Its audit device has a name that no snapshot knows: one of a known name and another path keeps a server from
-    becoming active (tried: OpenBao 2.7.2, "modifications to audit devices are not allowed"), and those that only the
-    snapshot knows are dropped."""
-    return configuration(
-        "drill",
-        host=LOOPBACK,
-        ports=(server.api_port, server.cluster_port),
-        storage=server.home / "data",
-        tls=server.directory / "tls",
-        seal_key_file=key_file,
-        audit={f"drill-{secrets.token_hex(4)}": server.home / "drill-audit.log"},
-    )
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return lines[-1] if lines else "nothing"
 
 
 def _free_ports(count: int) -> list[int]:
