@@ -5,12 +5,8 @@ someone else, a process that isn't ours, an entry of the directory it doesn't kn
 """
 
 import contextlib
-import fcntl
-import json
-import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,24 +15,23 @@ from typing import Any
 
 import psutil
 import psycopg
+from filelock import FileLock, Timeout
 
-from composition.private_files import private_directory, write_private
+from composition.private_files import private_directory
 from ops.errors import EstateError
 from ops.local.openbao import OpenBao
 from ops.local.postgres import ROOT_ROLE, Postgres, require_namespaces
 from ops.processes import supervisor
-from ops.processes.launching import end, launch
+from ops.processes.launching import end
 from ops.processes.logs import last_error, size
-from ops.processes.pid_files import PidFile
 from ops.processes.ports import require_free
+from ops.processes.servers import POLL_SECONDS, Supervised
+from ops.processes.supervisor import ChildSpec
 
-START_SECONDS = 45.0
-"""How long the servers may take until they answer; measured here: 0.5 s, 1.5 s at first start."""
 UNSEAL_SECONDS = 10.0
 """How long it may stay sealed; its seal opens by itself, measured here in 0.1 s."""
 RELOAD_SECONDS = 5.0
 """How long it may take to show a new certificate; measured here in 0.02 s."""
-POLL_SECONDS = 0.03
 ENTRIES = (
     "openbao",
     "postgres",
@@ -85,21 +80,12 @@ class LocalStatus:
     """None if OpenBao doesn't answer."""
 
 
-@dataclass(kw_only=True)
-class _Logs:
-    """Where the servers' logs ended before this start."""
-
-    openbao: int
-    postgres: int
-    supervisor: int
-
-
 @dataclass
-class LocalServers:
-    """OpenBao and PostgreSQL under one directory. Every method is safe to repeat and to interrupt."""
+class LocalServers(Supervised):
+    """OpenBao and PostgreSQL under one directory, usually `.estate/local`, which is made on first use, 0700.
+    Every method is safe to repeat and to interrupt."""
 
-    directory: Path
-    """Usually `.estate/local`; made on first use, 0700."""
+    title = "local platform"
     api_port: int = field(kw_only=True)
     cluster_port: int = field(kw_only=True)
     postgres_port: int = field(kw_only=True)
@@ -147,17 +133,17 @@ class LocalServers:
         Raises EstateError with what the server said if one can't start; then neither runs.
         """
         with self._storage_errors(), self._lock():
-            if self._supervisor() is not None and self._spec_is_current():
+            if self._keeps(self._children()):
                 self.openbao.prepare()
                 self._reload_certificate()
                 if self._well():
                     return
             self._stop()
-            self._require_ports()
+            for setting in ("api_port", "cluster_port", "postgres_port"):
+                require_free(setting, getattr(self, setting))
             require_namespaces()
             self.openbao.prepare()
             self.postgres.prepare()
-            write_private(self.directory / supervisor.SPEC, self._spec().encode())
             started = False
             try:
                 self._launch()
@@ -209,18 +195,10 @@ class LocalServers:
         except psycopg.Error as error:
             raise EstateError(f"postgres: databases {names} could not be made: {error}") from error
 
-    # --- starting
+    # --- starting and stopping
 
-    def _require_ports(self) -> None:
-        for setting in ("api_port", "cluster_port", "postgres_port"):
-            require_free(setting, getattr(self, setting))
-
-    def _spec(self) -> str:
-        return supervisor.spec_text([self.openbao.child(), self.postgres.child()])
-
-    def _spec_is_current(self) -> bool:
-        spec = self.directory / supervisor.SPEC
-        return spec.exists() and spec.read_text(encoding="utf-8") == self._spec()
+    def _children(self) -> list[ChildSpec]:
+        return [self.openbao.child(), self.postgres.child()]
 
     def _well(self) -> bool:
         """Whether both answer, with a little patience for one that was just restarted."""
@@ -242,48 +220,19 @@ class LocalServers:
             time.sleep(POLL_SECONDS)
 
     def _launch(self) -> None:
-        log = self.directory / supervisor.LOG
-        before = _Logs(openbao=size(self.openbao.log), postgres=size(self.postgres.log), supervisor=size(log))
-        process = launch(self.directory)
-        self._wait(process, before)
+        before = size(self.openbao.log)
+        deadline = time.monotonic() + UNSEAL_SECONDS
+
+        def unsealed() -> bool:
+            if time.monotonic() > deadline and (self.openbao.health() or {}).get("sealed"):
+                raise EstateError(f"openbao stays sealed: {last_error(self.openbao.log, before)}")
+            return self.openbao.is_ready()
+
+        self._bring_up(self._children(), {"openbao": unsealed, "postgres": self.postgres.is_ready})
         try:
             self.postgres.ensure_root_role()
         except psycopg.Error as error:
             raise EstateError(f"postgres: {ROOT_ROLE} could not be made: {error}") from error
-
-    def _wait(self, process: subprocess.Popen[bytes], before: _Logs) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        waiting = {"openbao": self.openbao.is_ready, "postgres": self.postgres.is_ready}
-        while waiting:
-            if process.poll() is not None:
-                said = last_error(self.directory / supervisor.LOG, before.supervisor)
-                raise EstateError(f"local platform: the supervisor ended with {process.returncode}: {said}")
-            for name, state in self._state().items():
-                if state["exits"]:
-                    raise EstateError(f"{name} could not start (exit {state['exits'][0]}): {self._said(name, before)}")
-            for name in [name for name, ready in waiting.items() if ready()]:
-                del waiting[name]
-            late = time.monotonic() - deadline + START_SECONDS
-            if "openbao" in waiting and late > UNSEAL_SECONDS and (self.openbao.health() or {}).get("sealed"):
-                raise EstateError(f"openbao stays sealed: {self._said('openbao', before)}")
-            if late > START_SECONDS:
-                said = "; ".join(f"{name}: {self._said(name, before)}" for name in waiting)
-                raise EstateError(f"local platform: not ready after {START_SECONDS:.0f} s; {said}")
-            time.sleep(POLL_SECONDS)
-
-    def _said(self, name: str, before: _Logs) -> str:
-        log, since = {
-            "openbao": (self.openbao.log, before.openbao),
-            "postgres": (self.postgres.log, before.postgres),
-        }[name]
-        return (
-            last_error(log, since) or last_error(self.directory / supervisor.LOG, before.supervisor) or "said nothing"
-        )
-
-    # --- stopping
-
-    def _supervisor(self) -> int | None:
-        return PidFile(self.directory / supervisor.PID).read()
 
     def _running(self) -> dict[str, list[psutil.Process]]:
         """The servers' own processes, found by arguments only they are run with: a supervisor may have died before it
@@ -300,39 +249,27 @@ class LocalServers:
                 found["postgres"].append(process)
         return found
 
-    def _stop(self) -> None:
-        pid = self._supervisor()
-        if pid is not None:
-            end([psutil.Process(pid)], signal.SIGTERM)
+    def _end_left_over(self) -> None:
         running = self._running()
         end(running["openbao"], signal.SIGTERM)
         end(running["postgres"], signal.SIGINT)
-        for left in (supervisor.PID, supervisor.STATE):
-            (self.directory / left).unlink(missing_ok=True)
-
-    def _state(self) -> dict[str, Any]:
-        try:
-            state: dict[str, Any] = json.loads((self.directory / supervisor.STATE).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return state
 
     # --- guards
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         private_directory(self.directory)
-        descriptor = os.open(self.directory / "platform.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = FileLock(self.directory / "platform.lock", mode=0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire(timeout=0)
+        except Timeout:
             raise EstateError(
                 f"{self.directory}: another command is starting or stopping it; wait for its end"
             ) from None
-        else:
+        try:
             yield
         finally:
-            os.close(descriptor)
+            lock.release()
 
     @contextlib.contextmanager
     def _storage_errors(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A group of servers in one folder, kept running by the same supervisor as the local ones.
+"""A group of servers in one folder, kept running by one supervisor.
 
 Owns the folder's supervisor and whatever works in the folder. Refuses to call a server ready that doesn't answer.
 """
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import psutil
 
@@ -17,78 +18,117 @@ from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
 from ops.processes import supervisor
 from ops.processes.launching import end, launch
-from ops.processes.logs import last_error
+from ops.processes.logs import last_error, size
 from ops.processes.pid_files import PidFile
 from ops.processes.supervisor import ChildSpec
 
 START_SECONDS = 60.0
 """How long all may take until they answer; measured here: 3 s, of which moto takes most."""
-_POLL_SECONDS = 0.1
+POLL_SECONDS = 0.03
 
 Ready = Callable[[], bool]
 
 
-@dataclass(frozen=True)
-class Servers:
-    """The servers of one folder."""
+@dataclass
+class Supervised:
+    """What every group of servers has in its folder: a supervisor, and what that keeps running."""
 
     directory: Path
+    title: ClassVar[str]
+    """What a person is told that doesn't start."""
+
+    def _keeps(self, children: Sequence[ChildSpec]) -> bool:
+        """Whether a supervisor runs, and keeps exactly these running."""
+        spec = self.directory / supervisor.SPEC
+        if self._supervisor() is None or not spec.exists():
+            return False
+        return spec.read_text(encoding="utf-8") == supervisor.spec_text(children)
+
+    def _bring_up(self, children: Sequence[ChildSpec], ready: Mapping[str, Ready], *, kept: bool = False) -> None:
+        """Start these, of which none runs unless they are `kept` running, and wait until they answer.
+        Raises EstateError with what one said that doesn't."""
+        own = self.directory / supervisor.LOG
+        logs = {child.name: Path(child.log) for child in children}
+        before = {log: size(log) for log in (own, *logs.values())}
+
+        def said(name: str) -> str:
+            return last_error(logs[name], before[logs[name]]) or last_error(own, before[own]) or "said nothing"
+
+        process = None
+        if not kept:
+            write_private(self.directory / supervisor.SPEC, supervisor.spec_text(children).encode())
+            process = launch(self.directory)
+        deadline = time.monotonic() + START_SECONDS
+        while waiting := [name for name, answers in ready.items() if not answers()]:
+            if process and process.poll() is not None:
+                words = last_error(own, before[own])
+                raise EstateError(f"{self.title}: the supervisor ended with {process.returncode}: {words}")
+            for name, state in self._state().items():
+                if process and state["exits"]:
+                    raise EstateError(f"{name} could not start (exit {state['exits'][0]}): {said(name)}")
+            if time.monotonic() > deadline:
+                words = "; ".join(f"{name}: {said(name)}" for name in waiting)
+                raise EstateError(f"{self.title}: not ready after {START_SECONDS:.0f} s; {words}")
+            time.sleep(POLL_SECONDS)
+
+    def _stop(self) -> None:
+        pid = self._supervisor()
+        if pid is not None:
+            end([psutil.Process(pid)], signal.SIGTERM)
+        self._end_left_over()
+        for left in (supervisor.PID, supervisor.STATE):
+            (self.directory / left).unlink(missing_ok=True)
+
+    def _end_left_over(self) -> None:
+        """End the servers whose supervisor died."""
+        raise NotImplementedError
+
+    def _supervisor(self) -> int | None:
+        return PidFile(self.directory / supervisor.PID).read()
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = json.loads((self.directory / supervisor.STATE).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return state
+
+
+class Servers(Supervised):
+    """The servers of a sandbox."""
+
+    title = "the sandbox"
 
     def ensure(self, children: Sequence[ChildSpec], ready: Mapping[str, Ready]) -> None:
         """Have exactly these running and answering; those that are stay untouched.
         Raises EstateError if one doesn't start; then none runs."""
         private_directory(self.directory)
-        spec = supervisor.spec_text(children)
-        file = self.directory / supervisor.SPEC
-        if self._supervisor() is None or not file.exists() or file.read_text(encoding="utf-8") != spec:
-            self.stop()
-            write_private(file, spec.encode())
-            launch(self.directory)
+        kept = self._keeps(children)
+        if not kept:
+            self._stop()
         started = False
         try:
-            self._wait(ready)
+            self._bring_up(children, ready, kept=kept)
             started = True
         finally:
             if not started:
-                self.stop()
+                self._stop()
 
     def running(self) -> Mapping[str, bool]:
         """Each server by name, and whether it runs."""
-        file = self.directory / supervisor.STATE
-        if self._supervisor() is None or not file.exists():
-            return {}
-        state: dict[str, dict[str, object]] = json.loads(file.read_text(encoding="utf-8"))
+        state = {} if self._supervisor() is None else self._state()
         return {name: one["pid"] is not None for name, one in state.items()}
 
     def stop(self) -> None:
         """End the supervisor and every process that works in the folder. Raises EstateError if one stays."""
-        pid = self._supervisor()
-        if pid is not None:
-            end([psutil.Process(pid)], signal.SIGTERM)
-        end(self._left_over(), signal.SIGTERM)
-        for left in (supervisor.PID, supervisor.STATE):
-            (self.directory / left).unlink(missing_ok=True)
+        self._stop()
 
     def remove(self) -> None:
         """Stop, and remove the folder with all that is in it."""
-        self.stop()
+        self._stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _supervisor(self) -> int | None:
-        return PidFile(self.directory / supervisor.PID).read()
-
-    def _left_over(self) -> list[psutil.Process]:
+    def _end_left_over(self) -> None:
         home = f"{self.directory}/"
-        return [one for one in psutil.process_iter(["cwd"]) if f"{one.info['cwd'] or ''}/".startswith(home)]
-
-    def _wait(self, ready: Mapping[str, Ready]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        waiting = dict(ready)
-        while waiting:
-            for name in [name for name, answers in waiting.items() if answers()]:
-                del waiting[name]
-            if waiting and time.monotonic() > deadline:
-                name = next(iter(waiting))
-                said = last_error(self.directory / f"{name}.log", 0) or "it said nothing"
-                raise EstateError(f"{name} of the sandbox does not answer after {START_SECONDS:.0f} s: {said}")
-            time.sleep(_POLL_SECONDS if waiting else 0)
+        left = [one for one in psutil.process_iter(["cwd"]) if f"{one.info['cwd'] or ''}/".startswith(home)]
+        end(left, signal.SIGTERM)
