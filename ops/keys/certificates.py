@@ -78,7 +78,8 @@ def ensure_authority(directory: Path, domain: Domain = LOOPBACK, *, now: datetim
     ca_good = ca_key_file.exists() and _good(ca_file, now, CA_RENEW_DAYS)
     if not ca_good:
         ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca = _certificate(domain.title, ca_key, issuer=None, days=CA_DAYS, now=now, extensions=_ca_extensions(domain))
+        limits = x509.NameConstraints(permitted_subtrees=domain.permitted, excluded_subtrees=None)
+        ca = _certificate(domain.title, ca_key, days=CA_DAYS, now=now, authority=True, extensions=[(limits, True)])
         write_private(ca_key_file, _key_pem(ca_key))
         write_private(ca_file, ca.public_bytes(serialization.Encoding.PEM))
     if ca_good and key_file.exists() and _good(certificate_file, now, SERVER_RENEW_DAYS):
@@ -90,7 +91,10 @@ def ensure_authority(directory: Path, domain: Domain = LOOPBACK, *, now: datetim
         issuer=(_load(ca_file), _load_key(ca_key_file)),
         days=SERVER_DAYS,
         now=now,
-        extensions=_leaf_extensions(ExtendedKeyUsageOID.SERVER_AUTH, domain.server_names),
+        extensions=[
+            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+            (x509.SubjectAlternativeName(domain.server_names), False),
+        ],
     )
     write_private(key_file, _key_pem(key))
     write_private(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
@@ -120,46 +124,27 @@ def new_administrator(now: datetime.datetime) -> tuple[bytes, bytes]:
     certificate = _certificate(
         "vault-estate administrator",
         key,
-        issuer=None,
         days=ADMINISTRATOR_DAYS,
         now=now,
-        extensions=_leaf_extensions(ExtendedKeyUsageOID.CLIENT_AUTH, ()),
+        extensions=[(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)],
     )
     return certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key)
-
-
-Extensions = list[tuple[x509.ExtensionType, bool]]
 
 
 def _certificate(
     name: str,
     key: ec.EllipticCurvePrivateKey,
     *,
-    issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
+    issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
     days: int,
     now: datetime.datetime,
-    extensions: Extensions,
+    authority: bool = False,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]],
 ) -> x509.Certificate:
+    """One that is signed by its issuer, or by itself. Extensions are given with whether they are critical."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer_name, signing_key = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))  # clocks of two machines may differ a little
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
-    )
-    for extension, critical in extensions:
-        builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(signing_key, hashes.SHA256())
-
-
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
+    usage = x509.KeyUsage(
         digital_signature=not authority,
         content_commitment=False,
         key_encipherment=False,
@@ -170,25 +155,22 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _ca_extensions(domain: Domain) -> Extensions:
-    return [
-        (x509.BasicConstraints(ca=True, path_length=0), True),
-        (_usage(authority=True), True),
-        (x509.NameConstraints(permitted_subtrees=domain.permitted, excluded_subtrees=None), True),
-    ]
-
-
-def _leaf_extensions(purpose: x509.ObjectIdentifier, names: Sequence[x509.GeneralName]) -> Extensions:
-    extensions: Extensions = [
-        (x509.BasicConstraints(ca=False, path_length=None), True),
-        (_usage(authority=False), True),
-        (x509.ExtendedKeyUsage([purpose]), False),
-    ]
-    if names:
-        extensions.append((x509.SubjectAlternativeName(names), False))
-    return extensions
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))  # clocks of two machines may differ a little
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=0 if authority else None), critical=True)
+        .add_extension(usage, critical=True)
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(signing_key, hashes.SHA256())
 
 
 def _good(certificate_file: Path, now: datetime.datetime, renew_days: int) -> bool:
