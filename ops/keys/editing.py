@@ -59,7 +59,11 @@ def with_pair(text: str, kept: EncryptedPair) -> str:
     edited = text
     for edit in edits[::-1]:  # of two at one place the later one stands below
         edited = edited[: edit.start] + edit.text.replace("\n", newline) + edited[edit.end :]
-    if not _says(edited, _wanted(yaml.safe_load(text), kept)):
+    try:
+        is_right = yaml.safe_load(edited) == _wanted(yaml.safe_load(text), kept)
+    except yaml.YAMLError:
+        is_right = False
+    if not is_right:
         raise _unusual("reads differently after the edit")
     return edited
 
@@ -82,13 +86,6 @@ def _separate(value: Any) -> Any:
     return [_separate(below) for below in value] if isinstance(value, list) else value
 
 
-def _says(text: str, wanted: dict[str, Any]) -> bool:
-    try:
-        return bool(yaml.safe_load(text) == wanted)
-    except yaml.YAMLError:
-        return False
-
-
 def _administrator(text: str, node: yaml.MappingNode, kept: EncryptedPair) -> list[_Edit]:
     if node.flow_style:
         others = [
@@ -101,18 +98,11 @@ def _administrator(text: str, node: yaml.MappingNode, kept: EncryptedPair) -> li
     indent = " " * first.start_mark.column
     lines = [f"{indent}certificate_pem: |", *(f"{indent}  {line}" for line in kept.certificate.splitlines())]
     lines.append(f"{indent}private_key_secret: {kept.name}")
-    start = _line_start(text, first)
     removed = [
         _Edit(_line_start(text, key), _after(text, value), "") for key, value in node.value if key.value in _HALVES
     ]
-    return (
-        [*removed[1:], _Edit(start, start, "\n".join(lines) + "\n")]
-        if not removed
-        else [
-            _Edit(removed[0].start, removed[0].end, "\n".join(lines) + "\n"),
-            *removed[1:],
-        ]
-    )
+    start = removed[0].start if removed else _line_start(text, first)
+    return [_Edit(start, start, "\n".join(lines) + "\n"), *removed]
 
 
 def _secret(text: str, config: yaml.MappingNode, kept: EncryptedPair) -> list[_Edit]:

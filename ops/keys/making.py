@@ -5,15 +5,12 @@ take a pair apart of which one half is missing. The private key is on the engine
 memory, nowhere else.
 """
 
-import contextlib
 import datetime
-import os
-import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 from composition import administrator_pair
 from composition.administrator_pair import Pair
+from composition.private_files import write_private
 from ops import stack_file
 from ops.console import Console
 from ops.engine import session
@@ -52,8 +49,9 @@ def make(paths: Paths, stack: str, console: Console) -> Made:
         file = cloud_file(paths, stack)
         name = file.settings.bootstrap.administrator.private_key_secret or SECRET
         with secrets_provider.opened(paths, file, console) as held:
-            there = _kept_pair(file, held)
-            if there is not None:
+            administrator = file.settings.bootstrap.administrator
+            if administrator.certificate_pem and administrator.private_key_secret:
+                there = checked(administrator.certificate_pem, held.decrypt(name))
                 return told(file, there, name, "there already")
             found = _pair_of_files(paths, file)
             pair = found or new_pair()
@@ -86,13 +84,6 @@ def cloud_file(paths: Paths, stack: str) -> StackFile:
     return file
 
 
-def _kept_pair(file: StackFile, held: secrets_provider.Secrets) -> Pair | None:
-    administrator = file.settings.bootstrap.administrator
-    if not (administrator.certificate_pem and administrator.private_key_secret):
-        return None
-    return checked(administrator.certificate_pem, held.decrypt(administrator.private_key_secret))
-
-
 def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
     """The pair in the files that the settings name; a server may know it already, so that a new one would be locked
     out."""
@@ -121,24 +112,9 @@ def write_pair(file: StackFile, kept: EncryptedPair) -> None:
     """Put the pair into the stack's file, in one step. Raises EstateError if its layout doesn't let single lines be
     changed. Raises OSError if it can't be written; it is as it was then."""
     whole = file.path.resolve()  # a link stays one
-    with whole.open(encoding="utf-8", newline="") as stream:
-        text = stream.read()
-    _write(whole, with_pair(text, kept))
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with fresh.open("x", encoding="utf-8", newline="") as stream:
-            os.fchmod(stream.fileno(), path.stat().st_mode & 0o777)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
+    mode = whole.stat().st_mode & 0o777
+    write_private(whole, with_pair(whole.read_bytes().decode(), kept).encode())
+    whole.chmod(mode)
 
 
 def told(file: StackFile, pair: Pair, name: str, outcome: str) -> Made:

@@ -38,10 +38,6 @@ class Secrets:
     executable: Path
     variables: Mapping[str, str]
 
-    @property
-    def _file(self) -> Path:
-        return self.folder / f"Pulumi.{self.stack}.yaml"
-
     def encrypt(self, name: str, value: str, certificate: str) -> EncryptedPair:
         """Encrypt a value under a name, and prove that it can be decrypted again.
         Raises EstateError with the engine's own words if it can't."""
@@ -75,7 +71,8 @@ class Secrets:
         return answer.stdout.removesuffix("\n")
 
     def _document(self) -> dict[str, Any]:
-        document: dict[str, Any] = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+        text = (self.folder / f"Pulumi.{self.stack}.yaml").read_text(encoding="utf-8")
+        document: dict[str, Any] = yaml.safe_load(text)
         return document
 
     def _run(self, arguments: list[str], given: str, *, named: bool = True) -> subprocess.CompletedProcess[str]:
