@@ -19,20 +19,14 @@ STOP_SECONDS = 25.0
 def launch(directory: Path) -> subprocess.Popen[bytes]:
     """Start the supervisor of a directory, whose spec is written already. Raises OSError."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
-    log = os.open(directory / supervisor.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "ops.processes.supervisor", str(directory)],
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            umask=0o077,
-        )
-    finally:
-        os.close(log)
+    spec = supervisor.ChildSpec(
+        name="supervisor",
+        argv=[sys.executable, "-P", "-m", "ops.processes.supervisor", str(directory)],
+        directory=str(directory),
+        environment=environment,
+        log=str(directory / supervisor.LOG),
+    )
+    return supervisor.Child(spec=spec).start()
 
 
 def end(processes: list[psutil.Process], number: int) -> None:

@@ -69,7 +69,7 @@ class Child:
     delay: float = FIRST_DELAY_SECONDS
     exits: list[int] = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self) -> subprocess.Popen[bytes]:
         """Run it. Raises OSError if the program can't be run or its log can't be written."""
         descriptor = os.open(self.spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
@@ -86,6 +86,7 @@ class Child:
         finally:
             os.close(descriptor)
         self.started = time.monotonic()
+        return self.process
 
     def failed(self, code: int) -> None:
         """Note that it ended or could not be run, and when to try again."""
