@@ -42,14 +42,29 @@ def bootstrap(
 
     Raises EstateError with the script's sentence.
     """
+    certificate, private_key = platform.administrator_certificate, platform.administrator_key
     try:
-        parameters = _parameters(
-            platform,
+        ensure_administrator(certificate, private_key)
+        operators = operators or [("local", ensure_operator(platform.directory / "operator"))]
+        keys = {str(path): read_public_key(name, path) for name, path in operators}
+        first = Bootstrap(
+            operators=tuple(Operator(name=name, pgp_key=str(path)) for name, path in operators),
+            threshold=len(operators) // 2 + 1 if threshold is None else threshold,
+            administrator=Administrator(
+                certificate=str(certificate), private_key=str(private_key), token_ttl=token_ttl_seconds
+            ),
+        )
+        parameters = BootstrapRun(
+            bootstrap=first,
+            texts={**keys, str(certificate): certificate.read_text(encoding="ascii")},
+            address=platform.address,
+            ca_file=str(platform.ca_file),
+            auto_unseal=True,
+            shares_file=str(platform.custody),
             policy=policy,
-            operators=operators,
-            threshold=threshold,
-            token_ttl_seconds=token_ttl_seconds,
-            snapshot=snapshot,
+            token_bound_cidrs=("127.0.0.1/32",),
+            snapshot=None if snapshot is None else str(snapshot),
+            wait_seconds=30,
         )
         script, parameters_file = write_files(platform.directory / "bootstrap", parameters)
         return run_script(script, parameters_file, told=told)
@@ -57,41 +72,6 @@ def bootstrap(
         raise EstateError(f"bootstrap: {error}") from error
     except OSError as error:
         raise EstateError(f"bootstrap: {error.filename or platform.directory}: {error.strerror}") from error
-
-
-def _parameters(
-    platform: LocalServers,
-    *,
-    policy: str,
-    operators: Sequence[tuple[str, Path]],
-    threshold: int | None,
-    token_ttl_seconds: int,
-    snapshot: Path | None,
-) -> BootstrapRun:
-    ensure_administrator(platform.administrator_certificate, platform.administrator_key)
-    if not operators:
-        operators = [("local", ensure_operator(platform.directory / "operator"))]
-    certificate = platform.administrator_certificate
-    first = Bootstrap(
-        operators=tuple(Operator(name=name, pgp_key=str(path)) for name, path in operators),
-        threshold=len(operators) // 2 + 1 if threshold is None else threshold,
-        administrator=Administrator(
-            certificate=str(certificate), private_key=str(platform.administrator_key), token_ttl=token_ttl_seconds
-        ),
-    )
-    keys = {str(path): read_public_key(name, path) for name, path in operators}
-    return BootstrapRun(
-        bootstrap=first,
-        texts={**keys, str(certificate): certificate.read_text(encoding="ascii")},
-        address=platform.address,
-        ca_file=str(platform.ca_file),
-        auto_unseal=True,
-        shares_file=str(platform.custody),
-        policy=policy,
-        token_bound_cidrs=("127.0.0.1/32",),
-        snapshot=None if snapshot is None else str(snapshot),
-        wait_seconds=30,
-    )
 
 
 def write_files(directory: Path, parameters: BootstrapRun) -> tuple[Path, Path]:
