@@ -111,7 +111,8 @@ def fingerprint(project: Path, name: str) -> str:
 
 def _install_installer(home: Path, file: Path) -> None:
     python = home / "bin" / "python"
-    if not _works(python):
+    works = [str(python), "-m", "pip", "--version"]
+    if not python.exists() or subprocess.run(works, capture_output=True, check=False).returncode:
         venv.EnvBuilder(with_pip=True, clear=False, upgrade_deps=False).create(home)
     _run([str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(file)])
 
@@ -130,13 +131,6 @@ def _install_postgres(home: Path) -> None:
 
 def _uv_install(home: Path) -> list[str]:
     return [str(home / "bin" / "uv"), "pip", "install", "--quiet"]
-
-
-def _works(python: Path) -> bool:
-    if not python.exists():
-        return False
-    answer = subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False)
-    return answer.returncode == 0
 
 
 def _run(command: list[str]) -> None:
