@@ -26,8 +26,7 @@ from ops import installing
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.postgres import Postgres, require_namespaces
-from ops.paths import Paths, cache
-from ops.processes.launching import ROOT
+from ops.paths import ROOT, Paths, cache
 from ops.processes.servers import Servers
 from ops.processes.supervisor import ChildSpec
 from ops.sandbox import release
@@ -132,7 +131,13 @@ class SandboxServices:
         gateway = self.gateway
         home = private_directory(self.servers.directory)
         network = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False)
-        renewed = ensure_authority(private_directory(home / "tls"), domain(gateway, network)).renewed
+        domain = Domain(
+            title="vault-estate sandbox CA",
+            permitted=(x509.IPAddress(network),),
+            server_name=gateway,
+            server_names=(x509.IPAddress(ipaddress.IPv4Address(gateway)),),
+        )
+        renewed = ensure_authority(private_directory(home / "tls"), domain).renewed
         shutil.copyfile(self.authority_file, self.machines / "trusted.crt")
         published = release.publish(home / "mirror", home / "release-key.asc", cache(), architecture, say)
         if renewed:
@@ -140,17 +145,33 @@ class SandboxServices:
         postgres = self.postgres
         if not postgres.is_ready():
             postgres.prepare()
-        acme = self._acme(gateway)
+        acme = AcmeAuthority(home, gateway)
         if not acme.is_up():
             acme.prepare()
-        self.servers.ensure(self._children(gateway, postgres, acme), self._ready(gateway, postgres, acme))
+        mirror, storage = f"https://{gateway}:{MIRROR_PORT}", f"https://{gateway}:{STORAGE_PORT}"
+        ready = {
+            "serving": lambda: _answers(f"{mirror}/signing-key.asc", self.authority_file),
+            "storage": lambda: _answers(f"{storage}/moto-api/", self.authority_file),
+            "postgres": postgres.is_ready,
+            "acme": acme.is_up,
+        }
+        self.servers.ensure(self._children(gateway, postgres, acme), ready)
         acme.tell()
         try:
             postgres.ensure_root_role()
             postgres.ensure_databases(databases)
         except psycopg.Error as error:
             raise EstateError(f"postgres of the sandbox: {error}") from None
-        facts = self._facts(gateway, network, published)
+        facts = SandboxFacts(
+            gateway=gateway,
+            network=str(network),
+            release=published,
+            mirror=mirror,
+            storage=storage,
+            acme=acme.directory_url,
+            authority_file=os.path.relpath(self.authority_file, self.paths.project),
+            folder=os.path.relpath(self.directory, self.paths.project),
+        )
         write_private(self._facts_file, json.dumps(asdict(facts)).encode())
         return facts
 
@@ -166,10 +187,6 @@ class SandboxServices:
     def _facts_file(self) -> Path:
         return self.directory / "facts.json"
 
-    def stop(self) -> None:
-        """End the servers; machines stay."""
-        self.servers.stop()
-
     def remove(self) -> None:
         """End and remove everything: machines, servers, network, files, the engine's state."""
         try:
@@ -178,21 +195,6 @@ class SandboxServices:
             raise EstateError(f"--sandbox: {error}") from None
         self.servers.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _facts(self, gateway: str, network: ipaddress.IPv4Network, published: release.Published) -> SandboxFacts:
-        return SandboxFacts(
-            gateway=gateway,
-            network=str(network),
-            release=published,
-            mirror=f"https://{gateway}:{MIRROR_PORT}",
-            storage=f"https://{gateway}:{STORAGE_PORT}",
-            acme=self._acme(gateway).directory_url,
-            authority_file=os.path.relpath(self.authority_file, self.paths.project),
-            folder=os.path.relpath(self.directory, self.paths.project),
-        )
-
-    def _acme(self, gateway: str) -> AcmeAuthority:
-        return AcmeAuthority(self.servers.directory, gateway)
 
     def _children(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> list[ChildSpec]:
         home = self.servers.directory
@@ -214,17 +216,6 @@ class SandboxServices:
             postgres.child(),
             acme.child(),
         ]
-
-    def _ready(self, gateway: str, postgres: Postgres, acme: AcmeAuthority) -> Mapping[str, Callable[[], bool]]:
-        def answers(url: str) -> Callable[[], bool]:
-            return lambda: _answers(url, self.authority_file)
-
-        return {
-            "serving": answers(f"https://{gateway}:{MIRROR_PORT}/signing-key.asc"),
-            "storage": answers(f"https://{gateway}:{STORAGE_PORT}/moto-api/"),
-            "postgres": postgres.is_ready,
-            "acme": acme.is_up,
-        }
 
 
 @contextmanager
@@ -258,16 +249,6 @@ def refuse_here() -> None:
     if reason:
         msg = f"--sandbox: no machine can boot here: {reason}; expected root on a Linux that may boot containers"
         raise EstateError(msg)
-
-
-def domain(gateway: str, network: ipaddress.IPv4Network) -> Domain:
-    """Whom a sandbox's authority signs for: addresses of its network only."""
-    return Domain(
-        title="vault-estate sandbox CA",
-        permitted=(x509.IPAddress(network),),
-        server_name=gateway,
-        server_names=(x509.IPAddress(ipaddress.IPv4Address(gateway)),),
-    )
 
 
 def _answers(url: str, authority: Path) -> bool:

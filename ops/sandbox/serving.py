@@ -44,27 +44,23 @@ def _serve_mirror(gateway: str, mirror: Path, context: ssl.SSLContext) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
-class _TlsForPostgres:
-    """TLS on the outside, PostgreSQL's plain protocol on the inside."""
-
-    def __init__(self, gateway: str, context: ssl.SSLContext) -> None:
-        self.gateway, self.context = gateway, context
-
-    async def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client: it must ask for TLS first."""
-        try:
-            asked = await asyncio.wait_for(reader.readexactly(len(_SSL_REQUEST)), _IDLE_SECONDS)
-            if asked != _SSL_REQUEST:
-                writer.close()
-                return
-            writer.write(b"S")
-            await writer.drain()
-            await writer.start_tls(self.context)
-            inside, inner = await asyncio.open_connection(self.gateway, PLAIN_POSTGRES_PORT)
-        except (OSError, EOFError, TimeoutError, ssl.SSLError):
+async def _tls_for_postgres(
+    gateway: str, context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """One client: TLS on the outside, which it must ask for first, PostgreSQL's plain protocol on the inside."""
+    try:
+        asked = await asyncio.wait_for(reader.readexactly(len(_SSL_REQUEST)), _IDLE_SECONDS)
+        if asked != _SSL_REQUEST:
             writer.close()
             return
-        await asyncio.gather(relay(reader, inner), relay(inside, writer))
+        writer.write(b"S")
+        await writer.drain()
+        await writer.start_tls(context)
+        inside, inner = await asyncio.open_connection(gateway, PLAIN_POSTGRES_PORT)
+    except (OSError, EOFError):  # a timeout and TLS's errors are OSErrors too
+        writer.close()
+        return
+    await asyncio.gather(relay(reader, inner), relay(inside, writer))
 
 
 async def _serve(sandbox: Path, gateway: str) -> None:
@@ -72,7 +68,8 @@ async def _serve(sandbox: Path, gateway: str) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tls / "server.crt", tls / "server.key")
     _serve_mirror(gateway, sandbox / "servers" / "mirror", context)
-    postgres = await asyncio.start_server(_TlsForPostgres(gateway, context).session, gateway, POSTGRES_PORT)
+    session = functools.partial(_tls_for_postgres, gateway, context)
+    postgres = await asyncio.start_server(session, gateway, POSTGRES_PORT)
     async with postgres:
         await serve_names(gateway, Names(sandbox / "world.json"))
 

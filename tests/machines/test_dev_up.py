@@ -141,7 +141,7 @@ def test_a_reboot_ends_in_an_unsealed_server_with_its_data(dev: DevCheckout, bui
 
 def test_a_machine_that_is_off_is_switched_on(dev: DevCheckout, built: Mapping[str, Any]) -> None:
     dev.node.power_off()
-    dev.sandbox.stop()
+    dev.sandbox.servers.stop()
 
     again = dev.answered("up", STACK)
 
