@@ -22,10 +22,9 @@ from ops.errors import EstateError
 from ops.local.openbao import OpenBao
 from ops.local.postgres import ROOT_ROLE, Postgres, require_namespaces
 from ops.processes import supervisor
-from ops.processes.launching import end
 from ops.processes.logs import last_error, size
 from ops.processes.ports import require_free
-from ops.processes.servers import POLL_SECONDS, Supervised
+from ops.processes.servers import POLL_SECONDS, Supervised, end
 from ops.processes.supervisor import ChildSpec
 
 UNSEAL_SECONDS = 10.0

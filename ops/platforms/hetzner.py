@@ -132,7 +132,7 @@ class Hetzner(PlatformDriver):
         try:
             with taking.told():
                 place = f"{taking.EVERYWHERE}{cluster}/" if cluster else taking.EVERYWHERE
-                names = set(store_of(self.paths, self.file.settings).names(place))
+                names = set(store_of(self.paths, wanted).names(place))
         except EstateError as error:
             return None, f"can't be seen: {error}"
         # One without a record beside it was cut off.

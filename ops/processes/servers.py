@@ -3,9 +3,12 @@
 Owns the folder's supervisor and whatever works in the folder. Refuses to call a server ready that doesn't answer.
 """
 
+import contextlib
 import json
+import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +19,33 @@ import psutil
 
 from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
+from ops.paths import ROOT
 from ops.processes import supervisor
-from ops.processes.launching import end, launch
 from ops.processes.logs import last_error, size
 from ops.processes.pid_files import PidFile
-from ops.processes.supervisor import ChildSpec
+from ops.processes.supervisor import Child, ChildSpec
 
 START_SECONDS = 60.0
 """How long all may take until they answer; measured here: 3 s, of which moto takes most."""
+STOP_SECONDS = 25.0
+"""How long the supervisor may take to end: its children get 10 s each, at the same time."""
 POLL_SECONDS = 0.03
 
 Ready = Callable[[], bool]
+
+
+def end(processes: list[psutil.Process], number: int) -> None:
+    """Ask processes to end by a signal, and kill those that don't. Raises EstateError if one stays."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, alive = psutil.wait_procs(alive, timeout=5)
+    if alive:
+        raise EstateError(f"process {alive[0].pid} could not be ended")
 
 
 @dataclass
@@ -57,7 +76,14 @@ class Supervised:
         process = None
         if not kept:
             write_private(self.directory / supervisor.SPEC, supervisor.spec_text(children).encode())
-            process = launch(self.directory)
+            spec = ChildSpec(
+                name="supervisor",
+                argv=[sys.executable, "-P", "-m", "ops.processes.supervisor", str(self.directory)],
+                directory=str(self.directory),
+                environment={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
+                log=str(own),
+            )
+            process = Child(spec=spec).start()
         deadline = time.monotonic() + START_SECONDS
         while waiting := [name for name, answers in ready.items() if not answers()]:
             if process and process.poll() is not None:

@@ -29,13 +29,12 @@ def restore(
 ) -> restoring.Restored:
     """Put one back. Raises EstateError: as `ops.snapshots.restoring.restore`."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
-        wish = restoring.Wish(
-            key=key,
-            force=force,
-            identity=identity or keys.default_identity(paths, platform.file),
-            empty=platform.start_for_restore(),
+        empty = platform.start_for_restore()
+        identity = identity or keys.default_identity(paths, platform.file)
+        endpoint = platform.find_endpoint(console)
+        return restoring.restore(
+            paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty
         )
-        return restoring.restore(paths, platform.file, platform.find_endpoint(console), console, wish)
 
 
 def drill(
@@ -55,7 +54,7 @@ def seal_key(
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform, taking.told():
         if platform.seal_key_file:
             raise EstateError(f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack")
-        store = store_of(paths, platform.file.settings)
+        store = store_of(paths, taking.wanted(platform.file))
         identity = identity or keys.default_identity(paths, platform.file)
         return escrow.opened(store, choose(store, key), identity)
 

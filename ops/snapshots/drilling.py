@@ -23,9 +23,9 @@ from ops.errors import EstateError
 from ops.keys.certificates import ensure_authority
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
 from ops.paths import Paths
-from ops.processes.launching import end
 from ops.processes.logs import last_error
 from ops.processes.ports import is_free
+from ops.processes.servers import end
 from ops.snapshots import escrow
 from ops.snapshots.opening import choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
@@ -76,7 +76,7 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
     Raises EstateError if the snapshot isn't whole, or the server didn't serve what it was given.
     """
     snapshots = wanted(file)
-    store = store_of(paths, file.settings)
+    store = store_of(paths, snapshots)
     started = time.monotonic()
     with told(), folder(paths, "drill-") as work, console.stage(f"a drill of {file.stack}") as steps:
         chosen = choose(store, None)

@@ -32,16 +32,14 @@ def choose(store: Readable, key: str | None) -> StoredSnapshot:
     """The snapshot of this key; without one the newest of all.
     Raises EstateError if there is no such whole snapshot."""
     snapshots = kept(store)
+    found = [one for one in snapshots if key in (one.key, None)]
+    if found:
+        return found[0]
     if key is None:
-        if not snapshots:
-            msg = "the store holds no whole snapshot; expected one that `./estate snapshot` or a node's timer took"
-            raise EstateError(msg)
-        return snapshots[0]
-    found = [one for one in snapshots if one.key == key]
-    if not found:
-        known = ", ".join(one.key for one in snapshots[:5]) or "none"
-        raise EstateError(f"--from is {key!r}; expected the key of a whole snapshot in the store: {known}")
-    return found[0]
+        msg = "the store holds no whole snapshot; expected one that `./estate snapshot` or a node's timer took"
+        raise EstateError(msg)
+    known = ", ".join(one.key for one in snapshots[:5]) or "none"
+    raise EstateError(f"--from is {key!r}; expected the key of a whole snapshot in the store: {known}")
 
 
 def open_snapshot(store: Readable, chosen: StoredSnapshot, identity: Path, work: Path) -> Opened:

@@ -20,23 +20,11 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.stores import store_of
-from ops.snapshots.taking import folder, pair, taken, told
+from ops.snapshots.taking import folder, pair, taken, told, wanted
 from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
 from ops.snapshots.unfinished import Mark
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What the operator asked for."""
-
-    key: str | None = None
-    """Which snapshot; None: the newest."""
-    force: bool = False
-    identity: Path
-    empty: Callable[[str], None] | None = None
-    """Takes away the storage of a server that a killed restore initialised; None: a person does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +63,33 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.split(r"[+-]", text, maxsplit=1)[0].split("."))
 
 
-def restore(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console, wish: Wish) -> Restored:
-    """Put a snapshot back into the stack's server and look at what it serves then.
+def restore(
+    paths: Paths,
+    file: StackFile,
+    endpoint: VaultEndpoint,
+    console: Console,
+    *,
+    identity: Path,
+    key: str | None = None,
+    force: bool = False,
+    empty: Callable[[str], None] | None = None,
+) -> Restored:
+    """Put a snapshot back into the stack's server, by default the newest, and look at what it serves then. `empty`
+    takes away the storage of a server that a killed restore initialised; without it a person does.
     Raises EstateError: nothing was changed, unless the sentence says otherwise."""
-    store = store_of(paths, file.settings)
+    store = store_of(paths, wanted(file))
     mark = Mark(
         file=paths.own / f"restoring-{file.stack}.json",
         address=endpoint.address,
-        empty=wish.empty,
+        empty=empty,
         way_on=f"./estate seal-key {file.stack} --node USER@HOST where the key is in escrow, else docs/snapshots.md",
     )
     started = time.monotonic()
     with told(), folder(paths, "restore-") as work, console.stage(f"restoring {file.stack}") as steps:
         target = Target(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
-        opened = open_snapshot(store, choose(store, wish.key), wish.identity, work)
+        opened = open_snapshot(store, choose(store, key), identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
-        forced = put_into(target, opened, force=wish.force, steps=steps, mark=mark)
+        forced = put_into(target, opened, force=force, steps=steps, mark=mark)
         canary, sealed = prove(target, opened, file.settings.canary, steps)
         mark.clear()
     return Restored(
@@ -150,10 +149,10 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
     Raises EstateError if it serves something else than the snapshot."""
     if opened.record["seal"] == "shamir":
         return None, True
-    wanted = opened.record["cluster_id"]
+    cluster = opened.record["cluster_id"]
     target.wait(
-        lambda health: not health["sealed"] and not health["standby"] and health.get("cluster_id") == wanted,
-        f"serve cluster {wanted}",
+        lambda health: not health["sealed"] and not health["standby"] and health.get("cluster_id") == cluster,
+        f"serve cluster {cluster}",
     )
     # It answers from what it held before for a moment, and then not at all.
     deadline = time.monotonic() + WAIT_SECONDS

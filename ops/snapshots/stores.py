@@ -6,15 +6,14 @@ Owns reading a snapshot back. Refuses any place but the settings' own: a key is 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from components.payloads import snapshot
 from components.payloads.snapshot import BLOCK_BYTES, Store
-from components.render.snapshots import Bucket
+from components.render.snapshots import Bucket, Snapshots
 from composition.private_files import private_directory
 from ops.errors import EstateError
 from ops.paths import Paths
-from settings import Settings
 
 
 class Readable(Store, Protocol):
@@ -97,13 +96,9 @@ class FolderStore:
         return place
 
 
-def store_of(paths: Paths, settings: Settings, **session: Any) -> Readable:
-    """The store the settings name. Raises EstateError if there is no section `snapshots`."""
-    if settings.snapshots is None:
-        raise EstateError(
-            "snapshots is missing in the stack's settings; expected that section: where snapshots go, who can read them"
-        )
-    store = settings.snapshots.store
+def store_of(paths: Paths, snapshots: Snapshots) -> Readable:
+    """The store that a stack's section of snapshots names. Raises EstateError for a profile that isn't there."""
+    store = snapshots.store
     if isinstance(store, Bucket):
-        return BucketStore(store.name, store.endpoint, store.region, store.profile, **session)
+        return BucketStore(store.name, store.endpoint, store.region, store.profile)
     return FolderStore(paths.project / store.path)

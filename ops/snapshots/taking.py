@@ -19,10 +19,10 @@ import psutil
 from components.model import duration_text
 from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stamp_of, whole
 from components.render.snapshots import AGE_KEY, OPERATOR_LOGIN, Snapshots, recipient
-from ops.console import Console, Steps
+from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.processes.launching import end
+from ops.processes.servers import end
 from ops.snapshots import keys
 from ops.snapshots.stores import Readable, store_of
 from ops.snapshots.target import ProxiedServer
@@ -111,7 +111,7 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
     """Take a snapshot, put it into the store, look at it, and let go what retention lets go.
     Raises EstateError: any of it failed; then nothing was let go."""
     snapshots = wanted(file)
-    store = store_of(paths, file.settings)
+    store = store_of(paths, snapshots)
     parameters: dict[str, Any] = {
         "role": OPERATOR_LOGIN,
         "canary": file.settings.canary,
@@ -124,7 +124,7 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
         cluster = server.call("GET", "sys/seal-status").get("cluster_id")
         # Its retention may let go every record that names what opens the seal.
         parameters["escrow"] = escrow_in(kept(store, f"{EVERYWHERE}{cluster}/"))
-        key, record = save(server, store, parameters, work, _teller(steps))
+        key, record = save(server, store, parameters, work, lambda step, **_: steps.step(step, finished=True))
         pruned = prune(store, f"{EVERYWHERE}{record['cluster_id']}/", snapshots.keep.model_dump())
         return Taken(
             key=key,
@@ -160,10 +160,6 @@ def freshness(age_seconds: float | None, stale_after_seconds: int) -> str:
     if age_seconds is None:
         return "stale: there is none"
     return f"{'fresh' if age_seconds <= stale_after_seconds else 'stale'}: {duration_text(int(age_seconds))} old"
-
-
-def _teller(steps: Steps) -> Any:
-    return lambda step, **_: steps.step(step, finished=True)
 
 
 def _recipient(paths: Paths, name: str) -> str:

@@ -162,7 +162,7 @@ def test_without_its_mark_a_server_that_lets_nobody_in_is_left_alone(made: Estat
     (made.paths.own / "restoring-local.json").unlink()
 
     with pytest.raises(EstateError, match=r"does not belong into .*, the server is "):
-        restoring.restore(made.paths, made.file, made.where, made.console, wish(made, emptied=True))
+        restore_without_the_command(made, emptied=True)
     assert (made.platform.openbao.health() or {})["initialized"] is True
 
     made.lose_everything()
@@ -176,7 +176,7 @@ def test_a_node_is_emptied_by_a_person_and_told_so(made: Estate) -> None:
     with pytest.raises(
         EstateError, match=r"a restore was killed .* expected an empty server: \./estate seal-key local"
     ):
-        restoring.restore(made.paths, made.file, made.where, made.console, wish(made, emptied=False))
+        restore_without_the_command(made, emptied=False)
     assert restore(made).canary is True
 
 
@@ -207,7 +207,7 @@ def _running(folder: Path) -> list[int]:
     return [one.pid for one in listed if str(folder) in " ".join(one.info["cmdline"] or ())]
 
 
-def wish(made: Estate, *, emptied: bool) -> restoring.Wish:
-    """What the command asks for; a node's storage can't be emptied from here."""
+def restore_without_the_command(made: Estate, *, emptied: bool) -> restoring.Restored:
+    """As the command does; a node's storage can't be emptied from here."""
     empty = unfinished.emptying(made.platform) if emptied else None
-    return restoring.Wish(identity=made.identity, empty=empty)
+    return restoring.restore(made.paths, made.file, made.where, made.console, identity=made.identity, empty=empty)

@@ -89,10 +89,11 @@ def test_a_cluster_of_several_nodes_is_refused(made: Estate) -> None:
         return 200, real.call(method, path)
 
     with vault_that_answers(made, answer) as (address, seen):
-        wish = restoring.Wish(key=taken.key, force=True, identity=made.identity)
         where = replace(made.where, address=address)
         with pytest.raises(EstateError, match=r"a cluster of 2 nodes \(one, two\); expected one"):
-            restoring.restore(made.paths, made.file, where, made.console, wish)
+            restoring.restore(
+                made.paths, made.file, where, made.console, identity=made.identity, key=taken.key, force=True
+            )
     assert not [path for method, path, _ in seen if method == "POST" and "snapshot" in path]
 
 
@@ -168,5 +169,6 @@ def test_a_changed_snapshot_is_no_snapshot(made: Estate, change: Callable[[bytes
 
 def restored(made: Estate, key: str, *, force: bool = False) -> restoring.Restored:
     """As the command does."""
-    wish = restoring.Wish(key=key, force=force, identity=made.identity)
-    return restoring.restore(made.paths, made.file, made.where, made.console, wish)
+    return restoring.restore(
+        made.paths, made.file, made.where, made.console, identity=made.identity, key=key, force=force
+    )

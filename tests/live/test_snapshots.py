@@ -46,8 +46,9 @@ def store(made: Estate) -> FolderStore:
 
 def restore(made: Estate, key: str | None = None, *, force: bool = False) -> restoring.Restored:
     """As the command does."""
-    wish = restoring.Wish(key=key, force=force, identity=made.identity)
-    return restoring.restore(made.paths, made.file, made.where, made.console, wish)
+    return restoring.restore(
+        made.paths, made.file, made.where, made.console, identity=made.identity, key=key, force=force
+    )
 
 
 def take(made: Estate) -> taking.Taken:
