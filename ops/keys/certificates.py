@@ -69,9 +69,7 @@ class Authority:
 
 def ensure_authority(directory: Path, domain: Domain = LOOPBACK, *, now: datetime.datetime | None = None) -> Authority:
     """Make or renew the CA and the server's certificate in `directory` (which exists); keep what is still good.
-
-    Raises EstateError if a file there can't be read as what it should be.
-    """
+    Raises EstateError if a file there can't be read as what it should be."""
     now = now or datetime.datetime.now(datetime.UTC)
     ca_file, ca_key_file = directory / "ca.crt", directory / "ca.key"
     certificate_file, key_file = directory / "server.crt", directory / "server.key"
@@ -103,9 +101,7 @@ def ensure_authority(directory: Path, domain: Domain = LOOPBACK, *, now: datetim
 
 def ensure_administrator(certificate_file: Path, key_file: Path, *, now: datetime.datetime | None = None) -> None:
     """Make the administrator's self-signed client certificate, unless it is there.
-
-    Raises EstateError if only one of the two files is there, since making a new pair would hide that one was lost.
-    """
+    Raises EstateError if only one of the two files is there, since making a new pair would hide that one was lost."""
     if certificate_file.exists() != key_file.exists():
         missing, present = (key_file, certificate_file) if certificate_file.exists() else (certificate_file, key_file)
         raise EstateError(

@@ -57,16 +57,8 @@ def ensure_operators(paths: Paths, bootstrap: Bootstrap, say: Say) -> list[tuple
 
 
 def ensure_snapshot_keys(paths: Paths, snapshots: Snapshots | None, ssh_keys: Sequence[str], say: Say) -> None:
-    """Make what snapshots need.
-
-    Args:
-        paths: of the checkout.
-        snapshots: of the settings; None: nothing is needed.
-        ssh_keys: files of the public keys that may log in to the node, to bring it its credentials.
-        say: told of each.
-
-    Raises EstateError if one half of a pair is missing, or a recipient under `.estate/` has another name.
-    """
+    """Make what snapshots need, and the pairs that bring the node its credentials, by the files of their public keys.
+    Raises EstateError if one half of a pair is missing, or a recipient under `.estate/` has another name."""
     if snapshots is None:
         return
     for name in filter(None, (snapshots.certificate, snapshots.node_certificate)):

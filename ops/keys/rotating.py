@@ -6,6 +6,7 @@ stack's file changes. Stopped anywhere, the same command goes on from there. Ref
 its administrator is somebody else's.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -66,7 +67,12 @@ def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[E
     prepared = _prepared(paths, file.stack)
     if prepared.is_file():
         console.say("an earlier rotation did not end: going on with its pair")
-        kept = _read(prepared)
+        try:
+            kept = EncryptedPair(**json.loads(prepared.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise EstateError(
+                f"{prepared} can't be read; expected what an interrupted rotation wrote. Nothing knows that pair but it"
+            ) from None
         text = with_pair(file.path.read_text(encoding="utf-8"), kept)
         with secrets_provider.opened(paths, file, console, text) as held:
             return kept, checked(kept.certificate, held.decrypt(kept.name))
@@ -76,14 +82,6 @@ def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[E
     private_directory(prepared.parent)
     write_private(prepared, json.dumps(asdict(kept)).encode())
     return kept, new
-
-
-def _read(prepared: Path) -> EncryptedPair:
-    try:
-        return EncryptedPair(**json.loads(prepared.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        msg = f"{prepared} can't be read; expected what an interrupted rotation wrote. Nothing knows that pair but it"
-        raise EstateError(msg) from None
 
 
 def _hand_over(paths: Paths, endpoint: VaultEndpoint, stack: str, new: Pair, console: Console) -> None:
@@ -96,7 +94,8 @@ def _hand_over(paths: Paths, endpoint: VaultEndpoint, stack: str, new: Pair, con
     try:
         for file, content in files.items():
             write_private(file, content.encode())
-        if _logs_in(successor):
+        # Whatever is wrong besides the pair, the old one meets next, in its own words.
+        with contextlib.suppress(EstateError), log_in(successor):
             console.say("Vault takes the new pair already")
             return
         with log_in(endpoint) as client:
@@ -106,14 +105,6 @@ def _hand_over(paths: Paths, endpoint: VaultEndpoint, stack: str, new: Pair, con
     finally:
         for file in files:
             file.unlink(missing_ok=True)
-
-
-def _logs_in(who: VaultEndpoint) -> bool:
-    try:
-        with log_in(who):
-            return True
-    except EstateError:
-        return False  # whatever is wrong besides the pair, the old one meets next, in its own words
 
 
 def _replace_certificate(client: hvac.Client, role: str, certificate: str) -> None:

@@ -102,16 +102,8 @@ class Secrets:
 
 @contextmanager
 def opened(paths: Paths, file: StackFile, console: Console, text: str | None = None) -> Iterator[Secrets]:
-    """The secrets of a stack, for as long as the block runs.
-
-    Args:
-        paths: of the checkout.
-        file: of the stack.
-        console: told of the engine, if it has to be made first.
-        text: stands for the content of the stack's file; None: as it is.
-
-    Raises EstateError if no engine can be had.
-    """
+    """The secrets of a stack, for as long as the block runs. A text stands for the content of the stack's file.
+    Raises EstateError if no engine can be had."""
     engine = finding.find(console.say)
     variables = operations.environment(engine, platform_of(paths, file).backend, paths.own / "shims")
     with tempfile.TemporaryDirectory(prefix="keys-", dir=paths.make_own()) as scratch:

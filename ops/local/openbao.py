@@ -149,9 +149,7 @@ class OpenBao:
 
     def health(self) -> Mapping[str, Any] | None:
         """What it says of itself; None while it doesn't answer.
-
-        Raises EstateError if a server answers that our CA didn't sign.
-        """
+        Raises EstateError if a server answers that our CA didn't sign."""
         connection = http.client.HTTPSConnection(
             self.host, self.api_port, timeout=5, context=ssl.create_default_context(cafile=str(self.ca_file))
         )

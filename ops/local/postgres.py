@@ -130,9 +130,8 @@ class Postgres:
     @contextlib.contextmanager
     def maintenance(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
         """A session of the maintenance role through the socket, committing each statement.
-
-        Raises EstateError if the socket's path is too long for this system, psycopg.OperationalError if nobody answers.
-        """
+        Raises EstateError if the socket's path is too long for this system, psycopg.OperationalError if nobody
+        answers."""
         with _short_path(self.home / "socket", self.port) as host:
             connection = psycopg.connect(
                 host=host, port=self.port, user=MAINTENANCE_ROLE, dbname=database, autocommit=True, connect_timeout=5

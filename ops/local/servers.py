@@ -128,9 +128,7 @@ class LocalServers(Supervised):
 
     def start(self) -> None:
         """Bring both servers up with the data they had, or for the first time; nothing happens if they are up.
-
-        Raises EstateError with what the server said if one can't start; then neither runs.
-        """
+        Raises EstateError with what the server said if one can't start; then neither runs."""
         with self._storage_errors(), self._lock():
             if self._keeps(self._children()):
                 self.openbao.prepare()

@@ -33,15 +33,8 @@ class Published:
 def publish(
     mirror: Path, signing_key: Path, cache: Path, architecture: Architecture, say: Callable[[str], None]
 ) -> Published:
-    """Put everything into the mirror's folder, unless it is there.
-
-    Args:
-        mirror: what is served.
-        signing_key: file of the private key, made on first use; beside the mirror, never in it.
-        cache: keeps the archive, which takes seconds to make.
-        architecture: as the release's name says it.
-        say: told of what takes long.
-    """
+    """Put everything into the mirror's folder, unless it is there. The private signing key, a file made on first use,
+    lies beside the mirror, never in it; the cache keeps the archive, which takes seconds to make."""
     private_directory(mirror)
     version = wheel_version()
     names = release.published(Server(flavor="openbao", version=version), architecture)
@@ -51,7 +44,11 @@ def publish(
     if not linked.exists():
         linked.unlink(missing_ok=True)  # to a cache that was emptied
         linked.symlink_to(archive)
-    key = _signing_key(signing_key)
+    if not signing_key.exists():
+        # The profile of 2007 (RFC 4880): gpg of Debian 12 reads no other.
+        made = Tsk.generate("vault-estate sandbox releases <releases@localhost>", profile=Profile.RFC4880)
+        write_private(signing_key, str(made).encode())
+    key = Tsk.from_bytes(signing_key.read_bytes())
     checksums = f"{archive_sha256}  {names['ARCHIVE']}\n".encode()
     write_private(mirror / names["CHECKSUMS"], checksums)
     signature = sign(key.signer(), checksums, mode=SignatureMode.DETACHED)
@@ -88,11 +85,3 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = "root"
     member.mtime = 0
     return member
-
-
-def _signing_key(file: Path) -> Tsk:
-    if not file.exists():
-        # The profile of 2007 (RFC 4880): gpg of Debian 12 reads no other.
-        key = Tsk.generate("vault-estate sandbox releases <releases@localhost>", profile=Profile.RFC4880)
-        write_private(file, str(key).encode())
-    return Tsk.from_bytes(file.read_bytes())

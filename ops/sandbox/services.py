@@ -111,16 +111,9 @@ class SandboxServices:
     def start(
         self, image: str, databases: Sequence[str], architecture: Architecture, say: Callable[[str], None]
     ) -> SandboxFacts:
-        """Have everything around the node running; what is, stays.
-
-        Args:
-            image: of the machines, prepared here because it takes minutes.
-            databases: made with their owners.
-            architecture: of the node.
-            say: told of what takes long.
-
-        Raises EstateError if a machine can't boot here, or a server doesn't start.
-        """
+        """Have everything around the node running, with databases and their owners; what is, stays. The machines' image
+        is prepared here because it takes minutes.
+        Raises EstateError if a machine can't boot here, or a server doesn't start."""
         refuse_here()
         require_namespaces()
         installing.require(installing.SANDBOX)

@@ -64,17 +64,9 @@ class Drilled:
 
 
 def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_key: Path | None) -> Drilled:
-    """Put the newest snapshot into a throwaway server.
-
-    Args:
-        paths: where the project is.
-        file: the stack.
-        console: told of each step.
-        identity: the age identity. It opens the seal's key too, where a node left that in escrow.
-        seal_key: file of the static seal's key; None: the one in escrow.
-
-    Raises EstateError if the snapshot isn't whole, or the server didn't serve what it was given.
-    """
+    """Put the newest snapshot into a throwaway server, with the static seal's key of a file; without one with that in
+    escrow, which the age identity opens too.
+    Raises EstateError if the snapshot isn't whole, or the server didn't serve what it was given."""
     snapshots = wanted(file)
     store = store_of(paths, snapshots)
     started = time.monotonic()

@@ -104,17 +104,9 @@ def restore(
 
 
 def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark: Mark | None = None) -> list[str]:
-    """Replace all that a server holds; the mismatches that were overridden.
-
-    Args:
-        target: the server.
-        opened: the snapshot.
-        force: whether mismatches are overridden.
-        steps: told of each.
-        mark: tells the next restore that this one was killed; None: the server ends with this process.
-
-    Raises EstateError if it is sealed, of several nodes, or doesn't agree with the snapshot.
-    """
+    """Replace all that a server holds; the mismatches that `force` overrode. The mark tells the next restore that this
+    one was killed; None: the server ends with this process.
+    Raises EstateError if it is sealed, of several nodes, or doesn't agree with the snapshot."""
     status = target.status()
     if mark and status["initialized"] and is_auto(status):
         mark.go_on(target, opened.record["cluster_id"])

@@ -48,14 +48,8 @@ class Mark:
         return bool(json.loads(self.file.read_text(encoding="utf-8"))["address"] == self.address)
 
     def go_on(self, target: Target, cluster_id: str) -> None:
-        """Make an initialised server fit for another try, where a killed restore left it with keys that nobody has.
-
-        Args:
-            target: the server.
-            cluster_id: of the snapshot.
-
-        Raises EstateError if it was left so, and can't be emptied from here.
-        """
+        """Make an initialised server fit for another try with a cluster's snapshot, where a killed restore left it with
+        keys that nobody has. Raises EstateError if it was left so, and can't be emptied from here."""
         if not self.stands:
             return
         health = target.wait(lambda found: not found["sealed"] and not found["standby"], "become active")
