@@ -82,7 +82,9 @@ def _make_current(project: Path, home: Path, names: Sequence[str], what: str) ->
     print(f"estate: installing {what} into .venv", file=sys.stderr)
     if BASE in stale:
         _install_installer(home, project / INSTALLER)
-    _install(home, [project / FILES[name] for name in stale])
+    # Compiled bytecode halves the start-up of every later command.
+    options = ["--python", str(home / "bin" / "python"), "--compile-bytecode", "--require-hashes"]
+    _uv_install(home, *options, *(part for name in stale for part in ("-r", str(project / FILES[name]))))
     if SERVERS in stale and sys.version_info >= (3, 13):
         _install_postgres(home)
     for name in stale:
@@ -117,20 +119,14 @@ def _install_installer(home: Path, file: Path) -> None:
     _run([str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(file)])
 
 
-def _install(home: Path, files: Sequence[Path]) -> None:
-    # Compiled bytecode halves the start-up of every later command.
-    options = ["--python", str(home / "bin" / "python"), "--compile-bytecode", "--require-hashes"]
-    _run([*_uv_install(home), *options, *(part for file in files for part in ("-r", str(file)))])
-
-
 def _install_postgres(home: Path) -> None:
     site = home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     wheel = ["--no-deps", "--python-version", _POSTGRES_WHEEL_PYTHON, "--target", str(site), _POSTGRES_WHEEL]
-    _run([*_uv_install(home), "--only-binary", ":all:", *wheel])
+    _uv_install(home, "--only-binary", ":all:", *wheel)
 
 
-def _uv_install(home: Path) -> list[str]:
-    return [str(home / "bin" / "uv"), "pip", "install", "--quiet"]
+def _uv_install(home: Path, *options: str) -> None:
+    _run([str(home / "bin" / "uv"), "pip", "install", "--quiet", *options])
 
 
 def _run(command: list[str]) -> None:
