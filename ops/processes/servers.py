@@ -34,6 +34,14 @@ POLL_SECONDS = 0.03
 Ready = Callable[[], bool]
 
 
+def eventually(check: Callable[[], bool], seconds: float) -> bool:
+    """Whether something holds now or within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not (held := check()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return held
+
+
 def end(processes: list[psutil.Process], number: int) -> None:
     """Ask processes to end by a signal, and kill those that don't. Raises EstateError if one stays."""
     for process in processes:

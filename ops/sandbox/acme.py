@@ -6,7 +6,6 @@ it will ever do, and a first start that was cut short is done again from nothing
 
 import secrets
 import shutil
-import time
 from pathlib import Path
 
 import hvac
@@ -16,6 +15,7 @@ from hvac.exceptions import VaultError
 from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
+from ops.processes.servers import eventually
 from ops.sandbox.names import DNS_PORT
 
 PORT = 8300
@@ -68,7 +68,8 @@ class AcmeAuthority(OpenBao):
         try:
             shares = {"recovery_shares": 1, "recovery_threshold": 1}
             client.token = client.adapter.put("/v1/sys/init", json=shares)["root_token"]
-            self._wait()
+            if not eventually(self._serves, _UNSEAL_SECONDS):
+                raise EstateError(f"the sandbox's ACME authority does not serve after {_UNSEAL_SECONDS:.0f} s")
             self._configure(client)
             client.auth.token.revoke_self()
         except (VaultError, requests.RequestException) as error:
@@ -77,15 +78,9 @@ class AcmeAuthority(OpenBao):
             client.adapter.close()
         write_private(self._is_told, b"")
 
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _UNSEAL_SECONDS
-        while True:
-            health = self.health()
-            if health and health["initialized"] and not (health["sealed"] or health["standby"]):
-                return
-            if time.monotonic() > deadline:
-                raise EstateError(f"the sandbox's ACME authority does not serve after {_UNSEAL_SECONDS:.0f} s")
-            time.sleep(0.1)
+    def _serves(self) -> bool:
+        health = self.health()
+        return health is not None and health["initialized"] and not (health["sealed"] or health["standby"])
 
     def _configure(self, client: hvac.Client) -> None:
         bundle = "".join((self.directory / "tls" / name).read_text(encoding="ascii") for name in ("ca.crt", "ca.key"))

@@ -89,11 +89,9 @@ def answered(question: bytes, names: Names) -> bytes | None:
         return None
     asked = question[_HEADER.size : position + 5]
     address = names.address(".".join(labels))
-    if address is None:
-        return _HEADER.pack(identity, _NO_SUCH_NAME, 1, 0, 0, 0) + asked
-    if (kind, of) != (_ADDRESS_RECORD, _INTERNET):
-        return _HEADER.pack(identity, _ANSWERED, 1, 0, 0, 0) + asked
-    content = bytes(int(part) for part in address.split("."))
+    if address is None or (kind, of) != (_ADDRESS_RECORD, _INTERNET):
+        return _HEADER.pack(identity, _ANSWERED if address else _NO_SUCH_NAME, 1, 0, 0, 0) + asked
+    content = ipaddress.IPv4Address(address).packed
     record = struct.pack("!HHHIH", _POINTER_TO_QUESTION, _ADDRESS_RECORD, _INTERNET, 1, len(content)) + content
     return _HEADER.pack(identity, _ANSWERED, 1, 1, 0, 0) + asked + record
 
