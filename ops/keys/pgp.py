@@ -5,7 +5,7 @@ Owns `DIRECTORY/operator`: `private.asc` (0600) and `public.asc`. Refuses to rep
 
 from pathlib import Path
 
-from pysequoia import Cert, Profile, Tsk, decrypt
+from pysequoia import Cert, Profile, Tsk
 
 from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
@@ -23,17 +23,6 @@ def ensure_operator(directory: Path) -> Path:
         write_private(private, str(pair).encode())
     write_private(public, str(pair.extract_certificate()).encode())
     return public
-
-
-def open_share(private_key: Path, encrypted_share: bytes) -> bytes:
-    """Decrypt a share from custody. The result is a secret: never print or log it. Raises EstateError."""
-    try:
-        opened = decrypt(encrypted_share, decryptor=_load(private_key).decryptor()).bytes
-    except RuntimeError as error:
-        raise EstateError(f"{private_key}: can't open this share: {str(error).splitlines()[0]}") from error
-    if opened is None:
-        raise EstateError(f"{private_key}: the share is empty")
-    return opened
 
 
 def read_public_key(operator: str, path: Path) -> str:

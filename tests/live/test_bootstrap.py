@@ -20,11 +20,11 @@ from hvac.exceptions import Forbidden
 
 from components.payloads import bootstrap as bootstrap_script
 from ops.errors import EstateError
-from ops.keys.pgp import open_share
 from ops.local.bootstrap import bootstrap, run_script, write_files
 from ops.local.servers import LocalServers
 from tests.support.bootstrapping import parameters, run
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
+from tests.support.shares import open_share
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_each_share_opens_with_its_operators_key_only(platform: LocalServers) ->
     for number, share in enumerate(custody["shares"]):
         encrypted = base64.b64decode(share["encrypted_share"])
         opened.add(open_share(platform.directory / f"operator-{number}" / "private.asc", encrypted))
-        with pytest.raises(EstateError, match="can't open this share"):
+        with pytest.raises(RuntimeError):
             open_share(platform.directory / f"operator-{(number + 1) % 3}" / "private.asc", encrypted)
     assert [len(bytes.fromhex(share.decode())) for share in opened] == [33, 33, 33]
 

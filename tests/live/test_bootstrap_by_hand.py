@@ -18,10 +18,11 @@ from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, 
 from components.render.seals import ShamirSeal
 from components.render.server_hcl import ServerHcl, render
 from ops.keys.certificates import ensure_administrator, ensure_authority
-from ops.keys.pgp import ensure_operator, open_share
+from ops.keys.pgp import ensure_operator
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
 from tests.support.servers import ADMINISTRATOR_POLICY, free_ports
+from tests.support.shares import open_share
 
 
 @pytest.fixture

@@ -35,12 +35,13 @@ from fake_providers import machines
 from fake_providers.attach import attach
 from fake_providers.machines import Machine
 from ops.keys.certificates import Authority, Domain, ensure_authority, new_administrator
-from ops.keys.pgp import ensure_operator, open_share
+from ops.keys.pgp import ensure_operator
 from ops.sandbox import release
 from tests.engine.fake_providers.wire import Known, Wire
 from tests.support import collecting
 from tests.support.collecting import Collected
 from tests.support.servers import ADMINISTRATOR_POLICY
+from tests.support.shares import open_share
 
 _INDEX = "hcloud:index/"
 ADDRESS, VOLUME = f"{_INDEX}primaryIp:PrimaryIp", f"{_INDEX}volume:Volume"

@@ -12,7 +12,7 @@ import pytest
 
 from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
-from ops.keys.pgp import ensure_operator, open_share, read_public_key
+from ops.keys.pgp import ensure_operator, read_public_key
 from ops.local.servers import LocalServers
 from ops.processes.logs import last_error, redact, size
 from ops.processes.pid_files import PidFile, start_mark
@@ -234,9 +234,3 @@ def test_what_isnt_a_public_key_is_named_with_its_operator(tmp_path: Path) -> No
     }.items():
         with pytest.raises(EstateError, match=rf"^operator 'ada': .*{name}: {words}"):
             read_public_key("ada", tmp_path / name)
-
-
-def test_text_that_is_not_a_share_is_refused(tmp_path: Path) -> None:
-    ensure_operator(tmp_path)
-    with pytest.raises(EstateError, match=r"private\.asc: can't open this share"):
-        open_share(tmp_path / "private.asc", b"not a message")
