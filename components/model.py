@@ -24,15 +24,11 @@ from pydantic_core import CoreSchema, core_schema
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(?:\d+[smhd])+")
 _DURATION_PART = re.compile(r"(\d+)([smhd])")
-_SEGMENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_NAME_LENGTH = 128
-
-
-RESERVED_MOUNTS = frozenset({"auth", "cubbyhole", "identity", "sys"})
+_SEGMENT = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_RESERVED = ("auth", "cubbyhole", "identity", "sys")
 """First segments of paths that Vault keeps for itself (`sys/mounts` answers 400 to each of them)."""
-OWN_POLICIES = frozenset({"default", "response-wrapping", "root"})
+_OWN_POLICIES = ("default", "response-wrapping", "root")
 """ACL policies every Vault has."""
-_POLICY_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
 LONGEST_HOST = 253
@@ -65,14 +61,11 @@ class SettingError(ValueError):
         self.setting, self.value, self.expected = setting, value, expected
 
 
-def hold(setting: str, value: T, rule: Callable[[T], object]) -> None:
-    """Hold a plain argument of a component to the rule that models have for it.
-
-    Raises:
-        SettingError: the rule refuses it.
-    """
+def hold(setting: str, value: T, *rules: Callable[[T], object]) -> None:
+    """Hold a plain argument of a component to the rules that models have for it. Raises SettingError."""
     try:
-        rule(value)
+        for rule in rules:
+            rule(value)
     except SettingError as wrong:
         raise SettingError(f"{setting}.{wrong.setting}", wrong.value, wrong.expected) from None
     except ValueError as error:
@@ -93,11 +86,7 @@ class Form:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def check(self, value: str) -> str:
-        """The text itself.
-
-        Raises:
-            ValueError: it has another form.
-        """
+        """The text itself. Raises ValueError where it has another form."""
         if not re.fullmatch(self.pattern, value):
             msg = f"expected {self.words}"
             raise ValueError(msg)
@@ -106,9 +95,7 @@ class Form:
 
 def seconds(value: object) -> object:
     """Read a duration such as ``90d``, ``1h30m`` or ``45s`` into whole seconds; a whole number is taken as seconds.
-
-    Raises:
-        ValueError: the text is not a duration.
+    Raises ValueError for another text.
     """
     if not isinstance(value, str):
         return value
@@ -128,83 +115,33 @@ def duration_text(value: int) -> str:
     return "".join(parts) or "0s"
 
 
-def segment(value: str) -> str:
-    """A name: one segment of a path.
-
-    Raises:
-        ValueError: it has another form.
-    """
-    if not _SEGMENT.fullmatch(value) or len(value) > _NAME_LENGTH:
-        msg = f"expected 1 to {_NAME_LENGTH} letters, digits, '.', '_' or '-', with a letter or digit at both ends"
-        raise ValueError(msg)
-    return value
-
-
-def vault_path(value: str) -> str:
-    """A relative path.
-
-    Raises:
-        ValueError: it has another form.
-    """
-    if not all(_SEGMENT.fullmatch(part) for part in value.split("/")):
-        msg = (
-            "expected names joined by '/', each of letters, digits, '.', '_' or '-'; it may not begin or end with '/', "
-            "hold '*' or '+', or climb out with '..'"
-        )
-        raise ValueError(msg)
-    return value
-
-
-def mount_path(value: str) -> str:
-    """The path of a mount.
-
-    Raises:
-        ValueError: it has another form, or Vault keeps it for itself.
-    """
-    if vault_path(value).split("/")[0] in RESERVED_MOUNTS:
-        reserved = ", ".join(sorted(RESERVED_MOUNTS))
-        msg = f"expected a path that doesn't begin with any of {reserved}, which Vault keeps for itself"
-        raise ValueError(msg)
-    return value
-
-
-def auth_path(value: str) -> str:
-    """The path of an auth method, without `auth/`.
-
-    Raises:
-        ValueError: it has another form, or Vault keeps it for itself.
-    """
-    if mount_path(value).split("/")[0] == "token":
-        msg = "expected a path that doesn't begin with token, Vault's own store of tokens"
-        raise ValueError(msg)
-    return value
-
-
-def policy_name(value: str) -> str:
-    """The name of an ACL policy. Capitals would be a difference that comes back with every refresh.
-
-    Raises:
-        ValueError: it has another form, or every Vault has a policy of that name.
-    """
-    if not _POLICY_NAME.fullmatch(value) or value in OWN_POLICIES:
-        msg = (
-            "expected up to 128 lower-case letters, digits, '.', '_' or '-', with a letter or digit at both ends, and "
-            f"none of {', '.join(sorted(OWN_POLICIES))}: it is the name of an ACL policy, of which Vault folds the case"
-        )
-        raise ValueError(msg)
-    return value
+NAME = Form(
+    rf"(?=.{{1,128}}\Z){_SEGMENT}",
+    "1 to 128 letters, digits, '.', '_' or '-', with a letter or digit at both ends",
+)
+VAULT_PATH = Form(
+    rf"{_SEGMENT}(?:/{_SEGMENT})*",
+    "names joined by '/', each of letters, digits, '.', '_' or '-'; it may not begin or end with '/', hold '*' or '+', "
+    "or climb out with '..'",
+)
+NOT_RESERVED = Form(
+    rf"(?!(?:{'|'.join(_RESERVED)})(?:/|\Z)).*",
+    f"a path that doesn't begin with any of {', '.join(_RESERVED)}, which Vault keeps for itself",
+)
+NOT_TOKEN = Form(r"(?!token(?:/|\Z)).*", "a path that doesn't begin with token, Vault's own store of tokens")
+POLICY_NAME = Form(
+    rf"(?!(?:{'|'.join(_OWN_POLICIES)})\Z)[a-z0-9](?:[a-z0-9._-]{{0,126}}[a-z0-9])?",
+    "up to 128 lower-case letters, digits, '.', '_' or '-', with a letter or digit at both ends, and "
+    f"none of {', '.join(_OWN_POLICIES)}: it is the name of an ACL policy, of which Vault folds the case",
+)
 
 
 def names(values: Iterable[str]) -> None:
-    """Names of things of one kind in Vault.
-
-    Raises:
-        SettingError: one isn't a name, or two differ by case only.
-    """
+    """Names of things of one kind in Vault. Raises SettingError where one isn't a name, or two differ by case only."""
     seen: dict[str, str] = {}
     for name in values:
         try:
-            segment(name)
+            NAME.check(name)
         except ValueError as error:
             raise SettingError(name or "''", repr(name), str(error).removeprefix("expected ")) from None
         twin = seen.setdefault(name.lower(), name)
@@ -220,11 +157,7 @@ def _named(values: Mapping[str, T]) -> Mapping[str, T]:
 
 
 def network(value: str) -> str:
-    """A network in its canonical form.
-
-    Raises:
-        ValueError: it isn't one, or it is everywhere.
-    """
+    """A network in its canonical form. Raises ValueError where it isn't one, or is everywhere."""
     try:
         found = ipaddress.ip_network(value)
     except ValueError:
@@ -241,23 +174,23 @@ Seconds = Annotated[int, BeforeValidator(seconds), Field(ge=0)]
 PositiveSeconds = Annotated[int, BeforeValidator(seconds), Field(gt=0)]
 """A duration of at least one second."""
 
-Name = Annotated[str, AfterValidator(segment)]
+Name = Annotated[str, NAME]
 """One segment of a Vault path, and the logical name of a resource."""
 
-VaultPath = Annotated[str, AfterValidator(vault_path)]
+VaultPath = Annotated[str, VAULT_PATH]
 """A relative path inside a mount, or the path of a mount."""
 
-PathOrAll = Annotated[str, AfterValidator(lambda value: vault_path(value) if value else value)]
+PathOrAll = Annotated[str, Form(rf"(?:{VAULT_PATH.pattern})?", VAULT_PATH.words)]
 """As `VaultPath`; empty stands for everything."""
 
-MountPath = Annotated[str, AfterValidator(mount_path)]
+MountPath = Annotated[str, VAULT_PATH, NOT_RESERVED]
 """Where a secrets engine is mounted."""
 
-AuthPath = Annotated[str, AfterValidator(auth_path)]
+AuthPath = Annotated[str, VAULT_PATH, NOT_RESERVED, NOT_TOKEN]
 """Where an auth method is mounted, without `auth/`."""
 
-PolicyName = Annotated[str, AfterValidator(policy_name)]
-"""Name of an ACL policy."""
+PolicyName = Annotated[str, POLICY_NAME]
+"""Name of an ACL policy. Capitals would be a difference that comes back with every refresh."""
 
 Named = Annotated[Mapping[Name, T], AfterValidator(_named)]
 """Things of one kind by their names in Vault."""
@@ -279,18 +212,11 @@ Domain = Annotated[str, StringConstraints(max_length=LONGEST_HOST), Form(_HOST, 
 """Name in the DNS that others are below."""
 
 
-def _no_secret(value: str) -> str:
-    if value.upper().startswith("AGE-SECRET-KEY-"):
-        msg = "expected the name of a file, and no secret"
-        raise ValueError(msg)
-    return value
-
-
 RelativeFile = Annotated[
     str,
     StringConstraints(min_length=1),
     Form(r"[^\x00-\x1f]+", "the name of a file, relative to the project's root"),
-    AfterValidator(_no_secret),
+    Form(r"(?i:(?!AGE-SECRET-KEY-)).*", "the name of a file, and no secret"),
 ]
 """A file beside the project, relative to its root."""
 
@@ -313,21 +239,13 @@ Names = Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_unique)
 
 
 def at_most(setting: str, value: int, limit_setting: str, limit: int) -> None:
-    """Check one duration against another.
-
-    Raises:
-        SettingError: `value` is longer than `limit`.
-    """
+    """Check one duration against another. Raises SettingError where `value` is longer than `limit`."""
     if value > limit:
         raise SettingError(setting, duration_text(value), f"at most {limit_setting}, which is {duration_text(limit)}")
 
 
 def exactly_one(section: Section, *settings: str) -> None:
-    """Check settings of which one takes the place of another.
-
-    Raises:
-        SettingError: none is given, or several are.
-    """
+    """Check settings of which one takes the place of another. Raises SettingError for none, and for several."""
     given = [setting for setting in settings if getattr(section, setting)]
     if not given:
         raise SettingError(settings[0], "missing", f"exactly one of {', '.join(settings)}")
@@ -336,11 +254,7 @@ def exactly_one(section: Section, *settings: str) -> None:
 
 
 def known(setting: str, value: str, where: str, choices: Iterable[str]) -> None:
-    """Check a reference from one section to another.
-
-    Raises:
-        SettingError: `value` is not among `choices`.
-    """
+    """Check a reference from one section to another. Raises SettingError where `value` isn't among `choices`."""
     there = sorted(choices)
     if value not in there:
         raise SettingError(setting, repr(value), f"one of {where}: {', '.join(there) or 'none is configured'}")
@@ -349,11 +263,7 @@ def known(setting: str, value: str, where: str, choices: Iterable[str]) -> None:
 def separate(paths: Mapping[str, str]) -> None:
     """Check that no path is another, or inside another, which Vault would refuse only half-way through an `up`.
 
-    Args:
-        paths: by the setting each is from.
-
-    Raises:
-        SettingError: two overlap.
+    `paths` are by the setting each is from. Raises SettingError where two overlap.
     """
     seen: list[tuple[str, str]] = []
     for setting, path in paths.items():

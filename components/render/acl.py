@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..model import hold, policy_name
+from ..model import POLICY_NAME, hold
 
 _WILDCARDS = ("*", "+")
 
@@ -89,7 +89,7 @@ class AclPolicy:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a name Vault keeps, no rule, a path twice, or a rule its owner may not have."""
-        hold("name", self.name, policy_name)
+        hold("name", self.name, POLICY_NAME.check)
         for prefix in self.prefixes:
             _check_path(prefix)
             if any(segment in _WILDCARDS for segment in prefix.split("/")):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError
 from .shortened import without_comments
@@ -31,20 +31,15 @@ BucketName = Annotated[
 ]
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _NUMBER = r"[0-9*][0-9*,./]*"
-_CALENDAR = re.compile(
+_CALENDAR = (
     r"minutely|hourly|daily|weekly|monthly|quarterly|semiannually|yearly|annually"
     rf"|(?:{_DAY}(?:(?:,|\.\.){_DAY})* )?(?:{_NUMBER}(?:[-~]{_NUMBER}){{1,2}} )?{_NUMBER}(?::{_NUMBER}){{1,2}}(?: UTC)?"
 )
 
-
-def _calendar(value: str) -> str:
-    if not _CALENDAR.fullmatch(value):
-        msg = "expected a calendar event of systemd with a time, such as hourly, *-*-* 00/4:15 or Mon,Thu 03:30 UTC"
-        raise ValueError(msg)
-    return value
-
-
-Calendar = Annotated[str, AfterValidator(_calendar)]
+Calendar = Annotated[
+    str,
+    Form(_CALENDAR, "a calendar event of systemd with a time, such as hourly, *-*-* 00/4:15 or Mon,Thu 03:30 UTC"),
+]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 
 

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field
 
-from ..model import Seconds, Section, hold, mount_path
+from ..model import NOT_RESERVED, VAULT_PATH, Seconds, Section, hold
 
 
 class KvOptions(Section):
@@ -39,7 +39,7 @@ class KvMountArgs:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a path that can't be mounted."""
-        hold("path", self.path, mount_path)
+        hold("path", self.path, VAULT_PATH.check, NOT_RESERVED.check)
 
 
 class KvMount(pulumi.ComponentResource):

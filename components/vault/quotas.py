@@ -11,7 +11,18 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field
 
-from ..model import PathOrAll, PositiveSeconds, Seconds, Section, SettingError, auth_path, hold, names
+from ..model import (
+    NOT_RESERVED,
+    NOT_TOKEN,
+    VAULT_PATH,
+    PathOrAll,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    SettingError,
+    hold,
+    names,
+)
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -40,11 +51,7 @@ class LoginLimit(_Limit):
 
 
 def one_limit_a_path(limits: Mapping[str, RateLimit]) -> Mapping[str, RateLimit]:
-    """The limits themselves.
-
-    Raises:
-        SettingError: two are on one path, of which Vault would keep the last.
-    """
+    """The limits themselves. Raises SettingError where two are on one path, of which Vault would keep the last."""
     paths: dict[str, str] = {}
     for name, limit in limits.items():
         other = paths.setdefault(limit.path, name)
@@ -72,7 +79,7 @@ class RateLimitsArgs:
         """Raise ValueError for a bad name or path, or for two limits on one path, of which Vault keeps the last."""
         hold("limits", (*self.limits, *self.logins), names)
         hold("limits", self.limits, one_limit_a_path)
-        hold("auth_path", self.auth_path, auth_path)
+        hold("auth_path", self.auth_path, VAULT_PATH.check, NOT_RESERVED.check, NOT_TOKEN.check)
         for name in sorted(self.limits.keys() & self.logins.keys()):
             raise SettingError(f"logins.{name}", repr(name), "another name than one of limits")
 
