@@ -7,9 +7,7 @@ administrator. (They are called ACL policies; `policies/` is Pulumi's.)
 
 import enum
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..model import POLICY_NAME, hold
 
@@ -39,12 +37,6 @@ class AclRule:
     capabilities: frozenset[Capability]
     """What is allowed; `deny` stands alone."""
 
-    denied_parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Parameters that may not be sent, each with the refused values; no value: none at all."""
-
-    required_parameters: tuple[str, ...] = ()
-    """Parameters that must be sent."""
-
     minimum_wrapping_ttl_seconds: int = 0
     """If not 0, the answer must be asked for response-wrapped, for at least so long."""
 
@@ -61,11 +53,6 @@ class AclRule:
             raise ValueError(f"capabilities of {self.path!r}: is empty: expected at least one")
         if Capability.DENY in self.capabilities and len(self.capabilities) > 1:
             raise ValueError(f"capabilities of {self.path!r}: 'deny' overrides the others: expected it alone")
-        for parameter in (*self.denied_parameters, *self.required_parameters):
-            if not re.fullmatch(r"[a-z][a-z0-9_]*|\*", parameter):
-                raise ValueError(f"parameters of {self.path!r}: {parameter!r} isn't a parameter's name")
-        for value in (value for values in self.denied_parameters.values() for value in values):
-            _check_text(f"denied_parameters of {self.path!r}", value)
         wrapping = self.minimum_wrapping_ttl_seconds
         if wrapping < 0:
             raise ValueError(f"minimum_wrapping_ttl_seconds of {self.path!r}: {wrapping}: expected 0 or more")
@@ -126,15 +113,11 @@ def _is_within(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(f"{prefix}/")
 
 
-def _check_text(field_name: str, text: str) -> None:
-    if not text.isprintable() or any(character in text for character in "\"'\\`") or "${" in text or "{{" in text:
-        raise ValueError(
-            f"{field_name}: {text!r} has a control character, a quote, a backslash or a template: expected plain text"
-        )
-
-
 def _check_path(path: str) -> None:
-    _check_text("path", path)
+    if not path.isprintable() or any(character in path for character in "\"'\\`") or "${" in path or "{{" in path:
+        raise ValueError(
+            f"path: {path!r} has a control character, a quote, a backslash or a template: expected plain text"
+        )
     for segment in path.split("/"):
         if segment in ("", ".", ".."):
             raise ValueError(f"path: {path!r} has an empty, '.' or '..' segment: expected segments joined by one slash")
@@ -157,27 +140,11 @@ def render(policy: AclPolicy) -> str:
 
 
 def _render_rule(rule: AclRule) -> str:
-    lines = [f"path {_quote(rule.path)} {{", f"  capabilities = {_quotes(sorted(rule.capabilities))}"]
-    if rule.denied_parameters:
-        lines.append("  denied_parameters = {")
-        lines += [
-            f"    {_quote(key)} = {_quotes(sorted(rule.denied_parameters[key]))}"
-            for key in sorted(rule.denied_parameters)
-        ]
-        lines.append("  }")
-    if rule.required_parameters:
-        lines.append(f"  required_parameters = {_quotes(sorted(rule.required_parameters))}")
+    capabilities = ", ".join(f'"{capability}"' for capability in sorted(rule.capabilities))
+    lines = [f"path {json.dumps(rule.path, ensure_ascii=False)} {{", f"  capabilities = [{capabilities}]"]
     if rule.minimum_wrapping_ttl_seconds:
         lines.append(f'  min_wrapping_ttl = "{rule.minimum_wrapping_ttl_seconds}s"')
     return "\n".join([*lines, "}", ""])
-
-
-def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _quotes(texts: Sequence[str]) -> str:
-    return f"[{', '.join(_quote(text) for text in texts)}]"
 
 
 def _rule(path: str, *capabilities: Capability) -> AclRule:
@@ -195,15 +162,10 @@ def kv_read(mount: str, path: str) -> tuple[AclRule, ...]:
     return (_rule(content, Capability.READ), _rule(metadata, Capability.LIST, Capability.READ))
 
 
-def kv_write(mount: str, path: str, *, delete: bool = False) -> tuple[AclRule, ...]:
-    """Read and write as `kv_read` names it; `delete` adds the soft delete of the newest version, which can be undone.
-
-    Destroying versions, and a secret with its history, is left to operators.
-    """
+def kv_write(mount: str, path: str) -> tuple[AclRule, ...]:
+    """Read and write as `kv_read` names it. Deleting versions, and a secret with its history, is left to operators."""
     content, metadata = kv_prefixes(mount, path)
-    writing = {Capability.CREATE, Capability.PATCH, Capability.READ, Capability.UPDATE}
-    if delete:
-        writing.add(Capability.DELETE)
+    writing = (Capability.CREATE, Capability.PATCH, Capability.READ, Capability.UPDATE)
     return (_rule(content, *writing), _rule(metadata, Capability.LIST, Capability.READ))
 
 
@@ -217,21 +179,17 @@ def database_static_credentials(mount: str, role: str) -> tuple[AclRule, ...]:
     return (_rule(f"{mount}/static-creds/{role}", Capability.READ),)
 
 
-def transit_use(mount: str, key: str, *, encrypt: bool = True, decrypt: bool = True) -> tuple[AclRule, ...]:
-    """Encrypt and decrypt with one key. Raises ValueError if neither is wanted.
+def transit_use(mount: str, key: str) -> tuple[AclRule, ...]:
+    """Encrypt and decrypt with one key.
 
     `update` and not `create`: encrypting with `create` would make the key if it is missing.
     """
-    if not (encrypt or decrypt):
-        raise ValueError(f"encrypt and decrypt: both False grant nothing on {key!r}: expected one of them")
-    wanted = (("encrypt", encrypt), ("decrypt", decrypt))
-    return tuple(_rule(f"{mount}/{use}/{key}", Capability.UPDATE) for use, granted in wanted if granted)
+    return tuple(_rule(f"{mount}/{use}/{key}", Capability.UPDATE) for use in ("encrypt", "decrypt"))
 
 
-def pki_issue(mount: str, role: str, *, sign: bool = False) -> tuple[AclRule, ...]:
-    """Get a key and a certificate by one role; `sign` adds certificates for keys of the application's own."""
-    uses = ("issue", "sign") if sign else ("issue",)
-    return tuple(_rule(f"{mount}/{use}/{role}", Capability.UPDATE) for use in uses)
+def pki_issue(mount: str, role: str) -> tuple[AclRule, ...]:
+    """Get a key and a certificate by one role."""
+    return (_rule(f"{mount}/issue/{role}", Capability.UPDATE),)
 
 
 def snapshot_take(name: str, canary: str) -> AclPolicy:

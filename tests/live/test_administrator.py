@@ -11,7 +11,7 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
-from components.render.acl import AclPolicy, AclRule, Capability, kv_prefixes, kv_read, kv_write, render
+from components.render.acl import AclPolicy, kv_prefixes, kv_read, kv_write, render
 from components.render.administrator import administrator_policy
 from tests.support.servers import VaultServer
 
@@ -197,19 +197,3 @@ def test_an_application_writes_but_destroys_nothing(root: hvac.Client, seeded: s
     for method, path in (("delete", "apps/data/app/written"), ("delete", "apps/metadata/app/written")):
         with pytest.raises(Forbidden):
             call(writer, method, path)
-
-
-def test_the_server_reads_what_is_rendered(root: hvac.Client, seeded: str, vault_server: VaultServer) -> None:
-    """Every kind of line at once, in effect: a parameter is denied, one is required."""
-    rule = AclRule(
-        path="keys-of-apps/encrypt/key",
-        capabilities=frozenset({Capability.UPDATE}),
-        denied_parameters={"key_version": ()},
-        required_parameters=("plaintext",),
-    )
-    client = token_with(root, vault_server, AclPolicy(name="tried-parameters", rules=(rule,)))
-
-    assert call(client, "post", "keys-of-apps/encrypt/key", {"plaintext": "AA=="})["data"]["ciphertext"]
-    for body in ({"plaintext": "AA==", "key_version": 1}, {}):
-        with pytest.raises(Forbidden):
-            call(client, "post", "keys-of-apps/encrypt/key", body)
