@@ -14,18 +14,10 @@ from settings import Settings
 
 
 def place(settings: Settings, stack: str, secret: Callable[[str], str | None], project: Path = Path()) -> None:
-    """Write what the settings hold of the pair, unless it is there already.
+    """Write what the settings hold of the pair, unless it is there already. Names begin at the project's root.
 
-    Args:
-        settings: of the stack.
-        stack: its name.
-        secret: reads a flat secret of the stack's config.
-        project: the project's root, where relative names begin.
-
-    Raises:
-        ValueError: the two halves don't belong together, or the secret that the settings name isn't in the stack's
-            config.
-        OSError: a file can't be read or written.
+    Raises ValueError where the halves don't belong together, or the secret that the settings name isn't in the stack's
+    config; OSError where a file can't be read or written.
     """
     administrator = settings.bootstrap.administrator
     if not (administrator.certificate_pem or administrator.private_key_secret):

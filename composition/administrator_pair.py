@@ -30,11 +30,7 @@ class Pair:
 
 
 def checked(certificate: str, private_key: str) -> Pair:
-    """A pair of which both halves came from somewhere.
-
-    Raises:
-        ValueError: one half is no PEM of its kind, or they don't belong together.
-    """
+    """A pair of two halves. Raises ValueError where one is no PEM of its kind, or they don't belong together."""
     try:
         key = serialization.load_pem_private_key(private_key.encode(), password=None)
     except (ValueError, TypeError):

@@ -48,16 +48,7 @@ class _Contents:
 
 
 def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mapping[str, pulumi.Input[str]]:
-    """Declare the contents of a Vault.
-
-    Args:
-        settings: what the stack wants.
-        endpoint: where Vault will answer.
-        secret: reads a flat secret of the stack's config.
-
-    Returns:
-        What the stack exports of the contents; README describes each.
-    """
+    """Declare the contents of a Vault; what the stack exports of them, which README describes."""
     contents = _contents(settings, endpoint, secret)
     _guards(contents)
     _engines(contents)

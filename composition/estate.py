@@ -12,28 +12,16 @@ from settings.platform import LocalPlatform
 
 
 def build(settings: Settings, secret: SecretReader) -> Mapping[str, pulumi.Input[str]]:
-    """Declare the whole estate of one stack.
+    """Declare the whole estate of one stack; what the stack exports, which README describes.
 
-    Args:
-        settings: what the stack wants.
-        secret: reads a flat secret of the stack's config.
-
-    Returns:
-        What the stack exports; README describes each.
-
-    Raises:
-        ValueError: a file that the settings name can't be read.
+    Raises ValueError where a file that the settings name can't be read.
     """
     platform = place(settings)
     return {**platform.exports, **contents.build(settings, platform.endpoint, secret)}
 
 
 def place(settings: Settings) -> Platform:
-    """Declare where Vault runs.
-
-    Raises:
-        ValueError: a file that the settings name can't be read.
-    """
+    """Declare where Vault runs. Raises ValueError where a file that the settings name can't be read."""
     if isinstance(settings.platform, LocalPlatform):
         return local.build(settings, settings.platform)
     from composition import hetzner  # noqa: PLC0415 - each cloud's SDK costs every other stack's start 40 ms

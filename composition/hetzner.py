@@ -25,11 +25,7 @@ from settings.named_files import CERTIFICATE, PGP_KEY, SSH_KEY, public
 
 
 def build(settings: Settings, platform: HetznerPlatform) -> Platform:
-    """Declare the node, its network and the bucket of its snapshots.
-
-    Raises:
-        ValueError: a file that the settings name can't be read.
-    """
+    """Declare the node, its network and its snapshots' bucket. Raises ValueError where a named file can't be read."""
     # Without a token here the plugin takes HCLOUD_TOKEN, so that it never gets into the state.
     provider = hcloud.Provider("hcloud")
     options = pulumi.ResourceOptions(providers=[provider])
@@ -77,11 +73,7 @@ def build(settings: Settings, platform: HetznerPlatform) -> Platform:
 
 
 def node(settings: Settings, platform: HetznerPlatform, physical_name: str) -> Node:
-    """Everything about the node that is known before it is there.
-
-    Raises:
-        ValueError: a file that the settings name can't be read.
-    """
+    """Everything about the node that is known before it is there. Raises ValueError where a file can't be read."""
     return Node(
         server=settings.server,
         architecture=platform.architecture,

@@ -130,9 +130,7 @@ def _tag(model: type) -> str:
 
 def meaning(model: type, name: str) -> str:
     """What a setting means: the words below it in its section or a base of that, else what the section it holds says.
-
-    Raises:
-        ValueError: nothing says so.
+    Raises ValueError where nothing says so.
     """
     for base in model.__mro__:
         words = docstrings(base).get(name)

@@ -71,11 +71,7 @@ class Settings(Section):
 
     @property
     def local(self) -> LocalPlatform:
-        """The platform, where it is this machine.
-
-        Raises:
-            ValueError: it is another one.
-        """
+        """The platform, where it is this machine. Raises SettingError where it is another one."""
         if self.platform.kind != "local":
             raise SettingError("platform.kind", repr(self.platform.kind), "'local'")
         return self.platform

@@ -21,11 +21,7 @@ class SettingsError(ValueError):
 
 
 def load(config: pulumi.Config) -> Settings:
-    """Read the settings of the stack that is running.
-
-    Raises:
-        SettingsError: the setting is missing, or does not hold what is expected.
-    """
+    """Read the settings of the stack that is running. Raises SettingsError where they are missing or wrong."""
     try:
         plain = config.get_object(SETTING)
     except pulumi.ConfigTypeError:
@@ -34,11 +30,7 @@ def load(config: pulumi.Config) -> Settings:
 
 
 def parse(plain: object) -> Settings:
-    """Read settings from plain values, as YAML or JSON hold them.
-
-    Raises:
-        SettingsError: as for `load`.
-    """
+    """Read settings from plain values, as YAML or JSON hold them. Raises SettingsError as `load` does."""
     if plain is None:
         msg = f"{WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them"
         raise SettingsError(msg)

@@ -20,16 +20,7 @@ SSH_KEY = Form(r"(?:ssh-|ecdsa-|sk-)\S+ [A-Za-z0-9+/]+=*(?: .*)?", "one line of 
 
 
 def text(setting: str, file: str, project: Path = Path()) -> str:
-    """What a file holds.
-
-    Args:
-        setting: that names it.
-        file: its name, relative to the project's root.
-        project: that root.
-
-    Raises:
-        ValueError: it can't be read, or isn't text.
-    """
+    """What a file holds that a setting names, relative to the project's root. Raises ValueError where it isn't text."""
     try:
         return (project / file).read_text(encoding="utf-8")
     except OSError as error:
@@ -41,11 +32,7 @@ def text(setting: str, file: str, project: Path = Path()) -> str:
 
 
 def public(setting: str, file: str, form: Form, project: Path = Path()) -> str:
-    """What a file holds that has to be of a form.
-
-    Raises:
-        ValueError: it can't be read, holds a private key, or something else than `form`.
-    """
+    """What a file of a form holds. Raises ValueError for a private key, and whatever else isn't of that form."""
     content = text(setting, file, project)
     private = _PRIVATE.search(content)
     if private or not re.fullmatch(form.pattern, content.strip()):

@@ -52,12 +52,9 @@ _SECRET_VALUES = re.compile(
 
 
 def lines(mistakes: Sequence[Any], prefix: str, model: type[BaseModel]) -> list[str]:
-    """One line for each mistake pydantic lists in `ValidationError.errors()`.
+    """One line for each mistake pydantic lists in `ValidationError.errors()`, of settings that begin with `prefix`.
 
-    Args:
-        mistakes: as pydantic gives them.
-        prefix: name of the setting that holds everything.
-        model: what was validated; tells a union's tags, which pydantic puts into locations, from settings.
+    `model` tells a union's tags, which pydantic puts into locations, from settings.
     """
     deeper = {mistake["loc"][:length] for mistake in mistakes for length in range(len(mistake["loc"]))}
     return [

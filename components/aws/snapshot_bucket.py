@@ -29,9 +29,7 @@ _WRITER_MAY = (
 def provider(name: str, bucket: Bucket) -> aws.Provider:
     """The S3 service as an explicit provider: none of AWS' other services is asked for anything.
 
-    Args:
-        name: of the provider.
-        bucket: whose service it is. Its profile's credentials come before the environment's.
+    The credentials of the bucket's profile come before the environment's.
     """
     return aws.Provider(
         name,

@@ -8,9 +8,7 @@ It isn't a wall: who writes policies and issues SecretIDs can give the same to a
 honest run from reading secrets, and what makes a dishonest one visible in the audit log.
 """
 
-from collections.abc import Sequence
-
-from .acl import AclPolicy, AclRule, Capability
+from ..render.acl import AclPolicy, AclRule, Capability
 
 # By its first letter; `deny`, which would share one, is a dash.
 _CAPABILITY = {one.value[0]: one for one in Capability if one is not Capability.DENY} | {"-": Capability.DENY}
@@ -81,19 +79,14 @@ _ENGINES = {
     "revoke": "cu",
 }
 
-_WRAPPED_SECRET_ID_SECONDS = 1
 
-
-def administrator_policy(name: str = "administrator", mounts: Sequence[str] = ("+",)) -> AclPolicy:
+def administrator_policy(name: str = "administrator") -> AclPolicy:
     """What the bootstrap grants to whoever runs `pulumi up`.
 
-    `mounts` are the paths engines may be mounted at; the default is any path of one segment, because the policy is
-    written before the first of them. Moving mounts (`sys/remount`) is left out: it takes secrets out from under the
-    policies that guard them.
+    Engines may be mounted at any path of one segment, because the policy is written before the first of them. Moving
+    mounts (`sys/remount`) is left out: it takes secrets out from under the policies that guard them.
     """
-    letters = {**_SYSTEM, **_AUTH}
-    for mount in mounts:
-        letters |= {f"{mount}/{path}": granted for path, granted in _ENGINES.items()}
+    letters = {**_SYSTEM, **_AUTH, **{f"+/{path}": granted for path, granted in _ENGINES.items()}}
     rules = [
         AclRule(path=path, capabilities=frozenset(_CAPABILITY[letter] for letter in granted))
         for path, granted in letters.items()
@@ -102,6 +95,6 @@ def administrator_policy(name: str = "administrator", mounts: Sequence[str] = ("
     issuing = AclRule(
         path="auth/+/role/+/secret-id",
         capabilities=frozenset({Capability.CREATE, Capability.UPDATE, Capability.LIST}),
-        minimum_wrapping_ttl_seconds=_WRAPPED_SECRET_ID_SECONDS,
+        minimum_wrapping_ttl_seconds=1,
     )
     return AclPolicy(name=name, rules=(*rules, issuing), administrative=True)

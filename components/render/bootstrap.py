@@ -73,11 +73,7 @@ class Administrator(Section):
         )
 
     def pem(self, texts: Mapping[str, str]) -> str:
-        """The public certificate.
-
-        Args:
-            texts: what the files hold that settings name.
-        """
+        """The public certificate; `texts` is what the files hold that settings name."""
         return self.certificate_pem or texts[self.certificate or ""]
 
     @model_validator(mode="after")

@@ -41,11 +41,7 @@ _AUDIT: Mapping[str, AuditDevice] = {
 
 
 def render(node: Node, place: Place) -> str:
-    """The user-data.
-
-    Raises:
-        ValueError: it is larger than Hetzner takes, or can't be packed here.
-    """
+    """The user-data. Raises ValueError where it is larger than Hetzner takes, or can't be packed here."""
     everything = files(node, place)
     early = [
         {"path": path, "permissions": permissions, "content": content}

@@ -5,10 +5,7 @@ from collections.abc import Iterable
 
 
 def quote(value: str) -> str:
-    """A value as an HCL string.
-
-    Raises ValueError for control characters and template markers, which HCL would not take literally.
-    """
+    """A value as an HCL string. Raises ValueError for control characters and template markers, no literals of HCL."""
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise ValueError(f"{value!r} holds a control character, which has no place in the server's configuration")
     if "${" in value or "%{" in value:

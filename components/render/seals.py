@@ -22,8 +22,6 @@ class SealPlace:
 
     static_key_file: str = ""
     """Absolute path of the static seal's key, 32 random bytes."""
-    static_key_id: str = "1"
-    """Name of that key; a later key gets another one."""
     kms_key: str = ""
     """ARN or alias of the KMS key that the estate makes."""
 
@@ -67,11 +65,7 @@ class AnySeal(Section):
         return {}
 
     def stanza(self, place: SealPlace) -> list[str]:
-        """Lines of the server's configuration.
-
-        Raises:
-            ValueError: the place doesn't know what this seal needs.
-        """
+        """Lines of the server's configuration. Raises SettingError where the place lacks what this seal needs."""
         raise NotImplementedError
 
 
@@ -169,7 +163,7 @@ class StaticSeal(AnySeal):
         if not place.static_key_file:
             raise SettingError("static_key_file", "missing", "its absolute path")
         key = quote("file://" + place.static_key_file)
-        return block('seal "static"', [f"current_key_id = {quote(place.static_key_id)}", f"current_key = {key}"])
+        return block('seal "static"', ['current_key_id = "1"', f"current_key = {key}"])
 
 
 class ShamirSeal(AnySeal):

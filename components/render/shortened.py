@@ -8,12 +8,7 @@ from collections.abc import Iterator
 
 
 def without_comments(source: str, name: str) -> str:
-    """A program without docstrings, lines of comments and empty lines.
-
-    Args:
-        source: its text.
-        name: where the whole is, for whoever looks at the node.
-    """
+    """A program without docstrings, lines of comments and empty lines; `name` says where the whole is."""
     gone = {number for start, end in _docstrings(ast.parse(source)) for number in range(start, end + 1)}
     lines = [
         line

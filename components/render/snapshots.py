@@ -120,21 +120,13 @@ class Snapshots(Section):
 
     @property
     def bucket(self) -> Bucket:
-        """The store, where it has to be off the machine.
-
-        Raises:
-            ValueError: it is a folder.
-        """
+        """The store, where it has to be off the machine. Raises SettingError where it is a folder."""
         if self.store.kind != "bucket":
             raise SettingError("snapshots.store.kind", repr(self.store.kind), "'bucket', off the machine")
         return self.store
 
     def keys(self, texts: Mapping[str, str]) -> tuple[str, ...]:
-        """The recipients' age public keys.
-
-        Args:
-            texts: what the files hold that settings name.
-        """
+        """The recipients' age public keys; `texts` is what the files hold that settings name."""
         return tuple(recipient(texts[file]) for file in self.recipients)
 
 
@@ -175,11 +167,7 @@ def program() -> str:
 
 
 def parameters(snapshots: Snapshots, run: SnapshotRun) -> str:
-    """What the program is told.
-
-    Raises:
-        ValueError: the store isn't a bucket.
-    """
+    """What the program is told. Raises SettingError where the store isn't a bucket."""
     told = {
         "address": run.address,
         "ca_file": run.ca_file,

@@ -29,11 +29,7 @@ class Grant:
 
 
 def grants(text: str) -> list[Grant]:
-    """Every `path` block of an ACL policy in HCL or in JSON.
-
-    Raises:
-        AclTextError: the text can't be read, so nothing can be said about it.
-    """
+    """Every `path` block of an ACL policy in HCL or in JSON. Raises AclTextError where the text can't be read."""
     if text.lstrip().startswith("{"):
         try:
             body = list(json.loads(text).items())

@@ -9,17 +9,11 @@ Python without the encoder is told so.
 import io
 import tarfile
 from collections.abc import Mapping
-from types import ModuleType
 
 
 def pack(files: Mapping[str, tuple[str, str]]) -> bytes:
-    """The files as `tar.xz`, to be unpacked in `/`; `python3 -m tarfile --extract` does.
-
-    Args:
-        files: content and permissions (`0644`) by absolute path. All will belong to root.
-
-    Raises:
-        ValueError: this Python was built without its module `lzma`.
+    """The files, content and permissions (`0644`) by absolute path, as `tar.xz` to be unpacked in `/`. All will belong
+    to root. Raises ValueError where this Python was built without its module `lzma`.
     """
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
@@ -27,7 +21,11 @@ def pack(files: Mapping[str, tuple[str, str]]) -> bytes:
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size, member.mode = len(content.encode()), int(permissions, 8)
             archive.addfile(member, io.BytesIO(content.encode()))
-    lzma = _lzma()
+    try:
+        import lzma  # noqa: PLC0415 - some Pythons are built without it, and only a node's user-data needs it
+    except ImportError:
+        msg = "this Python was built without its module lzma, which user-data is packed with; use one that has it"
+        raise ValueError(msg) from None
     filters = [
         {
             "id": lzma.FILTER_LZMA2,
@@ -41,14 +39,4 @@ def pack(files: Mapping[str, tuple[str, str]]) -> bytes:
             "depth": 512,
         }
     ]
-    packed: bytes = lzma.compress(stream.getvalue(), lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
-    return packed
-
-
-def _lzma() -> ModuleType:
-    try:
-        import lzma  # noqa: PLC0415 - some Pythons are built without it, and only a node's user-data needs it
-    except ImportError:
-        msg = "this Python was built without its module lzma, which user-data is packed with; use one that has it"
-        raise ValueError(msg) from None
-    return lzma
+    return lzma.compress(stream.getvalue(), lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)

@@ -66,13 +66,3 @@ def test_secret_ids_leave_only_wrapped() -> None:
         minimum_wrapping_ttl_seconds=1,
     )
     assert RULES["auth/+/role/+/custom-secret-id"].capabilities == {Capability.DENY}
-
-
-def test_mounts_can_be_named() -> None:
-    named = administrator_policy(name="operator", mounts=("team/kv", "transit"))
-
-    paths = {rule.path for rule in named.rules}
-    assert named.name == "operator"
-    assert POLICY.name == "administrator"
-    assert {"team/kv/data/*", "transit/keys/*"} <= paths
-    assert not [path for path in paths if path.startswith("+")]

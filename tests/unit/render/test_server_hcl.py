@@ -107,10 +107,10 @@ def test_the_whole_file(server: ServerHcl, text: str) -> None:
 
 
 def test_every_setting_arrives() -> None:
-    place = SealPlace(static_key_file="/k", static_key_id="2026")
+    place = SealPlace(static_key_file="/k")
     text = render(replace(OPENBAO, cluster_name="other", seal_place=place))
 
-    for line in ('cluster_name = "other"', '  current_key_id = "2026"', '  current_key = "file:///k"'):
+    for line in ('cluster_name = "other"', '  current_key_id = "1"', '  current_key = "file:///k"'):
         assert line in text.splitlines()
 
 
