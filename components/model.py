@@ -35,6 +35,7 @@ LONGEST_HOST = 253
 """Of the DNS, in characters (RFC 1035)."""
 
 T = TypeVar("T")
+Keyed = TypeVar("Keyed", bound=Iterable[str])
 
 
 class Section(BaseModel):
@@ -136,7 +137,7 @@ POLICY_NAME = Form(
 )
 
 
-def names(values: Iterable[str]) -> None:
+def names(values: Keyed) -> Keyed:
     """Names of things of one kind in Vault. Raises SettingError where one isn't a name, or two differ by case only."""
     seen: dict[str, str] = {}
     for name in values:
@@ -149,10 +150,6 @@ def names(values: Iterable[str]) -> None:
             raise SettingError(
                 name, repr(name), f"a name that differs from {twin!r} by more than its case, which Vault folds"
             )
-
-
-def _named(values: Mapping[str, T]) -> Mapping[str, T]:
-    names(values)
     return values
 
 
@@ -192,7 +189,7 @@ AuthPath = Annotated[str, VAULT_PATH, NOT_RESERVED, NOT_TOKEN]
 PolicyName = Annotated[str, POLICY_NAME]
 """Name of an ACL policy. Capitals would be a difference that comes back with every refresh."""
 
-Named = Annotated[Mapping[Name, T], AfterValidator(_named)]
+Named = Annotated[Mapping[Name, T], AfterValidator(names)]
 """Things of one kind by their names in Vault."""
 
 Cidr = Annotated[str, Form(r"[0-9A-Fa-f.:]+/\d{1,3}", "a network such as 10.0.0.0/8"), AfterValidator(network)]

@@ -14,12 +14,12 @@ from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.audit import AuditDevices, AuditDevicesArgs
 from components.vault.database import PostgresEngine, PostgresEngineArgs
-from components.vault.jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
+from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from components.vault.kv import KvMount, KvMountArgs
 from components.vault.logins import TokenPolicies
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs
-from components.vault.pki import Pki, PkiEngine, PkiEngineArgs
+from components.vault.pki import PkiEngine, PkiEngineArgs
 from components.vault.quotas import RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
@@ -54,7 +54,10 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
     _engines(contents)
     _logins(contents)
     _snapshots(contents)
-    return {"root_certificate": _pki(contents, settings.pki).root_certificate} if settings.pki else {}
+    if settings.pki is None:
+        return {}
+    pki = PkiEngine("pki", PkiEngineArgs(pki=settings.pki, address=endpoint.address), contents.holding_options)
+    return {"root_certificate": pki.root_certificate}
 
 
 def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _Contents:
@@ -104,16 +107,12 @@ def _engines(contents: _Contents) -> None:
         KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), options)
     if settings.transit:
         TransitEngine("transit", TransitEngineArgs(transit=settings.transit), options)
-    policies = _password_policies(contents)
+    policies: list[pulumi.Resource] = []
+    if settings.password_policies:
+        args = PasswordPoliciesArgs(policies=settings.password_policies)
+        policies.append(PasswordPolicies("password-policies", args, contents.options))
     if settings.database:
         _database(contents, settings.database, policies)
-
-
-def _password_policies(contents: _Contents) -> list[pulumi.Resource]:
-    policies = contents.settings.password_policies
-    if not policies:
-        return []
-    return [PasswordPolicies("password-policies", PasswordPoliciesArgs(policies=policies), contents.options)]
 
 
 def _database(contents: _Contents, database: DatabaseWithPasswords, policies: list[pulumi.Resource]) -> None:
@@ -134,10 +133,6 @@ def _first_password(contents: _Contents, name: str, connection: ConnectionWithPa
     return pulumi.Output.secret(contents.endpoint.ready.id.apply(lambda _: named_files.text(setting, file).strip()))
 
 
-def _pki(contents: _Contents, pki: Pki) -> PkiEngine:
-    return PkiEngine("pki", PkiEngineArgs(pki=pki, address=contents.endpoint.address), contents.holding_options)
-
-
 def _logins(contents: _Contents) -> None:
     settings, options = contents.settings, contents.options
     policies = {name: application_policy(settings, name) for name in settings.applications}
@@ -149,7 +144,8 @@ def _logins(contents: _Contents) -> None:
     if settings.kubernetes:
         _kubernetes(contents, settings.kubernetes)
     if settings.jwt:
-        _jwt(contents, settings.jwt)
+        logins, token_policies = _of_kind(contents, JwtLogin)
+        JwtAuth("jwt", JwtAuthArgs(jwt=settings.jwt, logins=logins, token_policies=token_policies), options)
 
 
 def _approle(contents: _Contents, approle: AppRole) -> None:
@@ -171,11 +167,6 @@ def _kubernetes(contents: _Contents, kubernetes: KubernetesWithAuthority) -> Non
         kubernetes=kubernetes, ca_certificate=authority, logins=logins, token_policies=token_policies
     )
     KubernetesAuth("kubernetes", args, contents.options)
-
-
-def _jwt(contents: _Contents, jwt: Jwt) -> None:
-    logins, token_policies = _of_kind(contents, JwtLogin)
-    JwtAuth("jwt", JwtAuthArgs(jwt=jwt, logins=logins, token_policies=token_policies), contents.options)
 
 
 def _snapshots(contents: _Contents) -> None:

@@ -60,15 +60,9 @@ class VaultReadyArgs:
 def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
     """Wait for a server, then log in once and give the token back.
 
-    Args:
-        properties: the fields of `VaultReadyArgs`, resolved.
-        told: what it waits for, whenever that changes, and from time to time.
-
-    Returns:
-        `cluster_id` and `server_version`; `certificate_sha256` as well of a certificate that is pinned.
-
-    Raises:
-        NotReadyError: not ready within `timeout_seconds`; says what was still missing.
+    `properties` are the fields of `VaultReadyArgs`, resolved; `told` gets what it waits for, whenever that changes, and
+    from time to time. Returns `cluster_id` and `server_version`; `certificate_sha256` as well of a certificate that is
+    pinned. Raises NotReadyError where it isn't ready within `timeout_seconds`; says what was still missing.
     """
     address = properties["address"]
     pins = bool(properties.get("pins_certificate"))

@@ -141,7 +141,21 @@ def render(server: ServerHcl) -> str:
             ],
         ),
         *server.seal.stanza(server.seal_place),
-        *_listener(server),
+        *block(
+            'listener "tcp"',
+            [
+                f"address = {quote(server.listener_address)}",
+                f"cluster_address = {quote(server.cluster_listener_address)}",
+                f"tls_cert_file = {quote(server.certificate_file)}",
+                f"tls_key_file = {quote(server.key_file)}",
+                'tls_min_version = "tls13"',
+                *block(
+                    "custom_response_headers",
+                    block('"default" =', ['"Strict-Transport-Security" = ["max-age=31536000; includeSubDomains"]']),
+                ),
+                *(server.telemetry.listener() if server.telemetry else ()),
+            ],
+        ),
         *(server.telemetry.stanza() if server.telemetry else ()),
         *(line for name, device in server.audit_devices.items() for line in audit.stanza(name, device)),
         f"api_addr = {quote(server.api_address)}",
@@ -155,21 +169,3 @@ def render(server: ServerHcl) -> str:
         # OpenBao has dropped mlock and never had the other one: it warns "unknown or unsupported field" at each start.
         lines += ["disable_mlock = true", "deny_slash_in_templated_paths = true"]
     return "\n".join(lines) + "\n"
-
-
-def _listener(server: ServerHcl) -> list[str]:
-    return block(
-        'listener "tcp"',
-        [
-            f"address = {quote(server.listener_address)}",
-            f"cluster_address = {quote(server.cluster_listener_address)}",
-            f"tls_cert_file = {quote(server.certificate_file)}",
-            f"tls_key_file = {quote(server.key_file)}",
-            'tls_min_version = "tls13"',
-            *block(
-                "custom_response_headers",
-                block('"default" =', ['"Strict-Transport-Security" = ["max-age=31536000; includeSubDomains"]']),
-            ),
-            *(server.telemetry.listener() if server.telemetry else ()),
-        ],
-    )

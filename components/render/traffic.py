@@ -69,13 +69,8 @@ def plan(
 ) -> tuple[Flow, ...]:
     """Every flow of a node.
 
-    Args:
-        api_networks: may reach the API.
-        ssh_networks: may reach SSH; none opens no port for it.
-        challenges: whether an authority has to reach port 80, which it does from addresses it doesn't tell.
-        needs: what the configured parts have to reach.
-        destinations: networks behind a host name. A name that isn't there is reached anywhere, on its port only.
-        api_port: where the API listens.
+    No network for SSH opens no port for it. `challenges` come to port 80 from addresses an authority doesn't tell. A
+    name that isn't among `destinations` is reached anywhere, on its port only.
     """
     incoming: list[tuple[Protocol, int, Sequence[str], str]] = [("tcp", api_port, api_networks, "API")]
     if ssh_networks:

@@ -28,37 +28,27 @@ class Lockout(Section):
     """Quiet time after which failures are forgotten. Vault's default."""
 
 
-def tune_lockout(
-    name: str, mount: "vault.AuthBackend", lockout: Lockout, opts: pulumi.ResourceOptions
-) -> "vault.generic.Endpoint":
+def tune_lockout(name: str, mount: "vault.AuthBackend", lockout: Lockout, opts: pulumi.ResourceOptions) -> None:
     """Declare the lockout of `mount` as resource `name`."""
-    return vault.generic.Endpoint(
+    # Twice: nested as the server takes it, flat as it answers, which is how a refresh sees drift. OpenBao 2.7 and Vault
+    # ignore the flat fields on a write and don't answer with the nested one.
+    tuning = {
+        "user_lockout_config": {
+            "lockout_counter_reset_duration": f"{lockout.lockout_counter_reset}s",
+            "lockout_disable": False,
+            "lockout_duration": f"{lockout.lockout_duration}s",
+            "lockout_threshold": str(lockout.lockout_threshold),
+        },
+        "user_lockout_counter_reset_duration": lockout.lockout_counter_reset,
+        "user_lockout_disable": False,
+        "user_lockout_duration": lockout.lockout_duration,
+        "user_lockout_threshold": lockout.lockout_threshold,
+    }
+    vault.generic.Endpoint(
         name,
         path=pulumi.Output.format("sys/auth/{}/tune", mount.path),
-        data_json=_payload(lockout),
+        data_json=json.dumps(tuning, separators=(",", ":")),
         disable_delete=True,  # there is nothing to delete: the tuning goes with the mount
         ignore_absent_fields=True,  # the rest of the answer is the mount's other settings
         opts=opts,
-    )
-
-
-def _payload(lockout: Lockout) -> str:
-    """The tuning twice: nested as the server takes it, flat as it answers, which is how a refresh sees drift.
-
-    OpenBao 2.7 and Vault ignore the flat fields on a write and don't answer with the nested one.
-    """
-    return json.dumps(
-        {
-            "user_lockout_config": {
-                "lockout_counter_reset_duration": f"{lockout.lockout_counter_reset}s",
-                "lockout_disable": False,
-                "lockout_duration": f"{lockout.lockout_duration}s",
-                "lockout_threshold": str(lockout.lockout_threshold),
-            },
-            "user_lockout_counter_reset_duration": lockout.lockout_counter_reset,
-            "user_lockout_disable": False,
-            "user_lockout_duration": lockout.lockout_duration,
-            "user_lockout_threshold": lockout.lockout_threshold,
-        },
-        separators=(",", ":"),
     )
