@@ -4,15 +4,16 @@ Owns the key, its alias and an IAM user with three rights on that one key, from 
 an access key: its secret would be in the state. An operator makes it and brings it to the node (docs/hetzner.md).
 """
 
+import json
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from ..render import iam
-
 DELETION_WINDOW_DAYS = 30
 """The longest AWS gives to take a deletion back (AWS KMS API, ScheduleKeyDeletion). Data are gone with the key."""
+_SEAL_ACTIONS = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt")
+"""All that the awskms seal does (OpenBao's and Vault's documentation of it, Authentication)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,11 @@ class KmsSeal(pulumi.ComponentResource):
 
 def seal_policy(key_arn: str, node_address: str) -> str:
     """What the node's credential may do: three things, with one key, from one address."""
-    return iam.render(
-        iam.Allow(name="Seal", actions=iam.SEAL_ACTIONS, resources=(key_arn,), from_networks=(f"{node_address}/32",))
-    )
+    statement = {
+        "Sid": "Seal",
+        "Effect": "Allow",
+        "Action": _SEAL_ACTIONS,
+        "Resource": [key_arn],
+        "Condition": {"IpAddress": {"aws:SourceIp": [f"{node_address}/32"]}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from components.aws.kms_seal import alias, seal_policy
-from components.render.iam import Allow, render
 from composition import estate
 from ops import stack_file
 from ops.paths import Paths
@@ -84,26 +83,6 @@ def test_the_user_may_do_three_things_with_one_key_from_one_address() -> None:
     )
     policy = json.loads(built().named("seal-policy").inputs["policy"])
     assert policy["Statement"][0]["Condition"] == {"IpAddress": {"aws:SourceIp": ["198.51.100.7/32"]}}
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"name": "a b"}, "name: 'a b'; expected letters and digits"),
-        ({"actions": ()}, "actions: is empty; expected at least one"),
-        ({"actions": ("kms:*",)}, "actions: 'kms:\\*' is a wildcard; expected whole names"),
-        ({"resources": (f"{ARN[:-1]}?",)}, "resources: .* is a wildcard; expected whole names"),
-    ],
-)
-def test_broad_grants_are_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        Allow(**{"name": "A", "actions": ("kms:Encrypt",), "resources": (ARN,), **changes})
-
-
-def test_without_networks_there_is_no_condition() -> None:
-    allow = Allow(name="A", actions=("kms:Encrypt",), resources=(ARN,))
-
-    assert "Condition" not in render(allow)
 
 
 def test_the_alias_is_named_after_the_node() -> None:
