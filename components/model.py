@@ -51,13 +51,7 @@ class SettingError(ValueError):
     """A setting that isn't right by itself or beside others; its message is in the one form all errors have."""
 
     def __init__(self, setting: str, value: str, expected: str) -> None:
-        """Say what is wrong.
-
-        Args:
-            setting: its name, from the section that notices.
-            value: completes "is"; never a secret.
-            expected: completes "expected".
-        """
+        """`setting` is its name from the section that notices; `value`, never a secret, completes "is"."""
         super().__init__(f"{setting} is {value}; expected {expected}")
         self.setting, self.value, self.expected = setting, value, expected
 

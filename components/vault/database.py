@@ -168,7 +168,17 @@ class PostgresEngine(pulumi.ComponentResource):
             made = _connection(f"{name}-connection-{key}", key, args, mount, inside)
             last: pulumi.Resource = made
             if connection.rotate_root:
-                last = _root_rotation(f"{name}-root-rotation-{key}", made, connection, inside)
+                last = vault.generic.Endpoint(
+                    f"{name}-root-rotation-{key}",
+                    path=pulumi.Output.format("{}/rotate-root/{}", made.backend, made.name),
+                    # Vault ignores the field; it changes exactly when a password was sent again, and with it the
+                    # rotation is done again.
+                    data_json=json.dumps({"password_version": connection.password_version}),
+                    disable_read=True,  # the path answers only to writes
+                    disable_delete=True,  # a rotation can't be taken back
+                    ignore_absent_fields=True,
+                    opts=inside,
+                )
             # A static role sets its first password through the connection while it is made. Without this it can meet
             # the moment in which the root rotation closes that connection; the name it refers to orders nothing.
             settled[key] = pulumi.ResourceOptions(parent=self, deleted_with=mount, depends_on=[last])
@@ -223,24 +233,5 @@ def _connection(
             "password_wo_version": connection.password_version,
             "max_open_connections": connection.max_open_connections,
         },
-        opts=opts,
-    )
-
-
-def _root_rotation(
-    name: str,
-    declared: "vault.database.SecretBackendConnection",
-    connection: DatabaseConnection,
-    opts: pulumi.ResourceOptions,
-) -> "vault.generic.Endpoint":
-    return vault.generic.Endpoint(
-        name,
-        path=pulumi.Output.format("{}/rotate-root/{}", declared.backend, declared.name),
-        # Vault ignores the field; it changes exactly when a password was sent again, and with it the rotation is done
-        # again.
-        data_json=json.dumps({"password_version": connection.password_version}),
-        disable_read=True,  # the path answers only to writes
-        disable_delete=True,  # a rotation can't be taken back
-        ignore_absent_fields=True,
         opts=opts,
     )

@@ -151,8 +151,18 @@ class PkiEngine(pulumi.ComponentResource):
         intermediate_mount = _mount(
             f"{name}-intermediate", pki.intermediate_path, "Issuing authority", pki.intermediate_ttl, child
         )
-        root = _root(
-            f"{name}-root", _configured(f"{name}-root", root_mount.path, args.address, child), pki=pki, opts=child
+        root = vault.pkisecret.SecretBackendRootCert(
+            f"{name}-root-certificate",
+            backend=_configured(f"{name}-root", root_mount.path, args.address, child),
+            type="internal",  # the key is made in Vault and never shown
+            common_name=f"{pki.common_name} Root CA",
+            organization=pki.organization,
+            ttl=f"{pki.root_ttl}s",
+            key_type=pki.key_type,
+            key_bits=pki.key_bits,
+            max_path_length=1,
+            exclude_cn_from_sans=True,
+            opts=child,
         )
         intermediate = _intermediate(
             f"{name}-intermediate",
@@ -224,24 +234,6 @@ def _configured(
         opts=opts,
     )
     return urls.backend
-
-
-def _root(
-    name: str, mount_path: pulumi.Input[str], *, pki: Pki, opts: pulumi.ResourceOptions
-) -> "vault.pkisecret.SecretBackendRootCert":
-    return vault.pkisecret.SecretBackendRootCert(
-        f"{name}-certificate",
-        backend=mount_path,
-        type="internal",  # the key is made in Vault and never shown
-        common_name=f"{pki.common_name} Root CA",
-        organization=pki.organization,
-        ttl=f"{pki.root_ttl}s",
-        key_type=pki.key_type,
-        key_bits=pki.key_bits,
-        max_path_length=1,
-        exclude_cn_from_sans=True,
-        opts=opts,
-    )
 
 
 def _intermediate(
