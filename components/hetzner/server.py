@@ -17,7 +17,7 @@ from ..platform.readiness import VaultReady, VaultReadyArgs
 from ..render import cloud_init
 from ..render.bootstrap import AdministratorFiles
 from ..render.node.model import Node, Place
-from .site import Dns, HetznerSite
+from .site import HetznerSite
 
 _Value = TypeVar("_Value")
 _RECORD_SECONDS = 300
@@ -132,7 +132,16 @@ class HetznerServer(pulumi.ComponentResource):
         )
         needed: list[pulumi.Resource] = [server, private, attachment]
         if site.dns:
-            needed.append(self._record(name, site.dns, primary.ip_address))
+            record = hcloud.ZoneRrset(
+                f"{name}-record",
+                zone=site.dns.zone,
+                name=site.dns.record,
+                type="A",
+                ttl=_RECORD_SECONDS,
+                records=[hcloud.ZoneRrsetRecordArgs(value=primary.ip_address)],
+                opts=child,
+            )
+            needed.append(record)
         address = pulumi.Output.from_input(host).apply(args.node.api_address)
         ready = VaultReady(
             f"{name}-ready",
@@ -160,17 +169,6 @@ class HetznerServer(pulumi.ComponentResource):
             holds_data=self,
         )
         self.register_outputs({"address": address, "ip_address": self.address, "cluster_id": self.cluster_id})
-
-    def _record(self, name: str, dns: Dns, address: pulumi.Output[str]) -> hcloud.ZoneRrset:
-        return hcloud.ZoneRrset(
-            f"{name}-record",
-            zone=dns.zone,
-            name=dns.record,
-            type="A",
-            ttl=_RECORD_SECONDS,
-            records=[hcloud.ZoneRrsetRecordArgs(value=address)],
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
 
 def _untraced(value: pulumi.Output[int]) -> pulumi.Output[int]:

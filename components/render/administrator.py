@@ -8,7 +8,7 @@ It isn't a wall: who writes policies and issues SecretIDs can give the same to a
 honest run from reading secrets, and what makes a dishonest one visible in the audit log.
 """
 
-from ..render.acl import AclPolicy, AclRule, Capability
+from .acl import AclPolicy, AclRule, Capability
 
 # By its first letter; `deny`, which would share one, is a dash.
 _CAPABILITY = {one.value[0]: one for one in Capability if one is not Capability.DENY} | {"-": Capability.DENY}

@@ -22,16 +22,13 @@ class AuditDevicesArgs:
     devices: Mapping[str, AuditDevice]
     """Devices by path in Vault."""
 
-    require_two_types: bool = True
-    """Refuse fewer than two types of device. False is for tries on one machine."""
-
     def __post_init__(self) -> None:
-        """Raise ValueError for no device, or fewer than two types where they are required."""
+        """Raise ValueError for no device, or fewer than two types."""
         if not self.devices:
             raise SettingError("devices", "empty", "at least one")
         hold("devices", self.devices, names)
         types = {device.type for device in self.devices.values()}
-        if self.require_two_types and len(types) < 2:
+        if len(types) < 2:
             raise SettingError(
                 "devices",
                 f"of type {', '.join(types)} only",

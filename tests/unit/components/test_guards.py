@@ -96,7 +96,6 @@ def test_one_type_of_device_must_be_asked_for() -> None:
 
     with pytest.raises(ValueError, match="devices is of type file only; expected at least two different types"):
         AuditDevicesArgs(devices=alone)
-    assert AuditDevicesArgs(devices=alone, require_two_types=False).devices == alone
 
 
 def test_two_types_of_device_are_enough() -> None:
@@ -106,7 +105,7 @@ def test_two_types_of_device_are_enough() -> None:
         SocketAudit(address="a:1"),
     ):
         two: dict[str, AuditDevice] = {"file": FileAudit(file_path="/a", mode="0640"), "other": other}
-        assert AuditDevicesArgs(devices=two).require_two_types
+        assert AuditDevicesArgs(devices=two).devices == two
 
 
 def test_the_ends_of_a_passwords_range_are_allowed() -> None:
