@@ -52,7 +52,7 @@ def _certificate(certificate: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(certificate.encode())
     except ValueError:
-        msg = "the administrator's certificate is no PEM certificate; expected one as `./estate keys` makes it"
+        msg = "the administrator's certificate is not a PEM certificate; expected one as `./estate keys` makes it"
         raise ValueError(msg) from None
 
 

@@ -64,10 +64,10 @@ def read(paths: Paths, stack: str) -> StackFile:
     """Read the file of a stack.
 
     Raises:
-        EstateError: the name is no stack name, the file is missing or no YAML, or its settings are wrong.
+        EstateError: the name is not a stack's, the file is missing or not YAML, or its settings are wrong.
     """
     if not _STACK_NAME.fullmatch(stack):
-        msg = f"stack {stack!r} is no stack name; expected letters, digits, '.', '_' or '-'"
+        msg = f"stack {stack!r} is not a valid stack name; expected letters, digits, '.', '_' or '-'"
         raise EstateError(msg)
     path = paths.stack_file(stack)
     if not path.is_file():

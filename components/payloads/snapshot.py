@@ -1,9 +1,9 @@
 """Take one snapshot of a server's Raft storage to where nobody but its recipients can read it.
 
 Run as `python3 snapshot.py PARAMETERS.json` by a timer of the node; `./estate snapshot` runs the same functions. Needs
-Python 3.11, boto3, and `age` or the `pyrage` package. Saves from the active node, proves the archive whole, encrypts
-it, puts it into the store with a record beside it, looks at what arrived, and only then hides what retention lets go. A
-snapshot without a record is none. Nothing printed here is secret. Ends with 1 and one sentence when it fails.
+Python 3.11, boto3, and `age` or the `pyrage` package. Saves from the active node, checks the archive, encrypts it,
+puts it into the store with a record beside it, looks at what arrived, and only then hides what retention doesn't keep.
+A snapshot without a record is none. Nothing printed here is secret. Ends with 1 and one sentence when it fails.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def whole(store: Store, prefix: str) -> dict[str, Document]:
 
 
 def prune(store: Store, prefix: str, keep: Document) -> list[str]:
-    """Hide what retention lets go, and leavings older than the newest whole snapshot. The keys that went."""
+    """Hide what retention doesn't keep, and partial uploads older than the newest complete one. The keys that went."""
     snapshots = whole(store, prefix)
     if not snapshots:
         return []

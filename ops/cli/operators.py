@@ -36,13 +36,13 @@ def keys(
 def unseal(
     stack: CloudStack,
     *,
-    share_file: Annotated[Path | None, file_option("Custody file; your share is opened with --key.")] = None,
+    share_file: Annotated[Path | None, file_option("File of key shares; yours is opened with --key.")] = None,
     key: Annotated[Path | None, file_option("File of your PGP private key.")] = None,
     address: Annotated[str | None, typer.Option(help="URL of the server, where the stack can't tell it yet.")] = None,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
-    """Open the seal of a stack's server with shares: typed at a hidden prompt, or from custody by your PGP key."""
+    """Unseal a stack's server with key shares: typed at a hidden prompt, or from their file by your PGP key."""
     console = Console(as_json=as_json)
     if (share_file is None) != (key is None):
         msg = "--share-file and --key go together; expected both, or neither to type shares"

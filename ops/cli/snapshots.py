@@ -57,7 +57,7 @@ def restore(
     done = commands.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
     for mismatch in done.forced:
         console.result(f"forced: {mismatch}")
-    console.result(f"{done.key} of {done.taken} is back in cluster {done.cluster_id} after {done.seconds:.1f} s")
+    console.result(f"{done.key} of {done.taken} is restored in cluster {done.cluster_id} after {done.seconds:.1f} s")
     if done.sealed:
         console.result("it is sealed now, with the shares of then: ./estate unseal")
     else:
@@ -72,7 +72,7 @@ def drill(
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
-    """Prove that the newest snapshot can be put back, in a server that is thrown away."""
+    """Restore the newest snapshot into a server that is thrown away, to see that it can be done."""
     console = Console(as_json=as_json)
     done = commands.drill(
         Paths(),
@@ -120,7 +120,7 @@ def seal_key(
             sandbox=sandbox,
         )
         shares = "is there again" if done.custody else "wasn't in escrow"
-        console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; custody {shares}")
+        console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; key shares: {shares}")
         console.result(f"next: ./estate restore {stack}")
         console.document({"stack": stack, "node": node, **asdict(done)})
         return

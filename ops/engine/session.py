@@ -40,7 +40,7 @@ class Choices:
     sandbox: bool = False
     policies: bool = True
     replace: tuple[str, ...] = ()
-    """Logical names of resources that are made anew although nothing calls for it."""
+    """Logical names of resources that are replaced although nothing calls for it."""
     faults: tuple[Fault, ...] = ()
     """For tests only: calls on which the fake providers misbehave."""
 

@@ -1,6 +1,7 @@
 """The operator's PGP key pair of a local platform, for whoever has none of their own.
 
-Owns `DIRECTORY/operator`: `private.asc` (0600) and `public.asc`. Refuses to replace a private key: custody needs it.
+Owns `DIRECTORY/operator`: `private.asc` (0600) and `public.asc`. Refuses to replace a private key: its key share
+needs it.
 """
 
 from pathlib import Path
@@ -44,4 +45,4 @@ def _load(private: Path) -> Tsk:
     try:
         return Tsk.from_bytes(private.read_bytes())
     except RuntimeError as error:
-        raise EstateError(f"{private}: not a PGP private key; bring the real one back, custody needs it") from error
+        raise EstateError(f"{private}: not a PGP private key; bring the real one back, a key share needs it") from error

@@ -28,7 +28,7 @@ from ops.processes.servers import Supervised, end, eventually
 from ops.processes.supervisor import ChildSpec
 
 UNSEAL_SECONDS = 10.0
-"""How long it may stay sealed; its seal opens by itself, measured here in 0.1 s."""
+"""How long it may stay sealed; it unseals itself, measured here in 0.1 s."""
 RELOAD_SECONDS = 5.0
 """How long it may take to show a new certificate; measured here in 0.02 s."""
 ENTRIES = (
@@ -152,7 +152,7 @@ class LocalServers(Supervised):
                 self._stop()
 
     def wipe(self) -> None:
-        """Stop, and remove all that was made here: data, keys, custody. Entries of others stay."""
+        """Stop, and remove all that was made here: data, keys, key shares. Entries of others stay."""
         if not self.directory.exists():
             return
         self.stop()

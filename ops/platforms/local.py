@@ -124,7 +124,7 @@ class Local(PlatformDriver):
             told=console.say if not console.as_json else None,
         )
         if fresh:
-            console.say("bootstrapped: shares in custody, administrator's login enabled, root token revoked and dead")
+            console.say("bootstrapped: key shares written, administrator's login enabled, root token revoked and dead")
         if settings.database:
             connections = settings.database.connections.values()
             own = {one.database for one in connections if one.port == servers.postgres_port}

@@ -12,7 +12,7 @@ from ops.errors import EstateError
 
 LOOPBACK = "127.0.0.1"
 ENDING_SECONDS = 3.0
-"""How long a killed server may take to let go of its port; on two busy cores it held it while the next one started."""
+"""How long a killed server may take to release its port; on two busy cores it held it while the next one started."""
 POLL_SECONDS = 0.05
 
 

@@ -49,7 +49,7 @@ def drill(
 def seal_key(
     paths: Paths, stack: str, console: Console, *, key: str | None, identity: Path | None, sandbox: bool
 ) -> escrow.Escrowed:
-    """The static seal's key that lies beside the snapshots of a cloud stack, and custody.
+    """The static seal's key that lies beside the snapshots of a cloud stack, and the key shares.
     Raises EstateError if none does, the identity doesn't open it, or the stack's key is on this machine."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform, taking.told():
         if platform.seal_key_file:

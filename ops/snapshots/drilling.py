@@ -1,7 +1,7 @@
-"""Proving that the newest snapshot can be put back: into a server that is thrown away afterwards.
+"""Restoring the newest snapshot into a server that is thrown away afterwards, to see that it can be done.
 
 Owns that server: on ports of its own, in a folder of its own, gone at the end. Refuses to touch the stack's, and to
-write the seal's key anywhere. Where that can't be had here, it says what it couldn't open instead of calling it proven.
+write the seal's key anywhere. Where that can't be had here, it says what it couldn't open instead of calling it good.
 """
 
 import os
@@ -35,8 +35,8 @@ from ops.snapshots.target import Target
 from ops.stack_file import StackFile
 
 _NO_KEY = (
-    "its seal's key was born on the node and never leaves it (platform.seal.escrow is off, or the node took none since "
-    "it is on); give a copy of it, if there is one (--seal-key)"
+    "its seal's key was generated on the node and never leaves it (platform.seal.escrow is off, or the node took "
+    "none since it is on); give a copy of it, if there is one (--seal-key)"
 )
 _TERMINATE = 15
 _START_SECONDS = 30.0

@@ -1,4 +1,4 @@
-"""What lies beside a node's snapshots so that they survive its volume: the static seal's key, and custody.
+"""What lies beside a node's snapshots so that they survive its volume: the static seal's key, and key shares.
 
 Owns finding, opening and proving it. Refuses a key that isn't the one its name says. Nothing of it is written anywhere:
 the key is in memory, and goes where it is asked for by a pipe.

@@ -1,4 +1,4 @@
-"""Getting one snapshot back: found in the store, compared with its record, opened, proven whole.
+"""Getting one snapshot back: found in the store, compared with its record, opened, found whole.
 
 Owns what happens before a server is touched. Refuses what isn't exactly what was stored.
 """

@@ -29,7 +29,7 @@ from ops.vault.endpoint import VaultEndpoint
 
 @dataclass(frozen=True, kw_only=True)
 class Restored:
-    """What was put back, and how it was found."""
+    """What was restored, and how it was found."""
 
     key: str
     taken: str
@@ -130,9 +130,9 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
         with _uninterrupted():
             target.initialise(auto_unseal=is_auto(status))
             steps.step("an empty server, initialised with keys to throw away", finished=True)
-            # Only a seal that opens by itself vouches for a snapshot of its former life.
+            # Only an auto-unseal vouches for a snapshot of its former life.
             target.put_back(opened.archive, force=force or not is_auto(status))
-    steps.step("put back", finished=True)
+    steps.step("restored", finished=True)
     return overridden
 
 

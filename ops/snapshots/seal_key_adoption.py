@@ -1,4 +1,4 @@
-"""Handing a lost node's seal key and custody to the new one, over SSH.
+"""Handing a lost node's seal key and key shares to the new one, over SSH.
 
 Owns the one command line. Refuses to put anything secret on it: that goes by standard input.
 """
@@ -33,7 +33,7 @@ class Adopted:
 
 
 def adopt(node: str, escrowed: Escrowed, console: Console, *, force: bool) -> Adopted:
-    """Put the key and custody in place on a new node, which loses what its first boot made.
+    """Put the key and the key shares in place on a new node, which loses what its first boot made.
     Raises EstateError if the node refuses, or can't be reached."""
     if not _NODE.fullmatch(node):
         raise EstateError(f"--node is {node!r}; expected USER@HOST, as ssh takes it")

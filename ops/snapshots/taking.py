@@ -108,8 +108,8 @@ def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
 
 
 def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console) -> Taken:
-    """Take a snapshot, put it into the store, look at it, and let go what retention lets go.
-    Raises EstateError: any of it failed; then nothing was let go."""
+    """Take a snapshot, put it into the store, look at it, and prune what retention doesn't keep.
+    Raises EstateError: any of it failed; then nothing was pruned."""
     snapshots = wanted(file)
     store = store_of(paths, snapshots)
     parameters: dict[str, Any] = {
@@ -122,7 +122,7 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
         server = ProxiedServer(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
         server.find_active()
         cluster = server.call("GET", "sys/seal-status").get("cluster_id")
-        # Its retention may let go every record that names what opens the seal.
+        # Its retention may prune every record that names what opens the seal.
         parameters["escrow"] = escrow_in(kept(store, f"{EVERYWHERE}{cluster}/"))
         key, record = save(server, store, parameters, work, lambda step, **_: steps.step(step, finished=True))
         pruned = prune(store, f"{EVERYWHERE}{record['cluster_id']}/", snapshots.keep.model_dump())

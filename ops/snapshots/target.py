@@ -1,4 +1,4 @@
-"""The server a snapshot is put back into, asked over its own API.
+"""The server a snapshot is restored into, asked over its own API.
 
 Owns every request of a restore. Keys of a server that is initialised only to take a snapshot are in memory alone and
 worthless the moment it has taken it.

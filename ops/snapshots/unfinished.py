@@ -1,7 +1,7 @@
 """A restore that was killed: what it left, and how the next one goes on.
 
 Owns the mark that a restore leaves before it initialises an empty server, with keys that nobody is to have. Refuses to
-empty a server that is anybody's: without the mark, with a login that works, or of a cluster that custody knows.
+empty a server that is anybody's: without the mark, with a login that works, or of a cluster whose key shares are here.
 """
 
 import http.client
@@ -77,7 +77,7 @@ def _lets_in(target: Target) -> bool:
 
 
 def emptying(local: LocalServers) -> Callable[[str], None]:
-    """How the local server's storage is taken away, when custody doesn't know its cluster."""
+    """How the local server's storage is taken away, when its cluster isn't the one of the key shares."""
 
     def empty(cluster_id: str) -> None:
         complete = Path(f"{local.custody}.complete")

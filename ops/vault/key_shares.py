@@ -1,4 +1,4 @@
-"""An operator's share of custody, opened by the operator's own PGP key.
+"""An operator's key share, opened by the operator's own PGP key.
 
 Owns reading the file that the bootstrap wrote. Refuses to show a share, a passphrase or the PGP library's own words,
 which may hold parts of what it read.
@@ -16,7 +16,7 @@ from pysequoia import PyDecryptor, Tsk, decrypt
 from ops.errors import EstateError
 
 UNSEAL = "secret"
-"""What custody calls shares that open the seal; those of a server that opens its seal by itself are `recovery`."""
+"""What the file calls key shares that unseal; those of a server with auto-unseal are `recovery`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,10 @@ class EncryptedShare:
 
 
 def shares(file: Path) -> list[EncryptedShare]:
-    """The shares in a custody file.
+    """The shares in a file of key shares.
 
     Raises:
-        EstateError: it can't be read, isn't custody, or holds shares that open no seal.
+        EstateError: it can't be read, holds no key shares, or such that open no seal.
     """
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
@@ -50,11 +50,11 @@ def shares(file: Path) -> list[EncryptedShare]:
         msg = f"--share-file {file} can't be read: {error.strerror}"
         raise EstateError(msg) from None
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
-        msg = f"--share-file {file} is no custody; expected shares.json as the first boot wrote it"
+        msg = f"--share-file {file} is not a file of key shares; expected shares.json as the first boot wrote it"
         raise EstateError(msg) from None
     if kind != UNSEAL or not found:
         held = "recovery shares, which open no seal" if kind == "recovery" else "no share"
-        msg = f"--share-file {file} holds {held}; expected the custody of a server whose seal is 'shamir'"
+        msg = f"--share-file {file} holds {held}; expected the key shares of a server whose seal is 'shamir'"
         raise EstateError(msg)
     return found
 
@@ -63,12 +63,12 @@ def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) 
     """Decrypt the share that belongs to a private key. The result is a secret: never print or log it.
 
     Args:
-        file: custody.
+        file: of the key shares.
         private_key: file of the operator's PGP private key, armored or binary.
         passphrase: asks for the key's passphrase; called only where it has one, with what to ask.
 
     Raises:
-        EstateError: the key is none, the passphrase doesn't open it, or custody has no share for it.
+        EstateError: the key is none, the passphrase doesn't open it, or none of the key shares is its own.
     """
     key = _key(private_key)
     fingerprint = str(key.extract_certificate().fingerprint).upper()
@@ -88,7 +88,7 @@ def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) 
     try:
         return opened.decode("ascii").strip()
     except UnicodeDecodeError:
-        msg = f"the share of {mine[0].operator} in {file} is no share; expected what the first boot wrote"
+        msg = f"the share of {mine[0].operator} in {file} is not a key share; expected what the first boot wrote"
         raise EstateError(msg) from None
 
 
@@ -104,7 +104,7 @@ def _key(file: Path) -> Tsk:
 
 def _no_private_key(file: Path) -> EstateError:
     return EstateError(
-        f"--key {file} is no PGP private key that decrypts; "
+        f"--key {file} is not a PGP private key that decrypts; "
         "expected one as `gpg --export-secret-keys --armor` writes it"
     )
 

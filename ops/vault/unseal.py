@@ -68,7 +68,7 @@ def unseal(
     address: str | None = None,
     sandbox: bool = False,
 ) -> Unsealed:
-    """Give shares to a stack's server: the one of a custody file, or as many as are typed.
+    """Give shares to a stack's server: the one of a file of key shares, or as many as are typed.
 
     Works while an `up` waits for it, so it takes no lock.
 
@@ -82,13 +82,13 @@ def unseal(
         sandbox: whether it is the stack's sandbox.
 
     Raises:
-        EstateError: the stack's seal opens by itself, the server isn't the stack's, isn't initialised, isn't sealed or
+        EstateError: the stack has auto-unseal, the server isn't the stack's, isn't initialised, isn't sealed or
             refuses a share.
     """
     file = stack_file.read(paths, stack)
     with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
         if platform.seal_kind != "shamir":
-            msg = f"stack {stack!r} has the seal {platform.seal_kind!r}, which opens by itself; expected 'shamir'"
+            msg = f"stack {stack!r} has the seal {platform.seal_kind!r}, which is auto-unseal; expected 'shamir'"
             raise EstateError(msg)
         exported = platform.outputs(console)
         endpoint = _endpoint(platform, address or exported.get("address") or platform.expected_address)
@@ -191,7 +191,7 @@ class _Server:
             msg = f"{address} is not sealed; expected a sealed server"
             raise EstateError(msg)
         if status["type"] != "shamir":
-            msg = f"{address} has the seal {status['type']!r}, which opens by itself; expected 'shamir'"
+            msg = f"{address} has the seal {status['type']!r}, which is auto-unseal; expected 'shamir'"
             raise EstateError(msg)
         first = file.settings.bootstrap
         wanted = (first.threshold, len(first.operators))
@@ -207,7 +207,7 @@ class _Server:
     def give(self, share: str) -> dict[str, Any]:
         """Send one share; what is wrong with it ends the whole unseal, whosever shares were given before."""
         if not _may_be_share(share):
-            msg = "that is no share: it is neither hexadecimal nor base64; nothing was sent"
+            msg = "that is not a key share: it is neither hexadecimal nor base64; nothing was sent"
             raise EstateError(msg)
         try:
             status: dict[str, Any] = self.client.sys.submit_unseal_key(key=share)

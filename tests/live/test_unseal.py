@@ -241,7 +241,7 @@ def test_a_server_with_another_seal_gets_none(stack: Stack, tmp_path: Path, outp
         with pytest.raises(EstateError, match=r"is not sealed"):
             unseal(Paths(project=tmp_path), "dev", Console(), never)
         source = ShareFile(custody=other.custody, private_key=stack.key("ada"))
-        with pytest.raises(EstateError, match=r"holds recovery shares, which open no seal; expected the custody of"):
+        with pytest.raises(EstateError, match=r"holds recovery shares, which open no seal; expected the key shares of"):
             open_share(source.custody, source.private_key, never)
 
 
@@ -253,7 +253,7 @@ def test_a_stack_whose_seal_opens_by_itself_is_refused(stack: Stack, tmp_path: P
         settings["platform"]["seal"] |= {"region": "eu-central-1", "key_arn": arn}
     write_stack(tmp_path, settings)
 
-    with pytest.raises(EstateError, match=f"has the seal '{seal}', which opens by itself; expected 'shamir'"):
+    with pytest.raises(EstateError, match=f"has the seal '{seal}', which is auto-unseal; expected 'shamir'"):
         unseal(Paths(project=tmp_path), "dev", Console(), never)
 
 

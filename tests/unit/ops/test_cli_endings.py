@@ -152,4 +152,4 @@ def test_the_module_is_the_command() -> None:
         out, err = running.communicate(timeout=60)
 
     assert (running.returncode, out) == (2, "")
-    assert err == "estate: stack 'no/stack' is no stack name; expected letters, digits, '.', '_' or '-'\n"
+    assert err == "estate: stack 'no/stack' is not a valid stack name; expected letters, digits, '.', '_' or '-'\n"

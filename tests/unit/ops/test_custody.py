@@ -60,10 +60,10 @@ def test_the_share_of_ones_own_key_is_opened(tmp_path: Path, pair: Path) -> None
     ("content", "line"),
     [
         (None, "can't be read: No such file or directory"),
-        ("{", "is no custody; expected shares.json as the first boot wrote it"),
-        ("[]", "is no custody; expected shares.json as the first boot wrote it"),
-        ('{"shares": [{}]}', "is no custody; expected shares.json as the first boot wrote it"),
-        ('{"state": "reserved"}', "holds no share; expected the custody of a server whose seal is 'shamir'"),
+        ("{", "is not a file of key shares; expected shares.json as the first boot wrote it"),
+        ("[]", "is not a file of key shares; expected shares.json as the first boot wrote it"),
+        ('{"shares": [{}]}', "is not a file of key shares; expected shares.json as the first boot wrote it"),
+        ('{"state": "reserved"}', "holds no share; expected the key shares of a server whose seal is 'shamir'"),
     ],
 )
 def test_a_file_that_is_not_a_custody_is_refused(tmp_path: Path, pair: Path, content: str | None, line: str) -> None:
@@ -96,9 +96,9 @@ def test_what_is_no_private_key_is_refused(tmp_path: Path, pair: Path) -> None:
     assert refused(file, tmp_path / "none") == f"--key {tmp_path / 'none'} can't be read: No such file or directory"
     text = tmp_path / "text.asc"
     text.write_text("text")
-    assert refused(file, text).startswith(f"--key {text} is no PGP private key that decrypts; expected one as `gpg ")
+    assert refused(file, text).startswith(f"--key {text} is not a PGP private key that decrypts; expected one as `gpg ")
     assert refused(file, public).startswith(
-        f"--key {public} is no PGP private key that decrypts; expected one as `gpg "
+        f"--key {public} is not a PGP private key that decrypts; expected one as `gpg "
     )
 
 

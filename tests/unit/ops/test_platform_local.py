@@ -104,7 +104,7 @@ def test_servers_are_started_bootstrapped_and_given_their_databases(
     assert started.bootstrap["told"] is not None
     assert capsys.readouterr().err.splitlines() == [
         "local servers: OpenBao on https://127.0.0.1:8200, PostgreSQL on 127.0.0.1:15432",
-        "bootstrapped: shares in custody, administrator's login enabled, root token revoked and dead",
+        "bootstrapped: key shares written, administrator's login enabled, root token revoked and dead",
     ]
 
 

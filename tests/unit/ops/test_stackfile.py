@@ -32,7 +32,7 @@ def test_a_right_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", ".", "../local", "a/b", "-x", "a b", "x" * 101, "local\n"])
 def test_a_name_that_is_none(tmp_path: Path, name: str) -> None:
     assert _refusal(checkout(tmp_path), name) == (
-        f"stack {name!r} is no stack name; expected letters, digits, '.', '_' or '-'"
+        f"stack {name!r} is not a valid stack name; expected letters, digits, '.', '_' or '-'"
     )
 
 
