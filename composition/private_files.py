@@ -16,12 +16,14 @@ def private_directory(directory: Path) -> Path:
     return directory
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Replace the file's content atomically; mode 0600. Raises OSError, and then the old content is still there."""
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace the file's content atomically; closed to others unless another mode is given. Raises OSError, and then
+    the old content is still there."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, mode)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -112,9 +112,8 @@ def write_pair(file: StackFile, kept: EncryptedPair) -> None:
     """Put the pair into the stack's file, in one step. Raises EstateError if its layout doesn't let single lines be
     changed. Raises OSError if it can't be written; it is as it was then."""
     whole = file.path.resolve()  # a link stays one
-    mode = whole.stat().st_mode & 0o777
-    write_private(whole, with_pair(whole.read_bytes().decode(), kept).encode())
-    whole.chmod(mode)
+    text = with_pair(whole.read_bytes().decode(), kept)
+    write_private(whole, text.encode(), mode=whole.stat().st_mode & 0o777)
 
 
 def told(file: StackFile, pair: Pair, name: str, outcome: str) -> Made:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def end(processes: list[psutil.Process], number: int) -> None:
 
 
 @dataclass
-class Supervised:
+class Supervised(ABC):
     """What every group of servers has in its folder: a supervisor, and what that keeps running."""
 
     directory: Path
@@ -113,9 +114,9 @@ class Supervised:
         for left in (supervisor.PID, supervisor.STATE):
             (self.directory / left).unlink(missing_ok=True)
 
+    @abstractmethod
     def _end_left_over(self) -> None:
         """End the servers whose supervisor died."""
-        raise NotImplementedError
 
     def _supervisor(self) -> int | None:
         return PidFile(self.directory / supervisor.PID).read()

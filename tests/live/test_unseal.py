@@ -166,7 +166,7 @@ def test_what_is_no_share_is_not_sent(stack: Stack, typed: str) -> None:
     stack.sealed_anew()
     given(stack, stack.shares["ada"])
 
-    with pytest.raises(EstateError, match=r"^that is no share: .*; nothing was sent$"):
+    with pytest.raises(EstateError, match=r"^that is not a key share: .*; nothing was sent$"):
         given(stack, typed)
 
     assert stack.server.status()["progress"] == 1
