@@ -5,9 +5,6 @@ keeps the rotated root password, drift of the lockout, destroy. The provider her
 administrator's own policy. Left out: audit devices, which OpenBao takes from its server file only.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +15,6 @@ import pulumi_vault as vault
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pulumi import automation
 
 from components.render.acl import AclPolicy, kv_prefixes, kv_read, render
 from components.render.administrator import administrator_policy
@@ -42,7 +38,7 @@ from components.vault.quotas import LoginLimit, RateLimit, RateLimits, RateLimit
 from components.vault.transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
 from components.vault.userpass import Userpass, UserpassAuth, UserpassAuthArgs
 from fake_providers.attach import attach_apart
-from ops.engine.finding import find
+from tests.support.programs import changes, trial_stack
 from tests.support.servers import PostgresServer, VaultServer
 
 FIRST_PASSWORD = "-".join(("first", "password", "of", "the", "engine"))
@@ -153,25 +149,6 @@ class Program:
         pulumi.export("root", authority.root_certificate)
 
 
-@contextmanager
-def _stack(directory: Path, attached: Mapping[str, str], program: Program) -> Iterator[automation.Stack]:
-    (directory / "Pulumi.yaml").write_text("name: components\nruntime: python\n")
-    engine = find(lambda _: None).executable.parent
-    variables = {
-        **attached,
-        "PATH": f"{engine}{os.pathsep}{os.environ['PATH']}",
-        "PULUMI_BACKEND_URL": f"file://{directory}",
-        "PULUMI_CONFIG_PASSPHRASE": "trial",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        workspace = automation.LocalWorkspaceOptions(work_dir=str(directory), env_vars=variables)
-        yield automation.create_or_select_stack("one", project_name="components", program=program, opts=workspace)
-
-
 @pytest.fixture
 def program(vault_server: VaultServer, postgres_server: PostgresServer) -> Program:
     """The program, a login for it in PostgreSQL, and the administrator cut down to the policy of the bootstrap."""
@@ -185,10 +162,6 @@ def program(vault_server: VaultServer, postgres_server: PostgresServer) -> Progr
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO engine_login WITH GRANT OPTION")
         connection.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO engine_login WITH GRANT OPTION")
     return Program(vault_server, postgres_server)
-
-
-def _changes(result: automation.UpResult | automation.RefreshResult | automation.DestroyResult) -> dict[str, int]:
-    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items() if kind != "same"}
 
 
 def _session(client: hvac.Client, postgres: PostgresServer, role: str) -> None:
@@ -206,18 +179,18 @@ def test_up_again_refresh_change_drift_destroy(
     vault_server.client.sys.create_or_update_policy("everything", everything)
     vault_server.client.sys.create_or_update_policy("administrator", render(administrator_policy()))
 
-    with attach_apart(["vault"]) as attached, _stack(tmp_path, attached, program) as run:
+    with attach_apart(["vault"]) as attached, trial_stack(tmp_path, attached, program) as run:
         made = run.up()
         assert made.outputs["root"].value.startswith("-----BEGIN CERTIFICATE-----")
-        assert _changes(run.up()) == {}
-        assert _changes(run.refresh()) == {}
-        assert _changes(run.up()) == {}
+        assert changes(run.up()) == {}
+        assert changes(run.refresh()) == {}
+        assert changes(run.up()) == {}
         (state,) = (tmp_path / ".pulumi" / "stacks").rglob("one.json")
         assert FIRST_PASSWORD not in state.read_text()
 
         _session(root, postgres_server, "readonly")
         program.open_connections = 7
-        assert _changes(run.up()) == {"update": 1}
+        assert changes(run.up()) == {"update": 1}
         assert root.adapter.get("/v1/sql/config/main")["data"]["connection_details"]["max_open_connections"] == 7
         _session(root, postgres_server, "readwrite")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -228,8 +201,8 @@ def test_up_again_refresh_change_drift_destroy(
 
         loosened = {"user_lockout_config": {"lockout_threshold": "99"}}
         root.adapter.post("/v1/sys/auth/people/tune", json=loosened)
-        assert _changes(run.refresh()) == {"update": 1}
-        assert _changes(run.up()) == {"update": 1}
+        assert changes(run.refresh()) == {"update": 1}
+        assert changes(run.up()) == {"update": 1}
         assert root.adapter.get("/v1/sys/auth/people/tune")["data"]["user_lockout_threshold"] == 5
 
         run.destroy()

@@ -3,9 +3,7 @@
 The estate's own stacks are tried by the tests beside this folder.
 """
 
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +16,12 @@ from pulumi import automation
 
 from fake_providers.attach import attach, attach_apart
 from fake_providers.faults import Fault
-from ops.engine.finding import find
 from tests.engine.fake_providers.filling import asked, write
-from tests.support.programs import close_failed_programs
+from tests.support.programs import changes, close_failed_programs, trial_stack
 from tests.support.servers import VaultServer
 
 READ = 'path "secret/data/app/*" {\n  capabilities = ["read"]\n}\n'
 CANARY = "-".join(("canary", "of", "this", "test"))
-
-
-@pytest.fixture(scope="module")
-def engine_directory() -> str:
-    """Where the engine is."""
-    return str(find(lambda _: None).executable.parent)
-
-
-@contextmanager
-def stack(
-    directory: Path, engine: str, attached: Mapping[str, str], program: Callable[[], None]
-) -> Iterator[automation.Stack]:
-    """A stack whose state is in `directory`; the engine inherits this process's environment, so that is restored."""
-    directory.mkdir(exist_ok=True)
-    (directory / "Pulumi.yaml").write_text("name: trial\nruntime: python\n")
-    variables = {
-        **attached,
-        "PATH": f"{engine}{os.pathsep}{os.environ['PATH']}",
-        "PULUMI_BACKEND_URL": f"file://{directory}",
-        "PULUMI_CONFIG_PASSPHRASE": "trial",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        workspace = automation.LocalWorkspaceOptions(work_dir=str(directory), env_vars=variables)
-        yield automation.create_or_select_stack("one", project_name="trial", program=program, opts=workspace)
 
 
 def provider(server: VaultServer, address: pulumi.Input[str] | None = None) -> pulumi.ResourceOptions:
@@ -68,11 +37,6 @@ def provider(server: VaultServer, address: pulumi.Input[str] | None = None) -> p
         skip_child_token=True,
     )
     return pulumi.ResourceOptions(provider=made)
-
-
-def changes(result: automation.UpResult | automation.RefreshResult | automation.DestroyResult) -> dict[str, int]:
-    """What an operation did, without what stayed the same."""
-    return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items() if kind != "same"}
 
 
 def contents(server: VaultServer, policy: str = READ, imported: str | None = None) -> Callable[[], None]:
@@ -117,11 +81,11 @@ def held(client: hvac.Client, path: str) -> dict[str, Any]:
     return found
 
 
-def test_up_refresh_drift_import_destroy(tmp_path: Path, engine_directory: str, vault_server: VaultServer) -> None:
+def test_up_refresh_drift_import_destroy(tmp_path: Path, vault_server: VaultServer) -> None:
     client = vault_server.client
     with (
         attach_apart(["vault"]) as attached,
-        stack(tmp_path, engine_directory, attached, contents(vault_server)) as run,
+        trial_stack(tmp_path, attached, contents(vault_server)) as run,
     ):
         made = run.up()
         assert changes(made) == {"create": 8}
@@ -142,7 +106,7 @@ def test_up_refresh_drift_import_destroy(tmp_path: Path, engine_directory: str, 
         assert changes(run.up()) == {"create": 1}
 
         write(client, "sys/policies/acl/adopted", {"policy": READ})
-        with stack(tmp_path, engine_directory, attached, contents(vault_server, imported="adopted")) as adopting:
+        with trial_stack(tmp_path, attached, contents(vault_server, imported="adopted")) as adopting:
             assert changes(adopting.up()) == {"import": 1}
             assert changes(adopting.up()) == {}
             assert changes(adopting.destroy()) == {"delete": 9}
@@ -150,9 +114,7 @@ def test_up_refresh_drift_import_destroy(tmp_path: Path, engine_directory: str, 
         assert asked(client, path) is None
 
 
-def test_an_address_that_isnt_known_yet_previews(
-    tmp_path: Path, engine_directory: str, vault_server: VaultServer
-) -> None:
+def test_an_address_that_isnt_known_yet_previews(tmp_path: Path, vault_server: VaultServer) -> None:
     def program() -> None:
         cloud = pulumi.ResourceOptions(provider=hcloud.Provider("cloud", token="none"))
         machine = hcloud.Server("machine", server_type="cx22", image="debian-12", opts=cloud)
@@ -162,22 +124,20 @@ def test_an_address_that_isnt_known_yet_previews(
 
     with (
         attach(["vault", "hcloud"]) as attached,
-        stack(tmp_path, engine_directory, attached, program) as run,
+        trial_stack(tmp_path, attached, program) as run,
     ):
         planned = run.preview()
         assert {str(kind): count for kind, count in planned.change_summary.items()} == {"create": 6}
     assert asked(vault_server.client, "sys/mounts/later") is None
 
 
-def test_a_fault_is_said_and_the_next_up_goes_on(
-    tmp_path: Path, engine_directory: str, vault_server: VaultServer
-) -> None:
+def test_a_fault_is_said_and_the_next_up_goes_on(tmp_path: Path, vault_server: VaultServer) -> None:
     def program() -> None:
         vault.Policy("policy", name="late", policy=READ, opts=provider(vault_server))
 
     with (
         attach(["vault"], faults=[Fault(package="vault")]) as attached,
-        stack(tmp_path, engine_directory, attached, program) as run,
+        trial_stack(tmp_path, attached, program) as run,
     ):
         with pytest.raises(automation.CommandError, match="Create number 1 failed as ordered"):
             run.up()
@@ -186,20 +146,20 @@ def test_a_fault_is_said_and_the_next_up_goes_on(
     close_failed_programs()
 
 
-def test_a_lost_plugin_leaves_what_it_made(tmp_path: Path, engine_directory: str, vault_server: VaultServer) -> None:
+def test_a_lost_plugin_leaves_what_it_made(tmp_path: Path, vault_server: VaultServer) -> None:
     def program() -> None:
         vault.Mount("mount", path="orphan", type="kv", opts=provider(vault_server))
 
     with (
         attach(["vault"], faults=[Fault(package="vault", kind="drop", after=True)]) as attached,
-        stack(tmp_path, engine_directory, attached, program) as run,
+        trial_stack(tmp_path, attached, program) as run,
         pytest.raises(automation.CommandError),
     ):
         run.up()
     assert held(vault_server.client, "sys/mounts/orphan")["type"] == "kv"
     with (
         attach(["vault"]) as attached,
-        stack(tmp_path, engine_directory, attached, program) as run,
+        trial_stack(tmp_path, attached, program) as run,
         pytest.raises(automation.CommandError, match="path is already in use at orphan/"),
     ):
         run.up()

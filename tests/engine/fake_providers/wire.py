@@ -68,29 +68,13 @@ class Wire:
     def diff(self, known: Known, news: Values, secret: Iterable[str] = ()) -> provider_pb2.DiffResponse:
         """Check and compare with the state."""
         inputs = self.check(known.token, news, secret, known.inputs.values)
-        answer: provider_pb2.DiffResponse = self.stub.Diff(
-            provider_pb2.DiffRequest(
-                id=known.identity,
-                urn=urn(known.token),
-                olds=pack(known.outputs.values, known.outputs.secret),
-                old_inputs=pack(known.inputs.values, known.inputs.secret),
-                news=pack(inputs.values, inputs.secret),
-            )
-        )
+        answer: provider_pb2.DiffResponse = self.stub.Diff(provider_pb2.DiffRequest(**_change(known, inputs)))
         return answer
 
     def update(self, known: Known, news: Values, secret: Iterable[str] = ()) -> Known:
         """Check and update."""
         inputs = self.check(known.token, news, secret, known.inputs.values)
-        answer = self.stub.Update(
-            provider_pb2.UpdateRequest(
-                id=known.identity,
-                urn=urn(known.token),
-                olds=pack(known.outputs.values, known.outputs.secret),
-                old_inputs=pack(known.inputs.values, known.inputs.secret),
-                news=pack(inputs.values, inputs.secret),
-            )
-        )
+        answer = self.stub.Update(provider_pb2.UpdateRequest(**_change(known, inputs)))
         return Known(known.token, known.identity, inputs, unpack(answer.properties))
 
     def read(self, known: Known) -> Known | None:
@@ -128,3 +112,14 @@ class Wire:
 def urn(token: str, name: str = "one") -> str:
     """A URN as the engine writes it."""
     return f"urn:pulumi:test::vault-estate::{token}::{name}"
+
+
+def _change(known: Known, inputs: Properties) -> dict[str, Any]:
+    """What a diff and an update are asked with."""
+    return {
+        "id": known.identity,
+        "urn": urn(known.token),
+        "olds": pack(known.outputs.values, known.outputs.secret),
+        "old_inputs": pack(known.inputs.values, known.inputs.secret),
+        "news": pack(inputs.values, inputs.secret),
+    }
