@@ -25,6 +25,7 @@ from components.platform.readiness import WAITING
 from ops.console import Steps
 from ops.engine.automation_stack import ToldStack
 from ops.engine.finding import Engine, search_path_with
+from ops.engine.inline_program import InlineProgram
 from ops.engine.interrupts import patience
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -239,14 +240,15 @@ class Run:
         options: dict[str, object] = {"on_event": listener, "suppress_progress": True}
         if self.policy_pack and operation in {"preview", "up"}:
             options["policy_packs"] = [str(self.policy_pack)]
-        if wrap:
-            options["program"] = wrap(self.inline)
+        program = InlineProgram(wrap(self.inline) if wrap else self.inline)
+        options["program"] = program
         if replace:
             options["replace"] = list(replace)
         try:
             with patience(steps), _uncollected():
                 getattr(self.stack, operation)(**options)
         except automation.CommandError as error:
+            program.end()
             raise EstateError(failure(operation, listener.errors, str(error))) from None
         return Changes(
             counts=listener.counts,

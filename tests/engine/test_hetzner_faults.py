@@ -25,9 +25,9 @@ from fake_providers.attach import attach_apart
 from fake_providers.faults import Fault
 from ops.engine import operations
 from ops.engine.finding import Engine, find
+from ops.engine.inline_program import InlineProgram
 from ops.paths import ROOT
 from tests.support.lines import Line
-from tests.support.programs import close_failed_programs
 from tests.support.servers import VaultServer, local_platform, postgres_template, vault_server
 from tests.unit.render.nodes import TEXTS, node
 
@@ -132,10 +132,14 @@ class Estate:
             for name, value in variables.items():
                 patch.setenv(name, value)
             workspace = automation.LocalWorkspaceOptions(work_dir=str(self.folder), env_vars=variables)
-            stack = automation.create_or_select_stack("one", project_name="trial", program=self.program, opts=workspace)
+            program = InlineProgram(self.program)
+            stack = automation.create_or_select_stack("one", project_name="trial", program=program, opts=workspace)
             # One at a time where the connection is lost: others' answers would be lost with it.
             together = 1 if any(fault.kind == "drop" for fault in faults) else None
-            result = getattr(stack, operation)(parallel=together)
+            try:
+                result = getattr(stack, operation)(parallel=together)
+            finally:
+                program.end()
         counted = result.change_summary if operation == "preview" else result.summary.resource_changes or {}
         return {str(getattr(kind, "value", kind)): count for kind, count in counted.items()}
 
@@ -143,7 +147,6 @@ class Estate:
         """One operation that has to fail; what was said."""
         with pytest.raises(automation.CommandError) as caught:
             self.do(operation, *faults)
-        close_failed_programs()
         return str(caught.value)
 
 

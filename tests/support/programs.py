@@ -1,16 +1,15 @@
 """Programs that the engine runs inside of a test."""
 
-import gc
-import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pulumi import automation
 
 from ops.engine.finding import find
+from ops.engine.inline_program import InlineProgram
 
 
 @contextmanager
@@ -33,17 +32,11 @@ def trial_stack(
         for name, value in variables.items():
             patch.setenv(name, value)
         workspace = automation.LocalWorkspaceOptions(work_dir=str(directory), env_vars=variables)
-        yield automation.create_or_select_stack("one", project_name="trial", program=program, opts=workspace)
+        inline = InlineProgram(program)
+        yield automation.create_or_select_stack("one", project_name="trial", program=inline, opts=workspace)
+        inline.end()
 
 
 def changes(result: automation.UpResult | automation.RefreshResult | automation.DestroyResult) -> dict[str, int]:
     """What an operation did, without what stayed the same."""
     return {str(kind): count for kind, count in (result.summary.resource_changes or {}).items() if kind != "same"}
-
-
-def close_failed_programs() -> None:
-    """End the coroutines of inline programs that failed: the SDK leaves them open, and they complain at exit."""
-    for thing in gc.get_objects():
-        if inspect.iscoroutine(thing) and thing.__name__ == "run_in_stack":
-            with suppress(RuntimeError):
-                thing.close()

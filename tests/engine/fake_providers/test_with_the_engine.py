@@ -17,7 +17,7 @@ from pulumi import automation
 from fake_providers.attach import attach, attach_apart
 from fake_providers.faults import Fault
 from tests.engine.fake_providers.filling import asked, write
-from tests.support.programs import changes, close_failed_programs, trial_stack
+from tests.support.programs import changes, trial_stack
 from tests.support.servers import VaultServer
 
 READ = 'path "secret/data/app/*" {\n  capabilities = ["read"]\n}\n'
@@ -143,7 +143,6 @@ def test_a_fault_is_said_and_the_next_up_goes_on(tmp_path: Path, vault_server: V
             run.up()
         assert changes(run.up()) == {"create": 1}
         assert changes(run.destroy()) == {"delete": 3}
-    close_failed_programs()
 
 
 def test_a_lost_plugin_leaves_what_it_made(tmp_path: Path, vault_server: VaultServer) -> None:
@@ -163,4 +162,3 @@ def test_a_lost_plugin_leaves_what_it_made(tmp_path: Path, vault_server: VaultSe
         pytest.raises(automation.CommandError, match="path is already in use at orphan/"),
     ):
         run.up()
-    close_failed_programs()
