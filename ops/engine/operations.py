@@ -9,6 +9,7 @@ import os
 import re
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -263,6 +264,9 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
     told = [line for line in dict.fromkeys(_without_traceback(text) for text in diagnostics) if line]
     # The engine's own last word says nothing beside a reason.
     told = [line for line in told if line not in _LAST_WORDS] or told
+    killed = re.search(r"^ code: -(\d+)$", output, re.MULTILINE)
+    if not told and killed:
+        told = [f"the engine was ended by {signal.Signals(int(killed[1])).name}; run the command again"]
     if not told:
         told = [line for line in output.splitlines() if line.strip().startswith("error:")][-3:] or output.splitlines()[
             -3:

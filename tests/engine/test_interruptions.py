@@ -185,6 +185,20 @@ def test_an_interrupted_up_ends_in_order_and_can_be_run_again(fresh: Checkout, n
     assert finished(fresh)["changed"] == 0
 
 
+def test_a_command_whose_engine_dies_ends_and_can_be_run_again(fresh: Checkout) -> None:
+    running = fresh.begin("up")
+    with held_at(fresh, running, "a mount"):
+        for child in psutil.Process(running.pid).children(recursive=True):
+            if child.name() == "pulumi":
+                child.kill()
+    said, _ = running.communicate(timeout=60)
+
+    assert running.returncode == 2, said
+    assert said.endswith("estate: up failed:\n  the engine was ended by SIGKILL; run the command again\n")
+    assert finished(fresh)["passed"] is True
+    assert finished(fresh)["changed"] == 0
+
+
 def test_a_second_up_at_the_same_time_is_told_to_wait(fresh: Checkout) -> None:
     running = fresh.begin("up")
     with held_at(fresh, running, "a mount"):

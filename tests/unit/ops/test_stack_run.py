@@ -21,6 +21,7 @@ from pulumi.automation import events
 from ops.console import Console
 from ops.engine import lifeline, operations
 from ops.engine.finding import Engine
+from ops.engine.inline_program import InlineProgram
 from ops.engine.operations import Backend, Run, environment
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -181,7 +182,7 @@ def test_an_operation_counts_what_it_did(operation: operations.Operation) -> Non
     assert changes.resources == (("create", URN),)
     assert changes.warnings == ("vault:index/mount:Mount kv-secret-mount: look here",)
     assert [name for name, _ in fake.asked] == [operation]
-    assert "program" not in fake.asked[0][1]
+    assert fake.asked[0][1]["program"] == InlineProgram(_program)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_the_program_may_be_wrapped_for_one_operation() -> None:
 
     _run(fake).operate("up", Told(), wrap=wrap)
 
-    assert fake.asked[0][1]["program"] == ("wrapped", _program)
+    assert fake.asked[0][1]["program"] == InlineProgram(("wrapped", _program))  # type: ignore[arg-type]  # a fake
 
 
 def test_what_is_to_be_replaced_is_named_to_the_engine() -> None:
