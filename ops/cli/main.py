@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from ops import lifecycle
 from ops.cli import development, operators, snapshots, status
 from ops.cli.options import Json, Sandbox, Stack
+from ops.commands import lifecycle
+from ops.commands.doctor import examine
+from ops.commands.session import Choices
 from ops.console import Console
-from ops.doctor import examine
 from ops.engine.operations import Changes
-from ops.engine.session import Choices
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
 from ops.vault.access_checks import CheckResult

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from ops.cli.options import Json, Sandbox, file_option
+from ops.commands import rotation
+from ops.commands.keys import make
+from ops.commands.unseal import ShareFile
+from ops.commands.unseal import unseal as give_shares
 from ops.console import Console
 from ops.errors import EstateError
-from ops.keys import making, rotating
 from ops.paths import Paths
-from ops.vault.unseal import ShareFile
-from ops.vault.unseal import unseal as give_shares
 
 CloudStack = Annotated[str, typer.Argument(help="Name of a cloud stack: Pulumi.<name>.yaml is its settings file.")]
 
@@ -26,7 +27,7 @@ def keys(
 ) -> None:
     """Have a stack's file hold the administrator's pair: the certificate as text, the private key encrypted."""
     console = Console(as_json=as_json)
-    command = rotating.rotate if rotate else making.make
+    command = rotation.rotate if rotate else make
     made = command(Paths(), stack, console)
     console.result(f"the administrator's pair is {made.outcome}: Pulumi.{stack}.yaml, vault-estate:{made.secret}")
     console.result(f"certificate {made.fingerprint} ends {made.ends}")

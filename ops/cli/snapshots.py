@@ -9,10 +9,10 @@ import typer
 
 from components.model import duration_text
 from ops.cli.options import Json, Sandbox, Stack, file_option
+from ops.commands import snapshots
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.snapshots import commands
 from ops.snapshots.taking import freshness
 
 _SHOWN = 10
@@ -23,7 +23,7 @@ Identity = Annotated[Path | None, file_option("File of the age private key; else
 def snapshot(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False) -> None:
     """Take a snapshot now: verified, encrypted, stored, looked at; then prune by retention."""
     console = Console(as_json=as_json)
-    taken, stale_after = commands.snapshot(Paths(), stack, console, sandbox=sandbox)
+    taken, stale_after = snapshots.snapshot(Paths(), stack, console, sandbox=sandbox)
     rows = [
         [one.key.rpartition("/")[2], duration_text(int(one.age_seconds)), f"{one.record['bytes'] / 1000:.0f} kB"]
         for one in taken.kept[:_SHOWN]
@@ -54,7 +54,7 @@ def restore(
 ) -> None:
     """Restore a snapshot: everything the server holds is replaced by what it held then."""
     console = Console(as_json=as_json)
-    done = commands.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
+    done = snapshots.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
     for mismatch in done.forced:
         console.result(f"forced: {mismatch}")
     console.result(f"{done.key} of {done.taken} is restored in cluster {done.cluster_id} after {done.seconds:.1f} s")
@@ -74,7 +74,7 @@ def drill(
 ) -> None:
     """Restore the newest snapshot into a server that is thrown away, to see that it can be done."""
     console = Console(as_json=as_json)
-    done = commands.drill(
+    done = snapshots.drill(
         Paths(),
         stack,
         console,
@@ -109,7 +109,7 @@ def seal_key(
     """Take a lost node's seal key out of escrow: to a new node, or to a program behind a pipe, never to a screen."""
     console = Console(as_json=as_json)
     if node is not None:
-        done = commands.adopt(
+        done = snapshots.adopt(
             Paths(),
             stack,
             console,
@@ -127,7 +127,7 @@ def seal_key(
     if not as_json and sys.stdout.isatty():
         msg = "standard output is a terminal; expected a pipe to what takes the key, or --node"
         raise EstateError(msg)
-    found = commands.seal_key(Paths(), stack, console, key=key, identity=identity, sandbox=sandbox)
+    found = snapshots.seal_key(Paths(), stack, console, key=key, identity=identity, sandbox=sandbox)
     if not as_json:
         sys.stdout.buffer.write(found.seal_key)
     # Whoever only wants to know that it can be opened sees nothing of it.

@@ -2,8 +2,8 @@
 
 import typer
 
-from ops import lifecycle
 from ops.cli.options import Json, Sandbox, Stack
+from ops.commands import lifecycle
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths

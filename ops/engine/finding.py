@@ -23,9 +23,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ops import paths
-from ops.development.engine_build import BuildError, build
+from ops.engine.building import BuildError, build
 from ops.errors import EstateError
-from ops.paths import ROOT
 
 VERSION = "3.259.0"
 """Oldest engine that is accepted, and the one that is fetched or built."""
@@ -200,7 +199,7 @@ def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None
 
 def _build(scratch: Path, say: Say) -> None:
     try:
-        build(ROOT / "ops" / "development" / "engine_module", scratch / "pulumi", VERSION, say)
+        build(Path(__file__).with_name("engine_module"), scratch / "pulumi", VERSION, say)
     except BuildError as error:
         raise UnavailableError(str(error)) from None
 

@@ -16,10 +16,10 @@ from components.render.bootstrap import Bootstrap
 from components.render.snapshots import Snapshots
 from composition.private_files import create_private, private_directory
 from ops.errors import EstateError
+from ops.keys.age import IDENTITY, RECIPIENT, identity_in, private_key_of
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator, read_public_key
 from ops.paths import Paths
-from ops.snapshots.keys import IDENTITY, RECIPIENT, identity_in, private_key_of
 
 _PUBLIC_KEY = "public.asc"
 

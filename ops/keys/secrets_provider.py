@@ -18,10 +18,10 @@ import yaml
 from composition import administrator_files
 from ops.console import Console
 from ops.engine import finding, operations
+from ops.engine.operations import Backend
 from ops.errors import EstateError
 from ops.keys.editing import ENGINE_KEYS, EncryptedPair
 from ops.paths import Paths
-from ops.platforms.registry import platform_of
 from ops.stack_file import PROJECT, StackFile
 
 _SECONDS = 120.0
@@ -101,11 +101,13 @@ class Secrets:
 
 
 @contextmanager
-def opened(paths: Paths, file: StackFile, console: Console, text: str | None = None) -> Iterator[Secrets]:
+def opened(
+    paths: Paths, file: StackFile, backend: Backend, console: Console, text: str | None = None
+) -> Iterator[Secrets]:
     """The secrets of a stack, for as long as the block runs. A text stands for the content of the stack's file.
     Raises EstateError if no engine can be had."""
     engine = finding.find(console.say)
-    variables = operations.environment(engine, platform_of(paths, file).backend, paths.own / "shims")
+    variables = operations.environment(engine, backend, paths.own / "shims")
     with tempfile.TemporaryDirectory(prefix="keys-", dir=paths.make_own()) as scratch:
         folder = Path(scratch)
         shutil.copy(paths.project / "Pulumi.yaml", folder)
@@ -114,7 +116,7 @@ def opened(paths: Paths, file: StackFile, console: Console, text: str | None = N
         yield Secrets(stack=file.stack, folder=folder, executable=engine.executable, variables=variables)
 
 
-def ensure_placed(paths: Paths, file: StackFile, console: Console) -> None:
+def ensure_placed(paths: Paths, file: StackFile, backend: Backend, console: Console) -> None:
     """Have the pair's files here although the program, which puts them in place, doesn't run: for a `destroy`, or for a
     command that works beside the engine.
     Raises EstateError if the private key isn't in the stack's file, or can't be decrypted."""
@@ -122,5 +124,5 @@ def ensure_placed(paths: Paths, file: StackFile, console: Console) -> None:
     if administrator.private_key_secret is None:
         return
     if not (paths.project / administrator.files(file.stack).private_key).is_file():
-        with opened(paths, file, console) as held:
+        with opened(paths, file, backend, console) as held:
             administrator_files.place(file.settings, file.stack, held.decrypt, paths.project)

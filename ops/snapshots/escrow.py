@@ -14,8 +14,8 @@ from typing import Any
 import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
 
 from ops.errors import EstateError
+from ops.keys import age
 from ops.local.openbao import SEAL_KEY_BYTES
-from ops.snapshots import keys
 from ops.snapshots.stores import Readable
 from ops.snapshots.taking import StoredSnapshot, escrow_in, kept
 
@@ -68,7 +68,7 @@ def opened(store: Readable, chosen: StoredSnapshot, identity: Path) -> Escrowed:
 def _decrypt(store: Readable, key: str, identity: Path) -> bytes:
     content = store.read(key)
     try:
-        plain: bytes = pyrage.decrypt(content, [keys.identity_in(identity)])
+        plain: bytes = pyrage.decrypt(content, [age.identity_in(identity)])
     except pyrage.DecryptError:
         msg = f"{key} can't be opened with age identity {identity}; expected one of its recipients' (--identity)"
         raise EstateError(msg) from None

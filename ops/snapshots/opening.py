@@ -12,7 +12,7 @@ import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
 
 from components.payloads.snapshot import sha256_of, verify
 from ops.errors import EstateError
-from ops.snapshots import keys
+from ops.keys import age
 from ops.snapshots.stores import Readable
 from ops.snapshots.taking import EVERYWHERE, StoredSnapshot, kept
 
@@ -55,7 +55,7 @@ def open_snapshot(store: Readable, chosen: StoredSnapshot, identity: Path, work:
         msg = f"{chosen.key} is not what was stored: its size or checksum is another; expected an older one (--from)"
         raise EstateError(msg)
     try:
-        pyrage.decrypt_file(str(secret), str(archive), [keys.identity_in(identity)])
+        pyrage.decrypt_file(str(secret), str(archive), [age.identity_in(identity)])
     except (pyrage.DecryptError, OSError) as error:
         if getattr(error, "errno", None):  # a full disk, not what was read; a damaged stream has no number
             raise

@@ -21,9 +21,9 @@ from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stam
 from components.render.snapshots import AGE_KEY, OPERATOR_LOGIN, Snapshots, recipient
 from ops.console import Console
 from ops.errors import EstateError
+from ops.keys import age
 from ops.paths import Paths
 from ops.processes.servers import end
-from ops.snapshots import keys
 from ops.snapshots.stores import Readable, store_of
 from ops.snapshots.target import ProxiedServer
 from ops.stack_file import StackFile
@@ -101,10 +101,10 @@ def folder(paths: Paths, prefix: str) -> Iterator[Path]:
 def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
     """The files with which a person takes snapshots and puts them back. Raises EstateError if one isn't there."""
     certificate = paths.project / wanted(file).certificate
-    for half in (certificate, keys.private_key_of(certificate)):
+    for half in (certificate, age.private_key_of(certificate)):
         if not half.is_file():
             raise EstateError(f"{half} is not there; expected snapshots.certificate, with its private key beside it")
-    return str(certificate), str(keys.private_key_of(certificate))
+    return str(certificate), str(age.private_key_of(certificate))
 
 
 def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console) -> Taken:

@@ -95,9 +95,9 @@ def test_the_next_up_goes_on_from_what_a_killed_one_made(fresh: Checkout, point:
 HANGS = """
 import sys
 from fake_providers.faults import Fault
-from ops import lifecycle
+from ops.commands import lifecycle
 from ops.console import Console
-from ops.engine.session import Choices
+from ops.commands.session import Choices
 from ops.paths import Paths
 hang = Fault(package="vault", type_token=sys.argv[1], kind="hang", seconds=300.0, after=True)
 lifecycle.up(Paths(), "local", Console(), Choices(sandbox=True, policies=False, faults=(hang,)))

@@ -23,13 +23,14 @@ from components.render.administrator import administrator_policy
 from components.render.seals import StaticSeal
 from fake_providers.attach import attach_apart
 from ops import stack_file
+from ops.commands import keys, rotation, session
+from ops.commands.keys import Made, make
+from ops.commands.rotation import rotate
 from ops.console import Console
-from ops.engine import finding, operations, session
+from ops.engine import finding, operations
 from ops.engine.operations import Changes
 from ops.errors import EstateError
-from ops.keys import making, rotating, secrets_provider
-from ops.keys.making import Made, make
-from ops.keys.rotating import rotate
+from ops.keys import secrets_provider
 from ops.paths import Paths
 from ops.platforms.registry import platform_of
 from ops.vault.endpoint import VaultEndpoint
@@ -65,7 +66,7 @@ class Stack:
     def key(self) -> str:
         """The private key that the file holds now."""
         file = stack_file.read(self.paths, "dev")
-        with secrets_provider.opened(self.paths, file, Console()) as held:
+        with secrets_provider.opened(self.paths, file, operations.Backend(), Console()) as held:
             return held.decrypt("administrator-key")
 
     def who(self) -> VaultEndpoint:
@@ -182,7 +183,7 @@ def test_a_lost_file_is_put_back_for_commands_that_run_no_program(stack: Stack) 
     for one in stack.placed():
         one.unlink()
 
-    secrets_provider.ensure_placed(stack.paths, file, Console())
+    secrets_provider.ensure_placed(stack.paths, file, operations.Backend(), Console())
 
     assert [one.read_text() for one in stack.placed()] == before
 
@@ -201,7 +202,7 @@ def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
 
     for place in ("_hand_over", "write_pair"):
         with monkeypatch.context() as patch:
-            patch.setattr(rotating, place, stopped)
+            patch.setattr(rotation, place, stopped)
             with pytest.raises(EstateError, match="stopped"):
                 rotate(stack.paths, "dev", Console())
         assert stack.file.read_text() == before
@@ -309,4 +310,4 @@ def test_a_preview_with_fake_providers_needs_no_ones_key(stack: Stack, monkeypat
 
     assert changes.counts["create"] > 5
     assert [one.read_text() for one in stack.placed()] == before
-    assert making.SECRET not in json.dumps(changes.resources)
+    assert keys.SECRET not in json.dumps(changes.resources)

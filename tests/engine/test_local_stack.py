@@ -15,9 +15,9 @@ import hvac
 import psutil
 import pytest
 
+from ops.commands import session
+from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine import session
-from ops.engine.session import Choices
 from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.timeout(400)

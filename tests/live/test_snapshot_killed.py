@@ -15,9 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ops.commands import snapshots
 from ops.errors import EstateError
 from ops.paths import ROOT
-from ops.snapshots import commands, drilling, restoring, taking, unfinished
+from ops.snapshots import drilling, restoring, taking, unfinished
 from tests.support.servers import call
 from tests.support.snapshotting import Estate, estate
 
@@ -78,7 +79,8 @@ from pathlib import Path
 from components.payloads.snapshot import ActiveNode
 from ops.console import Console
 from ops.paths import Paths
-from ops.snapshots import commands, unfinished
+from ops.snapshots import unfinished
+from ops.commands import snapshots
 from ops.snapshots.target import Target
 
 def die():
@@ -86,7 +88,7 @@ def die():
 
 {change}
 paths, console = Paths(project=Path(sys.argv[1])), Console(as_json=True)
-commands.restore(paths, "local", console, key=None, force=False, identity=None, sandbox=False)
+snapshots.restore(paths, "local", console, key=None, force=False, identity=None, sandbox=False)
 """
 DRILL = """
 import os, signal, sys
@@ -94,7 +96,8 @@ from pathlib import Path
 from ops import stack_file
 from ops.console import Console
 from ops.paths import Paths
-from ops.snapshots import drilling, keys
+from ops.keys import age
+from ops.snapshots import drilling
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -102,7 +105,7 @@ def die(*_, **__):
 drilling.put_into = die
 paths = Paths(project=Path(sys.argv[1]))
 file = stack_file.read(paths, "local")
-drilling.drill(paths, file, Console(as_json=True), keys.default_identity(paths, file), paths.local / 'openbao/seal.key')
+drilling.drill(paths, file, Console(as_json=True), age.default_identity(paths, file), paths.local / 'openbao/seal.key')
 """
 
 
@@ -136,7 +139,7 @@ def run(made: Estate, text: str) -> None:
 
 def restore(made: Estate) -> restoring.Restored:
     """The same command again, left alone."""
-    return commands.restore(made.paths, "local", made.console, key=None, force=False, identity=None, sandbox=False)
+    return snapshots.restore(made.paths, "local", made.console, key=None, force=False, identity=None, sandbox=False)
 
 
 @pytest.mark.parametrize("empty", [True, False], ids=["into an empty server", "into a running one"])

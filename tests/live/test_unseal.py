@@ -17,13 +17,13 @@ import pytest
 from pysequoia import Profile, Tsk
 
 from components.render.seals import ShamirSeal, StaticSeal
+from ops.commands.unseal import ShareFile, Unsealed, unseal
 from ops.console import Console
 from ops.engine import state
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_administrator
 from ops.paths import ROOT, Paths
 from ops.vault.key_shares import open_share
-from ops.vault.unseal import ShareFile, Unsealed, unseal
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
 

@@ -31,7 +31,7 @@ BUSY_FACTOR = 4
 REFRESH = """
 from ops import stack_file
 from ops.console import Console
-from ops.engine import session
+from ops.commands import session
 from ops.paths import Paths
 from ops.platforms.registry import platform_of
 paths, console, choices = Paths(), Console(), session.Choices(sandbox=True)

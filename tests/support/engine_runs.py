@@ -14,12 +14,12 @@ _DRIVER = """
 import json, sys
 from components.render.node.model import Node
 from ops import stack_file
-from ops.engine import session
+from ops.commands import session
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.registry import platform_of
-from ops.engine.session import Choices
+from ops.commands.session import Choices
 stack, operation, address = sys.argv[1:]
 if address:
     Node.api_address = lambda _node, _host: address

@@ -30,11 +30,12 @@ from components.render import acl
 from components.render.snapshots import OPERATOR_LOGIN
 from ops import stack_file
 from ops.console import Console
+from ops.keys import age
 from ops.keys.first_use import ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
 from ops.local.servers import LocalServers
 from ops.paths import Paths
-from ops.snapshots import keys, taking
+from ops.snapshots import taking
 from ops.snapshots.stores import BucketStore
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
@@ -74,7 +75,7 @@ class Estate:
     @property
     def identity(self) -> Path:
         """What opens its snapshots."""
-        return keys.default_identity(self.paths, self.file)
+        return age.default_identity(self.paths, self.file)
 
     @property
     def seal_key(self) -> Path:
@@ -84,7 +85,7 @@ class Estate:
     @property
     def recipients(self) -> list[str]:
         """Whom they are encrypted for."""
-        return [str(keys.identity_in(self.identity).to_public())]
+        return [str(age.identity_in(self.identity).to_public())]
 
     @property
     def pair(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,19 @@ def test_the_program_loads_nothing_of_the_operators_command() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert answer.stdout.split() == []
+
+
+def test_no_two_rooms_of_the_operators_command_need_each_other() -> None:
+    needed: dict[str, set[str]] = {}
+    for file in _sources("ops"):
+        room = file.relative_to(ROOT / "ops").parts[0]
+        for module in _imports(file):
+            if module.startswith("ops.") and (ROOT / "ops" / module.split(".")[1]).is_dir():
+                needed.setdefault(room, set()).add(module.split(".")[1])
+        needed.get(room, set()).discard(room)
+    assert len(needed) > 10
+    # It raises CycleError, which names the rooms.
+    assert set(needed) <= set(TopologicalSorter(needed).static_order())
 
 
 def _asks(node: ast.AST) -> bool:

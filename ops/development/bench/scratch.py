@@ -22,8 +22,9 @@ import psutil
 import yaml
 
 from ops import stack_file
+from ops.commands import session
 from ops.console import Console
-from ops.engine import finding, session
+from ops.engine import finding
 from ops.engine.operations import Operation
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths

@@ -19,11 +19,12 @@ from statistics import median
 import psutil
 
 from ops import stack_file
+from ops.commands import session
 from ops.console import Console
 from ops.development.bench import peer, scratch
 from ops.development.bench.report import ESTATE, IMPORT, OPERATIONS, OURS, PROGRAM, THEIRS, Case, Results
 from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, Measured, measure, run, settings
-from ops.engine import finding, session
+from ops.engine import finding
 from ops.paths import ROOT, Paths
 from ops.vault.login import log_in
 

@@ -6,10 +6,10 @@ import subprocess
 import pytest
 
 from ops.cli import main
-from ops.doctor import Finding
+from ops.commands.doctor import Finding
+from ops.commands.lifecycle import Built
+from ops.commands.session import Choices
 from ops.engine.operations import Changes
-from ops.engine.session import Choices
-from ops.lifecycle import Built
 from ops.platforms.driver import Status, Table
 from ops.vault.access_checks import AccessChecks, CheckResult
 from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus

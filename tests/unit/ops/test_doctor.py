@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ops.commands.doctor import Finding, examine
 from ops.console import Console
-from ops.doctor import Finding, examine
 from ops.engine.finding import Engine
 from ops.errors import EstateError
 from tests.unit.ops.fakes import checkout
@@ -24,9 +24,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source="built from its Go module",
         passed_over=("PATH: no pulumi there", "official release: not reachable (no network)"),
     )
-    monkeypatch.setattr("ops.doctor.finding.find", lambda _: engine)
-    monkeypatch.setattr("ops.doctor.session.lacking_plugins", lambda *_: [])
-    monkeypatch.setattr("ops.doctor.shutil.which", lambda _: None)
+    monkeypatch.setattr("ops.commands.doctor.finding.find", lambda _: engine)
+    monkeypatch.setattr("ops.commands.doctor.session.lacking_plugins", lambda *_: [])
+    monkeypatch.setattr("ops.commands.doctor.shutil.which", lambda _: None)
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
 
 
@@ -53,7 +53,7 @@ def test_everything_a_run_would_use_is_told(tmp_path: Path) -> None:
 
 def test_the_first_choice_needs_no_reason_but_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(executable=Path("/usr/bin/pulumi"), version="9.9.9", source="PATH")
-    monkeypatch.setattr("ops.doctor.finding.find", lambda _: engine)
+    monkeypatch.setattr("ops.commands.doctor.finding.find", lambda _: engine)
 
     assert _examine(tmp_path)["engine"] == Finding(
         subject="engine", taken="Pulumi 9.9.9, PATH", reason="/usr/bin/pulumi"
@@ -61,7 +61,7 @@ def test_the_first_choice_needs_no_reason_but_its_place(tmp_path: Path, monkeypa
 
 
 def test_a_lacking_plugin_is_a_fake_provider_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.doctor.session.lacking_plugins", lambda *_: ["vault"])
+    monkeypatch.setattr("ops.commands.doctor.session.lacking_plugins", lambda *_: ["vault"])
 
     assert _examine(tmp_path)["provider vault"] == Finding(
         subject="provider vault",
@@ -71,14 +71,14 @@ def test_a_lacking_plugin_is_a_fake_provider_and_says_why(tmp_path: Path, monkey
 
 
 def test_a_peer_that_is_there_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.doctor.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("ops.commands.doctor.shutil.which", lambda name: f"/usr/bin/{name}")
 
     assert _examine(tmp_path)["tofu"] == Finding(subject="tofu", taken="found", reason="/usr/bin/tofu")
 
 
 def test_a_wrong_file_is_told_before_anything_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    monkeypatch.setattr("ops.doctor.finding.find", lambda _: looked.append("engine"))
+    monkeypatch.setattr("ops.commands.doctor.finding.find", lambda _: looked.append("engine"))
 
     with pytest.raises(EstateError, match=r"stack 'staging' has no file"):
         examine(checkout(tmp_path), "staging", Console())

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.development import engine_build
-from ops.development.engine_build import BuildError, build, find_go
+from ops.engine import building
+from ops.engine.building import BuildError, build, find_go
 from tests.unit.ops.fakes import Said, fake_program
 
-MODULE = Path(engine_build.__file__).with_name("engine_module")
+MODULE = Path(building.__file__).with_name("engine_module")
 GOOD_GO = ('if [ "$1" = env ]; then echo go1.25.1; exit 0; fi',)
 
 
@@ -20,7 +20,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr(
-        "ops.development.engine_build.shutil.which",
+        "ops.engine.building.shutil.which",
         lambda name: str(found) if (found := tmp_path / "bin" / name).is_file() else None,
     )
     return tmp_path
@@ -38,7 +38,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             return subprocess.CompletedProcess(command, 1, "", "no network")
         return real(command, **options)  # type: ignore[call-overload]  # handed on as they came
 
-    monkeypatch.setattr("ops.development.engine_build.subprocess.run", run)
+    monkeypatch.setattr("ops.engine.building.subprocess.run", run)
     return asked
 
 
@@ -81,7 +81,7 @@ def test_an_old_go_is_named(machine: Path, no_registry: list[list[str]], line: s
 def test_a_go_that_hangs_or_is_no_program_is_passed_over(
     machine: Path, no_registry: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_build, "_VERSION_SECONDS", 0.2)
+    monkeypatch.setattr(building, "_VERSION_SECONDS", 0.2)
     fake_program(machine / "bin" / "go", "exec sleep 5")
     with pytest.raises(BuildError, match="PATH has an older one"):
         find_go(Said().say)
@@ -95,7 +95,7 @@ def test_a_registry_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     def silent(command: list[str], **_: object) -> object:
         raise subprocess.TimeoutExpired(command, 1)
 
-    monkeypatch.setattr("ops.development.engine_build.subprocess.run", silent)
+    monkeypatch.setattr("ops.engine.building.subprocess.run", silent)
 
     with pytest.raises(BuildError, match="could not be installed"):
         find_go(Said().say)
@@ -108,7 +108,7 @@ class Registry:
         self.asked: list[list[str]] = []
         self.compiler = compiler
         self._real = subprocess.run
-        monkeypatch.setattr("ops.development.engine_build.subprocess.run", self.run)
+        monkeypatch.setattr("ops.engine.building.subprocess.run", self.run)
 
     def run(self, command: list[str], **options: object) -> object:
         if "pip" not in command:
@@ -198,7 +198,7 @@ def test_a_failing_build_gives_the_compilers_last_words(machine: Path) -> None:
 
 
 def test_a_long_build_tells_how_far_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_build, "_SAY_SECONDS", 0.0)
+    monkeypatch.setattr(building, "_SAY_SECONDS", 0.0)
     fake_program(machine / "bin" / "go", *GOOD_GO, "echo one >&2", "echo two >&2")
     (machine / "scratch").mkdir()
     said = Said()

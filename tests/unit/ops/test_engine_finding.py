@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from ops.development.engine_build import BuildError
 from ops.engine import finding
+from ops.engine.building import BuildError
 from ops.errors import EstateError
 from ops.paths import ROOT
 from tests.unit.ops.fakes import Said, fake_program

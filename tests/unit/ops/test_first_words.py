@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ops import lifecycle, stack_file
+from ops import stack_file
 from ops.cli import main
+from ops.commands import lifecycle
+from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine.session import Choices
 from ops.errors import EstateError
 from tests.unit.ops.fakes import SETTINGS, checkout
 from tests.unit.settings.samples import changed, refusal

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from ops import lifecycle, stack_file
+from ops import stack_file
+from ops.commands import lifecycle
+from ops.commands.session import Choices
 from ops.console import Console
 from ops.engine.finding import Engine
 from ops.engine.operations import Backend, Changes
-from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.platforms.driver import PlatformDriver, Purpose, Status
 from ops.vault.access_checks import AccessChecks
@@ -67,7 +68,7 @@ class Stack:
         self.deployment: Mapping[str, Any] = {}
         self.backend = Backend(state=folder)
         monkeypatch.setattr(lifecycle, "platform_of", lambda *_, **__: self.platform)
-        monkeypatch.setattr("ops.lifecycle.session.opened", self._opened)
+        monkeypatch.setattr("ops.commands.lifecycle.session.opened", self._opened)
         monkeypatch.setattr(lifecycle, "log_in", self._log_in)
 
     @contextmanager
@@ -115,7 +116,7 @@ def test_up_readies_the_platform_starts_it_and_applies(stack: Stack) -> None:
 def test_access_is_checked_where_the_platform_can_be_reached(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakePlatform, "why_unchecked", "")
     checks = AccessChecks(results=[])
-    asked = asked_of(monkeypatch, "ops.lifecycle.check_access", checks)
+    asked = asked_of(monkeypatch, "ops.commands.lifecycle.check_access", checks)
 
     assert stack.up().checks is checks
 
@@ -126,7 +127,7 @@ def test_access_is_checked_where_the_platform_can_be_reached(stack: Stack, monke
 def test_what_a_killed_run_had_begun_is_imported_first(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = [{"type": "creating", "resource": {**MOUNT, "inputs": {"path": path}}} for path in ("secret", "never")]
     stack.deployment = {"resources": [READY], "pending_operations": begun}
-    settled = asked_of(monkeypatch, "ops.lifecycle.recovery.settle", None)
+    settled = asked_of(monkeypatch, "ops.commands.lifecycle.recovery.settle", None)
 
     assert stack.up().adopted == 1
 
@@ -137,7 +138,7 @@ def test_what_a_killed_run_had_begun_is_imported_first(stack: Stack, monkeypatch
 def test_a_killed_run_that_began_no_vault_object_adopts_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = {"type": "hcloud:index/server:Server", "inputs": {}}
     stack.deployment = {"pending_operations": [{"type": "creating", "resource": elsewhere}]}
-    settled = asked_of(monkeypatch, "ops.lifecycle.recovery.settle", None)
+    settled = asked_of(monkeypatch, "ops.commands.lifecycle.recovery.settle", None)
 
     assert stack.up().adopted == 0
 
@@ -254,7 +255,7 @@ def test_an_application_with_another_login_has_no_secret_id(stack: Stack) -> Non
 
 
 def test_a_secret_id_is_asked_for_as_the_administrator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = asked_of(monkeypatch, "ops.lifecycle.issue_secret_id", None)
+    asked = asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", None)
     with pytest.raises(
         EstateError, match=r"^stack 'local' isn't built here; expected one that is: \./estate up local$"
     ):
@@ -273,7 +274,7 @@ def test_plain_pulumi_is_shown_the_same_state(tmp_path: Path, monkeypatch: pytes
     paths = checkout(tmp_path)
     executable = fake_program(tmp_path / "bin" / "pulumi")
     engine = Engine(executable=executable, version="9.9.9", source="PATH")
-    monkeypatch.setattr("ops.lifecycle.finding.find", lambda _: engine)
+    monkeypatch.setattr("ops.commands.lifecycle.finding.find", lambda _: engine)
     monkeypatch.setenv("PATH", "/usr/bin")
 
     shown = lifecycle.variables(paths, "local", Console(), choices=Choices())

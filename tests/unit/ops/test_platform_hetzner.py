@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from ops import lifecycle, stack_file
+from ops import stack_file
+from ops.commands import lifecycle, session
+from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine import session, state
+from ops.engine import state
 from ops.engine.finding import Engine
 from ops.engine.operations import Backend, opened
-from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.hetzner import Hetzner
@@ -101,7 +102,7 @@ def test_a_sandbox_up_says_why_no_machine_boots(paths: Paths, monkeypatch: pytes
 
 def test_a_cloud_stack_needs_both_plugins_and_a_token(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "ops.engine.session.finding.find", lambda _: Engine(executable=Path("/p"), version="3", source="x")
+        "ops.commands.session.finding.find", lambda _: Engine(executable=Path("/p"), version="3", source="x")
     )
     monkeypatch.setattr(session, "lacking_plugins", lambda *_: [])
     monkeypatch.delenv("HCLOUD_TOKEN", raising=False)

@@ -21,12 +21,12 @@ import pytest
 
 from fake_providers.attach import attach_apart
 from ops import stack_file
+from ops.commands import session
+from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine import session
 from ops.engine.finding import Engine
 from ops.engine.operations import Backend
 from ops.engine.plugins import Choice
-from ops.engine.session import Choices
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
 from ops.platforms.driver import FakeCloud, PlatformDriver
@@ -35,7 +35,7 @@ from tests.unit.ops.fakes import checkout, fake_program
 
 HOLD = """
 import pathlib, sys
-from ops.engine import session
+from ops.commands import session
 from ops.paths import Paths
 with session.locked(Paths(project=pathlib.Path(sys.argv[1]))):
     print("held", flush=True)
@@ -193,10 +193,10 @@ class Opening:
         self.lacking: list[str] = []
         self.opened: list[dict[str, Any]] = []
         self.attached: list[tuple[Any, ...]] = []
-        monkeypatch.setattr("ops.engine.session.finding.find", lambda _: self.engine)
-        monkeypatch.setattr("ops.engine.session.plugins.missing", lambda *_: self.lacking)
-        monkeypatch.setattr("ops.engine.session.attach_apart", self._attached)
-        monkeypatch.setattr("ops.engine.session.operations.opened", self._open)
+        monkeypatch.setattr("ops.commands.session.finding.find", lambda _: self.engine)
+        monkeypatch.setattr("ops.commands.session.plugins.missing", lambda *_: self.lacking)
+        monkeypatch.setattr("ops.commands.session.attach_apart", self._attached)
+        monkeypatch.setattr("ops.commands.session.operations.opened", self._open)
 
     @contextmanager
     def _attached(self, fakes: Any, *, faults: Any, **cloud: Any) -> Iterator[dict[str, str]]:

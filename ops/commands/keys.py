@@ -12,13 +12,14 @@ from composition import administrator_pair
 from composition.administrator_pair import Pair
 from composition.private_files import write_private
 from ops import stack_file
+from ops.commands import session
 from ops.console import Console
-from ops.engine import session
 from ops.errors import EstateError
 from ops.keys import secrets_provider
 from ops.keys.certificates import new_administrator
 from ops.keys.editing import EncryptedPair, with_pair
 from ops.paths import Paths
+from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.stack_file import StackFile
 
@@ -46,9 +47,10 @@ def make(paths: Paths, stack: str, console: Console) -> Made:
     """Have the stack's file hold a pair: the one of the files it named, or a new one. Raises EstateError if the stack
     is local, one half is missing, or the engine can't encrypt. The file is as it was then."""
     with session.locked(paths):
-        file = cloud_file(paths, stack)
+        platform = cloud_platform(paths, stack)
+        file = platform.file
         name = file.settings.bootstrap.administrator.private_key_secret or SECRET
-        with secrets_provider.opened(paths, file, console) as held:
+        with secrets_provider.opened(paths, file, platform.backend, console) as held:
             administrator = file.settings.bootstrap.administrator
             if administrator.certificate_pem and administrator.private_key_secret:
                 there = checked(administrator.certificate_pem, held.decrypt(name))
@@ -74,14 +76,14 @@ def checked(certificate: str, private_key: str) -> Pair:
         raise EstateError(str(error)) from None
 
 
-def cloud_file(paths: Paths, stack: str) -> StackFile:
-    """The file of a stack whose administrator is a person.
+def cloud_platform(paths: Paths, stack: str) -> PlatformDriver:
+    """The platform of a stack whose administrator is a person.
     Raises EstateError if it is this machine's, whose pair `./estate up` makes; or the file is wrong."""
-    file = stack_file.read(paths, stack)
-    if platform_of(paths, file).makes_administrator:
+    platform = platform_of(paths, stack_file.read(paths, stack))
+    if platform.makes_administrator:
         msg = f"stack {stack!r} is this machine's, whose administrator `./estate up` makes; expected a cloud stack"
         raise EstateError(msg)
-    return file
+    return platform
 
 
 def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:

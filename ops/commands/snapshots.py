@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ops import stack_file
+from ops.commands import session
 from ops.console import Console
-from ops.engine import session
 from ops.errors import EstateError
+from ops.keys import age
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
-from ops.snapshots import drilling, escrow, keys, restoring, seal_key_adoption, taking
+from ops.snapshots import drilling, escrow, restoring, seal_key_adoption, taking
 from ops.snapshots.opening import choose
 from ops.snapshots.stores import store_of
 
@@ -30,7 +31,7 @@ def restore(
     """Put one back. Raises EstateError: as `ops.snapshots.restoring.restore`."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         empty = platform.start_for_restore()
-        identity = identity or keys.default_identity(paths, platform.file)
+        identity = identity or age.default_identity(paths, platform.file)
         endpoint = platform.find_endpoint(console)
         return restoring.restore(
             paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty
@@ -42,7 +43,7 @@ def drill(
 ) -> drilling.Drilled:
     """Put the newest into a server that is thrown away. Raises EstateError: as `ops.snapshots.drilling.drill`."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
-        identity = identity or keys.default_identity(paths, platform.file)
+        identity = identity or age.default_identity(paths, platform.file)
         return drilling.drill(paths, platform.file, console, identity, seal_key or platform.seal_key_file)
 
 
@@ -55,7 +56,7 @@ def seal_key(
         if platform.seal_key_file:
             raise EstateError(f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack")
         store = store_of(paths, taking.wanted(platform.file))
-        identity = identity or keys.default_identity(paths, platform.file)
+        identity = identity or age.default_identity(paths, platform.file)
         return escrow.opened(store, choose(store, key), identity)
 
 

@@ -13,10 +13,11 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
+from ops.commands import session
+from ops.commands.session import Choices, Session
 from ops.console import Console
-from ops.engine import finding, operations, recovery, replacing, session
+from ops.engine import finding, operations, recovery, replacing
 from ops.engine.operations import Changes
-from ops.engine.session import Choices, Session
 from ops.errors import EstateError
 from ops.keys.secrets_provider import ensure_placed
 from ops.paths import Paths
@@ -139,7 +140,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
         else:
             with session.opened(platform, console, "down", choices) as opened:
                 _refuse_protected(platform, opened.run.deployment())
-                ensure_placed(paths, platform.file, console)
+                ensure_placed(paths, platform.file, platform.backend, console)
                 with console.stage(f"destroying {stack}") as steps:
                     changes = opened.run.operate("destroy", steps)
                 if opened.backend.state:

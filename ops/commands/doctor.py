@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from ops import stack_file
+from ops.commands import session
 from ops.console import Console
-from ops.engine import finding, session
+from ops.engine import finding
 from ops.paths import Paths, cache
 from ops.platforms.registry import platform_of
 

@@ -18,15 +18,14 @@ import hvac
 from composition import administrator_files
 from composition.administrator_pair import Pair
 from composition.private_files import private_directory, write_private
+from ops.commands import session
+from ops.commands.keys import Made, checked, cloud_platform, new_pair, told, write_pair
 from ops.console import Console
-from ops.engine import session
 from ops.errors import EstateError
 from ops.keys import secrets_provider
 from ops.keys.editing import EncryptedPair, with_pair
-from ops.keys.making import Made, checked, cloud_file, new_pair, told, write_pair
 from ops.paths import Paths
-from ops.platforms.registry import platform_of
-from ops.stack_file import StackFile
+from ops.platforms.driver import PlatformDriver
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.login import log_in
 
@@ -38,21 +37,22 @@ def rotate(paths: Paths, stack: str, console: Console) -> Made:
     """Replace the pair, in Vault and in the stack's file. Raises EstateError if the file holds no pair, the stack isn't
     built, or Vault takes neither the old nor the new one."""
     with session.locked(paths):
-        file = cloud_file(paths, stack)
+        platform = cloud_platform(paths, stack)
+        file = platform.file
         administrator = file.settings.bootstrap.administrator
         if not (administrator.certificate_pem and administrator.private_key_secret):
             raise EstateError(f"Pulumi.{stack}.yaml holds no pair yet; expected one to replace: ./estate keys {stack}")
         name = administrator.private_key_secret
-        endpoint = platform_of(paths, file).find_endpoint(console)
-        with secrets_provider.opened(paths, file, console) as held:
+        endpoint = platform.find_endpoint(console)
+        with secrets_provider.opened(paths, file, platform.backend, console) as held:
             old = checked(administrator.certificate_pem, held.decrypt(name))
         # The plugin's files may be of another time, or on another machine.
         administrator_files.place(file.settings, stack, lambda _: old.private_key, paths.project)
-        kept, new = _next(paths, file, console, name)
+        kept, new = _next(platform, console, name)
         console.say(f"the new pair is written down, encrypted: {_prepared(paths, stack)}")
         _hand_over(paths, endpoint, stack, new, console)
         write_pair(file, kept)
-        changed = cloud_file(paths, stack)
+        changed = cloud_platform(paths, stack).file
         administrator_files.place(changed.settings, stack, lambda _: new.private_key, paths.project)
         _prepared(paths, stack).unlink()
         return told(changed, new, name, "rotated")
@@ -62,8 +62,9 @@ def _prepared(paths: Paths, stack: str) -> Path:
     return paths.own / stack / "next-administrator.json"
 
 
-def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[EncryptedPair, Pair]:
+def _next(platform: PlatformDriver, console: Console, name: str) -> tuple[EncryptedPair, Pair]:
     """The pair that is to come: the one an interrupted run has written down, or a new one."""
+    paths, file, backend = platform.paths, platform.file, platform.backend
     prepared = _prepared(paths, file.stack)
     if prepared.is_file():
         console.say("an earlier rotation did not end: going on with its pair")
@@ -74,10 +75,10 @@ def _next(paths: Paths, file: StackFile, console: Console, name: str) -> tuple[E
                 f"{prepared} can't be read; expected what an interrupted rotation wrote. Nothing knows that pair but it"
             ) from None
         text = with_pair(file.path.read_text(encoding="utf-8"), kept)
-        with secrets_provider.opened(paths, file, console, text) as held:
+        with secrets_provider.opened(paths, file, backend, console, text) as held:
             return kept, checked(kept.certificate, held.decrypt(kept.name))
     new = new_pair()
-    with secrets_provider.opened(paths, file, console) as held:
+    with secrets_provider.opened(paths, file, backend, console) as held:
         kept = held.encrypt(name, new.private_key, new.certificate)
     private_directory(prepared.parent)
     write_private(prepared, json.dumps(asdict(kept)).encode())
