@@ -75,6 +75,11 @@ FAILURES: dict[str, tuple[list[str], str, str]] = {
         "up failed:\n   error: one\n  error: two",
     ),
     "the engine's last lines": ([], "a\nb\nc\nd\n", "up failed:\n  b\n  c\n  d"),
+    "an engine that was killed": (
+        [],
+        "\n code: -9\n stdout: Updating\n stderr: \n",
+        "up failed:\n  the engine was ended by SIGKILL; run the command again",
+    ),
     "nothing at all": ([], "", "up failed:"),
 }
 
