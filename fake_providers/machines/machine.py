@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,9 @@ from fake_providers.machines.disks import disk_lines, pull, push
 from fake_providers.machines.errors import MachineError
 from fake_providers.machines.volume import Volume
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 90.0
+START_SECONDS = 30.0
+STOP_SECONDS = 90.0
 """systemd gives a service 90 s to stop, and ours ask for less."""
-_CLEAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,6 @@ class Machine:
 
     machines: Path
     name: str
-
-    @classmethod
-    def find(cls, machines: Path, name: str) -> Self:
-        """The machine of that name.
-
-        Raises:
-            MachineError: there is none.
-        """
-        machine = cls(machines.resolve(), name)
-        if not machine._file.is_file():
-            raise MachineError(f"there is no machine {name!r} below {machines}")
-        return machine
 
     @classmethod
     def create(cls, machines: Path, *, name: str, identity: str, address: str, root: Path, user_data: str) -> Self:
@@ -96,11 +83,6 @@ class Machine:
         return self.folder / "upper"
 
     @property
-    def identity(self) -> str:
-        """The id it was made with."""
-        return str(self._kept()["identity"])
-
-    @property
     def address(self) -> str:
         """Its IPv4 address, which this host reaches."""
         return str(self._kept()["address"])
@@ -109,38 +91,6 @@ class Machine:
     def is_running(self) -> bool:
         """Whether it is on."""
         return self._launcher() is not None
-
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        input: str | None = None,  # noqa: A002 - as in subprocess.run
-        timeout: float | None = 60,
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a program inside as root, from outside: with all this host's rights, as nobody inside would have.
-
-        Raises:
-            MachineError: it is off, or the program took longer than `timeout` seconds.
-        """
-        leader = self._leader()
-        if leader is None:
-            raise MachineError(f"machine {self.name} is off")
-        clean = ["env", "--ignore-environment", f"PATH={_CLEAN_PATH}", "HOME=/root", "LANG=C.UTF-8"]
-        enter = ["nsenter", "--target", str(leader), "--all", "--root", "--wd"]
-        try:
-            return subprocess.run(
-                [*enter, *clean, *command], input=input, capture_output=True, text=True, check=False, timeout=timeout,
-                errors="replace",
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise MachineError(f"machine {self.name}: {command[0]} was not done after {timeout} s") from None
-
-    def journal(self) -> str:
-        """Its whole journal, of every boot; also while it is off."""
-        arguments = ["journalctl", "--no-pager", "--quiet", "--output=short-iso"]
-        if self.is_running:
-            return self.run(arguments).stdout
-        return run([*arguments, f"--directory={self.upper / 'var/log/journal'}"])
 
     def power_on(self) -> None:
         """Boot it, if it is off.
@@ -158,24 +108,9 @@ class Machine:
                 Volume(self.machines, identity).attach()
             self._write_disks()
             self._launch(part)
-            self._wait(lambda: self._leader() is not None, _START_SECONDS, "is not up")
+            self._wait(lambda: self._leader() is not None, START_SECONDS, "is not up")
 
-    def power_off(self) -> None:
-        """Shut it down in order; pull the plug if that takes too long. Nothing but its folder is left."""
-        with self._exclusive():
-            self._stop()
-
-    def reboot(self) -> None:
-        """Shut down in order and boot again; returns when its systemd runs again.
-
-        Raises:
-            MachineError: it is off, or doesn't come up again.
-        """
-        before = self._leader()
-        self.run(["systemctl", "reboot", "--no-block"])
-        self._wait(lambda: self._leader() not in {None, before}, _STOP_SECONDS + _START_SECONDS, "is not up again")
-
-    def delete(self, *, shutdown_seconds: float = _STOP_SECONDS) -> None:
+    def delete(self, *, shutdown_seconds: float = STOP_SECONDS) -> None:
         """Shut it down, pull its plug after `shutdown_seconds`, and remove it; its volumes stay, detached."""
         with self._exclusive():
             self._stop(shutdown_seconds)
@@ -304,7 +239,7 @@ class Machine:
                 raise MachineError(f"machine {self.name} {complaint}: {lines[-1] if lines else 'no reason given'}")
             time.sleep(0.05)
 
-    def _stop(self, seconds: float = _STOP_SECONDS) -> None:
+    def _stop(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         asked = False
         while self.is_running:
@@ -361,7 +296,7 @@ def _remove_groups(group: Path) -> None:
     Raises:
         MachineError: somebody in it doesn't end.
     """
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while group.exists():
         for folder, _, _ in os.walk(group, topdown=False):
             with suppress(OSError):  # it ended or went meanwhile; tried again
