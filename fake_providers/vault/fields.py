@@ -55,26 +55,23 @@ class Field:
         return KINDS[self.kind][1] if self.default is None else self.default
 
 
-def of(
-    kind: str, names: str | Mapping[str, str], *, inside: str = "", sensitive: bool = False, **more: Any
-) -> dict[str, Field]:
+def of(kind: str, names: str | Mapping[str, str], **more: Any) -> dict[str, Field]:
     """Properties of one kind of `KINDS`, alike in everything but their names, with `more` of `Field`'s.
 
-    `names` have spaces between them, a dotted one is inside a block; or each comes with its key on the server, where
-    that isn't the name's last part in snake case. The object `inside` on the server has the keys. `once` is always
-    `sensitive`.
+    `names` are as for `keyed`; or each comes with its key on the server. `once` is always `sensitive`.
     """
-    keys = names if isinstance(names, Mapping) else {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
-    secret = sensitive or kind == "once"
-    return {
-        name: Field(name, kind, f"{inside}.{key}" if inside else key, sensitive=secret, **more)
-        for name, key in keys.items()
-    }
+    keys = names if isinstance(names, Mapping) else keyed(names)
+    if kind == "once":
+        more["sensitive"] = True
+    return {name: Field(name, kind, key, **more) for name, key in keys.items()}
 
 
-def fields(*parts: Mapping[str, Field]) -> dict[str, Field]:
-    """All properties of a type, by name."""
-    return {name: field for part in parts for name, field in part.items()}
+def keyed(names: str) -> dict[str, str]:
+    """Names with spaces between them, each with its key on the server: its last part in snake case.
+
+    A dotted name is inside a block.
+    """
+    return {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
 
 
 def shown(*, no: str = "", zero: str = "", text: str = "", items: str = "") -> Values:
