@@ -7,10 +7,7 @@ from .rule import Resource, Rule
 
 
 def _check(resource: Resource) -> Iterator[str]:
-    protect = wanted()
-    if protect is None:
-        resource.not_applicable("the engine gave the pack no settings, so it can't know whether they say protect")
-    elif protect and resource.known("deleteProtection") and resource.get("deleteProtection") is not True:
+    if wanted(resource) and resource.known("deleteProtection") and resource.get("deleteProtection") is not True:
         yield "deleteProtection is off, but the stack's settings say protect"
 
 
