@@ -1,11 +1,11 @@
-"""What a rule is, and how it becomes a policy of the pack. Owns the wording around a finding; knows no rule."""
+"""What a rule is, and how it judges a resource. Owns the wording around a finding; knows no rule."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_policy import EnforcementLevel, ReportViolation, ResourceValidationArgs, ResourceValidationPolicy
+from pulumi_policy import ReportViolation, ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
 
@@ -79,14 +79,3 @@ class Rule:
             report(f"{args.resource_type} '{args.name}': {finding}. {self.remediation}", args.urn)
         if resource.first_unknown is not None:
             raise resource.first_unknown
-
-
-def as_policy(rule: Rule) -> ResourceValidationPolicy:
-    """The rule as a mandatory policy: the engine refuses the stack, it doesn't only warn."""
-    return ResourceValidationPolicy(
-        name=rule.name,
-        description=rule.sentence,
-        validate=rule.validate,
-        enforcement_level=EnforcementLevel.MANDATORY,
-        remediation_steps=rule.remediation,
-    )
