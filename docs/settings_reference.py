@@ -132,16 +132,12 @@ def meaning(model: type, name: str) -> str:
     """What a setting means: the words below it in its section or a base of that, else what the section it holds says.
     Raises ValueError where nothing says so.
     """
-    for base in model.__mro__:
-        words = docstrings(base).get(name)
-        if words:
-            break
-    else:
-        inner = _inner(_hints(model)[name], "")
-        words = inspect.cleandoc(inner[0].model.__doc__ or "").split("\n\n")[0] if len(inner) == 1 else ""
+    words = next(filter(None, (docstrings(base).get(name) for base in model.__mro__)), "")
+    inner = _inner(_hints(model)[name], "")
+    if not words and len(inner) == 1:
+        words = inspect.cleandoc(inner[0].model.__doc__ or "").split("\n\n")[0]
     if not words:
-        msg = f"{model.__name__}.{name} has no meaning; expected a docstring below it"
-        raise ValueError(msg)
+        raise ValueError(f"{model.__name__}.{name} has no meaning; expected a docstring below it")
     return flowing(words)
 
 
@@ -157,11 +153,10 @@ def docstrings(model: type) -> dict[str, str]:
     (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     found: dict[str, str] = {}
     body = parsed.body if isinstance(parsed, ast.ClassDef) else []
-    for attribute, below in pairwise(body):
-        if isinstance(attribute, ast.AnnAssign) and isinstance(attribute.target, ast.Name):
-            match below:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    found[attribute.target.id] = inspect.cleandoc(text)
+    for pair in pairwise(body):
+        match pair:
+            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
+                found[name] = inspect.cleandoc(text)
     return found
 
 
