@@ -18,11 +18,7 @@ __all__ = ["Machine", "MachineError", "Volume", "default_cache", "found", "gatew
 
 
 def gateway(machines: Path) -> str:
-    """Address of this host in the sandbox's network, which is made on demand.
-
-    Raises:
-        MachineError: this host gives no network.
-    """
+    """Address of this host in the sandbox's network, made on demand. Raises MachineError: the host gives none."""
     return network.ensure(machines.resolve()).gateway
 
 

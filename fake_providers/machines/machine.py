@@ -93,11 +93,7 @@ class Machine:
         return self._launcher() is not None
 
     def power_on(self) -> None:
-        """Boot it, if it is off.
-
-        Raises:
-            MachineError: it doesn't come up; with the last line of its console.
-        """
+        """Boot it, if it is off. Raises MachineError: it doesn't come up; with the last line of its console."""
         with self._exclusive():
             if self.is_running:
                 return

@@ -44,11 +44,8 @@ class Network:
         return f"198.18.{self.number}."
 
     def reserve(self, owner: str) -> str:
-        """An address for an owner (any text); the same each time, until it is given back.
-
-        Raises:
-            MachineError: all are taken.
-        """
+        """An address for an owner (any text); the same each time, until it is given back. Raises MachineError: all are
+        taken."""
         with _kept(self.machines) as kept:
             taken = kept.setdefault("addresses", {})
             if owner not in taken:
@@ -114,11 +111,7 @@ def find(machines: Path) -> Network | None:
 
 
 def ensure(machines: Path) -> Network:
-    """The sandbox's network, made and up.
-
-    Raises:
-        MachineError: no number is free, or the host refuses bridges.
-    """
+    """The sandbox's network, made and up. Raises MachineError: no number is free, or the host refuses bridges."""
     machines = machines.resolve()
     with _locked():
         _sweep()

@@ -63,11 +63,7 @@ class Volume:
         return run(["losetup", "--find", "--show", "--nooverlap", str(self.file)]).strip()
 
     def detach(self) -> None:
-        """Take the loop device away.
-
-        Raises:
-            MachineError: it is still in use after some time.
-        """
+        """Take the loop device away. Raises MachineError: it is still in use after some time."""
         for loop in self.loops():
             run(["losetup", "--detach", loop])
         deadline = time.monotonic() + _LET_GO_SECONDS
