@@ -10,7 +10,8 @@ _TOKEN = re.compile(
     r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?\*/)
       | (?P<string>"(?:\\.|[^"\\\n])*")
       | (?P<word>[A-Za-z0-9_.-]+)
-      | (?P<mark>[{}\[\]=,:])""",
+      | (?P<mark>[{}\[\]=,:])
+      | (?P<stray>.)""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -67,13 +68,10 @@ class _Reader:
 
     @staticmethod
     def _split(text: str) -> Iterator[tuple[str, str, int]]:
-        position = 0
-        while position < len(text):
-            found = _TOKEN.match(text, position)
-            line = text.count("\n", 0, position) + 1
-            if found is None:
+        for found in _TOKEN.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            if found.lastgroup == "stray":
                 raise AclTextError(f"line {line} can't be parsed")
-            position = found.end()
             if found.lastgroup != "skip":
                 yield str(found.lastgroup), found.group(), line
         yield "end", "", text.count("\n") + 1
@@ -98,7 +96,10 @@ class _Reader:
         if kind not in {"string", "word"}:
             raise AclTextError(f"line {line}: expected a name")
         self._next += 1
-        return self._unquoted(token, line)
+        try:
+            return str(json.loads(token, strict=False)) if kind == "string" else token
+        except ValueError:
+            raise AclTextError(f"line {line}: a quoted text has an unknown escape") from None
 
     def _value(self) -> Any:
         if self._take("{"):
@@ -121,15 +122,6 @@ class _Reader:
             return False
         self._next += kind == "mark"
         return True
-
-    @staticmethod
-    def _unquoted(token: str, line: int) -> str:
-        if not token.startswith('"'):
-            return token
-        try:
-            return str(json.loads(token, strict=False))
-        except ValueError:
-            raise AclTextError(f"line {line}: a quoted text has an unknown escape") from None
 
 
 def _listed(value: Any) -> list[Any]:
