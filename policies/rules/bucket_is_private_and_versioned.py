@@ -58,14 +58,12 @@ RULE = Rule(
     name="bucket-private-and-versioned",
     sentence="A bucket keeps its versions, is never public and isn't deleted with its contents.",
     remediation="Leave acl private and force_destroy off, block public access, and set versioning to Enabled.",
-    types=frozenset(
-        {
-            "aws:s3/bucket:Bucket",
-            "aws:s3/bucketAcl:BucketAcl",
-            "aws:s3/bucketPolicy:BucketPolicy",
-            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-            "aws:s3/bucketVersioning:BucketVersioning",
-        }
+    types=(
+        "aws:s3/bucket:Bucket",
+        "aws:s3/bucketAcl:BucketAcl",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "aws:s3/bucketVersioning:BucketVersioning",
     ),
     check=_check,
 )

@@ -44,16 +44,14 @@ RULE = Rule(
     name="data-holding-is-protected",
     sentence="What holds data is protected against deletion unless the stack's settings say protect: false.",
     remediation="Let the component's options carry protect=settings.protect, or turn it off in a change of its own.",
-    types=frozenset(
-        {
-            "aws:kms/key:Key",
-            "aws:s3/bucket:Bucket",
-            "hcloud:index/primaryIp:PrimaryIp",
-            "hcloud:index/volume:Volume",
-            "vault:index/mount:Mount",
-            "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
-            "vault:transit/secretBackendKey:SecretBackendKey",
-        }
+    types=(
+        "aws:kms/key:Key",
+        "aws:s3/bucket:Bucket",
+        "hcloud:index/primaryIp:PrimaryIp",
+        "hcloud:index/volume:Volume",
+        "vault:index/mount:Mount",
+        "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+        "vault:transit/secretBackendKey:SecretBackendKey",
     ),
     check=_check,
 )

@@ -60,7 +60,7 @@ class Rule:
     """What is always true of a stack that passes."""
     remediation: str
     """What to change when it isn't."""
-    types: frozenset[str]
+    types: tuple[str, ...]
     """Type tokens of the resources that the rule is about."""
     check: Callable[[Resource], Iterator[str]]
     """Yields one phrase for each thing that is wrong. Must read inputs with `get` only after `known`."""
