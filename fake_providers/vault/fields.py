@@ -112,8 +112,10 @@ def nested(values: Mapping[str, Any]) -> Values:
 
 def check(table: Mapping[str, Field], values: Values) -> None:
     """Refuse unknown and missing properties, and wrong types."""
-    for name in sorted(name for name in values.keys() - table.keys() if not is_internal(name)):
-        raise RefusedError(f"property {name}: not offered by the fake Vault provider")
+    for name in sorted(values.keys() - table.keys()):
+        # The official plugin's own book-keeping, such as `__defaults` and `postgresql.__defaults`, is no property.
+        if not name.rsplit(".", 1)[-1].startswith("__"):
+            raise RefusedError(f"property {name}: not offered by the fake Vault provider")
     for name, field in table.items():
         value = values.get(name)
         if (field.required or field.automatic) and value is None:
@@ -121,11 +123,6 @@ def check(table: Mapping[str, Field], values: Values) -> None:
         kind = KINDS[field.kind][0]
         if value is not None and value != UNKNOWN and (not isinstance(value, kind) or _is_stray_bool(value, kind)):
             raise RefusedError(f"property {name}: expected {field.kind}, not {type(value).__name__}")
-
-
-def is_internal(name: str) -> bool:
-    """Whether a key is the official plugin's own book-keeping, such as `__defaults` and `postgresql.__defaults`."""
-    return name.rsplit(".", 1)[-1].startswith("__")
 
 
 def with_defaults(table: Mapping[str, Field], values: Values) -> Values:

@@ -7,6 +7,7 @@ verification, and every login method but `token` and `authLoginCert`.
 import json
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,8 @@ class VaultSession:
         """Give the login's token back and close the connections. A dead server can't be told, which is no error."""
         with self._lock:
             if self._login and self._client.token:
-                try:
+                with suppress(exceptions.VaultError, requests.RequestException):  # it ends by itself with its lifetime
                     self._client.auth.token.revoke_self()
-                except (exceptions.VaultError, requests.RequestException):
-                    self._client.token = ""  # it ends by itself with its lifetime
             self._client.token = ""
             self._client.adapter.close()
 

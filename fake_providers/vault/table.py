@@ -20,6 +20,7 @@ from fake_providers.vault.kinds import (
 
 _BACKEND = of("path", "backend", replaces=True, required=True)
 _NAME = of("path", "name", replaces=True, automatic=True)
+_NAMED = _BACKEND | _NAME
 _OF_LOGINS = (
     of("set", "tokenPolicies tokenBoundCidrs")
     | of("seconds", "tokenTtl tokenMaxTtl tokenExplicitMaxTtl tokenPeriod")
@@ -53,11 +54,8 @@ TABLE: Mapping[str, Entry] = {
         table=of("path", "path", required=True)
         | of("text", "type", replaces=True, required=True)
         | of("text", "description")
-        | of(
-            "seconds",
-            {"defaultLeaseTtlSeconds": "config.default_lease_ttl", "maxLeaseTtlSeconds": "config.max_lease_ttl"},
-            decided_by_server=True,
-        )
+        | of("seconds", {"defaultLeaseTtlSeconds": "config.default_lease_ttl"}, decided_by_server=True)
+        | of("seconds", {"maxLeaseTtlSeconds": "config.max_lease_ttl"}, decided_by_server=True)
         | of("map", "options"),
     ),
     "index/authBackend:AuthBackend": Mount(
@@ -193,8 +191,7 @@ TABLE: Mapping[str, Entry] = {
             text="pluginVersion postgresql.authType postgresql.password postgresql.privateKey "
             "postgresql.serviceAccountJson postgresql.tlsCa postgresql.tlsCertificate postgresql.usernameTemplate",
         ),
-        table=_BACKEND
-        | _NAME
+        table=_NAMED
         | of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin")
         | of("text", "passwordPolicy postgresql.connectionUrl postgresql.username")
         | of("list", "allowedRoles")
@@ -206,8 +203,7 @@ TABLE: Mapping[str, Entry] = {
     ),
     "database/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
-        table=_BACKEND
-        | _NAME
+        table=_NAMED
         | of("text", "dbName", replaces=True, required=True)
         | of("seconds", "defaultTtl maxTtl")
         | of("list", "creationStatements", required=True)
@@ -217,8 +213,7 @@ TABLE: Mapping[str, Entry] = {
     "database/secretBackendStaticRole:SecretBackendStaticRole": Entry(
         place="{backend}/static-roles/{name}",
         shown={"rotationSchedule": "", "rotationWindow": 0},
-        table=_BACKEND
-        | _NAME
+        table=_NAMED
         | of("text", "dbName username", replaces=True, required=True)
         | of("seconds", "rotationPeriod")
         | of("text", "credentialType", decided_by_server=True),
@@ -230,8 +225,7 @@ TABLE: Mapping[str, Entry] = {
             "keys latestVersion minAvailableVersion "
             "supportsDecryption supportsDerivation supportsEncryption supportsSigning"
         ),
-        table=_BACKEND
-        | _NAME
+        table=_NAMED
         | of("text", "type", replaces=True, default="aes256-gcm96")
         | of("boolean", "derived convergentEncryption", replaces=True, default=False)
         | of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False)
@@ -282,25 +276,17 @@ TABLE: Mapping[str, Entry] = {
             text="notAfter",
             items="policyIdentifier",
         ),
-        table=_BACKEND
-        | _NAME
+        table=_NAMED
         | of("text", "issuerRef", decided_by_server=True)
         | of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True)
         | of("list", "allowedDomains")
         | of("list", {"organizations": "organization"})
         | of("list", "cnValidations", decided_by_server=True)
         | of("list", {"keyUsages": "key_usage"}, decided_by_server=True)
-        | of(
-            "boolean",
-            "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates serverFlag "
-            "clientFlag useCsrCommonName useCsrSans requireCn",
-            default=True,
-        )
-        | of(
-            "boolean",
-            "allowBareDomains allowSubdomains allowGlobDomains allowAnyName codeSigningFlag emailProtectionFlag",
-            default=False,
-        )
+        | of("boolean", "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates", default=True)
+        | of("boolean", "serverFlag clientFlag useCsrCommonName useCsrSans requireCn", default=True)
+        | of("boolean", "allowBareDomains allowSubdomains allowGlobDomains allowAnyName", default=False)
+        | of("boolean", "codeSigningFlag emailProtectionFlag", default=False)
         | of("text", "keyType", default="rsa")
         | of("integer", "keyBits", default=2048)
         | of("integer", "signatureBits", decided_by_server=True),
@@ -325,17 +311,10 @@ TABLE: Mapping[str, Entry] = {
         deletable=False,
         table=_BACKEND
         | of("boolean", "enabled", required=True)
-        | of(
-            "boolean",
-            "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations tidyExpiredIssuers "
-            "tidyMoveLegacyCaBundle tidyAcme maintainStoredCertificateCounts "
-            "publishStoredCertificateCountMetrics",
-            default=False,
-        )
-        | of(
-            "duration",
-            "intervalDuration safetyBuffer issuerSafetyBuffer pauseDuration acmeAccountSafetyBuffer",
-            decided_by_server=True,
-        ),
+        | of("boolean", "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations", default=False)
+        | of("boolean", "tidyExpiredIssuers tidyMoveLegacyCaBundle tidyAcme", default=False)
+        | of("boolean", "maintainStoredCertificateCounts publishStoredCertificateCountMetrics", default=False)
+        | of("duration", "intervalDuration pauseDuration", decided_by_server=True)
+        | of("duration", "safetyBuffer issuerSafetyBuffer acmeAccountSafetyBuffer", decided_by_server=True),
     ),
 }
