@@ -23,9 +23,8 @@ from typing import Any, Self
 import psutil
 
 from fake_providers.machines import network, roots
-from fake_providers.machines.commands import environment, run
+from fake_providers.machines.commands import MachineError, environment, run
 from fake_providers.machines.disks import disk_lines, pull, push
-from fake_providers.machines.errors import MachineError
 from fake_providers.machines.volume import Volume
 
 START_SECONDS = 30.0

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fake_providers.machines.commands import run
-from fake_providers.machines.errors import MachineError
+from fake_providers.machines.commands import MachineError, run
 
 _LOCK = Path("/run/estate-machines.lock")
 _NUMBERS = range(1, 255)

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from fake_providers.machines.commands import environment, run, works
-from fake_providers.machines.errors import MachineError
+from fake_providers.machines.commands import MachineError, environment, run, works
 
 _SUITES = {"debian-12": "bookworm"}
 _HOST_PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
