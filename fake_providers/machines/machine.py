@@ -14,8 +14,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,7 @@ from fake_providers.machines import network, roots
 from fake_providers.machines.commands import MachineError, environment, run
 from fake_providers.machines.disks import disk_lines, pull, push
 from fake_providers.machines.volume import Volume
+from fake_providers.shared_file import locked
 
 START_SECONDS = 30.0
 STOP_SECONDS = 90.0
@@ -246,7 +247,7 @@ class Machine:
                         self._pull(Volume(self.machines, identity), link)
                 for process in processes:
                     with suppress(psutil.NoSuchProcess):
-                        process.send_signal(signal.SIGKILL)
+                        process.kill()
             elif not asked and len(processes) > 1:
                 # systemd-nspawn passes it on as the signal systemd shuts down at.
                 processes[1].terminate()
@@ -269,14 +270,9 @@ class Machine:
                 _remove_groups(Path(place) / part)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{part}", ignore_errors=True)
 
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _exclusive(self) -> AbstractContextManager[None]:
         """Hold this machine against other threads and processes that would start or change it."""
-        locks = self.machines / "locks"
-        locks.mkdir(exist_ok=True)
-        with (locks / self.name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return locked(self.machines / "locks" / self.name)
 
 
 def found(machines: Path) -> list[Machine]:
