@@ -22,12 +22,8 @@ class Connection(Entry):
 
     def answer(self, vault: VaultSession, values: Values) -> Values | None:
         """Lay the details beside the rest, under the keys they are written with."""
-        told = vault.read(self.fill(self.place, values))
-        if told is None:
-            return None
-        rotation: Values = {"root_rotation_statements": told["root_credentials_rotate_statements"]}
-        details: Values = told["connection_details"]
-        return told | details | rotation
+        told = super().answer(vault, values)
+        return None if told is None else told | told["connection_details"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +124,7 @@ class AuditDevice(Entry):
 class Issued(Entry):
     """Something a certificate authority makes once: its answer is its outputs. Can't be imported or written again."""
 
-    exists: str = ""  # what to look for to know that it is still there, over inputs and outputs
+    exists: str = "sys/mounts/{backend}"  # what to look for to know that it is still there, over inputs and outputs
     removal: str = ""  # what to delete
     random: bool = False  # the id gets a random suffix
 

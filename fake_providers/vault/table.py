@@ -244,7 +244,6 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest": Issued(
         place="{backend}/issuers/generate/intermediate/{type}",
-        exists="sys/mounts/{backend}",
         random=True,
         outputs=keyed("csr keyId privateKey privateKeyType"),
         table=_SUBJECT | _KEY_PAIR | of("boolean", "addBasicConstraints", replaces=True, default=False),
@@ -253,7 +252,6 @@ TABLE: Mapping[str, Entry] = {
         place="{backend}/root/sign-intermediate",
         identity="{backend}/{commonName}",
         version=2,
-        exists="sys/mounts/{backend}",
         outputs=keyed("certificate issuingCa certificateBundle serialNumber") | {"caChains": "ca_chain"},
         table=_SUBJECT
         | _CONSTRAINTS
@@ -262,7 +260,6 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned": Issued(
         place="{backend}/intermediate/set-signed",
-        exists="sys/mounts/{backend}",
         random=True,
         shown={"importedIssuers": [], "importedKeys": []},
         outputs=keyed("importedIssuers importedKeys"),
