@@ -19,10 +19,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def run(command: Sequence[str], *, more: Mapping[str, str] | None = None, timeout: float | None = 120) -> str:
     """Run a program to its end; what it printed. What it makes is open to all users, whatever the caller's umask.
-
-    Raises:
-        MachineError: it isn't there, took too long (seconds), or failed; with the last line it said.
-    """
+    Raises MachineError: it isn't there, took too long (seconds), or failed; with the last line it said."""
     try:
         answer = subprocess.run(
             command,

@@ -26,7 +26,7 @@ from fake_providers.machines import network, roots
 from fake_providers.machines.commands import MachineError, environment, run
 from fake_providers.machines.disks import disk_lines, pull, push
 from fake_providers.machines.volume import Volume
-from fake_providers.shared_file import locked
+from fake_providers.shared_file import locked, shared
 
 START_SECONDS = 30.0
 STOP_SECONDS = 90.0
@@ -68,7 +68,8 @@ class Machine:
             (machine.folder / "outside" / script).write_text(text)
             (machine.folder / "outside" / script).chmod(0o755)
         machine._seed(identity, user_data)
-        machine._keep({"identity": identity, "address": address, "volumes": {}})
+        with shared(machine._file) as kept:
+            kept.update(identity=identity, address=address, volumes={})
         machine.power_on()
         return machine
 
@@ -114,16 +115,14 @@ class Machine:
 
     def attach(self, volume: Volume, link: str) -> None:
         """Give it a volume, as /dev/disk/by-id/`link`, at once if it is on.
-
-        Raises:
-            MachineError: this host gives no loop device, or another machine has the volume.
-        """
+        Raises MachineError: this host gives no loop device, or another machine has the volume."""
         with self._exclusive():
             for other in found(self.machines):
                 if other.name != self.name and volume.identity in other._kept()["volumes"]:
                     raise MachineError(f"volume {volume.identity} is attached to {other.name} already")
             volume.attach()
-            self._keep(self._kept() | {"volumes": {**self._kept()["volumes"], volume.identity: link}})
+            with shared(self._file) as kept:
+                kept["volumes"][volume.identity] = link
             self._write_disks()
             leader = self._leader()
             if leader is not None:
@@ -132,13 +131,13 @@ class Machine:
     def detach(self, volume: Volume) -> None:
         """Take a volume away, as one pulls a disk: what wasn't written yet is lost."""
         with self._exclusive():
-            links = dict(self._kept()["volumes"])
-            link = links.pop(volume.identity, None)
+            link = self._kept()["volumes"].get(volume.identity)
             if link is None:
                 return
             self._pull(volume, link)
             volume.detach()
-            self._keep(self._kept() | {"volumes": links})
+            with shared(self._file) as kept:
+                del kept["volumes"][volume.identity]
             self._write_disks()
 
     def _pull(self, volume: Volume, link: str) -> None:
@@ -153,11 +152,6 @@ class Machine:
     def _kept(self) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(self._file.read_text())
         return kept
-
-    def _keep(self, kept: dict[str, Any]) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(kept))
-        fresh.replace(self._file)
 
     def _seed(self, identity: str, user_data: str) -> None:
         """What its first boot reads, and what the sandbox has every machine trust and know by name."""
@@ -283,10 +277,7 @@ def found(machines: Path) -> list[Machine]:
 
 def _remove_groups(group: Path) -> None:
     """Remove a control group; whoever is still in it, or still dying, belongs to a machine that is off.
-
-    Raises:
-        MachineError: somebody in it doesn't end.
-    """
+    Raises MachineError: somebody in it doesn't end."""
     deadline = time.monotonic() + START_SECONDS
     while group.exists():
         for folder, _, _ in os.walk(group, topdown=False):

@@ -57,8 +57,7 @@ _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_CHROOT": 18, "CAP_SYS_ADMIN": 21,
 
 def default_cache() -> Path:
     """Where roots are kept when nobody says otherwise: the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "vault-estate"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vault-estate"
 
 
 def why_not() -> str | None:

@@ -48,10 +48,7 @@ class Volume:
 
     def attach(self) -> None:
         """Give it a loop device, e.g. `/dev/loop3`, if it has none.
-
-        Raises:
-            MachineError: this host gives no loop device, or the volume is still in use by whoever had it.
-        """
+        Raises MachineError: this host gives no loop device, or the volume is still in use by whoever had it."""
         if self.loops():
             return
         free = run(["losetup", "--find"]).strip()
