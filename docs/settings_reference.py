@@ -198,23 +198,17 @@ def _constrained(base: Any, constraints: list[Any]) -> str:
     if form or text:
         words = form.words.split(": ")[0].split(", relative")[0] if form else "text"
         words = words.removeprefix("the name of ").removeprefix("a ").removeprefix("an ")
-        return (
-            f"{words} of 1 to {text.max_length} characters" if text and text.min_length and text.max_length else words
-        )
+        if text and text.min_length and text.max_length:
+            return f"{words} of 1 to {text.max_length} characters"
+        return words
     duration = any(isinstance(one, BeforeValidator) for one in constraints)
     words = "duration" if duration else expected(base, "")
-    bounds: dict[str, Any] = {}
-    for one in constraints:
-        for bound in one.metadata if isinstance(one, FieldInfo) else ():
-            bounds |= {key: getattr(bound, key) for key in _BOUNDS if hasattr(bound, key)}
-    limits = [
-        f"{word} {duration_text(bounds[key]) if duration else bounds[key]}"
-        for key, word in _BOUNDS.items()
-        if key in bounds
-    ]
+    metadata = [bound for one in constraints if isinstance(one, FieldInfo) for bound in one.metadata]
+    bounds = {key: getattr(bound, key) for bound in metadata for key in _BOUNDS if hasattr(bound, key)}
     if duration and not bounds.get("ge"):
         return words
-    return ", ".join([words, *limits])
+    told = {key: duration_text(bound) if duration else bound for key, bound in bounds.items()}
+    return ", ".join([words, *(f"{word} {told[key]}" for key, word in _BOUNDS.items() if key in told)])
 
 
 _BOUNDS: Mapping[str, str] = {"gt": "more than", "ge": "at least", "le": "at most"}
