@@ -46,9 +46,7 @@ class Machine:
 
         Its host name is unique in the sandbox `machines`, and cloud-init knows it by `identity`. `address` is reserved
         for it in the sandbox's network, `root` is from `roots.prepare`.
-
-        Raises:
-            MachineError: a package isn't in the root, the name is taken, or it doesn't boot.
+        Raises MachineError: a package isn't in the root, the name is taken, or it doesn't boot.
         """
         missing = roots.missing_packages(root, user_data)
         if missing:

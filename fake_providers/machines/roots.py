@@ -97,9 +97,7 @@ def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
     """The root of an image, e.g. `debian-12`; made within some minutes if it isn't in the cache.
 
     Two processes make it once. A killed one leaves nothing that is taken for a root.
-
-    Raises:
-        MachineError: no machine can boot here, the image isn't offered, or its packages can't be had.
+    Raises MachineError: no machine can boot here, the image isn't offered, or its packages can't be had.
     """
     reason = why_not()
     if reason:
