@@ -121,7 +121,8 @@ def check(table: Mapping[str, Field], values: Values) -> None:
         if (field.required or field.automatic) and value is None:
             raise RefusedError(f"property {name} is missing")
         kind = KINDS[field.kind][0]
-        if value is not None and value != UNKNOWN and (not isinstance(value, kind) or _is_stray_bool(value, kind)):
+        stray = isinstance(value, bool) and kind not in {bool, object}  # Python takes one for a number
+        if value is not None and value != UNKNOWN and (stray or not isinstance(value, kind)):
             raise RefusedError(f"property {name}: expected {field.kind}, not {type(value).__name__}")
 
 
@@ -191,7 +192,3 @@ def _meaning(kind: str, value: Any) -> Any:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_stray_bool(value: Any, kind: object) -> bool:
-    return isinstance(value, bool) and kind not in {bool, object}
