@@ -51,15 +51,10 @@ def arguments(component: type[pulumi.ComponentResource]) -> type:
 
 
 def outputs(component: type[pulumi.ComponentResource]) -> dict[str, str]:
-    """What a component gives, each with its meaning.
-
-    Raises:
-        ValueError: one has none.
-    """
+    """What a component gives, each with its meaning. Raises ValueError: one has none."""
     told = docstrings(component)
     for name in inspect.get_annotations(component).keys() - told.keys():
-        msg = f"{component.__name__}.{name} has no meaning; expected a docstring below it"
-        raise ValueError(msg)
+        raise ValueError(f"{component.__name__}.{name} has no meaning; expected a docstring below it")
     return {name: flowing(words) for name, words in told.items()}
 
 

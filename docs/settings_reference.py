@@ -132,16 +132,12 @@ def meaning(model: type, name: str) -> str:
     """What a setting means: the words below it in its section or a base of that, else what the section it holds says.
     Raises ValueError where nothing says so.
     """
-    for base in model.__mro__:
-        words = docstrings(base).get(name)
-        if words:
-            break
-    else:
-        inner = _inner(_hints(model)[name], "")
-        words = inspect.cleandoc(inner[0].model.__doc__ or "").split("\n\n")[0] if len(inner) == 1 else ""
+    words = next(filter(None, (docstrings(base).get(name) for base in model.__mro__)), "")
+    inner = _inner(_hints(model)[name], "")
+    if not words and len(inner) == 1:
+        words = inspect.cleandoc(inner[0].model.__doc__ or "").split("\n\n")[0]
     if not words:
-        msg = f"{model.__name__}.{name} has no meaning; expected a docstring below it"
-        raise ValueError(msg)
+        raise ValueError(f"{model.__name__}.{name} has no meaning; expected a docstring below it")
     return flowing(words)
 
 
@@ -157,11 +153,10 @@ def docstrings(model: type) -> dict[str, str]:
     (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     found: dict[str, str] = {}
     body = parsed.body if isinstance(parsed, ast.ClassDef) else []
-    for attribute, below in pairwise(body):
-        if isinstance(attribute, ast.AnnAssign) and isinstance(attribute.target, ast.Name):
-            match below:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    found[attribute.target.id] = inspect.cleandoc(text)
+    for pair in pairwise(body):
+        match pair:
+            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
+                found[name] = inspect.cleandoc(text)
     return found
 
 
@@ -203,23 +198,17 @@ def _constrained(base: Any, constraints: list[Any]) -> str:
     if form or text:
         words = form.words.split(": ")[0].split(", relative")[0] if form else "text"
         words = words.removeprefix("the name of ").removeprefix("a ").removeprefix("an ")
-        return (
-            f"{words} of 1 to {text.max_length} characters" if text and text.min_length and text.max_length else words
-        )
+        if text and text.min_length and text.max_length:
+            return f"{words} of 1 to {text.max_length} characters"
+        return words
     duration = any(isinstance(one, BeforeValidator) for one in constraints)
     words = "duration" if duration else expected(base, "")
-    bounds: dict[str, Any] = {}
-    for one in constraints:
-        for bound in one.metadata if isinstance(one, FieldInfo) else ():
-            bounds |= {key: getattr(bound, key) for key in _BOUNDS if hasattr(bound, key)}
-    limits = [
-        f"{word} {duration_text(bounds[key]) if duration else bounds[key]}"
-        for key, word in _BOUNDS.items()
-        if key in bounds
-    ]
+    metadata = [bound for one in constraints if isinstance(one, FieldInfo) for bound in one.metadata]
+    bounds = {key: getattr(bound, key) for bound in metadata for key in _BOUNDS if hasattr(bound, key)}
     if duration and not bounds.get("ge"):
         return words
-    return ", ".join([words, *limits])
+    told = {key: duration_text(bound) if duration else bound for key, bound in bounds.items()}
+    return ", ".join([words, *(f"{word} {told[key]}" for key, word in _BOUNDS.items() if key in told)])
 
 
 _BOUNDS: Mapping[str, str] = {"gt": "more than", "ge": "at least", "le": "at most"}

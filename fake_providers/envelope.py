@@ -52,6 +52,16 @@ def compact(value: Any) -> str:
     return re.sub("[<>&\u2028\u2029]", lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
+def written_json(text: str) -> Any:
+    """The object or list that a text writes; None where it writes neither."""
+    if text[:1] not in {"{", "["}:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return None
+
+
 def has_unknown(value: Any) -> bool:
     """Whether the value, or anything inside it, isn't known yet."""
     if isinstance(value, Mapping):
@@ -106,15 +116,5 @@ def _texts(value: Any) -> Iterable[str]:
         for inner in value:
             yield from _texts(inner)
     elif isinstance(value, str):
-        inner = _json(value)
+        inner = written_json(value)  # its keys aren't secret, only its values are
         yield from [value] if inner is None else _texts(inner)
-
-
-def _json(text: str) -> Any:
-    """The object or list that a text writes, if it does; its keys aren't secret, only its values are."""
-    if text[:1] not in {"{", "["}:
-        return None
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return None

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 import grpc
 
@@ -60,11 +60,7 @@ class Faults:
             self.ended.wait(order.seconds)
         elif order.kind == "drop":
             self.stop()
-            _abort(context, f"{order.package}: {order.call}: connection dropped as ordered")
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"{order.package}: {order.call}: connection dropped as ordered")
         else:
-            _abort(context, order.message or f"{order.package}: {order.call} number {order.nth} failed as ordered")
-
-
-def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
-    context.abort(grpc.StatusCode.UNAVAILABLE, message)
-    raise AssertionError("abort raises")
+            message = order.message or f"{order.package}: {order.call} number {order.nth} failed as ordered"
+            context.abort(grpc.StatusCode.UNAVAILABLE, message)

@@ -79,7 +79,7 @@ class HcloudProvider(MemoryProvider):
             if token == _VOLUME:
                 Volume(self._machines, identity).create(int(inputs["size"]))
             if token == _ATTACHMENT:
-                self._plug(inputs)
+                self._plug(self._machines, inputs)
         return {}
 
     def read(self, connection: None, token: str, found: Found) -> Found | None:
@@ -87,7 +87,7 @@ class HcloudProvider(MemoryProvider):
         held = super().read(connection, token, found)
         if held is None or token != _SERVER or self._machines is None:
             return held
-        machine = self._machine(found.identity)
+        machine = self._machine(self._machines, found.identity)
         if machine is None:
             return None
         return Found(held.identity, held.inputs, held.outputs | {"status": "running" if machine.is_running else "off"})
@@ -113,7 +113,11 @@ class HcloudProvider(MemoryProvider):
                 self._end(self._machines, token, held)
         super().delete(connection, token, found)
         if token == _SERVER:
-            self._let_go(found.identity)
+            # It lets go of its volumes and its networks.
+            gone = [key for one in (_ATTACHMENT, _MEMBER) for key in self._held(one, "serverId", found.identity)]
+            with self.world() as world:
+                for key in gone:
+                    world.pop(key, None)
 
     def taken_away(self, token: str) -> int:
         """What has others in it goes last."""
@@ -147,22 +151,21 @@ class HcloudProvider(MemoryProvider):
             )
         return {"name": name, "ipv4Address": address, "status": "running"}
 
-    def _plug(self, inputs: Values) -> None:
-        assert self._machines is not None  # noqa: S101 - asked for by the caller
-        machine = self._machine(str(inputs["serverId"]))
-        volume = Volume(self._machines, str(inputs["volumeId"]))
+    def _plug(self, machines: Path, inputs: Values) -> None:
+        machine = self._machine(machines, str(inputs["serverId"]))
+        volume = Volume(machines, str(inputs["volumeId"]))
         if machine is None or not volume.file.exists():
             raise RefusedError(f"server {inputs['serverId']} or volume {inputs['volumeId']} doesn't exist (not_found)")
         machine.attach(volume, _link(volume.identity))
 
     def _end(self, machines: Path, token: str, held: Found) -> None:
         if token == _SERVER:
-            machine = self._machine(held.identity)
+            machine = self._machine(machines, held.identity)
             if machine is not None:
                 machine.delete(shutdown_seconds=_SHUTDOWN_SECONDS if held.inputs.get("shutdownBeforeDeletion") else 0.0)
             network.ensure(machines).release(f"server {held.identity}")
         elif token == _ATTACHMENT:
-            machine = self._machine(str(held.inputs["serverId"]))
+            machine = self._machine(machines, str(held.inputs["serverId"]))
             if machine is not None:
                 machine.detach(Volume(machines, str(held.inputs["volumeId"])))
         elif token == _VOLUME:
@@ -173,13 +176,13 @@ class HcloudProvider(MemoryProvider):
         elif token == _ADDRESS:
             network.ensure(machines).release(f"address {held.identity}")
 
-    def _machine(self, identity: str) -> Machine | None:
+    def _machine(self, machines: Path, identity: str) -> Machine | None:
         """The machine behind a server."""
         with self.world() as world:
             held = world.get(self.key(_SERVER, identity))
-        if held is None or self._machines is None:
+        if held is None:
             return None
-        machine = Machine(self._machines.resolve(), str(held["outputs"]["name"]))
+        machine = Machine(machines.resolve(), str(held["outputs"]["name"]))
         return machine if machine.folder.exists() else None
 
     def _held(self, token: str, name: str, value: object) -> list[str]:
@@ -190,13 +193,6 @@ class HcloudProvider(MemoryProvider):
                 for key, held in world.items()
                 if key.startswith(f"{token} ") and str(held["inputs"].get(name)) == str(value)
             ]
-
-    def _let_go(self, server: str) -> None:
-        """What a server that is deleted takes with it."""
-        gone = [*self._held(_ATTACHMENT, "serverId", server), *self._held(_MEMBER, "serverId", server)]
-        with self.world() as world:
-            for key in gone:
-                world.pop(key, None)
 
 
 def _link(volume: str) -> str:

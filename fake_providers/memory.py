@@ -6,17 +6,15 @@ own providers. An unknown type is refused; properties aren't checked, since noth
 
 # ruff: noqa: ARG002 - the signatures are those of fake_providers.servicer.Provider
 
-import json
 import tempfile
-import threading
-from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from collections.abc import Callable, Container, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from fake_providers.envelope import UNKNOWN
 from fake_providers.servicer import Change, Found, RefusedError, Values
+from fake_providers.shared_file import shared
 
 
 class MemoryType:
@@ -34,7 +32,6 @@ class MemoryProvider:
 
     def __init__(self, package: str, types: Mapping[str, MemoryType], world: Path | None) -> None:
         self.package, self._types = package, types
-        self._lock = threading.Lock()
         self._own = tempfile.TemporaryDirectory(prefix="fake-provider-") if world is None else None
         self._file = Path(self._own.name) / "world.json" if self._own else Path(str(world))
 
@@ -136,18 +133,6 @@ class MemoryProvider:
         """The id of the object that is the sandbox's `count`th."""
         return str(count)
 
-    @contextmanager
-    def world(self) -> Iterator[Values]:
+    def world(self) -> AbstractContextManager[Values]:
         """The whole sandbox, read and written under a lock that other processes respect too."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self._file.with_suffix(".lock").open("w") as lock:
-            flock(lock, LOCK_EX)
-            before = self._file.read_text() if self._file.exists() else "{}"
-            world = json.loads(before)
-            yield world
-            after = json.dumps(world, indent=1, sort_keys=True)
-            if after != before:
-                fresh = self._file.with_suffix(".new")
-                fresh.touch(mode=0o600)
-                fresh.write_text(after)
-                fresh.replace(self._file)
+        return shared(self._file)

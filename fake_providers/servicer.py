@@ -6,7 +6,6 @@ lets a secret into a status message.
 
 # ruff: noqa: N802, ARG002 - the methods' names and signatures are gRPC's
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from fake_providers.envelope import Properties, compact, has_unknown, pack, unpack
+from fake_providers.envelope import Properties, compact, has_unknown, pack, unpack, written_json
 from fake_providers.faults import Faults
 
 Values = dict[str, Any]
@@ -169,7 +168,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 return pb.CheckResponse(inputs=pack(inputs, news.secret | self.provider.sensitive(token)))
             except RefusedError as refusal:
                 return pb.CheckResponse(failures=[pb.CheckFailure(reason=str(refusal))])
-        raise AssertionError("unreachable")
 
     def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         token = _token(request.urn)
@@ -227,7 +225,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         with self._answering("Invoke", request.tok, context):
             raise RefusedError(f"the fake {self.package} provider has no functions; use the official plugin")
-        raise AssertionError("unreachable")
 
     def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:
         self.close(context.peer())
@@ -236,16 +233,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 def _settings(values: Values) -> Values:
     """Provider settings with their JSON texts as the official plugins rewrite them."""
-    return {key: _compacted(value) for key, value in values.items()}
-
-
-def _compacted(value: Any) -> Any:
-    if not isinstance(value, str) or value[:1] not in {"{", "["}:
-        return value
-    try:
-        return compact(json.loads(value))
-    except json.JSONDecodeError:
-        return value
+    written = {key: written_json(value) for key, value in values.items() if isinstance(value, str)}
+    return values | {key: compact(value) for key, value in written.items() if value is not None}
 
 
 def _refuse_unknown(inputs: Properties) -> None:

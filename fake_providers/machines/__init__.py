@@ -9,20 +9,16 @@ import shutil
 from pathlib import Path
 
 from fake_providers.machines import network
-from fake_providers.machines.errors import MachineError
+from fake_providers.machines.commands import MachineError
 from fake_providers.machines.machine import Machine, found
 from fake_providers.machines.roots import default_cache, prepare, why_not
-from fake_providers.machines.volume import Volume, volumes
+from fake_providers.machines.volume import Volume
 
 __all__ = ["Machine", "MachineError", "Volume", "default_cache", "found", "gateway", "prepare", "remove", "why_not"]
 
 
 def gateway(machines: Path) -> str:
-    """Address of this host in the sandbox's network, which is made on demand.
-
-    Raises:
-        MachineError: this host gives no network.
-    """
+    """Address of this host in the sandbox's network, made on demand. Raises MachineError: the host gives none."""
     return network.ensure(machines.resolve()).gateway
 
 
@@ -33,8 +29,8 @@ def remove(machines: Path) -> None:
         return
     for machine in found(machines):
         machine.delete()
-    for volume in volumes(machines):
-        volume.delete()
+    for image in (machines / "volumes").glob("*.img"):
+        Volume(machines, image.stem).delete()
     net = network.find(machines)
     if net is not None:
         net.remove()

@@ -4,10 +4,12 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from fake_providers.machines.errors import MachineError
-
 # Debian keeps administrators' programs where not every user's PATH looks.
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class MachineError(ValueError):
+    """What can't be done with a machine here, in one line for the operator. Never holds a secret."""
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -17,10 +19,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def run(command: Sequence[str], *, more: Mapping[str, str] | None = None, timeout: float | None = 120) -> str:
     """Run a program to its end; what it printed. What it makes is open to all users, whatever the caller's umask.
-
-    Raises:
-        MachineError: it isn't there, took too long (seconds), or failed; with the last line it said.
-    """
+    Raises MachineError: it isn't there, took too long (seconds), or failed; with the last line it said."""
     try:
         answer = subprocess.run(
             command,

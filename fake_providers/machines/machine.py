@@ -14,8 +14,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,15 +23,14 @@ from typing import Any, Self
 import psutil
 
 from fake_providers.machines import network, roots
-from fake_providers.machines.commands import environment, run
+from fake_providers.machines.commands import MachineError, environment, run
 from fake_providers.machines.disks import disk_lines, pull, push
-from fake_providers.machines.errors import MachineError
 from fake_providers.machines.volume import Volume
+from fake_providers.shared_file import locked, shared
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 90.0
+START_SECONDS = 30.0
+STOP_SECONDS = 90.0
 """systemd gives a service 90 s to stop, and ours ask for less."""
-_CLEAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -42,26 +41,12 @@ class Machine:
     name: str
 
     @classmethod
-    def find(cls, machines: Path, name: str) -> Self:
-        """The machine of that name.
-
-        Raises:
-            MachineError: there is none.
-        """
-        machine = cls(machines.resolve(), name)
-        if not machine._file.is_file():
-            raise MachineError(f"there is no machine {name!r} below {machines}")
-        return machine
-
-    @classmethod
     def create(cls, machines: Path, *, name: str, identity: str, address: str, root: Path, user_data: str) -> Self:
         """Make a machine and boot it; returns when its systemd runs, long before its first boot is done.
 
         Its host name is unique in the sandbox `machines`, and cloud-init knows it by `identity`. `address` is reserved
         for it in the sandbox's network, `root` is from `roots.prepare`.
-
-        Raises:
-            MachineError: a package isn't in the root, the name is taken, or it doesn't boot.
+        Raises MachineError: a package isn't in the root, the name is taken, or it doesn't boot.
         """
         missing = roots.missing_packages(root, user_data)
         if missing:
@@ -81,7 +66,8 @@ class Machine:
             (machine.folder / "outside" / script).write_text(text)
             (machine.folder / "outside" / script).chmod(0o755)
         machine._seed(identity, user_data)
-        machine._keep({"identity": identity, "address": address, "volumes": {}})
+        with shared(machine._file) as kept:
+            kept.update(identity=identity, address=address, volumes={})
         machine.power_on()
         return machine
 
@@ -96,11 +82,6 @@ class Machine:
         return self.folder / "upper"
 
     @property
-    def identity(self) -> str:
-        """The id it was made with."""
-        return str(self._kept()["identity"])
-
-    @property
     def address(self) -> str:
         """Its IPv4 address, which this host reaches."""
         return str(self._kept()["address"])
@@ -110,44 +91,8 @@ class Machine:
         """Whether it is on."""
         return self._launcher() is not None
 
-    def run(
-        self,
-        command: Sequence[str],
-        *,
-        input: str | None = None,  # noqa: A002 - as in subprocess.run
-        timeout: float | None = 60,
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a program inside as root, from outside: with all this host's rights, as nobody inside would have.
-
-        Raises:
-            MachineError: it is off, or the program took longer than `timeout` seconds.
-        """
-        leader = self._leader()
-        if leader is None:
-            raise MachineError(f"machine {self.name} is off")
-        clean = ["env", "--ignore-environment", f"PATH={_CLEAN_PATH}", "HOME=/root", "LANG=C.UTF-8"]
-        enter = ["nsenter", "--target", str(leader), "--all", "--root", "--wd"]
-        try:
-            return subprocess.run(
-                [*enter, *clean, *command], input=input, capture_output=True, text=True, check=False, timeout=timeout,
-                errors="replace",
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise MachineError(f"machine {self.name}: {command[0]} was not done after {timeout} s") from None
-
-    def journal(self) -> str:
-        """Its whole journal, of every boot; also while it is off."""
-        arguments = ["journalctl", "--no-pager", "--quiet", "--output=short-iso"]
-        if self.is_running:
-            return self.run(arguments).stdout
-        return run([*arguments, f"--directory={self.upper / 'var/log/journal'}"])
-
     def power_on(self) -> None:
-        """Boot it, if it is off.
-
-        Raises:
-            MachineError: it doesn't come up; with the last line of its console.
-        """
+        """Boot it, if it is off. Raises MachineError: it doesn't come up; with the last line of its console."""
         with self._exclusive():
             if self.is_running:
                 return
@@ -158,24 +103,9 @@ class Machine:
                 Volume(self.machines, identity).attach()
             self._write_disks()
             self._launch(part)
-            self._wait(lambda: self._leader() is not None, _START_SECONDS, "is not up")
+            self._wait(lambda: self._leader() is not None, START_SECONDS, "is not up")
 
-    def power_off(self) -> None:
-        """Shut it down in order; pull the plug if that takes too long. Nothing but its folder is left."""
-        with self._exclusive():
-            self._stop()
-
-    def reboot(self) -> None:
-        """Shut down in order and boot again; returns when its systemd runs again.
-
-        Raises:
-            MachineError: it is off, or doesn't come up again.
-        """
-        before = self._leader()
-        self.run(["systemctl", "reboot", "--no-block"])
-        self._wait(lambda: self._leader() not in {None, before}, _STOP_SECONDS + _START_SECONDS, "is not up again")
-
-    def delete(self, *, shutdown_seconds: float = _STOP_SECONDS) -> None:
+    def delete(self, *, shutdown_seconds: float = STOP_SECONDS) -> None:
         """Shut it down, pull its plug after `shutdown_seconds`, and remove it; its volumes stay, detached."""
         with self._exclusive():
             self._stop(shutdown_seconds)
@@ -183,16 +113,14 @@ class Machine:
 
     def attach(self, volume: Volume, link: str) -> None:
         """Give it a volume, as /dev/disk/by-id/`link`, at once if it is on.
-
-        Raises:
-            MachineError: this host gives no loop device, or another machine has the volume.
-        """
+        Raises MachineError: this host gives no loop device, or another machine has the volume."""
         with self._exclusive():
             for other in found(self.machines):
                 if other.name != self.name and volume.identity in other._kept()["volumes"]:
                     raise MachineError(f"volume {volume.identity} is attached to {other.name} already")
             volume.attach()
-            self._keep(self._kept() | {"volumes": {**self._kept()["volumes"], volume.identity: link}})
+            with shared(self._file) as kept:
+                kept["volumes"][volume.identity] = link
             self._write_disks()
             leader = self._leader()
             if leader is not None:
@@ -201,13 +129,13 @@ class Machine:
     def detach(self, volume: Volume) -> None:
         """Take a volume away, as one pulls a disk: what wasn't written yet is lost."""
         with self._exclusive():
-            links = dict(self._kept()["volumes"])
-            link = links.pop(volume.identity, None)
+            link = self._kept()["volumes"].get(volume.identity)
             if link is None:
                 return
             self._pull(volume, link)
             volume.detach()
-            self._keep(self._kept() | {"volumes": links})
+            with shared(self._file) as kept:
+                del kept["volumes"][volume.identity]
             self._write_disks()
 
     def _pull(self, volume: Volume, link: str) -> None:
@@ -222,11 +150,6 @@ class Machine:
     def _kept(self) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(self._file.read_text())
         return kept
-
-    def _keep(self, kept: dict[str, Any]) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(kept))
-        fresh.replace(self._file)
 
     def _seed(self, identity: str, user_data: str) -> None:
         """What its first boot reads, and what the sandbox has every machine trust and know by name."""
@@ -304,7 +227,7 @@ class Machine:
                 raise MachineError(f"machine {self.name} {complaint}: {lines[-1] if lines else 'no reason given'}")
             time.sleep(0.05)
 
-    def _stop(self, seconds: float = _STOP_SECONDS) -> None:
+    def _stop(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         asked = False
         while self.is_running:
@@ -316,7 +239,7 @@ class Machine:
                         self._pull(Volume(self.machines, identity), link)
                 for process in processes:
                     with suppress(psutil.NoSuchProcess):
-                        process.send_signal(signal.SIGKILL)
+                        process.kill()
             elif not asked and len(processes) > 1:
                 # systemd-nspawn passes it on as the signal systemd shuts down at.
                 processes[1].terminate()
@@ -339,14 +262,9 @@ class Machine:
                 _remove_groups(Path(place) / part)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{part}", ignore_errors=True)
 
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def _exclusive(self) -> AbstractContextManager[None]:
         """Hold this machine against other threads and processes that would start or change it."""
-        locks = self.machines / "locks"
-        locks.mkdir(exist_ok=True)
-        with (locks / self.name).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return locked(self.machines / "locks" / self.name)
 
 
 def found(machines: Path) -> list[Machine]:
@@ -357,11 +275,8 @@ def found(machines: Path) -> list[Machine]:
 
 def _remove_groups(group: Path) -> None:
     """Remove a control group; whoever is still in it, or still dying, belongs to a machine that is off.
-
-    Raises:
-        MachineError: somebody in it doesn't end.
-    """
-    deadline = time.monotonic() + _START_SECONDS
+    Raises MachineError: somebody in it doesn't end."""
+    deadline = time.monotonic() + START_SECONDS
     while group.exists():
         for folder, _, _ in os.walk(group, topdown=False):
             with suppress(OSError):  # it ended or went meanwhile; tried again

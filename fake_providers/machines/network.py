@@ -4,19 +4,16 @@ Owns the numbers: each sandbox has 198.18.N.0/24 (kept for tests of networks, RF
 it in its folder. The host is .1. Refuses to route: a machine reaches the host and its neighbours, and nothing else.
 """
 
-import fcntl
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fake_providers.machines.commands import run
-from fake_providers.machines.errors import MachineError
+from fake_providers.machines.commands import MachineError, run
+from fake_providers.shared_file import locked, shared
 
 _LOCK = Path("/run/estate-machines.lock")
+"""Holds this host's numbers against other sandboxes."""
 _NUMBERS = range(1, 255)
 _FIRST_MACHINE, _LAST_MACHINE = 10, 254
 
@@ -44,12 +41,8 @@ class Network:
         return f"198.18.{self.number}."
 
     def reserve(self, owner: str) -> str:
-        """An address for an owner (any text); the same each time, until it is given back.
-
-        Raises:
-            MachineError: all are taken.
-        """
-        with _kept(self.machines) as kept:
+        """An owner's (any text) address, the same until it is given back. Raises MachineError: all are taken."""
+        with shared(_file(self.machines)) as kept:
             taken = kept.setdefault("addresses", {})
             if owner not in taken:
                 free = set(range(_FIRST_MACHINE, _LAST_MACHINE + 1)) - set(taken.values())
@@ -60,7 +53,7 @@ class Network:
 
     def release(self, owner: str) -> None:
         """Give an owner's address back."""
-        with _kept(self.machines) as kept:
+        with shared(_file(self.machines)) as kept:
             kept.get("addresses", {}).pop(owner, None)
 
     def part(self, address: str) -> str:
@@ -95,7 +88,7 @@ class Network:
             run(["ip", "link", "delete", self.bridge])
 
     def _bridge_up(self) -> None:
-        with _locked():
+        with locked(_LOCK):
             if not _is_link(self.bridge):
                 run(["ip", "link", "add", self.bridge, "type", "bridge"])
             if not _alias(self.bridge):
@@ -109,18 +102,18 @@ class Network:
 
 def find(machines: Path) -> Network | None:
     """The sandbox's network, if it has one."""
-    file = machines.resolve() / "network.json"
+    file = _file(machines.resolve())
     return Network(machines.resolve(), int(json.loads(file.read_text())["number"])) if file.is_file() else None
 
 
-def ensure(machines: Path) -> Network:
-    """The sandbox's network, made and up.
+def _file(machines: Path) -> Path:
+    return machines / "network.json"
 
-    Raises:
-        MachineError: no number is free, or the host refuses bridges.
-    """
+
+def ensure(machines: Path) -> Network:
+    """The sandbox's network, made and up. Raises MachineError: no number is free, or the host refuses bridges."""
     machines = machines.resolve()
-    with _locked():
+    with locked(_LOCK):
         _sweep()
         found = find(machines)
         if found is None:
@@ -129,7 +122,7 @@ def ensure(machines: Path) -> Network:
                 raise MachineError("198.18.1.0/24 to 198.18.254.0/24 are all in use on this host")
             found = Network(machines, number)
             # Written first: a killed command leaves a number without a bridge, never a bridge nobody knows.
-            with _kept(machines) as kept:
+            with shared(_file(machines)) as kept:
                 kept["number"] = number
     found._bridge_up()
     return found
@@ -154,25 +147,3 @@ def _is_link(name: str) -> bool:
 def _alias(link: str) -> str:
     file = Path("/sys/class/net", link, "ifalias")
     return file.read_text().strip() if file.exists() else ""
-
-
-@contextmanager
-def _locked() -> Iterator[None]:
-    """Hold this host's numbers against other sandboxes."""
-    with _LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _kept(machines: Path) -> Iterator[dict[str, Any]]:
-    """The network's file, read and written under a lock."""
-    machines.mkdir(parents=True, exist_ok=True)
-    file = machines / "network.json"
-    with (machines / "network.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        kept: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
-        yield kept
-        fresh = file.with_suffix(".new")
-        fresh.write_text(json.dumps(kept))
-        fresh.replace(file)

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from fake_providers.machines.commands import environment, run, works
-from fake_providers.machines.errors import MachineError
+from fake_providers.machines.commands import MachineError, environment, run, works
 
 _SUITES = {"debian-12": "bookworm"}
 _HOST_PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
@@ -58,8 +57,7 @@ _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_CHROOT": 18, "CAP_SYS_ADMIN": 21,
 
 def default_cache() -> Path:
     """Where roots are kept when nobody says otherwise: the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "vault-estate"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vault-estate"
 
 
 def why_not() -> str | None:
@@ -99,9 +97,7 @@ def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
     """The root of an image, e.g. `debian-12`; made within some minutes if it isn't in the cache.
 
     Two processes make it once. A killed one leaves nothing that is taken for a root.
-
-    Raises:
-        MachineError: no machine can boot here, the image isn't offered, or its packages can't be had.
+    Raises MachineError: no machine can boot here, the image isn't offered, or its packages can't be had.
     """
     reason = why_not()
     if reason:

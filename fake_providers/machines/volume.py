@@ -9,8 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fake_providers.machines.commands import run
-from fake_providers.machines.errors import MachineError
+from fake_providers.machines.commands import MachineError, run
 
 _GIGABYTE = 1 << 30
 _LOOP_MAJOR = 7
@@ -47,27 +46,19 @@ class Volume:
         for loop in self.loops():
             run(["losetup", "--set-capacity", loop])
 
-    def attach(self) -> str:
-        """A loop device for it, e.g. `/dev/loop3`; the one it has, if it has one.
-
-        Raises:
-            MachineError: this host gives no loop device, or the volume is still in use by whoever had it.
-        """
-        loops = self.loops()
-        if loops:
-            return loops[0]
+    def attach(self) -> None:
+        """Give it a loop device, e.g. `/dev/loop3`, if it has none.
+        Raises MachineError: this host gives no loop device, or the volume is still in use by whoever had it."""
+        if self.loops():
+            return
         free = run(["losetup", "--find"]).strip()
         if not Path(free).exists():
             # Nobody makes the nodes of further devices where no udev runs.
             os.mknod(free, 0o600 | 0o060000, os.makedev(_LOOP_MAJOR, int(re.sub(r"\D", "", free))))
-        return run(["losetup", "--find", "--show", "--nooverlap", str(self.file)]).strip()
+        run(["losetup", "--find", "--nooverlap", str(self.file)])
 
     def detach(self) -> None:
-        """Take the loop device away.
-
-        Raises:
-            MachineError: it is still in use after some time.
-        """
+        """Take the loop device away. Raises MachineError: it is still in use after some time."""
         for loop in self.loops():
             run(["losetup", "--detach", loop])
         deadline = time.monotonic() + _LET_GO_SECONDS
@@ -85,8 +76,3 @@ class Volume:
     def loops(self) -> list[str]:
         """The loop devices it has now."""
         return run(["losetup", "--associated", str(self.file), "--noheadings", "--output", "NAME"]).split()
-
-
-def volumes(machines: Path) -> list[Volume]:
-    """Every volume of a sandbox."""
-    return [Volume(machines, file.stem) for file in sorted((machines / "volumes").glob("*.img"))]

@@ -50,7 +50,7 @@ class Entry:
         match = re.fullmatch(pattern, identity)
         if match is None:
             raise RefusedError(f"id {identity!r}: expected {self.identity or self.place}")
-        return dict(match.groupdict())
+        return match.groupdict()
 
     def diff(self, old: Values, new: Values) -> Change:
         """Unset means its default; what the server decides, and what is written once, never differs when unset."""

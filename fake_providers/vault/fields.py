@@ -55,26 +55,23 @@ class Field:
         return KINDS[self.kind][1] if self.default is None else self.default
 
 
-def of(
-    kind: str, names: str | Mapping[str, str], *, inside: str = "", sensitive: bool = False, **more: Any
-) -> dict[str, Field]:
+def of(kind: str, names: str | Mapping[str, str], **more: Any) -> dict[str, Field]:
     """Properties of one kind of `KINDS`, alike in everything but their names, with `more` of `Field`'s.
 
-    `names` have spaces between them, a dotted one is inside a block; or each comes with its key on the server, where
-    that isn't the name's last part in snake case. The object `inside` on the server has the keys. `once` is always
-    `sensitive`.
+    `names` are as for `keyed`; or each comes with its key on the server. `once` is always `sensitive`.
     """
-    keys = names if isinstance(names, Mapping) else {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
-    secret = sensitive or kind == "once"
-    return {
-        name: Field(name, kind, f"{inside}.{key}" if inside else key, sensitive=secret, **more)
-        for name, key in keys.items()
-    }
+    keys = names if isinstance(names, Mapping) else keyed(names)
+    if kind == "once":
+        more["sensitive"] = True
+    return {name: Field(name, kind, key, **more) for name, key in keys.items()}
 
 
-def fields(*parts: Mapping[str, Field]) -> dict[str, Field]:
-    """All properties of a type, by name."""
-    return {name: field for part in parts for name, field in part.items()}
+def keyed(names: str) -> dict[str, str]:
+    """Names with spaces between them, each with its key on the server: its last part in snake case.
+
+    A dotted name is inside a block.
+    """
+    return {name: snake(name.rsplit(".", 1)[-1]) for name in names.split()}
 
 
 def shown(*, no: str = "", zero: str = "", text: str = "", items: str = "") -> Values:
@@ -115,20 +112,18 @@ def nested(values: Mapping[str, Any]) -> Values:
 
 def check(table: Mapping[str, Field], values: Values) -> None:
     """Refuse unknown and missing properties, and wrong types."""
-    for name in sorted(name for name in values.keys() - table.keys() if not is_internal(name)):
-        raise RefusedError(f"property {name}: not offered by the fake Vault provider")
+    for name in sorted(values.keys() - table.keys()):
+        # The official plugin's own book-keeping, such as `__defaults` and `postgresql.__defaults`, is no property.
+        if not name.rsplit(".", 1)[-1].startswith("__"):
+            raise RefusedError(f"property {name}: not offered by the fake Vault provider")
     for name, field in table.items():
         value = values.get(name)
         if (field.required or field.automatic) and value is None:
             raise RefusedError(f"property {name} is missing")
         kind = KINDS[field.kind][0]
-        if value is not None and value != UNKNOWN and (not isinstance(value, kind) or _is_stray_bool(value, kind)):
+        stray = isinstance(value, bool) and kind not in {bool, object}  # Python takes one for a number
+        if value is not None and value != UNKNOWN and (stray or not isinstance(value, kind)):
             raise RefusedError(f"property {name}: expected {field.kind}, not {type(value).__name__}")
-
-
-def is_internal(name: str) -> bool:
-    """Whether a key is the official plugin's own book-keeping, such as `__defaults` and `postgresql.__defaults`."""
-    return name.rsplit(".", 1)[-1].startswith("__")
 
 
 def with_defaults(table: Mapping[str, Field], values: Values) -> Values:
@@ -197,7 +192,3 @@ def _meaning(kind: str, value: Any) -> Any:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_stray_bool(value: Any, kind: object) -> bool:
-    return isinstance(value, bool) and kind not in {bool, object}

@@ -6,12 +6,13 @@ Which types exist, with which properties, is the table's business.
 import json
 import time
 import uuid
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fake_providers.envelope import UNKNOWN, compact, has_unknown
-from fake_providers.servicer import Change, Found, RefusedError, Values
+from fake_providers.servicer import Found, RefusedError, Values
 from fake_providers.vault.entry import Entry
+from fake_providers.vault.fields import Field
 from fake_providers.vault.session import VaultSession
 
 
@@ -21,12 +22,8 @@ class Connection(Entry):
 
     def answer(self, vault: VaultSession, values: Values) -> Values | None:
         """Lay the details beside the rest, under the keys they are written with."""
-        told = vault.read(self.fill(self.place, values))
-        if told is None:
-            return None
-        rotation: Values = {"root_rotation_statements": told["root_credentials_rotate_statements"]}
-        details: Values = told["connection_details"]
-        return told | details | rotation
+        told = super().answer(vault, values)
+        return None if told is None else told | told["connection_details"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +60,8 @@ class TransitKeyEntry(Entry):
 class Mount(Entry):
     """A secrets engine or auth method. A path in use is an error; a new path moves it with its contents."""
 
+    identity: str = "{path}"
+    outputs: Mapping[str, str] = field(default_factory=lambda: {"accessor": "accessor"})
     settings: frozenset[str] = frozenset()  # keys that are written to `auth/{path}/config`
 
     def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
@@ -114,6 +113,8 @@ class Mount(Entry):
 class AuditDevice(Entry):
     """An audit device; the server only lists them. OpenBao takes them from its configuration and refuses this."""
 
+    identity: str = "{path}"
+
     def answer(self, vault: VaultSession, values: Values) -> Values | None:
         """This device among all."""
         return (vault.read("sys/audit") or {}).get(f"{str(values['path']).strip('/')}/")
@@ -123,7 +124,7 @@ class AuditDevice(Entry):
 class Issued(Entry):
     """Something a certificate authority makes once: its answer is its outputs. Can't be imported or written again."""
 
-    exists: str = ""  # what to look for to know that it is still there, over inputs and outputs
+    exists: str = "sys/mounts/{backend}"  # what to look for to know that it is still there, over inputs and outputs
     removal: str = ""  # what to delete
     random: bool = False  # the id gets a random suffix
 
@@ -169,18 +170,15 @@ class AnyPathEntry(Entry):
 
     def echo(self, inputs: Values) -> Values:
         """The text as the official provider writes it again."""
-        texts = {"dataJson": compact(_object(inputs["dataJson"]))} if _is_known(inputs.get("dataJson")) else {}
-        return super().echo(inputs) | texts
+        text = inputs.get("dataJson", UNKNOWN)
+        return super().echo(inputs) | ({} if has_unknown(text) else {"dataJson": compact(_object(text))})
 
-    def diff(self, old: Values, new: Values) -> Change:
+    def _differs(self, entry: Field, old: Values, new: Values) -> bool:
         """Two JSON texts that say the same don't differ."""
-        change = super().diff(old, new)
+        if not super()._differs(entry, old, new):
+            return False
         texts = [values.get("dataJson", "null") for values in (old, new)]
-        if "dataJson" in change.changed and not has_unknown(texts) and json.loads(texts[0]) == json.loads(texts[1]):
-            return Change(
-                tuple(name for name in change.changed if name != "dataJson"), change.replaces, change.delete_first
-            )
-        return change
+        return entry.name != "dataJson" or has_unknown(texts) or json.loads(texts[0]) != json.loads(texts[1])
 
     def create(self, vault: VaultSession, inputs: Values) -> Found:
         """Write it; nothing of the answer is kept."""
@@ -211,10 +209,6 @@ class AnyPathEntry(Entry):
         """Unless `disableDelete`."""
         if not found.inputs.get("disableDelete"):
             super().delete(vault, found)
-
-
-def _is_known(text: Any) -> bool:
-    return text is not None and not has_unknown(text)
 
 
 def _object(text: str) -> Values:

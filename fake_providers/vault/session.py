@@ -7,6 +7,7 @@ verification, and every login method but `token` and `authLoginCert`.
 import json
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,14 @@ _PASSING_SECONDS = 10.0
 _PASSING = ("Upgrading from non-versioned", "store is stopped")
 """What a server answers for a moment only: a fresh KV v2 mount; and whoever asks while a rate limit that counts them is
 being replaced (OpenBao 2.7.2). The official provider's client tries again after such an answer, too."""
+
+_ABSENT = (
+    "No secret engine mount at",
+    "No auth engine at",
+    "unable to find PKI issuer",
+    "could not delete key; not found",
+)
+"""How a server answers, with 400 or 500 and not 404, that a mount, auth method, issuer or key doesn't exist."""
 
 
 def check_settings(settings: Values) -> None:
@@ -87,10 +96,8 @@ class VaultSession:
         """Give the login's token back and close the connections. A dead server can't be told, which is no error."""
         with self._lock:
             if self._login and self._client.token:
-                try:
+                with suppress(exceptions.VaultError, requests.RequestException):  # it ends by itself with its lifetime
                     self._client.auth.token.revoke_self()
-                except (exceptions.VaultError, requests.RequestException):
-                    self._client.token = ""  # it ends by itself with its lifetime
             self._client.token = ""
             self._client.adapter.close()
 
@@ -110,7 +117,8 @@ class VaultSession:
         try:
             answer = self._asked(method, path, json=body)
         except exceptions.VaultError as error:
-            if method != "POST" and (isinstance(error, exceptions.InvalidPath) or _says_absent(str(error))):
+            absent = isinstance(error, exceptions.InvalidPath) or any(words in str(error) for words in _ABSENT)
+            if absent and method != "POST":
                 return None
             raise
         return answer.get("data") or {} if isinstance(answer, dict) else {}
@@ -182,14 +190,3 @@ class VaultSession:
 def _parsed(value: Any) -> Any:
     """Provider settings that aren't strings arrive as JSON texts."""
     return json.loads(value) if isinstance(value, str) and value[:1] in {"{", "[", "t", "f"} else value
-
-
-def _says_absent(words: str) -> bool:
-    """Mounts, auth methods, issuers and keys that don't exist are answered with 400 or 500, not 404."""
-    signs = (
-        "No secret engine mount at",
-        "No auth engine at",
-        "unable to find PKI issuer",
-        "could not delete key; not found",
-    )
-    return any(sign in words for sign in signs)

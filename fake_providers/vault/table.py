@@ -7,7 +7,7 @@ github.com/hashicorp/terraform-provider-vault it is built from. A property that 
 from collections.abc import Mapping
 
 from fake_providers.vault.entry import Entry
-from fake_providers.vault.fields import fields, of, shown
+from fake_providers.vault.fields import keyed, of, shown
 from fake_providers.vault.kinds import (
     AnyPathEntry,
     AppRoleEntry,
@@ -18,143 +18,119 @@ from fake_providers.vault.kinds import (
     TransitKeyEntry,
 )
 
-_NAMED = fields(of("path", "backend", replaces=True, required=True), of("path", "name", replaces=True, automatic=True))
-_OF_LOGINS = fields(
-    of("set", "tokenPolicies tokenBoundCidrs"),
-    of("seconds", "tokenTtl tokenMaxTtl tokenExplicitMaxTtl tokenPeriod"),
-    of("integer", "tokenNumUses"),
-    of("boolean", "tokenNoDefaultPolicy"),
-    of("text", "tokenType", default="default"),
+_BACKEND = of("path", "backend", replaces=True, required=True)
+_NAME = of("path", "name", replaces=True, automatic=True)
+_NAMED = _BACKEND | _NAME
+_OF_LOGINS = (
+    of("set", "tokenPolicies tokenBoundCidrs")
+    | of("seconds", "tokenTtl tokenMaxTtl tokenExplicitMaxTtl tokenPeriod")
+    | of("integer", "tokenNumUses")
+    | of("boolean", "tokenNoDefaultPolicy")
+    | of("text", "tokenType", default="default")
 )
-_SUBJECT = fields(
-    of("path", "backend", replaces=True, required=True),
-    of("text", "commonName", replaces=True, required=True),
-    of("text", "organization", replaces=True),
-    of("boolean", "excludeCnFromSans", replaces=True),
-    of("text", "format", replaces=True, default="pem"),
+_SUBJECT = (
+    _BACKEND
+    | of("text", "commonName", replaces=True, required=True)
+    | of("text", "organization", replaces=True)
+    | of("boolean", "excludeCnFromSans", replaces=True)
+    | of("text", "format", replaces=True, default="pem")
 )
-_CONSTRAINTS = fields(
-    of("integer", "maxPathLength", replaces=True, default=-1),
-    of("duration", "ttl"),
+_CONSTRAINTS = of("integer", "maxPathLength", replaces=True, default=-1) | of("duration", "ttl")
+_KEY_PAIR = (
+    of("path", "type", replaces=True, required=True)
+    | of("text", "keyType", replaces=True, default="rsa")
+    | of("text", "privateKeyFormat", replaces=True, default="der")
+    | of("integer", "keyBits", replaces=True, default=2048)
 )
-_JWT_SETTINGS = fields(
-    of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem jwksUrl jwksCaPem boundIssuer"),
-    of("list", "jwtValidationPubkeys"),
-)
+_JWT_SETTINGS = {
+    **of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem jwksUrl jwksCaPem boundIssuer"),
+    **of("list", "jwtValidationPubkeys"),
+}
 
 TABLE: Mapping[str, Entry] = {
     "index/mount:Mount": Mount(
         place="sys/mounts/{path}",
-        identity="{path}",
         shown=shown(no="externalEntropyAccess forceNoCache local sealWrap", text="identityTokenKey listingVisibility"),
-        outputs={"accessor": "accessor"},
-        table=fields(
-            of("path", "path", required=True),
-            of("text", "type", replaces=True, required=True),
-            of("text", "description"),
-            of(
-                "seconds",
-                {"defaultLeaseTtlSeconds": "config.default_lease_ttl", "maxLeaseTtlSeconds": "config.max_lease_ttl"},
-                decided_by_server=True,
-            ),
-            of("map", "options"),
-        ),
+        table=of("path", "path", required=True)
+        | of("text", "type", replaces=True, required=True)
+        | of("text", "description")
+        | of("seconds", {"defaultLeaseTtlSeconds": "config.default_lease_ttl"}, decided_by_server=True)
+        | of("seconds", {"maxLeaseTtlSeconds": "config.max_lease_ttl"}, decided_by_server=True)
+        | of("map", "options"),
     ),
     "index/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
-        identity="{path}",
-        outputs={"accessor": "accessor"},
         version=1,
         shown={"disableRemount": False, "local": False},
-        table=fields(
-            of("path", "path", required=True),
-            of("text", "type", replaces=True, required=True),
-            of("text", "description"),
-        ),
+        table=of("path", "path", required=True)
+        | of("text", "type", replaces=True, required=True)
+        | of("text", "description"),
     ),
     "jwt/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
-        identity="{path}",
-        outputs={"accessor": "accessor"},
         version=1,
         shown={"disableRemount": False, "local": False, "oidcClientId": "", "defaultRole": "", "oidcResponseMode": ""},
         settings=frozenset(entry.key for entry in _JWT_SETTINGS.values()),
-        table=fields(
-            of("path", "path", default="jwt"),
-            of("text", "type", replaces=True, default="jwt"),
-            of("text", "description"),
-            of("local", "namespaceInState", default=True),
-            _JWT_SETTINGS,
-        ),
+        table=of("path", "path", default="jwt")
+        | of("text", "type", replaces=True, default="jwt")
+        | of("text", "description")
+        | of("local", "namespaceInState", default=True)
+        | _JWT_SETTINGS,
     ),
     "index/audit:Audit": AuditDevice(
         place="sys/audit/{path}",
-        identity="{path}",
-        table=fields(
-            of("path", "path", replaces=True, required=True),
-            of("text", "type", replaces=True, required=True),
-            of("map", "options", replaces=True, required=True),
-        ),
+        table=of("path", "path", replaces=True, required=True)
+        | of("text", "type", replaces=True, required=True)
+        | of("map", "options", replaces=True, required=True),
     ),
     "index/policy:Policy": Entry(
         place="sys/policies/acl/{name}",
         identity="{name}",
-        table=fields(
-            of("path", "name", replaces=True, automatic=True),
-            of("text", "policy", required=True),
-        ),
+        table=_NAME | of("text", "policy", required=True),
     ),
     "index/passwordPolicy:PasswordPolicy": Entry(
         place="sys/policies/password/{name}",
         identity="{name}",
         names_defaults=False,
-        table=fields(of("path", "name", replaces=True, automatic=True), of("text", "policy", required=True)),
+        table=_NAME | of("text", "policy", required=True),
     ),
     "index/quotaRateLimit:QuotaRateLimit": Entry(
         place="sys/quotas/rate-limit/{name}",
         identity="{name}",
-        table=fields(
-            of("path", "name", replaces=True, automatic=True),
-            of("text", "path", replaces=True),
-            of("number", "rate", required=True),
-            of("text", "role"),
-            of("seconds", "interval", decided_by_server=True),
-            of("seconds", "blockInterval"),
-        ),
+        table=_NAME
+        | of("text", "path", replaces=True)
+        | of("number", "rate", required=True)
+        | of("text", "role")
+        | of("seconds", "interval", decided_by_server=True)
+        | of("seconds", "blockInterval"),
     ),
     "generic/endpoint:Endpoint": AnyPathEntry(
         place="{path}",
         outputs={"writeData": "", "writeDataJson": ""},
         version=1,
-        table=fields(
-            of("path", "path", replaces=True, required=True),
-            of("text", "dataJson", required=True, sensitive=True),
-            of("boolean", "disableRead disableDelete ignoreAbsentFields", default=False),
-        ),
+        table=of("path", "path", replaces=True, required=True)
+        | of("text", "dataJson", required=True, sensitive=True)
+        | of("boolean", "disableRead disableDelete ignoreAbsentFields", default=False),
     ),
     "kv/secretBackendV2:SecretBackendV2": Entry(
         place="{mount}/config",
         deletable=False,
-        table=fields(
-            of("path", "mount", replaces=True, required=True),
-            of("integer", "maxVersions", decided_by_server=True),
-            of("boolean", "casRequired", decided_by_server=True),
-            of("seconds", "deleteVersionAfter"),
-        ),
+        table=of("path", "mount", replaces=True, required=True)
+        | of("integer", "maxVersions", decided_by_server=True)
+        | of("boolean", "casRequired", decided_by_server=True)
+        | of("seconds", "deleteVersionAfter"),
     ),
     "appRole/authBackendRole:AuthBackendRole": AppRoleEntry(
         place="auth/{backend}/role/{roleName}",
         outputs={"roleId": "role_id"},
         shown={"localSecretIds": False},
-        table=fields(
-            of("path", "backend", replaces=True, default="approle"),
-            of("path", "roleName", replaces=True, required=True),
-            of("boolean", "bindSecretId", default=True),
-            of("set", "secretIdBoundCidrs"),
-            of("integer", "secretIdNumUses"),
-            of("seconds", "secretIdTtl"),
-            _OF_LOGINS,
-        ),
+        table=of("path", "backend", replaces=True, default="approle")
+        | of("path", "roleName", replaces=True, required=True)
+        | of("boolean", "bindSecretId", default=True)
+        | of("set", "secretIdBoundCidrs")
+        | of("integer", "secretIdNumUses")
+        | of("seconds", "secretIdTtl")
+        | _OF_LOGINS,
     ),
     "index/certAuthBackendRole:CertAuthBackendRole": Entry(
         place="auth/{backend}/certs/{name}",
@@ -165,37 +141,31 @@ TABLE: Mapping[str, Entry] = {
             text="ocspCaCertificates",
             items="allowedCommonNames allowedDnsSans allowedEmailSans allowedNames allowedUriSans requiredExtensions",
         ),
-        table=fields(
-            of("path", "backend", replaces=True, default="cert"),
-            of("path", "name", replaces=True, required=True),
-            of("text", "certificate", replaces=True, required=True),
-            of("text", "displayName", decided_by_server=True),
-            of("integer", "ocspMaxRetries", default=4),
-            _OF_LOGINS,
-        ),
+        table=of("path", "backend", replaces=True, default="cert")
+        | of("path", "name", replaces=True, required=True)
+        | of("text", "certificate", replaces=True, required=True)
+        | of("text", "displayName", decided_by_server=True)
+        | of("integer", "ocspMaxRetries", default=4)
+        | _OF_LOGINS,
     ),
     "kubernetes/authBackendConfig:AuthBackendConfig": Entry(
         place="auth/{backend}/config",
         shown={"issuer": "", "useAnnotationsAsAliasMetadata": False},
         deletable=False,
-        table=fields(
-            of("path", "backend", replaces=True, default="kubernetes"),
-            of("text", "kubernetesHost", required=True),
-            of("text", "kubernetesCaCert", decided_by_server=True),
-            of("boolean", "disableIssValidation", default=False),
-        ),
+        table=of("path", "backend", replaces=True, default="kubernetes")
+        | of("text", "kubernetesHost", required=True)
+        | of("text", "kubernetesCaCert", decided_by_server=True)
+        | of("boolean", "disableIssValidation", default=False),
     ),
     "kubernetes/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
         shown={"boundServiceAccountNamespaceSelector": ""},
-        table=fields(
-            of("path", "backend", replaces=True, default="kubernetes"),
-            of("path", "roleName", replaces=True, required=True),
-            of("set", "boundServiceAccountNames", required=True),
-            of("set", "boundServiceAccountNamespaces"),
-            of("text", "audience"),
-            _OF_LOGINS,
-        ),
+        table=of("path", "backend", replaces=True, default="kubernetes")
+        | of("path", "roleName", replaces=True, required=True)
+        | of("set", "boundServiceAccountNames", required=True)
+        | of("set", "boundServiceAccountNamespaces")
+        | of("text", "audience")
+        | _OF_LOGINS,
     ),
     "jwt/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
@@ -204,16 +174,14 @@ TABLE: Mapping[str, Entry] = {
             zero="clockSkewLeeway expirationLeeway maxAge notBeforeLeeway",
             text="boundSubject groupsClaim",
         ),
-        table=fields(
-            of("path", "backend", replaces=True, default="jwt"),
-            of("path", "roleName", replaces=True, required=True),
-            of("text", "roleType", replaces=True, decided_by_server=True),
-            of("text", "userClaim", required=True),
-            of("text", "boundClaimsType", decided_by_server=True),
-            of("set", "boundAudiences"),
-            of("claims", "boundClaims"),
-            _OF_LOGINS,
-        ),
+        table=of("path", "backend", replaces=True, default="jwt")
+        | of("path", "roleName", replaces=True, required=True)
+        | of("text", "roleType", replaces=True, decided_by_server=True)
+        | of("text", "userClaim", required=True)
+        | of("text", "boundClaimsType", decided_by_server=True)
+        | of("set", "boundAudiences")
+        | of("claims", "boundClaims")
+        | _OF_LOGINS,
     ),
     "database/secretBackendConnection:SecretBackendConnection": Connection(
         place="{backend}/config/{name}",
@@ -223,60 +191,47 @@ TABLE: Mapping[str, Entry] = {
             text="pluginVersion postgresql.authType postgresql.password postgresql.privateKey "
             "postgresql.serviceAccountJson postgresql.tlsCa postgresql.tlsCertificate postgresql.usernameTemplate",
         ),
-        table=fields(
-            _NAMED,
-            of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin"),
-            of("text", "passwordPolicy postgresql.connectionUrl postgresql.username"),
-            of("list", "allowedRoles"),
-            of("boolean", "verifyConnection", default=True),
-            of("once", {"postgresql.passwordWo": "password"}),
-            of("local", "postgresql.passwordWoVersion"),
-            of("integer", "postgresql.maxOpenConnections", default=2),
-            of("text", "postgresql.passwordAuthentication", default="password"),
-        ),
+        table=_NAMED
+        | of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin")
+        | of("text", "passwordPolicy postgresql.connectionUrl postgresql.username")
+        | of("list", "allowedRoles")
+        | of("boolean", "verifyConnection", default=True)
+        | of("once", {"postgresql.passwordWo": "password"})
+        | of("local", "postgresql.passwordWoVersion")
+        | of("integer", "postgresql.maxOpenConnections", default=2)
+        | of("text", "postgresql.passwordAuthentication", default="password"),
     ),
     "database/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
-        table=fields(
-            _NAMED,
-            of("text", "dbName", replaces=True, required=True),
-            of("seconds", "defaultTtl maxTtl"),
-            of("list", "creationStatements", required=True),
-            of("list", "revocationStatements"),
-            of("text", "credentialType", decided_by_server=True),
-        ),
+        table=_NAMED
+        | of("text", "dbName", replaces=True, required=True)
+        | of("seconds", "defaultTtl maxTtl")
+        | of("list", "creationStatements", required=True)
+        | of("list", "revocationStatements")
+        | of("text", "credentialType", decided_by_server=True),
     ),
     "database/secretBackendStaticRole:SecretBackendStaticRole": Entry(
         place="{backend}/static-roles/{name}",
         shown={"rotationSchedule": "", "rotationWindow": 0},
-        table=fields(
-            _NAMED,
-            of("text", "dbName username", replaces=True, required=True),
-            of("seconds", "rotationPeriod"),
-            of("text", "credentialType", decided_by_server=True),
-        ),
+        table=_NAMED
+        | of("text", "dbName username", replaces=True, required=True)
+        | of("seconds", "rotationPeriod")
+        | of("text", "credentialType", decided_by_server=True),
     ),
     "transit/secretBackendKey:SecretBackendKey": TransitKeyEntry(
         place="{backend}/keys/{name}",
         shown={"keySize": 0},
-        outputs={
-            "keys": "keys",
-            "latestVersion": "latest_version",
-            "minAvailableVersion": "min_available_version",
-            "supportsDecryption": "supports_decryption",
-            "supportsDerivation": "supports_derivation",
-            "supportsEncryption": "supports_encryption",
-            "supportsSigning": "supports_signing",
-        },
-        table=fields(
-            _NAMED,
-            of("text", "type", replaces=True, default="aes256-gcm96"),
-            of("boolean", "derived convergentEncryption", replaces=True, default=False),
-            of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False),
-            of("integer", "minDecryptionVersion", default=1),
-            of("integer", "minEncryptionVersion", default=0),
-            of("seconds", "autoRotatePeriod", decided_by_server=True),
+        outputs=keyed(
+            "keys latestVersion minAvailableVersion "
+            "supportsDecryption supportsDerivation supportsEncryption supportsSigning"
         ),
+        table=_NAMED
+        | of("text", "type", replaces=True, default="aes256-gcm96")
+        | of("boolean", "derived convergentEncryption", replaces=True, default=False)
+        | of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False)
+        | of("integer", "minDecryptionVersion", default=1)
+        | of("integer", "minEncryptionVersion", default=0)
+        | of("seconds", "autoRotatePeriod", decided_by_server=True),
     ),
     "pkiSecret/secretBackendRootCert:SecretBackendRootCert": Issued(
         place="{backend}/issuers/generate/root/{type}",
@@ -284,64 +239,31 @@ TABLE: Mapping[str, Entry] = {
         exists="{backend}/issuer/{issuerId}",
         removal="{backend}/issuer/{issuerId}",
         version=1,
-        outputs={
-            "certificate": "certificate",
-            "issuingCa": "issuing_ca",
-            "serialNumber": "serial_number",
-            "issuerId": "issuer_id",
-            "keyId": "key_id",
-        },
-        table=fields(
-            _SUBJECT,
-            _CONSTRAINTS,
-            of("path", "type", replaces=True, required=True),
-            of("text", "keyType", replaces=True, default="rsa"),
-            of("text", "privateKeyFormat", replaces=True, default="der"),
-            of("integer", "keyBits", replaces=True, default=2048),
-        ),
+        outputs=keyed("certificate issuingCa serialNumber issuerId keyId"),
+        table=_SUBJECT | _CONSTRAINTS | _KEY_PAIR,
     ),
     "pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest": Issued(
         place="{backend}/issuers/generate/intermediate/{type}",
-        exists="sys/mounts/{backend}",
         random=True,
-        outputs={"csr": "csr", "keyId": "key_id", "privateKey": "private_key", "privateKeyType": "private_key_type"},
-        table=fields(
-            _SUBJECT,
-            of("path", "type", replaces=True, required=True),
-            of("text", "keyType", replaces=True, default="rsa"),
-            of("text", "privateKeyFormat", replaces=True, default="der"),
-            of("integer", "keyBits", replaces=True, default=2048),
-            of("boolean", "addBasicConstraints", replaces=True, default=False),
-        ),
+        outputs=keyed("csr keyId privateKey privateKeyType"),
+        table=_SUBJECT | _KEY_PAIR | of("boolean", "addBasicConstraints", replaces=True, default=False),
     ),
     "pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate": Issued(
         place="{backend}/root/sign-intermediate",
         identity="{backend}/{commonName}",
         version=2,
-        exists="sys/mounts/{backend}",
-        outputs={
-            "certificate": "certificate",
-            "issuingCa": "issuing_ca",
-            "caChains": "ca_chain",
-            "certificateBundle": "certificate_bundle",
-            "serialNumber": "serial_number",
-        },
-        table=fields(
-            _SUBJECT,
-            _CONSTRAINTS,
-            of("text", "csr", replaces=True, required=True),
-            of("boolean", "useCsrValues", replaces=True, default=False),
-        ),
+        outputs=keyed("certificate issuingCa certificateBundle serialNumber") | {"caChains": "ca_chain"},
+        table=_SUBJECT
+        | _CONSTRAINTS
+        | of("text", "csr", replaces=True, required=True)
+        | of("boolean", "useCsrValues", replaces=True, default=False),
     ),
     "pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned": Issued(
         place="{backend}/intermediate/set-signed",
-        exists="sys/mounts/{backend}",
         random=True,
         shown={"importedIssuers": [], "importedKeys": []},
-        outputs={"importedIssuers": "imported_issuers", "importedKeys": "imported_keys"},
-        table=fields(
-            of("path", "backend", replaces=True, required=True), of("text", "certificate", replaces=True, required=True)
-        ),
+        outputs=keyed("importedIssuers importedKeys"),
+        table=_BACKEND | of("text", "certificate", replaces=True, required=True),
     ),
     "pkiSecret/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
@@ -351,68 +273,45 @@ TABLE: Mapping[str, Entry] = {
             text="notAfter",
             items="policyIdentifier",
         ),
-        table=fields(
-            _NAMED,
-            of("text", "issuerRef", decided_by_server=True),
-            of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True),
-            of("list", "allowedDomains"),
-            of("list", {"organizations": "organization"}),
-            of("list", "cnValidations", decided_by_server=True),
-            of("list", {"keyUsages": "key_usage"}, decided_by_server=True),
-            of(
-                "boolean",
-                "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates serverFlag "
-                "clientFlag useCsrCommonName useCsrSans requireCn",
-                default=True,
-            ),
-            of(
-                "boolean",
-                "allowBareDomains allowSubdomains allowGlobDomains allowAnyName codeSigningFlag emailProtectionFlag",
-                default=False,
-            ),
-            of("text", "keyType", default="rsa"),
-            of("integer", "keyBits", default=2048),
-            of("integer", "signatureBits", decided_by_server=True),
-        ),
+        table=_NAMED
+        | of("text", "issuerRef", decided_by_server=True)
+        | of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True)
+        | of("list", "allowedDomains")
+        | of("list", {"organizations": "organization"})
+        | of("list", "cnValidations", decided_by_server=True)
+        | of("list", {"keyUsages": "key_usage"}, decided_by_server=True)
+        | of("boolean", "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates", default=True)
+        | of("boolean", "serverFlag clientFlag useCsrCommonName useCsrSans requireCn", default=True)
+        | of("boolean", "allowBareDomains allowSubdomains allowGlobDomains allowAnyName", default=False)
+        | of("boolean", "codeSigningFlag emailProtectionFlag", default=False)
+        | of("text", "keyType", default="rsa")
+        | of("integer", "keyBits", default=2048)
+        | of("integer", "signatureBits", decided_by_server=True),
     ),
     "pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls": Entry(
         place="{backend}/config/urls",
         shown={"enableTemplating": False},
         deletable=False,
-        table=fields(
-            of("path", "backend", replaces=True, required=True),
-            of("list", "issuingCertificates crlDistributionPoints ocspServers"),
-        ),
+        table=_BACKEND | of("list", "issuingCertificates crlDistributionPoints ocspServers"),
     ),
     "pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig": Entry(
         place="{backend}/config/crl",
         shown={"crossClusterRevocation": False, "unifiedCrl": False, "unifiedCrlOnExistingPaths": False},
         deletable=False,
-        table=fields(
-            of("path", "backend", replaces=True, required=True),
-            of("duration", "expiry ocspExpiry autoRebuildGracePeriod deltaRebuildInterval", decided_by_server=True),
-            of("boolean", "disable ocspDisable autoRebuild enableDelta", default=False),
-            of("integer", "maxCrlEntries", decided_by_server=True),
-        ),
+        table=_BACKEND
+        | of("duration", "expiry ocspExpiry autoRebuildGracePeriod deltaRebuildInterval", decided_by_server=True)
+        | of("boolean", "disable ocspDisable autoRebuild enableDelta", default=False)
+        | of("integer", "maxCrlEntries", decided_by_server=True),
     ),
     "pkiSecret/backendConfigAutoTidy:BackendConfigAutoTidy": Entry(
         place="{backend}/config/auto-tidy",
         deletable=False,
-        table=fields(
-            of("path", "backend", replaces=True, required=True),
-            of("boolean", "enabled", required=True),
-            of(
-                "boolean",
-                "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations tidyExpiredIssuers "
-                "tidyMoveLegacyCaBundle tidyAcme maintainStoredCertificateCounts "
-                "publishStoredCertificateCountMetrics",
-                default=False,
-            ),
-            of(
-                "duration",
-                "intervalDuration safetyBuffer issuerSafetyBuffer pauseDuration acmeAccountSafetyBuffer",
-                decided_by_server=True,
-            ),
-        ),
+        table=_BACKEND
+        | of("boolean", "enabled", required=True)
+        | of("boolean", "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations", default=False)
+        | of("boolean", "tidyExpiredIssuers tidyMoveLegacyCaBundle tidyAcme", default=False)
+        | of("boolean", "maintainStoredCertificateCounts publishStoredCertificateCountMetrics", default=False)
+        | of("duration", "intervalDuration pauseDuration", decided_by_server=True)
+        | of("duration", "safetyBuffer issuerSafetyBuffer acmeAccountSafetyBuffer", decided_by_server=True),
     ),
 }

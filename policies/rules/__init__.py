@@ -1,6 +1,6 @@
 """The rules of the pack. Owns which rules there are; each module owns one. Refuses to start a server when imported."""
 
-from pulumi_policy import Policy
+from pulumi_policy import EnforcementLevel, Policy, ResourceValidationPolicy
 
 from . import (
     acl_no_broad_wildcard,
@@ -12,7 +12,7 @@ from . import (
     provider_verifies_tls,
     user_data_holds_no_secret,
 )
-from .rule import Rule, as_policy
+from .rule import Rule
 
 RULES: tuple[Rule, ...] = (
     acl_no_broad_wildcard.RULE,
@@ -27,5 +27,14 @@ RULES: tuple[Rule, ...] = (
 
 
 def policies() -> list[Policy]:
-    """Every rule in the form that the engine's pack takes."""
-    return [as_policy(rule) for rule in RULES]
+    """Every rule as a mandatory policy: the engine refuses the stack, it doesn't only warn."""
+    return [
+        ResourceValidationPolicy(
+            name=rule.name,
+            description=rule.sentence,
+            validate=rule.validate,
+            enforcement_level=EnforcementLevel.MANDATORY,
+            remediation_steps=rule.remediation,
+        )
+        for rule in RULES
+    ]

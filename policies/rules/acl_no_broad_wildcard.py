@@ -45,6 +45,6 @@ RULE = Rule(
     name="acl-no-broad-wildcard",
     sentence="An ACL policy grants no whole mount, no wildcard under sys/ and no sudo.",
     remediation="Grant the application's own prefix, such as secret/data/APPLICATION/*, with the capabilities it uses.",
-    types=frozenset({"vault:index/policy:Policy"}),
+    types=("vault:index/policy:Policy",),
     check=_check,
 )

@@ -10,7 +10,8 @@ _TOKEN = re.compile(
     r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?\*/)
       | (?P<string>"(?:\\.|[^"\\\n])*")
       | (?P<word>[A-Za-z0-9_.-]+)
-      | (?P<mark>[{}\[\]=,:])""",
+      | (?P<mark>[{}\[\]=,:])
+      | (?P<stray>.)""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -34,8 +35,7 @@ def grants(text: str) -> list[Grant]:
         try:
             body = list(json.loads(text).items())
         except ValueError:
-            msg = "the JSON can't be parsed"
-            raise AclTextError(msg) from None
+            raise AclTextError("the JSON can't be parsed") from None
     else:
         body = _Reader(text).body()
     return [grant for name, value in body if name == "path" for grant in _paths(value)]
@@ -43,21 +43,18 @@ def grants(text: str) -> list[Grant]:
 
 def _paths(value: Any) -> Iterator[Grant]:
     """`path` holds `{PATH: BLOCK}`, or a list of those."""
-    for block in value if isinstance(value, list) else [value]:
+    for block in _listed(value):
         if not isinstance(block, dict):
-            msg = "a path block has no name"
-            raise AclTextError(msg)
+            raise AclTextError("a path block has no name")
         for path, body in block.items():
             yield Grant(path, frozenset(_capabilities(body)))
 
 
 def _capabilities(body: Any) -> Iterator[str]:
-    for part in body if isinstance(body, list) else [body]:
+    for part in _listed(body):
         if not isinstance(part, dict):
-            msg = "a path block has no body"
-            raise AclTextError(msg)
-        listed = part.get("capabilities", [])
-        yield from (str(item).lower() for item in (listed if isinstance(listed, list) else [listed]))
+            raise AclTextError("a path block has no body")
+        yield from (str(item).lower() for item in _listed(part.get("capabilities", [])))
         if "policy" in part:
             yield str(part["policy"]).lower()
 
@@ -71,14 +68,10 @@ class _Reader:
 
     @staticmethod
     def _split(text: str) -> Iterator[tuple[str, str, int]]:
-        position = 0
-        while position < len(text):
-            found = _TOKEN.match(text, position)
-            line = text.count("\n", 0, position) + 1
-            if found is None:
-                msg = f"line {line} can't be parsed"
-                raise AclTextError(msg)
-            position = found.end()
+        for found in _TOKEN.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            if found.lastgroup == "stray":
+                raise AclTextError(f"line {line} can't be parsed")
             if found.lastgroup != "skip":
                 yield str(found.lastgroup), found.group(), line
         yield "end", "", text.count("\n") + 1
@@ -101,10 +94,12 @@ class _Reader:
     def _key(self) -> str:
         kind, token, line = self._tokens[self._next]
         if kind not in {"string", "word"}:
-            msg = f"line {line}: expected a name"
-            raise AclTextError(msg)
+            raise AclTextError(f"line {line}: expected a name")
         self._next += 1
-        return self._unquoted(token, line)
+        try:
+            return str(json.loads(token, strict=False)) if kind == "string" else token
+        except ValueError:
+            raise AclTextError(f"line {line}: a quoted text has an unknown escape") from None
 
     def _value(self) -> Any:
         if self._take("{"):
@@ -127,16 +122,6 @@ class _Reader:
             return False
         self._next += kind == "mark"
         return True
-
-    @staticmethod
-    def _unquoted(token: str, line: int) -> str:
-        if not token.startswith('"'):
-            return token
-        try:
-            return str(json.loads(token, strict=False))
-        except ValueError:
-            msg = f"line {line}: a quoted text has an unknown escape"
-            raise AclTextError(msg) from None
 
 
 def _listed(value: Any) -> list[Any]:

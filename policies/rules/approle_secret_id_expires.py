@@ -39,6 +39,6 @@ RULE = Rule(
         "Set secret_id_ttl above 0, token_ttl to at most 3600 and token_max_ttl to at most 14400 seconds, "
         "and leave token_period and bind_secret_id alone."
     ),
-    types=frozenset({"vault:appRole/authBackendRole:AuthBackendRole"}),
+    types=("vault:appRole/authBackendRole:AuthBackendRole",),
     check=_check,
 )

@@ -20,7 +20,7 @@ def _check(resource: Resource) -> Iterator[str]:
         yield f"acl is {resource.get('acl')}"
     if resource.known("forceDestroy") and resource.get("forceDestroy"):
         yield "forceDestroy is set, so deleting the bucket deletes what is in it"
-    if resource.type.endswith(":BucketVersioning") and resource.known("versioningConfiguration"):
+    if resource.type.endswith(":BucketVersioning"):
         with resource.remembering():
             if (resource.get("versioningConfiguration") or {}).get("status") != "Enabled":
                 yield "its versions aren't kept"
@@ -28,12 +28,11 @@ def _check(resource: Resource) -> Iterator[str]:
         for name in _BLOCKS:
             if resource.known(name) and resource.get(name) is not True:
                 yield f"{name} is off"
-    if resource.type.endswith(":BucketPolicy") and resource.known("policy"):
+    if resource.type.endswith(":BucketPolicy"):
         with resource.remembering():
             yield from _policy(resource.get("policy"))
-    if resource.known("accessControlPolicy"):
-        with resource.remembering():
-            yield from _grants(resource.get("accessControlPolicy"))
+    with resource.remembering():
+        yield from _grants(resource.get("accessControlPolicy"))
 
 
 def _policy(text: Any) -> Iterator[str]:
@@ -59,14 +58,12 @@ RULE = Rule(
     name="bucket-private-and-versioned",
     sentence="A bucket keeps its versions, is never public and isn't deleted with its contents.",
     remediation="Leave acl private and force_destroy off, block public access, and set versioning to Enabled.",
-    types=frozenset(
-        {
-            "aws:s3/bucket:Bucket",
-            "aws:s3/bucketAcl:BucketAcl",
-            "aws:s3/bucketPolicy:BucketPolicy",
-            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-            "aws:s3/bucketVersioning:BucketVersioning",
-        }
+    types=(
+        "aws:s3/bucket:Bucket",
+        "aws:s3/bucketAcl:BucketAcl",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "aws:s3/bucketVersioning:BucketVersioning",
     ),
     check=_check,
 )

@@ -7,10 +7,7 @@ from .rule import Resource, Rule
 
 
 def _check(resource: Resource) -> Iterator[str]:
-    protect = wanted()
-    if protect is None:
-        resource.not_applicable("the engine gave the pack no settings, so it can't know whether they say protect")
-    elif protect and resource.known("deleteProtection") and resource.get("deleteProtection") is not True:
+    if wanted(resource) and resource.known("deleteProtection") and resource.get("deleteProtection") is not True:
         yield "deleteProtection is off, but the stack's settings say protect"
 
 
@@ -18,6 +15,9 @@ RULE = Rule(
     name="cloud-refuses-deletion",
     sentence="The cloud refuses to delete a volume or an address unless the stack's settings say protect: false.",
     remediation="Pass delete_protection=settings.protect, which also holds for who works without Pulumi.",
-    types=frozenset({"hcloud:index/primaryIp:PrimaryIp", "hcloud:index/volume:Volume"}),
+    types=(
+        "hcloud:index/primaryIp:PrimaryIp",
+        "hcloud:index/volume:Volume",
+    ),
     check=_check,
 )

@@ -18,34 +18,25 @@ when the engine starts it as a folder: then in one variable, which Linux limits 
 """
 
 
-def protection_wanted(setting: str) -> bool:
-    """What the stack's settings, as JSON text, say about `protect`, whose default is on.
-
-    Text that can't be read counts as on: the program refuses it anyway.
-    """
-    try:
-        wanted = json.loads(setting).get("protect", True)
-    except (ValueError, AttributeError):
-        return True
-    return wanted is not False
-
-
-def wanted() -> bool | None:
-    """Whether this stack wants protection; None when nobody told the pack."""
+def wanted(resource: Resource) -> bool:
+    """Whether this stack wants protection, which is the default. The rule doesn't apply when nobody told the pack."""
     told = os.environ.get(VARIABLE)
     if told is not None:
         return told != "false"
     setting = pulumi.Config("vault-estate").get(SETTING)
-    return None if setting is None else protection_wanted(setting)
-
-
-def _check(resource: Resource) -> Iterator[str]:
-    protect = wanted()
-    if protect is None:
+    if setting is None:
         # Newer language hosts don't pass a pack the stack's settings (pulumi/pulumi#19334). Guessing would refuse every
         # stack that turned protection off.
         resource.not_applicable("the engine gave the pack no settings, so it can't know whether they say protect")
-    elif protect and not resource.protected:
+        return False
+    try:
+        return json.loads(setting).get("protect", True) is not False
+    except (ValueError, AttributeError):
+        return True  # the program refuses text that can't be read anyway
+
+
+def _check(resource: Resource) -> Iterator[str]:
+    if wanted(resource) and not resource.protected:
         yield "it holds data and isn't protected, but the stack's settings say protect"
 
 
@@ -53,16 +44,14 @@ RULE = Rule(
     name="data-holding-is-protected",
     sentence="What holds data is protected against deletion unless the stack's settings say protect: false.",
     remediation="Let the component's options carry protect=settings.protect, or turn it off in a change of its own.",
-    types=frozenset(
-        {
-            "aws:kms/key:Key",
-            "aws:s3/bucket:Bucket",
-            "hcloud:index/primaryIp:PrimaryIp",
-            "hcloud:index/volume:Volume",
-            "vault:index/mount:Mount",
-            "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
-            "vault:transit/secretBackendKey:SecretBackendKey",
-        }
+    types=(
+        "aws:kms/key:Key",
+        "aws:s3/bucket:Bucket",
+        "hcloud:index/primaryIp:PrimaryIp",
+        "hcloud:index/volume:Volume",
+        "vault:index/mount:Mount",
+        "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+        "vault:transit/secretBackendKey:SecretBackendKey",
     ),
     check=_check,
 )

@@ -1,11 +1,11 @@
-"""What a rule is, and how it becomes a policy of the pack. Owns the wording around a finding; knows no rule."""
+"""What a rule is, and how it judges a resource. Owns the wording around a finding; knows no rule."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_policy import EnforcementLevel, ReportViolation, ResourceValidationArgs, ResourceValidationPolicy
+from pulumi_policy import ReportViolation, ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
 
 
@@ -60,7 +60,7 @@ class Rule:
     """What is always true of a stack that passes."""
     remediation: str
     """What to change when it isn't."""
-    types: frozenset[str]
+    types: tuple[str, ...]
     """Type tokens of the resources that the rule is about."""
     check: Callable[[Resource], Iterator[str]]
     """Yields one phrase for each thing that is wrong. Must read inputs with `get` only after `known`."""
@@ -79,14 +79,3 @@ class Rule:
             report(f"{args.resource_type} '{args.name}': {finding}. {self.remediation}", args.urn)
         if resource.first_unknown is not None:
             raise resource.first_unknown
-
-
-def as_policy(rule: Rule) -> ResourceValidationPolicy:
-    """The rule as a mandatory policy: the engine refuses the stack, it doesn't only warn."""
-    return ResourceValidationPolicy(
-        name=rule.name,
-        description=rule.sentence,
-        validate=rule.validate,
-        enforcement_level=EnforcementLevel.MANDATORY,
-        remediation_steps=rule.remediation,
-    )

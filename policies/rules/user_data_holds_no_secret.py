@@ -10,6 +10,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 from .rule import Resource, Rule
 
@@ -29,71 +30,48 @@ _LAYERS = 4
 def _check(resource: Resource) -> Iterator[str]:
     for name in ("userData", "userDataBase64"):
         if resource.known(name) and resource.get(name):
-            found = dict.fromkeys(what for layer in _unpacked(str(resource.get(name)).encode()) for what in _in(layer))
+            layers = _unpacked(str(resource.get(name)).encode())
+            found = dict.fromkeys(what for layer in layers for what, pattern in _LOOKS if pattern.search(layer))
             yield from (f"{name} holds {what}" for what in found)
-
-
-def _in(text: bytes) -> Iterator[str]:
-    yield from (what for what, pattern in _LOOKS if pattern.search(text))
 
 
 def _unpacked(content: bytes, layers: int = _LAYERS) -> Iterator[bytes]:
     """The content, and whatever is packed into it, layer by layer."""
     yield content
-    if layers == 0:
-        return
-    inner = [*_members(content), *filter(None, [_inflated(content)])]
-    # The text of a key, or of a certificate, is base64 as well; unpacking it finds nothing and does no harm.
-    inner += [decoded for found in _PACKED.finditer(content) if (decoded := _decoded(found.group()))]
-    for one in inner:
-        yield from _unpacked(one, layers - 1)
+    if layers:
+        for inner in _inside(content):
+            yield from _unpacked(inner, layers - 1)
 
 
-def _decoded(text: bytes) -> bytes | None:
-    plain = b"".join(text.split()).rstrip(b"=")
-    try:
-        return base64.b64decode(plain + b"=" * (-len(plain) % 4))
-    except binascii.Error:
-        return None
-
-
-def _inflated(content: bytes) -> bytes | None:
+def _inside(content: bytes) -> Iterator[bytes]:
+    """What an archive, a compressed text or base64 holds; what can't be unpacked holds nothing."""
+    if content[257:262] == b"ustar":
+        with suppress(tarfile.TarError, EOFError), tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            files = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
+            yield from [file.read() for file in files if file]
     if content.startswith(b"\x1f\x8b"):
-        try:
-            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, _MOST_BYTES)
-        except zlib.error:
-            return None
+        with suppress(zlib.error):
+            yield zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(content, _MOST_BYTES)
     if content.startswith(b"\xfd7zXZ"):
         import lzma  # noqa: PLC0415 - some Pythons are built without it; the program needs it to make such a layer
 
-        try:
-            return lzma.LZMADecompressor().decompress(content, _MOST_BYTES)
-        except lzma.LZMAError:
-            return None
-    return None
-
-
-def _members(content: bytes) -> list[bytes]:
-    if content[257:262] != b"ustar":
-        return []
-    try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-            files = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
-            return [file.read() for file in files if file]
-    except (tarfile.TarError, EOFError):
-        return []
+        with suppress(lzma.LZMAError):
+            yield lzma.LZMADecompressor().decompress(content, _MOST_BYTES)
+    # The text of a key, or of a certificate, is base64 as well; unpacking it finds nothing and does no harm.
+    for found in _PACKED.finditer(content):
+        plain = b"".join(found.group().split()).rstrip(b"=")
+        with suppress(binascii.Error):
+            yield base64.b64decode(plain + b"=" * (-len(plain) % 4))
 
 
 RULE = Rule(
     name="user-data-holds-no-secret",
     sentence="The user-data of a machine holds no token, no access key and no private key, packed or not.",
     remediation="Have the machine make the key itself, or let an operator bring it once the machine is up.",
-    types=frozenset(
-        {
-            "aws:ec2/instance:Instance",
-            "aws:ec2/launchTemplate:LaunchTemplate",
-            "hcloud:index/server:Server",
-        }
+    types=(
+        "aws:ec2/instance:Instance",
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        "hcloud:index/server:Server",
     ),
     check=_check,
 )

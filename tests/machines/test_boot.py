@@ -9,8 +9,9 @@ import hvac
 import pytest
 
 from fake_providers import machines
-from fake_providers.machines import Machine, MachineError, Volume, network
+from fake_providers.machines import MachineError, Volume, network
 from tests.support.booting import NAME, SERVER, BootedNode, booted_node, keep_journal, last_words, left_on_this_host
+from tests.support.operated_machines import OperatedMachine
 
 pytestmark = pytest.mark.timeout(400)
 FIRST_SECRET_SECONDS = 30.0
@@ -154,7 +155,7 @@ def test_a_deleted_server_is_shut_down_in_order_and_then_lets_go_of_its_volume(
     assert own_node.wire.read(own_node.attachment) is None
     assert own_node.wire.read(own_node.server) is None
     with pytest.raises(MachineError, match="there is no machine"):
-        Machine.find(own_node.machines, NAME)
+        OperatedMachine.find(own_node.machines, NAME)
     own_node.server = own_node.wire.create(SERVER, own_node.server.inputs.values | {"shutdownBeforeDeletion": False})
     own_node.attachment = own_node.attach()
     own_node.wait_until_ready()
@@ -189,7 +190,7 @@ def test_nothing_is_left_after_remove(machines_boot: None, tmp_path: Path) -> No
     try:
         volume = Volume(folder, "7")
         volume.create(1)
-        machine = Machine.create(
+        machine = OperatedMachine.create(
             folder, name="short", identity="1", address=own.reserve("short"), root=root, user_data="#cloud-config\n"
         )
         machine.attach(volume, "scsi-0HC_Volume_7")
@@ -215,7 +216,7 @@ def test_a_machine_outlives_a_kill_and_the_next_process_finds_and_cleans_it(
     own = network.find(folder)
     assert own is not None
     try:
-        machine = Machine.create(
+        machine = OperatedMachine.create(
             folder, name="short", identity="1", address=own.reserve("short"), root=root, user_data="#cloud-config\n"
         )
         for process in reversed(machine._processes()):
@@ -224,7 +225,7 @@ def test_a_machine_outlives_a_kill_and_the_next_process_finds_and_cleans_it(
         while machine.is_running:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        found = Machine.find(folder, "short")
+        found = OperatedMachine.find(folder, "short")
         with pytest.raises(MachineError, match="is off"):
             found.run(["true"])
         found.power_on()
@@ -239,7 +240,7 @@ def test_a_package_the_root_lacks_is_refused_by_name(machines_boot: None, tmp_pa
     root = machines.prepare(machines.default_cache(), "debian-12", print)
     text = "#cloud-config\npackages: [chrony, no-such-package]\n"
     with pytest.raises(MachineError, match=r"packages no-such-package aren't in the machines' root"):
-        Machine.create(tmp_path, name="a", identity="1", address="198.18.1.9", root=root, user_data=text)
+        OperatedMachine.create(tmp_path, name="a", identity="1", address="198.18.1.9", root=root, user_data=text)
     assert not any(tmp_path.iterdir())
 
 

@@ -36,12 +36,13 @@ SSH = """#!{python}
 import json, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from fake_providers.machines import Machine
+from tests.support.operated_machines import OperatedMachine
 (node, command) = sys.argv[1:]
 assert node == "estate@NODE", node
 with Path({log!r}).open("a") as log:
     log.write(command + "\\n")
-done = Machine.find(Path({machines!r}), "vault-dev").run(["sh", "-c", command], input=sys.stdin.read(), timeout=170)
+machine = OperatedMachine.find(Path({machines!r}), "vault-dev")
+done = machine.run(["sh", "-c", command], input=sys.stdin.read(), timeout=170)
 sys.stdout.write(done.stdout)
 sys.stderr.write(done.stderr)
 sys.exit(done.returncode)

@@ -33,13 +33,13 @@ from components.render.tls import InternalTls
 from components.render.traffic import plan
 from fake_providers import machines
 from fake_providers.attach import attach
-from fake_providers.machines import Machine
 from ops.keys.certificates import Authority, Domain, ensure_authority, new_administrator
 from ops.keys.pgp import ensure_operator
 from ops.sandbox import release
 from tests.engine.fake_providers.wire import Known, Wire
 from tests.support import collecting
 from tests.support.collecting import Collected
+from tests.support.operated_machines import OperatedMachine
 from tests.support.servers import ADMINISTRATOR_POLICY
 from tests.support.shares import open_share
 
@@ -106,9 +106,9 @@ class BootedNode:
         return self.world / "machines"
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> OperatedMachine:
         """The machine the server is."""
-        return Machine.find(self.machines, NAME)
+        return OperatedMachine.find(self.machines, NAME)
 
     @property
     def ip_address(self) -> str:
@@ -186,7 +186,7 @@ def _encrypted(custody: Any) -> list[bytes]:
     return [opened] if len(opened) > 100 and opened[0] in {0xC1, 0x84, 0x85} else []
 
 
-def keep_journal(machine: Machine, folder: Path) -> Path:
+def keep_journal(machine: OperatedMachine, folder: Path) -> Path:
     """A folder whose journal is the machine's own, to its last line: what a machine leaves when it is deleted."""
     kept = folder / "journal"
     kept.mkdir()

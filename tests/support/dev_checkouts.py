@@ -10,7 +10,6 @@ from typing import Any
 import hvac
 import yaml
 
-from fake_providers.machines import Machine
 from ops.console import Console
 from ops.paths import ROOT
 from ops.platforms.registry import platform_of
@@ -18,6 +17,7 @@ from ops.sandbox.services import SandboxServices
 from ops.stack_file import read
 from ops.vault.login import log_in
 from tests.support.checkouts import KEY, Checkout, copy_code
+from tests.support.operated_machines import OperatedMachine
 from tests.support.servers import call
 
 STACK = "dev"
@@ -37,9 +37,9 @@ class DevCheckout(Checkout):
         return SandboxServices(paths=self.paths, stack=STACK)
 
     @property
-    def node(self) -> Machine:
+    def node(self) -> OperatedMachine:
         """The machine Vault runs on."""
-        return Machine.find(self.sandbox.machines, f"vault-{STACK}")
+        return OperatedMachine.find(self.sandbox.machines, f"vault-{STACK}")
 
     def written(self) -> dict[str, Any]:
         """The settings in the stack's file."""

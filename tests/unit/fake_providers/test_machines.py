@@ -11,6 +11,7 @@ from fake_providers import machines
 from fake_providers.machines import MachineError, network, roots
 from fake_providers.machines.commands import run, works
 from fake_providers.machines.disks import disk_lines
+from tests.support.operated_machines import OperatedMachine
 from tests.unit.render.nodes import COMBINATIONS, of, render
 
 
@@ -64,7 +65,7 @@ def test_what_is_not_there_is_removed_and_found_without_an_error(tmp_path: Path)
     machines.remove(tmp_path / "nothing")
     assert machines.found(tmp_path) == []
     with pytest.raises(MachineError, match="there is no machine 'x'"):
-        machines.Machine.find(tmp_path, "x")
+        OperatedMachine.find(tmp_path, "x")
 
 
 def test_this_tier_makes_no_links() -> None:
