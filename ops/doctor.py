@@ -27,10 +27,7 @@ class Finding:
 
 def examine(paths: Paths, stack: str, console: Console) -> Sequence[Finding]:
     """Find everything a run of the stack would use. Gets the engine if there is none yet, as a run would.
-
-    Raises:
-        EstateError: the stack's file is wrong, or no engine can be had.
-    """
+    Raises EstateError: the stack's file is wrong, or no engine can be had."""
     file = stack_file.read(paths, stack)
     paths.make_own()
     engine = finding.find(console.say)

@@ -49,10 +49,7 @@ class Built:
 
 def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     """Build a stack and check each application's access.
-
-    Raises:
-        EstateError: the first thing that went wrong. The same command goes on from there.
-    """
+    Raises EstateError: the first thing that went wrong. The same command goes on from there."""
     with (
         _ready(paths, stack, "up", console, choices) as platform,
         session.opened(platform, console, "up", choices) as opened,
@@ -112,10 +109,7 @@ def _check_access(platform: PlatformDriver, outputs: Mapping[str, str], console:
 
 def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tuple[Changes, str]:
     """Show what `up` would do: the changes, and why fake providers were used if they were.
-
-    Raises:
-        EstateError: the preview failed; a policy's refusal is such a failure.
-    """
+    Raises EstateError: the preview failed; a policy's refusal is such a failure."""
     with (
         _ready(paths, stack, "preview", console, choices) as platform,
         session.opened(platform, console, "preview", choices) as opened,
@@ -128,10 +122,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
 
 def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Changes:
     """Destroy a stack; on this machine also stop its servers and remove its data, keys and state.
-
-    Raises:
-        EstateError: something is protected, or could not be stopped.
-    """
+    Raises EstateError: something is protected, or could not be stopped."""
     changes = Changes(counts={})
     with _ready(paths, stack, "down", console, choices) as platform:
         if reason := platform.nothing_to_destroy():
@@ -161,10 +152,7 @@ def _refuse_protected(platform: PlatformDriver, deployment: Mapping[str, Any]) -
 
 def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False) -> Status:
     """What runs of a stack. Changes nothing.
-
-    Raises:
-        EstateError: the stack's file is wrong, it has no sandbox, or its state can't be asked.
-    """
+    Raises EstateError: the stack's file is wrong, it has no sandbox, or its state can't be asked."""
     platform = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
     if sandbox and platform.fake_cloud is None:
         msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
@@ -176,10 +164,7 @@ def secret_id(
     paths: Paths, stack: str, application: str, wrap_ttl: str, console: Console, *, choices: Choices
 ) -> WrappedSecretId:
     """Issue a response-wrapped SecretID for an application.
-
-    Raises:
-        EstateError: no such application, it doesn't log in by AppRole, or the duration is none.
-    """
+    Raises EstateError: no such application, it doesn't log in by AppRole, or the duration is none."""
     wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
     file = stack_file.read(paths, stack)
     settings = file.settings
@@ -216,10 +201,7 @@ def _wrap_ttl(text: str) -> int:
 
 def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -> Mapping[str, str]:
     """What plain `pulumi` must see to work on the state that `./estate` works on.
-
-    Raises:
-        EstateError: the stack's file is wrong, or no engine can be had.
-    """
+    Raises EstateError: the stack's file is wrong, or no engine can be had."""
     platform = platform_of(paths, stack_file.read(paths, stack), sandbox=choices.sandbox)
     everything = operations.environment(finding.find(console.say), platform.backend, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")

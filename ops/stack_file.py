@@ -62,10 +62,7 @@ class StackFile:
 
 def read(paths: Paths, stack: str) -> StackFile:
     """Read the file of a stack.
-
-    Raises:
-        EstateError: the name is not a stack's, the file is missing or not YAML, or its settings are wrong.
-    """
+    Raises EstateError: the name is not a stack's, the file is missing or not YAML, or its settings are wrong."""
     if not _STACK_NAME.fullmatch(stack):
         msg = f"stack {stack!r} is not a valid stack name; expected letters, digits, '.', '_' or '-'"
         raise EstateError(msg)

@@ -67,11 +67,7 @@ def check(console: Console) -> list[Outcome]:
 
 
 def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str], list[str]]:
-    """Which tiers run and which don't.
-
-    Raises:
-        EstateError: a chosen tier is none.
-    """
+    """Which tiers run and which don't. Raises EstateError: a chosen tier is none."""
     there = [*TIERS, MACHINES]
     for tier in chosen:
         if tier not in there:

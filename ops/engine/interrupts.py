@@ -24,10 +24,7 @@ _WAITING = "pulumi.dynamic"
 @contextmanager
 def patience(steps: Steps) -> Iterator[None]:
     """While the block runs, pass an interrupt on to the engine and wait for it.
-
-    Raises:
-        InterruptedRunError: there was an interrupt; whatever the block raised is then beside the point.
-    """
+    Raises InterruptedRunError: there was an interrupt; whatever the block raised is then beside the point."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

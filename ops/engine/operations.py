@@ -232,10 +232,7 @@ class Run:
         """Run one operation of the engine, with the program wrapped for this one time where `wrap` is given.
 
         `replace` are URNs of resources that previews and updates replace although nothing calls for it.
-
-        Raises:
-            EstateError: it failed; carries the engine's own diagnostics, without the program's traceback.
-        """
+        Raises EstateError: it failed; carries the engine's own diagnostics, without the program's traceback."""
         listener = _Listener(steps=steps)
         options: dict[str, object] = {"on_event": listener, "suppress_progress": True}
         if self.policy_pack and operation in {"preview", "up"}:

@@ -113,10 +113,7 @@ def choose(
 
     `cloud` says whether the stack's platform is one, `sandbox` whether fake providers were asked for, `lacking` which
     of its packages have no official plugin here, `credentials` whether the cloud's are there.
-
-    Raises:
-        EstateError: a cloud stack would have to be changed through fake providers nobody asked for.
-    """
+    Raises EstateError: a cloud stack would have to be changed through fake providers nobody asked for."""
     if sandbox:
         return Choice(fakes=tuple(packages), reason="asked for with --sandbox")
     if not cloud:

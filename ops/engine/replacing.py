@@ -17,10 +17,7 @@ def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequenc
     """The URNs of the resources that have these logical names, such as `platform-server`, the last part of a URN.
 
     `deployment` gives the exported state of the stack of that name; it is asked only where there are names.
-
-    Raises:
-        EstateError: nothing is built, a name is unknown, or what it names is protected.
-    """
+    Raises EstateError: nothing is built, a name is unknown, or what it names is protected."""
     if not names:
         return ()
     there = {_name(one): one for one in deployment().get("resources") or [] if _can_be_replaced(one)}

@@ -35,10 +35,7 @@ class Local(PlatformDriver):
     @cached_property
     def servers(self) -> LocalServers:
         """The servers themselves.
-
-        Raises:
-            EstateError: the settings keep the administrator's files somewhere else than the servers do.
-        """
+        Raises EstateError: the settings keep the administrator's files somewhere else than the servers do."""
         described = cast("LocalPlatform", self.file.settings.platform)  # the registry chose this driver by them
         servers = LocalServers(
             self.paths.local,

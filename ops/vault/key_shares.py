@@ -31,10 +31,7 @@ class EncryptedShare:
 
 def shares(file: Path) -> list[EncryptedShare]:
     """The shares in a file of key shares.
-
-    Raises:
-        EstateError: it can't be read, holds no key shares, or such that open no seal.
-    """
+    Raises EstateError: it can't be read, holds no key shares, or such that open no seal."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         kind = document.get("keys")

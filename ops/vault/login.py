@@ -18,11 +18,8 @@ _SYSTEM_STORE = "an authority of the system's store"
 @contextmanager
 def log_in(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
     """Log in as the administrator; the token is revoked at the end.
-
-    Raises:
-        EstateError: the server is away, sealed, not the one this login belongs to, or refuses it; or it refused what
-            the block asked of it.
-    """
+    Raises EstateError: the server is away, sealed, not the one this login belongs to, or refuses it; or it refused
+    what the block asked of it."""
     address, login = endpoint.address, endpoint.login
     # Without a token of its own hvac would send the one the operator has for another Vault (VAULT_TOKEN, a file).
     client = hvac.Client(

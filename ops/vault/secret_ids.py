@@ -26,11 +26,7 @@ class WrappedSecretId:
 
 
 def issue_secret_id(client: hvac.Client, mount: str, role: str, wrap_ttl_seconds: int) -> WrappedSecretId:
-    """Make a response-wrapped SecretID.
-
-    Raises:
-        EstateError: the role isn't there, or the server refuses.
-    """
+    """Make a response-wrapped SecretID. Raises EstateError: the role isn't there, or the server refuses."""
     path = f"auth/{mount}/role/{role}"
     try:
         role_id = call(client, "get", f"{path}/role-id")["data"]["role_id"]

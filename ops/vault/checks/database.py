@@ -29,10 +29,7 @@ class LeasedLogin:
 
 def check(client: hvac.Client, grant: DatabaseGrant, leased: list[LeasedLogin]) -> None:
     """Lease a login, which is added to `leased` before it is used, and open a session with it.
-
-    Raises:
-        CheckError: the session is another user's, or has other rights than the role says.
-    """
+    Raises CheckError: the session is another user's, or has other rights than the role says."""
     credentials = call(client, "get", f"{grant.mount}/creds/{grant.name}")["data"]
     conninfo = _conninfo(grant.connection, credentials["username"], credentials["password"])
     leased.append(LeasedLogin(label=grant.label, conninfo=conninfo))
@@ -45,10 +42,7 @@ def check_static(client: hvac.Client, grant: StaticDatabaseGrant) -> None:
     """Read the login of an existing user and open a session with it. There is no lease to end.
 
     What that user may do is the database's own business.
-
-    Raises:
-        CheckError: the login is another user's than the role's.
-    """
+    Raises CheckError: the login is another user's than the role's."""
     credentials = call(client, "get", f"{grant.mount}/static-creds/{grant.name}")["data"]
     if credentials["username"] != grant.role.username:
         raise CheckError(f"is the login of {credentials['username']}; expected {grant.role.username}")
@@ -58,10 +52,7 @@ def check_static(client: hvac.Client, grant: StaticDatabaseGrant) -> None:
 
 def check_revoked(leased: Sequence[LeasedLogin]) -> None:
     """Look whether logins are dead, after the token that leased them was revoked.
-
-    Raises:
-        CheckError: one still works.
-    """
+    Raises CheckError: one still works."""
     for login in leased:
         deadline = time.monotonic() + REVOCATION_SECONDS
         while _opens(login.conninfo):
