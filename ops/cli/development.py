@@ -94,10 +94,3 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
         msg = f"{option} is {text!r}; expected whole numbers above 0, joined by commas"
         raise EstateError(msg)
     return tuple(int(part) for part in parts)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(check)
-    app.command(name="test")(run_tests)
-    app.command()(bench)

@@ -15,7 +15,7 @@ from ops.cli import development, operators, snapshots, status
 from ops.cli.options import Json, Sandbox, Stack
 from ops.console import Console
 from ops.doctor import examine
-from ops.engine.operations import Changes
+from ops.engine.operations import Changes, short_name
 from ops.engine.session import Choices
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
@@ -30,8 +30,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for commands in (status, operators, snapshots, development):
-    commands.add_to(app)
+for command in (
+    status.status,
+    operators.keys,
+    operators.unseal,
+    snapshots.snapshot,
+    snapshots.restore,
+    snapshots.drill,
+    snapshots.seal_key,
+    development.check,
+):
+    app.command()(command)
+app.command(name="test")(development.run_tests)
+app.command()(development.bench)
 
 NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
 Replace = Annotated[
@@ -93,7 +104,9 @@ def preview(
     changes, fakes = lifecycle.preview(Paths(), stack, console, choices)
     if fakes:
         console.result(f"nothing of this is real, since fake providers were used: {fakes}")
-    console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])
+    console.table(
+        "changes to come", ["change", "resource"], [[change, short_name(urn)] for change, urn in changes.resources]
+    )
     _show_changes(console, changes)
     console.document(
         {
@@ -125,7 +138,7 @@ def doctor(stack: Stack = "local", as_json: Json = False) -> None:
     console.document({finding.subject: {"taken": finding.taken, "why": finding.reason} for finding in findings})
 
 
-@app.command(name="secret-id")
+@app.command()
 def secret_id(
     application: Annotated[str, typer.Argument(help="Name of the application.")],
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
@@ -162,12 +175,6 @@ def env(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False)
 
 _HEADINGS = {"database": "db", "encryption": "crypto", "certificate": "cert"}
 """Shorter words for a table that has to fit into 80 columns."""
-
-
-def _short(row: tuple[str, str]) -> tuple[str, str]:
-    change, urn = row
-    parts = urn.split("::")
-    return change, f"{parts[2].split('$')[-1]} {parts[-1]}"
 
 
 def _show_changes(console: Console, changes: Changes) -> None:

@@ -61,9 +61,3 @@ def _ask(question: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(question)
     return sys.stdin.readline().rstrip("\n")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(keys)
-    app.command()(unseal)

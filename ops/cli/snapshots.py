@@ -74,14 +74,7 @@ def drill(
 ) -> None:
     """Restore the newest snapshot into a server that is thrown away, to see that it can be done."""
     console = Console(as_json=as_json)
-    done = commands.drill(
-        Paths(),
-        stack,
-        console,
-        identity=identity,
-        seal_key=seal_key,
-        sandbox=sandbox,
-    )
+    done = commands.drill(Paths(), stack, console, identity=identity, seal_key=seal_key, sandbox=sandbox)
     rows = [
         ["whole and decrypted", "✓"],
         [f"opened its seal ({done.seal})", "✓" if done.opened else "not tried"],
@@ -110,14 +103,7 @@ def seal_key(
     console = Console(as_json=as_json)
     if node is not None:
         done = commands.adopt(
-            Paths(),
-            stack,
-            console,
-            node=node,
-            key=key,
-            force=force,
-            identity=identity,
-            sandbox=sandbox,
+            Paths(), stack, console, node=node, key=key, force=force, identity=identity, sandbox=sandbox
         )
         shares = "is there again" if done.custody else "wasn't in escrow"
         console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; key shares: {shares}")
@@ -132,10 +118,3 @@ def seal_key(
         sys.stdout.buffer.write(found.seal_key)
     # Whoever only wants to know that it can be opened sees nothing of it.
     console.document({"stack": stack, "cluster_id": found.cluster_id, "key": found.key, "custody": bool(found.custody)})
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (snapshot, restore, drill):
-        app.command()(command)
-    app.command(name="seal-key")(seal_key)

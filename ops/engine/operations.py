@@ -106,7 +106,7 @@ class _Listener:
         if event.resource_pre_event:
             step = event.resource_pre_event.metadata
             operation = str(step.op.value)
-            self.steps.step(_short(step.urn), finished=False)
+            self.steps.step(short_name(step.urn), finished=False)
             if operation not in {_UNCHANGED, "read", "refresh"}:
                 self.resources.append((operation, step.urn))
         if event.res_outputs_event:
@@ -116,13 +116,15 @@ class _Listener:
             self.counts = {str(getattr(kind, "value", kind)): count for kind, count in changed.items()}
 
     def _outputs(self, step: events.StepEventMetadata) -> None:
-        self.steps.step(_short(step.urn), finished=True)
+        self.steps.step(short_name(step.urn), finished=True)
         if step.type == _STACK_TYPE and step.new:
             self.outputs = {name: str(value) for name, value in (step.new.outputs or {}).items()}
 
     def _diagnostic(self, diagnostic: events.DiagnosticEvent) -> None:
         text = diagnostic.message.strip()
-        where = f"{_short(diagnostic.urn)}: " if diagnostic.urn and f"::{_STACK_TYPE}::" not in diagnostic.urn else ""
+        where = (
+            f"{short_name(diagnostic.urn)}: " if diagnostic.urn and f"::{_STACK_TYPE}::" not in diagnostic.urn else ""
+        )
         if diagnostic.severity.startswith("info") and text.startswith(WAITING):
             self.steps.step(text, finished=False)
         if diagnostic.severity == "error" and text:
@@ -131,7 +133,7 @@ class _Listener:
             self.warnings.append(f"{where}{text}")
 
 
-def _short(urn: str) -> str:
+def short_name(urn: str) -> str:
     """A URN's own type and name, which is what a person looks for."""
     parts = urn.split("::")
     return f"{parts[2].split('$')[-1]} {parts[-1]}" if len(parts) > 3 else urn

@@ -218,7 +218,3 @@ def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys
     assert text == "export PATH='/my shims:/usr/bin'\nexport PULUMI_BACKEND_URL=file:///s\n"
     shell = subprocess.run(["sh", "-c", f'{text}echo "$PATH"'], check=True, capture_output=True, text=True)
     assert shell.stdout == "/my shims:/usr/bin\n"
-
-
-def test_short_names_the_resource() -> None:
-    assert main._short(("create", URN)) == ("create", "vault:index/mount:Mount kv-secret-mount")
