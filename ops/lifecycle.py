@@ -143,11 +143,10 @@ def _refuse_protected(platform: PlatformDriver, deployment: Mapping[str, Any]) -
     """Refuse to destroy before anything is touched; the engine would refuse half-way."""
     protected = [one["urn"] for one in deployment.get("resources") or [] if one.get("protect")]
     if protected:
-        msg = (
+        raise EstateError(
             f"{len(protected)} resources of {platform.file.stack} are protected; expected protect: false in "
             f"{platform.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
         )
-        raise EstateError(msg)
 
 
 def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False) -> Status:
@@ -172,13 +171,11 @@ def secret_id(
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
         raise EstateError(msg)
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
-        msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
-        raise EstateError(msg)
+        raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
         endpoint = platform.find_endpoint(console)
         if not all(Path(needed).is_file() for needed in endpoint.login.files):
-            msg = f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}"
-            raise EstateError(msg)
+            raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
         with log_in(endpoint) as client:
             return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
@@ -187,15 +184,12 @@ def _wrap_ttl(text: str) -> int:
     try:
         wrap_ttl_seconds = int(str(seconds(text)))
     except ValueError as error:
-        msg = f"--wrap-ttl is {text!r}; {error}"
-        raise EstateError(msg) from None
+        raise EstateError(f"--wrap-ttl is {text!r}; {error}") from None
     if wrap_ttl_seconds < 1:
         # To the server none means: don't wrap. The SecretID itself would be the answer.
-        msg = f"--wrap-ttl is {text!r}; expected at least one second"
-        raise EstateError(msg)
+        raise EstateError(f"--wrap-ttl is {text!r}; expected at least one second")
     if wrap_ttl_seconds > _LONGEST_WRAP_SECONDS:
-        msg = f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}"
-        raise EstateError(msg)
+        raise EstateError(f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}")
     return wrap_ttl_seconds
 
 

@@ -111,8 +111,7 @@ def seal_key(
         console.document({"stack": stack, "node": node, **asdict(done)})
         return
     if not as_json and sys.stdout.isatty():
-        msg = "standard output is a terminal; expected a pipe to what takes the key, or --node"
-        raise EstateError(msg)
+        raise EstateError("standard output is a terminal; expected a pipe to what takes the key, or --node")
     found = commands.seal_key(Paths(), stack, console, key=key, identity=identity, sandbox=sandbox)
     if not as_json:
         sys.stdout.buffer.write(found.seal_key)

@@ -71,8 +71,7 @@ def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str],
     there = [*TIERS, MACHINES]
     for tier in chosen:
         if tier not in there:
-            msg = f"tier {tier!r} is not one; expected some of: {', '.join(there)}"
-            raise EstateError(msg)
+            raise EstateError(f"tier {tier!r} is not one; expected some of: {', '.join(there)}")
     wanted = list(chosen) or (there if everything else list(TIERS))
     return wanted, [tier for tier in there if tier not in wanted]
 

@@ -49,8 +49,7 @@ def patience(steps: Steps) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         if received:
-            msg = "interrupted; what was done is recorded. The same command goes on from there"
-            raise InterruptedRunError(msg)
+            raise InterruptedRunError("interrupted; what was done is recorded. The same command goes on from there")
 
 
 def _end_waiting(engine: psutil.Process) -> None:

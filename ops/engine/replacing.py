@@ -30,11 +30,10 @@ def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequenc
             msg = f"--replace {name}: stack {stack!r} has no such resource; expected one such as {', '.join(close)}"
             raise EstateError(msg)
         if there[name].get("protect"):
-            msg = (
+            raise EstateError(
                 f"--replace {name}: it is protected, since it holds data; expected protect: false in "
                 f"Pulumi.{stack}.yaml, brought about by an `up` of its own, before it is replaced"
             )
-            raise EstateError(msg)
     return tuple(dict.fromkeys(str(there[name]["urn"]) for name in names))
 
 

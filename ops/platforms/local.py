@@ -94,18 +94,16 @@ class Local(PlatformDriver):
         """Say that the servers of this checkout are this stack's; there is one set of them."""
         owner = self.paths.make_own() / "local-stack"
         if owner.is_file() and owner.read_text().strip() != self.file.stack:
-            msg = (
+            raise EstateError(
                 f"the local servers here are stack {owner.read_text().strip()!r}'s; expected that one, or another "
                 f"checkout for {self.file.stack!r}"
             )
-            raise EstateError(msg)
         owner.write_text(f"{self.file.stack}\n")
 
     def _check_version(self) -> None:
         wanted, packaged = self.file.settings.server.version, wheel_version()
         if wanted != packaged:
-            msg = f"server.version is {wanted!r}; expected {packaged!r}, which the local server comes in"
-            raise EstateError(msg)
+            raise EstateError(f"server.version is {wanted!r}; expected {packaged!r}, which the local server comes in")
 
     def start(self, deployment: Mapping[str, Any], console: Console) -> None:
         """Start and bootstrap the servers, as far as they are not yet."""

@@ -44,8 +44,7 @@ def shares(file: Path) -> list[EncryptedShare]:
             for one in document.get("shares", [])
         ]
     except OSError as error:
-        msg = f"--share-file {file} can't be read: {error.strerror}"
-        raise EstateError(msg) from None
+        raise EstateError(f"--share-file {file} can't be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         msg = f"--share-file {file} is not a file of key shares; expected shares.json as the first boot wrote it"
         raise EstateError(msg) from None
@@ -73,8 +72,7 @@ def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) 
     mine = [share for share in held if share.fingerprint == fingerprint]
     if not mine:
         names = ", ".join(share.operator for share in held)
-        msg = f"--key {private_key} opens no share of {file}; expected the private key of one of: {names}"
-        raise EstateError(msg)
+        raise EstateError(f"--key {private_key} opens no share of {file}; expected the private key of one of: {names}")
     try:
         opened = decrypt(mine[0].message, decryptor=_decryptor(key, private_key, passphrase)).bytes
     except RuntimeError:
@@ -93,8 +91,7 @@ def _key(file: Path) -> Tsk:
     try:
         return Tsk.from_bytes(file.read_bytes())
     except OSError as error:
-        msg = f"--key {file} can't be read: {error.strerror}"
-        raise EstateError(msg) from None
+        raise EstateError(f"--key {file} can't be read: {error.strerror}") from None
     except RuntimeError:
         raise _no_private_key(file) from None
 
@@ -116,5 +113,4 @@ def _decryptor(key: Tsk, file: Path, passphrase: Callable[[str], str]) -> PyDecr
     try:
         return key.decryptor(passphrase(f"passphrase of {file}: "))
     except RuntimeError:
-        msg = f"--key {file}: this passphrase doesn't open it"
-        raise EstateError(msg) from None
+        raise EstateError(f"--key {file}: this passphrase doesn't open it") from None
