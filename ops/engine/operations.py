@@ -22,6 +22,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from components.platform.readiness import WAITING
+from composition.private_files import write_private
 from ops.console import Steps
 from ops.engine.automation_stack import ToldStack
 from ops.engine.finding import Engine, search_path_with
@@ -199,10 +200,7 @@ def _write_script(file: Path, command: str) -> None:
     """Write a one-line shell script, in one step and only when it is another one than before."""
     text = f"#!/bin/sh\nexec {command}\n"
     if not file.is_file() or file.read_text() != text:
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        fresh.write_text(text)
-        fresh.chmod(0o755)
-        fresh.replace(file)
+        write_private(file, text.encode(), mode=0o755)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +313,7 @@ def opened(
         secrets: flat settings that are set, encrypted, in the copy.
         inline: the program.
     """
-    with _process_environment(variables):
+    with process_environment(variables):
         folder = project
         if copies:
             folder = copies
@@ -378,8 +376,9 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def _process_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The inline program and the Automation API read some variables from this process."""
+def process_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """While the block runs, this process has these variables and no others: the inline program, the Automation API and
+    clients of servers read some from it."""
     before = dict(os.environ)
     for name in before.keys() - variables.keys():
         del os.environ[name]

@@ -4,7 +4,6 @@ Owns that decision and its wording. It never lets an `up` of a cloud stack fall 
 """
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from composition.private_files import write_private
 from ops.engine.finding import Engine, Say
 from ops.errors import EstateError
 
@@ -73,9 +73,7 @@ def missing(
             if _install(engine, name, version, environment):
                 continue
             remembered[key] = time.time()
-            fresh = refusals.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(remembered))
-            fresh.replace(refusals)
+            write_private(refusals, json.dumps(remembered).encode())
         still_lacking.append(name)
     return still_lacking
 

@@ -23,6 +23,7 @@ from components.render.release import Architecture
 from composition.private_files import private_directory, write_private
 from fake_providers import machines
 from ops import installing
+from ops.engine.operations import process_environment
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.postgres import Postgres, require_namespaces
@@ -215,18 +216,13 @@ class SandboxServices:
 def reachable(facts: SandboxFacts) -> Iterator[None]:
     """While the block runs, clients of this process and of those it starts find the sandbox's names, by its proxy, and
     are let in by its object storage."""
-    before = dict(os.environ)
-    os.environ.update(proxy_variables(facts))
-    os.environ.update(
-        AWS_ACCESS_KEY_ID="sandbox",
-        AWS_SECRET_ACCESS_KEY="sandbox",  # noqa: S106 - no secret: moto takes any
-        AWS_CA_BUNDLE=str(Path(facts.authority_file).absolute()),
-    )
-    try:
+    storage = {
+        "AWS_ACCESS_KEY_ID": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",  # no secret: moto takes any
+        "AWS_CA_BUNDLE": str(Path(facts.authority_file).absolute()),
+    }
+    with process_environment({**os.environ, **proxy_variables(facts), **storage}):
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def proxy_variables(facts: SandboxFacts) -> Mapping[str, str]:
