@@ -133,8 +133,7 @@ def doctor(stack: Stack = "local", as_json: Json = False) -> None:
     """Tell which engine, plugins and servers a run would use, and why."""
     console = Console(as_json=as_json)
     findings = examine(Paths(), stack, console)
-    rows = [[finding.subject, finding.taken, finding.reason] for finding in findings]
-    console.table(f"what stack {stack} runs with", ["what", "taken", "why"], rows)
+    console.table(f"what stack {stack} runs with", ["what", "taken", "why"], findings)
     console.document({finding.subject: {"taken": finding.taken, "why": finding.reason} for finding in findings})
 
 

@@ -137,13 +137,11 @@ class LocalServers(Supervised):
             require_namespaces()
             self.openbao.prepare()
             self.postgres.prepare()
-            started = False
             try:
                 self._launch()
-                started = True
-            finally:
-                if not started:
-                    self._stop()
+            except BaseException:
+                self._stop()
+                raise
 
     def stop(self) -> None:
         """End the supervisor and both servers, whoever of them is left. Raises EstateError if one can't be ended."""

@@ -4,7 +4,7 @@ Owns their start, their first boot, and the claim of one stack on them. Refuses 
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -32,6 +32,12 @@ from settings.platform import LocalPlatform
 class Local(PlatformDriver):
     """The servers that `./estate up` starts."""
 
+    packages = ("vault",)
+    seal_kind = "static"
+    """A key on this machine."""
+    makes_administrator = True
+    """At the servers' first boot."""
+
     @cached_property
     def servers(self) -> LocalServers:
         """The servers themselves.
@@ -56,19 +62,9 @@ class Local(PlatformDriver):
         return servers
 
     @property
-    def packages(self) -> Sequence[str]:
-        """Vault's alone."""
-        return ("vault",)
-
-    @property
     def backend(self) -> Backend:
         """In the checkout: nobody has to have an account to try an estate."""
         return Backend(state=self.paths.state, passphrase_file=self.paths.own / "passphrase")
-
-    @property
-    def seal_kind(self) -> str:
-        """A key on this machine."""
-        return "static"
 
     @property
     def authority_file(self) -> Path | None:
@@ -164,11 +160,6 @@ class Local(PlatformDriver):
                 "vault": asdict(vault) if vault else None,
             },
         )
-
-    @property
-    def makes_administrator(self) -> bool:
-        """At the servers' first boot."""
-        return True
 
     @property
     def seal_key_file(self) -> Path | None:

@@ -141,13 +141,11 @@ class Servers(Supervised):
         kept = self._keeps(children)
         if not kept:
             self._stop()
-        started = False
         try:
             self._bring_up(children, ready, kept=kept)
-            started = True
-        finally:
-            if not started:
-                self._stop()
+        except BaseException:
+            self._stop()
+            raise
 
     def running(self) -> Mapping[str, bool]:
         """Each server by name, and whether it runs."""
