@@ -77,14 +77,9 @@ def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str],
 
 
 def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
-    """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run.
-
-    Returns:
-        pytest's exit code; 1 also when machines were asked for and can't be had here.
-
-    Raises:
-        EstateError: as for `tiers_to_run`, or nothing but machines was asked for and they can't be had.
-    """
+    """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run; pytest's exit code, 1
+    also when machines were asked for and can't be had here.
+    Raises EstateError: as for `tiers_to_run`, or nothing but machines was asked for and they can't be had."""
     wanted, left_out = tiers_to_run(chosen, everything=everything)
     missing = _prepare_machines(console) if MACHINES in wanted else None
     if missing:

@@ -30,6 +30,9 @@ BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 class Hetzner(PlatformDriver):
     """The node in the user's account."""
 
+    why_unchecked = "a cloud stack is checked in its sandbox only"
+    """Its database and the applications' networks are out of reach from here."""
+
     @property
     def platform(self) -> HetznerPlatform:
         """Its settings."""
@@ -71,11 +74,6 @@ class Hetzner(PlatformDriver):
     def expected_address(self) -> str | None:
         """By its name, where it has one: during the first `up` nothing is exported yet."""
         return f"https://{self.platform.name}:{self.platform.api_port}" if self.platform.name else None
-
-    @property
-    def why_unchecked(self) -> str:
-        """Its database and the applications' networks are out of reach from here."""
-        return "a cloud stack is checked in its sandbox only"
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:

@@ -34,6 +34,8 @@ _ANSWER_SECONDS = 5.0
 class Sandbox(Hetzner):
     """A Hetzner stack's sandbox."""
 
+    why_unchecked = ""
+    """It is checked: all of it is on this machine."""
     running: FakeCloud | None = None
     """With machines that boot; None: the sandbox isn't running, and the cloud's servers stay in memory."""
 
@@ -51,11 +53,6 @@ class Sandbox(Hetzner):
     def fake_cloud(self) -> FakeCloud:
         """What the sandbox keeps."""
         return self.running or FakeCloud(folder=self.services.directory)
-
-    @property
-    def why_unchecked(self) -> str:
-        """It is checked: all of it is on this machine."""
-        return ""
 
     @property
     def up_command(self) -> str:

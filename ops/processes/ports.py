@@ -3,6 +3,7 @@
 Owns the question and the sentence that answers it. Refuses nothing: the platform decides.
 """
 
+import secrets
 import socket
 import time
 
@@ -25,6 +26,16 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Below those the system hands out, so that no outgoing connection takes one first."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 12_000 + secrets.randbelow(20_000)
+        if port not in found and is_free(port):
+            found.append(port)
+    return found
 
 
 def holder(port: int) -> str | None:

@@ -35,11 +35,11 @@ POLL_SECONDS = 0.03
 Ready = Callable[[], bool]
 
 
-def eventually(check: Callable[[], bool], seconds: float) -> bool:
+def eventually(check: Callable[[], bool], seconds: float, poll_seconds: float = POLL_SECONDS) -> bool:
     """Whether something holds now or within some seconds."""
     deadline = time.monotonic() + seconds
     while not (held := check()) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return held
 
 

@@ -18,6 +18,7 @@ from components.payloads.snapshot import SnapshotError
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.processes.servers import eventually
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told, wanted
@@ -147,11 +148,8 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
         f"serve cluster {cluster}",
     )
     # It answers from what it held before for a moment, and then not at all.
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not _canary_found(target, opened, canary):
-        if time.monotonic() > deadline:
-            raise EstateError(f"{target.address} was given {opened.key}, but not the last thing written before it")
-        time.sleep(POLL_SECONDS)
+    if not eventually(lambda: _canary_found(target, opened, canary), WAIT_SECONDS, POLL_SECONDS):
+        raise EstateError(f"{target.address} was given {opened.key}, but not the last thing written before it")
     steps.step("canary found", finished=True)
     return True, False
 

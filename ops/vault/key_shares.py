@@ -56,16 +56,9 @@ def shares(file: Path) -> list[EncryptedShare]:
 
 
 def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) -> str:
-    """Decrypt the share that belongs to a private key. The result is a secret: never print or log it.
-
-    Args:
-        file: of the key shares.
-        private_key: file of the operator's PGP private key, armored or binary.
-        passphrase: asks for the key's passphrase; called only where it has one, with what to ask.
-
-    Raises:
-        EstateError: the key is none, the passphrase doesn't open it, or none of the key shares is its own.
-    """
+    """Decrypt the share in `file` that belongs to the operator's PGP private key, a file that is armored or binary. The
+    result is a secret: never print or log it. `passphrase` is called, with what to ask, only where the key has one.
+    Raises EstateError: the key is none, the passphrase doesn't open it, or none of the key shares is its own."""
     key = _key(private_key)
     fingerprint = str(key.extract_certificate().fingerprint).upper()
     held = shares(file)

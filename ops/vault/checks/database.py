@@ -1,14 +1,15 @@
 """Database logins: each opens a session, and a leased one may do there what its role says and nothing else."""
 
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import hvac
 import psycopg
 
 from components.vault.database import DatabaseConnection
+from ops.processes.servers import eventually
 from ops.vault.api import call
 from ops.vault.checks.outcome import CheckError
 from settings.grants import DatabaseGrant, StaticDatabaseGrant
@@ -54,11 +55,8 @@ def check_revoked(leased: Sequence[LeasedLogin]) -> None:
     """Look whether logins are dead, after the token that leased them was revoked.
     Raises CheckError: one still works."""
     for login in leased:
-        deadline = time.monotonic() + REVOCATION_SECONDS
-        while _opens(login.conninfo):
-            if time.monotonic() > deadline:
-                raise CheckError(f"a revoked login of {login.label} still works")
-            time.sleep(0.1)
+        if not eventually(partial(_is_dead, login.conninfo), REVOCATION_SECONDS, poll_seconds=0.1):
+            raise CheckError(f"a revoked login of {login.label} still works")
 
 
 def _conninfo(connection: DatabaseConnection, username: str, password: str) -> str:
@@ -107,9 +105,9 @@ def _can_create(session: psycopg.Connection, schema: str) -> bool:
         session.rollback()
 
 
-def _opens(conninfo: str) -> bool:
+def _is_dead(conninfo: str) -> bool:
     try:
         psycopg.connect(conninfo).close()
     except psycopg.OperationalError:
-        return False
-    return True
+        return True
+    return False
