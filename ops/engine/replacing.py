@@ -20,7 +20,9 @@ def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequenc
     Raises EstateError: nothing is built, a name is unknown, or what it names is protected."""
     if not names:
         return ()
-    there = {_name(one): one for one in deployment().get("resources") or [] if _can_be_replaced(one)}
+    resources = deployment().get("resources") or []
+    own = [one for one in resources if one.get("custom") and not str(one["type"]).startswith("pulumi:")]
+    there = {str(one["urn"]).rpartition("::")[2]: one for one in own}
     if not there:
         msg = f"--replace {names[0]}: nothing of stack {stack!r} is built; expected one that is: ./estate up {stack}"
         raise EstateError(msg)
@@ -35,11 +37,3 @@ def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequenc
                 f"Pulumi.{stack}.yaml, brought about by an `up` of its own, before it is replaced"
             )
     return tuple(dict.fromkeys(str(there[name]["urn"]) for name in names))
-
-
-def _name(resource: Mapping[str, Any]) -> str:
-    return str(resource["urn"]).rpartition("::")[2]
-
-
-def _can_be_replaced(resource: Mapping[str, Any]) -> bool:
-    return bool(resource.get("custom")) and not str(resource["type"]).startswith("pulumi:")

@@ -129,7 +129,8 @@ class LocalServers(Supervised):
             if self._keeps(self._children()):
                 self.openbao.prepare()
                 self._reload_certificate()
-                if self._well():
+                # With a little patience for one that was just restarted.
+                if eventually(lambda: self.openbao.is_ready() and self.postgres.is_ready(), 5):
                     return
             self._stop()
             for setting in ("api_port", "cluster_port", "postgres_port"):
@@ -190,10 +191,6 @@ class LocalServers(Supervised):
 
     def _children(self) -> list[ChildSpec]:
         return [self.openbao.child(), self.postgres.child()]
-
-    def _well(self) -> bool:
-        """Whether both answer, with a little patience for one that was just restarted."""
-        return eventually(lambda: self.openbao.is_ready() and self.postgres.is_ready(), 5)
 
     def _reload_certificate(self) -> None:
         if not self.openbao.shows_an_old_certificate():
