@@ -86,9 +86,9 @@ def _config(path: Path) -> dict[str, Any]:
         mark = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise EstateError(f"{path.name}{mark}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EstateError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+        raise EstateError(f"{path.name} is not YAML: {' '.join(str(error).split())}; expected a stack's file") from None
     except OSError as error:
-        raise EstateError(f"{path.name} can't be read: {error.strerror}") from None
+        raise EstateError(f"{path.name} can't be read: {error.strerror}; expected one that you may read") from None
     _refuse_cycles(path, document, ())
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):

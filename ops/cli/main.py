@@ -86,7 +86,7 @@ def up(
         }
     )
     if not built.checks.passed:
-        raise EstateError("the estate is built, but not every application gets what it is to have")
+        raise EstateError("the estate is built, but checks failed; expected each application to get its grants")
 
 
 @app.command()

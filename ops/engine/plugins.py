@@ -125,5 +125,5 @@ def choose(
     reason = "; ".join(problems)
     if operation == "preview":
         return Choice(fakes=tuple(packages), reason=reason)
-    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack in a sandbox with --sandbox"
+    msg = f"{operation} of a cloud stack: {reason}; expected plugins and credentials, or a sandbox: --sandbox"
     raise EstateError(msg)

@@ -93,7 +93,7 @@ class LocalServers(Supervised):
         self.directory = self.directory.absolute()
         ports = {"api_port": self.api_port, "cluster_port": self.cluster_port, "postgres_port": self.postgres_port}
         if len(set(ports.values())) != len(ports):
-            raise EstateError(f"local ports: must differ, got {ports}")
+            raise EstateError(f"local ports are {ports}; expected three that differ")
         self.openbao = OpenBao(directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port)
         self.postgres = Postgres(directory=self.directory, port=self.postgres_port)
 
@@ -244,7 +244,7 @@ class LocalServers(Supervised):
             held = FileLock(self.directory / "platform.lock", mode=0o600).acquire(timeout=0)
         except Timeout:
             raise EstateError(
-                f"{self.directory}: another command is starting or stopping it; wait for its end"
+                f"{self.directory} is being started or stopped by another command; expected that one to end first"
             ) from None
         with held:
             yield
@@ -255,7 +255,9 @@ class LocalServers(Supervised):
             yield
         except OSError as error:
             where = error.filename or self.directory
-            raise EstateError(f"{where}: {error.strerror or error}; the local platform needs to write there") from error
+            raise EstateError(
+                f"{where}: {error.strerror or error}; expected a place where the local platform can write"
+            ) from error
 
 
 def _server_status(state: dict[str, Any] | None, running: list[psutil.Process], port: int) -> ServerStatus:

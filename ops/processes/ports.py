@@ -59,13 +59,14 @@ def require_free(setting: str, port: int) -> None:
     free.
     """
     if not 1024 <= port <= 65535:
-        raise EstateError(f"{setting}: {port} is not a port between 1024 and 65535")
+        raise EstateError(f"{setting} is {port}; expected a port between 1024 and 65535")
     deadline = time.monotonic() + ENDING_SECONDS
     while not is_free(port):
         named = holder(port)
         if named is not None or time.monotonic() > deadline:
             who = named or "a process that can't be named"
             raise EstateError(
-                f"{setting}: port {port} is held by {who}, a server that is not ours; stop it or set another port"
+                f"{setting} is {port}, which is held by {who}, a server that is not ours; expected a free port: stop "
+                "that server or set another port"
             )
         time.sleep(POLL_SECONDS)

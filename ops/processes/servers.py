@@ -54,7 +54,7 @@ def end(processes: list[psutil.Process], number: int) -> None:
             process.kill()
     _, alive = psutil.wait_procs(alive, timeout=5)
     if alive:
-        raise EstateError(f"process {alive[0].pid} could not be ended")
+        raise EstateError(f"process {alive[0].pid} still runs after it was killed; expected it to be gone")
 
 
 @dataclass

@@ -157,7 +157,7 @@ def _in_memory(key: bytes) -> Iterator[tuple[int, str]]:
     """A file without a disk: its descriptor, and where a process that inherits it finds it.
     Raises EstateError if this system has none."""
     if not hasattr(os, "memfd_create"):
-        raise EstateError("a drill needs Linux: elsewhere the seal's key would have to be written to a disk")
+        raise EstateError("a drill can't keep the seal's key off the disk on this system; expected Linux")
     descriptor = os.memfd_create("seal-key")
     try:
         os.write(descriptor, key)

@@ -114,8 +114,10 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
         status = target.status()
     overridden = mismatches(opened.record, status)
     if overridden and not force:
-        msg = f"{opened.key} does not belong into {target.address}: {'; '.join(overridden)}. --force overrides"
-        raise EstateError(msg)
+        raise EstateError(
+            f"{opened.key} does not belong into {target.address}: {'; '.join(overridden)}; expected a snapshot that "
+            "does, or --force"
+        )
     if status["initialized"]:
         if status["sealed"]:
             left = f", or empty where a restore of it was killed: {mark.way_on}" if mark and mark.stands else ""
@@ -149,7 +151,9 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
     )
     # It answers from what it held before for a moment, and then not at all.
     if not eventually(lambda: _canary_found(target, opened, canary), WAIT_SECONDS, POLL_SECONDS):
-        raise EstateError(f"{target.address} was given {opened.key}, but not the last thing written before it")
+        raise EstateError(
+            f"{target.address} was given {opened.key} and lacks its canary; expected the last thing written before it"
+        )
     steps.step("canary found", finished=True)
     return True, False
 

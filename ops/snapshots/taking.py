@@ -84,7 +84,9 @@ def told() -> Iterator[None]:
     except SnapshotError as error:
         raise EstateError(f"snapshot: {error}") from None
     except http.client.HTTPException as error:
-        raise EstateError(f"snapshot: Vault's answer broke off ({type(error).__name__}); try again") from None
+        raise EstateError(
+            f"snapshot: Vault's answer broke off ({type(error).__name__}); expected a whole one: try again"
+        ) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise EstateError(f"snapshot: {where}{error.strerror or error}") from None

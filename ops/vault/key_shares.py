@@ -44,7 +44,7 @@ def shares(file: Path) -> list[EncryptedShare]:
             for one in document.get("shares", [])
         ]
     except OSError as error:
-        raise EstateError(f"--share-file {file} can't be read: {error.strerror}") from None
+        raise EstateError(f"--share-file {file} can't be read: {error.strerror}; expected key shares") from None
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         msg = f"--share-file {file} is not a file of key shares; expected shares.json as the first boot wrote it"
         raise EstateError(msg) from None
@@ -84,7 +84,7 @@ def _key(file: Path) -> Tsk:
     try:
         return Tsk.from_bytes(file.read_bytes())
     except OSError as error:
-        raise EstateError(f"--key {file} can't be read: {error.strerror}") from None
+        raise EstateError(f"--key {file} can't be read: {error.strerror}; expected a PGP private key") from None
     except RuntimeError:
         raise _no_private_key(file) from None
 
@@ -106,4 +106,4 @@ def _decryptor(key: Tsk, file: Path, passphrase: Callable[[str], str]) -> PyDecr
     try:
         return key.decryptor(passphrase(f"passphrase of {file}: "))
     except RuntimeError:
-        raise EstateError(f"--key {file}: this passphrase doesn't open it") from None
+        raise EstateError(f"--key {file} isn't opened by this passphrase; expected its own") from None

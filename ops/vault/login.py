@@ -50,7 +50,7 @@ def _token(client: hvac.Client, endpoint: VaultEndpoint) -> str:
         return str(cast("dict[str, Any]", answer)["auth"]["client_token"])
     except requests.exceptions.SSLError:
         authority = endpoint.ca_file or _SYSTEM_STORE
-        msg = f"{address} is not the server of this estate: {authority} did not sign its certificate"
+        msg = f"{address} shows a certificate that {authority} did not sign; expected the server of this estate"
         raise EstateError(msg) from None
     except requests.exceptions.RequestException:
         raise EstateError(f"{address} does not answer; expected a running Vault") from None
@@ -64,7 +64,7 @@ def _token(client: hvac.Client, endpoint: VaultEndpoint) -> str:
         raise EstateError(msg) from None
     except OSError as error:
         # The requests library's own words, which name the file.
-        raise EstateError(f"the administrator's files can't be read: {error}") from None
+        raise EstateError(f"the administrator's files can't be read: {error}; expected a whole pair") from None
     except (KeyError, TypeError, AttributeError, ValueError):
         raise EstateError(f"{address} does not answer as a Vault does; expected a Vault there") from None
 

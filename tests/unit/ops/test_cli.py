@@ -97,7 +97,7 @@ def test_an_application_that_does_not_get_its_due_fails_the_command(
     assert "dagster, database: failed: no route\n" in said.out
     assert "pod, login, secret, revoked: not checked: it logs in elsewhere\n" in said.out
     assert said.err.splitlines()[-1] == (
-        "estate: the estate is built, but not every application gets what it is to have"
+        "estate: the estate is built, but checks failed; expected each application to get its grants"
     )
 
 
