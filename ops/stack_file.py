@@ -71,12 +71,16 @@ def read(paths: Paths, stack: str) -> StackFile:
         msg = f"stack {stack!r} has no file {path.name}; expected one of: {', '.join(there) or 'none is here'}"
         raise EstateError(msg)
     config = _config(path)
+    written = config.get(f"{PROJECT}:{settings.SETTING}")
+    return StackFile(stack=stack, path=path, settings=parsed(path, written), written=written or {})
+
+
+def parsed(path: Path, written: object) -> settings.Settings:
+    """The settings of a file, as they stand in it. Raises EstateError: what is wrong, a line each."""
     try:
-        written = config.get(f"{PROJECT}:{settings.SETTING}")
-        parsed = settings.parse(written)
+        return settings.parse(written)
     except settings.SettingsError as error:
         raise EstateError("\n".join(f"{path.name}: {line}" for line in str(error).splitlines())) from None
-    return StackFile(stack=stack, path=path, settings=parsed, written=written or {})
 
 
 def _config(path: Path) -> dict[str, Any]:

@@ -261,9 +261,8 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
     # The engine's own last word says nothing beside a reason.
     told = [line for line in told if line not in _LAST_WORDS] or told
     if not told:
-        told = [line for line in output.splitlines() if line.strip().startswith("error:")][-3:] or output.splitlines()[
-            -3:
-        ]
+        last = output.splitlines()
+        told = ([line for line in last if line.strip().startswith("error:")] or last)[-3:]
     lines = [line for text in told for line in text.splitlines()]
     return "\n".join([f"{operation} failed:", *(f"  {line}" for line in lines)])
 

@@ -114,15 +114,13 @@ def choose(
     Raises EstateError: a cloud stack would have to be changed through fake providers nobody asked for."""
     if sandbox:
         return Choice(fakes=tuple(packages), reason="asked for with --sandbox")
-    if not cloud:
-        # Behind the fake provider is the same real server, so there is nothing to mistake for the real thing.
-        reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
-        return Choice(fakes=tuple(lacking), reason=reason)
     problems = [f"the official plugin can't be had here: {', '.join(lacking)}"] if lacking else []
-    problems += [] if credentials else ["the cloud's credentials are missing"]
-    if not problems:
-        return Choice(fakes=(), reason="")
+    if cloud and not credentials:
+        problems.append("the cloud's credentials are missing")
     reason = "; ".join(problems)
+    # Behind a local stack's fake provider is the same real server: there is nothing to mistake for the real thing.
+    if not cloud or not problems:
+        return Choice(fakes=tuple(lacking), reason=reason)
     if operation == "preview":
         return Choice(fakes=tuple(packages), reason=reason)
     msg = f"{operation} of a cloud stack: {reason}; expected plugins and credentials, or a sandbox: --sandbox"

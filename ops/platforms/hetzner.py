@@ -99,20 +99,20 @@ class Hetzner(PlatformDriver):
         """What its state and its server tell."""
         stack = self.file.stack
         record = state.read_record(self.paths, stack, self.backend, console)
-        if record is None:
-            found = {"built": False, "vault": None, "unfinished": False, "snapshot": None, "snapshot_age_seconds": None}
-            return Status(document=found, sentence=f"stack {stack!r} was never up: {self.up_command} builds it")
-        unfinished = "unfinished" if record.is_unfinished else "not under way"
-        address, cluster = record.outputs.get("address"), record.outputs.get("cluster_id")
-        age, said = self.newest_snapshot(cluster)
+        outputs = record.outputs if record else {}
+        address, cluster = outputs.get("address"), outputs.get("cluster_id")
+        age, said = self.newest_snapshot(cluster) if record else (None, "")
         vault = status.ask(self.endpoint(address), cluster) if address else None
         document = {
-            "built": True,
+            "built": record is not None,
             "vault": asdict(vault) if vault else None,
-            "unfinished": record.is_unfinished,
-            "snapshot": said,
+            "unfinished": record is not None and record.is_unfinished,
+            "snapshot": said or None,
             "snapshot_age_seconds": age,
         }
+        if record is None:
+            return Status(document=document, sentence=f"stack {stack!r} was never up: {self.up_command} builds it")
+        unfinished = "unfinished" if record.is_unfinished else "not under way"
         if vault is None:
             sentence = f"stack {stack!r} exports no address; its `up` is {unfinished}: {self.up_command} goes on"
             return Status(document=document, sentence=sentence)

@@ -19,6 +19,7 @@ import psycopg
 import requests
 from cryptography import x509
 
+from components.platform.readiness import NotReadyError
 from components.render.release import Architecture
 from composition.private_files import private_directory, write_private
 from fake_providers import machines
@@ -99,10 +100,8 @@ class SandboxServices:
     @property
     def gateway(self) -> str:
         """This machine's address in its network, made on demand. Raises EstateError if it can't be made here."""
-        try:
+        with worded():
             return machines.gateway(self.machines)
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
 
     @property
     def postgres(self) -> Postgres:
@@ -118,10 +117,8 @@ class SandboxServices:
         refuse_here()
         require_namespaces()
         installing.require(installing.SANDBOX)
-        try:
+        with worded():
             machines.prepare(cache(), image, say)
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
         gateway = self.gateway
         home = private_directory(self.servers.directory)
         network = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False)
@@ -183,10 +180,8 @@ class SandboxServices:
 
     def remove(self) -> None:
         """End and remove everything: machines, servers, network, files, the engine's state."""
-        try:
+        with worded():
             machines.remove(self.machines)
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
         self.servers.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -210,6 +205,16 @@ class SandboxServices:
             postgres.child(),
             acme.child(),
         ]
+
+
+@contextmanager
+def worded() -> Iterator[None]:
+    """Word what machines and fake clouds refuse as everything else that an operator can mend.
+    Raises EstateError: in their stead."""
+    try:
+        yield
+    except (ValueError, NotReadyError) as error:
+        raise EstateError(f"--sandbox: {error}") from None
 
 
 @contextmanager
