@@ -149,17 +149,9 @@ def secret_id(
     console = Console(as_json=as_json)
     issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=Choices(sandbox=sandbox))
     console.result(f"role id: {issued.role_id}")
-    console.result(f"wrapping token: {issued.token}")
+    console.result(f"wrapping token: {issued.wrapping_token}")
     console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")
-    console.document(
-        {
-            "role_id": issued.role_id,
-            "wrapping_token": issued.token,
-            "accessor": issued.accessor,
-            "ttl_seconds": issued.ttl_seconds,
-            "creation_path": issued.creation_path,
-        }
-    )
+    console.document(asdict(issued))
 
 
 @app.command()

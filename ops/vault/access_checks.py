@@ -178,7 +178,7 @@ def _log_in_by_approle(administrator: hvac.Client, client: hvac.Client, mount: s
     wrapped = issue_secret_id(administrator, mount, role, wrap_ttl_seconds=60)
     if wrapped.creation_path != f"auth/{mount}/role/{role}/secret-id":
         raise CheckError(f"the SecretID was made at {wrapped.creation_path}")
-    client.token = wrapped.token
+    client.token = wrapped.wrapping_token
     secret_id = call(client, "post", "sys/wrapping/unwrap", {})["data"]["secret_id"]
     client.token = ""
     try:

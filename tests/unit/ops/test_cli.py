@@ -185,7 +185,11 @@ def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, ca
 def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     token = "-".join(("wrapping", "token"))
     issued = WrappedSecretId(
-        token=token, role_id="r1", accessor="a1", ttl_seconds=300, creation_path="auth/approle/role/aos/secret-id"
+        wrapping_token=token,
+        role_id="r1",
+        accessor="a1",
+        ttl_seconds=300,
+        creation_path="auth/approle/role/aos/secret-id",
     )
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.secret_id", issued)
 
