@@ -299,7 +299,6 @@ def opened(
     """Select a stack, making it at first use.
 
     Args:
-        name: of the stack.
         project: folder of `Pulumi.yaml` and of the stack's file.
         variables: as `environment` made them.
         copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR
@@ -310,7 +309,6 @@ def opened(
             None: as it is.
         content: the settings that the copy gets instead of the file's own.
         secrets: flat settings that are set, encrypted, in the copy.
-        inline: the program.
     """
     with process_environment(variables):
         folder = project
