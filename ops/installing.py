@@ -41,10 +41,7 @@ def main(project: Path, arguments: Sequence[str]) -> int:
 
 def require(name: str) -> None:
     """Have one more set installed, unless it is there or this Python is not the checkout's own.
-
-    Raises:
-        EstateError: it can't be installed.
-    """
+    Raises EstateError: it can't be installed."""
     from ops.errors import EstateError  # noqa: PLC0415 - the script can't import it
 
     project = Path(__file__).resolve().parents[1]

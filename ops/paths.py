@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from composition.private_files import private_directory
+
 ROOT = Path(__file__).resolve().parents[1]
 """The project: the folder of `Pulumi.yaml`."""
 
@@ -36,9 +38,7 @@ class Paths:
 
     def make_own(self) -> Path:
         """Make the folder of this checkout, closed to everybody else."""
-        self.own.mkdir(mode=0o700, exist_ok=True)
-        self.own.chmod(0o700)
-        return self.own
+        return private_directory(self.own)
 
 
 def cache() -> Path:

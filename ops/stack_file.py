@@ -62,25 +62,25 @@ class StackFile:
 
 def read(paths: Paths, stack: str) -> StackFile:
     """Read the file of a stack.
-
-    Raises:
-        EstateError: the name is not a stack's, the file is missing or not YAML, or its settings are wrong.
-    """
+    Raises EstateError: the name is not a stack's, the file is missing or not YAML, or its settings are wrong."""
     if not _STACK_NAME.fullmatch(stack):
-        msg = f"stack {stack!r} is not a valid stack name; expected letters, digits, '.', '_' or '-'"
-        raise EstateError(msg)
+        raise EstateError(f"stack {stack!r} is not a valid stack name; expected letters, digits, '.', '_' or '-'")
     path = paths.stack_file(stack)
     if not path.is_file():
         there = sorted(file.name[len("Pulumi.") : -len(".yaml")] for file in paths.project.glob("Pulumi.*.yaml"))
         msg = f"stack {stack!r} has no file {path.name}; expected one of: {', '.join(there) or 'none is here'}"
         raise EstateError(msg)
     config = _config(path)
+    written = config.get(f"{PROJECT}:{settings.SETTING}")
+    return StackFile(stack=stack, path=path, settings=parsed(path, written), written=written or {})
+
+
+def parsed(path: Path, written: object) -> settings.Settings:
+    """The settings of a file, as they stand in it. Raises EstateError: what is wrong, a line each."""
     try:
-        written = config.get(f"{PROJECT}:{settings.SETTING}")
-        parsed = settings.parse(written)
+        return settings.parse(written)
     except settings.SettingsError as error:
         raise EstateError("\n".join(f"{path.name}: {line}" for line in str(error).splitlines())) from None
-    return StackFile(stack=stack, path=path, settings=parsed, written=written or {})
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -88,24 +88,19 @@ def _config(path: Path) -> dict[str, Any]:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        msg = f"{path.name}{mark}: {error.problem}"
-        raise EstateError(msg) from None
+        raise EstateError(f"{path.name}{mark}: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"{path.name} is not YAML: {' '.join(str(error).split())}"
-        raise EstateError(msg) from None
+        raise EstateError(f"{path.name} is not YAML: {' '.join(str(error).split())}; expected a stack's file") from None
     except OSError as error:
-        msg = f"{path.name} can't be read: {error.strerror}"
-        raise EstateError(msg) from None
+        raise EstateError(f"{path.name} can't be read: {error.strerror}; expected one that you may read") from None
     _refuse_cycles(path, document, ())
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
-        msg = f"{path.name} has no mapping 'config'; expected {PROJECT}:{settings.SETTING} in it"
-        raise EstateError(msg)
+        raise EstateError(f"{path.name} has no mapping 'config'; expected {PROJECT}:{settings.SETTING} in it")
     for key, value in config.items():
         name = str(key).removeprefix(f"{PROJECT}:")
         if str(key).startswith(f"{PROJECT}:") and name != settings.SETTING and not is_secret(value):
-            msg = f"{path.name}: {key} is not a setting; expected {PROJECT}:{settings.SETTING} or a secret"
-            raise EstateError(msg)
+            raise EstateError(f"{path.name}: {key} is not a setting; expected {PROJECT}:{settings.SETTING} or a secret")
     return config
 
 
@@ -114,8 +109,7 @@ def _refuse_cycles(path: Path, value: object, above: tuple[int, ...]) -> None:
     if not isinstance(value, (dict, list)):
         return
     if id(value) in above:
-        msg = f"{path.name}: an alias stands inside what it repeats; expected values that end"
-        raise EstateError(msg)
+        raise EstateError(f"{path.name}: an alias stands inside what it repeats; expected values that end")
     for below in value.values() if isinstance(value, dict) else value:
         _refuse_cycles(path, below, (*above, id(value)))
 

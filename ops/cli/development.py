@@ -91,13 +91,5 @@ def bench(
 def _numbers(option: str, text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        msg = f"{option} is {text!r}; expected whole numbers above 0, joined by commas"
-        raise EstateError(msg)
+        raise EstateError(f"{option} is {text!r}; expected whole numbers above 0, joined by commas")
     return tuple(int(part) for part in parts)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(check)
-    app.command(name="test")(run_tests)
-    app.command()(bench)

@@ -16,7 +16,7 @@ from ops.commands import lifecycle
 from ops.commands.doctor import examine
 from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine.operations import Changes
+from ops.engine.operations import Changes, short_name
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
 from ops.vault.access_checks import CheckResult
@@ -30,8 +30,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for commands in (status, operators, snapshots, development):
-    commands.add_to(app)
+for command in (
+    status.status,
+    operators.keys,
+    operators.unseal,
+    snapshots.snapshot,
+    snapshots.restore,
+    snapshots.drill,
+    snapshots.seal_key,
+    development.check,
+):
+    app.command()(command)
+app.command(name="test")(development.run_tests)
+app.command()(development.bench)
 
 NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
 Replace = Annotated[
@@ -75,7 +86,7 @@ def up(
         }
     )
     if not built.checks.passed:
-        raise EstateError("the estate is built, but not every application gets what it is to have")
+        raise EstateError("the estate is built, but checks failed; expected each application to get its grants")
 
 
 @app.command()
@@ -93,7 +104,9 @@ def preview(
     changes, fakes = lifecycle.preview(Paths(), stack, console, choices)
     if fakes:
         console.result(f"nothing of this is real, since fake providers were used: {fakes}")
-    console.table("changes to come", ["change", "resource"], [list(_short(row)) for row in changes.resources])
+    console.table(
+        "changes to come", ["change", "resource"], [[change, short_name(urn)] for change, urn in changes.resources]
+    )
     _show_changes(console, changes)
     console.document(
         {
@@ -120,12 +133,11 @@ def doctor(stack: Stack = "local", as_json: Json = False) -> None:
     """Tell which engine, plugins and servers a run would use, and why."""
     console = Console(as_json=as_json)
     findings = examine(Paths(), stack, console)
-    rows = [[finding.subject, finding.taken, finding.reason] for finding in findings]
-    console.table(f"what stack {stack} runs with", ["what", "taken", "why"], rows)
+    console.table(f"what stack {stack} runs with", ["what", "taken", "why"], findings)
     console.document({finding.subject: {"taken": finding.taken, "why": finding.reason} for finding in findings})
 
 
-@app.command(name="secret-id")
+@app.command()
 def secret_id(
     application: Annotated[str, typer.Argument(help="Name of the application.")],
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
@@ -137,17 +149,9 @@ def secret_id(
     console = Console(as_json=as_json)
     issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=Choices(sandbox=sandbox))
     console.result(f"role id: {issued.role_id}")
-    console.result(f"wrapping token: {issued.token}")
+    console.result(f"wrapping token: {issued.wrapping_token}")
     console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")
-    console.document(
-        {
-            "role_id": issued.role_id,
-            "wrapping_token": issued.token,
-            "accessor": issued.accessor,
-            "ttl_seconds": issued.ttl_seconds,
-            "creation_path": issued.creation_path,
-        }
-    )
+    console.document(asdict(issued))
 
 
 @app.command()
@@ -162,12 +166,6 @@ def env(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False)
 
 _HEADINGS = {"database": "db", "encryption": "crypto", "certificate": "cert"}
 """Shorter words for a table that has to fit into 80 columns."""
-
-
-def _short(row: tuple[str, str]) -> tuple[str, str]:
-    change, urn = row
-    parts = urn.split("::")
-    return change, f"{parts[2].split('$')[-1]} {parts[-1]}"
 
 
 def _show_changes(console: Console, changes: Changes) -> None:

@@ -46,8 +46,7 @@ def unseal(
     """Unseal a stack's server with key shares: typed at a hidden prompt, or from their file by your PGP key."""
     console = Console(as_json=as_json)
     if (share_file is None) != (key is None):
-        msg = "--share-file and --key go together; expected both, or neither to type shares"
-        raise EstateError(msg)
+        raise EstateError("--share-file and --key go together; expected both, or neither to type shares")
     source = ShareFile(custody=share_file, private_key=key) if share_file and key else None
     done = give_shares(Paths(), stack, console, _ask, source=source, address=address, sandbox=sandbox)
     if done.sealed:
@@ -62,9 +61,3 @@ def _ask(question: str) -> str:
     if sys.stdin.isatty():
         return getpass.getpass(question)
     return sys.stdin.readline().rstrip("\n")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    app.command()(keys)
-    app.command()(unseal)

@@ -74,14 +74,7 @@ def drill(
 ) -> None:
     """Restore the newest snapshot into a server that is thrown away, to see that it can be done."""
     console = Console(as_json=as_json)
-    done = snapshots.drill(
-        Paths(),
-        stack,
-        console,
-        identity=identity,
-        seal_key=seal_key,
-        sandbox=sandbox,
-    )
+    done = snapshots.drill(Paths(), stack, console, identity=identity, seal_key=seal_key, sandbox=sandbox)
     rows = [
         ["whole and decrypted", "✓"],
         [f"opened its seal ({done.seal})", "✓" if done.opened else "not tried"],
@@ -110,14 +103,7 @@ def seal_key(
     console = Console(as_json=as_json)
     if node is not None:
         done = snapshots.adopt(
-            Paths(),
-            stack,
-            console,
-            node=node,
-            key=key,
-            force=force,
-            identity=identity,
-            sandbox=sandbox,
+            Paths(), stack, console, node=node, key=key, force=force, identity=identity, sandbox=sandbox
         )
         shares = "is there again" if done.custody else "wasn't in escrow"
         console.result(f"{node} waits for snapshots of cluster {done.cluster_id}; key shares: {shares}")
@@ -125,17 +111,9 @@ def seal_key(
         console.document({"stack": stack, "node": node, **asdict(done)})
         return
     if not as_json and sys.stdout.isatty():
-        msg = "standard output is a terminal; expected a pipe to what takes the key, or --node"
-        raise EstateError(msg)
+        raise EstateError("standard output is a terminal; expected a pipe to what takes the key, or --node")
     found = snapshots.seal_key(Paths(), stack, console, key=key, identity=identity, sandbox=sandbox)
     if not as_json:
         sys.stdout.buffer.write(found.seal_key)
     # Whoever only wants to know that it can be opened sees nothing of it.
     console.document({"stack": stack, "cluster_id": found.cluster_id, "key": found.key, "custody": bool(found.custody)})
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app these commands."""
-    for command in (snapshot, restore, drill):
-        app.command()(command)
-    app.command(name="seal-key")(seal_key)

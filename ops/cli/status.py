@@ -22,8 +22,3 @@ def status(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = Fal
     if found.trouble:
         console.say(f"estate: {found.trouble}")
         raise typer.Exit(EstateError.exit_code)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Give an app this command."""
-    app.command()(status)

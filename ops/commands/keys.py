@@ -101,7 +101,7 @@ def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
     if len(missing) == len(names):
         return None
     if missing:
-        msg = f"{missing[0]}: missing, while its other half is there; expected both, or neither to make a new pair"
+        msg = f"{missing[0]} is missing, while its other half is there; expected both, or neither to make a new pair"
         raise EstateError(msg)
     try:
         certificate, key = ((paths.project / name).read_text(encoding="ascii") for name in names)

@@ -50,10 +50,7 @@ class Built:
 
 def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     """Build a stack and check each application's access.
-
-    Raises:
-        EstateError: the first thing that went wrong. The same command goes on from there.
-    """
+    Raises EstateError: the first thing that went wrong. The same command goes on from there."""
     with (
         _ready(paths, stack, "up", console, choices) as platform,
         session.opened(platform, console, "up", choices) as opened,
@@ -113,10 +110,7 @@ def _check_access(platform: PlatformDriver, outputs: Mapping[str, str], console:
 
 def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tuple[Changes, str]:
     """Show what `up` would do: the changes, and why fake providers were used if they were.
-
-    Raises:
-        EstateError: the preview failed; a policy's refusal is such a failure.
-    """
+    Raises EstateError: the preview failed; a policy's refusal is such a failure."""
     with (
         _ready(paths, stack, "preview", console, choices) as platform,
         session.opened(platform, console, "preview", choices) as opened,
@@ -129,10 +123,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
 
 def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Changes:
     """Destroy a stack; on this machine also stop its servers and remove its data, keys and state.
-
-    Raises:
-        EstateError: something is protected, or could not be stopped.
-    """
+    Raises EstateError: something is protected, or could not be stopped."""
     changes = Changes(counts={})
     with _ready(paths, stack, "down", console, choices) as platform:
         if reason := platform.nothing_to_destroy():
@@ -153,19 +144,15 @@ def _refuse_protected(platform: PlatformDriver, deployment: Mapping[str, Any]) -
     """Refuse to destroy before anything is touched; the engine would refuse half-way."""
     protected = [one["urn"] for one in deployment.get("resources") or [] if one.get("protect")]
     if protected:
-        msg = (
+        raise EstateError(
             f"{len(protected)} resources of {platform.file.stack} are protected; expected protect: false in "
             f"{platform.file.path.name}, brought about by an `up` of its own, before an estate is taken down"
         )
-        raise EstateError(msg)
 
 
 def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False) -> Status:
     """What runs of a stack. Changes nothing.
-
-    Raises:
-        EstateError: the stack's file is wrong, it has no sandbox, or its state can't be asked.
-    """
+    Raises EstateError: the stack's file is wrong, it has no sandbox, or its state can't be asked."""
     platform = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
     if sandbox and platform.fake_cloud is None:
         msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
@@ -177,10 +164,7 @@ def secret_id(
     paths: Paths, stack: str, application: str, wrap_ttl: str, console: Console, *, choices: Choices
 ) -> WrappedSecretId:
     """Issue a response-wrapped SecretID for an application.
-
-    Raises:
-        EstateError: no such application, it doesn't log in by AppRole, or the duration is none.
-    """
+    Raises EstateError: no such application, it doesn't log in by AppRole, or the duration is none."""
     wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
     file = stack_file.read(paths, stack)
     settings = file.settings
@@ -188,13 +172,11 @@ def secret_id(
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
         raise EstateError(msg)
     if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
-        msg = f"application {application!r} logs in by another method; expected login.kind 'approle'"
-        raise EstateError(msg)
+        raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
         endpoint = platform.find_endpoint(console)
         if not all(Path(needed).is_file() for needed in endpoint.login.files):
-            msg = f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}"
-            raise EstateError(msg)
+            raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
         with log_in(endpoint) as client:
             return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
 
@@ -203,24 +185,18 @@ def _wrap_ttl(text: str) -> int:
     try:
         wrap_ttl_seconds = int(str(seconds(text)))
     except ValueError as error:
-        msg = f"--wrap-ttl is {text!r}; {error}"
-        raise EstateError(msg) from None
+        raise EstateError(f"--wrap-ttl is {text!r}; {error}") from None
     if wrap_ttl_seconds < 1:
         # To the server none means: don't wrap. The SecretID itself would be the answer.
-        msg = f"--wrap-ttl is {text!r}; expected at least one second"
-        raise EstateError(msg)
+        raise EstateError(f"--wrap-ttl is {text!r}; expected at least one second")
     if wrap_ttl_seconds > _LONGEST_WRAP_SECONDS:
-        msg = f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}"
-        raise EstateError(msg)
+        raise EstateError(f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}")
     return wrap_ttl_seconds
 
 
 def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -> Mapping[str, str]:
     """What plain `pulumi` must see to work on the state that `./estate` works on.
-
-    Raises:
-        EstateError: the stack's file is wrong, or no engine can be had.
-    """
+    Raises EstateError: the stack's file is wrong, or no engine can be had."""
     platform = platform_of(paths, stack_file.read(paths, stack), sandbox=choices.sandbox)
     everything = operations.environment(finding.find(console.say), platform.backend, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")

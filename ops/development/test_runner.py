@@ -67,29 +67,19 @@ def check(console: Console) -> list[Outcome]:
 
 
 def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str], list[str]]:
-    """Which tiers run and which don't.
-
-    Raises:
-        EstateError: a chosen tier is none.
-    """
+    """Which tiers run and which don't. Raises EstateError: a chosen tier is none."""
     there = [*TIERS, MACHINES]
     for tier in chosen:
         if tier not in there:
-            msg = f"tier {tier!r} is not one; expected some of: {', '.join(there)}"
-            raise EstateError(msg)
+            raise EstateError(f"tier {tier!r} is not one; expected some of: {', '.join(there)}")
     wanted = list(chosen) or (there if everything else list(TIERS))
     return wanted, [tier for tier in there if tier not in wanted]
 
 
 def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
-    """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run.
-
-    Returns:
-        pytest's exit code; 1 also when machines were asked for and can't be had here.
-
-    Raises:
-        EstateError: as for `tiers_to_run`, or nothing but machines was asked for and they can't be had.
-    """
+    """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run; pytest's exit code, 1
+    also when machines were asked for and can't be had here.
+    Raises EstateError: as for `tiers_to_run`, or nothing but machines was asked for and they can't be had."""
     wanted, left_out = tiers_to_run(chosen, everything=everything)
     missing = _prepare_machines(console) if MACHINES in wanted else None
     if missing:

@@ -63,6 +63,8 @@ def _end(task: asyncio.Task[Any]) -> None:
             idle_since = min(idle_since, now)
         # Between two tasks that it ends the SDK's thread leaves the loop for a moment.
         if now - idle_since > _IDLE_SECONDS:
+            # The SDK's own stops the loop at a call's failure, and there are more to come.
+            loop.set_exception_handler(lambda *_: None)
             left = asyncio.all_tasks(loop)
             for one in left:
                 one.cancel()

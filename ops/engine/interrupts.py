@@ -24,10 +24,7 @@ _WAITING = "pulumi.dynamic"
 @contextmanager
 def patience(steps: Steps) -> Iterator[None]:
     """While the block runs, pass an interrupt on to the engine and wait for it.
-
-    Raises:
-        InterruptedRunError: there was an interrupt; whatever the block raised is then beside the point.
-    """
+    Raises InterruptedRunError: there was an interrupt; whatever the block raised is then beside the point."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -52,8 +49,7 @@ def patience(steps: Steps) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         if received:
-            msg = "interrupted; what was done is recorded. The same command goes on from there"
-            raise InterruptedRunError(msg)
+            raise InterruptedRunError("interrupted; what was done is recorded. The same command goes on from there")
 
 
 def _end_waiting(engine: psutil.Process) -> None:

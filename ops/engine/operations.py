@@ -23,6 +23,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from components.platform.readiness import WAITING
+from composition.private_files import write_private
 from ops.console import Steps
 from ops.engine.automation_stack import ToldStack
 from ops.engine.finding import Engine, search_path_with
@@ -107,7 +108,7 @@ class _Listener:
         if event.resource_pre_event:
             step = event.resource_pre_event.metadata
             operation = str(step.op.value)
-            self.steps.step(_short(step.urn), finished=False)
+            self.steps.step(short_name(step.urn), finished=False)
             if operation not in {_UNCHANGED, "read", "refresh"}:
                 self.resources.append((operation, step.urn))
         if event.res_outputs_event:
@@ -117,13 +118,15 @@ class _Listener:
             self.counts = {str(getattr(kind, "value", kind)): count for kind, count in changed.items()}
 
     def _outputs(self, step: events.StepEventMetadata) -> None:
-        self.steps.step(_short(step.urn), finished=True)
+        self.steps.step(short_name(step.urn), finished=True)
         if step.type == _STACK_TYPE and step.new:
             self.outputs = {name: str(value) for name, value in (step.new.outputs or {}).items()}
 
     def _diagnostic(self, diagnostic: events.DiagnosticEvent) -> None:
         text = diagnostic.message.strip()
-        where = f"{_short(diagnostic.urn)}: " if diagnostic.urn and f"::{_STACK_TYPE}::" not in diagnostic.urn else ""
+        where = (
+            f"{short_name(diagnostic.urn)}: " if diagnostic.urn and f"::{_STACK_TYPE}::" not in diagnostic.urn else ""
+        )
         if diagnostic.severity.startswith("info") and text.startswith(WAITING):
             self.steps.step(text, finished=False)
         if diagnostic.severity == "error" and text:
@@ -132,7 +135,7 @@ class _Listener:
             self.warnings.append(f"{where}{text}")
 
 
-def _short(urn: str) -> str:
+def short_name(urn: str) -> str:
     """A URN's own type and name, which is what a person looks for."""
     parts = urn.split("::")
     return f"{parts[2].split('$')[-1]} {parts[-1]}" if len(parts) > 3 else urn
@@ -198,10 +201,7 @@ def _write_script(file: Path, command: str) -> None:
     """Write a one-line shell script, in one step and only when it is another one than before."""
     text = f"#!/bin/sh\nexec {command}\n"
     if not file.is_file() or file.read_text() != text:
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        fresh.write_text(text)
-        fresh.chmod(0o755)
-        fresh.replace(file)
+        write_private(file, text.encode(), mode=0o755)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,10 +233,7 @@ class Run:
         """Run one operation of the engine, with the program wrapped for this one time where `wrap` is given.
 
         `replace` are URNs of resources that previews and updates replace although nothing calls for it.
-
-        Raises:
-            EstateError: it failed; carries the engine's own diagnostics, without the program's traceback.
-        """
+        Raises EstateError: it failed; carries the engine's own diagnostics, without the program's traceback."""
         listener = _Listener(steps=steps)
         options: dict[str, object] = {"on_event": listener, "suppress_progress": True}
         if self.policy_pack and operation in {"preview", "up"}:
@@ -268,9 +265,8 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
     if not told and killed:
         told = [f"the engine was ended by {signal.Signals(int(killed[1])).name}; run the command again"]
     if not told:
-        told = [line for line in output.splitlines() if line.strip().startswith("error:")][-3:] or output.splitlines()[
-            -3:
-        ]
+        last = output.splitlines()
+        told = ([line for line in last if line.strip().startswith("error:")] or last)[-3:]
     lines = [line for text in told for line in text.splitlines()]
     return "\n".join([f"{operation} failed:", *(f"  {line}" for line in lines)])
 
@@ -307,7 +303,6 @@ def opened(
     """Select a stack, making it at first use.
 
     Args:
-        name: of the stack.
         project: folder of `Pulumi.yaml` and of the stack's file.
         variables: as `environment` made them.
         copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR
@@ -318,9 +313,8 @@ def opened(
             None: as it is.
         content: the settings that the copy gets instead of the file's own.
         secrets: flat settings that are set, encrypted, in the copy.
-        inline: the program.
     """
-    with _process_environment(variables):
+    with process_environment(variables):
         folder = project
         if copies:
             folder = copies
@@ -383,8 +377,9 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def _process_environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The inline program and the Automation API read some variables from this process."""
+def process_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """While the block runs, this process has these variables and no others: the inline program, the Automation API and
+    clients of servers read some from it."""
     before = dict(os.environ)
     for name in before.keys() - variables.keys():
         del os.environ[name]

@@ -4,7 +4,6 @@ Owns that decision and its wording. It never lets an `up` of a cloud stack fall 
 """
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from composition.private_files import write_private
 from ops.engine.finding import Engine, Say
 from ops.errors import EstateError
 
@@ -73,9 +73,7 @@ def missing(
             if _install(engine, name, version, environment):
                 continue
             remembered[key] = time.time()
-            fresh = refusals.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(remembered))
-            fresh.replace(refusals)
+            write_private(refusals, json.dumps(remembered).encode())
         still_lacking.append(name)
     return still_lacking
 
@@ -113,22 +111,17 @@ def choose(
 
     `cloud` says whether the stack's platform is one, `sandbox` whether fake providers were asked for, `lacking` which
     of its packages have no official plugin here, `credentials` whether the cloud's are there.
-
-    Raises:
-        EstateError: a cloud stack would have to be changed through fake providers nobody asked for.
-    """
+    Raises EstateError: a cloud stack would have to be changed through fake providers nobody asked for."""
     if sandbox:
         return Choice(fakes=tuple(packages), reason="asked for with --sandbox")
-    if not cloud:
-        # Behind the fake provider is the same real server, so there is nothing to mistake for the real thing.
-        reason = f"the official plugin can't be had here: {', '.join(lacking)}" if lacking else ""
-        return Choice(fakes=tuple(lacking), reason=reason)
     problems = [f"the official plugin can't be had here: {', '.join(lacking)}"] if lacking else []
-    problems += [] if credentials else ["the cloud's credentials are missing"]
-    if not problems:
-        return Choice(fakes=(), reason="")
+    if cloud and not credentials:
+        problems.append("the cloud's credentials are missing")
     reason = "; ".join(problems)
+    # Behind a local stack's fake provider is the same real server: there is nothing to mistake for the real thing.
+    if not cloud or not problems:
+        return Choice(fakes=tuple(lacking), reason=reason)
     if operation == "preview":
         return Choice(fakes=tuple(packages), reason=reason)
-    msg = f"{operation} of a cloud stack: {reason}. Mend that, or try the stack in a sandbox with --sandbox"
+    msg = f"{operation} of a cloud stack: {reason}; expected plugins and credentials, or a sandbox: --sandbox"
     raise EstateError(msg)

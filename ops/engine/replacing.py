@@ -17,13 +17,12 @@ def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequenc
     """The URNs of the resources that have these logical names, such as `platform-server`, the last part of a URN.
 
     `deployment` gives the exported state of the stack of that name; it is asked only where there are names.
-
-    Raises:
-        EstateError: nothing is built, a name is unknown, or what it names is protected.
-    """
+    Raises EstateError: nothing is built, a name is unknown, or what it names is protected."""
     if not names:
         return ()
-    there = {_name(one): one for one in deployment().get("resources") or [] if _can_be_replaced(one)}
+    resources = deployment().get("resources") or []
+    own = [one for one in resources if one.get("custom") and not str(one["type"]).startswith("pulumi:")]
+    there = {str(one["urn"]).rpartition("::")[2]: one for one in own}
     if not there:
         msg = f"--replace {names[0]}: nothing of stack {stack!r} is built; expected one that is: ./estate up {stack}"
         raise EstateError(msg)
@@ -33,17 +32,8 @@ def urns(deployment: Callable[[], Mapping[str, Any]], stack: str, names: Sequenc
             msg = f"--replace {name}: stack {stack!r} has no such resource; expected one such as {', '.join(close)}"
             raise EstateError(msg)
         if there[name].get("protect"):
-            msg = (
+            raise EstateError(
                 f"--replace {name}: it is protected, since it holds data; expected protect: false in "
                 f"Pulumi.{stack}.yaml, brought about by an `up` of its own, before it is replaced"
             )
-            raise EstateError(msg)
     return tuple(dict.fromkeys(str(there[name]["urn"]) for name in names))
-
-
-def _name(resource: Mapping[str, Any]) -> str:
-    return str(resource["urn"]).rpartition("::")[2]
-
-
-def _can_be_replaced(resource: Mapping[str, Any]) -> bool:
-    return bool(resource.get("custom")) and not str(resource["type"]).startswith("pulumi:")

@@ -31,10 +31,7 @@ class StateRecord:
 
 def read_record(paths: Paths, stack: str, backend: Backend, console: Console) -> StateRecord | None:
     """What the state tells; None where nothing was ever built.
-
-    Raises:
-        EstateError: no engine can be had, or it can't reach the state.
-    """
+    Raises EstateError: no engine can be had, or it can't reach the state."""
     exported = _ask(paths, stack, backend, console, ["stack", "export"])
     deployment = (exported or {}).get("deployment") or {}
     resources = deployment.get("resources") or []
@@ -51,10 +48,7 @@ def read_record(paths: Paths, stack: str, backend: Backend, console: Console) ->
 
 def read_outputs(paths: Paths, stack: str, backend: Backend, console: Console) -> Mapping[str, str]:
     """What the stack exports, secrets left out; nothing where it was never built.
-
-    Raises:
-        EstateError: no engine can be had, or it can't reach the state.
-    """
+    Raises EstateError: no engine can be had, or it can't reach the state."""
     exported = _ask(paths, stack, backend, console, ["stack", "export"]) or {}
     return exports(exported.get("deployment") or {})
 

@@ -105,7 +105,7 @@ def ensure_administrator(certificate_file: Path, key_file: Path, *, now: datetim
     if certificate_file.exists() != key_file.exists():
         missing, present = (key_file, certificate_file) if certificate_file.exists() else (certificate_file, key_file)
         raise EstateError(
-            f"{missing}: missing, while {present.name} is there; restore it, or remove both to make a new pair"
+            f"{missing} is missing, while {present.name} is there; expected both, or neither to make a new pair"
         )
     if certificate_file.exists():
         return
@@ -179,16 +179,16 @@ def _load(certificate_file: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(certificate_file.read_bytes())
     except ValueError as error:
-        raise EstateError(f"{certificate_file}: not a certificate; remove it to have a new one made") from error
+        raise EstateError(f"{certificate_file} is no certificate; expected one, or no file to make it anew") from error
 
 
 def _load_key(key_file: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
     except ValueError as error:
-        raise EstateError(f"{key_file}: not a private key; remove it to have a new one made") from error
+        raise EstateError(f"{key_file} is no private key; expected one, or no file to make it anew") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise EstateError(f"{key_file}: not an elliptic-curve key; remove it to have a new one made")
+        raise EstateError(f"{key_file} is no elliptic-curve key; expected one, or no file to make it anew")
     return key
 
 

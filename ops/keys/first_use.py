@@ -100,7 +100,7 @@ def _ensure_identity(recipient: Path, say: Say) -> None:
     identity = recipient.with_name(IDENTITY)
     if recipient.exists():
         if not identity.exists():
-            msg = f"{identity}: missing, while {RECIPIENT} is there; bring it back, or nobody can open the snapshots"
+            msg = f"{identity} is missing, while {RECIPIENT} is there; expected it, or nobody can open the snapshots"
             raise EstateError(msg)
         return
     private_directory(recipient.parent)

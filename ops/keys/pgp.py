@@ -31,13 +31,13 @@ def read_public_key(operator: str, path: Path) -> str:
     try:
         text = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise EstateError(f"operator {operator!r}: {path}: not a readable armored PGP public key") from error
+        raise EstateError(f"operator {operator!r}: {path} can't be read; expected an armored PGP public key") from error
     if "PRIVATE KEY BLOCK" in text:
-        raise EstateError(f"operator {operator!r}: {path}: holds a private key; expected the exported public key")
+        raise EstateError(f"operator {operator!r}: {path} holds a private key; expected the exported public key")
     try:
         Cert.from_bytes(text.encode())
     except RuntimeError as error:
-        raise EstateError(f"operator {operator!r}: {path}: not an armored PGP public key") from error
+        raise EstateError(f"operator {operator!r}: {path} holds none; expected an armored PGP public key") from error
     return text
 
 
@@ -45,4 +45,4 @@ def _load(private: Path) -> Tsk:
     try:
         return Tsk.from_bytes(private.read_bytes())
     except RuntimeError as error:
-        raise EstateError(f"{private}: not a PGP private key; bring the real one back, a key share needs it") from error
+        raise EstateError(f"{private} is no PGP private key; expected the real one: a key share needs it") from error

@@ -95,12 +95,12 @@ class OpenBao:
         seal_key = self.home / "seal.key"
         if not seal_key.exists() and any(storage.iterdir()):
             raise EstateError(
-                f"{seal_key}: missing, while {storage} holds data that only it can open; bring the key back, or remove"
-                " the whole local platform with `./estate down`"
+                f"{seal_key} is missing, while {storage} holds data that only it can open; expected the key, or no data"
+                " (`./estate down` removes the whole local platform)"
             )
         create_private(seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
         if seal_key.stat().st_size != SEAL_KEY_BYTES:
-            raise EstateError(f"{seal_key}: {seal_key.stat().st_size} bytes; expected {SEAL_KEY_BYTES}")
+            raise EstateError(f"{seal_key} is {seal_key.stat().st_size} bytes long; expected {SEAL_KEY_BYTES}")
         ensure_authority(tls)
         self.configure("local", seal_key_file=str(seal_key), audit={path.stem: path for path in self.audit_logs})
 
@@ -153,8 +153,8 @@ class OpenBao:
             document = json.loads(connection.getresponse().read())
         except ssl.SSLCertVerificationError as error:
             raise EstateError(
-                f"api_port: the server on port {self.api_port} is not ours: {error.verify_message}; stop it or set"
-                " another port"
+                f"api_port is {self.api_port}, where a server answers that is not ours: {error.verify_message}; "
+                "expected a free port: stop that server or set another port"
             ) from error
         except (OSError, http.client.HTTPException, ValueError):
             return None

@@ -217,12 +217,12 @@ def require_namespaces() -> None:
         tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise EstateError(
-            "postgres: `unshare` (util-linux) is missing; install it or run as an ordinary user"
+            "postgres: `unshare` (util-linux) is missing; expected it to be installed, or an ordinary user"
         ) from error
     if tried.returncode != 0:
         raise EstateError(
-            f"postgres: won't run as root, and a user namespace is denied ({tried.stderr.strip()}); run as an ordinary"
-            " user, or allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone)"
+            f"postgres: won't run as root, and a user namespace is denied ({tried.stderr.strip()}); expected an "
+            "ordinary user, or allowed ones (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone)"
         )
 
 
@@ -233,7 +233,7 @@ def _short_path(directory: Path, port: int) -> Iterator[str]:
         yield str(directory)
         return
     if not Path("/proc/self/fd").is_dir():
-        raise EstateError(f"{directory}: path too long for a socket; move the project to a shorter path")
+        raise EstateError(f"{directory} is too long a path for a socket; expected the project at a shorter path")
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{descriptor}"

@@ -93,7 +93,7 @@ class LocalServers(Supervised):
         self.directory = self.directory.absolute()
         ports = {"api_port": self.api_port, "cluster_port": self.cluster_port, "postgres_port": self.postgres_port}
         if len(set(ports.values())) != len(ports):
-            raise EstateError(f"local ports: must differ, got {ports}")
+            raise EstateError(f"local ports are {ports}; expected three that differ")
         self.openbao = OpenBao(directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port)
         self.postgres = Postgres(directory=self.directory, port=self.postgres_port)
 
@@ -129,7 +129,8 @@ class LocalServers(Supervised):
             if self._keeps(self._children()):
                 self.openbao.prepare()
                 self._reload_certificate()
-                if self._well():
+                # With a little patience for one that was just restarted.
+                if eventually(lambda: self.openbao.is_ready() and self.postgres.is_ready(), 5):
                     return
             self._stop()
             for setting in ("api_port", "cluster_port", "postgres_port"):
@@ -137,13 +138,11 @@ class LocalServers(Supervised):
             require_namespaces()
             self.openbao.prepare()
             self.postgres.prepare()
-            started = False
             try:
                 self._launch()
-                started = True
-            finally:
-                if not started:
-                    self._stop()
+            except BaseException:
+                self._stop()
+                raise
 
     def stop(self) -> None:
         """End the supervisor and both servers, whoever of them is left. Raises EstateError if one can't be ended."""
@@ -192,10 +191,6 @@ class LocalServers(Supervised):
 
     def _children(self) -> list[ChildSpec]:
         return [self.openbao.child(), self.postgres.child()]
-
-    def _well(self) -> bool:
-        """Whether both answer, with a little patience for one that was just restarted."""
-        return eventually(lambda: self.openbao.is_ready() and self.postgres.is_ready(), 5)
 
     def _reload_certificate(self) -> None:
         if not self.openbao.shows_an_old_certificate():
@@ -249,7 +244,7 @@ class LocalServers(Supervised):
             held = FileLock(self.directory / "platform.lock", mode=0o600).acquire(timeout=0)
         except Timeout:
             raise EstateError(
-                f"{self.directory}: another command is starting or stopping it; wait for its end"
+                f"{self.directory} is being started or stopped by another command; expected that one to end first"
             ) from None
         with held:
             yield
@@ -260,7 +255,9 @@ class LocalServers(Supervised):
             yield
         except OSError as error:
             where = error.filename or self.directory
-            raise EstateError(f"{where}: {error.strerror or error}; the local platform needs to write there") from error
+            raise EstateError(
+                f"{where}: {error.strerror or error}; expected a place where the local platform can write"
+            ) from error
 
 
 def _server_status(state: dict[str, Any] | None, running: list[psutil.Process], port: int) -> ServerStatus:

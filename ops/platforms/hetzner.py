@@ -30,6 +30,9 @@ BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 class Hetzner(PlatformDriver):
     """The node in the user's account."""
 
+    why_unchecked = "a cloud stack is checked in its sandbox only"
+    """Its database and the applications' networks are out of reach from here."""
+
     @property
     def platform(self) -> HetznerPlatform:
         """Its settings."""
@@ -72,11 +75,6 @@ class Hetzner(PlatformDriver):
         """By its name, where it has one: during the first `up` nothing is exported yet."""
         return f"https://{self.platform.name}:{self.platform.api_port}" if self.platform.name else None
 
-    @property
-    def why_unchecked(self) -> str:
-        """Its database and the applications' networks are out of reach from here."""
-        return "a cloud stack is checked in its sandbox only"
-
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
         """Its keys are made on first use."""
@@ -101,20 +99,20 @@ class Hetzner(PlatformDriver):
         """What its state and its server tell."""
         stack = self.file.stack
         record = state.read_record(self.paths, stack, self.backend, console)
-        if record is None:
-            found = {"built": False, "vault": None, "unfinished": False, "snapshot": None, "snapshot_age_seconds": None}
-            return Status(document=found, sentence=f"stack {stack!r} was never up: {self.up_command} builds it")
-        unfinished = "unfinished" if record.is_unfinished else "not under way"
-        address, cluster = record.outputs.get("address"), record.outputs.get("cluster_id")
-        age, said = self.newest_snapshot(cluster)
+        outputs = record.outputs if record else {}
+        address, cluster = outputs.get("address"), outputs.get("cluster_id")
+        age, said = self.newest_snapshot(cluster) if record else (None, "")
         vault = status.ask(self.endpoint(address), cluster) if address else None
         document = {
-            "built": True,
+            "built": record is not None,
             "vault": asdict(vault) if vault else None,
-            "unfinished": record.is_unfinished,
-            "snapshot": said,
+            "unfinished": record is not None and record.is_unfinished,
+            "snapshot": said or None,
             "snapshot_age_seconds": age,
         }
+        if record is None:
+            return Status(document=document, sentence=f"stack {stack!r} was never up: {self.up_command} builds it")
+        unfinished = "unfinished" if record.is_unfinished else "not under way"
         if vault is None:
             sentence = f"stack {stack!r} exports no address; its `up` is {unfinished}: {self.up_command} goes on"
             return Status(document=document, sentence=sentence)

@@ -4,7 +4,7 @@ Owns their start, their first boot, and the claim of one stack on them. Refuses 
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -32,13 +32,16 @@ from settings.platform import LocalPlatform
 class Local(PlatformDriver):
     """The servers that `./estate up` starts."""
 
+    packages = ("vault",)
+    seal_kind = "static"
+    """A key on this machine."""
+    makes_administrator = True
+    """At the servers' first boot."""
+
     @cached_property
     def servers(self) -> LocalServers:
         """The servers themselves.
-
-        Raises:
-            EstateError: the settings keep the administrator's files somewhere else than the servers do.
-        """
+        Raises EstateError: the settings keep the administrator's files somewhere else than the servers do."""
         described = cast("LocalPlatform", self.file.settings.platform)  # the registry chose this driver by them
         servers = LocalServers(
             self.paths.local,
@@ -59,19 +62,9 @@ class Local(PlatformDriver):
         return servers
 
     @property
-    def packages(self) -> Sequence[str]:
-        """Vault's alone."""
-        return ("vault",)
-
-    @property
     def backend(self) -> Backend:
         """In the checkout: nobody has to have an account to try an estate."""
         return Backend(state=self.paths.state, passphrase_file=self.paths.own / "passphrase")
-
-    @property
-    def seal_kind(self) -> str:
-        """A key on this machine."""
-        return "static"
 
     @property
     def authority_file(self) -> Path | None:
@@ -97,18 +90,16 @@ class Local(PlatformDriver):
         """Say that the servers of this checkout are this stack's; there is one set of them."""
         owner = self.paths.make_own() / "local-stack"
         if owner.is_file() and owner.read_text().strip() != self.file.stack:
-            msg = (
+            raise EstateError(
                 f"the local servers here are stack {owner.read_text().strip()!r}'s; expected that one, or another "
                 f"checkout for {self.file.stack!r}"
             )
-            raise EstateError(msg)
         owner.write_text(f"{self.file.stack}\n")
 
     def _check_version(self) -> None:
         wanted, packaged = self.file.settings.server.version, wheel_version()
         if wanted != packaged:
-            msg = f"server.version is {wanted!r}; expected {packaged!r}, which the local server comes in"
-            raise EstateError(msg)
+            raise EstateError(f"server.version is {wanted!r}; expected {packaged!r}, which the local server comes in")
 
     def start(self, deployment: Mapping[str, Any], console: Console) -> None:
         """Start and bootstrap the servers, as far as they are not yet."""
@@ -169,11 +160,6 @@ class Local(PlatformDriver):
                 "vault": asdict(vault) if vault else None,
             },
         )
-
-    @property
-    def makes_administrator(self) -> bool:
-        """At the servers' first boot."""
-        return True
 
     @property
     def seal_key_file(self) -> Path | None:

@@ -11,13 +11,12 @@ from typing import Any
 
 import requests
 
-from components.platform.readiness import NotReadyError, wait_until_ready
-from fake_providers.machines import MachineError, found
+from components.platform.readiness import wait_until_ready
+from fake_providers.machines import found
 from ops.console import Console
 from ops.engine import state
 from ops.engine.operations import Backend
 from ops.engine.recovery import knows_database
-from ops.errors import EstateError
 from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Table
 from ops.platforms.hetzner import Hetzner
 from ops.sandbox import overlay, services
@@ -34,6 +33,8 @@ _ANSWER_SECONDS = 5.0
 class Sandbox(Hetzner):
     """A Hetzner stack's sandbox."""
 
+    why_unchecked = ""
+    """It is checked: all of it is on this machine."""
     running: FakeCloud | None = None
     """With machines that boot; None: the sandbox isn't running, and the cloud's servers stay in memory."""
 
@@ -51,11 +52,6 @@ class Sandbox(Hetzner):
     def fake_cloud(self) -> FakeCloud:
         """What the sandbox keeps."""
         return self.running or FakeCloud(folder=self.services.directory)
-
-    @property
-    def why_unchecked(self) -> str:
-        """It is checked: all of it is on this machine."""
-        return ""
 
     @property
     def up_command(self) -> str:
@@ -122,13 +118,11 @@ class Sandbox(Hetzner):
         known = {(str(one["type"]), str(one.get("id"))) for one in resources}
         own = self.services
         storage = AwsProvider(own.file)
-        try:
+        with services.worded():
             lost = [
                 *HcloudProvider(own.file, own.machines).drop_unknown(None, known),
                 *storage.drop_unknown(storage.configure({"endpoints": [{"s3": own.facts().storage}]}), known),
             ]
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
         if lost:
             console.say(
                 f"an earlier run did not end: took away {', '.join(token.rpartition(':')[2] for token in lost)}"
@@ -140,23 +134,20 @@ class Sandbox(Hetzner):
         if not off or address is None:
             return
         endpoint = self.endpoint(address)
-        with console.stage(f"switching on {', '.join(machine.name for machine in off)}"):
-            try:
-                for machine in off:
-                    machine.power_on()
-                wait_until_ready(
-                    {
-                        "address": address,
-                        "certificate_file": endpoint.login.certificate_file,
-                        "private_key_file": endpoint.login.private_key_file,
-                        "ca_certificate_file": str(endpoint.ca_file) if endpoint.ca_file else None,
-                        "login_path": endpoint.login.mount,
-                        "login_role": endpoint.login.role,
-                        "timeout_seconds": _POWER_ON_SECONDS,
-                    }
-                )
-            except (MachineError, NotReadyError) as error:
-                raise EstateError(f"--sandbox: {error}") from None
+        with console.stage(f"switching on {', '.join(machine.name for machine in off)}"), services.worded():
+            for machine in off:
+                machine.power_on()
+            wait_until_ready(
+                {
+                    "address": address,
+                    "certificate_file": endpoint.login.certificate_file,
+                    "private_key_file": endpoint.login.private_key_file,
+                    "ca_certificate_file": str(endpoint.ca_file) if endpoint.ca_file else None,
+                    "login_path": endpoint.login.mount,
+                    "login_role": endpoint.login.role,
+                    "timeout_seconds": _POWER_ON_SECONDS,
+                }
+            )
 
     def nothing_to_destroy(self) -> str:
         """Where no sandbox is."""

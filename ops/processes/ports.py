@@ -3,6 +3,7 @@
 Owns the question and the sentence that answers it. Refuses nothing: the platform decides.
 """
 
+import secrets
 import socket
 import time
 
@@ -27,6 +28,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_ports(count: int) -> list[int]:
+    """Below those the system hands out, so that no outgoing connection takes one first."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 12_000 + secrets.randbelow(20_000)
+        if port not in found and is_free(port):
+            found.append(port)
+    return found
+
+
 def holder(port: int) -> str | None:
     """Who listens on the port, in words; None if no process is known to: another user's, or one that is just ending."""
     try:
@@ -48,13 +59,14 @@ def require_free(setting: str, port: int) -> None:
     free.
     """
     if not 1024 <= port <= 65535:
-        raise EstateError(f"{setting}: {port} is not a port between 1024 and 65535")
+        raise EstateError(f"{setting} is {port}; expected a port between 1024 and 65535")
     deadline = time.monotonic() + ENDING_SECONDS
     while not is_free(port):
         named = holder(port)
         if named is not None or time.monotonic() > deadline:
             who = named or "a process that can't be named"
             raise EstateError(
-                f"{setting}: port {port} is held by {who}, a server that is not ours; stop it or set another port"
+                f"{setting} is {port}, which is held by {who}, a server that is not ours; expected a free port: stop "
+                "that server or set another port"
             )
         time.sleep(POLL_SECONDS)

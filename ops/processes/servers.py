@@ -35,11 +35,11 @@ POLL_SECONDS = 0.03
 Ready = Callable[[], bool]
 
 
-def eventually(check: Callable[[], bool], seconds: float) -> bool:
+def eventually(check: Callable[[], bool], seconds: float, poll_seconds: float = POLL_SECONDS) -> bool:
     """Whether something holds now or within some seconds."""
     deadline = time.monotonic() + seconds
     while not (held := check()) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return held
 
 
@@ -54,7 +54,7 @@ def end(processes: list[psutil.Process], number: int) -> None:
             process.kill()
     _, alive = psutil.wait_procs(alive, timeout=5)
     if alive:
-        raise EstateError(f"process {alive[0].pid} could not be ended")
+        raise EstateError(f"process {alive[0].pid} still runs after it was killed; expected it to be gone")
 
 
 @dataclass
@@ -141,13 +141,11 @@ class Servers(Supervised):
         kept = self._keeps(children)
         if not kept:
             self._stop()
-        started = False
         try:
             self._bring_up(children, ready, kept=kept)
-            started = True
-        finally:
-            if not started:
-                self._stop()
+        except BaseException:
+            self._stop()
+            raise
 
     def running(self) -> Mapping[str, bool]:
         """Each server by name, and whether it runs."""

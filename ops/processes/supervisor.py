@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from composition.private_files import write_private
@@ -133,8 +132,8 @@ class Supervisor:
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        signal.signal(signal.SIGCHLD, _nothing)  # wakes the loop
-        signal.signal(signal.SIGHUP, _nothing)  # the terminal that started it may go
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the loop
+        signal.signal(signal.SIGHUP, lambda *_: None)  # the terminal that started it may go
         try:
             while not self.ending:
                 if self._step():
@@ -148,8 +147,7 @@ class Supervisor:
                 child.wait(started + child.spec.stop_seconds)
             say("stopped")
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
+    def _end(self, *_: object) -> None:
         self.ending = True
 
     def _step(self) -> bool:
@@ -204,10 +202,6 @@ class Supervisor:
             write_private(self.directory / STATE, json.dumps(state).encode())
         except OSError as error:
             say(f"the state could not be written: {error}")
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    del number, frame
 
 
 def say(text: str) -> None:

@@ -68,7 +68,7 @@ class AcmeAuthority(OpenBao):
         try:
             shares = {"recovery_shares": 1, "recovery_threshold": 1}
             client.token = client.adapter.put("/v1/sys/init", json=shares)["root_token"]
-            if not eventually(self._serves, _UNSEAL_SECONDS):
+            if not eventually(self.is_ready, _UNSEAL_SECONDS):
                 raise EstateError(f"the sandbox's ACME authority does not serve after {_UNSEAL_SECONDS:.0f} s")
             self._configure(client)
             client.auth.token.revoke_self()
@@ -77,10 +77,6 @@ class AcmeAuthority(OpenBao):
         finally:
             client.adapter.close()
         write_private(self._is_told, b"")
-
-    def _serves(self) -> bool:
-        health = self.health()
-        return health is not None and health["initialized"] and not (health["sealed"] or health["standby"])
 
     def _configure(self, client: hvac.Client) -> None:
         bundle = "".join((self.directory / "tls" / name).read_text(encoding="ascii") for name in ("ca.crt", "ca.key"))

@@ -18,7 +18,7 @@ from ops.errors import EstateError
 from ops.local.postgres import ROOT_ROLE
 from ops.sandbox.services import SandboxFacts
 from ops.sandbox.serving import POSTGRES_PORT
-from ops.stack_file import Replacement, StackFile
+from ops.stack_file import Replacement, StackFile, parsed
 from settings.hetzner import HetznerPlatform
 
 _ARCHITECTURES: Mapping[str, Architecture] = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -57,11 +57,7 @@ def apply(file: StackFile, platform: HetznerPlatform, facts: SandboxFacts) -> St
         if before != value:
             _put(content, path, value)
             replaced.append(Replacement(setting=".".join(path), declared=_text(before), used=_text(value)))
-    try:
-        parsed = settings.parse(content)
-    except settings.SettingsError as error:
-        raise EstateError("\n".join(f"{file.path.name}: {line}" for line in str(error).splitlines())) from None
-    return replace(file, settings=parsed, written=content, replaced=tuple(replaced))
+    return replace(file, settings=parsed(file.path, content), written=content, replaced=tuple(replaced))
 
 
 def _values(declared: settings.Settings, platform: HetznerPlatform, facts: SandboxFacts) -> Iterator[tuple[Path, Any]]:

@@ -19,10 +19,12 @@ import psycopg
 import requests
 from cryptography import x509
 
+from components.platform.readiness import NotReadyError
 from components.render.release import Architecture
 from composition.private_files import private_directory, write_private
 from fake_providers import machines
 from ops import installing
+from ops.engine.operations import process_environment
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.postgres import Postgres, require_namespaces
@@ -98,10 +100,8 @@ class SandboxServices:
     @property
     def gateway(self) -> str:
         """This machine's address in its network, made on demand. Raises EstateError if it can't be made here."""
-        try:
+        with worded():
             return machines.gateway(self.machines)
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
 
     @property
     def postgres(self) -> Postgres:
@@ -117,10 +117,8 @@ class SandboxServices:
         refuse_here()
         require_namespaces()
         installing.require(installing.SANDBOX)
-        try:
+        with worded():
             machines.prepare(cache(), image, say)
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
         gateway = self.gateway
         home = private_directory(self.servers.directory)
         network = ipaddress.IPv4Network(f"{gateway}/{PREFIX_LENGTH}", strict=False)
@@ -182,10 +180,8 @@ class SandboxServices:
 
     def remove(self) -> None:
         """End and remove everything: machines, servers, network, files, the engine's state."""
-        try:
+        with worded():
             machines.remove(self.machines)
-        except ValueError as error:
-            raise EstateError(f"--sandbox: {error}") from None
         self.servers.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -212,21 +208,26 @@ class SandboxServices:
 
 
 @contextmanager
+def worded() -> Iterator[None]:
+    """Word what machines and fake clouds refuse as everything else that an operator can mend.
+    Raises EstateError: in their stead."""
+    try:
+        yield
+    except (ValueError, NotReadyError) as error:
+        raise EstateError(f"--sandbox: {error}") from None
+
+
+@contextmanager
 def reachable(facts: SandboxFacts) -> Iterator[None]:
     """While the block runs, clients of this process and of those it starts find the sandbox's names, by its proxy, and
     are let in by its object storage."""
-    before = dict(os.environ)
-    os.environ.update(proxy_variables(facts))
-    os.environ.update(
-        AWS_ACCESS_KEY_ID="sandbox",
-        AWS_SECRET_ACCESS_KEY="sandbox",  # noqa: S106 - no secret: moto takes any
-        AWS_CA_BUNDLE=str(Path(facts.authority_file).absolute()),
-    )
-    try:
+    storage = {
+        "AWS_ACCESS_KEY_ID": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",  # no secret: moto takes any
+        "AWS_CA_BUNDLE": str(Path(facts.authority_file).absolute()),
+    }
+    with process_environment({**os.environ, **proxy_variables(facts), **storage}):
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def proxy_variables(facts: SandboxFacts) -> Mapping[str, str]:

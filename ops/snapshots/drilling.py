@@ -24,7 +24,7 @@ from ops.keys.certificates import ensure_authority
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
 from ops.paths import Paths
 from ops.processes.logs import last_error
-from ops.processes.ports import is_free
+from ops.processes.ports import free_ports
 from ops.processes.servers import end
 from ops.snapshots import escrow
 from ops.snapshots.opening import choose, open_snapshot
@@ -118,7 +118,7 @@ def _read(key_file: Path) -> bytes:
 def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
     """An empty server with a given seal key, running for as long as the block does.
     Raises EstateError if it doesn't start."""
-    api_port, cluster_port = _free_ports(2)
+    api_port, cluster_port = free_ports(2)
     server = OpenBao(directory=directory, api_port=api_port, cluster_port=cluster_port)
     private_directory(server.home / "data")
     ensure_authority(private_directory(directory / "tls"))
@@ -157,20 +157,10 @@ def _in_memory(key: bytes) -> Iterator[tuple[int, str]]:
     """A file without a disk: its descriptor, and where a process that inherits it finds it.
     Raises EstateError if this system has none."""
     if not hasattr(os, "memfd_create"):
-        raise EstateError("a drill needs Linux: elsewhere the seal's key would have to be written to a disk")
+        raise EstateError("a drill can't keep the seal's key off the disk on this system; expected Linux")
     descriptor = os.memfd_create("seal-key")
     try:
         os.write(descriptor, key)
         yield descriptor, f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Below those the system hands out, so that no outgoing connection takes one first."""
-    found: list[int] = []
-    while len(found) < count:
-        port = 12_000 + secrets.randbelow(20_000)
-        if port not in found and is_free(port):
-            found.append(port)
-    return found

@@ -47,8 +47,10 @@ def open_snapshot(store: Readable, chosen: StoredSnapshot, identity: Path, work:
     Raises EstateError if it was cut off or changed, or the identity doesn't open it."""
     missing = sorted(fact for fact in _FACTS if fact not in chosen.record)
     if missing or not chosen.key.startswith(f"{EVERYWHERE}{chosen.record.get('cluster_id')}/"):
-        msg = f"the record of {chosen.key} doesn't belong to it (lacks {', '.join(missing) or 'its cluster'})"
-        raise EstateError(msg)
+        raise EstateError(
+            f"the record of {chosen.key} doesn't belong to it (lacks {', '.join(missing) or 'its cluster'}); expected "
+            "an older snapshot (--from)"
+        )
     secret, archive = work / "fetched", work / "archive"
     store.fetch(chosen.key, secret)
     if (secret.stat().st_size, sha256_of(secret)) != (chosen.record["bytes"], chosen.record["sha256"]):

@@ -18,6 +18,7 @@ from components.payloads.snapshot import SnapshotError
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.processes.servers import eventually
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told, wanted
@@ -113,8 +114,10 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
         status = target.status()
     overridden = mismatches(opened.record, status)
     if overridden and not force:
-        msg = f"{opened.key} does not belong into {target.address}: {'; '.join(overridden)}. --force overrides"
-        raise EstateError(msg)
+        raise EstateError(
+            f"{opened.key} does not belong into {target.address}: {'; '.join(overridden)}; expected a snapshot that "
+            "does, or --force"
+        )
     if status["initialized"]:
         if status["sealed"]:
             left = f", or empty where a restore of it was killed: {mark.way_on}" if mark and mark.stands else ""
@@ -147,11 +150,10 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
         f"serve cluster {cluster}",
     )
     # It answers from what it held before for a moment, and then not at all.
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not _canary_found(target, opened, canary):
-        if time.monotonic() > deadline:
-            raise EstateError(f"{target.address} was given {opened.key}, but not the last thing written before it")
-        time.sleep(POLL_SECONDS)
+    if not eventually(lambda: _canary_found(target, opened, canary), WAIT_SECONDS, POLL_SECONDS):
+        raise EstateError(
+            f"{target.address} was given {opened.key} and lacks its canary; expected the last thing written before it"
+        )
     steps.step("canary found", finished=True)
     return True, False
 

@@ -53,7 +53,9 @@ def adopt(node: str, escrowed: Escrowed, console: Console, *, force: bool) -> Ad
         except FileNotFoundError:
             raise EstateError("ssh is not here; expected it, to reach the node") from None
         except subprocess.TimeoutExpired:
-            raise EstateError(f"{node} was not done after {_SECONDS:.0f} s; the same command goes on") from None
+            raise EstateError(
+                f"{node} was not done after {_SECONDS:.0f} s; expected an end: the same command goes on"
+            ) from None
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise EstateError(f"{node}: {said[-1] if said else f'ssh ended with {done.returncode}'}")

@@ -32,6 +32,10 @@ from settings.named_files import public
 
 EVERYWHERE = "raft/"
 """What every snapshot's key begins with; the cluster's own name for itself comes next."""
+_NO_WRITER = (
+    "snapshots.store.writer is missing: whoever breaks into the node may do to the bucket all that its credential "
+    "may; put its ARN there"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,9 @@ def told() -> Iterator[None]:
     except SnapshotError as error:
         raise EstateError(f"snapshot: {error}") from None
     except http.client.HTTPException as error:
-        raise EstateError(f"snapshot: Vault's answer broke off ({type(error).__name__}); try again") from None
+        raise EstateError(
+            f"snapshot: Vault's answer broke off ({type(error).__name__}); expected a whole one: try again"
+        ) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise EstateError(f"snapshot: {where}{error.strerror or error}") from None
@@ -130,17 +136,8 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
             key=key,
             pruned=pruned,
             kept=kept(store, f"{EVERYWHERE}{record['cluster_id']}/"),
-            advice=_advice(snapshots),
+            advice="" if snapshots.store.kind == "folder" or snapshots.store.writer else _NO_WRITER,
         )
-
-
-def _advice(snapshots: Snapshots) -> str:
-    if snapshots.store.kind == "folder" or snapshots.store.writer:
-        return ""
-    return (
-        "snapshots.store.writer is missing: whoever breaks into the node may do to the bucket all that its credential "
-        "may; put its ARN there"
-    )
 
 
 def kept(store: Readable, prefix: str = EVERYWHERE) -> list[StoredSnapshot]:

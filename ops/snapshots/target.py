@@ -77,7 +77,7 @@ class Target(ProxiedServer):
                 return found
             if time.monotonic() > deadline:
                 state = "does not answer" if not found else f"is {'sealed' if found['sealed'] else 'not active'}"
-                raise EstateError(f"{self.address} did not {what} within {WAIT_SECONDS:.0f} s: it {state}")
+                raise EstateError(f"{self.address} {state} after {WAIT_SECONDS:.0f} s; expected it to {what}")
             time.sleep(POLL_SECONDS)
 
     def health(self) -> Mapping[str, Any]:

@@ -82,8 +82,10 @@ def emptying(local: LocalServers) -> Callable[[str], None]:
     def empty(cluster_id: str) -> None:
         complete = Path(f"{local.custody}.complete")
         if complete.is_file() and json.loads(complete.read_text(encoding="utf-8"))["cluster_id"] == cluster_id:
-            msg = f"{local.custody} belongs to cluster {cluster_id}, which lets nobody in; look before it is emptied"
-            raise EstateError(msg)
+            raise EstateError(
+                f"{local.custody} belongs to cluster {cluster_id}, which lets nobody in; expected a look at it "
+                "before it is emptied"
+            )
         local.stop()
         shutil.rmtree(local.openbao.home / "data")
         local.start()

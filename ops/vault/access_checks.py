@@ -78,17 +78,8 @@ class AccessChecks:
 
 
 def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, console: Console) -> AccessChecks:
-    """Give each secret that has none a random value, then use everything as each application.
-
-    Args:
-        client: the administrator's.
-        endpoint: the Vault to ask.
-        settings: what is granted.
-        console: where the progress is shown.
-
-    Raises:
-        EstateError: a secret could not be written.
-    """
+    """As the administrator give each secret that has none a random value, then use everything as each application.
+    Raises EstateError: a secret could not be written."""
     seeded = seed_secrets(
         client, {settings.secret_path(owner, name): one.keys for owner, name, one in settings.secrets()}
     )
@@ -187,7 +178,7 @@ def _log_in_by_approle(administrator: hvac.Client, client: hvac.Client, mount: s
     wrapped = issue_secret_id(administrator, mount, role, wrap_ttl_seconds=60)
     if wrapped.creation_path != f"auth/{mount}/role/{role}/secret-id":
         raise CheckError(f"the SecretID was made at {wrapped.creation_path}")
-    client.token = wrapped.token
+    client.token = wrapped.wrapping_token
     secret_id = call(client, "post", "sys/wrapping/unwrap", {})["data"]["secret_id"]
     client.token = ""
     try:

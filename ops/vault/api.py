@@ -21,11 +21,7 @@ def call(
     client: hvac.Client, method: str, path: str, body: Mapping[str, Any] | None = None, *, wrap_ttl: str | None = None
 ) -> dict[str, Any]:
     """The answer's document, empty if the server had nothing to say. Waits for a KV mount that was just made.
-
-    Raises:
-        VaultError: the server refuses.
-        requests.RequestException: there is no server to refuse.
-    """
+    Raises VaultError: the server refuses. Raises requests.RequestException: there is no server to refuse."""
     deadline = time.monotonic() + NEW_MOUNT_SECONDS
     while True:
         try:

@@ -10,13 +10,7 @@ import urllib.request
 
 
 def connect(address: str, context: ssl.SSLContext, seconds: float) -> http.client.HTTPSConnection:
-    """A connection that opens with its first request.
-
-    Args:
-        address: URL of the server.
-        context: how its certificate is verified.
-        seconds: how long it may take to answer.
-    """
+    """A connection to the server of a URL that opens with its first request; an answer may take so many seconds."""
     server = urllib.parse.urlsplit(address)
     host, port = server.hostname or "", server.port or 443
     proxy = urllib.request.getproxies().get("https")

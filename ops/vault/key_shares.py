@@ -31,10 +31,7 @@ class EncryptedShare:
 
 def shares(file: Path) -> list[EncryptedShare]:
     """The shares in a file of key shares.
-
-    Raises:
-        EstateError: it can't be read, holds no key shares, or such that open no seal.
-    """
+    Raises EstateError: it can't be read, holds no key shares, or such that open no seal."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         kind = document.get("keys")
@@ -47,8 +44,7 @@ def shares(file: Path) -> list[EncryptedShare]:
             for one in document.get("shares", [])
         ]
     except OSError as error:
-        msg = f"--share-file {file} can't be read: {error.strerror}"
-        raise EstateError(msg) from None
+        raise EstateError(f"--share-file {file} can't be read: {error.strerror}; expected key shares") from None
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
         msg = f"--share-file {file} is not a file of key shares; expected shares.json as the first boot wrote it"
         raise EstateError(msg) from None
@@ -60,24 +56,16 @@ def shares(file: Path) -> list[EncryptedShare]:
 
 
 def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) -> str:
-    """Decrypt the share that belongs to a private key. The result is a secret: never print or log it.
-
-    Args:
-        file: of the key shares.
-        private_key: file of the operator's PGP private key, armored or binary.
-        passphrase: asks for the key's passphrase; called only where it has one, with what to ask.
-
-    Raises:
-        EstateError: the key is none, the passphrase doesn't open it, or none of the key shares is its own.
-    """
+    """Decrypt the share in `file` that belongs to the operator's PGP private key, a file that is armored or binary. The
+    result is a secret: never print or log it. `passphrase` is called, with what to ask, only where the key has one.
+    Raises EstateError: the key is none, the passphrase doesn't open it, or none of the key shares is its own."""
     key = _key(private_key)
     fingerprint = str(key.extract_certificate().fingerprint).upper()
     held = shares(file)
     mine = [share for share in held if share.fingerprint == fingerprint]
     if not mine:
         names = ", ".join(share.operator for share in held)
-        msg = f"--key {private_key} opens no share of {file}; expected the private key of one of: {names}"
-        raise EstateError(msg)
+        raise EstateError(f"--key {private_key} opens no share of {file}; expected the private key of one of: {names}")
     try:
         opened = decrypt(mine[0].message, decryptor=_decryptor(key, private_key, passphrase)).bytes
     except RuntimeError:
@@ -96,8 +84,7 @@ def _key(file: Path) -> Tsk:
     try:
         return Tsk.from_bytes(file.read_bytes())
     except OSError as error:
-        msg = f"--key {file} can't be read: {error.strerror}"
-        raise EstateError(msg) from None
+        raise EstateError(f"--key {file} can't be read: {error.strerror}; expected a PGP private key") from None
     except RuntimeError:
         raise _no_private_key(file) from None
 
@@ -119,5 +106,4 @@ def _decryptor(key: Tsk, file: Path, passphrase: Callable[[str], str]) -> PyDecr
     try:
         return key.decryptor(passphrase(f"passphrase of {file}: "))
     except RuntimeError:
-        msg = f"--key {file}: this passphrase doesn't open it"
-        raise EstateError(msg) from None
+        raise EstateError(f"--key {file} isn't opened by this passphrase; expected its own") from None

@@ -18,11 +18,8 @@ _SYSTEM_STORE = "an authority of the system's store"
 @contextmanager
 def log_in(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
     """Log in as the administrator; the token is revoked at the end.
-
-    Raises:
-        EstateError: the server is away, sealed, not the one this login belongs to, or refuses it; or it refused what
-            the block asked of it.
-    """
+    Raises EstateError: the server is away, sealed, not the one this login belongs to, or refuses it; or it refused
+    what the block asked of it."""
     address, login = endpoint.address, endpoint.login
     # Without a token of its own hvac would send the one the operator has for another Vault (VAULT_TOKEN, a file).
     client = hvac.Client(
@@ -36,11 +33,9 @@ def log_in(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
     try:
         yield client
     except exceptions.VaultError as error:
-        msg = f"Vault at {address} refused a step: {_sentence(error)}"
-        raise EstateError(msg) from None
+        raise EstateError(f"Vault at {address} refused a step: {_sentence(error)}") from None
     except requests.exceptions.RequestException:
-        msg = f"Vault at {address} went away at work; expected a running Vault"
-        raise EstateError(msg) from None
+        raise EstateError(f"Vault at {address} went away at work; expected a running Vault") from None
     finally:
         # A server that is gone can't revoke; the token's short life ends it then.
         with suppress(exceptions.VaultError, requests.exceptions.RequestException):
@@ -55,14 +50,12 @@ def _token(client: hvac.Client, endpoint: VaultEndpoint) -> str:
         return str(cast("dict[str, Any]", answer)["auth"]["client_token"])
     except requests.exceptions.SSLError:
         authority = endpoint.ca_file or _SYSTEM_STORE
-        msg = f"{address} is not the server of this estate: {authority} did not sign its certificate"
+        msg = f"{address} shows a certificate that {authority} did not sign; expected the server of this estate"
         raise EstateError(msg) from None
     except requests.exceptions.RequestException:
-        msg = f"{address} does not answer; expected a running Vault"
-        raise EstateError(msg) from None
+        raise EstateError(f"{address} does not answer; expected a running Vault") from None
     except exceptions.VaultDown:
-        msg = f"Vault at {address} is sealed; expected it unsealed"
-        raise EstateError(msg) from None
+        raise EstateError(f"Vault at {address} is sealed; expected it unsealed") from None
     except exceptions.VaultNotInitialized:
         msg = f"Vault at {address} is not initialised; expected one that `./estate up` bootstrapped"
         raise EstateError(msg) from None
@@ -71,11 +64,9 @@ def _token(client: hvac.Client, endpoint: VaultEndpoint) -> str:
         raise EstateError(msg) from None
     except OSError as error:
         # The requests library's own words, which name the file.
-        msg = f"the administrator's files can't be read: {error}"
-        raise EstateError(msg) from None
+        raise EstateError(f"the administrator's files can't be read: {error}; expected a whole pair") from None
     except (KeyError, TypeError, AttributeError, ValueError):
-        msg = f"{address} does not answer as a Vault does; expected a Vault there"
-        raise EstateError(msg) from None
+        raise EstateError(f"{address} does not answer as a Vault does; expected a Vault there") from None
 
 
 def _sentence(error: exceptions.VaultError) -> str:

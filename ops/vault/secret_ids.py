@@ -14,8 +14,8 @@ from ops.vault.api import call, reason
 class WrappedSecretId:
     """A SecretID that only its one receiver can unwrap, once."""
 
-    token: str = field(repr=False)
-    """Single-use wrapping token: a secret until it is used."""
+    wrapping_token: str = field(repr=False)
+    """Single-use: a secret until it is used."""
     accessor: str
     """Names the wrapping token without giving it away."""
     ttl_seconds: int
@@ -26,11 +26,7 @@ class WrappedSecretId:
 
 
 def issue_secret_id(client: hvac.Client, mount: str, role: str, wrap_ttl_seconds: int) -> WrappedSecretId:
-    """Make a response-wrapped SecretID.
-
-    Raises:
-        EstateError: the role isn't there, or the server refuses.
-    """
+    """Make a response-wrapped SecretID. Raises EstateError: the role isn't there, or the server refuses."""
     path = f"auth/{mount}/role/{role}"
     try:
         role_id = call(client, "get", f"{path}/role-id")["data"]["role_id"]
@@ -38,7 +34,7 @@ def issue_secret_id(client: hvac.Client, mount: str, role: str, wrap_ttl_seconds
     except (VaultError, requests.RequestException) as error:
         raise EstateError(f"secret-id: role {role!r} of auth/{mount}: {reason(error)}") from error
     return WrappedSecretId(
-        token=wrapped["token"],
+        wrapping_token=wrapped["token"],
         role_id=str(role_id),
         accessor=wrapped["accessor"],
         ttl_seconds=int(wrapped["ttl"]),

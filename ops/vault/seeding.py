@@ -12,15 +12,8 @@ from ops.vault.api import call, reason
 
 
 def seed_secrets(client: hvac.Client, wanted: Mapping[tuple[str, str], Sequence[str]]) -> list[tuple[str, str]]:
-    """Write random values where no secret is yet; the secrets written.
-
-    Args:
-        client: the administrator's.
-        wanted: by mount and path, the names of the values inside.
-
-    Raises:
-        EstateError: the server refuses.
-    """
+    """As the administrator write random values where no secret is yet; the secrets written. `wanted` has by mount and
+    path the names of the values inside. Raises EstateError: the server refuses."""
     written = []
     for (mount, path), keys in wanted.items():
         body = {"options": {"cas": 0}, "data": {key: secrets.token_urlsafe(24) for key in keys}}

@@ -64,12 +64,7 @@ def _word(found: bool | None, yes: str, no: str) -> str:
 
 
 def ask(endpoint: VaultEndpoint, known_cluster: str | None = None) -> VaultStatus:
-    """Ask the server who it is.
-
-    Args:
-        endpoint: of the server, and who vouches for it.
-        known_cluster: the cluster that the stack exports; None: it isn't compared.
-    """
+    """Ask the server who it is, and compare its cluster with the one that the stack exports, if that is known."""
     found = VaultStatus(address=endpoint.address)
     try:
         context = ssl.create_default_context(cafile=endpoint.ca_file)

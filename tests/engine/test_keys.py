@@ -268,7 +268,7 @@ def test_other_pairs_and_no_pairs_are_told_apart(stack: Stack, tmp_path: Path) -
     administrator["certificate"] = "a.crt"
     refused("holds no pair yet; expected one to replace: ./estate keys dev", rotate)
     (tmp_path / "a.crt").write_text(stack.first.certificate)
-    refused(r"^a\.key: missing, while its other half is there; expected both, or neither to make a new pair$")
+    refused(r"^a\.key is missing, while its other half is there; expected both, or neither to make a new pair$")
 
 
 def test_without_a_passphrase_nothing_changes(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -536,9 +536,9 @@ def test_seeding_never_replaces_a_value(vault_server: VaultServer, settings: Set
 def test_a_secret_id_is_wrapped_and_opens_once(vault_server: VaultServer, settings: Settings, api: Call) -> None:
     wrapped = issue_secret_id(vault_server.client, "approle", "shop", wrap_ttl_seconds=90)
     assert (wrapped.ttl_seconds, wrapped.creation_path) == (90, "auth/approle/role/shop/secret-id")
-    assert wrapped.token not in repr(wrapped)
-    assert "secret_id" in api("post", "sys/wrapping/unwrap", {"token": wrapped.token})["data"]
+    assert wrapped.wrapping_token not in repr(wrapped)
+    assert "secret_id" in api("post", "sys/wrapping/unwrap", {"token": wrapped.wrapping_token})["data"]
     with pytest.raises(Exception, match="wrapping token is not valid"):
-        api("post", "sys/wrapping/unwrap", {"token": wrapped.token})
+        api("post", "sys/wrapping/unwrap", {"token": wrapped.wrapping_token})
     with pytest.raises(EstateError, match=r"^secret-id: role 'nobody' of auth/approle: "):
         issue_secret_id(vault_server.client, "approle", "nobody", wrap_ttl_seconds=90)

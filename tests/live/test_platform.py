@@ -155,7 +155,7 @@ def test_a_port_in_use_is_named_with_its_holder_before_anything_is_written(tmp_p
     try:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(EstateError, match=rf"^{setting}: port {port} is held by process {holder.pid} \(python"):
+        with pytest.raises(EstateError, match=rf"^{setting} is {port}, which is held by process {holder.pid} \(python"):
             platform.start()
         assert sorted(path.name for path in platform.directory.iterdir()) == ["platform.lock"]
     finally:
@@ -173,7 +173,9 @@ def test_a_server_that_is_not_ours_on_our_port_is_noticed(platform: LocalServers
     with pytest.raises(EstateError, match="a server that is not ours"):
         stranger.start()
     ensure_authority(private_directory(stranger.directory / "tls"))
-    with pytest.raises(EstateError, match=rf"the server on port {platform.api_port} is not ours"):
+    with pytest.raises(
+        EstateError, match=rf"^api_port is {platform.api_port}, where a server answers that is not ours"
+    ):
         stranger.openbao.health()
 
 
@@ -188,7 +190,7 @@ def test_changed_ports_are_taken_up_by_the_next_start(platform: LocalServers) ->
 
 
 def test_a_second_command_at_the_same_time_is_refused(platform: LocalServers) -> None:
-    with platform._lock(), pytest.raises(EstateError, match="another command is starting or stopping it"):
+    with platform._lock(), pytest.raises(EstateError, match="is being started or stopped by another command; expected"):
         platform.start()
 
 
@@ -219,7 +221,7 @@ def test_a_lost_seal_key_is_named_and_never_replaced(platform: LocalServers) -> 
     platform.stop()
     key = platform.directory / "openbao" / "seal.key"
     key.unlink()
-    with pytest.raises(EstateError, match=r"seal\.key: missing, while .*data holds data that only it can open"):
+    with pytest.raises(EstateError, match=r"seal\.key is missing, while .*data holds data that only it can open"):
         platform.start()
     assert not key.exists()
     assert processes_of(platform) == []

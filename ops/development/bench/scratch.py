@@ -8,7 +8,6 @@ engine's work as `./estate` has it done, without starting servers and without ch
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from ops.engine.operations import Operation
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
 from ops.platforms.local import Local
+from ops.processes.ports import free_ports
 from settings import SETTING
 
 STACK = "local"
@@ -89,9 +89,7 @@ def _watch(pid: int, sizes: list[int], ended: threading.Event) -> None:
 def settings(applications: int) -> dict[str, Any]:
     """The local stack's plain settings on free ports, with so many synthetic applications."""
     made: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))["config"][_KEY]
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        api, cluster, postgres = (one.getsockname()[1] for one in sockets)
+    api, cluster, postgres = free_ports(3)
     made["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in made["database"]["connections"].values():
         connection["port"] = postgres

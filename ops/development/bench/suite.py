@@ -39,10 +39,7 @@ def measured(
 
     Each case is run `runs` times; the median counts. `note` is what a reader of the report has to know about this
     machine or its tools. Takes from minutes to an hour; leaves nothing behind.
-
-    Raises:
-        EstateError: a case failed. Nothing of it is reported as measured.
-    """
+    Raises EstateError: a case failed. Nothing of it is reported as measured."""
     samples = _Samples(list)
     with tempfile.TemporaryDirectory(prefix="estate-bench-") as folder:
         parent, tools = Path(folder), Path(folder, "tools")

@@ -1,14 +1,15 @@
 """Database logins: each opens a session, and a leased one may do there what its role says and nothing else."""
 
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import hvac
 import psycopg
 
 from components.vault.database import DatabaseConnection
+from ops.processes.servers import eventually
 from ops.vault.api import call
 from ops.vault.checks.outcome import CheckError
 from settings.grants import DatabaseGrant, StaticDatabaseGrant
@@ -29,10 +30,7 @@ class LeasedLogin:
 
 def check(client: hvac.Client, grant: DatabaseGrant, leased: list[LeasedLogin]) -> None:
     """Lease a login, which is added to `leased` before it is used, and open a session with it.
-
-    Raises:
-        CheckError: the session is another user's, or has other rights than the role says.
-    """
+    Raises CheckError: the session is another user's, or has other rights than the role says."""
     credentials = call(client, "get", f"{grant.mount}/creds/{grant.name}")["data"]
     conninfo = _conninfo(grant.connection, credentials["username"], credentials["password"])
     leased.append(LeasedLogin(label=grant.label, conninfo=conninfo))
@@ -45,10 +43,7 @@ def check_static(client: hvac.Client, grant: StaticDatabaseGrant) -> None:
     """Read the login of an existing user and open a session with it. There is no lease to end.
 
     What that user may do is the database's own business.
-
-    Raises:
-        CheckError: the login is another user's than the role's.
-    """
+    Raises CheckError: the login is another user's than the role's."""
     credentials = call(client, "get", f"{grant.mount}/static-creds/{grant.name}")["data"]
     if credentials["username"] != grant.role.username:
         raise CheckError(f"is the login of {credentials['username']}; expected {grant.role.username}")
@@ -58,16 +53,10 @@ def check_static(client: hvac.Client, grant: StaticDatabaseGrant) -> None:
 
 def check_revoked(leased: Sequence[LeasedLogin]) -> None:
     """Look whether logins are dead, after the token that leased them was revoked.
-
-    Raises:
-        CheckError: one still works.
-    """
+    Raises CheckError: one still works."""
     for login in leased:
-        deadline = time.monotonic() + REVOCATION_SECONDS
-        while _opens(login.conninfo):
-            if time.monotonic() > deadline:
-                raise CheckError(f"a revoked login of {login.label} still works")
-            time.sleep(0.1)
+        if not eventually(partial(_is_dead, login.conninfo), REVOCATION_SECONDS, poll_seconds=0.1):
+            raise CheckError(f"a revoked login of {login.label} still works")
 
 
 def _conninfo(connection: DatabaseConnection, username: str, password: str) -> str:
@@ -116,9 +105,9 @@ def _can_create(session: psycopg.Connection, schema: str) -> bool:
         session.rollback()
 
 
-def _opens(conninfo: str) -> bool:
+def _is_dead(conninfo: str) -> bool:
     try:
         psycopg.connect(conninfo).close()
     except psycopg.OperationalError:
-        return False
-    return True
+        return True
+    return False

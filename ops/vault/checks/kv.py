@@ -13,10 +13,7 @@ from settings.grants import KvGrant
 
 def check(client: hvac.Client, grant: KvGrant) -> None:
     """Read the secret, and ask whether the token may do as much as was granted and no more.
-
-    Raises:
-        CheckError: the secret has no value, or the token may do less or more.
-    """
+    Raises CheckError: the secret has no value, or the token may do less or more."""
     try:
         answer = call(client, "get", f"{grant.mount}/data/{grant.path}")
     except InvalidPath:
@@ -32,11 +29,7 @@ def check(client: hvac.Client, grant: KvGrant) -> None:
 
 
 def check_denied(client: hvac.Client, mount: str, path: str) -> None:
-    """Try to read another application's secret.
-
-    Raises:
-        CheckError: it could be read.
-    """
+    """Try to read another application's secret. Raises CheckError: it could be read."""
     try:
         call(client, "get", f"{mount}/data/{path}")
     except Forbidden:

@@ -46,21 +46,16 @@ class CannotCheckError(Exception):
     """Nothing here can tell whether an application gets what it was granted."""
 
 
+_FAILURES = (CheckError, EstateError, VaultError, requests.RequestException, psycopg.Error, KeyError, ValueError)
+
+
 def outcome_of(check: Callable[[], None]) -> CheckOutcome:
     """Run one check."""
     try:
         check()
     except CannotCheckError as error:
         return CheckOutcome(CheckStatus.NOT_CHECKED, reason(error))
-    except (
-        CheckError,
-        EstateError,
-        VaultError,
-        requests.RequestException,
-        psycopg.Error,
-        KeyError,
-        ValueError,
-    ) as error:
+    except _FAILURES as error:
         return CheckOutcome(CheckStatus.FAILED, reason(error))
     return PASSED
 

@@ -18,11 +18,7 @@ CERTIFICATE_TTL_SECONDS = 300
 
 
 def check(client: hvac.Client, grant: PkiGrant) -> None:
-    """Get a key and a certificate by the role, and verify them.
-
-    Raises:
-        CheckError: as `verify_certificate`.
-    """
+    """Get a key and a certificate by the role, and verify them. Raises CheckError: as `verify_certificate`."""
     body = {"common_name": grant.common_name, "ttl": f"{CERTIFICATE_TTL_SECONDS}s"}
     issued = call(client, "post", f"{grant.mount}/issue/{grant.name}", body)["data"]
     published = client.adapter.get(f"/v1/{grant.root_mount}/ca/pem")
@@ -31,10 +27,7 @@ def check(client: hvac.Client, grant: PkiGrant) -> None:
 
 def verify_certificate(issued: Mapping[str, Any], root: x509.Certificate, grant: PkiGrant) -> None:
     """Check an answer of PKI's `issue`: the chain up to the root, the name, the purposes, and whose the key is.
-
-    Raises:
-        CheckError: one of them isn't right.
-    """
+    Raises CheckError: one of them isn't right."""
     leaf = x509.load_pem_x509_certificate(issued["certificate"].encode())
     chain = [x509.load_pem_x509_certificate(pem.encode()) for pem in issued.get("ca_chain") or [issued["issuing_ca"]]]
     between = [certificate for certificate in chain if certificate != root]

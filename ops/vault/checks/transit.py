@@ -12,11 +12,8 @@ from settings.grants import TransitGrant
 
 def check(client: hvac.Client, grant: TransitGrant) -> None:
     """Encrypt and decrypt with the key.
-
-    Raises:
-        CheckError: what came back isn't what went in.
-        CannotCheckError: the key is of a type that only signs, which no application is granted.
-    """
+    Raises CheckError: what came back isn't what went in. Raises CannotCheckError: the key is of a type that only
+    signs, which no application is granted."""
     if not grant.can_encrypt:
         raise CannotCheckError(f"{grant.key.type} keys only sign and verify; the grant is to encrypt and decrypt")
     context = {"context": _base64(b"vault-estate access check")} if grant.key.derived else {}

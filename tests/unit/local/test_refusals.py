@@ -24,7 +24,8 @@ def test_a_denied_user_namespace_is_explained(tmp_path: Path, monkeypatch: pytes
     denied.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(
-        EstateError, match=r"user namespace is denied \(unshare failed: Operation not permitted\); run as"
+        EstateError,
+        match=r"user namespace is denied \(unshare failed: Operation not permitted\); expected an ordinary user",
     ):
         postgres.require_namespaces()
 
@@ -59,7 +60,7 @@ def test_a_path_too_long_for_a_socket_is_named_where_there_is_no_way_around(
 ) -> None:
     monkeypatch.setattr(Path, "is_dir", lambda _: False)
     cluster = Postgres(directory=tmp_path / ("long-" * 30), port=5432)
-    with pytest.raises(EstateError, match="path too long for a socket"), cluster.maintenance():
+    with pytest.raises(EstateError, match="is too long a path for a socket; expected"), cluster.maintenance():
         pass
 
 
@@ -72,7 +73,7 @@ def test_a_seal_key_of_another_size_is_named(tmp_path: Path) -> None:
     server = OpenBao(directory=tmp_path, api_port=8200, cluster_port=8201)
     server.prepare()
     (tmp_path / "openbao" / "seal.key").write_bytes(b"short")
-    with pytest.raises(EstateError, match=r"seal\.key: 5 bytes; expected 32$"):
+    with pytest.raises(EstateError, match=r"seal\.key is 5 bytes long; expected 32$"):
         server.prepare()
 
 
@@ -85,7 +86,9 @@ def test_where_only_root_may_ask_the_holder_of_a_port_stays_unnamed(monkeypatch:
     monkeypatch.setattr(psutil, "net_connections", denied)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(EstateError, match=rf"^api_port: port {port} is held by a process that can't be named, "):
+        with pytest.raises(
+            EstateError, match=rf"^api_port is {port}, which is held by a process that can't be named, "
+        ):
             ports.require_free("api_port", port)
 
 

@@ -181,7 +181,7 @@ def test_a_ports_holder_is_named() -> None:
         process.stdout.readline()
         assert not is_free(port)
         assert (holder(port) or "").startswith(f"process {process.pid} (python")
-        with pytest.raises(EstateError, match=rf"^api_port: port {port} is held by process {process.pid} "):
+        with pytest.raises(EstateError, match=rf"^api_port is {port}, which is held by process {process.pid} "):
             require_free("api_port", port)
     finally:
         process.kill()
@@ -192,7 +192,7 @@ def test_a_ports_holder_is_named() -> None:
 
 @pytest.mark.parametrize("port", [0, 1023, 65536])
 def test_a_port_that_cant_be_is_refused(port: int) -> None:
-    with pytest.raises(EstateError, match=rf"^api_port: {port} is not a port between 1024 and 65535$"):
+    with pytest.raises(EstateError, match=rf"^api_port is {port}; expected a port between 1024 and 65535$"):
         require_free("api_port", port)
 
 
@@ -204,7 +204,7 @@ def test_a_free_port_has_no_holder() -> None:
 
 
 def test_equal_ports_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EstateError, match="local ports: must differ"):
+    with pytest.raises(EstateError, match=r"^local ports are .*8200.*; expected three that differ$"):
         LocalServers(tmp_path, api_port=8200, cluster_port=8200, postgres_port=5432)
 
 
@@ -218,7 +218,7 @@ def test_an_operators_pair_is_made_once_and_never_replaced(tmp_path: Path) -> No
     assert "PUBLIC KEY" in read_public_key("ada", public)
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     private.write_text("damaged")
-    with pytest.raises(EstateError, match=r"private\.asc: not a PGP private key"):
+    with pytest.raises(EstateError, match=r"private\.asc is no PGP private key; expected"):
         ensure_operator(tmp_path / "operator")
 
 
@@ -227,10 +227,10 @@ def test_what_isnt_a_public_key_is_named_with_its_operator(tmp_path: Path) -> No
     (tmp_path / "text").write_text("not a key")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     for name, words in {
-        "missing": "not a readable armored PGP public key",
-        "binary": "not a readable armored PGP public key",
-        "text": "not an armored PGP public key",
+        "missing": "can't be read; expected an armored PGP public key",
+        "binary": "can't be read; expected an armored PGP public key",
+        "text": "holds none; expected an armored PGP public key",
         "private.asc": "holds a private key",
     }.items():
-        with pytest.raises(EstateError, match=rf"^operator 'ada': .*{name}: {words}"):
+        with pytest.raises(EstateError, match=rf"^operator 'ada': .*{name} {words}"):
             read_public_key("ada", tmp_path / name)

@@ -99,7 +99,7 @@ def test_a_server_that_is_not_ours_gets_no_login(tmp_path: Path) -> None:
         theirs.ca_file = ours.ca_file
 
         assert _refusal(theirs) == (
-            f"{theirs.address} is not the server of this estate: {ours.ca_file} did not sign its certificate"
+            f"{theirs.address} shows a certificate that {ours.ca_file} did not sign; expected the server of this estate"
         )
         assert theirs.asked == []
 

@@ -97,7 +97,7 @@ def test_an_application_that_does_not_get_its_due_fails_the_command(
     assert "dagster, database: failed: no route\n" in said.out
     assert "pod, login, secret, revoked: not checked: it logs in elsewhere\n" in said.out
     assert said.err.splitlines()[-1] == (
-        "estate: the estate is built, but not every application gets what it is to have"
+        "estate: the estate is built, but checks failed; expected each application to get its grants"
     )
 
 
@@ -185,7 +185,11 @@ def test_doctor_tells_what_was_taken_and_why(monkeypatch: pytest.MonkeyPatch, ca
 def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     token = "-".join(("wrapping", "token"))
     issued = WrappedSecretId(
-        token=token, role_id="r1", accessor="a1", ttl_seconds=300, creation_path="auth/approle/role/aos/secret-id"
+        wrapping_token=token,
+        role_id="r1",
+        accessor="a1",
+        ttl_seconds=300,
+        creation_path="auth/approle/role/aos/secret-id",
     )
     asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.secret_id", issued)
 
@@ -218,7 +222,3 @@ def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys
     assert text == "export PATH='/my shims:/usr/bin'\nexport PULUMI_BACKEND_URL=file:///s\n"
     shell = subprocess.run(["sh", "-c", f'{text}echo "$PATH"'], check=True, capture_output=True, text=True)
     assert shell.stdout == "/my shims:/usr/bin\n"
-
-
-def test_short_names_the_resource() -> None:
-    assert main._short(("create", URN)) == ("create", "vault:index/mount:Mount kv-secret-mount")

@@ -59,7 +59,7 @@ def test_the_share_of_ones_own_key_is_opened(tmp_path: Path, pair: Path) -> None
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (None, "can't be read: No such file or directory"),
+        (None, "can't be read: No such file or directory; expected key shares"),
         ("{", "is not a file of key shares; expected shares.json as the first boot wrote it"),
         ("[]", "is not a file of key shares; expected shares.json as the first boot wrote it"),
         ('{"shares": [{}]}', "is not a file of key shares; expected shares.json as the first boot wrote it"),
@@ -93,7 +93,9 @@ def test_what_is_no_private_key_is_refused(tmp_path: Path, pair: Path) -> None:
     public = tmp_path / "public.asc"
     public.write_text(str(certificate(pair)))
 
-    assert refused(file, tmp_path / "none") == f"--key {tmp_path / 'none'} can't be read: No such file or directory"
+    assert refused(file, tmp_path / "none") == (
+        f"--key {tmp_path / 'none'} can't be read: No such file or directory; expected a PGP private key"
+    )
     text = tmp_path / "text.asc"
     text.write_text("text")
     assert refused(file, text).startswith(f"--key {text} is not a PGP private key that decrypts; expected one as `gpg ")
@@ -136,4 +138,4 @@ def test_a_passphrase_is_asked_for_and_opens_the_key(tmp_path: Path) -> None:
 
     assert open_share(file, key, answer) == SHARE
     assert asked == [f"passphrase of {key}: "]
-    assert refused(file, key, f"{secret}?") == f"--key {key}: this passphrase doesn't open it"
+    assert refused(file, key, f"{secret}?") == f"--key {key} isn't opened by this passphrase; expected its own"

@@ -54,7 +54,7 @@ def test_a_cloud_stack(
     if isinstance(expected, str):
         with pytest.raises(EstateError) as caught:
             decide()
-        assert str(caught.value) == f"{expected}. Mend that, or try the stack in a sandbox with --sandbox"
+        assert str(caught.value) == f"{expected}; expected plugins and credentials, or a sandbox: --sandbox"
     else:
         assert decide() == plugins.Choice(fakes=expected[0], reason=expected[1])
 

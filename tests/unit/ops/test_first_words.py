@@ -63,7 +63,7 @@ def test_a_preview_looks_at_what_the_first_boot_takes(tmp_path: Path) -> None:
         lifecycle.preview(wrong, "local", Console(), Choices())
     (tmp_path / "ada.asc").write_text("no key")
     wrong = checkout(tmp_path, SETTINGS.replace(".estate/local/operator/public.asc", "ada.asc"))
-    with pytest.raises(EstateError, match=r"ada\.asc: not an armored PGP public key$"):
+    with pytest.raises(EstateError, match=r"ada\.asc holds none; expected an armored PGP public key$"):
         lifecycle.preview(wrong, "local", Console(), Choices())
 
 

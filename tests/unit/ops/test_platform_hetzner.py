@@ -73,7 +73,9 @@ def test_keys_under_the_estates_own_folder_are_made_once(paths: Paths, capsys: p
 def test_peoples_own_keys_are_never_made(paths: Paths) -> None:
     write(paths.project, NODE["bootstrap"])
 
-    with pytest.raises(EstateError, match=r"operator 'ada': .*/keys/ada\.asc: not a readable armored PGP public key"):
+    with pytest.raises(
+        EstateError, match=r"operator 'ada': .*/keys/ada\.asc can't be read; expected an armored PGP public key"
+    ):
         hetzner(paths).ensure_keys(Console())
 
     assert not (paths.project / "keys").exists()

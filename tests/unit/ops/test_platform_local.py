@@ -162,7 +162,7 @@ def test_a_key_that_is_none_stops_before_a_server_starts(tmp_path: Path, purpose
     (tmp_path / "keys" / "ada.asc").write_text("no key")
 
     with (
-        pytest.raises(EstateError, match=r"^operator 'ada': .*ada.asc: not an armored PGP public key$"),
+        pytest.raises(EstateError, match=r"^operator 'ada': .*ada.asc holds none; expected an armored PGP public key$"),
         found.ready(purpose, Console()),
     ):
         pass

@@ -156,4 +156,4 @@ class TestListener:
         assert told.steps == [(name, False), (name, True)]
 
     def test_a_name_that_is_not_a_urn_is_shown_unchanged(self) -> None:
-        assert operations._short("odd") == "odd"
+        assert operations.short_name("odd") == "odd"

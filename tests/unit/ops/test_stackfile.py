@@ -68,7 +68,7 @@ BAD_YAML = {
         "config: \x01\n",
         (
             "Pulumi.local.yaml is not YAML: unacceptable character #x0001: special characters are not allowed in "
-            '"<unicode string>", position 8'
+            '"<unicode string>", position 8; expected a stack\'s file'
         ),
     ),
     "a key twice": (
@@ -130,7 +130,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "read_text", refused)
 
-    assert _refusal(paths) == "Pulumi.local.yaml can't be read: Permission denied"
+    assert _refusal(paths) == "Pulumi.local.yaml can't be read: Permission denied; expected one that you may read"
 
 
 def test_every_wrong_setting_is_a_line_with_the_files_name(tmp_path: Path) -> None:
