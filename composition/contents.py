@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import pulumi
-import pulumi_vault as vault
 
 from components.platform.endpoint import Endpoint
 from components.render import acl
@@ -20,6 +19,7 @@ from components.vault.kv import KvMount, KvMountArgs
 from components.vault.logins import TokenPolicies
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs
 from components.vault.pki import PkiEngine, PkiEngineArgs
+from components.vault.provider import administrator_provider
 from components.vault.quotas import RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
@@ -62,24 +62,14 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
 
 def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _Contents:
     login = endpoint.login
-    provider = vault.Provider(
+    provider = administrator_provider(
         "vault",
         address=endpoint.address,
-        ca_cert_file=endpoint.ca_certificate_file,
-        auth_login_cert=vault.ProviderAuthLoginCertArgs(
-            cert_file=login.certificate_file,
-            key_file=login.private_key_file,
-            name=login.role,
-            # The provider's own default, left out.
-            mount=None if login.mount == "cert" else login.mount,
-        ),
-        # A child token lives 20 minutes at most and takes what it made with it when it dies.
-        skip_child_token=True,
-        # Given here, these are the same whoever runs the program; the SDK would take them from its environment
-        # (VAULT_SKIP_VERIFY, VAULT_MAX_RETRIES, TERRAFORM_VAULT_MAX_TTL).
-        skip_tls_verify=False,
-        max_retries=2,
-        max_lease_ttl_seconds=1_200,
+        ca_certificate_file=endpoint.ca_certificate_file,
+        certificate_file=login.certificate_file,
+        private_key_file=login.private_key_file,
+        role=login.role,
+        mount=login.mount,
         opts=pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready]),
     )
     options = pulumi.ResourceOptions(providers=[provider], deleted_with=endpoint.holds_data)

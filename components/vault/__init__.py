@@ -21,6 +21,7 @@ from .lockout import Lockout
 from .logins import TokenLifetime
 from .password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from .pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
+from .provider import administrator_provider
 from .quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
 from .snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from .transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
@@ -34,6 +35,7 @@ __all__ += ["Kubernetes", "KubernetesAuth", "KubernetesAuthArgs", "KubernetesLog
 __all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "TokenLifetime"]
 __all__ += ["CharsetRule", "PasswordPolicies", "PasswordPoliciesArgs", "PasswordPolicy"]
 __all__ += ["Pki", "PkiEngine", "PkiEngineArgs", "PkiRole"]
+__all__ += ["administrator_provider"]
 __all__ += ["LoginLimit", "RateLimit", "RateLimits", "RateLimitsArgs"]
 __all__ += ["SnapshotLogin", "SnapshotLogins", "SnapshotLoginsArgs"]
 __all__ += ["Transit", "TransitEngine", "TransitEngineArgs", "TransitKey"]
