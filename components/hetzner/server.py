@@ -12,10 +12,10 @@ from typing import Any, TypeVar, cast
 import pulumi
 import pulumi_hcloud as hcloud
 
-from ..platform.endpoint import CertificateLogin, Endpoint
+from ..platform.endpoint import Endpoint
 from ..platform.readiness import VaultReady, VaultReadyArgs
 from ..render import cloud_init
-from ..render.bootstrap import AdministratorFiles
+from ..render.login import CertificateLogin
 from ..render.node.model import Node, Place
 from .site import HetznerSite
 
@@ -42,8 +42,8 @@ class HetznerServerArgs:
     """Of every resource."""
     protect: bool
     """Keeps volume and address, in Pulumi and at Hetzner."""
-    administrator: AdministratorFiles
-    """Who logs in to see whether it is ready."""
+    login: CertificateLogin
+    """Who administers it, and logs in to see whether it is ready."""
 
 
 class HetznerServer(pulumi.ComponentResource):
@@ -147,8 +147,7 @@ class HetznerServer(pulumi.ComponentResource):
             f"{name}-ready",
             VaultReadyArgs(
                 address=address,
-                certificate_file=args.administrator.certificate,
-                private_key_file=args.administrator.private_key,
+                login=args.login,
                 ca_certificate_file=tls.authority_file,
                 timeout_seconds=site.boot_timeout,
                 server=server.id,
@@ -162,9 +161,7 @@ class HetznerServer(pulumi.ComponentResource):
         self.endpoint = Endpoint(
             address=address,
             ca_certificate_file=tls.authority_file,
-            login=CertificateLogin(
-                certificate_file=args.administrator.certificate, private_key_file=args.administrator.private_key
-            ),
+            login=args.login,
             ready=ready,
             holds_data=self,
         )

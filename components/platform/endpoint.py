@@ -6,23 +6,7 @@ from typing import TypeAlias
 
 import pulumi
 
-
-@dataclass(frozen=True, kw_only=True)
-class CertificateLogin:
-    """The administrator logs in with a client certificate."""
-
-    certificate_file: str
-    """PEM file; in a program relative to the project's root."""
-    private_key_file: str
-    """PEM file of its private key."""
-    role: str = "administrator"
-    mount: str = "cert"
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """What has to be on this machine before anybody can log in."""
-        return (self.certificate_file, self.private_key_file)
-
+from ..render.login import CertificateLogin
 
 Login: TypeAlias = CertificateLogin
 """How the administrator logs in. Another way, such as a cloud's identity, is a class of its own in this union."""

@@ -25,6 +25,7 @@ def administrator_provider(
         name,
         address=address,
         ca_cert_file=ca_certificate_file,
+        # Not a dictionary: the SDK hands its keys on as they are spelt, and the provider spells them otherwise.
         auth_login_cert=vault.ProviderAuthLoginCertArgs(
             cert_file=certificate_file,
             key_file=private_key_file,
