@@ -18,7 +18,7 @@ from .jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from .kv import KvMount, KvMountArgs, KvOptions
 from .lockout import Lockout
-from .logins import TokenLifetime
+from .logins import LoginsArgs, TokenLifetime
 from .password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from .pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
 from .provider import administrator_provider
@@ -32,7 +32,7 @@ __all__ += ["AuditDevices", "AuditDevicesArgs", "PostgresEngine", "PostgresEngin
 __all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRole"]
 __all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]
 __all__ += ["Kubernetes", "KubernetesAuth", "KubernetesAuthArgs", "KubernetesLogin"]
-__all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "TokenLifetime"]
+__all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "LoginsArgs", "TokenLifetime"]
 __all__ += ["CharsetRule", "PasswordPolicies", "PasswordPoliciesArgs", "PasswordPolicy"]
 __all__ += ["Pki", "PkiEngine", "PkiEngineArgs", "PkiRole"]
 __all__ += ["administrator_provider"]
