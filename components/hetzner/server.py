@@ -62,7 +62,6 @@ class HetznerServer(pulumi.ComponentResource):
         super().__init__("vault-estate:index:HetznerServer", name, {}, opts)
         site, tls = args.site, args.node.tls
         child = pulumi.ResourceOptions(parent=self)
-        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
         primary = hcloud.PrimaryIp(
             f"{name}-ip",
             name=args.physical_name,
@@ -73,7 +72,7 @@ class HetznerServer(pulumi.ComponentResource):
             delete_protection=args.protect,
             labels=args.labels,
             # Which server has it is said by the server; the address would be taken off it again otherwise.
-            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(ignore_changes=["assigneeId"])),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["assigneeId"]),
         )
         volume = hcloud.Volume(
             f"{name}-volume",
@@ -83,7 +82,7 @@ class HetznerServer(pulumi.ComponentResource):
             delete_protection=args.protect,
             labels=args.labels,
             # No format: the node makes a filesystem, and only where there is none. A format would be a new volume.
-            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(ignore_changes=["format", "serverId"])),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["format", "serverId"]),
         )
         placement = hcloud.PlacementGroup(
             f"{name}-placement", name=args.physical_name, type="spread", labels=args.labels, opts=child
