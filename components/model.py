@@ -83,20 +83,17 @@ class Form:
     def check(self, value: str) -> str:
         """The text itself. Raises ValueError where it has another form."""
         if not re.fullmatch(self.pattern, value):
-            msg = f"expected {self.words}"
-            raise ValueError(msg)
+            raise ValueError(f"expected {self.words}")
         return value
 
 
 def seconds(value: object) -> object:
     """Read a duration such as ``90d``, ``1h30m`` or ``45s`` into whole seconds; a whole number is taken as seconds.
-    Raises ValueError for another text.
-    """
+    Raises ValueError for another text."""
     if not isinstance(value, str):
         return value
     if not _DURATION.fullmatch(value):
-        msg = "expected a duration such as 45s, 30m, 1h30m or 90d"
-        raise ValueError(msg)
+        raise ValueError("expected a duration such as 45s, 30m, 1h30m or 90d")
     return sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _DURATION_PART.findall(value))
 
 

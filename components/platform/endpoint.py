@@ -18,19 +18,15 @@ class Endpoint:
 
     address: pulumi.Input[str]
     """URL of the API listener, for example ``https://127.0.0.1:8200``."""
-
     ca_certificate_file: str | None
     """PEM file of the authority behind the listener's certificate, relative to the project's root.
 
     None: the system's store.
     """
-
     login: Login
     """How whoever configures this Vault logs in."""
-
     ready: pulumi.CustomResource
     """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""
-
     holds_data: pulumi.Resource
     """The resource whose deletion takes Vault's storage with it; contents are `deleted_with` it."""
 

@@ -20,8 +20,7 @@ class AclPoliciesArgs:
 
     policies: Mapping[str, AclPolicy]
     """Typed policies by a key of the caller's own; the key names the Pulumi resource, `AclPolicy.name` the policy in
-    Vault.
-    """
+    Vault."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bad key or for two policies of one name."""

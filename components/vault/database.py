@@ -14,18 +14,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, model_validator
 
-from ..model import (
-    Form,
-    MountPath,
-    Name,
-    Named,
-    PositiveSeconds,
-    Seconds,
-    Section,
-    SettingError,
-    at_most,
-    known,
-)
+from ..model import Form, MountPath, Name, Named, PositiveSeconds, Seconds, Section, SettingError, at_most, known
 from ..render.sql import Access, SchemaName, creation_statements, revocation_statements
 
 
@@ -130,11 +119,9 @@ class PostgresEngineArgs:
 
     database: Database
     """The mount, its connections and its roles."""
-
     passwords: Mapping[str, pulumi.Input[str]] = field(repr=False)
     """First password of each connection's user. Sent once, when the connection is made, and worthless afterwards if
-    `rotate_root`.
-    """
+    `rotate_root`."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a connection without a password, or a password of no connection."""

@@ -19,8 +19,7 @@ def administrator_provider(
     opts: pulumi.ResourceOptions | None = None,
 ) -> vault.Provider:
     """A provider of the Vault at `address`. Files are PEM, relative to the project's root; `ca_certificate_file` is of
-    the listener's authority, None: the system's store. `role` is one of the `cert` auth method at `mount`.
-    """
+    the listener's authority, None: the system's store. `role` is one of the `cert` auth method at `mount`."""
     return vault.Provider(
         name,
         address=address,

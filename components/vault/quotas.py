@@ -68,10 +68,8 @@ class RateLimitsArgs:
 
     limits: Mapping[str, RateLimit] = field(default_factory=dict)
     """Limits by name in Vault."""
-
     logins: Mapping[str, LoginLimit] = field(default_factory=dict)
     """Limits on the logins of one role each, by the role's name, which is the limit's name too."""
-
     auth_path: str = "approle"
     """Auth method that the roles of `logins` are of, without `auth/`."""
 
