@@ -6,14 +6,7 @@ The SDK loads a part of itself when that is first named; its types in signatures
 from .acl import AclPolicies, AclPoliciesArgs
 from .approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from .audit import AuditDevices, AuditDevicesArgs
-from .database import (
-    Database,
-    DatabaseConnection,
-    DatabaseRole,
-    DatabaseStaticRole,
-    PostgresEngine,
-    PostgresEngineArgs,
-)
+from .database import Database, DatabaseConnection, DatabaseRole, DatabaseStaticRole, PostgresEngine, PostgresEngineArgs
 from .jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from .kv import KvMount, KvMountArgs, KvOptions
