@@ -12,7 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one
+from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one, twins
 from .login import CertificateLogin
 
 _PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
@@ -90,10 +90,8 @@ class Bootstrap(Section):
             raise SettingError("threshold", str(self.threshold), f"at most the number of operators, which is {count}")
         if self.threshold == 1 and count > 1:
             raise SettingError("threshold", "1", "at least 2 for several operators (the server refuses 1)")
-        names = [operator.name for operator in self.operators]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise SettingError(f"operators[{number}].name", repr(name), "each name once")
+        for number, _, name in twins({number: operator.name for number, operator in enumerate(self.operators)}):
+            raise SettingError(f"operators[{number}].name", repr(name), "each name once")
         return self
 
 
