@@ -6,7 +6,7 @@ of a cloud's.
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -35,6 +35,7 @@ LONGEST_HOST = 253
 """Of the DNS, in characters (RFC 1035)."""
 
 T = TypeVar("T")
+Key = TypeVar("Key")
 Keyed = TypeVar("Keyed", bound=Iterable[str])
 
 
@@ -83,20 +84,17 @@ class Form:
     def check(self, value: str) -> str:
         """The text itself. Raises ValueError where it has another form."""
         if not re.fullmatch(self.pattern, value):
-            msg = f"expected {self.words}"
-            raise ValueError(msg)
+            raise ValueError(f"expected {self.words}")
         return value
 
 
 def seconds(value: object) -> object:
     """Read a duration such as ``90d``, ``1h30m`` or ``45s`` into whole seconds; a whole number is taken as seconds.
-    Raises ValueError for another text.
-    """
+    Raises ValueError for another text."""
     if not isinstance(value, str):
         return value
     if not _DURATION.fullmatch(value):
-        msg = "expected a duration such as 45s, 30m, 1h30m or 90d"
-        raise ValueError(msg)
+        raise ValueError("expected a duration such as 45s, 30m, 1h30m or 90d")
     return sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _DURATION_PART.findall(value))
 
 
@@ -131,19 +129,26 @@ POLICY_NAME = Form(
 )
 
 
+def twins(values: Mapping[Key, T]) -> Iterator[tuple[Key, Key, T]]:
+    """Each key whose value an earlier key has too: the key, the earlier one, the value."""
+    earlier: dict[T, Key] = {}
+    for key, value in values.items():
+        other = earlier.setdefault(value, key)
+        if other != key:
+            yield key, other, value
+
+
 def names(values: Keyed) -> Keyed:
     """Names of things of one kind in Vault. Raises SettingError where one isn't a name, or two differ by case only."""
-    seen: dict[str, str] = {}
     for name in values:
         try:
             NAME.check(name)
         except ValueError as error:
             raise SettingError(name or "''", repr(name), str(error).removeprefix("expected ")) from None
-        twin = seen.setdefault(name.lower(), name)
-        if twin != name:
-            raise SettingError(
-                name, repr(name), f"a name that differs from {twin!r} by more than its case, which Vault folds"
-            )
+    for name, twin, _ in twins({name: name.lower() for name in values}):
+        raise SettingError(
+            name, repr(name), f"a name that differs from {twin!r} by more than its case, which Vault folds"
+        )
     return values
 
 
@@ -219,9 +224,8 @@ Port = Annotated[int, Field(ge=1024, le=65_535)]
 
 
 def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    for number, value in enumerate(values):
-        if value in values[:number]:
-            raise SettingError(f"[{number}]", repr(value), "each entry once")
+    for number, _, value in twins(dict(enumerate(values))):
+        raise SettingError(f"[{number}]", repr(value), "each entry once")
     return values
 
 

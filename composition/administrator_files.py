@@ -22,8 +22,7 @@ def place(settings: Settings, stack: str, secret: Callable[[str], str | None], p
     administrator = settings.bootstrap.administrator
     if not (administrator.certificate_pem or administrator.private_key_secret):
         return
-    files = administrator.files(stack)
-    certificate_file, key_file = project / files.certificate, project / files.private_key
+    certificate_file, key_file = (project / file for file in administrator.login(stack).files)
     certificate = administrator.certificate_pem or certificate_file.read_text(encoding="ascii")
     if administrator.private_key and not key_file.is_file():
         _write(certificate_file, certificate)  # whoever logs in says that the other half is missing

@@ -1,11 +1,9 @@
 """Composition of what is inside Vault, wherever that runs. Owns the explicit provider, and no other resource."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import pulumi
-import pulumi_vault as vault
 
 from components.platform.endpoint import Endpoint
 from components.render import acl
@@ -20,14 +18,16 @@ from components.vault.kv import KvMount, KvMountArgs
 from components.vault.logins import TokenPolicies
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs
 from components.vault.pki import PkiEngine, PkiEngineArgs
+from components.vault.provider import administrator_provider
 from components.vault.quotas import RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
-from settings import Settings, named_files
+from settings import Settings
 from settings.grants import grants
 from settings.hetzner import HetznerPlatform
-from settings.sources import ConnectionWithPassword, DatabaseWithPasswords, KubernetesWithAuthority
+from settings.named_files import CERTIFICATE, public, text
+from settings.sources import ConnectionWithPassword, KubernetesWithAuthority
 
 SecretReader = Callable[[str], pulumi.Output[str]]
 """Reads one flat, encrypted setting of the stack."""
@@ -35,170 +35,133 @@ SecretReader = Callable[[str], pulumi.Output[str]]
 Kind = TypeVar("Kind", AppRoleLogin, KubernetesLogin, JwtLogin)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Contents:
-    """What every part of the contents is built from."""
-
-    settings: Settings
-    endpoint: Endpoint
-    secret: SecretReader
-    options: pulumi.ResourceOptions
-    holding_options: pulumi.ResourceOptions
-    """For what holds data: as `options`, and protected where the settings say so."""
-
-
 def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mapping[str, pulumi.Input[str]]:
     """Declare the contents of a Vault; what the stack exports of them, which README describes."""
-    contents = _contents(settings, endpoint, secret)
-    _guards(contents)
-    _engines(contents)
-    _logins(contents)
-    _snapshots(contents)
-    if settings.pki is None:
-        return {}
-    pki = PkiEngine("pki", PkiEngineArgs(pki=settings.pki, address=endpoint.address), contents.holding_options)
-    return {"root_certificate": pki.root_certificate}
-
-
-def _contents(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> _Contents:
     login = endpoint.login
-    provider = vault.Provider(
+    provider = administrator_provider(
         "vault",
         address=endpoint.address,
-        ca_cert_file=endpoint.ca_certificate_file,
-        auth_login_cert=vault.ProviderAuthLoginCertArgs(
-            cert_file=login.certificate_file,
-            key_file=login.private_key_file,
-            name=login.role,
-            # The provider's own default, left out.
-            mount=None if login.mount == "cert" else login.mount,
-        ),
-        # A child token lives 20 minutes at most and takes what it made with it when it dies.
-        skip_child_token=True,
-        # Given here, these are the same whoever runs the program; the SDK would take them from its environment
-        # (VAULT_SKIP_VERIFY, VAULT_MAX_RETRIES, TERRAFORM_VAULT_MAX_TTL).
-        skip_tls_verify=False,
-        max_retries=2,
-        max_lease_ttl_seconds=1_200,
+        ca_certificate_file=endpoint.ca_certificate_file,
+        certificate_file=login.certificate_file,
+        private_key_file=login.private_key_file,
+        role=login.role,
+        mount=login.mount,
         opts=pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready]),
     )
     options = pulumi.ResourceOptions(providers=[provider], deleted_with=endpoint.holds_data)
-    protected = pulumi.ResourceOptions(protect=settings.protect)
-    return _Contents(
-        settings=settings,
-        endpoint=endpoint,
-        secret=secret,
-        options=options,
-        holding_options=pulumi.ResourceOptions.merge(options, protected),
-    )
+    holding = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=settings.protect))
+    _guards(settings, options)
+    _engines(settings, endpoint, secret, options=options, holding=holding)
+    _logins(settings, options)
+    _snapshots(settings, options)
+    if settings.pki is None:
+        return {}
+    pki = PkiEngine("pki", PkiEngineArgs(pki=settings.pki, address=endpoint.address), holding)
+    return {"root_certificate": pki.root_certificate}
 
 
-def _guards(contents: _Contents) -> None:
-    settings, options = contents.settings, contents.options
+def _guards(settings: Settings, options: pulumi.ResourceOptions) -> None:
     if settings.audit:
         AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
     if settings.rate_limits:
         RateLimits("rate-limits", RateLimitsArgs(limits=settings.rate_limits), options)
 
 
-def _engines(contents: _Contents) -> None:
-    settings, options = contents.settings, contents.holding_options
+def _engines(
+    settings: Settings,
+    endpoint: Endpoint,
+    secret: SecretReader,
+    *,
+    options: pulumi.ResourceOptions,
+    holding: pulumi.ResourceOptions,
+) -> None:
+    """Each with `holding`, since data are in it; `options` are for the rest."""
     for path, mount in settings.kv.items():
-        KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), options)
+        KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), holding)
     if settings.transit:
-        TransitEngine("transit", TransitEngineArgs(transit=settings.transit), options)
+        TransitEngine("transit", TransitEngineArgs(transit=settings.transit), holding)
     policies: list[pulumi.Resource] = []
     if settings.password_policies:
         args = PasswordPoliciesArgs(policies=settings.password_policies)
-        policies.append(PasswordPolicies("password-policies", args, contents.options))
-    if settings.database:
-        _database(contents, settings.database, policies)
+        policies.append(PasswordPolicies("password-policies", args, options))
+    if database := settings.database:
+        passwords = {name: _first_password(endpoint, secret, name, one) for name, one in database.connections.items()}
+        named = any(connection.password_policy for connection in database.connections.values())
+        after = pulumi.ResourceOptions.merge(holding, pulumi.ResourceOptions(depends_on=policies if named else []))
+        PostgresEngine("database", PostgresEngineArgs(database=database, passwords=passwords), after)
 
 
-def _database(contents: _Contents, database: DatabaseWithPasswords, policies: list[pulumi.Resource]) -> None:
-    passwords = {name: _first_password(contents, name, one) for name, one in database.connections.items()}
-    named = any(connection.password_policy for connection in database.connections.values())
-    options = pulumi.ResourceOptions.merge(
-        contents.holding_options, pulumi.ResourceOptions(depends_on=policies if named else [])
-    )
-    PostgresEngine("database", PostgresEngineArgs(database=database, passwords=passwords), options)
-
-
-def _first_password(contents: _Contents, name: str, connection: ConnectionWithPassword) -> pulumi.Output[str]:
+def _first_password(
+    endpoint: Endpoint, secret: SecretReader, name: str, connection: ConnectionWithPassword
+) -> pulumi.Output[str]:
     """The password, which may be in a file that comes only with the platform; until that is there it is unknown."""
     file = connection.password_file
     if file is None:
-        return contents.secret(connection.password_secret or "")
+        return secret(connection.password_secret or "")
     setting = f"database.connections.{name}.password_file"
-    return pulumi.Output.secret(contents.endpoint.ready.id.apply(lambda _: named_files.text(setting, file).strip()))
+    return pulumi.Output.secret(endpoint.ready.id.apply(lambda _: text(setting, file).strip()))
 
 
-def _logins(contents: _Contents) -> None:
-    settings, options = contents.settings, contents.options
+def _logins(settings: Settings, options: pulumi.ResourceOptions) -> None:
     policies = {name: application_policy(settings, name) for name in settings.applications}
     AclPolicies("application-policies", AclPoliciesArgs(policies=policies), options)
     if settings.userpass:
         UserpassAuth("userpass", UserpassAuthArgs(userpass=settings.userpass), options)
     if settings.approle:
-        _approle(contents, settings.approle)
+        _approle(settings, settings.approle, options)
     if settings.kubernetes:
-        _kubernetes(contents, settings.kubernetes)
+        _kubernetes(settings, settings.kubernetes, options)
     if settings.jwt:
-        logins, token_policies = _of_kind(contents, JwtLogin)
+        logins, token_policies = _of_kind(settings, JwtLogin)
         JwtAuth("jwt", JwtAuthArgs(jwt=settings.jwt, logins=logins, token_policies=token_policies), options)
 
 
-def _approle(contents: _Contents, approle: AppRole) -> None:
-    logins, token_policies = _of_kind(contents, AppRoleLogin)
+def _approle(settings: Settings, approle: AppRole, options: pulumi.ResourceOptions) -> None:
+    logins, token_policies = _of_kind(settings, AppRoleLogin)
     args = AppRoleAuthArgs(approle=approle, logins=logins, token_policies=token_policies)
-    auth = AppRoleAuth("approle", args, contents.options)
-    limits = {name: contents.settings.applications[name].login_limit for name in logins}
+    auth = AppRoleAuth("approle", args, options)
+    limits = {name: settings.applications[name].login_limit for name in logins}
     # The server refuses a quota on a mount that isn't there yet.
-    after = pulumi.ResourceOptions.merge(contents.options, pulumi.ResourceOptions(depends_on=[auth]))
+    after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[auth]))
     RateLimits("login-limits", RateLimitsArgs(logins=limits, auth_path=approle.path), after)
 
 
-def _kubernetes(contents: _Contents, kubernetes: KubernetesWithAuthority) -> None:
-    logins, token_policies = _of_kind(contents, KubernetesLogin)
-    authority = named_files.public(
-        "kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, named_files.CERTIFICATE
-    )
+def _kubernetes(settings: Settings, kubernetes: KubernetesWithAuthority, options: pulumi.ResourceOptions) -> None:
+    logins, token_policies = _of_kind(settings, KubernetesLogin)
+    authority = public("kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, CERTIFICATE)
     args = KubernetesAuthArgs(
         kubernetes=kubernetes, ca_certificate=authority, logins=logins, token_policies=token_policies
     )
-    KubernetesAuth("kubernetes", args, contents.options)
+    KubernetesAuth("kubernetes", args, options)
 
 
-def _snapshots(contents: _Contents) -> None:
+def _snapshots(settings: Settings, options: pulumi.ResourceOptions) -> None:
     """Who may take and restore snapshots; where they go is the platform's business."""
-    snapshots, platform = contents.settings.snapshots, contents.settings.platform
+    snapshots, platform = settings.snapshots, settings.platform
     if snapshots is None:
         return
     node = platform if isinstance(platform, HetznerPlatform) else None
     logins = {
         "operator": SnapshotLogin(
-            certificate=named_files.public("snapshots.certificate", snapshots.certificate, named_files.CERTIFICATE),
-            policy=acl.snapshot_restore(OPERATOR_LOGIN, contents.settings.canary),
+            certificate=public("snapshots.certificate", snapshots.certificate, CERTIFICATE),
+            policy=acl.snapshot_restore(OPERATOR_LOGIN, settings.canary),
             # Loopback too, where a drill's server is.
             token_bound_cidrs=(*node.api_cidrs, "127.0.0.1/32") if node else (),
         )
     }
     if snapshots.node_certificate:
         logins["node"] = SnapshotLogin(
-            certificate=named_files.public(
-                "snapshots.node_certificate", snapshots.node_certificate, named_files.CERTIFICATE
-            ),
-            policy=acl.snapshot_take(NODE_LOGIN, contents.settings.canary),
+            certificate=public("snapshots.node_certificate", snapshots.node_certificate, CERTIFICATE),
+            policy=acl.snapshot_take(NODE_LOGIN, settings.canary),
             # By its name a node reaches itself over loopback; by its address it comes from that one.
             token_bound_cidrs=("127.0.0.1/32",) if node and node.name else (),
         )
-    SnapshotLogins("snapshots", SnapshotLoginsArgs(logins=logins), contents.options)
+    SnapshotLogins("snapshots", SnapshotLoginsArgs(logins=logins), options)
 
 
-def _of_kind(contents: _Contents, kind: type[Kind]) -> tuple[dict[str, Kind], TokenPolicies]:
+def _of_kind(settings: Settings, kind: type[Kind]) -> tuple[dict[str, Kind], TokenPolicies]:
     """The applications that log in so, and the ACL policy of each, which has its name."""
-    applications = contents.settings.applications
-    logins = {name: one.login for name, one in applications.items() if isinstance(one.login, kind)}
+    logins = {name: one.login for name, one in settings.applications.items() if isinstance(one.login, kind)}
     return logins, {name: (name,) for name in logins}
 
 

@@ -47,7 +47,7 @@ def build(settings: Settings, platform: HetznerPlatform) -> Platform:
             firewall_id=network.firewall_id,
             labels=labels,
             protect=settings.protect,
-            administrator=settings.bootstrap.administrator.files(pulumi.get_stack()),
+            login=settings.bootstrap.administrator.login(pulumi.get_stack()),
         ),
         options,
     )

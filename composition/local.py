@@ -13,14 +13,12 @@ CA_CERTIFICATE_FILE = ".estate/local/tls/ca.crt"
 
 def build(settings: Settings, platform: LocalPlatform) -> Platform:
     """Declare the server of this machine, which `./estate` starts."""
-    administrator = settings.bootstrap.administrator.files(pulumi.get_stack())
     server = LocalServer(
         "platform",
         LocalServerArgs(
             api_port=platform.api_port,
             ca_certificate_file=CA_CERTIFICATE_FILE,
-            administrator_certificate_file=administrator.certificate,
-            administrator_private_key_file=administrator.private_key,
+            login=settings.bootstrap.administrator.login(pulumi.get_stack()),
         ),
     )
     return Platform(

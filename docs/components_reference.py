@@ -27,6 +27,7 @@ other projects in Python ([an example](../examples/another_project/__main__.py))
 fails when it is not current.
 
 - Every component is `Noun(name, NounArgs(...), opts)`. Its provider and all else in `opts` are the caller's.
+- `vault.administrator_provider` makes a provider that logs in by client certificate.
 - Hetzner's and AWS' SDKs come with the extras `hetzner` and `aws`.
 - A **section** is a class of its own, given as an object. A **duration** is a whole number of seconds. An **output** is
   a value of another resource, known only later.

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Form, MountPath, Named, PolicyName, Section, SettingError, known, separate
+from components.model import Form, MountPath, Named, PolicyName, Section, SettingError, known, separate, twins
 from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
 from components.render.release import Server
@@ -260,13 +260,8 @@ class Settings(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         """Names that only become equal on their way: a mount's in Pulumi, a limit's in Vault."""
-        mounts: dict[str, str] = {}
-        for path in self.kv:
-            other = mounts.setdefault(path.replace("/", "-"), path)
-            if other != path:
-                raise SettingError(
-                    f"kv.{path}", repr(path), f"a path that differs from {other!r} by more than '/' and '-'"
-                )
+        for path, other, _ in twins({path: path.replace("/", "-") for path in self.kv}):
+            raise SettingError(f"kv.{path}", repr(path), f"a path that differs from {other!r} by more than '/' and '-'")
         for name, application in self.applications.items():
             if name in self.rate_limits and isinstance(application.login, AppRoleLogin):
                 raise SettingError(
@@ -276,16 +271,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _one_owner_per_secret(self) -> Self:
-        owners: dict[tuple[str, str], str] = {}
-        for application, name, _ in self.secrets():
-            path = self.secret_path(application, name)
-            other = owners.setdefault(path, application)
-            if other != application:
-                raise SettingError(
-                    f"applications.{application}.secrets.{name}",
-                    f"at {'/'.join(path)}",
-                    f"a path of its own, where {other} has a secret too (let one of the two list it under reads)",
-                )
+        paths = {(application, name): self.secret_path(application, name) for application, name, _ in self.secrets()}
+        for (application, name), (other, _), path in twins(paths):
+            raise SettingError(
+                f"applications.{application}.secrets.{name}",
+                f"at {'/'.join(path)}",
+                f"a path of its own, where {other} has a secret too (let one of the two list it under reads)",
+            )
         return self
 
 

@@ -141,17 +141,12 @@ def grants(settings: Settings, application: str) -> tuple[Grant, ...]:
 
 def _secrets(settings: Settings, application: str) -> Iterator[KvGrant]:
     own = settings.applications[application]
-    for name, secret in own.secrets.items():
-        yield _secret(settings, application, name, secret.access)
-    for shared in own.reads:
-        for name in shared.secrets:
-            yield _secret(settings, shared.application, name, "read")
-
-
-def _secret(settings: Settings, owner: str, name: str, access: Literal["read", "write"]) -> KvGrant:
-    mount, path = settings.secret_path(owner, name)
-    keys = settings.applications[owner].secrets[name].keys
-    return KvGrant(mount=mount, path=path, name=name, keys=keys, access=access, owner=owner)
+    listed = [(application, name, secret.access) for name, secret in own.secrets.items()]
+    listed += [(shared.application, name, "read") for shared in own.reads for name in shared.secrets]
+    for owner, name, access in listed:
+        mount, path = settings.secret_path(owner, name)
+        keys = settings.applications[owner].secrets[name].keys
+        yield KvGrant(mount=mount, path=path, name=name, keys=keys, access=access, owner=owner)
 
 
 def _database(settings: Settings, application: str) -> Iterator[DatabaseGrant | StaticDatabaseGrant]:

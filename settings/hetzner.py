@@ -46,11 +46,6 @@ class HetznerPlatform(HetznerSite):
     """Seal type: how the server is unsealed."""
     download: Download
 
-    @property
-    def authority_file(self) -> str | None:
-        """PEM file the node is verified with, relative to the project's root; None: the system's store."""
-        return self.tls.authority_file
-
     @model_validator(mode="after")
     def _certified_name(self) -> Self:
         if self.name is None and self.tls.needs_name:

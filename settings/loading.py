@@ -32,8 +32,7 @@ def load(config: pulumi.Config) -> Settings:
 def parse(plain: object) -> Settings:
     """Read settings from plain values, as YAML or JSON hold them. Raises SettingsError as `load` does."""
     if plain is None:
-        msg = f"{WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them"
-        raise SettingsError(msg)
+        raise SettingsError(f"{WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them")
     if not isinstance(plain, Mapping):
         msg = f"{WHOLE} is {_KINDS.get(type(plain), type(plain).__name__)}; expected a mapping of sections"
         raise SettingsError(msg)

@@ -27,8 +27,7 @@ def text(setting: str, file: str, project: Path = Path()) -> str:
         why = error.strerror
     except UnicodeDecodeError:
         why = "it isn't text"
-    msg = f"{WHOLE}.{setting} is {file!r}, which can't be read: {why}; expected a file of text"
-    raise ValueError(msg) from None
+    raise ValueError(f"{WHOLE}.{setting} is {file!r}, which can't be read: {why}; expected a file of text") from None
 
 
 def public(setting: str, file: str, form: Form, project: Path = Path()) -> str:
@@ -37,6 +36,5 @@ def public(setting: str, file: str, form: Form, project: Path = Path()) -> str:
     private = _PRIVATE.search(content)
     if private or not re.fullmatch(form.pattern, content.strip()):
         held = "a private key" if private else "something else"
-        msg = f"{WHOLE}.{setting} is {file!r}, which holds {held}; expected {form.words}"
-        raise ValueError(msg)
+        raise ValueError(f"{WHOLE}.{setting} is {file!r}, which holds {held}; expected {form.words}")
     return content

@@ -21,9 +21,9 @@ class LocalPlatform(Section):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        ports = (self.api_port, self.cluster_port, self.postgres_port)
-        if len(set(ports)) != len(ports):
-            taken = next(port for number, port in enumerate(ports) if port in ports[:number])
-            name = "cluster_port" if taken == self.cluster_port else "postgres_port"
-            raise SettingError(name, str(taken), "three different ports in api_port, cluster_port and postgres_port")
+        if len({self.api_port, self.cluster_port, self.postgres_port}) < 3:
+            name = "cluster_port" if self.cluster_port in (self.api_port, self.postgres_port) else "postgres_port"
+            raise SettingError(
+                name, str(getattr(self, name)), "three different ports in api_port, cluster_port and postgres_port"
+            )
         return self

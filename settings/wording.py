@@ -131,8 +131,7 @@ Followed = type[BaseModel] | tuple[type[BaseModel], ...] | None
 
 def _follow(location: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str | int], Followed, str]:
     """A location without a union's tags and pydantic's own marks; the innermost section it passes through; the last
-    setting on the way whose name is ours and not the operator's.
-    """
+    setting on the way whose name is ours and not the operator's."""
     path: list[str | int] = []
     here: Any = model
     section: Followed = model

@@ -32,8 +32,7 @@ class HetznerNetworkArgs:
 
 class HetznerNetwork(pulumi.ComponentResource):
     """A private network with one subnet, and the firewall of the public side. Hetzner's firewall doesn't look at the
-    private side; the node's own does.
-    """
+    private side; the node's own does."""
 
     subnet_id: pulumi.Output[str]
     """Of the private network."""

@@ -12,10 +12,10 @@ from typing import Any, TypeVar, cast
 import pulumi
 import pulumi_hcloud as hcloud
 
-from ..platform.endpoint import CertificateLogin, Endpoint
+from ..platform.endpoint import Endpoint
 from ..platform.readiness import VaultReady, VaultReadyArgs
 from ..render import cloud_init
-from ..render.bootstrap import AdministratorFiles
+from ..render.login import CertificateLogin
 from ..render.node.model import Node, Place
 from .site import HetznerSite
 
@@ -42,8 +42,8 @@ class HetznerServerArgs:
     """Of every resource."""
     protect: bool
     """Keeps volume and address, in Pulumi and at Hetzner."""
-    administrator: AdministratorFiles
-    """Who logs in to see whether it is ready."""
+    login: CertificateLogin
+    """Who administers it, and logs in to see whether it is ready."""
 
 
 class HetznerServer(pulumi.ComponentResource):
@@ -62,7 +62,6 @@ class HetznerServer(pulumi.ComponentResource):
         super().__init__("vault-estate:index:HetznerServer", name, {}, opts)
         site, tls = args.site, args.node.tls
         child = pulumi.ResourceOptions(parent=self)
-        kept = pulumi.ResourceOptions(parent=self, protect=args.protect)
         primary = hcloud.PrimaryIp(
             f"{name}-ip",
             name=args.physical_name,
@@ -73,7 +72,7 @@ class HetznerServer(pulumi.ComponentResource):
             delete_protection=args.protect,
             labels=args.labels,
             # Which server has it is said by the server; the address would be taken off it again otherwise.
-            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(ignore_changes=["assigneeId"])),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["assigneeId"]),
         )
         volume = hcloud.Volume(
             f"{name}-volume",
@@ -83,7 +82,7 @@ class HetznerServer(pulumi.ComponentResource):
             delete_protection=args.protect,
             labels=args.labels,
             # No format: the node makes a filesystem, and only where there is none. A format would be a new volume.
-            opts=pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(ignore_changes=["format", "serverId"])),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["format", "serverId"]),
         )
         placement = hcloud.PlacementGroup(
             f"{name}-placement", name=args.physical_name, type="spread", labels=args.labels, opts=child
@@ -147,8 +146,7 @@ class HetznerServer(pulumi.ComponentResource):
             f"{name}-ready",
             VaultReadyArgs(
                 address=address,
-                certificate_file=args.administrator.certificate,
-                private_key_file=args.administrator.private_key,
+                login=args.login,
                 ca_certificate_file=tls.authority_file,
                 timeout_seconds=site.boot_timeout,
                 server=server.id,
@@ -162,9 +160,7 @@ class HetznerServer(pulumi.ComponentResource):
         self.endpoint = Endpoint(
             address=address,
             ca_certificate_file=tls.authority_file,
-            login=CertificateLogin(
-                certificate_file=args.administrator.certificate, private_key_file=args.administrator.private_key
-            ),
+            login=args.login,
             ready=ready,
             holds_data=self,
         )

@@ -6,23 +6,7 @@ from typing import TypeAlias
 
 import pulumi
 
-
-@dataclass(frozen=True, kw_only=True)
-class CertificateLogin:
-    """The administrator logs in with a client certificate."""
-
-    certificate_file: str
-    """PEM file; in a program relative to the project's root."""
-    private_key_file: str
-    """PEM file of its private key."""
-    role: str = "administrator"
-    mount: str = "cert"
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """What has to be on this machine before anybody can log in."""
-        return (self.certificate_file, self.private_key_file)
-
+from ..render.login import CertificateLogin
 
 Login: TypeAlias = CertificateLogin
 """How the administrator logs in. Another way, such as a cloud's identity, is a class of its own in this union."""
@@ -34,19 +18,15 @@ class Endpoint:
 
     address: pulumi.Input[str]
     """URL of the API listener, for example ``https://127.0.0.1:8200``."""
-
     ca_certificate_file: str | None
     """PEM file of the authority behind the listener's certificate, relative to the project's root.
 
     None: the system's store.
     """
-
     login: Login
     """How whoever configures this Vault logs in."""
-
     ready: pulumi.CustomResource
     """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""
-
     holds_data: pulumi.Resource
     """The resource whose deletion takes Vault's storage with it; contents are `deleted_with` it."""
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .endpoint import CertificateLogin, Endpoint
+from ..render.login import CertificateLogin
+from .endpoint import Endpoint
 from .readiness import VaultReady, VaultReadyArgs
 
 
@@ -19,10 +20,8 @@ class LocalServerArgs:
     """TCP port of the API on 127.0.0.1."""
     ca_certificate_file: str
     """PEM file of the authority behind the listener's certificate, relative to the project's root."""
-    administrator_certificate_file: str
-    """PEM file of the administrator's certificate."""
-    administrator_private_key_file: str
-    """PEM file of its private key. Only the path is an input."""
+    login: CertificateLogin
+    """Who administers it."""
     timeout_seconds: int = 30
     """How long to wait. The server is started before the stack, so it is either there or it needs a person."""
 
@@ -38,16 +37,11 @@ class LocalServer(pulumi.ComponentResource):
     def __init__(self, name: str, args: LocalServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:LocalServer", name, {}, opts)
         address = f"https://127.0.0.1:{args.api_port}"
-        login = CertificateLogin(
-            certificate_file=args.administrator_certificate_file,
-            private_key_file=args.administrator_private_key_file,
-        )
         ready = VaultReady(
             f"{name}-ready",
             VaultReadyArgs(
                 address=address,
-                certificate_file=args.administrator_certificate_file,
-                private_key_file=args.administrator_private_key_file,
+                login=args.login,
                 ca_certificate_file=args.ca_certificate_file,
                 timeout_seconds=args.timeout_seconds,
             ),
@@ -55,6 +49,10 @@ class LocalServer(pulumi.ComponentResource):
         )
         self.cluster_id = ready.cluster_id
         self.endpoint = Endpoint(
-            address=address, ca_certificate_file=args.ca_certificate_file, login=login, ready=ready, holds_data=self
+            address=address,
+            ca_certificate_file=args.ca_certificate_file,
+            login=args.login,
+            ready=ready,
+            holds_data=self,
         )
         self.register_outputs({"address": address, "cluster_id": self.cluster_id})

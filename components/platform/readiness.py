@@ -23,6 +23,8 @@ from typing import Any, cast
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
+from ..render.login import CertificateLogin
+
 _POLL_SECONDS = 0.5
 _REQUEST_SECONDS = 5.0
 _TELL_SECONDS = 15.0
@@ -40,15 +42,9 @@ class VaultReadyArgs:
     """Which server to wait for, and who must be able to log in."""
 
     address: pulumi.Input[str]
-    certificate_file: str
-    """PEM file of the administrator's certificate, relative to the project's root."""
-    private_key_file: str
-    """PEM file of its private key. Only the path is an input."""
+    login: CertificateLogin
     ca_certificate_file: str | None
     """PEM file of the listener's authority; None: the system's store."""
-    login_path: str = "cert"
-    """Mount of the `cert` auth method."""
-    login_role: str = "administrator"
     timeout_seconds: int = 300
     server: pulumi.Input[str] | None = None
     """Identity of the machine behind the address; when it changes, this waits again."""
@@ -60,8 +56,8 @@ class VaultReadyArgs:
 def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = lambda _text: None) -> dict[str, Any]:
     """Wait for a server, then log in once and give the token back.
 
-    `properties` are the fields of `VaultReadyArgs`, resolved; `told` gets what it waits for, whenever that changes, and
-    from time to time. Returns `cluster_id` and `server_version`; `certificate_sha256` as well of a certificate that is
+    `properties` are those of `VaultReady`, resolved; `told` gets what it waits for, whenever that changes, and from
+    time to time. Returns `cluster_id` and `server_version`; `certificate_sha256` as well of a certificate that is
     pinned. Raises NotReadyError where it isn't ready within `timeout_seconds`; says what was still missing.
     """
     address = properties["address"]
@@ -165,11 +161,11 @@ class VaultReady(Resource):
     def __init__(self, name: str, args: VaultReadyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         properties: dict[str, pulumi.Input[Any]] = {
             "address": args.address,
-            "certificate_file": args.certificate_file,
-            "private_key_file": args.private_key_file,
+            "certificate_file": args.login.certificate_file,
+            "private_key_file": args.login.private_key_file,
             "ca_certificate_file": args.ca_certificate_file,
-            "login_path": args.login_path,
-            "login_role": args.login_role,
+            "login_path": args.login.mount,
+            "login_role": args.login.role,
             "timeout_seconds": args.timeout_seconds,
             "cluster_id": None,
             "server_version": None,

@@ -33,10 +33,8 @@ class AclRule:
 
     path: str
     """The API path without `/v1/`; `*` as last segment is everything below, `+` exactly one segment."""
-
     capabilities: frozenset[Capability]
     """What is allowed; `deny` stands alone."""
-
     minimum_wrapping_ttl_seconds: int = 0
     """If not 0, the answer must be asked for response-wrapped, for at least so long."""
 
@@ -64,13 +62,10 @@ class AclPolicy:
 
     name: str
     """Name in Vault: lower case, since Vault folds it."""
-
     prefixes: tuple[str, ...] = ()
     """The owner's part of the API, segments joined by slashes: the only places where its rules may have wildcards."""
-
     rules: tuple[AclRule, ...]
     """What is granted; one rule a path. Two are refused rather than merged: a merge would grant what neither says."""
-
     administrative: bool = False
     """May hold `sudo`, Vault's own paths (`sys/`) and `+` in the middle. For operators, never for applications."""
 
@@ -99,18 +94,12 @@ class AclPolicy:
             raise ValueError(f"rules of {self.name!r}: {rule.path!r} is Vault's own: only administrative policies may")
         if any(segment in _WILDCARDS for segment in segments[:-1]):
             raise ValueError(f"rules of {self.name!r}: {rule.path!r}: expected a wildcard only as the last segment")
-        if segments[-1] in _WILDCARDS and not any(
-            _is_within("/".join(segments[:-1]), prefix) for prefix in self.prefixes
-        ):
+        if segments[-1] in _WILDCARDS and not any(rule.path.startswith(f"{prefix}/") for prefix in self.prefixes):
             owned = ", ".join(self.prefixes) or "none"
             raise ValueError(
                 f"rules of {self.name!r}: {rule.path!r} has a wildcard outside of its owner's prefixes: expected one "
                 f"below {owned}"
             )
-
-
-def _is_within(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(f"{prefix}/")
 
 
 def _check_path(path: str) -> None:

@@ -12,7 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one
+from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one, twins
+from .login import CertificateLogin
 
 _PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
 _LOGIN = "administrator"
@@ -36,16 +37,6 @@ class Operator(Section):
     """File of the person's public OpenPGP key, relative to the project's root."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdministratorFiles:
-    """Where the administrator's pair is when the program runs, relative to the project's root."""
-
-    certificate: str
-    """PEM file of the public certificate."""
-    private_key: str
-    """PEM file of its private key. Only the path is an input."""
-
-
 class Administrator(Section):
     """The identity that configures Vault: a client certificate whose private key never leaves its holder.
 
@@ -65,11 +56,11 @@ class Administrator(Section):
     token_ttl: PositiveSeconds = 3_600
     """How long one login lasts. It must outlive the longest `pulumi up`."""
 
-    def files(self, stack: str) -> AdministratorFiles:
-        """Where the pair is: what the settings name, or where what they hold is put when the program starts."""
-        return AdministratorFiles(
-            certificate=self.certificate or f".estate/{stack}/administrator.crt",
-            private_key=self.private_key or f".estate/{stack}/administrator.key",
+    def login(self, stack: str) -> CertificateLogin:
+        """With the files that the settings name, or those where what they hold is put when the program starts."""
+        return CertificateLogin(
+            certificate_file=self.certificate or f".estate/{stack}/administrator.crt",
+            private_key_file=self.private_key or f".estate/{stack}/administrator.key",
         )
 
     def pem(self, texts: Mapping[str, str]) -> str:
@@ -99,10 +90,8 @@ class Bootstrap(Section):
             raise SettingError("threshold", str(self.threshold), f"at most the number of operators, which is {count}")
         if self.threshold == 1 and count > 1:
             raise SettingError("threshold", "1", "at least 2 for several operators (the server refuses 1)")
-        names = [operator.name for operator in self.operators]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise SettingError(f"operators[{number}].name", repr(name), "each name once")
+        for number, _, name in twins({number: operator.name for number, operator in enumerate(self.operators)}):
+            raise SettingError(f"operators[{number}].name", repr(name), "each name once")
         return self
 
 

@@ -42,13 +42,12 @@ _AUDIT: Mapping[str, AuditDevice] = {
 
 def render(node: Node, place: Place) -> str:
     """The user-data. Raises ValueError where it is larger than Hetzner takes, or can't be packed here."""
-    everything = files(node, place)
-    early = [
-        {"path": path, "permissions": permissions, "content": content}
-        for path, (content, permissions) in everything.items()
-        if path == SSHD
-    ]
-    packed = archive.pack({path: content for path, content in everything.items() if path != SSHD})
+    later = dict(files(node, place))
+    early: list[dict[str, str]] = []
+    if node.ssh:
+        content, permissions = later.pop(SSHD)
+        early.append({"path": SSHD, "permissions": permissions, "content": content})
+    packed = archive.pack(later)
     document: dict[str, object] = {
         "package_update": True,
         "package_upgrade": True,

@@ -15,8 +15,7 @@ _IDENTIFIER = Form(
     "a schema's name: up to 63 letters, digits or '_', not beginning with a digit",
 )
 """PostgreSQL cuts identifiers at 63 bytes; the plain alphabet needs no thought about quoting and none about Vault's
-braces.
-"""
+braces."""
 SchemaName = Annotated[str, _IDENTIFIER]
 """Name of a schema in PostgreSQL."""
 

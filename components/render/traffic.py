@@ -4,6 +4,7 @@ Owns the merging: one flow per direction, protocol and port. Refuses to open a p
 """
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -72,23 +73,36 @@ def plan(
     No network for SSH opens no port for it. `challenges` come to port 80 from addresses an authority doesn't tell. A
     name that isn't among `destinations` is reached anywhere, on its port only.
     """
-    incoming: list[tuple[Protocol, int, Sequence[str], str]] = [("tcp", api_port, api_networks, "API")]
+    wanted: list[tuple[Direction, Protocol, int, Sequence[str], str]] = [("in", "tcp", api_port, api_networks, "API")]
     if ssh_networks:
-        incoming.append(("tcp", 22, ssh_networks, "SSH"))
+        wanted.append(("in", "tcp", 22, ssh_networks, "SSH"))
     if challenges:
-        incoming.append(("tcp", 80, (ANYWHERE,), "ACME challenges"))
-    outgoing: list[tuple[Protocol, int, Sequence[str], str]] = [
-        ("udp", 53, RESOLVERS, "names"),
-        ("tcp", 53, RESOLVERS, "names"),
+        wanted.append(("in", "tcp", 80, (ANYWHERE,), "ACME challenges"))
+    wanted += [
+        ("out", "udp", 53, RESOLVERS, "names"),
+        ("out", "tcp", 53, RESOLVERS, "names"),
         # Distributions' mirrors change their addresses.
-        ("tcp", 80, (ANYWHERE,), "packages"),
-        ("tcp", HTTPS_PORT, (ANYWHERE,), "packages and the server's release"),
+        ("out", "tcp", 80, (ANYWHERE,), "packages"),
+        ("out", "tcp", HTTPS_PORT, (ANYWHERE,), "packages and the server's release"),
     ]
     time = [Need(host=host, port=123, reason="time", protocol="udp") for host in TIME_SERVERS]
-    outgoing += [
-        (need.protocol, need.port, _networks_of(need.host, destinations), need.reason) for need in (*time, *needs)
-    ]
-    return (*_merged("in", incoming), *_merged("out", outgoing))
+    for need in (*time, *needs):
+        wanted.append(("out", need.protocol, need.port, _networks_of(need.host, destinations), need.reason))
+    networks: dict[tuple[Direction, int, Protocol], set[str]] = defaultdict(set)
+    reasons: dict[tuple[Direction, int, Protocol], set[str]] = defaultdict(set)
+    for direction, protocol, port, some, reason in wanted:
+        networks[direction, port, protocol].update(some)
+        reasons[direction, port, protocol].add(reason)
+    return tuple(
+        Flow(
+            direction=direction,
+            protocol=protocol,
+            port=port,
+            networks=(ANYWHERE,) if ANYWHERE in some else tuple(sorted(some)),
+            reasons=tuple(sorted(reasons[direction, port, protocol])),
+        )
+        for (direction, port, protocol), some in sorted(networks.items())
+    )
 
 
 def _networks_of(host: str, destinations: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -96,24 +110,6 @@ def _networks_of(host: str, destinations: Mapping[str, Sequence[str]]) -> Sequen
         return (f"{ipaddress.IPv4Address(host)}/32",)
     except ValueError:
         return destinations.get(host, (ANYWHERE,))
-
-
-def _merged(direction: Direction, wanted: Iterable[tuple[Protocol, int, Sequence[str], str]]) -> list[Flow]:
-    networks: dict[tuple[Protocol, int], set[str]] = {}
-    reasons: dict[tuple[Protocol, int], set[str]] = {}
-    for protocol, port, some, reason in wanted:
-        networks.setdefault((protocol, port), set()).update(some)
-        reasons.setdefault((protocol, port), set()).add(reason)
-    return [
-        Flow(
-            direction=direction,
-            protocol=protocol,
-            port=port,
-            networks=(ANYWHERE,) if ANYWHERE in some else tuple(sorted(some)),
-            reasons=tuple(sorted(reasons[protocol, port])),
-        )
-        for (protocol, port), some in sorted(networks.items(), key=lambda item: (item[0][1], item[0][0]))
-    ]
 
 
 def described(flow: Flow, length: int) -> str:

@@ -6,21 +6,15 @@ The SDK loads a part of itself when that is first named; its types in signatures
 from .acl import AclPolicies, AclPoliciesArgs
 from .approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from .audit import AuditDevices, AuditDevicesArgs
-from .database import (
-    Database,
-    DatabaseConnection,
-    DatabaseRole,
-    DatabaseStaticRole,
-    PostgresEngine,
-    PostgresEngineArgs,
-)
+from .database import Database, DatabaseConnection, DatabaseRole, DatabaseStaticRole, PostgresEngine, PostgresEngineArgs
 from .jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from .kv import KvMount, KvMountArgs, KvOptions
 from .lockout import Lockout
-from .logins import TokenLifetime
+from .logins import LoginsArgs, TokenLifetime
 from .password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from .pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
+from .provider import administrator_provider
 from .quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
 from .snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from .transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
@@ -31,9 +25,10 @@ __all__ += ["AuditDevices", "AuditDevicesArgs", "PostgresEngine", "PostgresEngin
 __all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRole"]
 __all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]
 __all__ += ["Kubernetes", "KubernetesAuth", "KubernetesAuthArgs", "KubernetesLogin"]
-__all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "TokenLifetime"]
+__all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "LoginsArgs", "TokenLifetime"]
 __all__ += ["CharsetRule", "PasswordPolicies", "PasswordPoliciesArgs", "PasswordPolicy"]
 __all__ += ["Pki", "PkiEngine", "PkiEngineArgs", "PkiRole"]
+__all__ += ["administrator_provider"]
 __all__ += ["LoginLimit", "RateLimit", "RateLimits", "RateLimitsArgs"]
 __all__ += ["SnapshotLogin", "SnapshotLogins", "SnapshotLoginsArgs"]
 __all__ += ["Transit", "TransitEngine", "TransitEngineArgs", "TransitKey"]

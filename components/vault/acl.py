@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
-from ..model import SettingError, hold, names
+from ..model import SettingError, hold, names, twins
 from ..render.acl import AclPolicy, render
 
 
@@ -20,17 +20,13 @@ class AclPoliciesArgs:
 
     policies: Mapping[str, AclPolicy]
     """Typed policies by a key of the caller's own; the key names the Pulumi resource, `AclPolicy.name` the policy in
-    Vault.
-    """
+    Vault."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bad key or for two policies of one name."""
         hold("policies", self.policies, names)
-        owners: dict[str, str] = {}
-        for key, policy in self.policies.items():
-            other = owners.setdefault(policy.name, key)
-            if other != key:
-                raise SettingError(f"policies.{key}.name", repr(policy.name), f"another name than policies.{other} has")
+        for key, other, name in twins({key: policy.name for key, policy in self.policies.items()}):
+            raise SettingError(f"policies.{key}.name", repr(name), f"another name than policies.{other} has")
 
 
 class AclPolicies(pulumi.ComponentResource):

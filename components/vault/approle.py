@@ -15,8 +15,8 @@ import pulumi_vault as vault
 from pydantic import Field
 
 from ..model import AuthPath, Cidr, PositiveSeconds
-from .lockout import Lockout, tune_lockout
-from .logins import TokenLifetime, TokenPolicies, check_logins
+from .lockout import Lockout, locking_mount
+from .logins import LoginsArgs, TokenLifetime
 
 
 class AppRole(Lockout):
@@ -40,21 +40,12 @@ class AppRoleLogin(TokenLifetime):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppRoleAuthArgs:
+class AppRoleAuthArgs(LoginsArgs):
     """What `AppRoleAuth` needs."""
 
     approle: AppRole = field(default_factory=AppRole)
     """The mount and its lockout."""
-
     logins: Mapping[str, AppRoleLogin]
-    """Roles by name in Vault."""
-
-    token_policies: TokenPolicies
-    """ACL policies by role; at least one each, never `root`."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a role name Vault can't keep or a role without policies."""
-        check_logins(self.logins, self.token_policies)
 
 
 class AppRoleAuth(pulumi.ComponentResource):
@@ -62,26 +53,20 @@ class AppRoleAuth(pulumi.ComponentResource):
 
     path: pulumi.Output[str]
     """Where it is mounted, without `auth/`."""
-
     role_ids: Mapping[str, pulumi.Output[str]]
     """RoleID by role name: the half of the login that may be known."""
 
     def __init__(self, name: str, args: AppRoleAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:AppRoleAuth", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        mount = vault.AuthBackend(
-            f"{name}-mount",
-            type="approle",
-            path=args.approle.path,
-            description="Applications, by RoleID and SecretID",
-            opts=child,
+        approle = args.approle
+        self.path = locking_mount(
+            name, "approle", approle.path, "Applications, by RoleID and SecretID", lockout=approle, opts=child
         )
-        tune_lockout(f"{name}-lockout", mount, args.approle, child)
-        self.path = mount.path
         self.role_ids = {
             role: vault.approle.AuthBackendRole(
                 f"{name}-role-{role}",
-                backend=mount.path,
+                backend=self.path,
                 role_name=role,
                 bind_secret_id=True,
                 secret_id_ttl=login.secret_id_ttl,

@@ -14,18 +14,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, model_validator
 
-from ..model import (
-    Form,
-    MountPath,
-    Name,
-    Named,
-    PositiveSeconds,
-    Seconds,
-    Section,
-    SettingError,
-    at_most,
-    known,
-)
+from ..model import Form, MountPath, Name, Named, PositiveSeconds, Seconds, Section, SettingError, at_most, known, twins
 from ..render.sql import Access, SchemaName, creation_statements, revocation_statements
 
 
@@ -111,16 +100,13 @@ class Database(Section):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         dynamic = {name.lower(): name for name in self.roles}
-        logins: dict[tuple[str, str], str] = {}
-        for name, role in self.static_roles.items():
-            if name.lower() in dynamic:
-                other = f"roles.{dynamic[name.lower()]}"
-                raise SettingError(f"static_roles.{name}", repr(name), f"another name than {other} has")
-            other = logins.setdefault((role.connection, role.username), f"static_roles.{name}")
-            if other != f"static_roles.{name}":
-                raise SettingError(
-                    f"static_roles.{name}.username", repr(role.username), f"another user than {other} rotates"
-                )
+        for name in self.static_roles:
+            if other := dynamic.get(name.lower()):
+                raise SettingError(f"static_roles.{name}", repr(name), f"another name than roles.{other} has")
+        users = {name: (role.connection, role.username) for name, role in self.static_roles.items()}
+        for name, other, (_, user) in twins(users):
+            where = f"static_roles.{name}.username"
+            raise SettingError(where, repr(user), f"another user than static_roles.{other} rotates")
         return self
 
 
@@ -130,11 +116,9 @@ class PostgresEngineArgs:
 
     database: Database
     """The mount, its connections and its roles."""
-
     passwords: Mapping[str, pulumi.Input[str]] = field(repr=False)
     """First password of each connection's user. Sent once, when the connection is made, and worthless afterwards if
-    `rotate_root`.
-    """
+    `rotate_root`."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a connection without a password, or a password of no connection."""

@@ -13,7 +13,7 @@ import pulumi_vault as vault
 from pydantic import Field, StringConstraints, model_validator
 
 from ..model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, exactly_one
-from .logins import TokenLifetime, TokenPolicies, check_logins
+from .logins import LoginsArgs, TokenLifetime
 
 PublicKeyPem = Annotated[
     str,
@@ -57,24 +57,14 @@ class JwtLogin(TokenLifetime):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JwtAuthArgs:
+class JwtAuthArgs(LoginsArgs):
     """What `JwtAuth` needs."""
 
     jwt: Jwt
     """The mount, and the issuer it is for."""
-
     ca_certificate: pulumi.Input[str] | None = None
     """PEM of the authority behind either URL; none: the server's own store."""
-
     logins: Mapping[str, JwtLogin]
-    """Roles by name in Vault."""
-
-    token_policies: TokenPolicies
-    """ACL policies by role; at least one each, never `root`."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for a bad role name or a role without policies."""
-        check_logins(self.logins, self.token_policies)
 
 
 class JwtAuth(pulumi.ComponentResource):

@@ -14,7 +14,7 @@ import pulumi_vault as vault
 from pydantic import StringConstraints
 
 from ..model import AuthPath, HttpsUrl, Name, Section, SettingError
-from .logins import TokenLifetime, TokenPolicies, check_logins
+from .logins import LoginsArgs, TokenLifetime
 
 
 class Kubernetes(Section):
@@ -40,26 +40,20 @@ class KubernetesLogin(TokenLifetime):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KubernetesAuthArgs:
+class KubernetesAuthArgs(LoginsArgs):
     """What `KubernetesAuth` needs."""
 
     kubernetes: Kubernetes
     """The mount, and the cluster it is for."""
-
     ca_certificate: pulumi.Input[str]
     """PEM of the API server's authority. Required: without it Vault outside of a cluster refuses the settings."""
-
     logins: Mapping[str, KubernetesLogin]
-    """Roles by name in Vault."""
-
-    token_policies: TokenPolicies
-    """ACL policies by role; at least one each, never `root`."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a plain CA that can't be one, a bad role name or a role without policies."""
+        """Raise ValueError for a plain CA that can't be one, beside what `LoginsArgs` refuses."""
         if isinstance(self.ca_certificate, str) and "-----BEGIN CERTIFICATE-----" not in self.ca_certificate:
             raise SettingError("ca_certificate", "something else", "PEM text with '-----BEGIN CERTIFICATE-----'")
-        check_logins(self.logins, self.token_policies)
+        super().__post_init__()
 
 
 class KubernetesAuth(pulumi.ComponentResource):

@@ -33,7 +33,6 @@ class KvMountArgs:
 
     path: str
     """Mount path, for example `secret` or `agenticverz`."""
-
     options: KvOptions = field(default_factory=KvOptions)
     """What is kept there, and how."""
 

@@ -1,6 +1,6 @@
 """Lockout after failed logins, for the auth methods that know it: userpass, ldap and approle.
 
-Owns the tuning of one auth mount. It is written through the generic endpoint because `vault.AuthBackend` has no such
+Owns one such mount and its tuning. That is written through the generic endpoint because `vault.AuthBackend` has no such
 property.
 """
 
@@ -28,8 +28,11 @@ class Lockout(Section):
     """Quiet time after which failures are forgotten. Vault's default."""
 
 
-def tune_lockout(name: str, mount: "vault.AuthBackend", lockout: Lockout, opts: pulumi.ResourceOptions) -> None:
-    """Declare the lockout of `mount` as resource `name`."""
+def locking_mount(
+    name: str, kind: str, path: str, description: str, *, lockout: Lockout, opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """Declare an auth method of this kind and its lockout; the path, known once it is mounted."""
+    mount = vault.AuthBackend(f"{name}-mount", type=kind, path=path, description=description, opts=opts)
     # Twice: nested as the server takes it, flat as it answers, which is how a refresh sees drift. OpenBao 2.7 and Vault
     # ignore the flat fields on a write and don't answer with the nested one.
     tuning = {
@@ -45,10 +48,11 @@ def tune_lockout(name: str, mount: "vault.AuthBackend", lockout: Lockout, opts: 
         "user_lockout_threshold": lockout.lockout_threshold,
     }
     vault.generic.Endpoint(
-        name,
+        f"{name}-lockout",
         path=pulumi.Output.format("sys/auth/{}/tune", mount.path),
         data_json=json.dumps(tuning, separators=(",", ":")),
         disable_delete=True,  # there is nothing to delete: the tuning goes with the mount
         ignore_absent_fields=True,  # the rest of the answer is the mount's other settings
         opts=opts,
     )
+    return mount.path

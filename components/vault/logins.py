@@ -4,6 +4,7 @@ Owns the rules that AppRole, Kubernetes and JWT share. Refuses a login without a
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import pulumi
@@ -29,20 +30,26 @@ class TokenLifetime(Section):
         return self
 
 
-def check_logins(logins: Mapping[str, TokenLifetime], policies: TokenPolicies) -> None:
-    """Check the names of logins and the policies of each; policies that are known only later pass.
+@dataclass(frozen=True, kw_only=True)
+class LoginsArgs:
+    """What every auth method with roles needs."""
 
-    Raises:
-        SettingError: a name isn't one, a login has no policy or a policy no login, or a policy is `root`.
-    """
-    hold("logins", logins, names)
-    for name in sorted(logins.keys() | policies.keys()):
-        setting, given = f"token_policies.{name}", policies.get(name)
-        if name not in logins:
-            raise SettingError(setting, "given", f"a login {name!r} beside it")
-        if not given:
-            raise SettingError(setting, "missing", "at least one ACL policy")
-        if isinstance(given, str):
-            raise SettingError(setting, repr(given), "a list of ACL policies")
-        if "root" in [policy for policy in given if isinstance(policy, str)]:
-            raise SettingError(setting, "'root'", "ACL policies of this estate")
+    logins: Mapping[str, TokenLifetime]
+    """Roles by name in Vault."""
+    token_policies: TokenPolicies
+    """ACL policies by role; at least one each, never `root`."""
+
+    def __post_init__(self) -> None:
+        """Raise SettingError for a bad role name, a login without policies, policies of no login, and `root`; policies
+        that are known only later pass."""
+        hold("logins", self.logins, names)
+        for name in sorted(self.logins.keys() | self.token_policies.keys()):
+            setting, given = f"token_policies.{name}", self.token_policies.get(name)
+            if name not in self.logins:
+                raise SettingError(setting, "given", f"a login {name!r} beside it")
+            if not given:
+                raise SettingError(setting, "missing", "at least one ACL policy")
+            if isinstance(given, str):
+                raise SettingError(setting, repr(given), "a list of ACL policies")
+            if "root" in [policy for policy in given if isinstance(policy, str)]:
+                raise SettingError(setting, "'root'", "ACL policies of this estate")

@@ -17,8 +17,7 @@ from ..model import Form, Section, SettingError, hold, names
 
 _LEAST_BITS = 96
 """Least entropy of a generated password: out of reach of guessing by any means known (NIST SP 800-63B asks for 112
-bits of keys).
-"""
+bits of keys)."""
 
 
 class CharsetRule(Section):

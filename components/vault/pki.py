@@ -12,18 +12,7 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import Field, StringConstraints, model_validator
 
-from ..model import (
-    Domain,
-    Form,
-    MountPath,
-    Named,
-    PositiveSeconds,
-    Section,
-    SettingError,
-    at_most,
-    hold,
-    separate,
-)
+from ..model import Domain, Form, MountPath, Named, PositiveSeconds, Section, SettingError, at_most, hold, separate
 
 _CRL_SECONDS = 259_200
 """Life of a CRL (72 h)."""
@@ -121,7 +110,6 @@ class PkiEngineArgs:
 
     pki: Pki
     """Both authorities and the roles."""
-
     address: pulumi.Input[str]
     """Vault's URL as relying parties reach it: the base of the CRL, OCSP and issuer URLs inside certificates."""
 
@@ -136,10 +124,8 @@ class PkiEngine(pulumi.ComponentResource):
 
     root_certificate: pulumi.Output[str]
     """PEM of the root: what clients trust."""
-
     root_path: pulumi.Output[str]
     """Mount path of the root."""
-
     intermediate_path: pulumi.Output[str]
     """Mount path of the intermediate, where certificates are issued."""
 

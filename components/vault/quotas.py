@@ -22,6 +22,7 @@ from ..model import (
     SettingError,
     hold,
     names,
+    twins,
 )
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -52,13 +53,8 @@ class LoginLimit(_Limit):
 
 def one_limit_a_path(limits: Mapping[str, RateLimit]) -> Mapping[str, RateLimit]:
     """The limits themselves. Raises SettingError where two are on one path, of which Vault would keep the last."""
-    paths: dict[str, str] = {}
-    for name, limit in limits.items():
-        other = paths.setdefault(limit.path, name)
-        if other != name:
-            raise SettingError(
-                f"{name}.path", repr(limit.path) if limit.path else "empty", f"another path than {other!r} has"
-            )
+    for name, other, path in twins({name: limit.path for name, limit in limits.items()}):
+        raise SettingError(f"{name}.path", repr(path) if path else "empty", f"another path than {other!r} has")
     return limits
 
 
@@ -68,10 +64,8 @@ class RateLimitsArgs:
 
     limits: Mapping[str, RateLimit] = field(default_factory=dict)
     """Limits by name in Vault."""
-
     logins: Mapping[str, LoginLimit] = field(default_factory=dict)
     """Limits on the logins of one role each, by the role's name, which is the limit's name too."""
-
     auth_path: str = "approle"
     """Auth method that the roles of `logins` are of, without `auth/`."""
 

@@ -6,10 +6,9 @@ Owns the mount and its lockout. Refuses users: a password declared here would li
 from dataclasses import dataclass, field
 
 import pulumi
-import pulumi_vault as vault
 
 from ..model import AuthPath
-from .lockout import Lockout, tune_lockout
+from .lockout import Lockout, locking_mount
 
 
 class Userpass(Lockout):
@@ -36,13 +35,8 @@ class UserpassAuth(pulumi.ComponentResource):
     def __init__(self, name: str, args: UserpassAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:UserpassAuth", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        mount = vault.AuthBackend(
-            f"{name}-mount",
-            type="userpass",
-            path=args.userpass.path,
-            description="People, by user name and password",
-            opts=child,
+        userpass = args.userpass
+        self.path = locking_mount(
+            name, "userpass", userpass.path, "People, by user name and password", lockout=userpass, opts=child
         )
-        tune_lockout(f"{name}-lockout", mount, args.userpass, child)
-        self.path = mount.path
         self.register_outputs({"path": self.path})

@@ -1,57 +1,37 @@
 """A program of another project: secrets, a login, database credentials and certificates for one application, `shop`."""
 
 import pulumi
-import pulumi_vault
-from pulumi_vault_estate.render.acl import AclPolicy, database_credentials, kv_read, pki_issue
-from pulumi_vault_estate.vault import (
-    AclPolicies,
-    AclPoliciesArgs,
-    AppRoleAuth,
-    AppRoleAuthArgs,
-    AppRoleLogin,
-    Database,
-    DatabaseConnection,
-    DatabaseRole,
-    KvMount,
-    KvMountArgs,
-    Pki,
-    PkiEngine,
-    PkiEngineArgs,
-    PkiRole,
-    PostgresEngine,
-    PostgresEngineArgs,
-)
+from pulumi_vault_estate import vault
+from pulumi_vault_estate.render import acl
 
 config = pulumi.Config()
-address = config.require("address")
-administrator = pulumi_vault.ProviderAuthLoginCertArgs(
-    cert_file=config.require("certificateFile"), key_file=config.require("privateKeyFile"), name="administrator"
-)
-provider = pulumi_vault.Provider(
+address, port = config.require("address"), config.require_int("postgresPort")
+provider = vault.administrator_provider(
     "vault",
     address=address,
-    ca_cert_file=config.require("authorityFile"),
-    auth_login_cert=administrator,
-    skip_child_token=True,
+    ca_certificate_file=config.require("authorityFile"),
+    certificate_file=config.require("certificateFile"),
+    private_key_file=config.require("privateKeyFile"),
 )
 opts = pulumi.ResourceOptions(providers=[provider])
 
-KvMount("kv", KvMountArgs(path="secret"), opts)
+vault.KvMount("kv", vault.KvMountArgs(path="secret"), opts)
 
-main = DatabaseConnection(
-    host="127.0.0.1", port=config.require_int("postgresPort"), database="app", username="vault_root", ssl_mode="disable"
-)
-reader = DatabaseRole(connection="main", access="readonly")
-database = Database(connections={"main": main}, roles={"shop-reader": reader})
+main = vault.DatabaseConnection(host="127.0.0.1", port=port, database="app", username="vault_root", ssl_mode="disable")
+reader = vault.DatabaseRole(connection="main", access="readonly")
+database = vault.Database(connections={"main": main}, roles={"shop-reader": reader})
 passwords = {"main": config.require_secret("postgresPassword")}
-PostgresEngine("database", PostgresEngineArgs(database=database, passwords=passwords), opts)
+vault.PostgresEngine("database", vault.PostgresEngineArgs(database=database, passwords=passwords), opts)
 
-pki = Pki(common_name="Shop", organization="Shop", roles={"shop": PkiRole(allowed_domains=("shop.internal",))})
-authority = PkiEngine("pki", PkiEngineArgs(pki=pki, address=address), opts)
+issued = vault.PkiRole(allowed_domains=("shop.internal",))
+pki = vault.Pki(common_name="Shop", organization="Shop", roles={"shop": issued})
+authority = vault.PkiEngine("pki", vault.PkiEngineArgs(pki=pki, address=address), opts)
 
-rules = kv_read("secret", "shop") + database_credentials("database", "shop-reader") + pki_issue("pki_int", "shop")
-policies = AclPolicies("policies", AclPoliciesArgs(policies={"shop": AclPolicy(name="shop", rules=rules)}), opts)
-logins = AppRoleAuthArgs(logins={"shop": AppRoleLogin()}, token_policies={"shop": [policies.names["shop"]]})
-AppRoleAuth("approle", logins, opts)
+credentials = acl.database_credentials("database", "shop-reader")
+rules = acl.kv_read("secret", "shop") + credentials + acl.pki_issue("pki_int", "shop")
+shop = acl.AclPolicy(name="shop", rules=rules)
+policies = vault.AclPolicies("policies", vault.AclPoliciesArgs(policies={"shop": shop}), opts)
+logins = vault.AppRoleAuthArgs(logins={"shop": vault.AppRoleLogin()}, token_policies={"shop": [policies.names["shop"]]})
+vault.AppRoleAuth("approle", logins, opts)
 
 pulumi.export("root_certificate", authority.root_certificate)

@@ -123,6 +123,6 @@ def ensure_placed(paths: Paths, file: StackFile, backend: Backend, console: Cons
     administrator = file.settings.bootstrap.administrator
     if administrator.private_key_secret is None:
         return
-    if not (paths.project / administrator.files(file.stack).private_key).is_file():
+    if not (paths.project / administrator.login(file.stack).private_key_file).is_file():
         with opened(paths, file, backend, console) as held:
             administrator_files.place(file.settings, file.stack, held.decrypt, paths.project)

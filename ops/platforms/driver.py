@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from components.platform.endpoint import CertificateLogin
+from components.render.login import CertificateLogin
 from ops.console import Console
 from ops.engine import state
 from ops.engine.operations import Backend
@@ -128,13 +128,13 @@ class PlatformDriver(ABC):
 
     def endpoint(self, address: str) -> VaultEndpoint:
         """The Vault at an address that is known already."""
-        pair = self.file.settings.bootstrap.administrator.files(self.file.stack)
+        login = self.file.settings.bootstrap.administrator.login(self.file.stack)
         return VaultEndpoint(
             address=address,
             ca_file=self.authority_file,
             login=CertificateLogin(
-                certificate_file=str(self.paths.project / pair.certificate),
-                private_key_file=str(self.paths.project / pair.private_key),
+                certificate_file=str(self.paths.project / login.certificate_file),
+                private_key_file=str(self.paths.project / login.private_key_file),
             ),
         )
 

@@ -68,7 +68,8 @@ class Hetzner(PlatformDriver):
     @property
     def authority_file(self) -> Path | None:
         """As the settings have it."""
-        return self.paths.project / self.platform.authority_file if self.platform.authority_file else None
+        file = self.platform.tls.authority_file
+        return self.paths.project / file if file else None
 
     @property
     def expected_address(self) -> str | None:

@@ -19,7 +19,7 @@ from pulumi import automation
 from components.hetzner.network import HetznerNetwork, HetznerNetworkArgs
 from components.hetzner.server import HetznerServer, HetznerServerArgs
 from components.hetzner.site import HetznerSite
-from components.render.bootstrap import AdministratorFiles
+from components.render.login import CertificateLogin
 from components.render.tls import ProvidedTls
 from fake_providers.attach import attach_apart
 from fake_providers.faults import Fault
@@ -112,8 +112,8 @@ class Estate:
                 firewall_id=network.firewall_id,
                 labels={},
                 protect=False,
-                administrator=AdministratorFiles(
-                    certificate=str(self.vault.admin_certificate), private_key=str(self.vault.admin_key)
+                login=CertificateLogin(
+                    certificate_file=str(self.vault.admin_certificate), private_key_file=str(self.vault.admin_key)
                 ),
             ),
             options,

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from pysequoia import Profile, Tsk
 
-from components.platform.endpoint import CertificateLogin
 from components.render import acl
 from components.render.administrator import administrator_policy
+from components.render.login import CertificateLogin
 from components.render.seals import StaticSeal
 from fake_providers.attach import attach_apart
 from ops import stack_file

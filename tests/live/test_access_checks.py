@@ -12,9 +12,9 @@ import hvac
 import pytest
 from cryptography import x509
 
-from components.platform.endpoint import CertificateLogin
 from components.render.acl import render
 from components.render.administrator import administrator_policy
+from components.render.login import CertificateLogin
 from components.render.sql import Access, creation_statements, revocation_statements
 from composition.contents import application_policy
 from ops.errors import EstateError

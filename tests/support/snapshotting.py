@@ -25,8 +25,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 from components.payloads.snapshot import ActiveNode
-from components.platform.endpoint import CertificateLogin
 from components.render import acl
+from components.render.login import CertificateLogin
 from components.render.snapshots import OPERATOR_LOGIN
 from ops import stack_file
 from ops.console import Console

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 
 def pack(files: Mapping[str, tuple[str, str]]) -> bytes:
     """The files, content and permissions (`0644`) by absolute path, as `tar.xz` to be unpacked in `/`. All will belong
-    to root. Raises ValueError where this Python was built without its module `lzma`.
-    """
+    to root. Raises ValueError where this Python was built without its module `lzma`."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path, (content, permissions) in sorted(files.items()):

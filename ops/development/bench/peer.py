@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pulumi
-import pulumi_vault as vault
 
 import settings
 from components.render.acl import AclPolicy, AclRule, Capability, render
 from components.vault.acl import AclPolicies, AclPoliciesArgs
+from components.vault.provider import administrator_provider
 from composition.local import CA_CERTIFICATE_FILE
 from ops.development.bench.scratch import Measured, run
 
@@ -47,16 +47,13 @@ def _policy(name: str) -> AclPolicy:
 def declare(count: int) -> None:
     """Declare the policies, with a provider of their own."""
     wanted = settings.load(pulumi.Config())
-    pair = wanted.bootstrap.administrator.files(pulumi.get_stack())
-    provider = vault.Provider(
+    login = wanted.bootstrap.administrator.login(pulumi.get_stack())
+    provider = administrator_provider(
         "vault",
         address=f"https://127.0.0.1:{wanted.local.api_port}",
-        ca_cert_file=CA_CERTIFICATE_FILE,
-        # Not a dictionary: the SDK hands its keys on as they are spelt, and the provider spells them otherwise.
-        auth_login_cert=vault.ProviderAuthLoginCertArgs(
-            cert_file=pair.certificate, key_file=pair.private_key, name="administrator"
-        ),
-        skip_child_token=True,
+        ca_certificate_file=CA_CERTIFICATE_FILE,
+        certificate_file=login.certificate_file,
+        private_key_file=login.private_key_file,
     )
     AclPolicies("acl", AclPoliciesArgs(policies=policies(count)), pulumi.ResourceOptions(providers=[provider]))
 

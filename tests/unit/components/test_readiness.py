@@ -12,6 +12,7 @@ import pytest
 
 from components.platform import readiness
 from components.platform.readiness import VaultReady, VaultReadyArgs, wait_until_ready
+from components.render.login import CertificateLogin
 from tests.support.declare import declare
 from tests.unit.ops.https import LOGGED_IN, Answer, FakeVault, fake_vault
 
@@ -20,9 +21,8 @@ READY = {"initialized": True, "sealed": False, "cluster_id": "c", "version": "2.
 
 def test_its_code_is_pickled_by_a_name_that_every_state_holds() -> None:
     """Neither may ever change: `refresh` and `destroy` load the code by the name in the state, whoever wrote that."""
-    args = VaultReadyArgs(
-        address="https://127.0.0.1:8200", certificate_file="a.crt", private_key_file="a.key", ca_certificate_file=None
-    )
+    login = CertificateLogin(certificate_file="a.crt", private_key_file="a.key")
+    args = VaultReadyArgs(address="https://127.0.0.1:8200", login=login, ca_certificate_file=None)
     (ready,) = declare(lambda: VaultReady("ready", args)).of("pulumi-python:dynamic:Resource")
 
     code = base64.b64decode(str(ready.inputs["__provider"]))

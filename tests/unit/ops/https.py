@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from components.platform.endpoint import CertificateLogin
+from components.render.login import CertificateLogin
 from ops.keys.certificates import ensure_administrator, ensure_authority
 from ops.vault.endpoint import VaultEndpoint
 

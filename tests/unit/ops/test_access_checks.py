@@ -9,7 +9,7 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
-from components.platform.endpoint import CertificateLogin
+from components.render.login import CertificateLogin
 from composition import contents
 from ops import stack_file
 from ops.console import Console

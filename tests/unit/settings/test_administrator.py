@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from components.render.bootstrap import Administrator, AdministratorFiles
+from components.render.bootstrap import Administrator
+from components.render.login import CertificateLogin
 from settings import parse
 from tests.unit.settings.samples import MINIMAL, refusal
 
@@ -23,18 +24,18 @@ def read(**administrator: Any) -> Administrator:
 
 
 def test_administrator_files_are_used_where_they_are() -> None:
-    files = read(certificate="a.crt", private_key="keys/a.key").files("dev")
+    files = read(certificate="a.crt", private_key="keys/a.key").login("dev")
 
-    assert files == AdministratorFiles(certificate="a.crt", private_key="keys/a.key")
+    assert files == CertificateLogin(certificate_file="a.crt", private_key_file="keys/a.key")
 
 
 def test_an_administrator_in_the_stack_file_is_put_into_the_stacks_folder() -> None:
     found = read(certificate_pem=PEM, private_key_secret="administrator-key")
 
-    assert found.files("dev-eu") == AdministratorFiles(
-        certificate=".estate/dev-eu/administrator.crt", private_key=".estate/dev-eu/administrator.key"
+    assert found.login("dev-eu") == CertificateLogin(
+        certificate_file=".estate/dev-eu/administrator.crt", private_key_file=".estate/dev-eu/administrator.key"
     )
-    assert read(certificate_pem=PEM, private_key="a.key").files("dev").private_key == "a.key"
+    assert read(certificate_pem=PEM, private_key="a.key").login("dev").private_key_file == "a.key"
 
 
 @pytest.mark.parametrize(
