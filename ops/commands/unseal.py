@@ -133,8 +133,7 @@ def _endpoint(platform: PlatformDriver, address: str | None) -> VaultEndpoint:
         )
         raise EstateError(msg)
     if not address.startswith("https://"):
-        msg = f"--address is {address!r}; expected one that begins with https://"
-        raise EstateError(msg)
+        raise EstateError(f"--address is {address!r}; expected one that begins with https://")
     endpoint = platform.endpoint(address)
     if endpoint.ca_file and not endpoint.ca_file.is_file():
         msg = (
@@ -158,11 +157,9 @@ def _answering(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
         )
         raise EstateError(msg) from None
     except requests.exceptions.RequestException:
-        msg = f"{endpoint.address} does not answer; expected a running Vault"
-        raise EstateError(msg) from None
+        raise EstateError(f"{endpoint.address} does not answer; expected a running Vault") from None
     except (exceptions.VaultError, KeyError, TypeError, ValueError):
-        msg = f"{endpoint.address} does not answer as a Vault does; expected a Vault there"
-        raise EstateError(msg) from None
+        raise EstateError(f"{endpoint.address} does not answer as a Vault does; expected a Vault there") from None
     finally:
         client.adapter.close()
 
@@ -184,15 +181,12 @@ class _Server:
         """The same, if a share may be given."""
         status, address = self.status(), self.endpoint.address
         if not status["initialized"]:
-            msg = f"{address} is not initialised; expected a server whose first boot made its shares"
-            raise EstateError(msg)
+            raise EstateError(f"{address} is not initialised; expected a server whose first boot made its shares")
         if not status["sealed"]:
             self._refuse_other_cluster(status.get("cluster_id"))
-            msg = f"{address} is not sealed; expected a sealed server"
-            raise EstateError(msg)
+            raise EstateError(f"{address} is not sealed; expected a sealed server")
         if status["type"] != "shamir":
-            msg = f"{address} has the seal {status['type']!r}, which is auto-unseal; expected 'shamir'"
-            raise EstateError(msg)
+            raise EstateError(f"{address} has the seal {status['type']!r}, which is auto-unseal; expected 'shamir'")
         first = file.settings.bootstrap
         wanted = (first.threshold, len(first.operators))
         if (status["t"], status["n"]) != wanted:
@@ -207,8 +201,7 @@ class _Server:
     def give(self, share: str) -> dict[str, Any]:
         """Send one share; what is wrong with it ends the whole unseal, whosever shares were given before."""
         if not _may_be_share(share):
-            msg = "that is not a key share: it is neither hexadecimal nor base64; nothing was sent"
-            raise EstateError(msg)
+            raise EstateError("that is not a key share: it is neither hexadecimal nor base64; nothing was sent")
         try:
             status: dict[str, Any] = self.client.sys.submit_unseal_key(key=share)
         except exceptions.InvalidRequest:

