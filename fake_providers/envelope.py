@@ -26,11 +26,11 @@ class Properties:
     values: dict[str, Any] = field(default_factory=dict)
     secret: set[str] = field(default_factory=set)
 
-    def secret_texts(self) -> list[str]:
-        """Every secret text and the long words in it, longest first, so that a message can be cleaned of them."""
+    def secret_texts(self) -> set[str]:
+        """Every secret text and the long words in it."""
         texts = {text for path in self.secret for text in _texts(_at(self.values, path)) if len(text) > 3}
         words = {word for text in texts for word in re.split(r"[^\w.+-]+", text) if len(word) > 7}
-        return sorted(texts | words, key=len, reverse=True)
+        return texts | words
 
 
 def unpack(message: struct_pb2.Struct) -> Properties:

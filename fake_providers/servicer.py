@@ -115,7 +115,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             yield
         except RefusedError as refusal:
             message = f"{token}: {refusal}"
-            for text in [text for properties in given for text in properties.secret_texts()]:
+            # The longest first: an old secret may be a part of the new one.
+            for text in sorted({text for one in given for text in one.secret_texts()}, key=len, reverse=True):
                 message = message.replace(text, "[secret]")
             context.abort(grpc.StatusCode.UNKNOWN, " ".join(message.split()))
         if order is not None and order.after:

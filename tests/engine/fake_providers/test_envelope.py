@@ -48,6 +48,5 @@ def test_unknown_is_found_anywhere() -> None:
 def test_texts_to_clean_a_message_of() -> None:
     hidden = {"j": '{"password": "hunter-two", "n": [1]}', "u": "postgresql://root:longpassword@host/db", "s": "abc"}
     texts = unpack(pack(hidden, hidden)).secret_texts()
-    assert {"hunter-two", "longpassword", hidden["u"]} <= set(texts)
-    assert not {"password", "abc"} & set(texts)
-    assert texts == sorted(texts, key=len, reverse=True)
+    assert {"hunter-two", "longpassword", hidden["u"]} <= texts
+    assert not {"password", "abc"} & texts

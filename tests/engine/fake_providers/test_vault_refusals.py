@@ -93,6 +93,17 @@ def test_no_secret_in_a_refusal(wire: Wire, vault_server: VaultServer) -> None:
     assert "[secret]" in status(error)
 
 
+def test_no_rest_of_a_secret_whose_beginning_was_the_old_one(wire: Wire) -> None:
+    def policy(path: str, capability: str) -> Values:
+        return {"name": "grown", "policy": f'path "{path}" {{ capabilities = ["{capability}"] }}'}
+
+    known = wire.create(POLICY, policy("first-part", "read"), ["policy"])
+    with pytest.raises(grpc.RpcError) as error:
+        wire.update(known, policy("any", "first-part-and-the-rest"), ["policy"])
+    assert "rest" not in status(error)
+    assert "[secret]" in status(error)
+
+
 def broken(settings: Values, **changes: Any) -> str:
     """What a first call says with these settings."""
     given = {key: value for key, value in (settings | changes).items() if value is not None}
