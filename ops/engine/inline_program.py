@@ -4,6 +4,7 @@ Refuses to let one operation's broken connection, or its waiting program, reach 
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -65,11 +66,13 @@ def _end(task: asyncio.Task[Any]) -> None:
         if now - idle_since > _IDLE_SECONDS:
             # The SDK's own stops the loop at a call's failure, and there are more to come.
             loop.set_exception_handler(lambda *_: None)
-            left = asyncio.all_tasks(loop)
-            for one in left:
-                one.cancel()
-            if left:
-                loop.run_until_complete(asyncio.wait(left))
+            while (left := asyncio.all_tasks(loop)) and now < limit:
+                now = time.monotonic()
+                for one in left:
+                    one.cancel()
+                # It was stopped after it had ended, for a failure that came late.
+                with contextlib.suppress(RuntimeError):
+                    loop.run_until_complete(asyncio.wait(left))
             loop.close()
         elif now > limit:
             raise TimeoutError("the stack's program still runs; expected it to end with its engine")
