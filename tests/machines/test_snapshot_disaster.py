@@ -175,7 +175,7 @@ def test_everything_comes_back_after_node_and_volume_are_gone(lost: Lost) -> Non
     dev = lost.dev
     with lost.observed.watching():
         volume = dev.run("up", STACK, "--replace", "platform-volume", "--sandbox", timeout=600)
-        assert "not every application gets what it is to have" in volume.stderr, volume.stderr
+        assert "checks failed; expected each application to get its grants" in volume.stderr, volume.stderr
         assert lost.key_on_node() != lost.seal_key
         (block,) = [one.text for one in blocks(ROOT / "docs" / "snapshots.md") if one.note == NOTE]
         for line in block.splitlines():
