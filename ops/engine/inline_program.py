@@ -57,24 +57,24 @@ def _end(task: asyncio.Task[Any]) -> None:
     idle_since = math.inf
     while not loop.is_closed():
         now = time.monotonic()
+        if now > limit:
+            raise TimeoutError("the stack's program still runs; expected it to end with its engine")
         if loop.is_running():
             loop.call_soon_threadsafe(task.cancel)
             idle_since = math.inf
         else:
             idle_since = min(idle_since, now)
         # Between two tasks that it ends the SDK's thread leaves the loop for a moment.
-        if now - idle_since > _IDLE_SECONDS:
-            # The SDK's own stops the loop at a call's failure, and there are more to come.
-            loop.set_exception_handler(lambda *_: None)
-            while (left := asyncio.all_tasks(loop)) and now < limit:
-                now = time.monotonic()
-                for one in left:
-                    one.cancel()
-                # It was stopped after it had ended, for a failure that came late.
-                with contextlib.suppress(RuntimeError):
-                    loop.run_until_complete(asyncio.wait(left))
-            loop.close()
-        elif now > limit:
-            raise TimeoutError("the stack's program still runs; expected it to end with its engine")
-        else:
+        if now - idle_since < _IDLE_SECONDS:
             time.sleep(0.01)
+            continue
+        # The SDK's own stops the loop at a call's failure, and there are more to come.
+        loop.set_exception_handler(lambda *_: None)
+        left = asyncio.all_tasks(loop)
+        for one in left:
+            one.cancel()
+        # It was stopped for a failure that came late, or the SDK's thread is back: both need another look.
+        with contextlib.suppress(RuntimeError):
+            if left:
+                loop.run_until_complete(asyncio.wait(left))
+            loop.close()
