@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -246,7 +246,9 @@ class Run:
             with patience(steps), _uncollected():
                 getattr(self.stack, operation)(**options)
         except automation.CommandError as error:
-            program.end()
+            # What went wrong is said also where the program doesn't end.
+            with suppress(TimeoutError):
+                program.end()
             raise EstateError(failure(operation, listener.errors, str(error))) from None
         return Changes(
             counts=listener.counts,

@@ -196,6 +196,16 @@ def test_the_policy_pack_judges_what_is_to_be_made(operation: operations.Operati
     assert fake.asked[0][1].get("policy_packs") == (["/pack"] if checked else None)
 
 
+def test_a_failure_is_said_also_where_the_program_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_: InlineProgram) -> None:
+        raise TimeoutError("still runs")
+
+    monkeypatch.setattr(InlineProgram, "end", end)
+
+    with pytest.raises(EstateError, match=r"up failed:\n .*: look here"):
+        _run(FakeStack(fail=True)).operate("up", Told())
+
+
 def test_the_program_may_be_wrapped_for_one_operation() -> None:
     fake = FakeStack()
 
