@@ -4,7 +4,8 @@ Owns what stands behind a server (a machine that boots the declared user-data), 
 address. Without a folder for machines, servers stay in memory, and their status says so. Keeps the rules
 of Hetzner's that a stack runs into (docs.hetzner.cloud): a server's name is unique; what is delete-protected isn't
 deleted; a server that is deleted loses its power at once, unless it was to be shut down first, and lets go of its
-volumes and networks; a volume has one server; a subnet with a server in it stays.
+volumes and networks; a volume has one server; a subnet with a server in it stays. Keeps the official provider's rule of
+an address, too: where it is or whose, and whose with of which type.
 """
 
 import sys
@@ -64,6 +65,22 @@ class HcloudProvider(MemoryProvider):
     def __init__(self, world: Path | None, machines: Path | None) -> None:
         super().__init__("hcloud", TYPES, world)
         self._machines = machines
+
+    def check(self, token: str, news: Values) -> Values:
+        """Inputs as given; an address is where it is or whose, as the official provider has it.
+
+        It refuses one half of an assignee and warns of the other ("Unused Attribute"), which is refused here: a
+        program of ours has no reason to be warned (terraform-provider-hcloud 1.66, primaryip `ValidateConfig`).
+        """
+        if token == _ADDRESS:
+            places = [name for name in ("location", "assigneeId") if news.get(name) is not None]
+            if len(places) != 1:
+                given = " and ".join(places) or "none"
+                raise RefusedError(f"{given} of location and assigneeId is given; expected exactly one of them")
+            if ("assigneeType" in news) != ("assigneeId" in news):
+                given, lacking = sorted(("assigneeType", "assigneeId"), key=lambda name: name not in news)
+                raise RefusedError(f"{given} is given; expected {lacking} with it, or neither")
+        return super().check(token, news)
 
     def begin(self, token: str, identity: str, inputs: Values) -> Values:
         """Boot a server, make a volume, reserve an address, plug a disk in."""

@@ -67,11 +67,11 @@ class HetznerServer(pulumi.ComponentResource):
             name=args.physical_name,
             type="ipv4",
             location=site.location,
-            assignee_type="server",
             auto_delete=False,  # or a rebuild would come back with another address
             delete_protection=args.protect,
             labels=args.labels,
-            # Which server has it is said by the server; the address would be taken off it again otherwise.
+            # Which server has it is said by the server; the address would be taken off it again otherwise. Nor has it an
+            # assignee type, which without an id the provider warns of (pulumi-hcloud 1.43.3: "Unused Attribute").
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["assigneeId"]),
         )
         volume = hcloud.Volume(

@@ -45,10 +45,11 @@ ALLOWED: Mapping[tuple[str, str], Allowed] = {
     ("0.1.0", "local"): Allowed(updated=frozenset({"vault"})),
     ("0.1.0-71951ac", "local"): Allowed(),
     # A node's user-data holds the programs it runs: other bytes are another server, with the same volume, address and
-    # content. What is bound to the server follows it, and it is waited for again.
+    # content. What is bound to the server follows it, and it is waited for again. The address has lost its assignee
+    # type.
     ("0.1.0-71951ac", "dev"): Allowed(
         replaced=frozenset({"platform-server", "platform-private", "platform-attachment"}),
-        updated=frozenset({"platform-ready"}),
+        updated=frozenset({"platform-ready", "platform-ip"}),
     ),
 }
 

@@ -23,7 +23,7 @@ INPUTS: dict[str, Values] = {
     },
     "hcloud:index/firewall:Firewall": {"name": "closed", "rules": []},
     "hcloud:index/volume:Volume": {"name": "vault", "size": 10},
-    "hcloud:index/primaryIp:PrimaryIp": {"name": "front", "type": "ipv4"},
+    "hcloud:index/primaryIp:PrimaryIp": {"name": "front", "type": "ipv4", "location": "fsn1"},
     "hcloud:index/placementGroup:PlacementGroup": {"name": "vault", "type": "spread"},
     "hcloud:index/volumeAttachment:VolumeAttachment": {"serverId": 1, "volumeId": 2},
     "hcloud:index/serverNetwork:ServerNetwork": {"serverId": 1, "subnetId": "1-10.0.1.0/24", "ip": "10.0.1.2"},

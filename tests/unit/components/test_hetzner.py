@@ -108,7 +108,9 @@ def test_data_and_address_are_protected_by_pulumi_and_by_hetzner(protect: bool) 
         record = declared.named(name)
         assert record.options.protect is protect
         assert record.inputs["deleteProtection"] is protect
-    assert declared.named("platform-ip").inputs["autoDelete"] is False
+    address = declared.named("platform-ip").inputs
+    assert address["autoDelete"] is False
+    assert not {"assigneeId", "assigneeType"} & address.keys(), "which server has it is said by the server"
     assert "format" not in declared.named("platform-volume").inputs
     kept = {record.name for record in declared.records if record.options.protect}
     assert kept == ({"platform-volume", "platform-ip"} if protect else set())

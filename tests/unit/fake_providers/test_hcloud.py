@@ -14,6 +14,7 @@ SERVER, VOLUME, ATTACHMENT = (
     f"{INDEX}volume:Volume",
     f"{INDEX}volumeAttachment:VolumeAttachment",
 )
+ADDRESS = f"{INDEX}primaryIp:PrimaryIp"
 SUBNET, MEMBER = f"{INDEX}networkSubnet:NetworkSubnet", f"{INDEX}serverNetwork:ServerNetwork"
 
 
@@ -67,3 +68,23 @@ def test_objects_in_no_state_are_dropped(cloud: HcloudProvider) -> None:
     assert cloud.read(None, VOLUME, kept) is not None
     assert cloud.read(None, SERVER, server) is None
     assert cloud.drop_unknown(None, {(VOLUME, kept.identity)}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"location": "fsn1", "assigneeType": "server"}, "assigneeType is given; expected assigneeId with it"),
+        ({"assigneeId": 7}, "assigneeId is given; expected assigneeType with it"),
+        ({"location": "fsn1", "assigneeId": 7, "assigneeType": "server"}, "location and assigneeId of location and"),
+        ({}, "expected exactly one of them"),
+    ],
+)
+def test_half_an_assignee_is_refused(cloud: HcloudProvider, given: dict[str, Any], words: str) -> None:
+    with pytest.raises(RefusedError, match=words):
+        cloud.check(ADDRESS, {"name": "front", "type": "ipv4"} | given)
+
+
+@pytest.mark.parametrize("given", [{"location": "fsn1"}, {"assigneeId": 7, "assigneeType": "server"}])
+def test_a_place_or_a_whole_assignee_will_do(cloud: HcloudProvider, given: dict[str, Any]) -> None:
+    inputs = {"name": "front", "type": "ipv4"} | given
+    assert cloud.check(ADDRESS, inputs) == inputs
