@@ -70,8 +70,8 @@ class HetznerServer(pulumi.ComponentResource):
             auto_delete=False,  # or a rebuild would come back with another address
             delete_protection=args.protect,
             labels=args.labels,
-            # Which server has it is said by the server; the address would be taken off it again otherwise. Nor has it an
-            # assignee type, which without an id the provider warns of (pulumi-hcloud 1.43.3: "Unused Attribute").
+            # Which server has it is said by the server; the address would be taken off it again otherwise. An assignee
+            # type without an id is a warning of the provider's (pulumi-hcloud 1.43.3: "Unused Attribute").
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect, ignore_changes=["assigneeId"]),
         )
         volume = hcloud.Volume(
