@@ -67,7 +67,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure the estate and write benchmarks/README.md."""
-    from ops.development.bench import report, suite  # noqa: PLC0415 - for developers only
+    from ops.development.bench import suite  # noqa: PLC0415 - for developers only
 
     console = Console(as_json=as_json)
     found = suite.measured(
@@ -77,8 +77,8 @@ def bench(
         runs=runs,
         note=note,
     )
-    (ROOT / "benchmarks" / "README.md").write_text(report.text(found), encoding="utf-8")
-    verdicts = list(report.verdicts(found))
+    (ROOT / "benchmarks" / "README.md").write_text(suite.text(found), encoding="utf-8")
+    verdicts = list(suite.verdicts(found))
     rows = [[target, measured, "✓" if met else "missed"] for target, measured, met in verdicts]
     console.table("targets", ["target", "measured", "met"], rows)
     console.result("written to benchmarks/README.md")

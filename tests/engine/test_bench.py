@@ -3,7 +3,7 @@
 Not proven here: any number. Those are `./estate bench`'s, on a machine that does nothing else.
 """
 
-from ops.development.bench import report, suite
+from ops.development.bench import suite
 
 
 def test_a_small_estate_can_be_measured() -> None:
@@ -14,4 +14,4 @@ def test_a_small_estate_can_be_measured() -> None:
         **{("applications", operation, 1): 1 for operation in ("preview", "up", "no-op up", "refresh")},
     }
     assert all(one.seconds > 0 and one.peak_bytes > 0 for one in found.cases.values())
-    assert "| applications | no-op up | 1 |" in report.text(found)
+    assert "| applications | no-op up | 1 |" in suite.text(found)

@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,22 +20,19 @@ from components.render.acl import AclPolicy, AclRule, Capability, render
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.provider import administrator_provider
 from composition.local import CA_CERTIFICATE_FILE
-from ops.development.bench.scratch import Measured, run
+from ops.console import Console
+from ops.development.bench.scratch import Measured, names, run
+from ops.platforms.local import Local
+from ops.vault.login import log_in
 
 PROGRAM = "from ops.development.bench import peer\n\npeer.declare({count})\n"
 """Our program, in place of `__main__.py`; `count` is how many policies."""
-_APPLY = ("apply", "-input=false", "-auto-approve")
-_COMMANDS = {
-    "preview": ("plan", "-input=false"),
-    "up": _APPLY,
-    "no-op up": _APPLY,
-    "refresh": (*_APPLY, "-refresh-only"),
-}
+_COMMANDS = {"preview": "plan", "up": "apply", "no-op up": "apply", "refresh": "apply -refresh-only"}
 
 
 def policies(count: int) -> dict[str, AclPolicy]:
     """So many policies of an application's usual size, by name."""
-    return {name: _policy(name) for name in (f"application-{number:05d}" for number in range(1, count + 1))}
+    return {name: _policy(name) for name in names(count)}
 
 
 def _policy(name: str) -> AclPolicy:
@@ -78,14 +77,25 @@ class Tool(NamedTuple):
     version: str
     folder: Path
 
-    def begin(self, count: int) -> None:
-        """Have so many policies and no state."""
+    @contextmanager
+    def begun(self, count: int, local: Local) -> Iterator[Callable[[str], Measured]]:
+        """With so many policies and no state: what measures one operation on a copy's server."""
+        self.write(count)
+        endpoint = local.find_endpoint(Console(as_json=True))
+        with log_in(endpoint) as client:
+            server = {"VAULT_ADDR": endpoint.address, "VAULT_CACERT": str(endpoint.ca_file)}
+            yield partial(self.measure, {**server, "VAULT_TOKEN": client.token})
+
+    def write(self, count: int) -> None:
+        """Ask for so many policies, and forget the state."""
         (self.folder / "main.tf.json").write_text(configuration(count), encoding="utf-8")
         (self.folder / "terraform.tfstate").unlink(missing_ok=True)
 
-    def measure(self, operation: str, server: Mapping[str, str]) -> Measured:
+    def measure(self, server: Mapping[str, str], operation: str) -> Measured:
         """Run one operation with variables that name the server, and measure it. Raises EstateError: it failed."""
-        return run([self.executable, *_COMMANDS[operation]], self.folder, {**os.environ, **server})
+        words = [*_COMMANDS[operation].split(), "-input=false"]
+        words += ["-auto-approve"] if words[0] == "apply" else []
+        return run([self.executable, *words], self.folder, {**os.environ, **server})
 
 
 def find(folder: Path) -> Tool | str:
@@ -95,7 +105,7 @@ def find(folder: Path) -> Tool | str:
         return "neither tofu nor terraform is on PATH"
     said = subprocess.run([executable, "version"], capture_output=True, text=True, check=True).stdout
     tool = Tool(executable, said.splitlines()[0], folder)
-    tool.begin(1)
+    tool.write(1)
     # The first fails where the provider is one that was built (`dev_overrides`), and isn't needed then.
     for step in ("init", "validate"):
         done = subprocess.run([executable, step, "-no-color"], cwd=folder, capture_output=True, check=False)

