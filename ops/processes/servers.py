@@ -23,7 +23,6 @@ from ops.errors import EstateError
 from ops.paths import ROOT
 from ops.processes import supervisor
 from ops.processes.logs import last_error, size
-from ops.processes.pid_files import PidFile
 from ops.processes.supervisor import Child, ChildSpec
 
 START_SECONDS = 60.0
@@ -31,6 +30,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 25.0
 """How long the supervisor may take to end: its children get 10 s each, at the same time."""
 POLL_SECONDS = 0.03
+_SUPERVISOR = supervisor.__name__
 
 Ready = Callable[[], bool]
 
@@ -87,7 +87,7 @@ class Supervised(ABC):
             write_private(self.directory / supervisor.SPEC, supervisor.spec_text(children).encode())
             spec = ChildSpec(
                 name="supervisor",
-                argv=[sys.executable, "-P", "-m", "ops.processes.supervisor", str(self.directory)],
+                argv=[sys.executable, "-P", "-m", _SUPERVISOR, str(self.directory)],
                 directory=str(self.directory),
                 environment={"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
                 log=str(own),
@@ -107,9 +107,9 @@ class Supervised(ABC):
             time.sleep(POLL_SECONDS)
 
     def _stop(self) -> None:
-        pid = self._supervisor()
-        if pid is not None:
-            end([psutil.Process(pid)], signal.SIGTERM)
+        process = self._supervisor()
+        if process is not None:
+            end([process], signal.SIGTERM)
         self._end_left_over()
         for left in (supervisor.PID, supervisor.STATE):
             (self.directory / left).unlink(missing_ok=True)
@@ -118,8 +118,14 @@ class Supervised(ABC):
     def _end_left_over(self) -> None:
         """End the servers whose supervisor died."""
 
-    def _supervisor(self) -> int | None:
-        return PidFile(self.directory / supervisor.PID).read()
+    def _supervisor(self) -> psutil.Process | None:
+        """The one that runs: its pid may be another's by now, who is no supervisor that works in this folder."""
+        try:
+            process = psutil.Process(int((self.directory / supervisor.PID).read_text(encoding="utf-8").split()[0]))
+            is_ours = Path(process.cwd()) == self.directory.resolve() and _SUPERVISOR in process.cmdline()
+        except (OSError, ValueError, IndexError, psutil.Error):
+            return None
+        return process if is_ours else None
 
     def _state(self) -> dict[str, Any]:
         try:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from composition.private_files import write_private
-from ops.processes.pid_files import PidFile
 from ops.processes.rotation import RotatedLog, rotate
 
 SPEC = "supervisor.spec.json"
@@ -231,13 +230,12 @@ def main(arguments: Sequence[str]) -> int:
     except BlockingIOError:
         say("another supervisor runs here")
         return ALREADY_RUNNING
-    pid_file = PidFile(directory / PID)
     try:
-        pid_file.write()
+        write_private(directory / PID, f"{os.getpid()}\n".encode())
         Supervisor(directory).run()
     finally:
-        pid_file.remove()
-        (directory / STATE).unlink(missing_ok=True)
+        for left in (PID, STATE):
+            (directory / left).unlink(missing_ok=True)
     return 0
 
 

@@ -1,11 +1,10 @@
-"""Private files, pid files, rotation, logs, ports and operators' keys."""
+"""Private files, rotation, logs, ports and operators' keys."""
 
 import os
 import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from ops.errors import EstateError
 from ops.keys.pgp import ensure_operator, read_public_key
 from ops.local.servers import LocalServers
 from ops.processes.logs import last_error, redact, size
-from ops.processes.pid_files import PidFile, start_mark
 from ops.processes.ports import holder, is_free, require_free
 from ops.processes.rotation import RotatedLog, rotate
 from tests.support.servers import free_ports
@@ -70,40 +68,6 @@ def test_a_directory_is_closed(tmp_path: Path) -> None:
     assert stat.S_IMODE(private_directory(tmp_path / "a" / "b").stat().st_mode) == 0o700
     (tmp_path / "open").mkdir(mode=0o755)
     assert stat.S_IMODE(private_directory(tmp_path / "open").stat().st_mode) == 0o700
-
-
-def test_a_pid_file_names_this_process_and_no_later_one(tmp_path: Path) -> None:
-    file = PidFile(tmp_path / "pid")
-    assert file.read() is None
-    file.write()
-    assert file.read() == os.getpid()
-    file.path.write_text(f"{os.getpid()}\nanother-boot/1\n")
-    assert file.read() is None
-    for damaged in ("", "12", "x\ny\n", "1\n2\n3\n"):
-        file.path.write_text(damaged)
-        assert file.read() is None
-    file.remove()
-    file.remove()
-
-
-def test_a_dead_process_has_no_start() -> None:
-    process = subprocess.Popen(["sleep", "60"])
-    first = start_mark(process.pid)
-    assert first == start_mark(process.pid)
-    assert first != start_mark(os.getpid())
-    process.kill()
-    deadline = time.monotonic() + 5
-    while start_mark(process.pid) is not None and time.monotonic() < deadline:
-        time.sleep(0.01)  # until it is a zombie: it can't be signalled into doing anything
-    assert start_mark(process.pid) is None
-    process.wait()
-    assert start_mark(process.pid) is None
-
-
-def test_where_there_is_no_proc_ps_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("ops.processes.pid_files.BOOT_ID_FILE", tmp_path / "none")
-    assert start_mark(os.getpid())
-    assert start_mark(2**22 + 1) is None
 
 
 @pytest.mark.parametrize("by_rename", [True, False])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from typing import Any
 import pytest
 
 from ops.processes import supervisor
-from ops.processes.pid_files import PidFile
 from ops.processes.rotation import RotatedLog
+from ops.processes.servers import Servers
 from ops.processes.supervisor import Child, ChildSpec
 from tests.support.servers import eventually
 
@@ -117,7 +118,7 @@ def test_it_takes_its_children_with_it_even_stubborn_ones(tmp_path: Path, runnin
         lambda: (tmp_path / "stubborn.log").exists() and (tmp_path / "stubborn.log").read_text() == "up\n"
     )
     pids = [entry["pid"] for entry in one.state().values()]
-    assert PidFile(tmp_path / supervisor.PID).read() == one.process.pid
+    assert (tmp_path / supervisor.PID).read_text() == f"{one.process.pid}\n"
     one.process.terminate()
     assert one.process.wait(10) == 0
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
@@ -130,7 +131,24 @@ def test_there_is_one_per_directory(tmp_path: Path, running: list[Running]) -> N
     running.append(one)
     assert eventually(lambda: bool(one.state()))
     assert one.start().wait(10) == supervisor.ALREADY_RUNNING
-    assert PidFile(tmp_path / supervisor.PID).read() == one.process.pid
+    assert (tmp_path / supervisor.PID).read_text() == f"{one.process.pid}\n"
+
+
+def test_a_pid_file_names_a_supervisor_of_its_own_folder_only(tmp_path: Path, running: list[Running]) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    one = Running(home, child(home, "stays", STAYS))
+    running.append(one)
+    assert eventually(lambda: Servers(home).running() == {"stays": True})
+    shutil.copytree(home, elsewhere)
+    assert Servers(elsewhere).running() == {}
+    for damaged in ("", "x\ny\n", f"{os.getpid()}\n", f"{2**22 + 1}\n"):
+        (elsewhere / supervisor.PID).write_text(damaged)
+        assert Servers(elsewhere).running() == {}
+    one.process.kill()
+    os.kill(one.state()["stays"]["pid"], signal.SIGKILL)
+    # It is a zombie now, which can't be signalled into doing anything.
+    assert eventually(lambda: Servers(home).running() == {})
 
 
 def test_children_inherit_nothing(tmp_path: Path, running: list[Running]) -> None:
