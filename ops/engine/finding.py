@@ -5,11 +5,11 @@ not the published one.
 """
 
 import hashlib
+import io
 import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -23,7 +23,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ops import paths
-from ops.engine.building import BuildError, build
+from ops.engine import building
+from ops.engine.building import UnavailableError, build, said
 from ops.errors import EstateError
 
 VERSION = "3.259.0"
@@ -32,7 +33,6 @@ VERSION = "3.259.0"
 _RELEASE = f"https://github.com/pulumi/pulumi/releases/download/v{VERSION}"
 _DOWNLOAD_SECONDS = 10.0
 """Silence after which a download is given up: a machine without the network must get on with building."""
-_VERSION_SECONDS = 60.0
 _LOCK_SECONDS = 1_800.0
 """How long a second first run waits for the first one's build, several times what a build takes."""
 
@@ -50,10 +50,6 @@ class Engine:
     """One of `PATH`, `official release` and `built from its Go module`."""
     passed_over: tuple[str, ...] = ()
     """Why the ones before it were not taken."""
-
-
-class UnavailableError(Exception):
-    """One way of getting the engine did not work; the next is tried."""
 
 
 def find(say: Say, *, search_path: str | None = None) -> Engine:
@@ -112,7 +108,7 @@ def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
     if executable is None:
         passed_over.append("PATH: no pulumi there")
         return None
-    match = re.fullmatch(r"v?(\d+\.\d+\.\d+)\S*", _said_version(executable))
+    match = re.match(r"v?(\d+\.\d+\.\d+)", said([executable, "version"], building.VERSION_SECONDS) or "")
     if match is None:
         passed_over.append(f"PATH: {executable} does not tell its version")
         return None
@@ -120,16 +116,6 @@ def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
         passed_over.append(f"PATH: {executable} is {match[1]}, older than {VERSION}")
         return None
     return Engine(executable=Path(executable), version=match[1], source="PATH")
-
-
-def _said_version(executable: str) -> str:
-    try:
-        answer = subprocess.run(
-            [executable, "version"], capture_output=True, text=True, check=False, timeout=_VERSION_SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout.strip()
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -176,7 +162,7 @@ def fetch(url: str) -> bytes:
 
 
 def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None:
-    """Unpack the engine and its language host from an archive after comparing its SHA-256 with the published one.
+    """Unpack the engine from an archive after comparing its SHA-256 with the published one.
 
     Raises:
         UnavailableError: the sum is missing or another one.
@@ -185,20 +171,12 @@ def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None
     actual = hashlib.sha256(archive).hexdigest()
     if published.get(name) != actual:
         raise UnavailableError(f"{name} has SHA-256 {actual}, published is {published.get(name, 'none')}")
-    packed = scratch / name
-    packed.write_bytes(archive)
-    with tarfile.open(packed) as tar:
-        tar.extractall(scratch, filter="data")
-    (scratch / "pulumi" / "pulumi").rename(scratch / "executable")
-    shutil.rmtree(scratch / "pulumi")
-    (scratch / "executable").rename(scratch / "pulumi")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extract(tar.getmember("pulumi/pulumi").replace(name="pulumi"), scratch, filter="data")
 
 
 def _build(scratch: Path, say: Say) -> None:
-    try:
-        build(Path(__file__).with_name("engine_module"), scratch / "pulumi", VERSION, say)
-    except BuildError as error:
-        raise UnavailableError(str(error)) from None
+    build(Path(__file__).with_name("engine_module"), scratch / "pulumi", VERSION, say)
 
 
 def search_path_with(engine: Engine, shims: Path) -> str:

@@ -4,7 +4,6 @@ Owns that decision and its wording. It never lets an `up` of a cloud stack fall 
 """
 
 import json
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from composition.private_files import write_private
+from ops.engine.building import said
 from ops.engine.finding import Engine, Say
 from ops.errors import EstateError
 
@@ -40,14 +40,12 @@ def wanted(packages: Sequence[str]) -> dict[str, str]:
 
 def installed(engine: Engine, environment: Mapping[str, str]) -> dict[str, set[str]]:
     """The resource plugins the engine can find, by name, with their versions; none when it doesn't say."""
-    command = [str(engine.executable), "plugin", "ls", "--json"]
     found: dict[str, set[str]] = {}
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=_LIST_SECONDS, env=dict(environment)
+        plugins = json.loads(
+            said([str(engine.executable), "plugin", "ls", "--json"], _LIST_SECONDS, environment) or "[]"
         )
-        plugins = json.loads(answer.stdout)
-    except (subprocess.SubprocessError, json.JSONDecodeError):
+    except json.JSONDecodeError:
         return found
     for plugin in plugins:
         if plugin.get("kind") == "resource":
@@ -70,7 +68,8 @@ def missing(
         key = f"{name} {version}"
         if time.time() - remembered.get(key, 0.0) >= _ASK_AGAIN_SECONDS:
             say(f"installing the official {name} plugin {version}")
-            if _install(engine, name, version, environment):
+            command = [str(engine.executable), "plugin", "install", "resource", name, version]
+            if said(command, _INSTALL_SECONDS, environment) is not None:
                 continue
             remembered[key] = time.time()
             write_private(refusals, json.dumps(remembered).encode())
@@ -85,17 +84,6 @@ def _remembered(refusals: Path) -> dict[str, float]:
     except (OSError, ValueError):
         return {}
     return content
-
-
-def _install(engine: Engine, name: str, version: str, environment: Mapping[str, str]) -> bool:
-    command = [str(engine.executable), "plugin", "install", "resource", name, version]
-    try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS, env=dict(environment)
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return answer.returncode == 0
 
 
 def choose(

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from ops.engine import finding
-from ops.engine.building import BuildError
+from ops.engine import building, finding
+from ops.engine.building import UnavailableError
 from ops.errors import EstateError
 from ops.paths import ROOT
 from tests.unit.ops.fakes import Said, fake_program
@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise urllib.error.URLError("Name or service not known")
 
     def unbuildable(*_: object) -> None:
-        raise BuildError("no Go compiler of 1.25 or later")
+        raise UnavailableError("no Go compiler of 1.25 or later")
 
     monkeypatch.setattr(finding, "fetch", unreachable)
     monkeypatch.setattr(finding, "build", unbuildable)
@@ -115,7 +115,7 @@ def test_one_on_path_that_is_no_program_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_one_on_path_that_hangs_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "_VERSION_SECONDS", 0.2)
+    monkeypatch.setattr("ops.engine.building.VERSION_SECONDS", 0.2)
     passed_over: list[str] = []
 
     assert finding.on_path(_pulumi(tmp_path / "bin", "exec sleep 5"), passed_over) is None
@@ -221,7 +221,7 @@ def test_a_machine_nothing_is_published_for(monkeypatch: pytest.MonkeyPatch, sys
     monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr("sys.platform", system)
 
-    with pytest.raises(finding.UnavailableError, match=f"none is published for {system} on {machine}"):
+    with pytest.raises(building.UnavailableError, match=f"none is published for {system} on {machine}"):
         finding.archive_name()
 
 
@@ -242,7 +242,7 @@ def test_what_is_in_the_cache_comes_first_and_nothing_is_fetched(
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(module: Path, executable: Path, version: str, say: finding.Say) -> None:
         executable.write_text("half of it")
-        raise BuildError("go build failed: disk full")
+        raise UnavailableError("go build failed: disk full")
 
     monkeypatch.setattr(finding, "build", half)
 
@@ -273,7 +273,7 @@ def test_waiting_for_another_first_run_has_an_end(tmp_path: Path, cache: Path, m
 
 FIRST_RUN = """
 import pathlib, sys, time
-from ops.engine import finding
+from ops.engine import building, finding
 
 def fetch(url):
     raise OSError("no network in this test")
