@@ -7,14 +7,14 @@ import pulumi
 
 from components.platform.endpoint import Endpoint
 from components.render import acl
-from components.render.snapshots import NODE_LOGIN, OPERATOR_LOGIN
+from components.render.snapshots import CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.audit import AuditDevices, AuditDevicesArgs
 from components.vault.database import PostgresEngine, PostgresEngineArgs
 from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
-from components.vault.kv import KvMount, KvMountArgs
+from components.vault.kv import KvMount, KvMountArgs, KvOptions
 from components.vault.logins import TokenPolicies
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs
 from components.vault.pki import PkiEngine, PkiEngineArgs
@@ -33,6 +33,8 @@ SecretReader = Callable[[str], pulumi.Output[str]]
 """Reads one flat, encrypted setting of the stack."""
 
 Kind = TypeVar("Kind", AppRoleLogin, KubernetesLogin, JwtLogin)
+
+_OWN_MOUNT = KvOptions(description="The estate's own: what tells how far a snapshot reaches")
 
 
 def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mapping[str, pulumi.Input[str]]:
@@ -78,6 +80,8 @@ def _engines(
     """Each with `holding`, since data are in it; `options` are for the rest."""
     for path, mount in settings.kv.items():
         KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), holding)
+    # Also where no snapshots are taken: that section may come and go, and what is protected can't.
+    KvMount("estate-kv", KvMountArgs(path=CANARY_MOUNT, options=_OWN_MOUNT), holding)
     if settings.transit:
         TransitEngine("transit", TransitEngineArgs(transit=settings.transit), holding)
     policies: list[pulumi.Resource] = []
@@ -144,7 +148,7 @@ def _snapshots(settings: Settings, options: pulumi.ResourceOptions) -> None:
     logins = {
         "operator": SnapshotLogin(
             certificate=public("snapshots.certificate", snapshots.certificate, CERTIFICATE),
-            policy=acl.snapshot_restore(OPERATOR_LOGIN, settings.canary),
+            policy=acl.snapshot_restore(OPERATOR_LOGIN),
             # Loopback too, where a drill's server is.
             token_bound_cidrs=(*node.api_cidrs, "127.0.0.1/32") if node else (),
         )
@@ -152,7 +156,7 @@ def _snapshots(settings: Settings, options: pulumi.ResourceOptions) -> None:
     if snapshots.node_certificate:
         logins["node"] = SnapshotLogin(
             certificate=public("snapshots.node_certificate", snapshots.node_certificate, CERTIFICATE),
-            policy=acl.snapshot_take(NODE_LOGIN, settings.canary),
+            policy=acl.snapshot_take(NODE_LOGIN),
             # By its name a node reaches itself over loopback; by its address it comes from that one.
             token_bound_cidrs=("127.0.0.1/32",) if node and node.name else (),
         )

@@ -88,7 +88,6 @@ def node(settings: Settings, platform: HetznerPlatform, physical_name: str) -> N
         texts={file: public(setting, file, form) for setting, file, form in _named_files(settings, platform) if file},
         ssh=platform.ssh,
         snapshots=settings.snapshots,
-        canary=settings.canary,
         logs=platform.logs,
         api_port=platform.api_port,
     )

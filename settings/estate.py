@@ -10,7 +10,7 @@ from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
 from components.render.release import Server
 from components.render.seals import kinds_for
-from components.render.snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN, Snapshots
+from components.render.snapshots import CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN, Snapshots
 from components.vault.approle import AppRole, AppRoleLogin
 from components.vault.jwt import Jwt, JwtLogin
 from components.vault.kubernetes import KubernetesLogin
@@ -86,8 +86,8 @@ class Settings(Section):
 
     @property
     def canary(self) -> str:
-        """API path of the secret that each snapshot writes anew and each restore reads."""
-        return f"{min(self.kv)}/data/{CANARY}"
+        """API path of the canary in snapshots whose record doesn't tell it: those of the first release."""
+        return f"{min(self.kv)}/data/vault-estate/canary"
 
     def secrets(self) -> Iterator[tuple[str, str, Secret]]:
         """Every secret of every application: application, name, settings."""
@@ -202,7 +202,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _mounts_differ(self) -> Self:
-        mounts = {f"kv.{path}": path for path in self.kv}
+        mounts = {"the estate's own mount": CANARY_MOUNT, **{f"kv.{path}": path for path in self.kv}}
         mounts |= {"database.path": self.database.path} if self.database else {}
         mounts |= {"transit.path": self.transit.path} if self.transit else {}
         if self.pki:

@@ -353,7 +353,7 @@ def save(
     accessor = server.login(parameters["role"])
     try:
         # What is written last and found again after a restore has everything before it.
-        server.call("POST", parameters["canary"], {"data": {"value": canary}})
+        written = server.call("POST", parameters["canary"], {"data": {"value": canary}})["data"]
         status = server.call("GET", "sys/seal-status")
         server.save(work / "plain")
     finally:
@@ -368,6 +368,8 @@ def save(
         "taken": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "bytes": (work / "secret").stat().st_size,
         "sha256": sha256_of(work / "secret"),
+        # Of that version: another run may write the next one before this one's archive is made.
+        "canary": f"{parameters['canary']}?version={written['version']}",
         "canary_sha256": hashlib.sha256(canary.encode()).hexdigest(),
         "accessor": accessor,
         "index": meta.get("Index"),

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 
 from ..model import POLICY_NAME, hold
+from .snapshots import CANARY
 
 _WILDCARDS = ("*", "+")
 
@@ -181,15 +182,15 @@ def pki_issue(mount: str, role: str) -> tuple[AclRule, ...]:
     return (_rule(f"{mount}/issue/{role}", Capability.UPDATE),)
 
 
-def snapshot_take(name: str, canary: str) -> AclPolicy:
+def snapshot_take(name: str) -> AclPolicy:
     """Take a snapshot of the whole server, and write the canary that tells how far it reaches."""
-    writing = _rule(canary, Capability.CREATE, Capability.UPDATE)
+    writing = _rule(CANARY, Capability.CREATE, Capability.UPDATE)
     return AclPolicy(
         name=name, rules=(_rule("sys/storage/raft/snapshot", Capability.READ), writing), administrative=True
     )
 
 
-def snapshot_restore(name: str, canary: str) -> AclPolicy:
+def snapshot_restore(name: str) -> AclPolicy:
     """Take a snapshot and put one back, which replaces everything the server holds; read the canary in it."""
     writing = (Capability.CREATE, Capability.UPDATE)
     rules = (
@@ -199,6 +200,6 @@ def snapshot_restore(name: str, canary: str) -> AclPolicy:
         _rule("sys/storage/raft/configuration", Capability.READ),
         # The token with which a snapshot was taken is alive in it.
         _rule("auth/token/revoke-accessor", Capability.UPDATE),
-        _rule(canary, Capability.READ, *writing),
+        _rule(CANARY, Capability.READ, *writing),
     )
     return AclPolicy(name=name, rules=rules, administrative=True)

@@ -23,8 +23,10 @@ NODE_LOGIN = "snapshots"
 OPERATOR_LOGIN = "snapshot-operator"
 """Name of those with which a person takes and restores one. The administrator may do neither."""
 
-CANARY = "vault-estate/canary"
-"""Path, in the KV mount of the first name, of the secret that tells how far a snapshot reaches."""
+CANARY_MOUNT = "vault-estate"
+"""A KV mount of the estate's own: how an application's is set can't keep a snapshot from being taken."""
+CANARY = f"{CANARY_MOUNT}/data/canary"
+"""API path of the secret that tells how far a snapshot reaches: each one writes it anew, each restore reads it."""
 
 BucketName = Annotated[
     str, Form(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", "a bucket's name: 3 to 63 lower-case letters, digits and '-'")
@@ -149,8 +151,6 @@ class SnapshotRun:
     """URL of the server's API, as the program sees it."""
     ca_file: str
     """What verifies the server there."""
-    canary: str
-    """API path of the KV v2 secret that tells how far a snapshot reaches."""
     recipients: tuple[str, ...]
     """age public keys."""
     credentials: str
@@ -172,7 +172,7 @@ def parameters(snapshots: Snapshots, run: SnapshotRun) -> str:
         "address": run.address,
         "ca_file": run.ca_file,
         "role": NODE_LOGIN,
-        "canary": run.canary,
+        "canary": CANARY,
         "recipients": run.recipients,
         "credentials": run.credentials,
         "bucket": snapshots.bucket.model_dump(include={"name", "endpoint", "region"}),

@@ -140,7 +140,8 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
 
 
 def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bool | None, bool]:
-    """Whether the canary is there, and whether the server waits for its operators.
+    """Whether the canary is there, and whether the server waits for its operators. `canary` is where to look for it if
+    the snapshot's record doesn't tell.
     Raises EstateError if it serves something else than the snapshot."""
     if opened.record["seal"] == "shamir":
         return None, True
@@ -161,7 +162,7 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
 def _canary_found(target: Target, opened: Opened, canary: str) -> bool:
     try:
         target.log_in()
-        if target.canary_sha256(canary) != opened.record["canary_sha256"]:
+        if target.canary_sha256(opened.record.get("canary", canary)) != opened.record["canary_sha256"]:
             return False
         target.end_token(opened.record["accessor"])
         target.logout()

@@ -18,7 +18,7 @@ import psutil
 
 from components.model import duration_text
 from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stamp_of, whole
-from components.render.snapshots import AGE_KEY, OPERATOR_LOGIN, Snapshots, recipient
+from components.render.snapshots import AGE_KEY, CANARY, OPERATOR_LOGIN, Snapshots, recipient
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys import age
@@ -120,7 +120,7 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
     store = store_of(paths, snapshots)
     parameters: dict[str, Any] = {
         "role": OPERATOR_LOGIN,
-        "canary": file.settings.canary,
+        "canary": CANARY,
         "recipients": [_recipient(paths, name) for name in snapshots.recipients],
     }
     stage = console.stage(f"taking a snapshot of {file.stack}")

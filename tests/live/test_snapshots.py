@@ -6,6 +6,7 @@ Doesn't prove: a cluster of several nodes (one that says it is stands in), a rea
 import base64
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import pytest
 from cryptography import x509
 from hvac import exceptions
 
-from components.payloads.snapshot import whole
+from components.payloads.snapshot import ActiveNode, whole
+from components.render import acl
+from components.render.snapshots import CANARY, OPERATOR_LOGIN
 from ops.errors import EstateError
 from ops.snapshots import drilling, restoring, taking
 from ops.snapshots.stores import FolderStore
 from tests.support.servers import call
-from tests.support.snapshotting import Estate, estate, fill
+from tests.support.snapshotting import Estate, estate, fill, let_in
 
 PLAIN = "-".join(("a", "card", "number"))
 KEPT = "-".join(("canary", "of", "the", "live", "test"))
@@ -99,6 +102,48 @@ def test_a_running_server_goes_back_to_what_it_was(made: Estate) -> None:
 
     assert done.canary is True
     assert call(made.client, "get", "secret/data/changing")["data"]["data"] == {"value": "then"}
+
+
+def test_how_the_applications_mounts_are_set_keeps_no_snapshot_from_being_taken(made: Estate) -> None:
+    strict = {"cas_required": True, "max_versions": 1, "delete_version_after": "1s"}
+    call(made.client, "post", "secret/config", strict)
+
+    take(made)
+    time.sleep(1.5)
+
+    assert restore(made).canary is True
+    call(
+        made.client, "post", "secret/config", {"cas_required": False, "max_versions": 10, "delete_version_after": "0s"}
+    )
+
+
+def test_two_that_are_taken_at_once_are_both_restored(made: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = ActiveNode.save
+
+    def after_another(server: ActiveNode, file: Path) -> None:
+        server.call("POST", CANARY, {"data": {"value": "of another run"}})
+        saved(server, file)
+
+    monkeypatch.setattr(ActiveNode, "save", after_another)
+
+    assert restore(made, take(made).key).canary is True
+
+
+def test_one_of_the_first_release_is_restored(
+    made: Estate, store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its canary is in the first KV mount, and its record doesn't say so."""
+    earlier = "secret/data/vault-estate/canary"
+    policy = acl.render(acl.snapshot_restore(OPERATOR_LOGIN)).replace(CANARY, earlier)
+    call(made.client, "put", f"sys/policies/acl/{OPERATOR_LOGIN}", {"policy": policy})
+    monkeypatch.setattr(taking, "CANARY", earlier)
+    taken = take(made)
+    record = json.loads(store.read(f"{taken.key}.json"))
+    assert record.pop("canary").startswith(earlier)
+    (store.directory / f"{taken.key}.json").write_text(json.dumps(record))
+
+    assert restore(made).canary is True
+    let_in(made)
 
 
 def test_the_token_of_a_snapshot_and_that_of_its_restore_are_dead_afterwards(made: Estate, store: FolderStore) -> None:

@@ -27,7 +27,7 @@ from werkzeug.serving import make_server
 from components.payloads.snapshot import ActiveNode
 from components.render import acl
 from components.render.login import CertificateLogin
-from components.render.snapshots import OPERATOR_LOGIN
+from components.render.snapshots import CANARY, CANARY_MOUNT, OPERATOR_LOGIN
 from ops import stack_file
 from ops.console import Console
 from ops.keys import age
@@ -43,7 +43,6 @@ from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, ca
 from tests.unit.settings.samples import MINIMAL
 
 REGION, BUCKET = "fsn1", "vault-snapshots"
-CANARY = "secret/data/vault-estate/canary"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +155,11 @@ def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
 
 
 def let_in(made: Estate) -> None:
-    """What the stack makes: the KV mount, the login's policy and role."""
+    """What the stack makes: the KV mounts, the login's policy and role."""
     client = made.client
-    call(client, "post", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-    policy = acl.render(acl.snapshot_restore(OPERATOR_LOGIN, CANARY))
+    for mount in {"secret/", f"{CANARY_MOUNT}/"} - call(client, "get", "sys/mounts")["data"].keys():
+        call(client, "post", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
+    policy = acl.render(acl.snapshot_restore(OPERATOR_LOGIN))
     call(client, "put", f"sys/policies/acl/{OPERATOR_LOGIN}", {"policy": policy})
     role = {"certificate": Path(made.pair[0]).read_text(), "token_policies": [OPERATOR_LOGIN], "token_ttl": 900}
     call(client, "post", f"auth/cert/certs/{OPERATOR_LOGIN}", role)

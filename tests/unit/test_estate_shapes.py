@@ -46,16 +46,19 @@ def _components(declared: Declared) -> set[str]:
     return {record.type.rsplit(":", 1)[-1] for record in declared.records if not record.custom}
 
 
-def test_nothing_optional_leaves_a_server_with_a_mount() -> None:
+def test_nothing_optional_leaves_a_server_with_a_mount_and_the_estates_own() -> None:
     declared = _built(parse(MINIMAL))
 
     assert declared.names() == (
         ("pulumi-python:dynamic:Resource", "platform-ready"),
         ("pulumi:providers:vault", "vault"),
         ("vault-estate:index:AclPolicies", "application-policies"),
+        ("vault-estate:index:KvMount", "estate-kv"),
         ("vault-estate:index:KvMount", "kv-secret"),
         ("vault-estate:index:LocalServer", "platform"),
+        ("vault:index/mount:Mount", "estate-kv-mount"),
         ("vault:index/mount:Mount", "kv-secret-mount"),
+        ("vault:kv/secretBackendV2:SecretBackendV2", "estate-kv-settings"),
         ("vault:kv/secretBackendV2:SecretBackendV2", "kv-secret-settings"),
     )
     assert sorted(declared.exports) == ["address", "cluster_id"]
@@ -245,7 +248,7 @@ def test_what_holds_data_is_protected_as_the_settings_say(protect: bool) -> None
     declared = _built(full(protect=protect))
 
     protected = {record.name for record in declared.records if record.options.protect}
-    holding = {"kv-secret", "kv-team-kv", "transit", "database", "pki"}
+    holding = {"estate-kv", "kv-secret", "kv-team-kv", "transit", "database", "pki"}
     if not protect:
         assert protected == set()
         return

@@ -93,8 +93,6 @@ class Node:
     ssh: Ssh | None = None
     """None: nobody logs in."""
     snapshots: Snapshots | None = None
-    canary: str = ""
-    """API path of the KV v2 secret that tells how far a snapshot reaches."""
     logs: Logs | None = None
     node_id: str = "node-1"
     """Stable name in the Raft cluster."""

@@ -52,7 +52,6 @@ def files(node: Node, place: Place) -> Mapping[str, str]:
     run = SnapshotRun(
         address=node.api_address(place.address),
         ca_file=node.tls.ca_file(),
-        canary=node.canary,
         recipients=node.snapshots.keys(node.texts),
         credentials=layout.credentials(_UNIT),
         metrics=METRICS,

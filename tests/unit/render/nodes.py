@@ -73,7 +73,6 @@ NODE = Node(
     ),
     policy='path "x" {\n  capabilities = ["read"]\n}\n',
     texts=TEXTS,
-    canary="kv/data/estate/canary",
 )
 
 

@@ -110,11 +110,11 @@ def test_a_grant_is_exactly_this_text(grant: str) -> None:
 
 
 def test_a_node_may_only_take_snapshots_and_write_the_canary() -> None:
-    policy = snapshot_take("node", "secret/data/canary")
+    policy = snapshot_take("node")
 
     assert policy.administrative
     assert {rule.path: rule.capabilities for rule in policy.rules} == {
-        "secret/data/canary": {Capability.CREATE, Capability.UPDATE},
+        "vault-estate/data/canary": {Capability.CREATE, Capability.UPDATE},
         "sys/storage/raft/snapshot": {Capability.READ},
     }
 

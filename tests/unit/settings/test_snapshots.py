@@ -136,6 +136,15 @@ def test_no_application_takes_the_name_of_a_login_for_snapshots(name: str) -> No
     assert f".applications.{name} is {name!r}; expected another name" in refusal(plain)
 
 
+@pytest.mark.parametrize("path", ["vault-estate", "vault-estate/kv"])
+def test_no_mount_takes_the_place_of_the_estates_own(path: str) -> None:
+    plain = copy.deepcopy(MINIMAL)
+    plain["kv"][path] = {}
+
+    words = f".kv.{path} is {path!r}; expected a path apart from the estate's own mount, which is 'vault-estate'"
+    assert words in refusal(plain)
+
+
 def test_escrow_is_off_until_it_is_asked_for_and_needs_snapshots() -> None:
     assert parse(remote(BUCKET)).platform.model_dump()["seal"] == {"kind": "static", "escrow": False}
     escrow = {"kind": "static", "escrow": True}
