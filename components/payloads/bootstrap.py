@@ -4,17 +4,23 @@ This file is shipped as text and run as `python3 bootstrap.py PARAMETERS.json` o
 local machine. It needs Python 3.9 and its standard library, plus `gpg` or the `pysequoia` package to try PGP keys with.
 
 It tries each operator's PGP key, waits for the server, reserves a file for the key shares, initialises the server so
-that they leave it only encrypted, writes them there, lets the administrator log in by certificate, revokes the root
-token and looks whether it is dead. It refuses to initialise when key shares or a snapshot exist: then storage is
-missing, not new. Run again after success it changes nothing. It prints one JSON object per step on standard output, and
-one sentence on standard error when it fails. Neither holds a secret; the root token is in this process's memory only.
-Exit codes:
+that they leave it only encrypted, and writes them there. It exchanges the root token for one that ends by itself after
+30 seconds, and looks whether the root token is dead. Then it prepares the administrator's login by certificate at a
+path that nobody uses, and moves it to its own path, which Vault does at once or not at all. It refuses to initialise
+when key shares or a snapshot exist: then storage is missing, not new. Run again after success it changes nothing.
 
-0 done, or nothing to do                 5 initialised, but no key shares: they are lost
-2 bad parameters or PGP key              6 their file can't be written or read
-3 the server doesn't answer, is sealed   7 an earlier run, or this one, was stopped half-way
-4 refused: key shares or a snapshot exist 8 the server refused a request or doesn't do what was configured
-                                         9 the key shares are another server's
+Killed at any moment, the next run goes on. Where nobody could log in yet, the server holds nothing: it ends with 10,
+whoever runs it empties the server's storage and runs it once more. Where the administrator can log in, the root token
+was dead before, and it waits for the end of the other. It ends with 5 or 7 where it can't be certain.
+
+It prints one JSON object per step on standard output, and one sentence on standard error when it fails. Neither holds a
+secret; a token is in this process's memory only. Exit codes:
+
+0 done, or nothing to do                  6 the key shares' file can't be written or read
+2 bad parameters or PGP key               7 stopped by a signal, or somebody else let somebody in
+3 the server doesn't answer, is sealed    8 the server refused a request or doesn't do what was configured
+4 refused: key shares or a snapshot exist 9 the key shares are another server's
+5 initialised by somebody else            10 stopped before anybody could log in: to be emptied
 """
 
 from __future__ import annotations
@@ -41,6 +47,12 @@ from pathlib import Path
 from typing import Any
 
 BAD_PARAMETERS, NO_ANSWER, REFUSED, NO_CUSTODY, UNWRITABLE, INCOMPLETE, SERVER_REFUSED, OTHER_SERVER = range(2, 10)
+START_OVER = 10
+# States of the key shares' file, each written before what it announces.
+RESERVED, INITIALISING, EMPTYING = "reserved", "initialising", "emptying"
+INITIALISED, ADMITTING = "initialised", "admitting"
+WITHOUT_SHARES = (RESERVED, INITIALISING, EMPTYING)
+TOKEN_SECONDS = 30  # the few calls that need it take under 1 s
 FORMAT = 1
 SHARE_BYTES = 8192  # room reserved in the file per share; one encrypted to an RSA 4096 key takes under 1,500
 POLL_SECONDS, SIGNALS = 0.1, (signal.SIGTERM, signal.SIGINT)
@@ -124,7 +136,7 @@ class SharesFile:
         """What the file of key shares or its completion record holds; None if there is none."""
         try:
             # Empty: a run was stopped in the very moment it made the file.
-            document: Document = json.loads(path.read_text(encoding="utf-8") or '{"state": "reserved"}')
+            document: Document = json.loads(path.read_text(encoding="utf-8") or f'{{"state": "{RESERVED}"}}')
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -133,23 +145,34 @@ class SharesFile:
             ) from None
         return document
 
-    def reserve(self, shares: int) -> None:
+    def reserve(self, shares: int, state: str) -> None:
         """Create the file and fill it to its final size, so that nothing can fail for want of room after the init."""
         try:
-            # A reservation left by a run that was stopped before the init holds no share, so it may be taken over.
-            flags = os.O_RDWR if self.path.exists() else os.O_RDWR | os.O_CREAT | os.O_EXCL
-            self.descriptor = os.open(self.path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.fill({"format": FORMAT, "state": "reserved"}, SHARE_BYTES * (shares + 1))
+            # One left by a run that was stopped before the init holds no share, so it may be taken over.
+            self.hold(0 if self.path.exists() else os.O_CREAT | os.O_EXCL)
+            self.fill({"format": FORMAT, "state": state}, SHARE_BYTES * (shares + 1))
             _sync_directory(self.path)
-        except BlockingIOError:
-            raise BootstrapError(
-                UNWRITABLE, f"key shares {self.path} are held by another bootstrap still running"
-            ) from None
         except OSError as error:
             if self.descriptor >= 0:
                 self.path.unlink()
             raise BootstrapError(UNWRITABLE, f"key shares {self.path} can't be written: {error.strerror}") from None
+
+    def hold(self, flags: int = 0) -> None:
+        """Open the file and keep every other run from it. Raises OSError."""
+        if self.descriptor < 0:
+            descriptor = os.open(self.path, os.O_RDWR | flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BootstrapError(
+                    UNWRITABLE, f"key shares {self.path} are held by another bootstrap still running"
+                ) from None
+            self.descriptor = descriptor
+
+    def close(self) -> None:
+        """Let others have the file."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
 
     def fill(self, document: Document, size: int = 0) -> None:
         """Write the document over the room reserved for it. Raises OSError."""
@@ -260,48 +283,71 @@ class FirstBoot:
         health = self.server.health(self.wait_seconds)
         progress("server-answers", initialized=health["initialized"])
         custody = self.custody.read(self.custody.path)
-        has_shares = custody is not None and custody.get("state") != "reserved"
+        state = custody.get("state", "") if custody else ""
+        has_shares = state not in ("", *WITHOUT_SHARES)
         if health["initialized"]:
-            self._verify_earlier_run(has_shares=has_shares)
+            completion = self.custody.read(self.custody.completion)
+            if completion is not None and has_shares:
+                self._verify_earlier_run(completion)
+            else:
+                self._finish_earlier_run(custody or {}, state)
             return
         self._refuse_to_lose_anything(has_shares=has_shares)
-        self.custody.reserve(len(self.operators))
+        self.custody.reserve(len(self.operators), RESERVED)
         progress("key-shares-reserved")
-        self._initialise()
+        self._initialise(was_initialising=state == INITIALISING)
         try:
             self._let_the_administrator_in()
         except BaseException:
             with contextlib.suppress(BootstrapError, OSError, http.client.HTTPException):
-                self._revoke_root()
+                self._revoke("token-dead")
             raise
-        self._revoke_root()
+        self._revoke("token-dead")
         self._complete()
 
-    def _verify_earlier_run(self, *, has_shares: bool) -> None:
-        where, custody, mount = self.server.address, self.custody.path, self.administrator["mount"]
-        if not has_shares:
-            sentence = (
-                f"{where} is initialised, but {custody} holds no key shares. If another bootstrap initialised it, give"
-                " its file. If one was stopped between the init and writing them, key shares and root token are lost"
-                " for good and nothing was ever stored: remove the server's storage and this file, and run again"
-            )
-            raise BootstrapError(NO_CUSTODY, sentence)
-        completion = self.custody.read(self.custody.completion)
-        if completion is None:
-            sentence = (
-                f"an earlier run initialised {where} and wrote the key shares {custody}, but stopped before the root"
-                " token was found dead. Nobody knows that token, it was in that run's memory only, and nothing was"
-                " stored yet: remove the server's storage and this file, and run again"
-            )
-            raise BootstrapError(INCOMPLETE, sentence)
+    def _verify_earlier_run(self, completion: Document) -> None:
         cluster = self.server.health(self.wait_seconds, active=True).get("cluster_id")
         if cluster != completion["cluster_id"]:
-            belongs = f"the key shares {custody} belong to cluster {completion['cluster_id']}"
-            raise BootstrapError(OTHER_SERVER, f"{where} is cluster {cluster}, but {belongs}")
-        status, _ = self.server.call("POST", f"auth/{mount}/login", {})
-        if status != 400:  # without a client certificate: 400 where the method is enabled, 403 where it isn't
-            raise BootstrapError(SERVER_REFUSED, f"the administrator's login auth/{mount} is gone ({status})")
+            belongs = f"the key shares {self.custody.path} belong to cluster {completion['cluster_id']}"
+            raise BootstrapError(OTHER_SERVER, f"{self.server.address} is cluster {cluster}, but {belongs}")
+        if not self._login_is_enabled():
+            mount = self.administrator["mount"]
+            raise BootstrapError(SERVER_REFUSED, f"the administrator's login auth/{mount} is gone")
         progress("nothing-to-do", cluster_id=cluster)
+
+    def _finish_earlier_run(self, custody: Document, state: str) -> None:
+        """Go on where a run was killed after it had begun to initialise the server."""
+        if state in ("", RESERVED):
+            words = f"{self.server.address} is initialised, but {self.custody.path} holds no key shares"
+            way_on = "give the file of the bootstrap that did it, or an empty server"
+            raise BootstrapError(NO_CUSTODY, f"{words}: this one didn't begin it; {way_on}")
+        self.custody.hold()
+        # Without auto-unseal a server whose administrator was never prepared may stay sealed: it needn't be asked.
+        may_be_open = self.auto_unseal or state == ADMITTING
+        health = self.server.health(self.wait_seconds, active=may_be_open)
+        if not health["sealed"] and self._login_is_enabled():
+            if state != ADMITTING:
+                login = f"{self.server.address} has a login auth/{self.administrator['mount']}"
+                raise BootstrapError(INCOMPLETE, f"{login} that no bootstrap of these key shares made; look at it")
+            seconds = min(max(custody["token_ends"] - time.time(), 0), TOKEN_SECONDS)
+            progress("waiting-for-the-token-to-end", seconds=round(seconds))
+            time.sleep(seconds)
+            self._complete()
+            return
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._refuse_to_lose_anything(has_shares=False)
+        self.custody.reserve(len(self.operators), EMPTYING)
+        words = f"an earlier run initialised {self.server.address} and was stopped before anybody could log in"
+        raise BootstrapError(START_OVER, f"{words}: it holds nothing; empty its storage and run this again")
+
+    def _login_is_enabled(self) -> bool:
+        path = f"auth/{self.administrator['mount']}/login"
+        status, _ = self.server.call("POST", path, {})
+        if status not in (400, 403):  # without a client certificate: 400 where the method is enabled, 403 where not
+            raise BootstrapError(SERVER_REFUSED, f"POST {path} without a certificate answered {status}, not 400 or 403")
+        return status == 400
 
     def _refuse_to_lose_anything(self, *, has_shares: bool) -> None:
         found = [str(self.custody.path)] if has_shares else []
@@ -312,7 +358,7 @@ class FirstBoot:
             way_on = "bring it back or restore a snapshot; to give the old contents up, move these away"
             raise BootstrapError(REFUSED, f"{lost}; {way_on}")
 
-    def _initialise(self) -> None:
+    def _initialise(self, *, was_initialising: bool) -> None:
         kind, keys = ("recovery", "recovery_pgp_keys") if self.auto_unseal else ("secret", "pgp_keys")
         body = {
             f"{kind}_shares": len(self.operators),
@@ -320,7 +366,13 @@ class FirstBoot:
             keys: [base64.b64encode(operator.key).decode() for operator in self.operators],
         }
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # from here on it is quicker to finish than to clean up
-        answer = self.server.must("PUT", "sys/init", body, patience_seconds=0)
+        self.custody.fill({"format": FORMAT, "state": INITIALISING})
+        try:
+            answer = self.server.must("PUT", "sys/init", body, patience_seconds=0)
+        except BootstrapError:
+            if was_initialising:  # the killed run's own request had still been under way
+                self._start_over()
+            raise
         self.server.token = answer["root_token"]
         shares = answer["recovery_keys_base64" if self.auto_unseal else "keys_base64"]
         progress("initialised")
@@ -329,7 +381,8 @@ class FirstBoot:
             for index, operator in enumerate(self.operators)
         ]
         facts = {"address": self.server.address, "created": _now(), "keys": kind, "threshold": self.threshold}
-        self.custody.fill({"format": FORMAT, "state": "initialised", **facts, "shares": holders})
+        self.kept = {"format": FORMAT, **facts, "shares": holders}
+        self.custody.fill({"state": INITIALISED, **self.kept})
         progress("key-shares-written", path=str(self.custody.path))
 
     def _let_the_administrator_in(self) -> None:
@@ -338,26 +391,48 @@ class FirstBoot:
             progress("waiting-for-unseal", threshold=self.threshold)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # operators may take hours
         self.server.health(self.unseal_wait_seconds, active=True)
+        self._exchange_the_root_token()
         role, policy_path = wanted["role"], f"sys/policies/acl/{wanted['policy_name']}"
-        role_path = f"auth/{wanted['mount']}/certs/{wanted['role_name']}"
+        aside, mount = f"auth/{wanted['mount']}-prepared", f"auth/{wanted['mount']}"
+        role_path = f"{aside}/certs/{wanted['role_name']}"
         self.server.must("PUT", policy_path, {"policy": wanted["policy"]})
-        self.server.must("POST", f"sys/auth/{wanted['mount']}", {"type": "cert", "description": "Administrators"})
+        self.server.must("POST", f"sys/{aside}", {"type": "cert", "description": "Administrators"})
         self.server.must("POST", role_path, role)
-        progress("login-enabled", mount=wanted["mount"], role=wanted["role_name"])
         policy = self.server.must("GET", policy_path)["data"]["policy"]
         kept = self.server.must("GET", role_path)["data"]
         same = policy == wanted["policy"] and kept["certificate"].strip() == role["certificate"].strip()
         if not same or kept["token_policies"] != role["token_policies"]:
             raise BootstrapError(SERVER_REFUSED, "the administrator's policy or login reads back changed")
         progress("read-back")
+        self._move(aside, mount)
+        progress("login-enabled", mount=wanted["mount"], role=wanted["role_name"])
 
-    def _revoke_root(self) -> None:
+    def _exchange_the_root_token(self) -> None:
+        """A token that ends by itself also when this process is killed, for the root token, which doesn't."""
+        self.custody.fill({"state": ADMITTING, "token_ends": time.time() + TOKEN_SECONDS, **self.kept})
+        wanted = {"policies": ["root"], "ttl": f"{TOKEN_SECONDS}s", "renewable": False, "display_name": "first-boot"}
+        token = self.server.must("POST", "auth/token/create-orphan", wanted)["auth"]["client_token"]
+        self._revoke("root-token-dead")
+        self.server.token = token
+
+    def _move(self, source: str, target: str) -> None:
+        moving = self.server.must("POST", "sys/remount", {"from": source, "to": target})["migration_id"]
+        deadline = time.monotonic() + TOKEN_SECONDS
+        while True:
+            answer = self.server.must("GET", f"sys/remount/status/{moving}")["data"]["migration_info"]
+            if answer["status"] == "success":
+                return
+            if answer["status"] != "in-progress" or time.monotonic() > deadline:
+                raise BootstrapError(SERVER_REFUSED, f"sys/remount of {source} to {target} is {answer['status']}")
+            time.sleep(POLL_SECONDS)
+
+    def _revoke(self, step: str) -> None:
         self.server.must("POST", "auth/token/revoke-self", {})
         status, _ = self.server.call("GET", "auth/token/lookup-self")
         if status != 403:
-            raise BootstrapError(SERVER_REFUSED, f"the revoked root token still gets {status} instead of 403")
+            raise BootstrapError(SERVER_REFUSED, f"the revoked token still gets {status} instead of 403")
         self.server.token = ""
-        progress("root-token-dead")
+        progress(step)
 
     def _complete(self) -> None:
         health = self.server.health(self.wait_seconds, active=True)
@@ -384,7 +459,9 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     try:
         parameters = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        FirstBoot(parameters).run()
+        first = FirstBoot(parameters)
+        with contextlib.closing(first.custody):
+            first.run()
     except BootstrapError as error:
         print(f"bootstrap: {error}", file=sys.stderr)
         return error.code

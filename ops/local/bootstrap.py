@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from components.payloads.bootstrap import START_OVER
 from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator, program
 from components.render.bootstrap import parameters as as_text
 from composition.private_files import private_directory, write_private
@@ -67,11 +68,19 @@ def bootstrap(
             wait_seconds=30,
         )
         script, parameters_file = write_files(platform.directory / "bootstrap", parameters)
-        return run_script(script, parameters_file, told=told)
+        try:
+            return run_script(script, parameters_file, told=told)
+        except StoppedEarlyError:
+            platform.empty_vault()
+            return run_script(script, parameters_file, told=told)
     except ValueError as error:
         raise EstateError(f"bootstrap: {error}") from error
     except OSError as error:
         raise EstateError(f"bootstrap: {error.filename or platform.directory}: {error.strerror}") from error
+
+
+class StoppedEarlyError(EstateError):
+    """An earlier run was stopped before anybody could log in; the server holds nothing."""
 
 
 def write_files(directory: Path, parameters: BootstrapRun) -> tuple[Path, Path]:
@@ -100,12 +109,13 @@ def run_script(script: Path, parameters: Path, *, told: Callable[[str], None] | 
                 step = str(json.loads(line)["step"])
                 initialised |= step == "initialised"
                 if told is not None:
-                    told(step)
+                    told(f"first boot: {step.replace('-', ' ')}")
             _, said = process.communicate(timeout=RUN_SECONDS)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
     if process.returncode != 0:
-        raise EstateError(said.strip() or f"bootstrap: ended with {process.returncode} and said nothing")
+        failure = StoppedEarlyError if process.returncode == START_OVER else EstateError
+        raise failure(said.strip() or f"bootstrap: ended with {process.returncode} and said nothing")
     return initialised

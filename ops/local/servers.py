@@ -167,6 +167,13 @@ class LocalServers(Supervised):
             with contextlib.suppress(OSError):  # something of someone else's is in it
                 self.directory.rmdir()
 
+    def empty_vault(self) -> None:
+        """Take OpenBao's storage away and start it again, as if for the first time. Everything else stays."""
+        self.stop()
+        with self._storage_errors():
+            shutil.rmtree(self.openbao.home / "data")
+        self.start()
+
     def status(self) -> LocalStatus:
         """What runs now. Changes nothing."""
         state = self._state()

@@ -6,7 +6,6 @@ empty a server that is anybody's: without the mark, with a login that works, or 
 
 import http.client
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,8 +85,6 @@ def emptying(local: LocalServers) -> Callable[[str], None]:
                 f"{local.custody} belongs to cluster {cluster_id}, which lets nobody in; expected a look at it "
                 "before it is emptied"
             )
-        local.stop()
-        shutil.rmtree(local.openbao.home / "data")
-        local.start()
+        local.empty_vault()
 
     return empty

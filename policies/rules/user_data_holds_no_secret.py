@@ -22,6 +22,8 @@ _LOOKS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
 )
 _PACKED = re.compile(rb"[A-Za-z0-9+/][A-Za-z0-9+/\s]{62,}={0,2}")
 """Base64 of 64 characters or more, line breaks and indentation included."""
+_PACKED_85 = re.compile(rb"[0-9A-Za-z!#$%&()*+\-;<=>?@^_`{|}~]{64,}")
+"""Base85 as Python writes it (RFC 1924's alphabet), 64 characters or more, on one line."""
 _MOST_BYTES = 1 << 24
 """Of one unpacked layer: user-data has 32 KiB, so more than 16 MiB is no honest content."""
 _LAYERS = 4
@@ -44,7 +46,7 @@ def _unpacked(content: bytes, layers: int = _LAYERS) -> Iterator[bytes]:
 
 
 def _inside(content: bytes) -> Iterator[bytes]:
-    """What an archive, a compressed text or base64 holds; what can't be unpacked holds nothing."""
+    """What an archive, a compressed text, base64 or base85 holds; what can't be unpacked holds nothing."""
     if content[257:262] == b"ustar":
         with suppress(tarfile.TarError, EOFError), tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             files = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
@@ -62,6 +64,9 @@ def _inside(content: bytes) -> Iterator[bytes]:
         plain = b"".join(found.group().split()).rstrip(b"=")
         with suppress(binascii.Error):
             yield base64.b64decode(plain + b"=" * (-len(plain) % 4))
+    for found in _PACKED_85.finditer(content):
+        with suppress(ValueError):
+            yield base64.b85decode(found.group())
 
 
 RULE = Rule(

@@ -43,16 +43,22 @@ def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: Loca
         "key-shares-reserved",
         "initialised",
         "key-shares-written",
-        "login-enabled",
-        "read-back",
         "root-token-dead",
+        "read-back",
+        "login-enabled",
+        "token-dead",
         "done",
     ]
+    assert root_tokens(platform) == []
+
+
+def root_tokens(platform: LocalServers) -> list[dict[str, Any]]:
+    """Every token that is alive and isn't the administrator's."""
     client = administrator_client(platform)
     accessors = call(client, "list", "auth/token/accessors")["data"]["keys"]
     lookups = [call(client, "post", "auth/token/lookup-accessor", {"accessor": accessor}) for accessor in accessors]
-    policies = [lookup["data"]["policies"] for lookup in lookups]
-    assert policies == [["administrator", "default"]]
+    assert lookups
+    return [one["data"] for one in lookups if one["data"]["policies"] != ["administrator", "default"]]
 
 
 def test_a_second_run_changes_nothing(platform: LocalServers) -> None:
@@ -77,33 +83,88 @@ def test_each_share_opens_with_its_operators_key_only(platform: LocalServers) ->
     assert [len(bytes.fromhex(share.decode())) for share in opened] == [33, 33, 33]
 
 
-@pytest.mark.parametrize(
-    ("step", "next_code", "next_words"),
-    [
-        ("keys-tried", 0, ""),
-        ("server-answers", 0, ""),
-        ("key-shares-reserved", 0, ""),
-        ("initialised", 5, "shares and root token are lost for good and nothing was ever stored"),
-        ("key-shares-written", 7, "before the root token was found dead"),
-        ("login-enabled", 7, "before the root token was found dead"),
-        ("read-back", 7, "remove the server's storage and this file, and run again"),
-        ("root-token-dead", 7, "before the root token was found dead"),
-        ("done", 0, ""),
-    ],
-)
-def test_killed_after_any_step_the_next_run_goes_on_or_says_what_happened(
-    platform: LocalServers, step: str, next_code: int, next_words: str
+@pytest.mark.parametrize("step", ["keys-tried", "server-answers", "key-shares-reserved", "done"])
+def test_killed_before_the_init_or_at_the_end_the_next_run_goes_on(platform: LocalServers, step: str) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted, kill_at=step)[0] == -9
+    assert run(platform, wanted)[0] == 0
+    assert root_tokens(platform) == []
+
+
+@pytest.mark.parametrize("step", ["initialised", "key-shares-written", "root-token-dead", "read-back"])
+def test_killed_before_anybody_could_log_in_the_server_is_emptied_and_begun_anew(
+    platform: LocalServers, step: str
 ) -> None:
     wanted = parameters(platform)
-    code, steps, _ = run(platform, wanted, kill_at=step)
-    assert (code, steps[-1]) == (-9, step)
+    assert run(platform, wanted, kill_at=step)[0] == -9
+    first = platform.openbao.health()
+
+    code, steps, said = run(platform, wanted)
+    assert (code, steps[-1]) == (10, "server-answers")
+    assert "stopped before anybody could log in: it holds nothing; empty its storage and run this again" in said
+    assert run(platform, wanted)[0] == 10  # nothing was emptied yet
+
+    told: list[str] = []
+    assert bootstrap(platform, policy=ADMINISTRATOR_POLICY, told=told.append) is True
+    assert told[-1] == "first boot: done"
+    assert (platform.openbao.health() or {})["cluster_id"] != (first or {})["cluster_id"]
+    assert root_tokens(platform) == []
+
+
+@pytest.mark.parametrize("step", ["login-enabled", "token-dead"])
+def test_killed_when_the_administrator_could_log_in_the_next_run_finishes(platform: LocalServers, step: str) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted, kill_at=step)[0] == -9
+    before = platform.openbao.health()
+
+    code, steps, said = run(platform, wanted)
+
+    assert (code, said, steps[1:]) == (0, "", ["server-answers", "waiting-for-the-token-to-end", "done"])
+    assert (platform.openbao.health() or {})["cluster_id"] == (before or {})["cluster_id"]
+    assert root_tokens(platform) == []
+    assert run(platform, wanted)[1][-1] == "nothing-to-do"
+
+
+def test_a_run_that_is_still_under_way_is_not_taken_for_a_killed_one(platform: LocalServers) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted, kill_at="initialised")[0] == -9
+    with platform.custody.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        code, _, said = run(platform, wanted)
+    assert code == 6
+    assert "are held by another bootstrap still running" in said
+    assert run(platform, wanted)[0] == 10
+
+
+def test_a_server_that_somebody_else_let_somebody_into_is_not_emptied(platform: LocalServers) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted)[0] == 0
+    platform.custody.with_name("custody.json.complete").unlink()
+    custody = json.loads(platform.custody.read_text())
+    platform.custody.write_text(json.dumps(custody | {"state": "initialised"}))
     code, _, said = run(platform, wanted)
-    assert code == next_code
-    assert next_words in said
-    if code != 0:  # the clean way on that the message names
-        platform.wipe()
-        platform.start()
-        assert run(platform, parameters(platform))[0] == 0
+    assert code == 7
+    assert "has a login auth/cert that no bootstrap of these key shares made; look at it" in said
+
+
+def test_a_server_whose_init_another_began_is_not_emptied(platform: LocalServers) -> None:
+    wanted = parameters(platform)
+    assert run(platform, wanted)[0] == 0
+    platform.custody.with_name("custody.json.complete").unlink()
+    platform.custody.unlink()
+    code, _, said = run(platform, wanted)
+    assert code == 5
+    assert "holds no key shares: this one didn't begin it; give the file of the bootstrap that did it" in said
+
+
+def test_a_snapshot_forbids_to_begin_anew(platform: LocalServers, tmp_path: Path) -> None:
+    snapshot = tmp_path / "latest.snap"
+    snapshot.write_bytes(b"anything")
+    wanted = parameters(platform)
+    assert run(platform, wanted, kill_at="initialised")[0] == -9
+    code, _, said = run(platform, replace(wanted, snapshot=str(snapshot)))
+    assert code == 4
+    assert "latest.snap exists" in said
 
 
 @pytest.mark.parametrize(("step", "code"), [("key-shares-reserved", 7), ("initialised", 0), ("login-enabled", 0)])
@@ -232,8 +293,8 @@ def test_a_wrong_policy_ends_with_no_root_token_left(platform: LocalServers) -> 
     code, steps, said = run(platform, broken)
     assert code == 8
     assert "sys/policies/acl/administrator answered 400" in said
-    assert steps[-1] == "root-token-dead"
-    assert run(platform, wanted)[0] == 7
+    assert steps[-1] == "token-dead"
+    assert run(platform, wanted)[0] == 10
 
 
 def test_a_root_token_that_survives_its_revocation_is_told(
@@ -249,7 +310,7 @@ def test_a_root_token_that_survives_its_revocation_is_told(
     monkeypatch.setattr(bootstrap_script.VaultApi, "must", forgetful)
     code, steps, said = run(platform, parameters(platform))
     assert code == 8
-    assert "the revoked root token still gets 200 instead of 403" in said
+    assert "the revoked token still gets 200 instead of 403" in said
     assert "done" not in steps
 
 

@@ -130,7 +130,7 @@ def _whole() -> tuple[dict[str, str], dict[str, str]]:
         given[f"packed/{name}"] = packed["content"]
         places = " ".join(shlex.quote(path) for path in sorted(files(wanted)) if path != SSHD)
         checks[f"unpack-{name}"] = (
-            f"base64 -d /checks/packed/{name} >{ARCHIVE} && {shlex.join(document['runcmd'][0])} && "
+            f"cp /checks/packed/{name} {ARCHIVE} && {shlex.join(document['runcmd'][0])} && "
             f"stat --format '%a %U:%G %s %n' {places}"
         )
     given["sshd"] = files(opened)[SSHD][0]

@@ -95,7 +95,12 @@ def archived(text: str) -> str:
     return f"#cloud-config\nwrite_files:\n- encoding: b64\n  content: |\n    {lines}\n"
 
 
-@pytest.mark.parametrize("packed", [str, gzipped, archived])
+def archived_in_base85(text: str) -> str:
+    packed = base64.b85encode(archive.pack({"/a": ("nothing", "0600"), "/b": (text, "0600")})).decode()
+    return f"#cloud-config\nwrite_files:\n- content: {packed}\n"
+
+
+@pytest.mark.parametrize("packed", [str, gzipped, archived, archived_in_base85])
 @pytest.mark.parametrize(("what", "secret"), planted())
 def test_a_secret_in_user_data_is_found_however_it_is_packed(packed: Any, what: str, secret: str) -> None:
     text = packed(f"export TOKEN={secret}\n{'padding ' * 20}")

@@ -28,6 +28,7 @@ def progress(step, **facts):
     if step == sys.argv[3]:
         os.kill(os.getpid(), int(sys.argv[4]))
 script.progress = progress
+script.TOKEN_SECONDS = 3
 sys.exit(script.main([sys.argv[2]]))
 """
 

@@ -107,10 +107,13 @@ ConditionPathIsMountPoint={HOME}
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/bin/python3 -I {LIBRARY}/bootstrap.py {PARAMETERS}
-# 3: the server doesn't answer yet. Everything else needs a person, and another try would only bury its sentence.
+# It stops and starts the server, whose storage is closed to this service.
+ExecStopPost=+{LIBRARY}/start-over
+# 3: the server doesn't answer yet; 10: it begins anew. Everything else needs a person, and another try would only bury
+# its sentence.
 Restart=on-failure
 RestartPreventExitStatus=2 4 5 6 7 8 9
-RestartSec=30
+RestartSec=5
 TimeoutStartSec=infinity
 ReadWritePaths={HOME}/custody
 {SANDBOX}

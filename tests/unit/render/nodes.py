@@ -151,4 +151,4 @@ def unpacked(text: str) -> dict[str, str]:
 def opened(text: str) -> tarfile.TarFile:
     """The archive in a user-data."""
     (entry,) = [one for one in yaml.safe_load(text)["write_files"] if one["path"] == ARCHIVE]
-    return tarfile.open(fileobj=io.BytesIO(base64.b64decode(entry["content"])), mode="r:xz")
+    return tarfile.open(fileobj=io.BytesIO(base64.b85decode(entry["content"])), mode="r:xz")
