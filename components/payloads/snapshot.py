@@ -34,6 +34,7 @@ STAMP = "%Y%m%dT%H%M%SZ"  # no colon: some file systems and consoles know no suc
 PERIODS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V"}
 HEADERS = {"X-Vault-Request": "true", "Connection": "close"}
 PART_BYTES, BLOCK_BYTES, SECONDS = 16 << 20, 1 << 20, 60
+TOO_MANY = 429
 Document = dict[str, Any]
 Tell = Callable[..., None]
 
@@ -92,10 +93,18 @@ class ActiveNode:
         return http.client.HTTPSConnection(to.hostname or "", to.port or 443, timeout=SECONDS, context=self.context)
 
     def open(self, method: str, path: str, body: Any = None) -> http.client.HTTPResponse:
-        """One request; the answer, not yet read."""
-        where = self.connect()
-        where.request(method, f"/v1/{path}", body, {**HEADERS, "X-Vault-Token": self.token})
-        answer = where.getresponse()
+        """One request; the answer, not yet read. Where a rate limit turns it away it waits for its turn."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            where = self.connect()
+            where.request(method, f"/v1/{path}", body, {**HEADERS, "X-Vault-Token": self.token})
+            answer = where.getresponse()
+            if answer.status != TOO_MANY or time.monotonic() > deadline:
+                break
+            where.close()
+            if hasattr(body, "seek"):
+                body.seek(0)
+            time.sleep(1)
         if answer.status not in (200, 204):
             said = answer.read(4096).decode(errors="replace")
             raise SnapshotError(f"{method} {path} at {self.address} answered {answer.status}: {' '.join(said.split())}")

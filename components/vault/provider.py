@@ -37,7 +37,8 @@ def administrator_provider(
         # Given here, these are the same whoever runs the program; the SDK would take them from its environment
         # (VAULT_SKIP_VERIFY, VAULT_MAX_RETRIES, TERRAFORM_VAULT_MAX_TTL).
         skip_tls_verify=False,
-        max_retries=2,
+        # Where a rate limit turns it away, it waits for its turn: a second, two, and so on.
+        max_retries=12,
         max_lease_ttl_seconds=1_200,
         opts=opts,
     )

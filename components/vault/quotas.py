@@ -5,11 +5,11 @@ Owns `vault.QuotaRateLimit`s. Refuses lease-count quotas: they are Vault Enterpr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Self
 
 import pulumi
 import pulumi_vault as vault
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..model import (
     NOT_RESERVED,
@@ -20,10 +20,16 @@ from ..model import (
     Seconds,
     Section,
     SettingError,
+    duration_text,
     hold,
     names,
     twins,
 )
+
+_ADMINISTRATORS = ("", "sys", "auth/cert")
+"""Paths that the administrator can't do without."""
+_LONGEST_TURN = 60
+"""How long whoever brings a stack up waits for one request."""
 
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -41,7 +47,21 @@ class RateLimit(_Limit):
     """A rate-limit quota on one path, or on the whole server when the path is empty."""
 
     path: PathOrAll = ""
-    """The mount it holds for, such as `secret` or `auth/approle`; empty is the whole server."""
+    """The mount it holds for, such as `secret` or `auth/approle`; empty is the whole server. Where the administrator's
+    own way in is among it (the whole server, `sys`, `auth/cert`), nobody may be turned away for more than a minute."""
+
+    @model_validator(mode="after")
+    def _administrator(self) -> Self:
+        for name in ("interval", "block_interval") if self.path in _ADMINISTRATORS else ():
+            value = getattr(self, name)
+            if value > _LONGEST_TURN:
+                where = f"path is {self.path!r}" if self.path else "it is of the whole server"
+                raise SettingError(
+                    name,
+                    duration_text(value),
+                    f"at most {duration_text(_LONGEST_TURN)}, since {where}: the administrator would be locked out too",
+                )
+        return self
 
 
 class LoginLimit(_Limit):

@@ -5,6 +5,7 @@ verification, and every login method but `token` and `authLoginCert`.
 """
 
 import json
+import random
 import threading
 import time
 from contextlib import suppress
@@ -19,10 +20,10 @@ from requests.adapters import HTTPAdapter
 from fake_providers.servicer import RefusedError, Values
 
 # What pulumi_vault sends by itself; they change nothing here: no child token is made, so its lifetime is moot.
-_INERT = frozenset(
-    {"maxLeaseTtlSeconds", "maxRetries", "maxRetriesCcc", "skipChildToken", "skipGetVaultVersion", "version"}
+_INERT = frozenset({"maxLeaseTtlSeconds", "maxRetriesCcc", "skipChildToken", "skipGetVaultVersion", "version"})
+_USED = frozenset(
+    {"address", "maxRetries", "caCertFile", "authLoginCert", "token", "namespace", "skipTlsVerify", "addAddressToEnv"}
 )
-_USED = frozenset({"address", "caCertFile", "authLoginCert", "token", "namespace", "skipTlsVerify", "addAddressToEnv"})
 _CERTIFICATE_LOGIN = frozenset({"certFile", "keyFile", "name", "mount", "namespace"})
 _POOL = 16
 _TIMEOUT_SECONDS = 60  # the official provider's client timeout (VAULT_CLIENT_TIMEOUT)
@@ -64,6 +65,7 @@ class VaultSession:
     def __init__(self, settings: Values) -> None:
         self.address = str(settings["address"]).rstrip("/")
         self._login = _parsed(settings.get("authLoginCert"))
+        self._retries = int(_parsed(settings.get("maxRetries")) or 0)
         self._ends = float("inf")
         self._lock = threading.Lock()
         http = requests.Session()
@@ -125,10 +127,16 @@ class VaultSession:
 
     def _asked(self, method: str, path: str, **options: Any) -> Any:
         """The server's answer, a moment later where it says what passes; else hvac's VaultError."""
-        deadline = time.monotonic() + _PASSING_SECONDS
+        deadline, turned_away = time.monotonic() + _PASSING_SECONDS, 0
         while True:
             try:
                 return self._client.adapter.request(method, f"/v1/{path}", **options)
+            except exceptions.RateLimitExceeded:
+                turned_away += 1
+                if turned_away > self._retries:
+                    raise
+                # As long as the official provider's client waits (LinearJitterBackoff).
+                time.sleep(turned_away * random.uniform(1, 1.5))  # noqa: S311 - only apart from others
             except exceptions.VaultError as error:
                 if time.monotonic() > deadline or not any(words in str(error) for words in _PASSING):
                     raise

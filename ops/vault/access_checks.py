@@ -5,7 +5,7 @@ took. Refuses to pass over what can't be checked from here: the result says so, 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
@@ -16,8 +16,9 @@ from components.vault.approle import AppRoleLogin
 from components.vault.jwt import JwtLogin
 from components.vault.kubernetes import KubernetesLogin
 from ops.console import Console
+from ops.vault import turns
 from ops.vault.api import call
-from ops.vault.checks import database, kv, pki, transit
+from ops.vault.checks import capabilities, database, elsewhere, kv, pki, transit
 from ops.vault.checks.outcome import (
     NOT_GRANTED,
     CannotCheckError,
@@ -101,9 +102,11 @@ def check_application(
     client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, application: str
 ) -> CheckResult:
     """Log in as one application and use each of its grants. Raises nothing for what it finds."""
-    # Without a token of its own the client would take the operator's from VAULT_TOKEN.
-    own = hvac.Client(url=endpoint.address, verify=str(endpoint.ca_file) if endpoint.ca_file else True, token="")
+    own = turns.client(endpoint.address, endpoint.ca_file)
     login = outcome_of(partial(_log_in, client, own, settings, application))
+    bound = settings.applications[application].login
+    if isinstance(bound, AppRoleLogin) and login.reason == elsewhere.REASON:
+        return _asked_only(client, own, settings, application, bound)
     if login.status is not CheckStatus.PASSED:
         reason = login.reason if login.status is CheckStatus.NOT_CHECKED else "the login failed"
         return _not_checked(settings, application, reason, login=login)
@@ -120,6 +123,32 @@ def check_application(
         **{column: combined(outcomes) for column, outcomes in found.items()},
         revoked=outcome_of(partial(_revoke, own, leased)),
     )
+
+
+def _asked_only(
+    administrator: hvac.Client, own: hvac.Client, settings: Settings, application: str, bound: AppRoleLogin
+) -> CheckResult:
+    """What the server says of an application that can't log in from here; where that is right, it wasn't tried."""
+    mount = settings.approle.path if settings.approle else ""
+    login = outcome_of(partial(elsewhere.check_role, administrator, mount, application, bound))
+    found: dict[str, list[tuple[str, CheckOutcome]]] = {}
+    untried = outcome_of(elsewhere.only_asked)
+
+    def ask() -> None:
+        with elsewhere.asking(administrator, own, mount, application):
+            for grant in grants(settings, application):
+                outcome = outcome_of(partial(capabilities.check, own, grant))
+                found.setdefault(_check_of(grant)[0], []).append((grant.label, outcome))
+            if foreign := _foreign(settings, application):
+                outcome = outcome_of(partial(capabilities.check_denied, own, *foreign))
+                found["denied"] = [("/".join(foreign), outcome)]
+
+    asked = outcome_of(ask)
+    if asked.status is CheckStatus.FAILED:
+        return replace(_not_checked(settings, application, "the login failed", login=login), secret=asked)
+    columns = {column: combined(outcomes) for column, outcomes in found.items()}
+    told = {name: untried if one.status is CheckStatus.PASSED else one for name, one in columns.items()}
+    return CheckResult(application=application, login=login, revoked=untried, **told)
 
 
 def _check_of(grant: Grant) -> tuple[str, Check]:
@@ -186,7 +215,7 @@ def _log_in_by_approle(administrator: hvac.Client, client: hvac.Client, mount: s
     except VaultError as error:
         if "CIDR" not in str(error):
             raise
-        raise CannotCheckError("its bound_cidrs don't allow a login from here") from error
+        raise elsewhere.ElsewhereError from error
     client.token = answer["auth"]["client_token"]
 
 

@@ -9,9 +9,9 @@ import requests
 from hvac import exceptions
 
 from ops.errors import EstateError
+from ops.vault import turns
 from ops.vault.endpoint import VaultEndpoint
 
-_SECONDS = 30
 _SYSTEM_STORE = "an authority of the system's store"
 
 
@@ -21,14 +21,7 @@ def log_in(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
     Raises EstateError: the server is away, sealed, not the one this login belongs to, or refuses it; or it refused
     what the block asked of it."""
     address, login = endpoint.address, endpoint.login
-    # Without a token of its own hvac would send the one the operator has for another Vault (VAULT_TOKEN, a file).
-    client = hvac.Client(
-        url=address,
-        token="",
-        verify=str(endpoint.ca_file) if endpoint.ca_file else True,
-        cert=(login.certificate_file, login.private_key_file),
-        timeout=_SECONDS,
-    )
+    client = turns.client(address, endpoint.ca_file, cert=(login.certificate_file, login.private_key_file))
     client.token = _token(client, endpoint)
     try:
         yield client

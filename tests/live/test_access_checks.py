@@ -18,7 +18,7 @@ from components.render.login import CertificateLogin
 from components.render.sql import Access, creation_statements, revocation_statements
 from composition.contents import application_policy
 from ops.errors import EstateError
-from ops.vault import access_checks
+from ops.vault import access_checks, turns
 from ops.vault.access_checks import CheckResult, check_application
 from ops.vault.api import call as api_call
 from ops.vault.checks import database, pki
@@ -118,9 +118,10 @@ def settings(plain: Plain, vault_server: VaultServer, postgres_server: PostgresS
     assert seed_secrets(vault_server.client, seeds) == list(seeds)
     api("post", "sys/auth/approle", {"type": "approle"})
     for name, application in found.applications.items():
-        role = {"token_policies": [name], "token_ttl": "1h", "secret_id_ttl": "1h"}
+        role = {"token_policies": [name], "token_ttl": "1h", "token_max_ttl": "4h", "secret_id_ttl": "24h"}
         bound = list(application.login.bound_cidrs) if application.login.kind == "approle" else []
-        api("post", f"auth/approle/role/{name}", {**role, "secret_id_bound_cidrs": bound})
+        networks = {"secret_id_bound_cidrs": bound, "token_bound_cidrs": bound}
+        api("post", f"auth/approle/role/{name}", {**role, **networks})
     make_database(postgres_server, api)
     api("post", "sys/mounts/transit", {"type": "transit"})
     assert found.transit
@@ -293,7 +294,6 @@ def test_a_key_that_only_signs_is_told_beside_one_that_encrypts(checked: Checked
     ("application", "reason"),
     [
         ("pod", "it logs in by kubernetes, as a pod of its cluster"),
-        ("elsewhere", "its bound_cidrs don't allow a login from here"),
     ],
 )
 def test_a_login_that_cant_be_had_here_is_told(checked: Checked, application: str, reason: str) -> None:
@@ -303,6 +303,79 @@ def test_a_login_that_cant_be_had_here_is_told(checked: Checked, application: st
         columns, f"not checked: {reason}"
     )
     assert result.passed
+
+
+def test_a_login_from_other_networks_is_asked_about_instead_of_tried(
+    vault_server: VaultServer, checked: Checked, api: Call
+) -> None:
+    """By the estate's own administrator, who can do it."""
+    api("put", "sys/policies/acl/estate", {"policy": render(administrator_policy(name="estate"))})
+    token = api("post", "auth/token/create", {"policies": ["estate"], "ttl": "5m"})["auth"]["client_token"]
+    administrator = hvac.Client(url=vault_server.address, verify=str(vault_server.ca_file), token=token)
+
+    result = checked("elsewhere", client=administrator)
+
+    columns = ("secret", "denied", "revoked")
+    asked = "not checked: only asked for, since its bound_cidrs don't allow a login from here"
+    assert words(result) == {
+        **dict.fromkeys(result.columns, "not granted"),
+        "login": "not checked: its bound_cidrs don't allow a login from here",
+        **dict.fromkeys(columns, asked),
+    }
+    assert result.passed
+    assert "access-check_" not in api("list", "auth/approle/role")["data"]["keys"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("token_ttl", "2h", "its role's token_ttl is 7200; expected 3600"),
+        ("token_policies", ["shop"], "its role's token_policies is ['shop']; expected ['elsewhere']"),
+        (
+            "token_bound_cidrs",
+            ["0.0.0.0/0"],
+            "its role's token_bound_cidrs is ['0.0.0.0/0']; expected 10.9.9.0/24",
+        ),
+    ],
+)
+def test_a_role_bound_to_other_networks_that_is_otherwise_than_settings_fails(
+    checked: Checked, api: Call, field: str, value: object, said: str
+) -> None:
+    role = "auth/approle/role/elsewhere"
+    before = api("get", role)["data"]
+    api("post", role, {field: value})
+    try:
+        result = checked("elsewhere")
+    finally:
+        api("post", role, {field: before[field]})
+    assert str(result.login) == f"failed: {said}"
+    assert not result.passed
+
+
+def test_a_login_from_other_networks_that_may_do_otherwise_fails(
+    checked: Checked, settings: Settings, api: Call
+) -> None:
+    amended(api, "elsewhere", settings, '"secret/data/bank/test/rates"', '"secret/data/shop/test/site"')
+    result = checked("elsewhere")
+    assert str(result.secret) == ("failed: secret/bank/test/rates (read): its data allows nothing; expected read")
+    assert str(result.denied) == "failed: secret/shop/test/site: could be read, and is another application's"
+    assert not result.passed
+
+
+def test_a_check_that_a_rate_limit_turns_away_is_told(
+    checked: Checked, api: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_TURNS", turns._TURNS.new(status=1))
+    limit = {"path": "auth/approle/", "role": "bank", "rate": 1, "interval": "1h"}
+    api("post", "sys/quotas/rate-limit/logins", limit)
+    try:
+        first, second = checked("bank"), checked("bank")
+    finally:
+        api("delete", "sys/quotas/rate-limit/logins")
+    assert first.passed
+    assert set(words(first).values()) <= {"passed", "not granted"}
+    assert str(second.login).startswith("not checked: a rate limit turned it away for a minute: ")
+    assert second.passed
 
 
 def test_any_name_of_an_application_makes_a_certificate(checked: Checked, settings: Settings) -> None:

@@ -45,15 +45,17 @@ class Allowed:
 _OWN_MOUNT = frozenset({"estate-kv", "estate-kv-mount", "estate-kv-settings"})
 
 ALLOWED: Mapping[tuple[str, str], Allowed] = {
-    # The provider of Vault, which holds nothing, has got another setting since.
+    # The provider of Vault, which holds nothing, has got other settings since.
     ("0.1.0", "local"): Allowed(updated=frozenset({"vault"}), created=_OWN_MOUNT),
-    ("0.1.0-71951ac", "local"): Allowed(updated=frozenset({"snapshots-operator-policy"}), created=_OWN_MOUNT),
+    ("0.1.0-71951ac", "local"): Allowed(updated=frozenset({"vault", "snapshots-operator-policy"}), created=_OWN_MOUNT),
     # A node's user-data holds the programs it runs: other bytes are another server, with the same volume, address and
     # content. What is bound to the server follows it, and it is waited for again. The address has lost its assignee
     # type.
     ("0.1.0-71951ac", "dev"): Allowed(
         replaced=frozenset({"platform-server", "platform-private", "platform-attachment"}),
-        updated=frozenset({"platform-ready", "platform-ip", "snapshots-operator-policy", "snapshots-node-policy"}),
+        updated=frozenset(
+            {"vault", "platform-ready", "platform-ip", "snapshots-operator-policy", "snapshots-node-policy"}
+        ),
         created=_OWN_MOUNT,
     ),
 }

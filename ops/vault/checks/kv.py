@@ -7,6 +7,7 @@ import hvac
 from hvac.exceptions import Forbidden, InvalidPath
 
 from ops.vault.api import call
+from ops.vault.checks import capabilities
 from ops.vault.checks.outcome import CheckError
 from settings.grants import KvGrant
 
@@ -20,12 +21,7 @@ def check(client: hvac.Client, grant: KvGrant) -> None:
         answer = {}
     if not answer.get("data", {}).get("data"):
         raise CheckError("has no value")
-    allowed = call(client, "post", "sys/capabilities-self", {"paths": [rule.path for rule in grant.rules]})["data"]
-    for rule in grant.rules:
-        if set(allowed[rule.path]) != rule.capabilities:
-            found, wanted = (", ".join(sorted(names)) for names in (allowed[rule.path], rule.capabilities))
-            api = rule.path.removeprefix(f"{grant.mount}/").split("/")[0]
-            raise CheckError(f"its {api} allows {found.replace('deny', 'nothing')}; expected {wanted}")
+    capabilities.check(client, grant)
 
 
 def check_denied(client: hvac.Client, mount: str, path: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 import requests
-from hvac.exceptions import VaultError
+from hvac.exceptions import RateLimitExceeded, VaultError
 
 from ops.errors import EstateError
 from ops.vault.api import reason
@@ -55,6 +55,8 @@ def outcome_of(check: Callable[[], None]) -> CheckOutcome:
         check()
     except CannotCheckError as error:
         return CheckOutcome(CheckStatus.NOT_CHECKED, reason(error))
+    except RateLimitExceeded as error:
+        return CheckOutcome(CheckStatus.NOT_CHECKED, f"a rate limit turned it away for a minute: {reason(error)}")
     except _FAILURES as error:
         return CheckOutcome(CheckStatus.FAILED, reason(error))
     return PASSED

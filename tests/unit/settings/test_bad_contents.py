@@ -69,6 +69,22 @@ BAD: list[tuple[str, object, str]] = [
     ("rate_limits/everything/rate", float("inf"), ".rate_limits.everything.rate is inf; expected a finite number"),
     ("rate_limits/everything/path", "/secret/", f".rate_limits.everything.path is '/secret/'; {PATH}"),
     (
+        "rate_limits/everything/interval",
+        "1h",
+        (
+            ".rate_limits.everything.interval is 1h; expected at most 1m, since it is of the whole server: the "
+            "administrator would be locked out too"
+        ),
+    ),
+    (
+        "rate_limits/everything",
+        {"path": "auth/cert", "rate": 5, "block_interval": "2m"},
+        (
+            ".rate_limits.everything.block_interval is 2m; expected at most 1m, since path is 'auth/cert': the "
+            "administrator would be locked out too"
+        ),
+    ),
+    (
         "database/static_roles/app-legacy/rotation_period",
         "59s",
         (".database.static_roles.app-legacy.rotation_period is '59s'; expected at least 1m"),
