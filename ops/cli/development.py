@@ -77,7 +77,8 @@ def bench(
         runs=runs,
         note=note,
     )
-    (ROOT / "benchmarks" / "README.md").write_text(suite.text(found), encoding="utf-8")
+    report = ROOT / "benchmarks" / "README.md"
+    report.write_text(suite.text(found, report.read_text(encoding="utf-8")), encoding="utf-8")
     verdicts = list(suite.verdicts(found))
     rows = [[target, measured, "✓" if met else "missed"] for target, measured, met in verdicts]
     console.table("targets", ["target", "measured", "met"], rows)

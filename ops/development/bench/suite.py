@@ -1,4 +1,4 @@
-"""One run of the benchmark: its cases, the targets they are held against, and the text of `benchmarks/README.md`."""
+"""One run of the benchmark: its cases, the targets they are held against, and the tables of `benchmarks/README.md`."""
 
 import ast
 import os
@@ -150,44 +150,8 @@ def growth(times: Mapping[int, float]) -> float:
     return last / first if first > 0 else float("inf")
 
 
-_TEXT = """\
-# Benchmarks
-
-Written by `./estate bench`; don't edit.
-
-Every number is the median of whole processes, from start to exit. The servers run beside, outside of what is measured;
-packages and engine are there before. "CPU" is processor time: far below the time, the
-machine was busy with something else or the process was waiting. Memory is the largest resident size of the process and
-its children together, where shared pages count for each.
-
-{facts}
-
-## Targets
-
-{targets}
-
-## Measured
-
-An application has all that one usually has: an AppRole login, two secrets, one shared by a neighbour, a database role,
-a transit key, a certificate role, a login limit. The policy pack judges each preview and each `up`. The preview is of
-an estate that isn't there yet.
-
-{measured}
-
-## Against another tool
-
-The same ACL policies, text for text, on a server of the same kind. We run without the policy pack, which the other side
-doesn't have, and write the state once, at the end (`PULUMI_SKIP_CHECKPOINTS`, ADR 13). Its no-op reads every object
-back; ours doesn't. Ratios are ours to theirs.
-
-The other tool: {peer}.
-
-{compared}
-"""
-
-
-def text(found: Results) -> str:
-    """The whole report as Markdown."""
+def text(found: Results, before: str) -> str:
+    """The report with its tables of `before` replaced by this run's; the words between them stay."""
     targets = [(words, one, "met" if met else "**missed**") for words, one, met in verdicts(found)]
     cases = []
     for (part, case, size), one in found.cases.items():
@@ -199,15 +163,17 @@ def text(found: Results) -> str:
         for operation in OPERATIONS
         for size in found.sizes(THEIRS, operation)
     ]
-    return _TEXT.format(
-        facts=_table("what | value", found.facts.items()),
-        targets=_table("target | measured | ", targets),
-        measured=_table("of | what | size | time | spread | CPU | memory | runs", cases),
-        peer=found.peer,
-        compared=_table("operation | policies | time ratio | CPU ratio | memory ratio", compared),
+    tables = iter(
+        (
+            _table("what | value", {**found.facts, "compared with": found.peer}.items()),
+            _table("target | measured | ", targets),
+            _table("of | what | size | time | spread | CPU | memory | runs", cases),
+            _table("operation | policies | time ratio | CPU ratio | memory ratio", compared),
+        )
     )
+    return re.sub(r"(?:^\|.*\n)+", lambda _: next(tables), before, flags=re.MULTILINE)
 
 
 def _table(header: str, rows: Iterable[Sequence[str]]) -> str:
     line = " | ".join("---" for _ in header.split("|"))
-    return "\n".join(f"| {cells} |" for cells in (header, line, *(" | ".join(row) for row in rows)))
+    return "".join(f"| {cells} |\n" for cells in (header, line, *(" | ".join(row) for row in rows)))

@@ -213,10 +213,14 @@ def whole() -> Results:
     return Results({"processor": "a slow one"}, "Tool v1", {**cases, **compared(3.0).cases})
 
 
+REPORT = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_report_has_every_number(whole: Results) -> None:
-    lines = text(whole).splitlines()
+    lines = text(whole, REPORT).splitlines()
     for line in (
         "| processor | a slow one |",
+        "| compared with | Tool v1 |",
         "| import of stack local within 0.6 s | 0.70 s | **missed** |",
         "| program | import of stack local |  | 0.70 s | 0.10 s | 0.35 s | 100 MiB | 3 |",
         "| applications | up | 1,000 | 10.00 s | 0.10 s | 5.00 s | 1000 MiB | 3 |",
@@ -224,10 +228,19 @@ def test_the_report_has_every_number(whole: Results) -> None:
         "| up | 1,000 | 3.00 | 3.00 | 1.00 |",
     ):
         assert line in lines
-    for table in text(whole).split("\n\n"):
+    for table in text(whole, REPORT).split("\n\n"):
         if table.startswith("|"):
             assert len({line.count("|") for line in table.splitlines()}) == 1
-    assert "The other tool: no tool." in text(Results({}, "no tool", {}))
+
+
+def test_the_reports_own_words_stay_and_no_number_of_a_run_before(whole: Results) -> None:
+    empty = text(Results({}, "no tool", {}), REPORT)
+    assert text(Results({}, "no tool", {}), text(whole, REPORT)) == empty
+    assert [line for line in REPORT.splitlines() if "|" not in line] == [
+        line for line in empty.splitlines() if "|" not in line
+    ]
+    assert "| compared with | no tool |" in empty
+    assert empty.count("\n| --- ") == 4
 
 
 @pytest.mark.usefixtures("command_line")
@@ -238,13 +251,14 @@ def test_the_command_writes_the_report_and_fails_with_missed_targets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "README.md").write_text(REPORT)
     monkeypatch.setattr("ops.cli.development.ROOT", tmp_path)
     asked = asked_of(monkeypatch, "ops.development.bench.suite.measured", whole)
 
     assert main.main(["bench", "--sizes", "10, 20", "--compared-sizes", "", "--runs", "1", "--note", "on a train"]) == 2
 
     assert asked[0][1:] == ((10, 20), (), 1, "on a train")
-    assert (tmp_path / "benchmarks" / "README.md").read_text() == suite.text(whole)
+    assert (tmp_path / "benchmarks" / "README.md").read_text() == suite.text(whole, REPORT)
     said = capsys.readouterr().err
     assert said.startswith("estate: targets missed:\n  import of stack local within 0.6 s: 0.70 s\n")
     assert main.main(["bench", "--sizes", "10,none"]) == 2
