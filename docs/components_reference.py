@@ -1,39 +1,25 @@
-"""Writes `docs/components.md` from the components: `python -m docs.components_reference > docs/components.md`.
+"""Writes `docs/components.md` below its introduction, from the components: `python -m docs.components_reference`.
 
-Owns the page's form; the words are the components' own. Refuses an argument or an output without any.
+Owns the sections' form; the words are the components' own. Refuses an argument or an output without any.
 """
 
 import inspect
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from pkgutil import walk_packages
 from typing import get_type_hints
 
 import pulumi
 
 import components
-from docs.settings_reference import Part, docstrings, flowing, parts, rows, table
+from docs.settings_reference import Part, below_introduction, docstrings, flowing, parts, rows, table
 
 PACKAGE = "pulumi_vault_estate"
+PAGE = Path(__file__).with_name("components.md")
 ROOMS = ("vault", "platform", "hetzner", "aws")
 """What is in each comes in this order."""
-INTRODUCTION = f"""\
-# Components
-
-The wheel `pulumi-vault-estate` is this repository's folder `components/` under the name `{PACKAGE}`, for programs of
-other projects in Python ([an example](../examples/another_project/__main__.py)). Other languages are out of scope.
-`hatchling build` makes it. This page is written by `python -m docs.components_reference > docs/components.md`; a test
-fails when it is not current.
-
-- Every component is `Noun(name, NounArgs(...), opts)`. Its provider and all else in `opts` are the caller's.
-- `vault.administrator_provider` makes a provider that logs in by client certificate.
-- Hetzner's and AWS' SDKs come with the extras `hetzner` and `aws`.
-- A **section** is a class of its own, given as an object. A **duration** is a whole number of seconds. An **output** is
-  a value of another resource, known only later.
-- A wrong plain value stops the program where it stands, with the name of what is wrong.
-- A secret is an output that is marked as one: `config.require_secret(...)`.
-"""
 
 
 def declared(room: str) -> Iterator[type[pulumi.ComponentResource]]:
@@ -93,8 +79,8 @@ def page() -> str:
         lines += [f"## `{room}`", "", title, ""]
         for component in declared(room):
             lines += _component(component, shown)
-    return INTRODUCTION + "\n" + "\n".join(lines).rstrip() + "\n"
+    return below_introduction(PAGE, lines)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    PAGE.write_text(page(), encoding="utf-8")

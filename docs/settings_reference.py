@@ -1,17 +1,17 @@
-"""Writes `docs/settings.md` from the settings' own types: `python -m docs.settings_reference > docs/settings.md`.
+"""Writes `docs/settings.md` below its introduction, from the settings' own types: `python -m docs.settings_reference`.
 
-Owns the page's form; the words stand below each setting in its section. Refuses a setting without any. What it reads of
-classes, `docs.components_reference` uses, too: there sections are also dataclasses, and are called by their class.
+Owns the tables' form; the words stand below each setting in its section. Refuses a setting without any. What it reads
+of classes, `docs.components_reference` uses, too: there sections are also dataclasses, and are called by their class.
 """
 
 import ast
 import inspect
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from itertools import pairwise
+from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -23,24 +23,7 @@ from pydantic_core import PydanticUndefined
 from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text
 from settings import Settings
 
-INTRODUCTION = """\
-# Settings
-
-Everything one environment is made from stands in one structured setting, `vault-estate:estate`, of the stack's file
-`Pulumi.<stack>.yaml`. `Pulumi.local.yaml` is a complete example. This page is written by
-`python -m docs.settings_reference > docs/settings.md`; a test fails when it is not current.
-
-- A **duration** is text such as `45s`, `30m`, `1h30m` or `90d`; a bare number means seconds.
-- A **name** is 1 to 128 letters, digits, `.`, `_` or `-`, beginning with a letter or digit. A **path** is names joined
-  by `/`.
-- A **file** is named relative to the project's root.
-- `<name>` and `<path>` stand for keys that you choose; `[]` stands for an entry of a list.
-- An unknown setting, a wrong type or a reference to something that isn't there stops the command before it does
-  anything, with one line for each mistake.
-- Secrets don't stand in this structure. Where one is needed, a setting such as `password_secret` gives the *name* of a
-  flat, encrypted setting beside it (`pulumi config set --secret vault-estate:NAME`).
-"""
-
+PAGE = Path(__file__).with_name("settings.md")
 _MAPPINGS = (dict, Mapping)
 _LISTS = (tuple, Sequence, frozenset)
 _PATHS = (VaultPath, MountPath, AuthPath, PathOrAll)
@@ -247,11 +230,16 @@ def rows(part: Part, called: str = "setting") -> list[str]:
     return lines
 
 
+def below_introduction(file: Path, lines: Iterable[str]) -> str:
+    """A page with these lines from its first section on; what stands before it stays."""
+    introduction = file.read_text(encoding="utf-8").partition("\n## ")[0]
+    return introduction + "\n" + "\n".join(lines).rstrip() + "\n"
+
+
 def page() -> str:
     """The whole page."""
-    lines = [line for part in parts(Settings) for line in table(part)]
-    return INTRODUCTION + "\n" + "\n".join(lines).rstrip() + "\n"
+    return below_introduction(PAGE, (line for part in parts(Settings) for line in table(part)))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    PAGE.write_text(page(), encoding="utf-8")
