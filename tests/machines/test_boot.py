@@ -1,8 +1,9 @@
 """A node's life: it boots, keeps its data over reboots and replacements, and leaves nothing on the host."""
 
+import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hvac
@@ -11,7 +12,9 @@ import pytest
 from fake_providers import machines
 from fake_providers.machines import MachineError, Volume, network
 from tests.support.booting import NAME, SERVER, BootedNode, booted_node, keep_journal, last_words, left_on_this_host
+from tests.support.bootstrapping import KILLER
 from tests.support.operated_machines import OperatedMachine
+from tests.support.servers import call
 
 pytestmark = pytest.mark.timeout(400)
 FIRST_SECRET_SECONDS = 30.0
@@ -179,6 +182,67 @@ def test_a_server_deleted_without_a_shutdown_loses_its_power(
     own_node.attachment = own_node.attach()
     own_node.wait_until_ready()
     assert _word(own_node) == "kept"
+
+
+def _power_cut(node: BootedNode) -> None:
+    machine = node.machine
+    for process in reversed(machine._processes()):
+        process.kill()
+    deadline = time.monotonic() + 10
+    while machine.is_running:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    machine.power_on()
+
+
+def _start_bootstrap(node: BootedNode) -> None:
+    node.sh("systemctl start --no-block vault-bootstrap.service")
+
+
+FIRST_BOOT = "/usr/local/lib/vault-estate/bootstrap.py /etc/vault-estate/bootstrap.json"
+
+
+@pytest.mark.parametrize(
+    ("step", "go_on", "begins_anew"),
+    [
+        ("initialised", _start_bootstrap, True),
+        ("key-shares-written", _power_cut, True),
+        ("root-token-dead", _start_bootstrap, True),
+        ("read-back", _power_cut, True),
+        ("login-enabled", _power_cut, False),
+    ],
+)
+def test_a_first_boot_that_was_killed_goes_on_by_itself(
+    own_node: BootedNode, first_secret: float, step: str, go_on: Callable[[BootedNode], None], begins_anew: bool
+) -> None:
+    """On a node whose storage and key shares are taken away first, so that it is new again."""
+    own_node.wait_for_cloud_init()
+    own_node.sh("systemctl stop vault-bootstrap.service vault.service")
+    own_node.sh("find /var/lib/vault/raft /var/lib/vault/custody -mindepth 1 -delete; systemctl start vault.service")
+    killed = own_node.machine.run(["sh", "-c", f"python3 -I - {FIRST_BOOT} {step} 9"], input=KILLER)
+    assert json.loads(killed.stdout.splitlines()[-1])["step"] == step
+    own_node.sh("sync")
+    cluster = _cluster_id(own_node)
+
+    go_on(own_node)
+
+    client = own_node.wait_until_ready()
+    deadline = time.monotonic() + 60
+    while own_node.machine.run(["test", "-e", "/var/lib/vault/custody/shares.json.complete"]).returncode != 0:
+        assert time.monotonic() < deadline, own_node.machine.journal()[-3000:]
+        time.sleep(0.2)
+    assert (_cluster_id(own_node) != cluster) is begins_anew
+    accessors = call(client, "list", "auth/token/accessors")["data"]["keys"]
+    held = [client.auth.token.lookup_accessor(accessor)["data"]["policies"] for accessor in accessors]
+    assert {tuple(policies) for policies in held} == {("administrator", "default")}
+    assert len(own_node.shares()) == 1
+    own_node.sh("systemctl is-active vault-bootstrap.service")
+
+
+def _cluster_id(node: BootedNode) -> str:
+    client = hvac.Client(url=f"https://{node.ip_address}:8200", verify=str(node.certificate()))
+    answer = client.sys.read_health_status(method="GET")
+    return str((answer if isinstance(answer, dict) else answer.json())["cluster_id"])
 
 
 def test_nothing_is_left_after_remove(machines_boot: None, tmp_path: Path) -> None:

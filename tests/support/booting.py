@@ -283,7 +283,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def _create(world: Path, wire: Wire, gateway: str, published: release.Published, collected: Collected) -> BootedNode:
-    address = wire.create(ADDRESS, {"name": NAME, "type": "ipv4", "autoDelete": False})
+    address = wire.create(ADDRESS, {"name": NAME, "type": "ipv4", "autoDelete": False, "location": "fsn1"})
     volume = wire.create(VOLUME, {"name": NAME, "size": 10})
     node = _node(world, gateway, published)
     place = Place(address=address.outputs.values["ipAddress"], volume_device=volume.outputs.values["linuxDevice"])
