@@ -75,7 +75,8 @@ class AcmeTls(AnyTls):
     kind: Literal["acme"] = "acme"
     """Fetched by the node."""
     email: Annotated[str, Form(r"[^@\s]+@[^@\s]+", "an e-mail address")]
-    """Where the authority writes when a certificate is about to end."""
+    """Of the node's account at the authority, for notices about that. Let's Encrypt has written of no certificate's end
+    since 2025: `./estate status` and `up` warn of it."""
     directory: HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory"
     """The authority's ACME directory."""
     ca_certificate_file: RelativeFile | None = None

@@ -66,6 +66,8 @@ def up(
     built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)
     _show_checks(console, built.checks.results)
+    for warning in built.warnings:
+        console.result(f"warning: {warning}")
     for name, value in sorted(built.exports.items()):
         if "\n" not in value:
             console.result(f"{name}: {value}")
@@ -77,6 +79,7 @@ def up(
             "adopted": built.adopted,
             "fake_providers": built.providers,
             "replaced": [asdict(one) for one in built.replaced],
+            "warnings": list(built.warnings),
             "exports": dict(built.exports),
             "access_checks": {
                 result.application: {column: str(outcome) for column, outcome in result.columns.items()}

@@ -17,6 +17,8 @@ def status(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = Fal
         console.table(table.title, table.columns, table.rows)
     if found.sentence:
         console.result(found.sentence)
+    for warning in found.warnings:
+        console.result(f"warning: {warning}")
     trouble = {"error": found.trouble} if found.trouble else {}
     console.document({"stack": stack, **found.document, **trouble})
     if found.trouble:

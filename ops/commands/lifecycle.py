@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import session
+from ops.commands import ends, session
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, operations, recovery, replacing
@@ -24,6 +24,7 @@ from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver, Purpose, Status
 from ops.platforms.registry import platform_of
 from ops.stack_file import Replacement
+from ops.vault import issued
 from ops.vault.access_checks import AccessChecks, check_access, not_checked
 from ops.vault.login import log_in
 from ops.vault.secret_ids import WrappedSecretId, issue_secret_id
@@ -44,6 +45,8 @@ class Built:
     checks: AccessChecks
     providers: str
     """Why fake providers were used; empty with the official plugins."""
+    warnings: Sequence[str] = ()
+    """What ends soon, and what is overdue."""
     replaced: Sequence[Replacement] = ()
     """Settings that a sandbox run had another value for than the file."""
 
@@ -64,6 +67,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         if deployment.get("pending_operations"):
             recovery.settle(opened.run.stack)
         checks = _check_access(platform, changes.outputs, console)
+        warnings = ends.after_up(platform, changes.outputs["address"]).warnings
     return Built(
         stack=stack,
         changes=changes,
@@ -71,6 +75,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         exports=changes.outputs,
         checks=checks,
         providers=opened.providers.reason,
+        warnings=warnings,
         replaced=platform.file.replaced,
     )
 
@@ -157,7 +162,7 @@ def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
     if sandbox and platform.fake_cloud is None:
         msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
         raise EstateError(msg)
-    return platform.status(console)
+    return ends.in_status(platform, platform.status(console))
 
 
 def secret_id(
@@ -171,14 +176,18 @@ def secret_id(
     if application not in settings.applications:
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
         raise EstateError(msg)
-    if settings.approle is None or not isinstance(settings.applications[application].login, AppRoleLogin):
+    login = settings.applications[application].login
+    if settings.approle is None or not isinstance(login, AppRoleLogin):
         raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
         endpoint = platform.find_endpoint(console)
         if not all(Path(needed).is_file() for needed in endpoint.login.files):
             raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
         with log_in(endpoint) as client:
-            return issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
+            wrapped = issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
+        if not choices.sandbox:
+            issued.note(paths, stack, application, login.secret_id_ttl)
+        return wrapped
 
 
 def _wrap_ttl(text: str) -> int:

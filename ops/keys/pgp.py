@@ -4,9 +4,11 @@ Owns `DIRECTORY/operator`: `private.asc` (0600) and `public.asc`. Refuses to rep
 needs it.
 """
 
+from datetime import datetime
 from pathlib import Path
 
 from pysequoia import Cert, Profile, Tsk
+from pysequoia.packet import PacketPile, SignatureType, Tag
 
 from composition.private_files import private_directory, write_private
 from ops.errors import EstateError
@@ -39,6 +41,28 @@ def read_public_key(operator: str, path: Path) -> str:
     except RuntimeError as error:
         raise EstateError(f"operator {operator!r}: {path} holds none; expected an armored PGP public key") from error
     return text
+
+
+def expiration(text: str) -> datetime | None:
+    """When the first of a public key's parts ends; None: none ever does, or it can't be read. A part that is prolonged
+    counts by its newest signature."""
+    try:
+        whole, certificate = PacketPile.from_bytes(text.encode()), Cert.from_bytes(text.encode())
+    except RuntimeError:
+        return None
+    ends: dict[str, tuple[datetime, datetime | None]] = {}
+    created: datetime | None = None
+    key = ""
+    for packet in whole:
+        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey):
+            key, created = str(packet.fingerprint), packet.key_created
+        elif packet.signature_type == SignatureType.SubkeyBinding and created and packet.signature_created:
+            period = packet.key_validity_period
+            last = created + period if period else None
+            if key not in ends or ends[key][0] <= packet.signature_created:
+                ends[key] = (packet.signature_created, last)
+    found = [certificate.expiration, *(last for _, last in ends.values())]
+    return min((one for one in found if one), default=None)
 
 
 def _load(private: Path) -> Tsk:

@@ -17,6 +17,7 @@ from ops.engine import state
 from ops.engine.operations import Backend
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.snapshots.ages import Ages
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.status import VaultStatus
@@ -72,6 +73,10 @@ class Status:
     sentence: str = ""
     trouble: str | None = None
     """Why its Vault isn't as it should be; makes the command fail."""
+    vault: VaultStatus | None = None
+    """What anybody may see of it; None: there is none to ask."""
+    warnings: Sequence[str] = ()
+    """What ends soon, and what is overdue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +207,11 @@ class PlatformDriver(ABC):
         return {}
 
     # --- keys and snapshots
+
+    def snapshot_ages(self, cluster: str | None) -> Ages | None:  # noqa: ARG002 - for the drivers that look
+        """How old a cluster's snapshots and drills are; None: they aren't looked at.
+        Raises EstateError: the store can't be seen."""
+        return None
 
     @property
     def makes_administrator(self) -> bool:

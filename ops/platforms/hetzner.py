@@ -8,11 +8,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from components.payloads.snapshot import stamp_of
 from components.render.snapshots import Bucket
 from ops.console import Console
 from ops.engine import state
@@ -20,7 +18,7 @@ from ops.errors import EstateError
 from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
 from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Table
 from ops.snapshots import taking
-from ops.snapshots.stores import store_of
+from ops.snapshots.ages import Ages, ages
 from ops.vault import status
 from settings.hetzner import HetznerPlatform
 
@@ -119,22 +117,24 @@ class Hetzner(PlatformDriver):
             return Status(document=document, sentence=sentence)
         more = [["an `up` is", unfinished], ["newest snapshot", said]]
         tables = Table.of_vault(vault, f"stack {stack}", more)
-        return Status(document=document, tables=tables, trouble=vault.trouble)
+        return Status(document=document, tables=tables, trouble=vault.trouble, vault=vault)
 
     def newest_snapshot(self, cluster: str | None) -> tuple[float | None, str]:
         """Age in seconds of a cluster's newest snapshot in the stack's store, and what is to be said of it."""
         wanted = self.file.settings.snapshots
         if wanted is None:
             return None, "none is taken: the settings have no section snapshots"
-        if not all(os.environ.get(name) for name in self.credentials if name in BUCKET_CREDENTIALS):
-            return None, f"can't be seen without {' and '.join(BUCKET_CREDENTIALS)}"
         try:
-            with taking.told():
-                place = f"{taking.EVERYWHERE}{cluster}/" if cluster else taking.EVERYWHERE
-                names = set(store_of(self.paths, wanted).names(place))
+            found = self.snapshot_ages(cluster)
         except EstateError as error:
             return None, f"can't be seen: {error}"
-        # One without a record beside it was cut off.
-        stamps = [stamp_of(name) for name in names if f"{name}.json" in names]
-        age = (datetime.now(UTC) - taking.taken(max(stamps))).total_seconds() if stamps else None
+        age = found.snapshot if found else None
         return age, taking.freshness(age, wanted.stale_after)
+
+    def snapshot_ages(self, cluster: str | None) -> Ages | None:
+        """In the bucket, for which it takes a credential."""
+        wanted = self.file.settings.snapshots
+        if not all(os.environ.get(name) for name in self.credentials if name in BUCKET_CREDENTIALS):
+            missing = " and ".join(BUCKET_CREDENTIALS)
+            raise EstateError(f"{missing} are missing; expected them, or snapshots.store.profile")
+        return ages(self.paths, wanted, cluster) if wanted else None

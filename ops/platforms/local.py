@@ -23,6 +23,7 @@ from ops.local.bootstrap import bootstrap
 from ops.local.openbao import wheel_version
 from ops.local.servers import LocalServers
 from ops.platforms.driver import PlatformDriver, Purpose, Status, Table
+from ops.snapshots.ages import Ages, ages
 from ops.snapshots.unfinished import emptying
 from ops.vault import status
 from ops.vault.endpoint import VaultEndpoint
@@ -152,6 +153,7 @@ class Local(PlatformDriver):
                 Table(title=f"stack {self.file.stack}", columns=("server", "state", "port", "address"), rows=rows),
                 *Table.of_vault(vault),
             ],
+            vault=vault,
             sentence=f"OpenBao is {sealed}; an `up` is {'unfinished' if unfinished else 'not under way'}",
             document={
                 **asdict(found),
@@ -160,6 +162,11 @@ class Local(PlatformDriver):
                 "vault": asdict(vault) if vault else None,
             },
         )
+
+    def snapshot_ages(self, cluster: str | None) -> Ages | None:
+        """In the settings' folder."""
+        wanted = self.file.settings.snapshots
+        return ages(self.paths, wanted, cluster) if wanted else None
 
     @property
     def seal_key_file(self) -> Path | None:

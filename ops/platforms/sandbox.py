@@ -21,6 +21,7 @@ from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Tab
 from ops.platforms.hetzner import Hetzner
 from ops.sandbox import overlay, services
 from ops.sandbox.services import SandboxFacts, SandboxServices
+from ops.snapshots.ages import Ages
 from ops.vault import status
 from settings import Settings
 
@@ -182,6 +183,7 @@ class Sandbox(Hetzner):
                 Table(title=f"sandbox of stack {stack}", columns=("what", "state", "address"), rows=rows),
                 *Table.of_vault(vault),
             ],
+            vault=vault,
             sentence=f"Vault at {address} {sealed}" if address else "no Vault was built yet",
             document={
                 "servers": running,
@@ -191,6 +193,10 @@ class Sandbox(Hetzner):
                 "vault": asdict(vault) if vault else None,
             },
         )
+
+    def snapshot_ages(self, cluster: str | None) -> Ages | None:  # noqa: ARG002 - as the base has it
+        """They end with the sandbox."""
+        return None
 
     def variables(self) -> Mapping[str, str]:
         """What lets other clients find the sandbox's names."""

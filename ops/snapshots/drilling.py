@@ -27,6 +27,7 @@ from ops.processes.logs import last_error
 from ops.processes.ports import free_ports
 from ops.processes.servers import end
 from ops.snapshots import escrow
+from ops.snapshots.ages import note_drill
 from ops.snapshots.opening import choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
 from ops.snapshots.stores import store_of
@@ -88,6 +89,8 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
                 # Without force: only with the snapshot's own seal key does the server take it.
                 put_into(target, opened, force=False, steps=steps)
                 prove(target, opened, file.settings.canary, steps)
+            facts = {"key": opened.key, "seconds": round(time.monotonic() - started, 1)}
+            note_drill(store, str(opened.record["cluster_id"]), facts, work)
         return Drilled(
             key=opened.key,
             whole=True,

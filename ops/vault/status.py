@@ -17,6 +17,8 @@ from cryptography import x509
 from ops.vault.connection import connect
 from ops.vault.endpoint import VaultEndpoint
 
+TIME = "%Y-%m-%d %H:%M"
+"""Form of a certificate's end."""
 _SECONDS = 5.0
 """How long a server may take to answer one question."""
 
@@ -39,6 +41,8 @@ class VaultStatus:
     """Whether it is the one that the stack exports."""
     certificate_ends: str | None = None
     """UTC."""
+    certificate_lifetime_seconds: int | None = None
+    """From its beginning to its end."""
     certificate_days: int | None = None
     """Whole days until then; negative once it is over."""
 
@@ -136,9 +140,14 @@ def _unverified(found: VaultStatus, endpoint: VaultEndpoint, error: ssl.SSLCertV
 
 
 def _with_end(found: VaultStatus, certificate: bytes) -> VaultStatus:
-    end = x509.load_der_x509_certificate(certificate).not_valid_after_utc
-    days = (end - datetime.datetime.now(datetime.UTC)).days
-    return replace(found, certificate_ends=end.strftime("%Y-%m-%d %H:%M"), certificate_days=days)
+    shown = x509.load_der_x509_certificate(certificate)
+    end = shown.not_valid_after_utc
+    return replace(
+        found,
+        certificate_ends=end.strftime(TIME),
+        certificate_lifetime_seconds=int((end - shown.not_valid_before_utc).total_seconds()),
+        certificate_days=(end - datetime.datetime.now(datetime.UTC)).days,
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -23,6 +23,7 @@ from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator
 from ops.paths import Paths
 from ops.platforms import hetzner
+from ops.snapshots import ages
 from ops.snapshots.stores import FolderStore
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
@@ -178,8 +179,14 @@ def test_a_new_a_sealed_and_an_ended_server(
 
 def test_a_stack_that_exports_nothing_is_no_error(known: Known, capsys: pytest.CaptureFixture[str]) -> None:
     known.record = None
-    assert answer(capsys, 0) == {
+    found = answer(capsys, 0)
+    assert {one["what"].partition(" (")[0] for one in found.pop("ends")} == {
+        "the administrator's certificate",
+        "who vouches for the listener",
+    }
+    assert found == {
         "stack": "dev",
+        "warnings": [],
         "built": False,
         "vault": None,
         "unfinished": False,
@@ -202,11 +209,14 @@ def test_the_newest_snapshots_age(
 ) -> None:
     write_stack(stack.folder, stack.settings(snapshots=SNAPSHOTS))
     found = answer(capsys, 0)
-    assert found["snapshot"] == "can't be seen without AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    assert found["snapshot"] == (
+        "can't be seen: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are missing; expected them, or "
+        "snapshots.store.profile"
+    )
 
     for name in hetzner.BUCKET_CREDENTIALS:
         monkeypatch.setenv(name, "test")
-    monkeypatch.setattr(hetzner, "store_of", lambda *_: FolderStore(tmp_path))
+    monkeypatch.setattr(ages, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"
 
     for hours, ending in ((9, ".age"), (9, ".age.json"), (5, ".age"), (5, ".age.json"), (1, ".age")):
@@ -226,5 +236,5 @@ def test_a_profile_stands_for_the_credentials(
     write_stack(stack.folder, stack.settings(snapshots=with_profile))
     assert answer(capsys, 0)["snapshot"].startswith("can't be seen: snapshots.store.profile is 'hetzner'")
 
-    monkeypatch.setattr(hetzner, "store_of", lambda *_: FolderStore(tmp_path))
+    monkeypatch.setattr(ages, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"

@@ -62,6 +62,7 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "adopted": 1,
         "fake_providers": "asked for with --sandbox",
         "replaced": [],
+        "warnings": [],
         "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
         "access_checks": {},
         "passed": True,

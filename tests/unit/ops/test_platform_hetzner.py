@@ -182,6 +182,8 @@ def test_a_sandbox_that_is_not_there(paths: Paths, capsys: pytest.CaptureFixture
         "address": None,
         "health": {},
         "vault": None,
+        "warnings": [],
+        "ends": [],
     }
     assert lifecycle.down(paths, "dev", Console(), Choices(sandbox=True)).counts == {}
     assert capsys.readouterr().err == "dev has no sandbox here\n"
