@@ -7,8 +7,10 @@ import pulumi
 
 from components.platform.endpoint import Endpoint
 from components.render import acl
+from components.render.administrator import administrator_policy
 from components.render.snapshots import CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN
 from components.vault.acl import AclPolicies, AclPoliciesArgs
+from components.vault.administrator import AdministratorLogin, AdministratorLoginArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.audit import AuditDevices, AuditDevicesArgs
 from components.vault.database import PostgresEngine, PostgresEngineArgs
@@ -40,6 +42,19 @@ _OWN_MOUNT = KvOptions(description="The estate's own: what tells how far a snaps
 def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mapping[str, pulumi.Input[str]]:
     """Declare the contents of a Vault; what the stack exports of them, which README describes."""
     login = endpoint.login
+    administrator = AdministratorLogin(
+        "administrator-login",
+        AdministratorLoginArgs(
+            address=endpoint.address,
+            ca_certificate_file=endpoint.ca_certificate_file,
+            login=login,
+            policy=administrator_policy(login.role),
+            token_ttl=settings.bootstrap.administrator.token_ttl,
+            token_bound_cidrs=endpoint.administrator_networks,
+            networks_setting="platform.api_cidrs",
+        ),
+        pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready]),
+    )
     provider = administrator_provider(
         "vault",
         address=endpoint.address,
@@ -48,7 +63,7 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
         private_key_file=login.private_key_file,
         role=login.role,
         mount=login.mount,
-        opts=pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready]),
+        opts=pulumi.ResourceOptions(parent=endpoint.holds_data, depends_on=[endpoint.ready, administrator]),
     )
     options = pulumi.ResourceOptions(providers=[provider], deleted_with=endpoint.holds_data)
     holding = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=settings.protect))

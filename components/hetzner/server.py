@@ -162,6 +162,7 @@ class HetznerServer(pulumi.ComponentResource):
             ca_certificate_file=tls.authority_file,
             login=args.login,
             ready=ready,
+            administrator_networks=args.node.administrator_networks,
             holds_data=self,
         )
         self.register_outputs({"address": address, "ip_address": self.address, "cluster_id": self.cluster_id})

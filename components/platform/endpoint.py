@@ -27,6 +27,8 @@ class Endpoint:
     """How whoever configures this Vault logs in."""
     ready: pulumi.CustomResource
     """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""
+    administrator_networks: tuple[str, ...] = ()
+    """From where that login's tokens are good; none: from anywhere."""
     holds_data: pulumi.Resource
     """The resource whose deletion takes Vault's storage with it; contents are `deleted_with` it."""
 

@@ -11,6 +11,9 @@ from ..render.login import CertificateLogin
 from .endpoint import Endpoint
 from .readiness import VaultReady, VaultReadyArgs
 
+ADMINISTRATOR_NETWORKS = ("127.0.0.1/32",)
+"""Nobody else reaches the listener."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalServerArgs:
@@ -53,6 +56,7 @@ class LocalServer(pulumi.ComponentResource):
             ca_certificate_file=args.ca_certificate_file,
             login=args.login,
             ready=ready,
+            administrator_networks=ADMINISTRATOR_NETWORKS,
             holds_data=self,
         )
         self.register_outputs({"address": address, "cluster_id": self.cluster_id})

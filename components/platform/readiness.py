@@ -1,6 +1,6 @@
 """Waiting until a Vault is initialised, unsealed and accepts its administrator.
 
-Owns `VaultReady`, the estate's one dynamic resource. It captures nothing: every input is plain, the private key is
+Owns `VaultReady`, a dynamic resource. It captures nothing: every input is plain, the private key is
 named by its file and read only inside `create`. It refuses to initialise, unseal or configure anything.
 
 This module and the class `_Waiting` stay where they are and keep their names: every state holds them, pickled by name,
@@ -8,21 +8,20 @@ and the engine loads them from there to refresh and to destroy (`tests/upgrade`)
 """
 
 import hashlib
-import json
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
+from ..https import request
 from ..render.login import CertificateLogin
 
 _POLL_SECONDS = 0.5
@@ -76,7 +75,7 @@ def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = l
         try:
             pinned = _pin(address, Path(properties["ca_certificate_file"])) if pins else {}
             context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
-            status = _request(context, f"{address}/v1/sys/seal-status")
+            status = request(context, f"{address}/v1/sys/seal-status")
             missing = _missing(status)
             if not missing:
                 _check_login(properties)
@@ -113,19 +112,8 @@ def _check_login(properties: dict[str, Any]) -> None:
     context.load_cert_chain(properties["certificate_file"], properties["private_key_file"])
     address = properties["address"]
     body = {"name": properties["login_role"]}
-    answer = _request(context, f"{address}/v1/auth/{properties['login_path']}/login", body=body)
-    _request(context, f"{address}/v1/auth/token/revoke-self", body={}, token=answer["auth"]["client_token"])
-
-
-def _request(
-    context: ssl.SSLContext, url: str, *, body: dict[str, Any] | None = None, token: str | None = None
-) -> dict[str, Any]:
-    headers = {"X-Vault-Token": token} if token else {}
-    content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=content, headers=headers)  # noqa: S310 - settings allow https only
-    with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS, context=context) as response:  # noqa: S310 - as above
-        text = response.read()
-    return cast("dict[str, Any]", json.loads(text)) if text else {}
+    answer = request(context, f"{address}/v1/auth/{properties['login_path']}/login", body=body)
+    request(context, f"{address}/v1/auth/token/revoke-self", body={}, token=answer["auth"]["client_token"])
 
 
 def _tell(text: str) -> None:

@@ -9,6 +9,7 @@ honest run from reading secrets, and what makes a dishonest one visible in the a
 """
 
 from .acl import AclPolicy, AclRule, Capability
+from .bootstrap import ADMINISTRATOR, ADMINISTRATOR_TRIAL
 
 # By its first letter; `deny`, which would share one, is a dash.
 _CAPABILITY = {one.value[0]: one for one in Capability if one is not Capability.DENY} | {"-": Capability.DENY}
@@ -45,7 +46,7 @@ _AUTH = {
     # The administrator's own entry: certificates are renewed here, and the last one can't be deleted by mistake.
     "auth/+/certs": "l",
     "auth/+/certs/*": "crul",
-    **{f"auth/+/certs/{login}": "crud" for login in ("snapshots", "snapshot-operator")},
+    **{f"auth/+/certs/{login}": "crud" for login in ("snapshots", "snapshot-operator", ADMINISTRATOR_TRIAL)},
 }
 
 _ENGINES = {
@@ -80,7 +81,7 @@ _ENGINES = {
 }
 
 
-def administrator_policy(name: str = "administrator") -> AclPolicy:
+def administrator_policy(name: str = ADMINISTRATOR) -> AclPolicy:
     """What the bootstrap grants to whoever runs `pulumi up`.
 
     Engines may be mounted at any path of one segment, because the policy is written before the first of them. Moving

@@ -5,19 +5,23 @@ initialised. Nothing here is secret: PGP keys and the administrator's certificat
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, exactly_one, twins
+from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, duration_text, exactly_one, twins
 from .login import CertificateLogin
 
 _PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
-_LOGIN = "administrator"
+ADMINISTRATOR = "administrator"
 """Name of the administrator's `cert` role, and of its ACL policy."""
+ADMINISTRATOR_TRIAL = "administrator-trial"
+"""Of the copies that are there for as long as a change of these two is tried."""
+SHORTEST_TOKEN_SECONDS = 300
+"""An `up` with one certificate authority to make takes most of a minute on a small server."""
 
 CertificatePem = Annotated[
     str,
@@ -54,7 +58,7 @@ class Administrator(Section):
     private_key_secret: Name | None = None
     """Name of the flat, encrypted setting that holds the private key as PEM."""
     token_ttl: PositiveSeconds = 3_600
-    """How long one login lasts. It must outlive the longest `pulumi up`."""
+    """How long one login lasts, five minutes at least. It must outlive the longest `pulumi up`."""
 
     def login(self, stack: str) -> CertificateLogin:
         """With the files that the settings name, or those where what they hold is put when the program starts."""
@@ -68,7 +72,9 @@ class Administrator(Section):
         return self.certificate_pem or texts[self.certificate or ""]
 
     @model_validator(mode="after")
-    def _each_half_once(self) -> Self:
+    def _check(self) -> Self:
+        if self.token_ttl < SHORTEST_TOKEN_SECONDS:
+            raise SettingError("token_ttl", duration_text(self.token_ttl), "at least 5m, which an `up` may take")
         exactly_one(self, "certificate", "certificate_pem")
         exactly_one(self, "private_key", "private_key_secret")
         return self
@@ -135,9 +141,23 @@ def program() -> str:
     return _PROGRAM.read_text(encoding="utf-8")
 
 
+def administrator_role(
+    certificate: str, token_ttl: int, token_bound_cidrs: Sequence[str], name: str = ADMINISTRATOR
+) -> dict[str, Any]:
+    """The administrator's role of the `cert` auth method, whoever writes it. Its ACL policy has its name."""
+    return {
+        "certificate": certificate,
+        "display_name": name,
+        "token_policies": [name],
+        "token_ttl": token_ttl,
+        "token_max_ttl": token_ttl,
+        "token_bound_cidrs": list(token_bound_cidrs),
+    }
+
+
 def parameters(run: BootstrapRun) -> str:
     """The parameters file, stable and free of secrets."""
-    first, ttl = run.bootstrap, run.bootstrap.administrator.token_ttl
+    first = run.bootstrap
     told = {
         "address": run.address,
         "ca_file": run.ca_file,
@@ -150,17 +170,12 @@ def parameters(run: BootstrapRun) -> str:
         "unseal_wait_seconds": run.unseal_wait_seconds,
         "administrator": {
             "mount": "cert",
-            "policy_name": _LOGIN,
+            "policy_name": ADMINISTRATOR,
             "policy": run.policy,
-            "role_name": _LOGIN,
-            "role": {
-                "certificate": first.administrator.pem(run.texts),
-                "display_name": _LOGIN,
-                "token_policies": [_LOGIN],
-                "token_ttl": ttl,
-                "token_max_ttl": ttl,
-                "token_bound_cidrs": list(run.token_bound_cidrs),
-            },
+            "role_name": ADMINISTRATOR,
+            "role": administrator_role(
+                first.administrator.pem(run.texts), first.administrator.token_ttl, run.token_bound_cidrs
+            ),
         },
     }
     return json.dumps(told, indent=1, sort_keys=True) + "\n"

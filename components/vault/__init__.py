@@ -4,6 +4,7 @@ The SDK loads a part of itself when that is first named; its types in signatures
 """
 
 from .acl import AclPolicies, AclPoliciesArgs
+from .administrator import AdministratorLogin, AdministratorLoginArgs
 from .approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from .audit import AuditDevices, AuditDevicesArgs
 from .database import Database, DatabaseConnection, DatabaseRole, DatabaseStaticRole, PostgresEngine, PostgresEngineArgs
@@ -21,6 +22,7 @@ from .transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
 from .userpass import Userpass, UserpassAuth, UserpassAuthArgs
 
 __all__ = ["AclPolicies", "AclPoliciesArgs", "AppRole", "AppRoleAuth", "AppRoleAuthArgs", "AppRoleLogin"]
+__all__ += ["AdministratorLogin", "AdministratorLoginArgs"]
 __all__ += ["AuditDevices", "AuditDevicesArgs", "PostgresEngine", "PostgresEngineArgs"]
 __all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRole"]
 __all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]

@@ -27,7 +27,7 @@ _AUTHORITY_TYPES = (
 )
 _CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
 _READY_TYPE = "pulumi-python:dynamic:Resource"
-"""Of `VaultReady`, the one dynamic resource there is."""
+"""Of `VaultReady`; the other dynamic resource has a type of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.payloads.bootstrap import START_OVER
+from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator, program
 from components.render.bootstrap import parameters as as_text
 from composition.private_files import private_directory, write_private
@@ -63,7 +64,7 @@ def bootstrap(
             auto_unseal=True,
             shares_file=str(platform.custody),
             policy=policy,
-            token_bound_cidrs=("127.0.0.1/32",),
+            token_bound_cidrs=ADMINISTRATOR_NETWORKS,
             snapshot=None if snapshot is None else str(snapshot),
             wait_seconds=30,
         )

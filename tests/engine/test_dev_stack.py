@@ -95,7 +95,7 @@ def dev(tmp_path: Path, postgres_template: Path) -> Iterator[Dev]:
         }
         node = {name: value for name, value in written["platform"].items() if name not in ("ssh", "dns")}
         line = Line(target=("127.0.0.1", platform.api_port))
-        where = {"domain": "127.0.0.1", "api_port": line.port}
+        where = {"domain": "127.0.0.1", "api_port": line.port, "api_cidrs": ["127.0.0.0/8"]}
         made.change(
             protect=False,
             database=None,

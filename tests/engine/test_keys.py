@@ -311,3 +311,28 @@ def test_a_preview_with_fake_providers_needs_no_ones_key(stack: Stack, monkeypat
     assert changes.counts["create"] > 5
     assert [one.read_text() for one in stack.placed()] == before
     assert keys.SECRET not in json.dumps(changes.resources)
+
+
+def test_networks_that_keep_the_caller_out_are_refused_and_others_followed(stack: Stack) -> None:
+    """Somebody's successor is somewhere else; who lets them in stays in until they are."""
+    written = stack.file.read_text()
+
+    def applied(*networks: str) -> Changes:
+        document = yaml.safe_load(written)
+        document["config"]["vault-estate:estate"]["platform"]["api_cidrs"] = list(networks)
+        stack.file.write_text(yaml.safe_dump(document))
+        return stack.up()
+
+    with pytest.raises(EstateError, match=r"platform\.api_cidrs is 198\.51\.100\.0/24; expected networks with this"):
+        applied("198.51.100.0/24")
+    applied("127.0.0.0/8", "198.51.100.0/24")
+    with log_in(stack.who()) as client:
+        role = call(client, "get", "auth/cert/certs/administrator")["data"]
+    assert role["token_bound_cidrs"] == ["127.0.0.0/8", "198.51.100.0/24"]
+
+    stack.file.write_text(written)
+    stack.up()
+    with log_in(stack.who()) as client:
+        role = call(client, "get", "auth/cert/certs/administrator")["data"]
+        assert role["token_bound_cidrs"] == ["127.0.0.0/8"]
+        assert "administrator-trial" not in call(client, "list", "auth/cert/certs")["data"]["keys"]

@@ -184,6 +184,21 @@ def test_drift_made_by_hand_is_mended(local_checkout: Checkout, monkeypatch: pyt
     assert document["access_checks"]["aos"]["denied"] == "passed"
 
 
+@pytest.mark.usefixtures("first")
+def test_the_administrators_login_follows_the_settings_and_outlives_its_replacement(local_checkout: Checkout) -> None:
+    settings = local_checkout.settings()
+    settings["bootstrap"]["administrator"]["token_ttl"] = "30m"
+    local_checkout.write(settings)
+
+    document = up(local_checkout, "--replace", "administrator-login")
+
+    assert document["changes"].keys() == {"replace"}
+    with local_checkout.administering() as client:
+        own = client.auth.token.lookup_self()["data"]
+    assert own["creation_ttl"] == 1_800
+    assert up(local_checkout)["changed"] == 0
+
+
 def test_down_leaves_no_process_and_no_state(first: Mapping[str, Any], local_checkout: Checkout) -> None:
     assert first["passed"] is True
     answer = local_checkout.run("down", "--json")

@@ -174,6 +174,7 @@ class NodeServer:
             "domain": self.host,
             "tls": {"kind": "provided", "ca_certificate_file": str(self.ca_file)},
             "seal": {"kind": seal},
+            "api_cidrs": ["127.0.0.0/8"],
             "ssh": SSH,
         }
         holders = [{"name": name, "pgp_key": f"{name}.asc"} for name in operators]

@@ -97,15 +97,17 @@ def test_the_first_password_gets_where_it_belongs(update: Declared) -> None:
     assert connection.inputs["postgresql"]["passwordWo"] == Secret(local.FIRST_PASSWORD)
 
 
-def test_the_dynamic_resource_captures_nothing(update: Declared) -> None:
-    (ready,) = update.of("pulumi-python:dynamic:Resource")
+def test_the_dynamic_resources_capture_nothing(update: Declared) -> None:
+    for name, module, code_name in (
+        ("platform-ready", b"components.platform.readiness", b"_Waiting"),
+        ("administrator-login", b"components.vault.administrator", b"_Keeping"),
+    ):
+        code = base64.b64decode(update.named(name).inputs["__provider"])
 
-    code = base64.b64decode(ready.inputs["__provider"])
-
-    # Named, not copied: the pickle is the name of a class, so there is nothing it could have captured.
-    assert b"components.platform.readiness" in code
-    assert b"_Waiting" in code
-    assert len(code) < 100
+        # Named, not copied: the pickle is the name of a class, so there is nothing it could have captured.
+        assert module in code
+        assert code_name in code
+        assert len(code) < 100
 
 
 def test_private_key_files_are_named_and_never_read(update: Declared) -> None:
@@ -125,7 +127,7 @@ def test_contents_go_with_the_platform(update: Declared) -> None:
 def test_the_provider_waits_for_the_server_and_leaves_no_child_token(update: Declared) -> None:
     (provider,) = update.of("pulumi:providers:vault")
 
-    assert provider.options.depends_on == {update.named("platform-ready").urn}
+    assert provider.options.depends_on == {update.named(name).urn for name in ("platform-ready", "administrator-login")}
     assert provider.inputs["skipChildToken"] == "true"
     assert provider.options.deleted_with == ""
 

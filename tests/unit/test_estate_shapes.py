@@ -50,6 +50,7 @@ def test_nothing_optional_leaves_a_server_with_a_mount_and_the_estates_own() -> 
     declared = _built(parse(MINIMAL))
 
     assert declared.names() == (
+        ("pulumi-python:dynamic/vault:AdministratorLogin", "administrator-login"),
         ("pulumi-python:dynamic:Resource", "platform-ready"),
         ("pulumi:providers:vault", "vault"),
         ("vault-estate:index:AclPolicies", "application-policies"),

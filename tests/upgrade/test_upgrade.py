@@ -41,8 +41,9 @@ class Allowed:
     created: frozenset[str] = frozenset()
 
 
-# The canary of snapshots has moved there from an application's mount; it is written anew with each.
-_OWN_MOUNT = frozenset({"estate-kv", "estate-kv-mount", "estate-kv-settings"})
+# The canary of snapshots has moved there from an application's mount; it is written anew with each. First boot made what
+# the last keeps from now on.
+_OWN_MOUNT = frozenset({"estate-kv", "estate-kv-mount", "estate-kv-settings", "administrator-login"})
 
 ALLOWED: Mapping[tuple[str, str], Allowed] = {
     # The provider of Vault, which holds nothing, has got other settings since.

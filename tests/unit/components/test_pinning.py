@@ -24,7 +24,7 @@ class Node:
         self.shown = 0
         monkeypatch.setattr("ssl.get_server_certificate", self._show)
         monkeypatch.setattr("ssl.create_default_context", lambda cafile: cafile)
-        monkeypatch.setattr(readiness, "_request", lambda *_: STATUS)
+        monkeypatch.setattr(readiness, "request", lambda *_: STATUS)
         monkeypatch.setattr(readiness, "_check_login", lambda _: None)
         monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)
 

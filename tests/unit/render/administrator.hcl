@@ -102,6 +102,10 @@ path "auth/+/certs/*" {
   capabilities = ["create", "list", "read", "update"]
 }
 
+path "auth/+/certs/administrator-trial" {
+  capabilities = ["create", "delete", "read", "update"]
+}
+
 path "auth/+/certs/snapshot-operator" {
   capabilities = ["create", "delete", "read", "update"]
 }

@@ -58,7 +58,7 @@ def test_the_script_is_python_3_9_and_needs_nothing_installed() -> None:
 
 
 def test_every_parameter_arrives() -> None:
-    administrator = Administrator(certificate_pem=CERTIFICATE, private_key_secret="key", token_ttl=60)
+    administrator = Administrator(certificate_pem=CERTIFICATE, private_key_secret="key", token_ttl=600)
     wanted = BootstrapRun(
         bootstrap=Bootstrap(operators=(ADA, BOB), threshold=2, administrator=administrator),
         texts=TEXTS,
@@ -91,8 +91,8 @@ def test_every_parameter_arrives() -> None:
                 "certificate": CERTIFICATE,
                 "display_name": "administrator",
                 "token_policies": ["administrator"],
-                "token_ttl": 60,
-                "token_max_ttl": 60,
+                "token_ttl": 600,
+                "token_max_ttl": 600,
                 "token_bound_cidrs": ["10.0.0.0/8"],
             },
         },

@@ -126,7 +126,7 @@ SECRET = {"database": {"keys": ["url"]}}
 SHARED_PATH = {"login": LOGIN, "layout": "{mount}/all/{name}", "secrets": SECRET}
 TWO = [{"name": name, "pgp_key": "k"} for name in ("ada", "bob")]
 CROSS: Mapping[str, Mapping[str, Any]] = {
-    "Administrator._each_half_once": changed("bootstrap/administrator/certificate_pem", None)
+    "Administrator._check": changed("bootstrap/administrator/certificate_pem", None)
     | changed("bootstrap/administrator/certificate", MISSING),
     "AppRoleLogin._ttl": changed("applications/app/login/token_ttl", "5h"),
     "Application._asks_for_something": changed("applications/app", {"login": LOGIN}),
