@@ -41,8 +41,8 @@ class Allowed:
     created: frozenset[str] = frozenset()
 
 
-# The canary of snapshots has moved there from an application's mount; it is written anew with each. First boot made what
-# the last keeps from now on.
+# The canary of snapshots has moved there from a mount of applications; it is written anew with each. First boot made
+# what the last keeps from now on.
 _OWN_MOUNT = frozenset({"estate-kv", "estate-kv-mount", "estate-kv-settings", "administrator-login"})
 
 ALLOWED: Mapping[tuple[str, str], Allowed] = {
