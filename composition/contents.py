@@ -67,21 +67,19 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
     )
     options = pulumi.ResourceOptions(providers=[provider], deleted_with=endpoint.holds_data)
     holding = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=settings.protect))
-    _guards(settings, options)
-    _engines(settings, endpoint, secret, options=options, holding=holding)
-    _logins(settings, options)
-    _snapshots(settings, options)
-    if settings.pki is None:
-        return {}
-    pki = PkiEngine("pki", PkiEngineArgs(pki=settings.pki, address=endpoint.address), holding)
-    return {"root_certificate": pki.root_certificate}
-
-
-def _guards(settings: Settings, options: pulumi.ResourceOptions) -> None:
     if settings.audit:
         AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
+    mounts = _engines(settings, endpoint, secret, options=options, holding=holding)
+    mounts |= {f"auth/{path}": made.apply("auth/{}".format) for path, made in _logins(settings, options).items()}
+    _snapshots(settings, options)
+    exported: Mapping[str, pulumi.Input[str]] = {}
+    if settings.pki:
+        pki = PkiEngine("pki", PkiEngineArgs(pki=settings.pki, address=endpoint.address), holding)
+        mounts |= {settings.pki.root_path: pki.root_path, settings.pki.intermediate_path: pki.intermediate_path}
+        exported = {"root_certificate": pki.root_certificate}
     if settings.rate_limits:
-        RateLimits("rate-limits", RateLimitsArgs(limits=settings.rate_limits), options)
+        RateLimits("rate-limits", RateLimitsArgs(limits=settings.rate_limits, mounts=mounts), options)
+    return exported
 
 
 def _engines(
@@ -91,23 +89,28 @@ def _engines(
     *,
     options: pulumi.ResourceOptions,
     holding: pulumi.ResourceOptions,
-) -> None:
-    """Each with `holding`, since data are in it; `options` are for the rest."""
+) -> dict[str, pulumi.Output[str]]:
+    """Each with `holding`, since data are in it; `options` are for the rest. The mounts by their paths."""
+    mounts: dict[str, pulumi.Output[str]] = {}
     for path, mount in settings.kv.items():
-        KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), holding)
+        kv = KvMount(f"kv-{path.replace('/', '-')}", KvMountArgs(path=path, options=mount), holding)
+        mounts[path] = kv.mount_path
     # Also where no snapshots are taken: that section may come and go, and what is protected can't.
-    KvMount("estate-kv", KvMountArgs(path=CANARY_MOUNT, options=_OWN_MOUNT), holding)
-    if settings.transit:
-        TransitEngine("transit", TransitEngineArgs(transit=settings.transit), holding)
+    own = KvMount("estate-kv", KvMountArgs(path=CANARY_MOUNT, options=_OWN_MOUNT), holding)
+    mounts[CANARY_MOUNT] = own.mount_path
+    if transit := settings.transit:
+        mounts[transit.path] = TransitEngine("transit", TransitEngineArgs(transit=transit), holding).mount_path
     policies: list[pulumi.Resource] = []
     if settings.password_policies:
-        args = PasswordPoliciesArgs(policies=settings.password_policies)
-        policies.append(PasswordPolicies("password-policies", args, options))
+        rules = PasswordPoliciesArgs(policies=settings.password_policies)
+        policies.append(PasswordPolicies("password-policies", rules, options))
     if database := settings.database:
         passwords = {name: _first_password(endpoint, secret, name, one) for name, one in database.connections.items()}
         named = any(connection.password_policy for connection in database.connections.values())
         after = pulumi.ResourceOptions.merge(holding, pulumi.ResourceOptions(depends_on=policies if named else []))
-        PostgresEngine("database", PostgresEngineArgs(database=database, passwords=passwords), after)
+        args = PostgresEngineArgs(database=database, passwords=passwords)
+        mounts[database.path] = PostgresEngine("database", args, after).mount_path
+    return mounts
 
 
 def _first_password(
@@ -121,37 +124,43 @@ def _first_password(
     return pulumi.Output.secret(endpoint.ready.id.apply(lambda _: text(setting, file).strip()))
 
 
-def _logins(settings: Settings, options: pulumi.ResourceOptions) -> None:
+def _logins(settings: Settings, options: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
+    """Who logs in how; the auth methods by their paths."""
+    mounts: dict[str, pulumi.Output[str]] = {}
     policies = {name: application_policy(settings, name) for name in settings.applications}
     AclPolicies("application-policies", AclPoliciesArgs(policies=policies), options)
     if settings.userpass:
-        UserpassAuth("userpass", UserpassAuthArgs(userpass=settings.userpass), options)
+        args = UserpassAuthArgs(userpass=settings.userpass)
+        mounts[settings.userpass.path] = UserpassAuth("userpass", args, options).path
     if settings.approle:
-        _approle(settings, settings.approle, options)
+        mounts[settings.approle.path] = _approle(settings, settings.approle, options)
     if settings.kubernetes:
-        _kubernetes(settings, settings.kubernetes, options)
+        mounts[settings.kubernetes.path] = _kubernetes(settings, settings.kubernetes, options)
     if settings.jwt:
         logins, token_policies = _of_kind(settings, JwtLogin)
-        JwtAuth("jwt", JwtAuthArgs(jwt=settings.jwt, logins=logins, token_policies=token_policies), options)
+        jobs = JwtAuthArgs(jwt=settings.jwt, logins=logins, token_policies=token_policies)
+        mounts[settings.jwt.path] = JwtAuth("jwt", jobs, options).path
+    return mounts
 
 
-def _approle(settings: Settings, approle: AppRole, options: pulumi.ResourceOptions) -> None:
+def _approle(settings: Settings, approle: AppRole, options: pulumi.ResourceOptions) -> pulumi.Output[str]:
     logins, token_policies = _of_kind(settings, AppRoleLogin)
     args = AppRoleAuthArgs(approle=approle, logins=logins, token_policies=token_policies)
-    auth = AppRoleAuth("approle", args, options)
+    path = AppRoleAuth("approle", args, options).path
     limits = {name: settings.applications[name].login_limit for name in logins}
-    # The server refuses a quota on a mount that isn't there yet.
-    after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[auth]))
-    RateLimits("login-limits", RateLimitsArgs(logins=limits, auth_path=approle.path), after)
+    RateLimits("login-limits", RateLimitsArgs(logins=limits, auth_path=path), options)
+    return path
 
 
-def _kubernetes(settings: Settings, kubernetes: KubernetesWithAuthority, options: pulumi.ResourceOptions) -> None:
+def _kubernetes(
+    settings: Settings, kubernetes: KubernetesWithAuthority, options: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
     logins, token_policies = _of_kind(settings, KubernetesLogin)
     authority = public("kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, CERTIFICATE)
     args = KubernetesAuthArgs(
         kubernetes=kubernetes, ca_certificate=authority, logins=logins, token_policies=token_policies
     )
-    KubernetesAuth("kubernetes", args, options)
+    return KubernetesAuth("kubernetes", args, options).path
 
 
 def _snapshots(settings: Settings, options: pulumi.ResourceOptions) -> None:

@@ -25,6 +25,8 @@ from settings.hetzner import HetznerPlatform
 from settings.platform import LocalPlatform
 from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
 
+_OWN_MOUNTS = ("auth/cert", "auth/token", "cubbyhole", "identity", "sys")
+"""Mounts that every server has, or that first boot makes."""
 _LOCAL_POSTGRES = ".estate/local/postgres/"
 """Where the local server keeps its first password."""
 
@@ -44,7 +46,8 @@ class Settings(Section):
     environment: Environment
     """Name of the environment; the `{environment}` of path layouts."""
     protect: bool = True
-    """Refuse to delete what holds data. Turning it off is a change of its own."""
+    """Refuse to delete what holds data: mounts, transit keys, authorities, a database password that Vault has replaced,
+    a node's volume and address. Roles, policies and limits come and go. Turning it off is a change of its own."""
     server: Server
     platform: Annotated[LocalPlatform | HetznerPlatform, Field(discriminator="kind")]
     """Where Vault runs."""
@@ -216,6 +219,11 @@ class Settings(Section):
         }
         paths = {f"{name}.path": method.path for name, method in methods.items() if method}
         separate({"the administrator's login": "cert", **paths})
+        there = sorted({*_OWN_MOUNTS, *mounts.values(), *(f"auth/{path}" for path in paths.values())})
+        for name, limit in self.rate_limits.items():
+            if limit.path and not any(f"{limit.path}/".startswith(f"{mount}/") for mount in there):
+                expected = f"one of the mounts, or a path below one: {', '.join(there)}"
+                raise SettingError(f"rate_limits.{name}.path", repr(limit.path), expected)
         return self
 
     @model_validator(mode="after")

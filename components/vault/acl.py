@@ -12,6 +12,7 @@ import pulumi_vault as vault
 
 from ..model import SettingError, hold, names, twins
 from ..render.acl import AclPolicy, render
+from .children import child
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,8 @@ class AclPolicies(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AclPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:AclPolicies", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         self.names = {
-            key: vault.Policy(f"{name}-{key}", name=policy.name, policy=render(policy), opts=child).name
+            key: vault.Policy(f"{name}-{key}", name=policy.name, policy=render(policy), opts=child(self)).name
             for key, policy in args.policies.items()
         }
         self.register_outputs({"names": dict(self.names)})

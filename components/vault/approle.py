@@ -15,6 +15,7 @@ import pulumi_vault as vault
 from pydantic import Field
 
 from ..model import AuthPath, Cidr, PositiveSeconds
+from .children import child
 from .lockout import Lockout, locking_mount
 from .logins import LoginsArgs, TokenLifetime
 
@@ -58,10 +59,9 @@ class AppRoleAuth(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AppRoleAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:AppRoleAuth", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         approle = args.approle
         self.path = locking_mount(
-            name, "approle", approle.path, "Applications, by RoleID and SecretID", lockout=approle, opts=child
+            name, "approle", approle.path, "Applications, by RoleID and SecretID", lockout=approle, parent=self
         )
         self.role_ids = {
             role: vault.approle.AuthBackendRole(
@@ -78,7 +78,7 @@ class AppRoleAuth(pulumi.ComponentResource):
                 token_bound_cidrs=[_as_answered(cidr) for cidr in login.bound_cidrs] or None,
                 token_num_uses=0,
                 token_type="default",  # noqa: S106 - a kind of token, not a secret
-                opts=child,
+                opts=child(self),
             ).role_id
             for role, login in args.logins.items()
         }

@@ -13,6 +13,7 @@ import pulumi_vault as vault
 
 from ..model import SettingError, hold, names
 from ..render.audit import AuditDevice
+from .children import child
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,6 @@ class AuditDevices(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AuditDevicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:AuditDevices", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         for key, device in args.devices.items():
-            vault.Audit(f"{name}-{key}", path=key, type=device.type, options=device.options(), opts=child)
+            vault.Audit(f"{name}-{key}", path=key, type=device.type, options=device.options(), opts=child(self))
         self.register_outputs({})

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from ..model import Form, MountPath, Name, Named, PositiveSeconds, Seconds, Section, SettingError, at_most, known, twins
 from ..render.sql import Access, SchemaName, creation_statements, revocation_statements
+from .children import child
 
 
 class DatabaseConnection(Section):
@@ -139,17 +140,21 @@ class PostgresEngine(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PostgresEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:PostgresEngine", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         database = args.database
         mount = vault.Mount(
-            f"{name}-mount", path=database.path, type="database", description="Logins of PostgreSQL", opts=child
+            f"{name}-mount",
+            path=database.path,
+            type="database",
+            description="Logins of PostgreSQL",
+            opts=child(self, holds_data=True),
         )
         # Unmounting ends the open leases, and needs the connections for that. Deleted one by one, connections go before
         # their mount, and the server refuses to unmount: so they go with it.
-        inside = pulumi.ResourceOptions(parent=self, deleted_with=mount)
         settled: dict[str, pulumi.ResourceOptions] = {}
         for key, connection in database.connections.items():
-            made = _connection(f"{name}-connection-{key}", key, args, mount, inside)
+            # A password that Vault has replaced is nowhere else.
+            opts = child(self, inside=mount, holds_data=connection.rotate_root)
+            made = _connection(f"{name}-connection-{key}", key, args, mount, opts)
             last: pulumi.Resource = made
             if connection.rotate_root:
                 last = vault.generic.Endpoint(
@@ -161,11 +166,11 @@ class PostgresEngine(pulumi.ComponentResource):
                     disable_read=True,  # the path answers only to writes
                     disable_delete=True,  # a rotation can't be taken back
                     ignore_absent_fields=True,
-                    opts=inside,
+                    opts=child(self, inside=mount),
                 )
             # A static role sets its first password through the connection while it is made. Without this it can meet
             # the moment in which the root rotation closes that connection; the name it refers to orders nothing.
-            settled[key] = pulumi.ResourceOptions(parent=self, deleted_with=mount, depends_on=[last])
+            settled[key] = child(self, inside=mount, after=[last])
         for key, role in database.roles.items():
             vault.database.SecretBackendRole(
                 f"{name}-role-{key}",

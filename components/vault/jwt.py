@@ -13,6 +13,7 @@ import pulumi_vault as vault
 from pydantic import Field, StringConstraints, model_validator
 
 from ..model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, exactly_one
+from .children import child
 from .logins import LoginsArgs, TokenLifetime
 
 PublicKeyPem = Annotated[
@@ -75,7 +76,6 @@ class JwtAuth(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: JwtAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:JwtAuth", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         jwt = args.jwt
         mount = vault.jwt.AuthBackend(
             f"{name}-mount",
@@ -89,7 +89,7 @@ class JwtAuth(pulumi.ComponentResource):
             jwks_ca_pem=args.ca_certificate if jwt.jwks_url else None,
             # The server answers keys without the line's end, which else is a diff for ever.
             jwt_validation_pubkeys=[key.strip() for key in jwt.jwt_validation_pubkeys] or None,
-            opts=child,
+            opts=child(self, made_anew_by=["path"]),
         )
         self.path = mount.path.apply(lambda path: path or jwt.path)
         for role, login in args.logins.items():
@@ -105,6 +105,6 @@ class JwtAuth(pulumi.ComponentResource):
                 token_policies=list(args.token_policies[role]),
                 token_ttl=login.token_ttl,
                 token_max_ttl=login.token_max_ttl,
-                opts=child,
+                opts=child(self),
             )
         self.register_outputs({"path": self.path})

@@ -14,6 +14,7 @@ import pulumi_vault as vault
 from pydantic import StringConstraints
 
 from ..model import AuthPath, HttpsUrl, Name, Section, SettingError
+from .children import child
 from .logins import LoginsArgs, TokenLifetime
 
 
@@ -64,13 +65,12 @@ class KubernetesAuth(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: KubernetesAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:KubernetesAuth", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         mount = vault.AuthBackend(
             f"{name}-mount",
             type="kubernetes",
             path=args.kubernetes.path,
             description="Pods, by service account",
-            opts=child,
+            opts=child(self, made_anew_by=["path"]),
         )
         vault.kubernetes.AuthBackendConfig(
             f"{name}-settings",
@@ -78,7 +78,7 @@ class KubernetesAuth(pulumi.ComponentResource):
             kubernetes_host=args.kubernetes.host,
             kubernetes_ca_cert=args.ca_certificate,
             disable_iss_validation=True,  # TokenReview checks it; Vault's own check is deprecated since 1.9
-            opts=child,
+            opts=child(self),
         )
         for role, login in args.logins.items():
             vault.kubernetes.AuthBackendRole(
@@ -91,7 +91,7 @@ class KubernetesAuth(pulumi.ComponentResource):
                 token_policies=list(args.token_policies[role]),
                 token_ttl=login.token_ttl,
                 token_max_ttl=login.token_max_ttl,
-                opts=child,
+                opts=child(self),
             )
         self.path = mount.path
         self.register_outputs({"path": self.path})

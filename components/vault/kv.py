@@ -12,6 +12,7 @@ import pulumi_vault as vault
 from pydantic import Field
 
 from ..model import NOT_RESERVED, VAULT_PATH, Seconds, Section, hold
+from .children import child
 
 
 class KvOptions(Section):
@@ -49,7 +50,6 @@ class KvMount(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: KvMountArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:KvMount", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         options = args.options
         # `kv` with version 2, not `kv-v2`: the server answers `kv`, and the other spelling is a diff for ever.
         mount = vault.Mount(
@@ -58,7 +58,7 @@ class KvMount(pulumi.ComponentResource):
             type="kv",
             options={"version": "2"},
             description=options.description,
-            opts=child,
+            opts=child(self, holds_data=True),
         )
         vault.kv.SecretBackendV2(
             f"{name}-settings",
@@ -66,7 +66,7 @@ class KvMount(pulumi.ComponentResource):
             max_versions=options.max_versions,
             delete_version_after=options.delete_version_after,
             cas_required=options.cas_required,
-            opts=child,
+            opts=child(self),
         )
         self.mount_path = mount.path
         self.register_outputs({"mount_path": self.mount_path})

@@ -12,6 +12,7 @@ import pulumi_vault as vault
 from pydantic import Field
 
 from ..model import PositiveSeconds, Section
+from .children import child
 
 
 class Lockout(Section):
@@ -29,10 +30,11 @@ class Lockout(Section):
 
 
 def locking_mount(
-    name: str, kind: str, path: str, description: str, *, lockout: Lockout, opts: pulumi.ResourceOptions
+    name: str, kind: str, path: str, description: str, *, lockout: Lockout, parent: pulumi.Resource
 ) -> pulumi.Output[str]:
     """Declare an auth method of this kind and its lockout; the path, known once it is mounted."""
-    mount = vault.AuthBackend(f"{name}-mount", type=kind, path=path, description=description, opts=opts)
+    anew = child(parent, made_anew_by=["path"])
+    mount = vault.AuthBackend(f"{name}-mount", type=kind, path=path, description=description, opts=anew)
     # Twice: nested as the server takes it, flat as it answers, which is how a refresh sees drift. OpenBao 2.7 and Vault
     # ignore the flat fields on a write and don't answer with the nested one.
     tuning = {
@@ -53,6 +55,6 @@ def locking_mount(
         data_json=json.dumps(tuning, separators=(",", ":")),
         disable_delete=True,  # there is nothing to delete: the tuning goes with the mount
         ignore_absent_fields=True,  # the rest of the answer is the mount's other settings
-        opts=opts,
+        opts=child(parent),
     )
     return mount.path

@@ -14,6 +14,7 @@ import pulumi_vault as vault
 from pydantic import Field, model_validator
 
 from ..model import Form, Section, SettingError, hold, names
+from .children import child
 
 _LEAST_BITS = 96
 """Least entropy of a generated password: out of reach of guessing by any means known (NIST SP 800-63B asks for 112
@@ -91,9 +92,8 @@ class PasswordPolicies(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PasswordPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:PasswordPolicies", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         self.names = {
-            key: vault.PasswordPolicy(f"{name}-{key}", name=key, policy=policy.render(), opts=child).name
+            key: vault.PasswordPolicy(f"{name}-{key}", name=key, policy=policy.render(), opts=child(self)).name
             for key, policy in args.policies.items()
         }
         self.register_outputs({"names": dict(self.names)})

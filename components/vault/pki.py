@@ -13,6 +13,7 @@ import pulumi_vault as vault
 from pydantic import Field, StringConstraints, model_validator
 
 from ..model import Domain, Form, MountPath, Named, PositiveSeconds, Section, SettingError, at_most, hold, separate
+from .children import child
 
 _CRL_SECONDS = 259_200
 """Life of a CRL (72 h)."""
@@ -131,15 +132,16 @@ class PkiEngine(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PkiEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:PkiEngine", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         pki = args.pki
-        root_mount = _mount(f"{name}-root", pki.root_path, "Root authority", pki.root_ttl, child)
+        root_mount = _mount(f"{name}-root", pki.root_path, "Root authority", pki.root_ttl, self)
         intermediate_mount = _mount(
-            f"{name}-intermediate", pki.intermediate_path, "Issuing authority", pki.intermediate_ttl, child
+            f"{name}-intermediate", pki.intermediate_path, "Issuing authority", pki.intermediate_ttl, self
         )
+        root_told = _configured(f"{name}-root", root_mount.path, args.address, self)
+        intermediate_told = _configured(f"{name}-intermediate", intermediate_mount.path, args.address, self)
         root = vault.pkisecret.SecretBackendRootCert(
             f"{name}-root-certificate",
-            backend=_configured(f"{name}-root", root_mount.path, args.address, child),
+            backend=root_mount.path,
             type="internal",  # the key is made in Vault and never shown
             common_name=f"{pki.common_name} Root CA",
             organization=pki.organization,
@@ -148,17 +150,19 @@ class PkiEngine(pulumi.ComponentResource):
             key_bits=pki.key_bits,
             max_path_length=1,
             exclude_cn_from_sans=True,
-            opts=child,
+            opts=child(self, holds_data=True, after=[root_told]),
         )
         intermediate = _intermediate(
             f"{name}-intermediate",
-            _configured(f"{name}-intermediate", intermediate_mount.path, args.address, child),
+            intermediate_mount.path,
+            root_path=root_mount.path,
             root=root,
             pki=pki,
             parent=self,
+            after=intermediate_told,
         )
         for key in pki.roles:
-            _role(name, key, intermediate.backend, pki=pki, opts=child)
+            _role(name, key, intermediate_mount.path, pki=pki, opts=child(self, after=[intermediate]))
         self.root_certificate = root.certificate
         self.root_path = root_mount.path
         self.intermediate_path = intermediate_mount.path
@@ -171,7 +175,7 @@ class PkiEngine(pulumi.ComponentResource):
         )
 
 
-def _mount(name: str, path: str, description: str, ttl_seconds: int, opts: pulumi.ResourceOptions) -> vault.Mount:
+def _mount(name: str, path: str, description: str, ttl_seconds: int, parent: pulumi.Resource) -> vault.Mount:
     # Vault cuts every certificate at the mount's longest lease (32 days by default), the authority's own too.
     return vault.Mount(
         f"{name}-mount",
@@ -179,18 +183,18 @@ def _mount(name: str, path: str, description: str, ttl_seconds: int, opts: pulum
         type="pki",
         description=description,
         max_lease_ttl_seconds=ttl_seconds,
-        opts=opts,
+        opts=child(parent, holds_data=True),
     )
 
 
 def _configured(
-    name: str, mount_path: pulumi.Input[str], address: pulumi.Input[str], opts: pulumi.ResourceOptions
-) -> pulumi.Output[str]:
-    """What each authority needs whatever it signs: a CRL that renews itself, tidying, its URLs.
+    name: str, mount_path: pulumi.Input[str], address: pulumi.Input[str], parent: pulumi.Resource
+) -> pulumi.Resource:
+    """What each authority needs whatever it signs: a CRL that renews itself, tidying, its URLs; the last of them.
 
-    Returns the mount's path, known once all of it is there. One at a time, each with the mount's path from the one
-    before: OpenBao 2.7 answers writes that meet in a fresh authority with "transaction commit failed" (one of some
-    twenty builds). And all before the first certificate: without the URLs it would never say where its CRL is.
+    One at a time: OpenBao 2.7 answers writes that meet in a fresh authority with "transaction commit failed" (one of
+    some twenty builds). And all before the first certificate: without the URLs it would never say where its CRL is.
+    None is given anything of the one before, or to replace one would be to replace all after it.
     """
     crl = vault.pkisecret.SecretBackendCrlConfig(
         f"{name}-crl",
@@ -198,39 +202,39 @@ def _configured(
         expiry=f"{_CRL_SECONDS}s",
         auto_rebuild=True,
         auto_rebuild_grace_period=f"{_CRL_GRACE_SECONDS}s",
-        opts=opts,
+        opts=child(parent),
     )
     tidy = vault.pkisecret.BackendConfigAutoTidy(
         f"{name}-tidy",
-        backend=crl.backend,
+        backend=mount_path,
         enabled=True,
         interval_duration=f"{_TIDY_SECONDS}s",
         safety_buffer=f"{_TIDY_BUFFER_SECONDS}s",
         tidy_cert_store=True,
         tidy_revoked_certs=True,
         tidy_revoked_cert_issuer_associations=True,
-        opts=opts,
+        opts=child(parent, after=[crl]),
     )
-    urls = vault.pkisecret.SecretBackendConfigUrls(
+    return vault.pkisecret.SecretBackendConfigUrls(
         f"{name}-urls",
-        backend=tidy.backend,
+        backend=mount_path,
         issuing_certificates=[pulumi.Output.format("{}/v1/{}/ca", address, mount_path)],
         crl_distribution_points=[pulumi.Output.format("{}/v1/{}/crl", address, mount_path)],
         ocsp_servers=[pulumi.Output.format("{}/v1/{}/ocsp", address, mount_path)],
-        opts=opts,
+        opts=child(parent, after=[tidy]),
     )
-    return urls.backend
 
 
 def _intermediate(
     name: str,
     mount_path: pulumi.Input[str],
     *,
+    root_path: pulumi.Input[str],
     root: "vault.pkisecret.SecretBackendRootCert",
     pki: Pki,
     parent: pulumi.Resource,
+    after: pulumi.Resource,
 ) -> "vault.pkisecret.SecretBackendIntermediateSetSigned":
-    child = pulumi.ResourceOptions(parent=parent)
     request = vault.pkisecret.SecretBackendIntermediateCertRequest(
         f"{name}-request",
         backend=mount_path,
@@ -240,11 +244,11 @@ def _intermediate(
         key_type=pki.key_type,
         key_bits=pki.key_bits,
         exclude_cn_from_sans=True,
-        opts=child,
+        opts=child(parent, after=[after]),
     )
     signed = vault.pkisecret.SecretBackendRootSignIntermediate(
         f"{name}-signature",
-        backend=root.backend,
+        backend=root_path,
         csr=request.csr,
         common_name=f"{pki.common_name} Intermediate CA",
         organization=pki.organization,
@@ -252,10 +256,10 @@ def _intermediate(
         max_path_length=0,
         exclude_cn_from_sans=True,
         # Nothing in these inputs names the root's certificate, and without it there is no one to sign.
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[root]),
+        opts=child(parent, after=[root]),
     )
     return vault.pkisecret.SecretBackendIntermediateSetSigned(
-        f"{name}-certificate", backend=request.backend, certificate=signed.certificate, opts=child
+        f"{name}-certificate", backend=mount_path, certificate=signed.certificate, opts=child(parent)
     )
 
 

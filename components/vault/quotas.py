@@ -25,6 +25,7 @@ from ..model import (
     names,
     twins,
 )
+from .children import child
 
 _ADMINISTRATORS = ("", "sys", "auth/cert")
 """Paths that the administrator can't do without."""
@@ -86,14 +87,18 @@ class RateLimitsArgs:
     """Limits by name in Vault."""
     logins: Mapping[str, LoginLimit] = field(default_factory=dict)
     """Limits on the logins of one role each, by the role's name, which is the limit's name too."""
-    auth_path: str = "approle"
+    auth_path: pulumi.Input[str] = "approle"
     """Auth method that the roles of `logins` are of, without `auth/`."""
+    mounts: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """What `limits` may be on that is made beside them: each path as it is written, with the same once it is there. The
+    server refuses a limit on a mount that isn't."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bad name or path, or for two limits on one path, of which Vault keeps the last."""
         hold("limits", (*self.limits, *self.logins), names)
         hold("limits", self.limits, one_limit_a_path)
-        hold("auth_path", self.auth_path, VAULT_PATH.check, NOT_RESERVED.check, NOT_TOKEN.check)
+        if isinstance(self.auth_path, str):
+            hold("auth_path", self.auth_path, VAULT_PATH.check, NOT_RESERVED.check, NOT_TOKEN.check)
         for name in sorted(self.limits.keys() & self.logins.keys()):
             raise SettingError(f"logins.{name}", repr(name), "another name than one of limits")
 
@@ -104,19 +109,26 @@ class RateLimits(pulumi.ComponentResource):
     def __init__(self, name: str, args: RateLimitsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:RateLimits", name, {}, opts)
         for key, limit in args.limits.items():
-            self._declare(name, key, limit, limit.path)
+            self._declare(name, key, limit, _below(limit.path, args.mounts) if limit.path else "")
         for role, login in args.logins.items():
-            self._declare(name, role, login, f"auth/{args.auth_path}", role)
+            # The server answers with the slash.
+            self._declare(name, role, login, pulumi.Output.format("auth/{}/", args.auth_path), role)
         self.register_outputs({})
 
-    def _declare(self, name: str, key: str, limit: _Limit, path: str, role: str | None = None) -> None:
+    def _declare(self, name: str, key: str, limit: _Limit, path: pulumi.Input[str], role: str | None = None) -> None:
         vault.QuotaRateLimit(
             f"{name}-{key}",
             name=key,
-            path=f"{path}/" if path else "",  # the server answers with the slash
+            path=path,
             role=role,
             rate=limit.rate,
             interval=limit.interval,
             block_interval=limit.block_interval,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=child(self),
         )
+
+
+def _below(path: str, mounts: Mapping[str, pulumi.Input[str]]) -> pulumi.Input[str]:
+    """A path with the slash that the server answers with, known once the mount is there that it is of."""
+    mount = next((one for one in mounts if f"{path}/".startswith(f"{one}/")), None)
+    return f"{path}/" if mount is None else pulumi.Output.concat(mounts[mount], path.removeprefix(mount), "/")

@@ -11,6 +11,7 @@ import pulumi_vault as vault
 
 from ..model import SettingError, hold, names
 from ..render.acl import AclPolicy, render
+from .children import child
 
 _TOKEN_SECONDS = 900
 """How long one login lasts. It has to outlive one transfer; a token still alive in a snapshot comes back with it."""
@@ -53,10 +54,9 @@ class SnapshotLogins(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SnapshotLoginsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:SnapshotLogins", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         for key, login in args.logins.items():
             policy = vault.Policy(
-                f"{name}-{key}-policy", name=login.policy.name, policy=render(login.policy), opts=child
+                f"{name}-{key}-policy", name=login.policy.name, policy=render(login.policy), opts=child(self)
             )
             vault.CertAuthBackendRole(
                 f"{name}-{key}",
@@ -67,7 +67,6 @@ class SnapshotLogins(pulumi.ComponentResource):
                 token_ttl=_TOKEN_SECONDS,
                 token_max_ttl=_TOKEN_SECONDS,
                 token_bound_cidrs=list(login.token_bound_cidrs),
-                # A new certificate makes a new role, of the same name.
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+                opts=child(self),
             )
         self.register_outputs({})

@@ -11,6 +11,7 @@ import pulumi_vault as vault
 from pydantic import Field, model_validator
 
 from ..model import MountPath, Named, Seconds, Section, SettingError
+from .children import child
 
 _SYMMETRIC = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305")
 _DERIVABLE = (*_SYMMETRIC, "ed25519")
@@ -90,9 +91,9 @@ class TransitEngine(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TransitEngineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:TransitEngine", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        holding = child(self, holds_data=True)
         mount = vault.Mount(
-            f"{name}-mount", path=args.transit.path, type="transit", description="Encryption as a service", opts=child
+            f"{name}-mount", path=args.transit.path, type="transit", description="Encryption as a service", opts=holding
         )
         for key_name, key in args.transit.keys.items():
             vault.transit.SecretBackendKey(
@@ -108,7 +109,7 @@ class TransitEngine(pulumi.ComponentResource):
                 convergent_encryption=key.convergent,
                 exportable=False,
                 allow_plaintext_backup=False,
-                opts=child,
+                opts=holding,
             )
         self.mount_path = mount.path
         self.register_outputs({"mount_path": self.mount_path})

@@ -34,9 +34,8 @@ class UserpassAuth(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: UserpassAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:UserpassAuth", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
         userpass = args.userpass
         self.path = locking_mount(
-            name, "userpass", userpass.path, "People, by user name and password", lockout=userpass, opts=child
+            name, "userpass", userpass.path, "People, by user name and password", lockout=userpass, parent=self
         )
         self.register_outputs({"path": self.path})

@@ -51,6 +51,10 @@ _INVENTED = "invented-for-fake-providers"
 _FOREIGN = ("VAULT_", "BAO_", "TERRAFORM_VAULT_")
 """Variables that point Vault's clients at some server. Ours is named by the settings; these would change how the
 provider talks to it (`VAULT_SKIP_VERIFY`, `VAULT_NAMESPACE`) or hand it another server's token (`VAULT_TOKEN`)."""
+_PROTECTED = re.compile(
+    r"resource \"(urn:pulumi:([^:]+)::[^\"]+)\".*(?:marked for protection|it is protected)", re.DOTALL
+)
+"""How the engine says that something is protected; it goes on to advise commands that aren't this project's."""
 _SHIM_NOTICE = "using pulumi-"
 """How the engine announces a helper it took from PATH, which is how ours are found."""
 
@@ -260,7 +264,7 @@ class Run:
 
 def failure(operation: str, diagnostics: list[str], output: str) -> str:
     """Word a failed operation: the diagnostics without tracebacks, or the engine's last lines when there are none."""
-    told = [line for line in dict.fromkeys(_without_traceback(text) for text in diagnostics) if line]
+    told = [line for line in dict.fromkeys(_worded(_without_traceback(text)) for text in diagnostics) if line]
     # The engine's own last word says nothing beside a reason.
     told = [line for line in told if line not in _LAST_WORDS] or told
     killed = re.search(r"^ code: -(\d+)$", output, re.MULTILINE)
@@ -271,6 +275,17 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
         told = ([line for line in last if line.strip().startswith("error:")] or last)[-3:]
     lines = [line for text in told for line in text.splitlines()]
     return "\n".join([f"{operation} failed:", *(f"  {line}" for line in lines)])
+
+
+def _worded(text: str) -> str:
+    """What the engine says of something protected, in this project's words; everything else as it is."""
+    found = _PROTECTED.search(text)
+    if found is None:
+        return text
+    return (
+        f"{short_name(found[1])}: it is protected, since it holds data; expected it in Pulumi.{found[2]}.yaml as "
+        "before, or protect: false there, brought about by an `up` of its own, before it goes"
+    )
 
 
 def _without_traceback(text: str) -> str:

@@ -249,18 +249,15 @@ def test_what_holds_data_is_protected_as_the_settings_say(protect: bool) -> None
     declared = _built(full(protect=protect))
 
     protected = {record.name for record in declared.records if record.options.protect}
-    holding = {"estate-kv", "kv-secret", "kv-team-kv", "transit", "database", "pki"}
     if not protect:
         assert protected == set()
         return
-    below = {
-        record.name
-        for record in declared.records
-        for owner in holding
-        if record.parent.endswith(f"::{owner}") or record.name == owner
-    }
-    assert protected == below
-    assert len(below) > 20
+    holding = {"estate-kv", "kv-secret", "kv-team-kv", "transit", "database", "pki"}
+    keys = {record.name for record in declared.records if record.name.startswith("transit-key-")}
+    mounts = {f"{name}-mount" for name in holding - {"pki"}} | {"pki-root-mount", "pki-intermediate-mount"}
+    authorities, passwords = {"pki-root-certificate"}, {"database-connection-main"}
+    assert keys
+    assert protected == holding | keys | mounts | authorities | passwords
 
 
 AUDIT: Mapping[str, Any] = {

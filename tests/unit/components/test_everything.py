@@ -36,6 +36,18 @@ COMPONENTS = {
 }
 """Children of each component in `everything`."""
 
+HOLDING_DATA = {
+    "estate-database-connection-main",
+    "estate-database-mount",
+    "estate-kv-mount",
+    "estate-pki-intermediate-mount",
+    "estate-pki-root-certificate",
+    "estate-pki-root-mount",
+    "estate-transit-key-data-encryption-key",
+    "estate-transit-mount",
+}
+"""Children that something is lost with for good."""
+
 
 def test_a_preview_declares_the_same_graph_as_an_update() -> None:
     update, preview = declare(everything), declare(everything, preview=True)
@@ -170,7 +182,7 @@ def test_provider_protection_and_deletion_come_from_the_caller() -> None:
     assert len(children) == sum(COMPONENTS.values())
     for child in children:
         assert "pulumi:providers:vault::given::" in child.provider, child.name
-        assert child.options.protect, child.name
+    assert {child.name for child in children if child.options.protect} == HOLDING_DATA
     # `deleted_with` is handed down by the engine, not by the SDK (pkg/v3 resource/deploy/source_eval.go,
     # inheritFromParent), so here it can be seen on the components only; only the database's set their own: its mount.
     assert {component.options.deleted_with for component in components} == {platform.urn}
@@ -180,11 +192,18 @@ def test_provider_protection_and_deletion_come_from_the_caller() -> None:
     }
 
 
+def test_what_is_an_upsert_in_vault_is_deleted_before_it_is_replaced() -> None:
+    children = [record for record in declare(everything).records if record.custom]
+
+    assert [child.name for child in children if not child.options.delete_before_replace] == []
+    moved = {child.name: child.options.replace_on_changes for child in children if child.options.replace_on_changes}
+    assert moved == {f"estate-{kind}-mount": ("path",) for kind in ("approle", "jwt", "kubernetes", "userpass")}
+
+
 def test_no_child_hides_changes_or_stays_behind() -> None:
     for record in declare(everything).records:
         assert record.options.ignore_changes == ()
         assert not record.options.retain_on_delete
-        assert not record.options.delete_before_replace
         assert record.options.import_id == ""
         assert record.options.aliases == ()
 

@@ -194,7 +194,11 @@ def test_nothing_is_signed_before_the_root_is_there() -> None:
     """The order must be declared: nothing in the inputs of one names the other."""
     declared = declare(lambda: PkiEngine("pki", arguments()))
 
-    assert below(declared, "pki-intermediate-signature") == {"pki-root-certificate", "pki-intermediate-request"}
+    assert below(declared, "pki-intermediate-signature") == {
+        "pki-root-mount",
+        "pki-root-certificate",
+        "pki-intermediate-request",
+    }
 
 
 def test_a_fresh_authority_is_told_one_thing_at_a_time() -> None:
@@ -202,12 +206,26 @@ def test_a_fresh_authority_is_told_one_thing_at_a_time() -> None:
 
     for name in ("pki-root", "pki-intermediate"):
         assert below(declared, f"{name}-crl") == {f"{name}-mount"}
-        assert below(declared, f"{name}-tidy") == {f"{name}-crl"}
+        assert below(declared, f"{name}-tidy") == {f"{name}-mount", f"{name}-crl"}
         assert f"{name}-tidy" in below(declared, f"{name}-urls")
-    assert below(declared, "pki-root-certificate") == {"pki-root-urls"}
-    assert below(declared, "pki-intermediate-request") == {"pki-intermediate-urls"}
-    assert below(declared, "pki-intermediate-certificate") == {"pki-intermediate-request", "pki-intermediate-signature"}
-    assert below(declared, "pki-role-services") == {"pki-intermediate-certificate"}
+    assert below(declared, "pki-root-certificate") == {"pki-root-mount", "pki-root-urls"}
+    assert below(declared, "pki-intermediate-request") == {"pki-intermediate-mount", "pki-intermediate-urls"}
+    assert below(declared, "pki-intermediate-certificate") == {"pki-intermediate-mount", "pki-intermediate-signature"}
+    assert below(declared, "pki-role-services") == {"pki-intermediate-mount", "pki-intermediate-certificate"}
+
+
+def test_no_part_of_an_authority_goes_with_another() -> None:
+    """Nothing but a mount, and a request for its certificate, is an argument: replacing one replaces nothing else."""
+    declared = declare(lambda: PkiEngine("pki", arguments()))
+
+    for record in declared.records:
+        given = {urn.rsplit("::", 1)[-1] for urns in record.input_dependencies.values() for urn in urns}
+        assert given <= {
+            "pki-root-mount",
+            "pki-intermediate-mount",
+            "pki-intermediate-request",
+            "pki-intermediate-signature",
+        }
 
 
 def test_no_key_can_leave() -> None:

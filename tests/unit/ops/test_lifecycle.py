@@ -147,12 +147,12 @@ def test_a_killed_run_that_began_no_vault_object_adopts_nothing(stack: Stack, mo
 
 
 def test_replace_reaches_the_update_and_the_preview(stack: Stack) -> None:
-    stack.deployment = {"resources": [MOUNT]}
+    urn = "urn:pulumi:local::vault-estate::p::policies-aos"
+    stack.deployment = {"resources": [{"urn": urn, "type": "vault:index/policy:Policy", "custom": True}]}
 
-    lifecycle.preview(stack.paths, "local", Console(), Choices(replace=("kv-mount",)))
-    stack.up("kv-mount")
+    lifecycle.preview(stack.paths, "local", Console(), Choices(replace=("policies-aos",)))
+    stack.up("policies-aos")
 
-    urn = MOUNT["urn"]
     assert stack.happened == ["ready for preview", f"preview {urn}", "ready for up", "start", f"up {urn}"]
 
 

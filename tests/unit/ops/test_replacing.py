@@ -21,6 +21,26 @@ def never() -> Mapping[str, Any]:
 
 
 SERVER = _resource("server:Server", "platform-server")
+MADE: Mapping[str, Any] = {"urn": "urn:pulumi:dev::x::y", "custom": True}
+HOLDS_DATA = {
+    "kv-mount": ("index/mount:Mount", "it taken out of the settings by an `up` of its own, where what is in it may go"),
+    "transit-key-a": (
+        "transit/secretBackendKey:SecretBackendKey",
+        "its next version, which Vault makes by rotation_period",
+    ),
+    "database-connection-a": (
+        "database/secretBackendConnection:SecretBackendConnection",
+        "password_version raised, after its password was set outside of Vault",
+    ),
+    "pki-root-certificate": (
+        "pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+        "pki.root_generation raised, which makes a new one beside it",
+    ),
+    "pki-intermediate-request": (
+        "pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
+        "pki.intermediate_generation raised, which makes a new one beside it",
+    ),
+}
 DEPLOYMENT: Mapping[str, Any] = {
     "resources": [
         {"urn": "urn:pulumi:dev::vault-estate::pulumi:pulumi:Stack::vault-estate-dev", "type": "pulumi:pulumi:Stack"},
@@ -33,6 +53,7 @@ DEPLOYMENT: Mapping[str, Any] = {
         SERVER,
         _resource("volume:Volume", "platform-volume", protect=True),
         _resource("network:Network", "network-network"),
+        *({**MADE, "urn": f"{MADE['urn']}::{name}", "type": f"vault:{kind}"} for name, (kind, _) in HOLDS_DATA.items()),
     ]
 }
 
@@ -48,11 +69,12 @@ def test_a_name_is_the_last_part_of_a_urn() -> None:
 
 REFUSED = [
     ("platform-sever", "has no such resource; expected one such as platform-server, platform-volume"),
-    ("zzz", "has no such resource; expected one such as network-network, platform-server, platform-volume"),
+    ("zzz", "has no such resource; expected one such as database-connection-a, kv-mount, network-network"),
     ("platform", "has no such resource; expected one such as platform-volume, platform-server"),
     ("hcloud", "has no such resource"),
     ("vault-estate-dev", "has no such resource"),
     ("platform-volume", "it is protected, since it holds data; expected protect: false in Pulumi.dev.yaml"),
+    *((name, f"it holds data that a replacement would lose; expected {way}") for name, (_, way) in HOLDS_DATA.items()),
 ]
 
 

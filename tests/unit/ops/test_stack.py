@@ -35,6 +35,9 @@ LINES = (
     "vault-estate:estate.kv is empty; expected at least 1 entry"
 )
 
+KEY = "urn:pulumi:dev::vault-estate::a:b:C$vault:transit/secretBackendKey:SecretBackendKey::transit-key-a"
+ADVICE = "run `pulumi up`, or use the command:\n`pulumi state unprotect 'urn'`"
+
 FAILURES: dict[str, tuple[list[str], str, str]] = {
     "the engine's diagnostics": (
         ["vault:index/mount:Mount kv: path is already in use at secret/"],
@@ -79,6 +82,18 @@ FAILURES: dict[str, tuple[list[str], str, str]] = {
         [],
         "\n code: -9\n stdout: Updating\n stderr: \n",
         "up failed:\n  the engine was ended by SIGKILL; run the command again",
+    ),
+    "what is protected": (
+        [
+            f'kv: resource "{KEY}" cannot be deleted\nbecause it is protected. To unprotect the resource, {ADVICE}',
+            f'unable to replace resource "{KEY}"\nas it is currently marked for protection. To unprotect {ADVICE}',
+        ],
+        "",
+        (
+            "up failed:\n  vault:transit/secretBackendKey:SecretBackendKey transit-key-a: it is protected, since it "
+            "holds data; expected it in Pulumi.dev.yaml as before, or protect: false there, brought about by an `up` "
+            "of its own, before it goes"
+        ),
     ),
     "nothing at all": ([], "", "up failed:"),
 }

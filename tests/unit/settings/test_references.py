@@ -223,6 +223,19 @@ def test_equal_paths_in_two_mounts_are_two_secrets() -> None:
     assert settings.secret_path("green", "database") == ("team/kv", "database")
 
 
+def test_a_limit_is_on_a_mount_that_is_there() -> None:
+    plain = changed("rate_limits", {"kv": {"path": "secrte", "rate": 1}}, MINIMAL)
+
+    assert refusal(plain) == [
+        (
+            "vault-estate:estate.rate_limits.kv.path is 'secrte'; expected one of the mounts, or a path below one: "
+            "auth/cert, auth/token, cubbyhole, identity, secret, sys, vault-estate"
+        )
+    ]
+    for path in ("secret", "secret/data/a", "auth/cert/login", "sys"):
+        assert parse(changed("rate_limits/kv", {"path": path, "rate": 1}, plain)).rate_limits["kv"].path == path
+
+
 def test_openbao_takes_no_audit_device_from_settings() -> None:
     assert refusal(changed("audit", {"file": {"type": "syslog"}}, MINIMAL)) == [
         (
