@@ -16,7 +16,7 @@ from composition.private_files import create_private, private_directory, write_p
 from ops.errors import EstateError
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
 from ops.processes.servers import eventually
-from ops.sandbox.names import DNS_PORT
+from ops.sandbox.serving import DNS_PORT
 
 PORT = 8300
 _CLUSTER_PORT = 8301

@@ -33,8 +33,7 @@ from ops.processes.servers import Servers
 from ops.processes.supervisor import ChildSpec
 from ops.sandbox import release
 from ops.sandbox.acme import AcmeAuthority
-from ops.sandbox.names import PREFIX_LENGTH, PROXY_PORT
-from ops.sandbox.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT
+from ops.sandbox.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT, PREFIX_LENGTH, PROXY_PORT
 
 STORAGE_PORT = 9000
 """Where the fake object storage listens."""

@@ -1,7 +1,10 @@
-"""Which settings a sandbox replaces, and the names it tells. Nothing is served and nothing boots here."""
+"""Which settings a sandbox replaces, and the names it tells. Nothing boots here; only the DNS answers, on loopback."""
 
+import asyncio
+import contextlib
 import json
 import os
+import socket
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +17,9 @@ from ops import stack_file
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths
 from ops.sandbox import overlay
-from ops.sandbox.names import Names, answered
 from ops.sandbox.release import Published
 from ops.sandbox.services import SandboxFacts, reachable
+from ops.sandbox.serving import Names, answer, answered
 from ops.stack_file import StackFile
 
 FACTS = SandboxFacts(
@@ -159,24 +162,47 @@ def _question(name: str, kind: int = 1) -> bytes:
 
 
 def test_dns_answers_with_the_address(names: Names) -> None:
-    answer = answered(_question("vault-dev.example.com"), names)
-    assert answer is not None
-    assert answer[:8] == bytes.fromhex("0007858000010001")
-    assert answer[-4:] == bytes([198, 18, 9, 10])
+    told = answered(_question("vault-dev.example.com"), names)
+    assert told is not None
+    assert told[:8] == bytes.fromhex("0007858000010001")
+    assert told[-4:] == bytes([198, 18, 9, 10])
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "flags"), [("pypi.org", 1, "8583"), ("vault-dev.example.com", 28, "8580")], ids=["unknown", "IPv6"]
 )
 def test_dns_has_no_other_answer(names: Names, name: str, kind: int, flags: str) -> None:
-    answer = answered(_question(name, kind), names)
-    assert answer is not None
-    assert answer[:8] == bytes.fromhex(f"0007{flags}00010000")
+    told = answered(_question(name, kind), names)
+    assert told is not None
+    assert told[:8] == bytes.fromhex(f"0007{flags}00010000")
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"\0" * 11, _question("a.b")[:-3], b"\xff" * 40])
 def test_dns_leaves_nonsense_unanswered(names: Names, nonsense: bytes) -> None:
     assert answered(nonsense, names) is None
+
+
+def test_dns_goes_on_after_nonsense_and_after_an_asker_that_is_gone(names: Names) -> None:
+    async def asked() -> bytes:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as served,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker,
+        ):
+            served.setblocking(False)
+            served.bind(("127.0.0.1", 0))
+            task = asyncio.create_task(answer(served, names))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+                gone.sendto(_question("vault-dev.example.com"), served.getsockname())
+            asker.sendto(b"nonsense", served.getsockname())
+            asker.sendto(_question("vault-dev.example.com"), served.getsockname())
+            asker.settimeout(10)
+            told = await asyncio.to_thread(asker.recv, 512)
+            task.cancel()
+            return told
+
+    with contextlib.closing(asyncio.new_event_loop()) as own:  # `run` would leave the thread without any
+        told = own.run_until_complete(asked())
+    assert told == answered(_question("vault-dev.example.com"), names)
 
 
 def test_clients_are_shown_the_way_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
