@@ -10,9 +10,9 @@ from pathlib import Path
 
 from fake_providers.machines import network
 from fake_providers.machines.commands import MachineError
+from fake_providers.machines.disks import Volume
 from fake_providers.machines.machine import Machine, found
 from fake_providers.machines.roots import default_cache, prepare, why_not
-from fake_providers.machines.volume import Volume
 
 __all__ = ["Machine", "MachineError", "Volume", "default_cache", "found", "gateway", "prepare", "remove", "why_not"]
 

@@ -1,8 +1,9 @@
-"""Runs the system's own programs, and turns what they say when they fail into one line."""
+"""Runs the system's own programs, turns what they say when they fail into one line, and waits for what they do."""
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 # Debian keeps administrators' programs where not every user's PATH looks.
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -48,3 +49,11 @@ def works(command: Sequence[str]) -> bool:
     except MachineError:
         return False
     return True
+
+
+def eventually(holds: Callable[[], bool], seconds: float) -> bool:
+    """Whether something holds now or within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not (held := holds()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return held

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,8 @@ from typing import Any, Self
 import psutil
 
 from fake_providers.machines import network, roots
-from fake_providers.machines.commands import MachineError, environment, run
-from fake_providers.machines.disks import disk_lines, pull, push
-from fake_providers.machines.volume import Volume
+from fake_providers.machines.commands import MachineError, environment, eventually, run
+from fake_providers.machines.disks import Volume, disk_lines, pull, push
 from fake_providers.shared_file import locked, shared
 
 START_SECONDS = 30.0
@@ -103,7 +101,7 @@ class Machine:
                 Volume(self.machines, identity).attach()
             self._write_disks()
             self._launch(part)
-            self._wait(lambda: self._leader() is not None, START_SECONDS, "is not up")
+            self._wait(START_SECONDS)
 
     def delete(self, *, shutdown_seconds: float = STOP_SECONDS) -> None:
         """Shut it down, pull its plug after `shutdown_seconds`, and remove it; its volumes stay, detached."""
@@ -219,13 +217,12 @@ class Machine:
         processes = self._processes()
         return processes[2].pid if len(processes) == 3 else None
 
-    def _wait(self, done: Callable[[], bool], seconds: float, complaint: str) -> None:
-        deadline = time.monotonic() + seconds
-        while not done():
-            if not self.is_running or time.monotonic() > deadline:
-                lines = (self.folder / "console.log").read_text(errors="replace").strip().splitlines()
-                raise MachineError(f"machine {self.name} {complaint}: {lines[-1] if lines else 'no reason given'}")
-            time.sleep(0.05)
+    def _wait(self, seconds: float, earlier: int | None = None) -> None:
+        """Wait for its first process, another than an earlier one."""
+        eventually(lambda: self._leader() not in {None, earlier} or not self.is_running, seconds)
+        if self._leader() in {None, earlier}:
+            lines = (self.folder / "console.log").read_text(errors="replace").strip().splitlines()
+            raise MachineError(f"machine {self.name} is not up: {lines[-1] if lines else 'no reason given'}")
 
     def _stop(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -276,14 +273,14 @@ def found(machines: Path) -> list[Machine]:
 def _remove_groups(group: Path) -> None:
     """Remove a control group; whoever is still in it, or still dying, belongs to a machine that is off.
     Raises MachineError: somebody in it doesn't end."""
-    deadline = time.monotonic() + START_SECONDS
-    while group.exists():
+
+    def is_gone() -> bool:
         for folder, _, _ in os.walk(group, topdown=False):
             with suppress(OSError):  # it ended or went meanwhile; tried again
                 for number in (Path(folder) / "cgroup.procs").read_text().split():
                     os.kill(int(number), signal.SIGKILL)
                 Path(folder).rmdir()
-        if group.exists():
-            if time.monotonic() > deadline:
-                raise MachineError(f"control group {group} is still in use")
-            time.sleep(0.05)
+        return not group.exists()
+
+    if not eventually(is_gone, START_SECONDS):
+        raise MachineError(f"control group {group} is still in use")

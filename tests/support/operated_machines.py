@@ -73,4 +73,4 @@ class OperatedMachine(Machine):
         """
         before = self._leader()
         self.run(["systemctl", "reboot", "--no-block"])
-        self._wait(lambda: self._leader() not in {None, before}, STOP_SECONDS + START_SECONDS, "is not up again")
+        self._wait(STOP_SECONDS + START_SECONDS, before)
