@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 import settings
-from docs import components_reference, settings_reference
+from docs import reference
 from ops.cli.main import app
 from ops.paths import ROOT
 from policies.rules import RULES
@@ -41,19 +41,19 @@ def _first_cells(heading: str) -> list[str]:
 
 def test_the_page_of_settings_is_current() -> None:
     written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert written == settings_reference.page(), "run: python -m docs.settings_reference"
+    assert written == reference.settings_page(), "run: python -m docs.reference"
     assert written.startswith("# Settings\n\n"), "its introduction is nobody's but its own; expected it to stay"
 
 
 def test_the_page_of_components_is_current() -> None:
     written = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
-    assert written == components_reference.page(), "run: python -m docs.components_reference"
+    assert written == reference.components_page(), "run: python -m docs.reference"
     assert written.startswith("# Components\n\n"), "its introduction is nobody's but its own; expected it to stay"
 
 
 def test_every_setting_is_on_the_page_with_its_default() -> None:
-    page = settings_reference.page()
-    for part in settings_reference.parts(Settings):
+    page = reference.settings_page()
+    for part in reference.parts(Settings):
         assert f"\n## `{part.location}`\n" in page
         for name in part.model.model_fields:
             assert f"\n| `{name}` | " in page
@@ -69,7 +69,7 @@ def test_a_setting_without_a_meaning_is_refused() -> None:
         silent: int = 1
 
     with pytest.raises(ValueError, match=r"Bare\.silent has no meaning"):
-        settings_reference.meaning(Bare, "silent")
+        reference.meaning(Bare, "silent")
 
 
 def test_the_readme_names_every_section() -> None:

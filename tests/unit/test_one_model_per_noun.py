@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from components.model import Section
-from docs import settings_reference
+from docs import reference
 from ops.paths import ROOT
 
 ROOMS = ("components", "composition", "fake_providers", "ops", "policies", "settings")
@@ -144,4 +144,4 @@ SECTIONS = {one.__qualname__: one for one in sections()}
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_every_setting_has_its_text(section: str) -> None:
     for name in SECTIONS[section].model_fields:
-        assert settings_reference.meaning(SECTIONS[section], name)
+        assert reference.meaning(SECTIONS[section], name)

@@ -21,12 +21,12 @@ import pytest
 import components
 import components.vault
 from components.model import Section
-from docs import components_reference
-from docs.settings_reference import meaning, parts
+from docs import reference
+from docs.reference import meaning, parts
 from ops.paths import ROOT
 
 HOME = ROOT / "components"
-COMPONENTS = {one.__name__: one for room in components_reference.ROOMS for one in components_reference.declared(room)}
+COMPONENTS = {one.__name__: one for room in reference.ROOMS for one in reference.declared(room)}
 
 
 def _modules(*rooms: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -78,7 +78,7 @@ def _callbacks(hint: Any) -> bool:
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_no_argument_is_a_callback(component: str) -> None:
     """A program of another language couldn't give one, and nobody sees in a preview what it does."""
-    for part in parts(components_reference.arguments(COMPONENTS[component]), ""):
+    for part in parts(reference.arguments(COMPONENTS[component]), ""):
         hints = typing.get_type_hints(part.model, localns={"Output": pulumi.Output, "T": Any}, include_extras=True)
         assert [name for name, hint in hints.items() if _callbacks(hint)] == []
 
@@ -89,10 +89,10 @@ def test_a_callback_would_be_found() -> None:
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_what_goes_in_and_out_has_its_words(component: str) -> None:
-    arguments = components_reference.arguments(COMPONENTS[component])
+    arguments = reference.arguments(COMPONENTS[component])
 
     assert all(meaning(arguments, field.name) for field in dataclasses.fields(arguments))
-    components_reference.outputs(COMPONENTS[component])
+    reference.outputs(COMPONENTS[component])
 
 
 def test_an_output_without_words_is_refused() -> None:
@@ -100,7 +100,7 @@ def test_an_output_without_words_is_refused() -> None:
         address: pulumi.Output[str]
 
     with pytest.raises(ValueError, match=r"Silent\.address has no meaning"):
-        components_reference.outputs(Silent)
+        reference.outputs(Silent)
 
 
 def _fixed_ports(module: ast.Module) -> Iterator[ast.expr]:
@@ -120,7 +120,7 @@ def test_no_component_fixes_a_port() -> None:
     """Where it listens is the caller's to say; a model's default is one that may be changed."""
     fixed = [
         f"{file.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
-        for file, module in _modules(*components_reference.ROOMS)
+        for file, module in _modules(*reference.ROOMS)
         for node in _fixed_ports(module)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from docs import settings_reference
+from docs import reference
 from settings import Settings, SettingsError, parse
 from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
@@ -109,9 +109,9 @@ def test_the_samples_hold_every_setting() -> None:
     covered = {(model, name) for sample in SAMPLES.values() for _, model, name in leaves(parse(sample))}
     wanted = {
         (part.model, name)
-        for part in settings_reference.parts(Settings)
+        for part in reference.parts(Settings)
         for name in part.model.model_fields
-        if "section [" not in settings_reference.expected(_hint(part.model, name), name)
+        if "section [" not in reference.expected(_hint(part.model, name), name)
     }
 
     assert {f"{model.__name__}.{name}" for model, name in wanted - covered} == set()
@@ -192,7 +192,7 @@ def test_each_check_of_several_settings_names_one(check: str) -> None:
 def test_the_checks_of_several_settings_are_all_there() -> None:
     checks = {
         f"{part.model.__name__}.{name}"
-        for part in settings_reference.parts(Settings)
+        for part in reference.parts(Settings)
         for name in part.model.__pydantic_decorators__.model_validators
     }
 

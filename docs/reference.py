@@ -1,17 +1,21 @@
-"""Writes `docs/settings.md` below its introduction, from the settings' own types: `python -m docs.settings_reference`.
+"""Writes `docs/settings.md` and `docs/components.md`, below their introductions: `python -m docs.reference`.
 
-Owns the tables' form; the words stand below each setting in its section. Refuses a setting without any. What it reads
-of classes, `docs.components_reference` uses, too: there sections are also dataclasses, and are called by their class.
+Owns the tables' form; the words are the settings' and the components' own, and stand below each in its class. Refuses a
+setting, an argument or an output without any. Of components, sections are also dataclasses, and are called by their
+class.
 """
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import walk_packages
 from types import NoneType
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -20,10 +24,14 @@ from pydantic import BaseModel, BeforeValidator, StringConstraints
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+import components
 from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text
 from settings import Settings
 
-PAGE = Path(__file__).with_name("settings.md")
+SETTINGS, COMPONENTS = (Path(__file__).with_name(name) for name in ("settings.md", "components.md"))
+PACKAGE = "pulumi_vault_estate"
+ROOMS = ("vault", "platform", "hetzner", "aws")
+"""What is in each comes in this order."""
 _MAPPINGS = (dict, Mapping)
 _LISTS = (tuple, Sequence, frozenset)
 _PATHS = (VaultPath, MountPath, AuthPath, PathOrAll)
@@ -236,10 +244,71 @@ def below_introduction(file: Path, lines: Iterable[str]) -> str:
     return introduction + "\n" + "\n".join(lines).rstrip() + "\n"
 
 
-def page() -> str:
-    """The whole page."""
-    return below_introduction(PAGE, (line for part in parts(Settings) for line in table(part)))
+def settings_page() -> str:
+    """The whole page of settings."""
+    return below_introduction(SETTINGS, (line for part in parts(Settings) for line in table(part)))
+
+
+def declared(room: str) -> Iterator[type[pulumi.ComponentResource]]:
+    """The components of one folder, by the names of their modules."""
+    package = import_module(f"{components.__name__}.{room}")
+    for found in walk_packages(package.__path__, f"{package.__name__}."):
+        for one in vars(import_module(found.name)).values():
+            if isinstance(one, type) and issubclass(one, pulumi.ComponentResource) and one.__module__ == found.name:
+                yield one
+
+
+def arguments(component: type[pulumi.ComponentResource]) -> type:
+    """What a component takes."""
+    found: type = get_type_hints(component.__init__)["args"]
+    return found
+
+
+def outputs(component: type[pulumi.ComponentResource]) -> dict[str, str]:
+    """What a component gives, each with its meaning. Raises ValueError: one has none."""
+    told = docstrings(component)
+    for name in inspect.get_annotations(component).keys() - told.keys():
+        raise ValueError(f"{component.__name__}.{name} has no meaning; expected a docstring below it")
+    return {name: flowing(words) for name, words in told.items()}
+
+
+def imported(one: type) -> str:
+    """The shortest import of a class."""
+    module = sys.modules[one.__module__]
+    room = sys.modules[one.__module__.rpartition(".")[0]]
+    home = room if hasattr(room, one.__name__) else module
+    return f"`from {home.__name__.replace(components.__name__, PACKAGE, 1)} import {one.__name__}`"
+
+
+def _component(component: type[pulumi.ComponentResource], shown: set[type]) -> list[str]:
+    """One component with the sections it takes, but those shown before."""
+    args = arguments(component)
+    owns = inspect.cleandoc(sys.modules[component.__module__].__doc__ or "").partition("\n\n")[2]
+    gives = [f"| `{name}` | {words} |" for name, words in outputs(component).items()]
+    lines = [f"### `{component.__name__}`", "", inspect.cleandoc(component.__doc__ or ""), "", owns, ""]
+    lines += [f"{imported(component).removesuffix('`')}, {args.__name__}`", ""]
+    lines += [*rows(Part(location="", model=args), "argument"), ""]
+    lines += ["| output | meaning |", "|---|---|", *gives, ""] if gives else []
+    for part in parts(args, ""):
+        if part.model not in {args, *shown}:
+            title, blank, *rest = table(part, "####")
+            lines += [title, blank, imported(part.model), "", *rest]
+            shown.add(part.model)
+    return lines
+
+
+def components_page() -> str:
+    """The whole page of components."""
+    lines: list[str] = []
+    shown: set[type] = set()
+    for room in ROOMS:
+        title = flowing((import_module(f"{components.__name__}.{room}").__doc__ or "").partition("\n\n")[0])
+        lines += [f"## `{room}`", "", title, ""]
+        for component in declared(room):
+            lines += _component(component, shown)
+    return below_introduction(COMPONENTS, lines)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    SETTINGS.write_text(settings_page(), encoding="utf-8")
+    COMPONENTS.write_text(components_page(), encoding="utf-8")
