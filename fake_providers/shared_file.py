@@ -1,19 +1,23 @@
 """What several processes use one after the other: anything that a file's lock stands for, and a JSON file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import Any
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold a file, which is made on demand, against other threads and processes."""
+def locked(file: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold a file, which is made on demand, against other threads and processes; `waiting` is called if one has it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
-        flock(lock, LOCK_EX)
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            flock(lock, LOCK_EX)
         yield
 
 

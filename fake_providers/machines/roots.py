@@ -5,19 +5,18 @@ be had, and packages at boot that weren't put in: a booted machine has no packag
 `apt-get update` is instant and honest where there is no network.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
 
 from fake_providers.machines.commands import MachineError, environment, run, works
+from fake_providers.shared_file import locked
 
 _SUITES = {"debian-12": "bookworm"}
 _HOST_PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
@@ -108,11 +107,10 @@ def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
     if missing:
         install(sorted({_HOST_PROGRAMS[program] for program in missing}), say)
     home = cache / "machines"
-    home.mkdir(parents=True, exist_ok=True)
     root = home / f"{image}-{_fingerprint(image)[:16]}"
     if root.is_dir():
         return root
-    with _locked(home / "lock", say):
+    with locked(home / "lock", lambda: say("waiting for another process that makes the machines' root")):
         if not root.is_dir():
             _make(root, image, say)
     return root
@@ -153,17 +151,6 @@ def _fingerprint(image: str) -> str:
 
 def _host_authorities() -> list[Path]:
     return sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))
-
-
-@contextmanager
-def _locked(file: Path, say: Callable[[str], None]) -> Iterator[None]:
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another process that makes the machines' root")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _make(root: Path, image: str, say: Callable[[str], None]) -> None:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,10 +174,8 @@ class Supervisor:
         waiting = [child.due for child in self.children if child.process is None]
         wake = min([self.next_rotation, *waiting])
         select.select([self.wake_read], [], [], max(0.0, wake - now))
-        try:
+        with suppress(BlockingIOError):
             os.read(self.wake_read, 4096)
-        except BlockingIOError:
-            return
 
     def _rotate(self) -> None:
         self.next_rotation = time.monotonic() + ROTATION_SECONDS
@@ -205,10 +204,8 @@ class Supervisor:
 
 def say(text: str) -> None:
     """Write a line with the time to standard error; a full disk must not end the supervisor."""
-    try:
+    with suppress(OSError):
         os.write(2, f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n".encode())
-    except OSError:
-        return
 
 
 def spec_text(children: Sequence[ChildSpec]) -> str:

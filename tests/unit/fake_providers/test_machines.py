@@ -1,6 +1,7 @@
 """What of the machines can be told without booting one: their packages, their refusals, their disks' lines."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fake_providers import machines
 from fake_providers.machines import MachineError, network, roots
 from fake_providers.machines.commands import run, works
 from fake_providers.machines.disks import disk_lines
+from fake_providers.shared_file import locked
 from tests.support.operated_machines import OperatedMachine
 from tests.unit.render.nodes import COMBINATIONS, of, render
 
@@ -71,3 +73,21 @@ def test_what_is_not_there_is_removed_and_found_without_an_error(tmp_path: Path)
 def test_this_tier_makes_no_links() -> None:
     with pytest.raises(pytest.fail.Exception, match=r"a unit test runs: ip -4 route show 198\.18\.254\.0/24"):
         network._is_free(254)
+
+
+def test_only_who_has_to_wait_for_a_file_is_told(tmp_path: Path) -> None:
+    told = threading.Event()
+    held = threading.Event()
+
+    def wait() -> None:
+        with locked(tmp_path / "new" / "lock", told.set):
+            held.set()
+
+    with locked(tmp_path / "new" / "lock", told.set):
+        assert not told.is_set()
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert told.wait(20)
+        assert not held.is_set()
+    waiting.join(20)
+    assert held.is_set()
