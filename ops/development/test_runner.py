@@ -57,9 +57,8 @@ def check(console: Console) -> list[Outcome]:
     for name, (program, *arguments) in _GATES:
         console.say(f"check: {name}")
         started = time.monotonic()
-        answer = subprocess.run(
-            [sys.executable, "-m", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", program, *arguments]
+        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         said = "" if answer.returncode == 0 else (answer.stdout + answer.stderr).strip()
         seconds = time.monotonic() - started
         outcomes.append(Outcome(name=name, passed=answer.returncode == 0, seconds=seconds, said=said))
@@ -123,12 +122,10 @@ def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], env
 
 def _prepare_machines(console: Console) -> str | None:
     """Install and make what machines need; one sentence if that can't be done here."""
-    reason = machines.why_not()
     try:
-        if reason is None:
-            if shutil.which(_CHECKER) is None:
-                install([_CHECKER], console.say)
-            machines.prepare(machines.default_cache(), _IMAGE, console.say)
+        machines.prepare(machines.default_cache(), _IMAGE, console.say)
+        if shutil.which(_CHECKER) is None:
+            install([_CHECKER], console.say)
     except machines.MachineError as error:
-        reason = str(error)
-    return reason and f"{MACHINES}: {reason}; they need Linux, root, and of Debian's packages {', '.join(_PACKAGES)}"
+        return f"{MACHINES}: {error}; they need Linux, root, and of Debian's packages {', '.join(_PACKAGES)}"
+    return None

@@ -5,16 +5,15 @@ Owns the question and the sentence that answers it. Refuses nothing: the platfor
 
 import secrets
 import socket
-import time
 
 import psutil
 
 from ops.errors import EstateError
+from ops.processes.servers import eventually
 
 LOOPBACK = "127.0.0.1"
 ENDING_SECONDS = 3.0
 """How long a killed server may take to release its port; on two busy cores it held it while the next one started."""
-POLL_SECONDS = 0.05
 
 
 def is_free(port: int) -> bool:
@@ -60,13 +59,10 @@ def require_free(setting: str, port: int) -> None:
     """
     if not 1024 <= port <= 65535:
         raise EstateError(f"{setting} is {port}; expected a port between 1024 and 65535")
-    deadline = time.monotonic() + ENDING_SECONDS
-    while not is_free(port):
-        named = holder(port)
-        if named is not None or time.monotonic() > deadline:
-            who = named or "a process that can't be named"
-            raise EstateError(
-                f"{setting} is {port}, which is held by {who}, a server that is not ours; expected a free port: stop "
-                "that server or set another port"
-            )
-        time.sleep(POLL_SECONDS)
+    eventually(lambda: is_free(port) or holder(port) is not None, ENDING_SECONDS)
+    if not is_free(port):
+        who = holder(port) or "a process that can't be named"
+        raise EstateError(
+            f"{setting} is {port}, which is held by {who}, a server that is not ours; expected a free port: stop "
+            "that server or set another port"
+        )

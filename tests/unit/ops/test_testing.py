@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fake_providers import machines
+from fake_providers.machines import roots
 from ops.console import Console
 from ops.development import test_runner
 from ops.development.test_runner import TIERS, Outcome, tiers_to_run
@@ -134,7 +135,6 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         say("making the machines' root")
         return cache
 
-    monkeypatch.setattr(machines, "why_not", lambda: None)
     monkeypatch.setattr(machines, "prepare", prepare)
     monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: "/usr/bin/shellcheck")
     return prepared
@@ -180,7 +180,7 @@ def test_an_interrupt_ends_all(with_machines: list[str], ran: Ran) -> None:
 
 
 WHY = (
-    "machines: machines boot for root only; they need Linux, root, and of Debian's packages "
+    "machines: no machine can boot here: machines boot for root only; they need Linux, root, and of Debian's packages "
     "debootstrap, iproute2, shellcheck, systemd-container"
 )
 
@@ -188,7 +188,8 @@ WHY = (
 def test_machines_that_can_not_be_had_are_never_counted_as_passed(
     with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(machines, "why_not", lambda: "machines boot for root only")
+    monkeypatch.setattr(machines, "prepare", roots.prepare)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
 
     assert test_runner.run(Console(), [], everything=True) == 1
 
