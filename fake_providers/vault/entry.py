@@ -29,6 +29,10 @@ class Entry:
     shown: Mapping[str, Any] = field(default_factory=dict)  # outputs the official provider always has, and we never set
     names_defaults: bool = True  # types on Terraform's newer framework have no list of them in their inputs
     version: int = 0  # of the official provider's schema
+    sends: Mapping[str, Any] = field(default_factory=dict)  # what no property here sets, with every write
+    sends_first: Mapping[str, Any] = field(default_factory=dict)  # with the write of a create
+    sends_later: Mapping[str, Any] = field(default_factory=dict)  # with that of an update
+    importable: bool = True
     deletable: bool = True  # settings of a mount can't be deleted: they go with it
 
     def value(self, values: Values, name: str) -> Any:
@@ -73,18 +77,29 @@ class Entry:
         return not same(entry, self.value(old, entry.name), self.value(new, entry.name))
 
     def body(self, inputs: Values, old: Values | None = None) -> Values:
-        """What is written: everything given or defaulted, and the reset of what was given before."""
-        result: Values = {}
+        """What the official provider writes at a create (`old` None) or an update: its choice of properties, and what
+        it adds by itself."""
+        result = dict(self.sends) | dict(self.sends_first if old is None else self.sends_later)
         for name, entry in self.table.items():
-            before = None if old is None else old.get(name)
-            # A root password that Vault has rotated is never overwritten by the one it started with.
-            version = f"{name}Version"
-            sent = entry.kind != "once" or old is None or old.get(version) != inputs.get(version)
-            if entry.kind in _UNSENT or not sent:
+            if entry.kind in _UNSENT or not self._sends(entry, inputs, old):
                 continue
-            if name in inputs or entry.default is not None or (before is not None and not entry.decided_by_server):
-                result[entry.key] = encode(entry, self.value(inputs, name))
+            # What the server decided stays, and is said again.
+            kept = (old or {}).get(name) if entry.decided_by_server and name not in inputs else None
+            result[entry.key] = encode(entry, self.value(inputs, name) if kept is None else kept)
         return nested(result)
+
+    def _sends(self, entry: Field, inputs: Values, old: Values | None) -> bool:
+        name, given = entry.name, entry.name in inputs or entry.default is not None
+        if entry.kind == "once":
+            # A root password that Vault has rotated is never overwritten by the one it started with.
+            return name in inputs and (old is None or old.get(f"{name}Version") != inputs.get(f"{name}Version"))
+        if entry.sent == "always" or (entry.sent == "first" and old is not None):
+            return entry.sent == "always"
+        if entry.sent == "changed" and old is not None:
+            return self._differs(entry, old, inputs)
+        if entry.sent == "given" or entry.kind == "boolean":
+            return given or (old is not None and name in old)
+        return bool(self.value(inputs, name) or (entry.decided_by_server and (old or {}).get(name)))
 
     def echo(self, inputs: Values) -> Values:
         """The outputs that inputs promise: with defaults, without what is write-only."""
@@ -113,7 +128,7 @@ class Entry:
 
     def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:
         """Change it in place."""
-        self.put(vault, inputs, found.inputs)
+        self.put(vault, inputs, found.outputs | found.inputs)
         return self.known(vault, inputs)
 
     def known(self, vault: VaultSession, inputs: Values) -> Found:
@@ -130,6 +145,8 @@ class Entry:
 
     def read(self, vault: VaultSession, found: Found) -> Found | None:
         """The object as a program would write it; what means the same keeps the program's words."""
+        if not (found.inputs or self.importable):
+            raise RefusedError(f"id {found.identity!r}: an object of this type can't be imported")
         old = found.inputs or self.parse(found.identity)
         answer = self.answer(vault, old)
         if answer is None:
@@ -152,7 +169,8 @@ class Entry:
 
     def _told(self, answer: Values) -> Values:
         computed = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}
-        told = {name: _take(answer, entry.key) for name, entry in self.table.items() if entry.kind not in _NEVER_READ}
+        read = (entry for entry in self.table.values() if entry.read and entry.kind not in _NEVER_READ)
+        told = {entry.name: _take(answer, entry.key) for entry in read}
         return computed | {
             name: decode(self.table[name], value) for name, value in told.items() if value is not _ABSENT
         }

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fake_providers.envelope import UNKNOWN
 from fake_providers.servicer import RefusedError, Values
@@ -31,6 +31,12 @@ KINDS: Mapping[str, tuple[type | tuple[type, ...], Any]] = {
 }
 
 
+Sent = Literal["always", "given", "set", "changed", "first"]
+"""When the official provider sends a property: with each write; with each one, where the program or a default gives it
+or the state has it; with each one, where it isn't zero; at a create like the last two, later when it changed; at a
+create only."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One property of one resource type."""
@@ -48,6 +54,10 @@ class Field:
     automatic: bool = False
     """The official provider would make up a name when unset; here one has to be given."""
     default: Any = None
+    sent: Sent = "changed"
+    written: Literal["as it is", "with commas", "with its unit"] = "as it is"
+    read: bool = True
+    """The official provider takes it over from the server."""
 
     @property
     def unset(self) -> Any:
@@ -151,7 +161,9 @@ def encode(field: Field, value: Any) -> Any:
     """A program's value as the server wants it."""
     if field.kind == "claims":
         return {claim: [part.strip() for part in text.split(",")] for claim, text in value.items()}
-    return value
+    if field.written == "with commas":
+        return ",".join(value)
+    return f"{value}s" if field.written == "with its unit" else value
 
 
 def decode(field: Field, value: Any) -> Any:

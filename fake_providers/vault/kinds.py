@@ -40,16 +40,18 @@ class AppRoleEntry(Entry):
 class TransitKeyEntry(Entry):
     """A transit key: made with some properties, while the others live at its `config` path."""
 
-    made_with: frozenset[str] = frozenset({"type", "derived", "convergent_encryption", "key_size", "context"})
+    made_with: frozenset[str] = frozenset({"type", "derived", "convergent_encryption", "key_size"})
+    both: frozenset[str] = frozenset({"auto_rotate_period"})
 
     def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
         """Writing an existing key's path changes nothing, so a create is an upsert here too."""
         path, body = self.fill(self.place, inputs), self.body(inputs, old)
-        if old is None:
-            vault.write(path, {key: value for key, value in body.items() if key in self.made_with})
         settings = {key: value for key, value in body.items() if key not in self.made_with}
-        if settings:
-            vault.write(f"{path}/config", settings)
+        if old is None:
+            vault.write(path, {key: value for key, value in body.items() if key in self.made_with | self.both})
+            # The official provider misspells it at a create (terraform-provider-vault 5.10.1), and so sets it to none.
+            settings["min_encryption_versoin"] = settings.pop("min_encryption_version")
+        vault.write(f"{path}/config", settings)
 
     def _told(self, answer: Values) -> Values:
         versions = [key if isinstance(key, dict) else {"id": str(key)} for key in (answer.get("keys") or {}).values()]
@@ -63,19 +65,18 @@ class Mount(Entry):
     identity: str = "{path}"
     outputs: Mapping[str, str] = field(default_factory=lambda: {"accessor": "accessor"})
     settings: frozenset[str] = frozenset()  # keys that are written to `auth/{path}/config`
+    tunes: frozenset[str] = frozenset()  # keys without which nothing is tuned; none of them: it always is
 
     def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
         """Mount it, or tune what is mounted; a mount whose settings are refused is taken away again."""
         path, body = self.fill(self.place, inputs), self.body(inputs, old)
         settings = {key: body.pop(key) for key in list(body) if key in self.settings}
         if old is None:
-            # The official provider sends absent options as null for a login method and as {} for an engine; both stay.
-            vault.write(path, {"options": None if path.startswith("sys/auth/") else {}} | body)
+            vault.write(path, body)
         else:
             self._move(vault, old, inputs)
-            tune = {key: value for key, value in body.items() if key not in {"type", "local", "config"}}
-            if tune or body.get("config"):
-                vault.write(f"{path}/tune", tune | body.get("config", {}))
+            if body and (not self.tunes or self.tunes & body.keys()):
+                vault.write(f"{path.replace('sys/auth/', 'sys/mounts/auth/')}/tune", body.pop("config", {}) | body)
         try:
             if settings:
                 vault.write(f"{path.removeprefix('sys/')}/config", settings)

@@ -1,7 +1,8 @@
 """Every resource type of the fake provider: where it is on the server and which properties it has.
 
 Property names, what replaces, defaults and ids are those of pulumi_vault 7.14 and of the schemas of
-github.com/hashicorp/terraform-provider-vault it is built from. A property that isn't here is refused.
+github.com/hashicorp/terraform-provider-vault it is built from. A property that isn't here is refused. What each sends
+when is held against what the official one was heard to send (tests/engine/fake_providers/test_vault_requests.py).
 """
 
 from collections.abc import Mapping
@@ -30,12 +31,12 @@ _OF_LOGINS = (
 )
 _SUBJECT = (
     _BACKEND
-    | of("text", "commonName", replaces=True, required=True)
-    | of("text", "organization", replaces=True)
-    | of("boolean", "excludeCnFromSans", replaces=True)
-    | of("text", "format", replaces=True, default="pem")
+    | of("text", "commonName", replaces=True, required=True, sent="given")
+    | of("text", "organization", replaces=True, sent="given")
+    | of("boolean", "excludeCnFromSans", replaces=True, sent="always")
+    | of("text", "format", replaces=True, default="pem", sent="given")
 )
-_CONSTRAINTS = of("integer", "maxPathLength", replaces=True, default=-1) | of("duration", "ttl")
+_CONSTRAINTS = of("integer", "maxPathLength", replaces=True, default=-1, sent="given") | of("duration", "ttl")
 _KEY_PAIR = (
     of("path", "type", replaces=True, required=True)
     | of("text", "keyType", replaces=True, default="rsa")
@@ -43,24 +44,49 @@ _KEY_PAIR = (
     | of("integer", "keyBits", replaces=True, default=2048)
 )
 _JWT_SETTINGS = {
-    **of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem jwksUrl jwksCaPem boundIssuer"),
-    **of("list", "jwtValidationPubkeys"),
+    **of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem jwksUrl jwksCaPem boundIssuer", sent="given"),
+    **of("list", "jwtValidationPubkeys", sent="given"),
+    **of("boolean", "namespaceInState", default=True, sent="given", read=False),
 }
+_MOUNTED = {
+    "description": "",
+    "local": False,
+    "seal_wrap": False,
+    "external_entropy_access": False,
+    "config.force_no_cache": False,
+    "config.options": None,
+}
+_TUNED = {
+    "config.default_lease_ttl": "",
+    "config.max_lease_ttl": "",
+    "config.force_no_cache": False,
+    "config.options": None,
+}
+_LOGIN_MOUNTED = _MOUNTED | _TUNED | {"options": None}
 
 TABLE: Mapping[str, Entry] = {
     "index/mount:Mount": Mount(
         place="sys/mounts/{path}",
+        sends_first=_MOUNTED,
         shown=shown(no="externalEntropyAccess forceNoCache local sealWrap", text="identityTokenKey listingVisibility"),
         table=of("path", "path", required=True)
         | of("text", "type", replaces=True, required=True)
         | of("text", "description")
-        | of("seconds", {"defaultLeaseTtlSeconds": "config.default_lease_ttl"}, decided_by_server=True)
-        | of("seconds", {"maxLeaseTtlSeconds": "config.max_lease_ttl"}, decided_by_server=True)
-        | of("map", "options"),
+        | of(
+            "seconds",
+            {"defaultLeaseTtlSeconds": "config.default_lease_ttl", "maxLeaseTtlSeconds": "config.max_lease_ttl"},
+            decided_by_server=True,
+            sent="always",
+            written="with its unit",
+        )
+        | of("map", "options", sent="always"),
     ),
     "index/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
         version=1,
+        sends_first=_LOGIN_MOUNTED,
+        sends_later=_TUNED,
+        tunes=frozenset({"description"}),
         shown={"disableRemount": False, "local": False},
         table=of("path", "path", required=True)
         | of("text", "type", replaces=True, required=True)
@@ -70,15 +96,19 @@ TABLE: Mapping[str, Entry] = {
         place="sys/auth/{path}",
         version=1,
         shown={"disableRemount": False, "local": False, "oidcClientId": "", "defaultRole": "", "oidcResponseMode": ""},
-        settings=frozenset(entry.key for entry in _JWT_SETTINGS.values()),
+        sends_first=_LOGIN_MOUNTED,
+        sends_later={"default_role": "", "oidc_client_id": "", "oidc_response_mode": ""},
+        settings=frozenset(
+            {*(entry.key for entry in _JWT_SETTINGS.values()), "default_role", "oidc_client_id", "oidc_response_mode"}
+        ),
         table=of("path", "path", default="jwt")
         | of("text", "type", replaces=True, default="jwt")
-        | of("text", "description")
-        | of("local", "namespaceInState", default=True)
+        | of("text", "description", sent="first", read=False)
         | _JWT_SETTINGS,
     ),
     "index/audit:Audit": AuditDevice(
         place="sys/audit/{path}",
+        sends_first={"description": "", "local": False},
         table=of("path", "path", replaces=True, required=True)
         | of("text", "type", replaces=True, required=True)
         | of("map", "options", replaces=True, required=True),
@@ -86,23 +116,23 @@ TABLE: Mapping[str, Entry] = {
     "index/policy:Policy": Entry(
         place="sys/policies/acl/{name}",
         identity="{name}",
-        table=_NAME | of("text", "policy", required=True),
+        table=_NAME | of("text", "policy", required=True, sent="always"),
     ),
     "index/passwordPolicy:PasswordPolicy": Entry(
         place="sys/policies/password/{name}",
         identity="{name}",
         names_defaults=False,
-        table=_NAME | of("text", "policy", required=True),
+        table=_NAME | of("text", "policy", required=True, sent="always"),
     ),
     "index/quotaRateLimit:QuotaRateLimit": Entry(
         place="sys/quotas/rate-limit/{name}",
         identity="{name}",
         table=_NAME
-        | of("text", "path", replaces=True)
-        | of("number", "rate", required=True)
-        | of("text", "role")
-        | of("seconds", "interval", decided_by_server=True)
-        | of("seconds", "blockInterval"),
+        | of("text", "path", replaces=True, sent="always")
+        | of("number", "rate", required=True, sent="always")
+        | of("text", "role", sent="set")
+        | of("seconds", "interval", decided_by_server=True, sent="set")
+        | of("seconds", "blockInterval", sent="set"),
     ),
     "generic/endpoint:Endpoint": AnyPathEntry(
         place="{path}",
@@ -116,13 +146,15 @@ TABLE: Mapping[str, Entry] = {
         place="{mount}/config",
         deletable=False,
         table=of("path", "mount", replaces=True, required=True)
-        | of("integer", "maxVersions", decided_by_server=True)
-        | of("boolean", "casRequired", decided_by_server=True)
-        | of("seconds", "deleteVersionAfter"),
+        | of("integer", "maxVersions", decided_by_server=True, sent="always")
+        | of("boolean", "casRequired", decided_by_server=True, sent="always")
+        | of("seconds", "deleteVersionAfter", sent="always"),
     ),
     "appRole/authBackendRole:AuthBackendRole": AppRoleEntry(
         place="auth/{backend}/role/{roleName}",
         outputs={"roleId": "role_id"},
+        # Which a server refuses for a role that it has: such a one can't be created once more.
+        sends_first={"local_secret_ids": False},
         shown={"localSecretIds": False},
         table=of("path", "backend", replaces=True, default="approle")
         | of("path", "roleName", replaces=True, required=True)
@@ -141,29 +173,33 @@ TABLE: Mapping[str, Entry] = {
             text="ocspCaCertificates",
             items="allowedCommonNames allowedDnsSans allowedEmailSans allowedNames allowedUriSans requiredExtensions",
         ),
+        importable=False,
+        sends={"ocsp_enabled": False, "ocsp_fail_open": False, "ocsp_query_all_servers": False},
         table=of("path", "backend", replaces=True, default="cert")
         | of("path", "name", replaces=True, required=True)
-        | of("text", "certificate", replaces=True, required=True)
-        | of("text", "displayName", decided_by_server=True)
-        | of("integer", "ocspMaxRetries", default=4)
+        | of("text", "certificate", replaces=True, required=True, sent="set")
+        | of("text", "displayName", decided_by_server=True, sent="set")
+        | of("integer", "ocspMaxRetries", default=4, sent="set")
         | _OF_LOGINS,
     ),
     "kubernetes/authBackendConfig:AuthBackendConfig": Entry(
         place="auth/{backend}/config",
         shown={"issuer": "", "useAnnotationsAsAliasMetadata": False},
+        sends={"use_annotations_as_alias_metadata": False},
         deletable=False,
         table=of("path", "backend", replaces=True, default="kubernetes")
-        | of("text", "kubernetesHost", required=True)
-        | of("text", "kubernetesCaCert", decided_by_server=True)
-        | of("boolean", "disableIssValidation", default=False),
+        | of("text", "kubernetesHost", required=True, sent="always")
+        | of("text", "kubernetesCaCert", decided_by_server=True, sent="set")
+        | of("boolean", "disableIssValidation", decided_by_server=True, sent="always"),
     ),
     "kubernetes/authBackendRole:AuthBackendRole": Entry(
         place="auth/{backend}/role/{roleName}",
         shown={"boundServiceAccountNamespaceSelector": ""},
+        sends={"bound_service_account_namespace_selector": ""},
         table=of("path", "backend", replaces=True, default="kubernetes")
         | of("path", "roleName", replaces=True, required=True)
-        | of("set", "boundServiceAccountNames", required=True)
-        | of("set", "boundServiceAccountNamespaces")
+        | of("set", "boundServiceAccountNames", required=True, sent="set")
+        | of("set", "boundServiceAccountNamespaces", sent="set")
         | of("text", "audience")
         | _OF_LOGINS,
     ),
@@ -174,13 +210,21 @@ TABLE: Mapping[str, Entry] = {
             zero="clockSkewLeeway expirationLeeway maxAge notBeforeLeeway",
             text="boundSubject groupsClaim",
         ),
+        sends={
+            "clock_skew_leeway": 0,
+            "expiration_leeway": 0,
+            "not_before_leeway": 0,
+            "user_claim_json_pointer": False,
+            "verbose_oidc_logging": False,
+        },
+        sends_later={"bound_subject": "", "groups_claim": ""},
         table=of("path", "backend", replaces=True, default="jwt")
         | of("path", "roleName", replaces=True, required=True)
-        | of("text", "roleType", replaces=True, decided_by_server=True)
-        | of("text", "userClaim", required=True)
-        | of("text", "boundClaimsType", decided_by_server=True)
-        | of("set", "boundAudiences")
-        | of("claims", "boundClaims")
+        | of("text", "roleType", replaces=True, decided_by_server=True, sent="set")
+        | of("text", "userClaim", required=True, sent="always")
+        | of("text", "boundClaimsType", decided_by_server=True, sent="given")
+        | of("set", "boundAudiences", sent="always")
+        | of("claims", "boundClaims", sent="always")
         | _OF_LOGINS,
     ),
     "database/secretBackendConnection:SecretBackendConnection": Connection(
@@ -191,52 +235,58 @@ TABLE: Mapping[str, Entry] = {
             text="pluginVersion postgresql.authType postgresql.password postgresql.privateKey "
             "postgresql.serviceAccountJson postgresql.tlsCa postgresql.tlsCertificate postgresql.usernameTemplate",
         ),
+        sends={"disable_escaping": False},
+        sends_later={"max_connection_lifetime": "0s", "max_idle_connections": 0, "username_template": ""},
         table=_NAMED
-        | of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin")
-        | of("text", "passwordPolicy postgresql.connectionUrl postgresql.username")
-        | of("list", "allowedRoles")
-        | of("boolean", "verifyConnection", default=True)
+        | of("text", "pluginName", decided_by_server=True, default="postgresql-database-plugin", sent="always")
+        | of("text", "passwordPolicy postgresql.connectionUrl", sent="set")
+        | of("text", "postgresql.username", sent="always")
+        | of("list", "allowedRoles", sent="given", written="with commas")
+        | of("boolean", "verifyConnection", default=True, sent="given")
         | of("once", {"postgresql.passwordWo": "password"})
         | of("local", "postgresql.passwordWoVersion")
-        | of("integer", "postgresql.maxOpenConnections", default=2)
-        | of("text", "postgresql.passwordAuthentication", default="password"),
+        | of("integer", "postgresql.maxOpenConnections", default=2, sent="set")
+        | of("text", "postgresql.passwordAuthentication", default="password", sent="set"),
     ),
     "database/secretBackendRole:SecretBackendRole": Entry(
         place="{backend}/roles/{name}",
         table=_NAMED
-        | of("text", "dbName", replaces=True, required=True)
+        | of("text", "dbName", replaces=True, required=True, sent="always")
         | of("seconds", "defaultTtl maxTtl")
-        | of("list", "creationStatements", required=True)
+        | of("list", "creationStatements", required=True, sent="always")
         | of("list", "revocationStatements")
         | of("text", "credentialType", decided_by_server=True),
     ),
     "database/secretBackendStaticRole:SecretBackendStaticRole": Entry(
         place="{backend}/static-roles/{name}",
         shown={"rotationSchedule": "", "rotationWindow": 0},
+        sends={"rotation_statements": []},
         table=_NAMED
-        | of("text", "dbName username", replaces=True, required=True)
-        | of("seconds", "rotationPeriod")
-        | of("text", "credentialType", decided_by_server=True),
+        | of("text", "dbName username", replaces=True, required=True, sent="always")
+        | of("seconds", "rotationPeriod", sent="set")
+        | of("text", "credentialType", decided_by_server=True, sent="set"),
     ),
     "transit/secretBackendKey:SecretBackendKey": TransitKeyEntry(
         place="{backend}/keys/{name}",
         shown={"keySize": 0},
+        sends_first={"key_size": 0},
         outputs=keyed(
             "keys latestVersion minAvailableVersion "
             "supportsDecryption supportsDerivation supportsEncryption supportsSigning"
         ),
         table=_NAMED
-        | of("text", "type", replaces=True, default="aes256-gcm96")
-        | of("boolean", "derived convergentEncryption", replaces=True, default=False)
-        | of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False)
-        | of("integer", "minDecryptionVersion", default=1)
-        | of("integer", "minEncryptionVersion", default=0)
-        | of("seconds", "autoRotatePeriod", decided_by_server=True),
+        | of("text", "type", replaces=True, default="aes256-gcm96", sent="always")
+        | of("boolean", "derived convergentEncryption", replaces=True, default=False, sent="always")
+        | of("boolean", "deletionAllowed exportable allowPlaintextBackup", default=False, sent="always")
+        | of("integer", "minDecryptionVersion", default=1, sent="always")
+        | of("integer", "minEncryptionVersion", default=0, sent="always")
+        | of("seconds", "autoRotatePeriod", decided_by_server=True, sent="always"),
     ),
     "pkiSecret/secretBackendRootCert:SecretBackendRootCert": Issued(
         place="{backend}/issuers/generate/root/{type}",
         identity="{backend}/issuer/{issuerId}",
         exists="{backend}/issuer/{issuerId}",
+        sends={"use_pss": False},
         removal="{backend}/issuer/{issuerId}",
         version=1,
         outputs=keyed("certificate issuingCa serialNumber issuerId keyId"),
@@ -252,6 +302,7 @@ TABLE: Mapping[str, Entry] = {
         place="{backend}/root/sign-intermediate",
         identity="{backend}/{commonName}",
         version=2,
+        sends={"use_pss": False},
         outputs=keyed("certificate issuingCa certificateBundle serialNumber") | {"caChains": "ca_chain"},
         table=_SUBJECT
         | _CONSTRAINTS
@@ -273,45 +324,81 @@ TABLE: Mapping[str, Entry] = {
             text="notAfter",
             items="policyIdentifier",
         ),
+        sends={
+            "allowed_uri_sans_template": False,
+            "basic_constraints_valid_for_non_ca": False,
+            "generate_lease": False,
+            "no_store": False,
+        },
         table=_NAMED
-        | of("text", "issuerRef", decided_by_server=True)
-        | of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True)
-        | of("list", "allowedDomains")
-        | of("list", {"organizations": "organization"})
-        | of("list", "cnValidations", decided_by_server=True)
-        | of("list", {"keyUsages": "key_usage"}, decided_by_server=True)
-        | of("boolean", "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates", default=True)
-        | of("boolean", "serverFlag clientFlag useCsrCommonName useCsrSans requireCn", default=True)
-        | of("boolean", "allowBareDomains allowSubdomains allowGlobDomains allowAnyName", default=False)
-        | of("boolean", "codeSigningFlag emailProtectionFlag", default=False)
-        | of("text", "keyType", default="rsa")
-        | of("integer", "keyBits", default=2048)
-        | of("integer", "signatureBits", decided_by_server=True),
+        | of("text", "issuerRef", decided_by_server=True, sent="set")
+        | of("duration", "ttl maxTtl notBeforeDuration", decided_by_server=True, sent="set")
+        | of("list", "allowedDomains", sent="set")
+        | of("list", {"organizations": "organization"}, sent="set")
+        | of("list", "cnValidations", decided_by_server=True, sent="set")
+        | of("list", {"keyUsages": "key_usage"}, decided_by_server=True, sent="set")
+        | of(
+            "boolean",
+            "allowLocalhost enforceHostnames allowIpSans allowWildcardCertificates "
+            "serverFlag clientFlag useCsrCommonName useCsrSans requireCn",
+            default=True,
+            sent="always",
+        )
+        | of(
+            "boolean",
+            "allowBareDomains allowSubdomains allowGlobDomains allowAnyName codeSigningFlag emailProtectionFlag",
+            default=False,
+            sent="always",
+        )
+        | of("text", "keyType", default="rsa", sent="set")
+        | of("integer", "keyBits", default=2048, sent="set")
+        | of("integer", "signatureBits", decided_by_server=True, sent="set"),
     ),
     "pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls": Entry(
         place="{backend}/config/urls",
         shown={"enableTemplating": False},
+        sends={"enable_templating": False},
         deletable=False,
-        table=_BACKEND | of("list", "issuingCertificates crlDistributionPoints ocspServers"),
+        table=_BACKEND | of("list", "issuingCertificates crlDistributionPoints ocspServers", sent="always"),
     ),
     "pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig": Entry(
         place="{backend}/config/crl",
-        shown={"crossClusterRevocation": False, "unifiedCrl": False, "unifiedCrlOnExistingPaths": False},
+        shown=shown(no="crossClusterRevocation unifiedCrl unifiedCrlOnExistingPaths", zero="maxCrlEntries"),
+        sends_later={
+            "cross_cluster_revocation": False,
+            "unified_crl": False,
+            "unified_crl_on_existing_paths": False,
+        },
         deletable=False,
         table=_BACKEND
-        | of("duration", "expiry ocspExpiry autoRebuildGracePeriod deltaRebuildInterval", decided_by_server=True)
-        | of("boolean", "disable ocspDisable autoRebuild enableDelta", default=False)
-        | of("integer", "maxCrlEntries", decided_by_server=True),
+        | of("duration", "expiry", sent="given")
+        | of("duration", "ocspExpiry autoRebuildGracePeriod deltaRebuildInterval", decided_by_server=True, sent="given")
+        | of("boolean", "disable ocspDisable autoRebuild enableDelta", default=False, sent="given")
+        | of("integer", "maxCrlEntries", sent="given"),
     ),
     "pkiSecret/backendConfigAutoTidy:BackendConfigAutoTidy": Entry(
         place="{backend}/config/auto-tidy",
+        sends={
+            "tidy_cert_metadata": False,
+            "tidy_cmpv2_nonce_store": False,
+            "tidy_cross_cluster_revoked_certs": False,
+            "tidy_revocation_queue": False,
+        },
         deletable=False,
         table=_BACKEND
-        | of("boolean", "enabled", required=True)
-        | of("boolean", "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations", default=False)
-        | of("boolean", "tidyExpiredIssuers tidyMoveLegacyCaBundle tidyAcme", default=False)
-        | of("boolean", "maintainStoredCertificateCounts publishStoredCertificateCountMetrics", default=False)
-        | of("duration", "intervalDuration pauseDuration", decided_by_server=True)
-        | of("duration", "safetyBuffer issuerSafetyBuffer acmeAccountSafetyBuffer", decided_by_server=True),
+        | of("boolean", "enabled", required=True, sent="always")
+        | of(
+            "boolean",
+            "tidyCertStore tidyRevokedCerts tidyRevokedCertIssuerAssociations tidyExpiredIssuers "
+            "tidyMoveLegacyCaBundle tidyAcme maintainStoredCertificateCounts publishStoredCertificateCountMetrics",
+            default=False,
+            sent="always",
+        )
+        | of(
+            "duration",
+            "intervalDuration pauseDuration safetyBuffer issuerSafetyBuffer acmeAccountSafetyBuffer",
+            decided_by_server=True,
+            sent="set",
+        ),
     ),
 }

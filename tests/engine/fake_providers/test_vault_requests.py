@@ -1,0 +1,87 @@
+"""What the fake Vault provider asks a server to change, held against what the official one was heard to ask.
+
+`official_requests.json` says where it is from. Doesn't prove that a later plugin asks the same.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_providers.attach import attach
+from fake_providers.servicer import RefusedError
+from fake_providers.vault.fields import flat, seconds
+from fake_providers.vault.table import TABLE
+from tests.engine.fake_providers.acts import ACTS
+from tests.engine.fake_providers.cases import CHARACTERS
+from tests.engine.fake_providers.filling import write
+from tests.engine.fake_providers.listening import Heard, listening
+from tests.engine.fake_providers.requests import authority, life, refused_device
+from tests.engine.fake_providers.wire import Wire
+from tests.support.servers import VaultServer
+
+OFFICIAL: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "official_requests.json").read_text())[
+    "types"
+]
+NOT_ACTED = {"index/audit:Audit", *(token for token in TABLE if "Cert" in token and token.startswith("pkiSecret"))}
+NOT_ACTED |= {token for token in TABLE if token.startswith(("pkiSecret/secretBackendRoot", "pkiSecret/secretBackendI"))}
+"""What is made once, and what OpenBao refuses: their tests are the last two."""
+
+NOT_BESIDE_OTHERS = {"jwt/authBackend:AuthBackend": {"oidcDiscoveryUrl", "oidcDiscoveryCaPem", "jwksUrl", "jwksCaPem"}}
+"""Which a server takes only instead of others, and would call up."""
+
+
+@pytest.fixture(scope="module")
+def heard(vault_server: VaultServer, prepared: dict[str, str]) -> Iterator[Heard]:
+    write(vault_server.client, "sys/policies/password/act-policy", {"policy": CHARACTERS.format(20)})
+    for mount in ("act-root", "act-int"):
+        write(vault_server.client, f"sys/mounts/{mount}", {"type": "pki"})
+    assert prepared
+    with listening(vault_server) as listener:
+        yield listener
+
+
+@pytest.fixture(scope="module")
+def spoken(heard: Heard, vault_server: VaultServer) -> Iterator[Wire]:
+    """The fake provider, which takes the listener for its server."""
+    settings = {"address": heard.address, "token": vault_server.client.token}
+    with attach(["vault"]) as environment, Wire(environment, "vault", settings) as wire:
+        yield wire
+
+
+def meant(value: Any) -> Any:
+    """The same value however a duration in it is spelt: `72h`, `259200` and `259200s` are one."""
+    if isinstance(value, dict):
+        return {name: meant(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [meant(one) for one in value]
+    if isinstance(value, str) and value[:1].isdigit():
+        try:
+            return seconds(value)
+        except RefusedError:
+            return value
+    return value
+
+
+def test_every_type_is_acted_with_all_its_properties() -> None:
+    assert ACTS.keys() | NOT_ACTED == TABLE.keys()
+    for token, act in ACTS.items():
+        table = TABLE[token].table
+        assert set(flat(act.full, table)) == set(table) - NOT_BESIDE_OTHERS.get(token, set()), token
+
+
+@pytest.mark.parametrize("token", ACTS)
+def test_it_asks_what_the_official_one_asks(token: str, spoken: Wire, heard: Heard, prepared: dict[str, str]) -> None:
+    told = life(token, spoken, heard, prepared)
+    for act, expected in OFFICIAL[token].items():
+        assert meant(told[act]) == meant(expected), act
+
+
+def test_an_authority_is_asked_for_as_by_the_official_one(spoken: Wire, heard: Heard) -> None:
+    assert authority(spoken, heard, "act-root", "act-int") == OFFICIAL["authority"]
+
+
+def test_an_audit_device_is_asked_for_as_by_the_official_one(spoken: Wire, heard: Heard) -> None:
+    assert refused_device(spoken, heard) == OFFICIAL["index/audit:Audit"]["create"]
