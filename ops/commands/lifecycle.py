@@ -95,7 +95,7 @@ def _adopt(platform: PlatformDriver, opened: Session, deployment: Mapping[str, A
         return 0
     console.say("an earlier run did not end: looking for what it made")
     with log_in(platform.endpoint(recovery.address_in(deployment))) as client:
-        found = recovery.existing(client, found)
+        found = recovery.remove_halves(client, recovery.existing(client, found))
         recovery.empty_authorities(client, found)
     if found.importable:
         with console.stage(f"adopting {found.importable} objects") as steps:

@@ -1,9 +1,10 @@
 """Recovering from an `up` that was killed, so that the next one goes on instead of stumbling over what it made.
 
 The engine writes each step down before it begins it. So what was under way is known, and may be on the server although
-no state has it. Most objects are upserts, which are simply written again. Mounts and auth methods are not: those are
-imported. No provider imports a certificate authority: one that was under way, which nobody can have been told of, is
-emptied and made anew.
+no state has it. Most objects are upserts, which are simply written again. Mounts, auth methods, audit devices and
+AppRole roles are not: those are imported. No provider imports an authority, or a JWT method that wasn't configured yet:
+one that was under way, which nobody can have been told of, is emptied or removed and made anew. Which type is which was
+seen of the official provider (tests/engine/fake_providers/official_requests.json).
 
 Owns that comparison. Refuses to adopt what the state doesn't say was begun: it isn't ours.
 """
@@ -20,7 +21,10 @@ from pulumi import automation
 from pulumi.runtime import register_resource_transform
 
 _MOUNT_TYPES = ("vault:index/mount:Mount",)
-_AUTH_TYPES = ("vault:index/authBackend:AuthBackend", "vault:jwt/authBackend:AuthBackend")
+_JWT_TYPES = ("vault:jwt/authBackend:AuthBackend",)
+_AUTH_TYPES = ("vault:index/authBackend:AuthBackend", *_JWT_TYPES)
+_AUDIT_TYPES = ("vault:index/audit:Audit",)
+_APPROLE_TYPE = "vault:appRole/authBackendRole:AuthBackendRole"
 _AUTHORITY_TYPES = (
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
     "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
@@ -36,24 +40,31 @@ class Begun:
 
     mounts: frozenset[str] = frozenset()
     auth: frozenset[str] = frozenset()
+    jwt: frozenset[str] = frozenset()
+    """Those of `auth` that aren't whole without a configuration."""
+    audit: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    """Of AppRole: a server refuses what a role is created with for one that it has."""
     authorities: frozenset[str] = frozenset()
     """Mounts of certificate authorities; these can only be emptied."""
 
     def __bool__(self) -> bool:
-        return bool(self.mounts or self.auth or self.authorities)
+        return bool(self.importable or self.authorities)
 
     @property
     def importable(self) -> int:
         """How many can be imported."""
-        return len(self.mounts) + len(self.auth)
+        return len(self.mounts) + len(self.auth) + len(self.audit) + len(self.roles)
 
     def identity(self, type_token: str, properties: Mapping[str, Any]) -> str | None:
         """The id to import a resource by; None when it is to be created."""
         if type_token in _MOUNT_TYPES and properties.get("path") in self.mounts:
             return str(properties["path"])
         path = properties.get("path") or properties.get("type")
-        if type_token in _AUTH_TYPES and path in self.auth:
+        if (type_token in _AUTH_TYPES and path in self.auth) or (type_token in _AUDIT_TYPES and path in self.audit):
             return str(path)
+        if type_token == _APPROLE_TYPE and _role(properties) in self.roles:
+            return _role(properties)
         return None
 
 
@@ -71,6 +82,9 @@ def begun(deployment: Mapping[str, Any]) -> Begun:
     return Begun(
         mounts=paths(_MOUNT_TYPES, "path"),
         auth=paths(_AUTH_TYPES, "path", "type"),
+        jwt=paths(_JWT_TYPES, "path", "type"),
+        audit=paths(_AUDIT_TYPES, "path", "type"),
+        roles=frozenset(_role(one.get("inputs") or {}) for one in creating if one["type"] == _APPROLE_TYPE),
         authorities=paths(_AUTHORITY_TYPES, "backend") - known,
     )
 
@@ -89,10 +103,25 @@ def knows_database(deployment: Mapping[str, Any]) -> bool:
 def existing(client: hvac.Client, found: Begun) -> Begun:
     """Those of them that the server has."""
 
-    def there(kind: str) -> frozenset[str]:
-        return frozenset(path.rstrip("/") for path in _read(client, f"sys/{kind}"))
+    def there(kind: str, begun: frozenset[str]) -> frozenset[str]:
+        return begun & frozenset(path.rstrip("/") for path in _read(client, f"sys/{kind}")) if begun else begun
 
-    return replace(found, mounts=found.mounts & there("mounts"), auth=found.auth & there("auth"))
+    return replace(
+        found,
+        mounts=there("mounts", found.mounts),
+        auth=there("auth", found.auth),
+        audit=there("audit", found.audit),
+        roles=frozenset(path for path in found.roles if _read(client, path)),
+    )
+
+
+def remove_halves(client: hvac.Client, found: Begun) -> Begun:
+    """Disable the JWT methods that were mounted and not configured: nobody could log in there, and no provider imports
+    one. What is left."""
+    halves = {path for path in found.auth & found.jwt if not _read(client, f"auth/{path}/config")}
+    for path in sorted(halves):
+        client.delete(f"sys/auth/{path}")
+    return replace(found, auth=found.auth - halves)
 
 
 def empty_authorities(client: hvac.Client, found: Begun) -> None:
@@ -101,6 +130,11 @@ def empty_authorities(client: hvac.Client, found: Begun) -> None:
         for kind in ("issuer", "key"):
             for identity in _read(client, f"{mount}/{kind}s", listing=True).get("keys", []):
                 client.delete(f"{mount}/{kind}/{identity}")
+
+
+def _role(properties: Mapping[str, Any]) -> str:
+    """Where an AppRole role is."""
+    return f"auth/{properties.get('backend') or 'approle'}/role/{properties.get('roleName')}"
 
 
 def _read(client: hvac.Client, path: str, *, listing: bool = False) -> dict[str, Any]:

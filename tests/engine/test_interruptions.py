@@ -5,15 +5,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import psutil
 import pytest
 
 from ops.stack_file import read
 from tests.support.checkouts import Checkout, checkout
+from tests.support.killed_runs import accessors, asked, finished, recorded
 from tests.support.servers import eventually
 
 pytestmark = pytest.mark.timeout(400)
@@ -29,20 +29,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 def mounts(made: Checkout) -> set[str]:
     """Paths of the engines mounted now."""
     return set(asked(made, "sys/mounts"))
-
-
-def accessors(made: Checkout) -> dict[str, str]:
-    """The server's own name for each mount: one that was made anew has another."""
-    return {path: mount["accessor"] for path, mount in asked(made, "sys/mounts").items()}
-
-
-def asked(made: Checkout, path: str, *, listing: bool = False) -> dict[str, Any]:
-    """What the administrator is answered; nothing while there is no server, or nothing at that path."""
-    if not (made.paths.local / "custody.json.complete").exists():
-        return {}
-    with made.administering() as client:
-        answer = client.list(path) if listing else client.read(path)
-    return dict(answer["data"]) if isinstance(answer, dict) else {}
 
 
 @contextmanager
@@ -67,14 +53,6 @@ POINTS: dict[str, Callable[[Checkout], object]] = {
     "an authority": lambda made: "pki/" in mounts(made) and asked(made, "pki/issuers", listing=True),
     "a database connection": lambda made: "database/" in mounts(made) and asked(made, "database/config/postgresql"),
 }
-
-
-def finished(made: Checkout, *options: str) -> dict[str, Any]:
-    """One successful `up`."""
-    answer = made.run("up", "--json", *options)
-    assert answer.returncode == 0, answer.stderr
-    document: dict[str, Any] = json.loads(answer.stdout)
-    return document
 
 
 FIRST_BOOT = (
@@ -115,70 +93,6 @@ def test_killed_ten_times_from_the_first_boot_on_the_last_one_ends_whole(fresh: 
     assert accessors(fresh).items() >= made.items()
     again = finished(fresh)
     assert (again["changed"], again["adopted"], again["passed"]) == (0, 0, True)
-
-
-HANGS = """
-import sys
-from fake_providers.faults import Fault
-from ops.commands import lifecycle
-from ops.console import Console
-from ops.commands.session import Choices
-from ops.paths import Paths
-hang = Fault(package="vault", type_token=sys.argv[1], kind="hang", seconds=300.0, after=True)
-lifecycle.up(Paths(), "local", Console(), Choices(sandbox=True, policies=False, faults=(hang,)))
-"""
-"""An `up` in which the engine never hears that the first object of a type was made."""
-
-
-@pytest.mark.parametrize(
-    ("type_token", "adopted"),
-    [
-        ("vault:index/mount:Mount", 1),
-        ("vault:index/authBackend:AuthBackend", 1),
-        ("vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert", 0),
-        ("vault:database/secretBackendConnection:SecretBackendConnection", 0),
-    ],
-)
-def test_what_the_server_made_and_no_state_knows_is_adopted_or_made_anew(
-    fresh: Checkout, type_token: str, adopted: int
-) -> None:
-    running = subprocess.Popen(
-        [*fresh.command()[:1], "-c", HANGS, type_token],
-        cwd=fresh.directory,
-        env=fresh.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        assert eventually(lambda: under_way(fresh) == [type_token], seconds=120)
-    finally:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait(timeout=30)
-    made = accessors(fresh)
-
-    document = finished(fresh, "--sandbox")
-
-    assert (document["adopted"], document["passed"]) == (adopted, True)
-    assert accessors(fresh).items() >= made.items()
-    assert under_way(fresh) == []
-    again = finished(fresh, "--sandbox")
-    assert (again["changed"], again["adopted"]) == (0, 0)
-
-
-def recorded(made: Checkout) -> Mapping[str, Any]:
-    """The state as the engine wrote it last; nothing before it did, and while it does."""
-    for state in made.paths.state.glob(".pulumi/stacks/**/local.json"):
-        with suppress(ValueError):
-            return dict(json.loads(state.read_text())["checkpoint"]["latest"] or {})
-    return {}
-
-
-def under_way(made: Checkout) -> list[str]:
-    """Types of what the engine has begun to create."""
-    begun = [one for one in recorded(made).get("pending_operations") or [] if one["type"] == "creating"]
-    return [one["resource"]["type"] for one in begun]
 
 
 def test_settings_changed_after_a_kill_are_applied_to_what_was_adopted(fresh: Checkout) -> None:

@@ -21,6 +21,8 @@ from tests.support.declare import declare
 MOUNT = "vault:index/mount:Mount"
 AUTH = "vault:index/authBackend:AuthBackend"
 JWT = "vault:jwt/authBackend:AuthBackend"
+AUDIT = "vault:index/audit:Audit"
+ROLE = "vault:appRole/authBackendRole:AuthBackendRole"
 ROOT_CERTIFICATE = "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert"
 REQUEST = "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest"
 
@@ -33,11 +35,14 @@ class FakeClient:
             "sys/mounts": {f"{path}/": {"type": kind} for path, kind in mounts.items()},
             "sys/auth": {f"{path}/": {"type": "any"} for path in auth},
         }
+        self._answers["auth/whole/config"] = {"bound_issuer": "https://issuer.example"}
+        self._answers["auth/approle/role/app"] = {"token_ttl": 0}
         self._lists = {path.replace("__", "/"): keys for path, keys in below.items()}
         self.deleted: list[str] = []
 
-    def read(self, path: str) -> dict[str, Any]:
-        return {"data": self._answers[path]}
+    def read(self, path: str) -> dict[str, Any] | None:
+        answer = self._answers.get(path)
+        return None if answer is None else {"data": answer}
 
     def list(self, path: str) -> dict[str, Any] | None:
         return {"data": {"keys": self._lists[path]}} if path in self._lists else None
@@ -56,7 +61,14 @@ def _state(*resources: dict[str, Any]) -> dict[str, Any]:
     return {"resources": list(resources)}
 
 
-LOST = Begun(mounts=frozenset({"secret"}), auth=frozenset({"approle", "jwt"}), authorities=frozenset({"pki"}))
+LOST = Begun(
+    mounts=frozenset({"secret"}),
+    auth=frozenset({"approle", "jwt"}),
+    jwt=frozenset({"jwt"}),
+    audit=frozenset({"file"}),
+    roles=frozenset({"auth/approle/role/app"}),
+    authorities=frozenset({"pki"}),
+)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +82,11 @@ LOST = Begun(mounts=frozenset({"secret"}), auth=frozenset({"approle", "jwt"}), a
         (AUTH, {"type": "approle"}, "approle"),
         (AUTH, {"path": "other", "type": "approle"}, None),
         (JWT, {"path": "jwt"}, "jwt"),
+        (AUDIT, {"path": "file", "type": "file"}, "file"),
+        (AUDIT, {"path": "other", "type": "file"}, None),
+        (ROLE, {"backend": "approle", "roleName": "app"}, "auth/approle/role/app"),
+        (ROLE, {"roleName": "app"}, "auth/approle/role/app"),
+        (ROLE, {"backend": "approle", "roleName": "other"}, None),
         ("vault:index/policy:Policy", {"path": "secret"}, None),
         (ROOT_CERTIFICATE, {"backend": "pki"}, None),
     ],
@@ -85,6 +102,22 @@ def test_authorities_that_were_under_way_are_emptied_and_no_other() -> None:
     recovery.empty_authorities(client, found)
 
     assert client.deleted == ["pki/issuer/i1", "pki/issuer/i2", "pki/key/k1"]
+
+
+def test_a_jwt_method_that_nobody_configured_is_removed_and_no_other() -> None:
+    client = _client({}, ("whole", "half", "approle"))
+    auth = frozenset({"whole", "half", "approle"})
+
+    left = recovery.remove_halves(client, Begun(auth=auth, jwt=frozenset({"whole", "half"})))
+
+    assert client.deleted == ["sys/auth/half"]
+    assert left.auth == {"whole", "approle"}
+
+
+def test_roles_are_imported_where_the_server_has_them() -> None:
+    begun = Begun(roles=frozenset({"auth/approle/role/app", "auth/approle/role/never"}))
+
+    assert recovery.existing(_client({}), begun).roles == {"auth/approle/role/app"}
 
 
 def test_whether_the_state_knows_a_database() -> None:
@@ -135,7 +168,8 @@ def test_everything_else_is_created_as_ever(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_types_are_the_providers_own() -> None:
     """A misspelt type would adopt nothing, and no fake would tell."""
-    tokens = {*recovery._MOUNT_TYPES, *recovery._AUTH_TYPES, *recovery._AUTHORITY_TYPES, recovery._CONNECTION_TYPE}
+    tokens = {*recovery._MOUNT_TYPES, *recovery._AUTH_TYPES, *recovery._AUDIT_TYPES, *recovery._AUTHORITY_TYPES}
+    tokens |= {recovery._APPROLE_TYPE, recovery._CONNECTION_TYPE}
 
     assert tokens <= {record.type for record in declare(everything).records}
     assert all(hasattr(hvac.Client, name) for name in ("read", "list", "delete"))
@@ -154,6 +188,8 @@ def test_what_was_under_way_is_begun() -> None:
             creating("vault:index/authBackend:AuthBackend", type="approle"),
             creating("vault:jwt/authBackend:AuthBackend", path="ci"),
             creating("vault:index/policy:Policy", name="x"),
+            creating(AUDIT, path="file", type="file"),
+            creating(ROLE, backend="approle", roleName="app"),
             creating(root, backend="pki-new"),
             # One that is in use is made anew beside itself, and must not be emptied.
             creating(root, backend="pki-old"),
@@ -163,7 +199,12 @@ def test_what_was_under_way_is_begun() -> None:
     found = recovery.begun(deployment)
 
     assert found == recovery.Begun(
-        mounts=frozenset({"secret"}), auth=frozenset({"approle", "ci"}), authorities=frozenset({"pki-new"})
+        mounts=frozenset({"secret"}),
+        auth=frozenset({"approle", "ci"}),
+        jwt=frozenset({"ci"}),
+        audit=frozenset({"file"}),
+        roles=frozenset({"auth/approle/role/app"}),
+        authorities=frozenset({"pki-new"}),
     )
     assert recovery.begun({}) == recovery.Begun()
 
