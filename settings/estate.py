@@ -5,12 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Form, MountPath, Named, PolicyName, Section, SettingError, known, separate, twins
+from components.model import Form, MountPath, Named, Section, SettingError, known, separate, twins
+from components.render.acl import ApplicationName
 from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
 from components.render.release import Server
 from components.render.seals import kinds_for
-from components.render.snapshots import CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN, Snapshots
+from components.render.snapshots import CANARY_MOUNT, Snapshots
 from components.vault.approle import AppRole, AppRoleLogin
 from components.vault.jwt import Jwt, JwtLogin
 from components.vault.kubernetes import KubernetesLogin
@@ -69,7 +70,7 @@ class Settings(Section):
     password_policies: Named[PasswordPolicy] = {}
     snapshots: Snapshots | None = None
     """Copies of everything Vault holds; without this section none are taken."""
-    applications: Mapping[PolicyName, Application]
+    applications: Mapping[ApplicationName, Application]
     """The applications, and what each may touch."""
 
     @property
@@ -154,11 +155,6 @@ class Settings(Section):
     def _snapshots(self) -> Self:
         if self.snapshots is None:
             return self
-        for name in (NODE_LOGIN, OPERATOR_LOGIN):
-            if name in self.applications:
-                raise SettingError(
-                    f"applications.{name}", repr(name), "another name, since a login for snapshots has this one"
-                )
         remote = self.platform.kind == "hetzner"
         if remote and self.snapshots.store.kind != "bucket":
             raise SettingError(

@@ -8,11 +8,20 @@ administrator. (They are called ACL policies; `policies/` is Pulumi's.)
 import enum
 import json
 from dataclasses import dataclass
+from typing import Annotated
 
-from ..model import POLICY_NAME, hold
-from .snapshots import CANARY
+from ..model import POLICY_NAME, Form, PolicyName, hold
+from .bootstrap import ADMINISTRATOR
+from .snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN
 
 _WILDCARDS = ("*", "+")
+_OWN = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN)
+NOT_OF_THE_ESTATE = Form(
+    rf"(?!(?:{'|'.join(_OWN)})\Z).*", f"another name than {', '.join(_OWN)}, which the estate itself uses"
+)
+"""An application's policy of such a name would take the place of the estate's own."""
+ApplicationName = Annotated[PolicyName, NOT_OF_THE_ESTATE]
+"""Name of an application, and with it of its ACL policy and its roles."""
 
 
 class Capability(enum.StrEnum):
@@ -73,6 +82,8 @@ class AclPolicy:
     def __post_init__(self) -> None:
         """Raise ValueError for a name Vault keeps, no rule, a path twice, or a rule its owner may not have."""
         hold("name", self.name, POLICY_NAME.check)
+        if not self.administrative:
+            hold("name", self.name, NOT_OF_THE_ESTATE.check)
         for prefix in self.prefixes:
             _check_path(prefix)
             if any(segment in _WILDCARDS for segment in prefix.split("/")):

@@ -14,7 +14,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError
+from ..model import Form, HttpsUrl, Name, PositiveSeconds, RelativeFile, Section, SettingError, duration_text
+from .calendar import Calendar, longest_pause_seconds
 from .shortened import without_comments
 from .traffic import Need, need_of_url
 
@@ -30,17 +31,6 @@ CANARY = f"{CANARY_MOUNT}/data/canary"
 
 BucketName = Annotated[
     str, Form(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", "a bucket's name: 3 to 63 lower-case letters, digits and '-'")
-]
-_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_NUMBER = r"[0-9*][0-9*,./]*"
-_CALENDAR = (
-    r"minutely|hourly|daily|weekly|monthly|quarterly|semiannually|yearly|annually"
-    rf"|(?:{_DAY}(?:(?:,|\.\.){_DAY})* )?(?:{_NUMBER}(?:[-~]{_NUMBER}){{1,2}} )?{_NUMBER}(?::{_NUMBER}){{1,2}}(?: UTC)?"
-)
-
-Calendar = Annotated[
-    str,
-    Form(_CALENDAR, "a calendar event of systemd with a time, such as hourly, *-*-* 00/4:15 or Mon,Thu 03:30 UTC"),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 
@@ -113,12 +103,20 @@ class Snapshots(Section):
     """Files of age public keys (`age1…`), relative to the project's root. Each holder can open every snapshot."""
     stale_after: PositiveSeconds = 10_800
     """Age from which the newest snapshot is too old to be called a backup: three hours, so that one failed run of an
-    hourly schedule alarms nobody."""
+    hourly schedule alarms nobody. At least the longest time between two by `schedule`."""
     certificate: RelativeFile
     """PEM file of the public certificate of who may take a snapshot by hand and restore one, relative to the project's
     root. Its private key lies beside it and ends in `.key`."""
     node_certificate: RelativeFile | None = None
     """The same for the node, which may only take them. Its private key is brought to the node by an operator."""
+
+    @model_validator(mode="after")
+    def _stale(self) -> Self:
+        pause = longest_pause_seconds(self.schedule)
+        if self.stale_after < pause:
+            expected = f"at least {duration_text(pause)}, the longest time between two snapshots by schedule"
+            raise SettingError("stale_after", duration_text(self.stale_after), f"{expected}, {self.schedule!r}")
+        return self
 
     @property
     def bucket(self) -> Bucket:

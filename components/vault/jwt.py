@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from ..model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, exactly_one
 from .children import child
@@ -21,7 +21,20 @@ PublicKeyPem = Annotated[
     Form(r"-----BEGIN PUBLIC KEY-----\n(?:[A-Za-z0-9+/=]+\n)+-----END PUBLIC KEY-----\n?", "one PEM public key"),
 ]
 ClaimName = Annotated[str, Form(r"\S+", "the name of a claim, without spaces")]
-Claim = Annotated[str, Form(r"\s*[^\s*][^*]*", "an exact value, without '*'; another would let strangers log in")]
+_EXACT = Form(
+    r"\s*[^\s*,][^*,]*", "an exact value, without '*' or ',', or a list of them; another would let strangers log in"
+)
+
+
+def _claim(given: object) -> tuple[str, ...]:
+    values = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    if not values or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"expected {_EXACT.words}")
+    return tuple(_EXACT.check(str(value)) for value in values)
+
+
+Claim = Annotated[tuple[str, ...], BeforeValidator(_claim)]
+"""The values of which a token must carry one. Vault takes a comma for the end of a value."""
 
 
 class Jwt(Section):
@@ -52,7 +65,7 @@ class JwtLogin(TokenLifetime):
     audience: Annotated[str, StringConstraints(min_length=1)]
     """The audience the job's token must be made for."""
     claims: Annotated[Mapping[ClaimName, Claim], Field(min_length=1)]
-    """For GitHub: `repository`, and `ref` or `environment`. Several values are joined by commas."""
+    """For GitHub: `repository`, and `ref` or `environment`. A list gives several values, of which one must match."""
     token_ttl: PositiveSeconds = 900
     token_max_ttl: PositiveSeconds = 900
 
@@ -100,7 +113,7 @@ class JwtAuth(pulumi.ComponentResource):
                 role_type="jwt",
                 user_claim="sub",
                 bound_audiences=[login.audience],
-                bound_claims=dict(login.claims),
+                bound_claims={name: ",".join(values) for name, values in login.claims.items()},
                 bound_claims_type="string",
                 token_policies=list(args.token_policies[role]),
                 token_ttl=login.token_ttl,

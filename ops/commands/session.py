@@ -5,7 +5,6 @@ Refuses to let two commands work on one checkout at once, and a run with fake pr
 
 import json
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import psutil
 from filelock import FileLock, Timeout
 
 from composition.administrator_files import for_fake_providers
-from composition.private_files import create_private
 from fake_providers.attach import attach_apart
 from fake_providers.faults import Fault
 from ops.console import Console
@@ -101,11 +99,9 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
         console.say(f"fake providers for {', '.join(providers.fakes)}: {providers.reason}")
     fake = platform.fake_cloud if providers.fakes else None
     backend = fake.backend if fake else platform.backend
+    backend.prepare()
     if backend.state:
-        backend.state.mkdir(parents=True, exist_ok=True)
         release_dead_locks(backend.state)
-    if backend.passphrase_file:
-        create_private(backend.passphrase_file, secrets.token_urlsafe(32).encode())
     world, machines = (fake.objects, fake.machines) if fake else (None, None)
     with attach_apart(providers.fakes, faults=choices.faults, world=world, machines=machines) as attached:
         variables = operations.environment(engine, backend, shims, attached)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import runpy
+import secrets
 import shlex
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from components.platform.readiness import WAITING
-from composition.private_files import write_private
+from composition.private_files import create_private, write_private
 from ops.console import Steps
 from ops.engine.automation_stack import ToldStack
 from ops.engine.finding import Engine, search_path_with
@@ -89,6 +90,19 @@ class Backend:
 
     state: Path | None = None
     passphrase_file: Path | None = None
+
+    def prepare(self) -> None:
+        """Make what isn't there yet.
+        Raises EstateError where there is a state, and no passphrase: another one wouldn't open its secrets."""
+        if self.state:
+            self.state.mkdir(parents=True, exist_ok=True)
+        if self.passphrase_file:
+            if self.state and not self.passphrase_file.exists() and any(self.state.glob(".pulumi/stacks/**/*.json")):
+                raise EstateError(
+                    f"{self.passphrase_file} is missing, while {self.state} holds secrets that only it opens; expected "
+                    "the file, from a copy"
+                )
+            create_private(self.passphrase_file, secrets.token_urlsafe(32).encode())
 
 
 @dataclass(kw_only=True)

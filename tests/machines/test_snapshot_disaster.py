@@ -117,7 +117,7 @@ def lost(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with dev_checkout(tmp_path_factory.mktemp("dev")) as dev, pytest.MonkeyPatch.context() as patch:
         applications = dev.written()["applications"]
         applications["aos"]["pki_roles"] = ["mtls"]
-        snapshots = {**dev.written()["snapshots"], "schedule": "*-*-01 00:00:00"}
+        snapshots = {**dev.written()["snapshots"], "schedule": "*-*-01 00:00:00", "stale_after": "31d"}
         dev.change(pki=PKI, applications=applications, snapshots=snapshots)
         made = Lost(dev=dev, commands=dev.directory / "asked")
         programs = dev.directory / "programs"

@@ -50,7 +50,7 @@ def logins(prefix: str, opts: pulumi.ResourceOptions | None = None) -> None:
             bound_issuer="https://token.actions.githubusercontent.com",
             oidc_discovery_url="https://token.actions.githubusercontent.com",
         ),
-        logins={"app": JwtLogin(audience="https://vault.internal", claims={"repository": "org/app"})},
+        logins={"app": JwtLogin(audience="https://vault.internal", claims={"repository": ("org/app",)})},
         token_policies=policies,
     )
     JwtAuth(f"{prefix}-jwt", jobs, opts)

@@ -93,7 +93,7 @@ class Program:
             token_policies=token_policies,
         )
         KubernetesAuth("pods", pods, options)
-        claims = {"repository": "org/app,org/lib", "ref": "refs/heads/main"}
+        claims = {"repository": ("org/app", "org/lib"), "ref": ("refs/heads/main",)}
         jobs = JwtAuthArgs(
             jwt=Jwt(bound_issuer="https://forge.internal", jwt_validation_pubkeys=(PUBLIC_KEY,)),
             logins={"app": JwtLogin(audience="vault", claims=claims)},

@@ -221,7 +221,7 @@ JWT_ROLE = {
     "tokenMaxTtl": 900,
 }
 PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"
-CLAIMS = {"repository": "org/app", "ref": "refs/heads/main"}
+CLAIMS = {"repository": ("org/app",), "ref": ("refs/heads/main",)}
 
 
 def jobs(jwt: Jwt, **changes: Any) -> JwtAuthArgs:
@@ -261,7 +261,7 @@ def test_jwt(source: dict[str, Any], authority: str | None, inputs: dict[str, An
 
 
 def test_a_jwt_role_with_everything() -> None:
-    login = JwtLogin(audience="a", claims={"repository": "org/app,org/lib"}, token_ttl=61, token_max_ttl=62)
+    login = JwtLogin(audience="a", claims={"repository": ("org/app", "org/lib")}, token_ttl=61, token_max_ttl=62)
     args = jobs(Jwt(path="ci", bound_issuer=ISSUER, oidc_discovery_url=ISSUER), logins={"deploy": login})
 
     assert graph(lambda: JwtAuth("ci", args))["ci-role-deploy"][1] == {
@@ -345,6 +345,11 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (jwt(claims={}), "claims\n.*at least 1 item"),
     (jwt(claims={"repository": "org/*"}), "claims.repository\n.*expected an exact value, without '\\*'"),
     (jwt(claims={"repository": " "}), "claims.repository\n.*expected an exact value"),
+    (
+        jwt(claims={"ref": "refs/heads/fix,refs/heads/main"}),
+        "claims.ref\n.*expected an exact value, without '\\*' or ','",
+    ),
+    (jwt(claims={"ref": []}), "claims.ref\n.*expected an exact value"),
     (jwt(claims={" ": "x"}), "claims. .\\[key\\]\n.*expected the name of a claim"),
     (jwt(token_ttl=2, token_max_ttl=1), "token_ttl is 2s; expected at most token_max_ttl, which is 1s"),
     (lambda: jobs(Jwt(bound_issuer=ISSUER, jwks_url=ISSUER), token_policies={}), "token_policies.deploy is missing"),

@@ -9,7 +9,7 @@ POLICY_NAME = (
     "expected up to 128 lower-case letters, digits, '.', '_' or '-', with a letter or digit at both ends, and none of "
     "default, response-wrapping, root: it is the name of an ACL policy, of which Vault folds the case"
 )
-EXACT = "expected an exact value, without '*'; another would let strangers log in"
+EXACT = "expected an exact value, without '*' or ',', or a list of them; another would let strangers log in"
 CIDR = "expected a network such as 10.0.0.0/8, with no bit set behind its length and smaller than the internet"
 LAYOUT = (
     "expected a layout such as '{mount}/{application}/{environment}/{name}': it begins with {mount}/, ends with "
@@ -45,6 +45,13 @@ BAD: list[tuple[str, object, str]] = [
         ".applications.app.secrets.database.keys[1] is 'url'; expected each entry once",
     ),
     ("applications/job/login/claims", {"ref": "*"}, f".applications.job.login.claims.ref is '*'; {EXACT}"),
+    (
+        "applications/job/login/claims",
+        {"ref": "refs/heads/fix,refs/heads/main"},
+        f".applications.job.login.claims.ref is 'refs/heads/fix,refs/heads/main'; {EXACT}",
+    ),
+    ("applications/job/login/claims", {"ref": 1}, f".applications.job.login.claims.ref is 1; {EXACT}"),
+    ("applications/job/login/claims", {"ref": []}, f".applications.job.login.claims.ref is empty; {EXACT}"),
     ("applications/job/login/claims", {"ref": ""}, f".applications.job.login.claims.ref is empty; {EXACT}"),
     (
         "applications/app/login/bound_cidrs",

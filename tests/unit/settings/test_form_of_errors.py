@@ -156,6 +156,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "PkiRole._size_of_the_kind": changed("pki/roles/app-cert/key_bits", 1),
     "RateLimit._administrator": changed("rate_limits/everything/interval", "1h"),
     "Retention._some": {**MINIMAL, "snapshots": {**FOLDER, "keep": {"hourly": 0, "daily": 0, "weekly": 0}}},
+    "Snapshots._stale": {**MINIMAL, "snapshots": {**FOLDER, "schedule": "weekly"}},
     "SocketAudit._address_of_its_kind": changed("audit", {"a": {"type": "socket", "address": "/run/audit.sock"}}),
     "Settings._empty_sections": changed("pki", None),
     "Settings._flavour": changed("server/flavor", "vault"),

@@ -62,7 +62,12 @@ def test_the_least_that_is_right_and_what_it_comes_to() -> None:
         ({"keep": {"hourly": -1}}, ".snapshots.keep.hourly is -1; expected at least 0"),
         ({"schedule": "hourly\nExecStart=/bin/sh"}, "expected a calendar event of systemd"),
         ({"schedule": "every now and then"}, ".snapshots.schedule is 'every now and then'; expected a calendar event"),
-        ({"schedule": "Mon"}, "expected a calendar event of systemd with a time"),
+        ({"schedule": "Mon"}, "expected a calendar event of systemd that comes again and again"),
+        ({"schedule": "2030-01-01 00:00"}, "expected a calendar event of systemd that comes again and again"),
+        (
+            {"schedule": "weekly"},
+            ".snapshots.stale_after is 3h; expected at least 7d, the longest time between two snapshots by schedule",
+        ),
         ({"recipients": [f"age-secret-key-1{CANARY}"]}, "expected the name of a file, and no secret"),
         (
             {"store": {**BUCKET["store"], "endpoint": f"https://user:{CANARY}@x.example"}},
@@ -100,11 +105,11 @@ def test_what_is_wrong_is_said_in_one_line(change: Mapping[str, Any], words: str
         "Mon..Fri 10:00",
         "Mon,Thu *-*-1..7 02:30:00 UTC",
         "*-02~01 03:00",
-        "2027-1-1 0:0",
+        "*-02-29 03:00",
     ],
 )
 def test_calendar_events_of_systemd_are_taken(schedule: str) -> None:
-    found = parse(local({**FOLDER, "schedule": schedule})).snapshots
+    found = parse(local({**FOLDER, "schedule": schedule, "stale_after": "1461d"})).snapshots
     assert found is not None
     assert found.schedule == schedule
 
