@@ -1,6 +1,6 @@
 """`python -m fake_providers`: the fake providers in a process of their own, as official plugins are.
 
-Reads one JSON line from standard input (packages, faults, world, machines), prints the environment's one value, and
+Reads one JSON line from standard input (packages, world, machines), prints the environment's one value, and
 serves until standard input ends. `fake_providers.attach.attach_apart` starts it; it ends with whoever started it.
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 gc.disable()  # looking for garbage among what imports make takes a sixth of the start, and finds none
 
 from fake_providers.attach import attach
-from fake_providers.faults import Fault
 
 gc.enable()
 
@@ -24,10 +23,9 @@ def main() -> None:
     # Whoever started this may close everything: a machine's own folders would be closed to its users.
     os.umask(0o022)
     order = json.loads(sys.stdin.readline())
-    faults = [Fault(**fault) for fault in order["faults"]]
     world = Path(order["world"]) if order["world"] else None
     machines = Path(order["machines"]) if order["machines"] else None
-    attached = attach(order["packages"], faults=faults, world=world, machines=machines)
+    attached = attach(order["packages"], world=world, machines=machines)
     # Whoever asked for this process may have been interrupted in the meantime.
     with contextlib.suppress(BrokenPipeError), attached as environment:
         print(environment["PULUMI_DEBUG_PROVIDERS"], flush=True)

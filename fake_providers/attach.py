@@ -11,13 +11,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from fake_providers.faults import Fault, Faults
 from fake_providers.servicer import Provider, Servicer
 
 # The engine runs at most 4 operations per core at once by default (pulumi 3.259: --parallel); 16 serves four cores.
@@ -26,21 +24,18 @@ WORKERS = 16
 
 @contextmanager
 def attach(
-    packages: Sequence[str], *, faults: Sequence[Fault] = (), world: Path | None = None, machines: Path | None = None
+    packages: Sequence[str], *, world: Path | None = None, machines: Path | None = None
 ) -> Iterator[Mapping[str, str]]:
     """Serve the packages until the block ends; yields the environment the engine needs, e.g. `vault:45001,aws:45002`.
 
     `world` is the sandbox's JSON file, in which the clouds in memory keep their objects for a second process to see;
     without it they live as long as the block. `machines` is the folder of the machines that boot behind a cloud's
     servers, and outlive the block; without it servers stay in memory. At the end every Vault token that was taken is
-    revoked. Raises ValueError for a package without one and for a fault on a package that isn't attached.
+    revoked. Raises ValueError for a package without one.
     """
-    unknown = sorted({fault.package for fault in faults} - set(packages))
-    if unknown:
-        raise ValueError(f"fault on {', '.join(unknown)}: expected a package among {', '.join(packages)}")
     with ExitStack() as stack:
         ports = {
-            package: stack.enter_context(_serve(package, faults, _provider(package, world, machines)))
+            package: stack.enter_context(_serve(package, _provider(package, world, machines)))
             for package in dict.fromkeys(packages)
         }
         yield {"PULUMI_DEBUG_PROVIDERS": ",".join(f"{package}:{port}" for package, port in ports.items())}
@@ -48,7 +43,7 @@ def attach(
 
 @contextmanager
 def attach_apart(
-    packages: Sequence[str], *, faults: Sequence[Fault] = (), world: Path | None = None, machines: Path | None = None
+    packages: Sequence[str], *, world: Path | None = None, machines: Path | None = None
 ) -> Iterator[Mapping[str, str]]:
     """The same as `attach`, in a process of its own: the way for large stacks.
 
@@ -61,7 +56,6 @@ def attach_apart(
     command = [sys.executable, "-m", "fake_providers"]
     order = {
         "packages": list(packages),
-        "faults": [asdict(fault) for fault in faults],
         "world": world and str(world),
         "machines": machines and str(machines),
     }
@@ -99,19 +93,16 @@ def _provider(package: str, world: Path | None, machines: Path | None) -> Provid
 
 
 @contextmanager
-def _serve(package: str, faults: Sequence[Fault], provider: Provider) -> Iterator[int]:
-    orders = Faults([fault for fault in faults if fault.package == package])
-    servicer = Servicer(package, provider, orders)
+def _serve(package: str, provider: Provider) -> Iterator[int]:
+    servicer = Servicer(package, provider)
     # Messages are as large as a resource's properties; the 4 MB default of gRPC is too small for rendered manifests.
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS), options=options)
-    orders.stop = lambda: server.stop(None)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield port
     finally:
-        orders.ended.set()
         server.stop(1.0).wait()
         servicer.close()

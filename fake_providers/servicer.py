@@ -1,4 +1,4 @@
-"""A ResourceProvider over a plain Python provider: wire format, connections, previews, errors and ordered faults.
+"""A ResourceProvider over a plain Python provider: wire format, connections, previews and errors.
 
 Owns the protocol; a `Provider` owns the resource types. Refuses Invoke (these providers have no functions) and never
 lets a secret into a status message.
@@ -19,7 +19,6 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from fake_providers.envelope import Properties, compact, has_unknown, pack, unpack, written_json
-from fake_providers.faults import Faults
 
 Values = dict[str, Any]
 Context = grpc.ServicerContext
@@ -92,8 +91,8 @@ def _token(urn: str) -> str:
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """One package for all its provider instances; `context.peer()` tells their connections apart."""
 
-    def __init__(self, package: str, provider: Provider, faults: Faults) -> None:
-        self.package, self.provider, self.faults = package, provider, faults
+    def __init__(self, package: str, provider: Provider) -> None:
+        self.package, self.provider = package, provider
         self._connections: dict[str, object] = {}
         self._lock = threading.Lock()
 
@@ -106,11 +105,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             self.provider.close(connection)
 
     @contextmanager
-    def _answering(self, call: str, token: str, context: Context, *given: Properties) -> Iterator[None]:
-        """Strike ordered faults; turn a refusal into one status line without any of the given secrets."""
-        order = self.faults.due(call, token)
-        if order is not None and not order.after:
-            self.faults.strike(order, context)
+    def _answering(self, token: str, context: Context, *given: Properties) -> Iterator[None]:
+        """Turn a refusal into one status line without any of the given secrets."""
         try:
             yield
         except RefusedError as refusal:
@@ -119,8 +115,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             for text in sorted({text for one in given for text in one.secret_texts()}, key=len, reverse=True):
                 message = message.replace(text, "[secret]")
             context.abort(grpc.StatusCode.UNKNOWN, " ".join(message.split()))
-        if order is not None and order.after:
-            self.faults.strike(order, context)
 
     def _connection(self, context: Context) -> object:
         with self._lock:
@@ -154,7 +148,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:
         settings = unpack(request.args)
         self.close(context.peer())
-        with self._answering("Configure", "provider", context, settings):
+        with self._answering("provider", context, settings):
             connection = self.provider.configure(settings.values)
             with self._lock:
                 self._connections[context.peer()] = connection
@@ -163,7 +157,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         token = _token(request.urn)
         news = unpack(request.news)
-        with self._answering("Check", token, context, news):
+        with self._answering(token, context, news):
             try:
                 inputs = self.provider.check(token, news.values)
                 return pb.CheckResponse(inputs=pack(inputs, news.secret | self.provider.sensitive(token)))
@@ -173,7 +167,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: pb.DiffRequest, context: Context) -> pb.DiffResponse:
         token = _token(request.urn)
         old, new = unpack(request.old_inputs), unpack(request.news)
-        with self._answering("Diff", token, context, old, new):
+        with self._answering(token, context, old, new):
             change = self.provider.diff(token, old.values, new.values)
         return _difference(change)
 
@@ -184,7 +178,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             planned = self.provider.planned(token, inputs.values, {})
             return pb.CreateResponse(properties=pack(planned, secret))
-        with self._answering("Create", token, context, inputs):
+        with self._answering(token, context, inputs):
             _refuse_unknown(inputs)
             made = self.provider.create(self._connection(context), token, inputs.values)
         return pb.CreateResponse(id=made.identity, properties=pack(made.outputs, secret))
@@ -193,7 +187,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token = _token(request.urn)
         inputs, outputs = unpack(request.inputs), unpack(request.properties)
         secret = inputs.secret | outputs.secret | self.provider.sensitive(token)
-        with self._answering("Read", token, context, inputs, outputs):
+        with self._answering(token, context, inputs, outputs):
             known = Found(request.id, inputs.values, outputs.values)
             found = self.provider.read(self._connection(context), token, known)
         if found is None:
@@ -209,7 +203,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             planned = self.provider.planned(token, news.values, outputs.values)
             return pb.UpdateResponse(properties=pack(planned, secret))
-        with self._answering("Update", token, context, old_inputs, outputs, news):
+        with self._answering(token, context, old_inputs, outputs, news):
             _refuse_unknown(news)
             known = Found(request.id, old_inputs.values, outputs.values)
             made = self.provider.update(self._connection(context), token, known, news.values)
@@ -218,13 +212,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: pb.DeleteRequest, context: Context) -> empty_pb2.Empty:
         token = _token(request.urn)
         inputs, outputs = unpack(request.old_inputs), unpack(request.properties)
-        with self._answering("Delete", token, context, inputs, outputs):
+        with self._answering(token, context, inputs, outputs):
             known = Found(request.id, inputs.values, outputs.values)
             self.provider.delete(self._connection(context), token, known)
         return empty_pb2.Empty()
 
     def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
-        with self._answering("Invoke", request.tok, context):
+        with self._answering(request.tok, context):
             raise RefusedError(f"the fake {self.package} provider has no functions; use the official plugin")
 
     def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:

@@ -15,7 +15,6 @@ from filelock import FileLock, Timeout
 
 from composition.administrator_files import for_fake_providers
 from fake_providers.attach import attach_apart
-from fake_providers.faults import Fault
 from ops.console import Console
 from ops.engine import finding, operations, plugins
 from ops.engine.operations import Backend
@@ -39,8 +38,6 @@ class Choices:
     policies: bool = True
     replace: tuple[str, ...] = ()
     """Logical names of resources that are replaced although nothing calls for it."""
-    faults: tuple[Fault, ...] = ()
-    """For tests only: calls on which the fake providers misbehave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +100,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
     if backend.state:
         release_dead_locks(backend.state)
     world, machines = (fake.objects, fake.machines) if fake else (None, None)
-    with attach_apart(providers.fakes, faults=choices.faults, world=world, machines=machines) as attached:
+    with attach_apart(providers.fakes, world=world, machines=machines) as attached:
         variables = operations.environment(engine, backend, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"

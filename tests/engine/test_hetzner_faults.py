@@ -22,11 +22,11 @@ from components.hetzner.site import HetznerSite
 from components.render.login import CertificateLogin
 from components.render.tls import ProvidedTls
 from fake_providers.attach import attach_apart
-from fake_providers.faults import Fault
 from ops.engine import operations
 from ops.engine.finding import Engine, find
 from ops.engine.inline_program import InlineProgram
 from ops.paths import ROOT
+from tests.support.faults import Fault, faulty
 from tests.support.lines import Line
 from tests.support.servers import VaultServer, local_platform, postgres_template, vault_server
 from tests.unit.render.nodes import TEXTS, node
@@ -124,7 +124,8 @@ class Estate:
         backend = operations.Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
         with (
             pytest.MonkeyPatch.context() as patch,
-            attach_apart(["hcloud"], faults=faults, world=self.folder / "world.json") as attached,
+            attach_apart(["hcloud"], world=self.folder / "world.json") as providers,
+            faulty(providers, faults) as attached,
         ):
             variables = operations.environment(self.engine, backend, self.folder / "shims", attached)
             # Where the resource that waits finds its code.

@@ -9,19 +9,25 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ops.paths import ROOT
 from tests.support.checkouts import Checkout
 
-HANGS = """
-import sys
-from fake_providers.faults import Fault
-from ops.commands import lifecycle
+HANGS = f"""
+import contextlib, sys
+from ops.commands import lifecycle, session
 from ops.console import Console
 from ops.commands.session import Choices
 from ops.paths import Paths
-hangs = tuple(
-    Fault(package="vault", type_token=kind, kind="hang", seconds=300.0, after=True) for kind in sys.argv[1:]
-)
-lifecycle.up(Paths(), "local", Console(), Choices(sandbox=True, policies=False, faults=hangs))
+sys.path.append({str(ROOT)!r})
+from tests.support.faults import Fault, faulty
+hangs = [Fault(package="vault", type_token=kind, kind="hang", seconds=300.0, after=True) for kind in sys.argv[1:]]
+attach_apart = session.attach_apart
+@contextlib.contextmanager
+def attach_badly(*packages, **places):
+    with attach_apart(*packages, **places) as attached, faulty(attached, hangs) as environment:
+        yield environment
+session.attach_apart = attach_badly
+lifecycle.up(Paths(), "local", Console(), Choices(sandbox=True, policies=False))
 """
 """An `up` in which the engine never hears that the first object of each of these types was made."""
 

@@ -15,8 +15,8 @@ import pytest
 from pulumi import automation
 
 from fake_providers.attach import attach, attach_apart
-from fake_providers.faults import Fault
 from tests.engine.fake_providers.filling import asked, write
+from tests.support.faults import Fault, faulty
 from tests.support.programs import changes, trial_stack
 from tests.support.servers import VaultServer
 
@@ -136,7 +136,8 @@ def test_a_fault_is_said_and_the_next_up_goes_on(tmp_path: Path, vault_server: V
         vault.Policy("policy", name="late", policy=READ, opts=provider(vault_server))
 
     with (
-        attach(["vault"], faults=[Fault(package="vault")]) as attached,
+        attach(["vault"]) as providers,
+        faulty(providers, [Fault(package="vault")]) as attached,
         trial_stack(tmp_path, attached, program) as run,
     ):
         with pytest.raises(automation.CommandError, match="Create number 1 failed as ordered"):
@@ -150,7 +151,8 @@ def test_a_lost_plugin_leaves_what_it_made(tmp_path: Path, vault_server: VaultSe
         vault.Mount("mount", path="orphan", type="kv", opts=provider(vault_server))
 
     with (
-        attach(["vault"], faults=[Fault(package="vault", kind="drop", after=True)]) as attached,
+        attach(["vault"]) as providers,
+        faulty(providers, [Fault(package="vault", kind="drop", after=True)]) as attached,
         trial_stack(tmp_path, attached, program) as run,
         pytest.raises(automation.CommandError),
     ):

@@ -199,8 +199,8 @@ class Opening:
         monkeypatch.setattr("ops.commands.session.operations.opened", self._open)
 
     @contextmanager
-    def _attached(self, fakes: Any, *, faults: Any, **cloud: Any) -> Iterator[dict[str, str]]:
-        self.attached.append((tuple(fakes), tuple(faults), cloud["world"]))
+    def _attached(self, fakes: Any, **cloud: Any) -> Iterator[dict[str, str]]:
+        self.attached.append((tuple(fakes), cloud["world"]))
         yield {"PULUMI_DEBUG_PROVIDERS": "vault:1"} if fakes else {}
 
     @contextmanager
@@ -229,7 +229,7 @@ def test_the_local_stack_opens_with_the_official_plugin(
     assert arguments["variables"]["ESTATE_PROTECT"] in {"true", "false"}
     assert "PULUMI_SKIP_CHECKPOINTS" not in arguments["variables"]
     assert "PULUMI_DEBUG_PROVIDERS" not in arguments["variables"]
-    assert opening.attached == [((), (), None)]
+    assert opening.attached == [((), None)]
     assert (tmp_path / ".estate" / "state").is_dir()
     assert capsys.readouterr().err == ""
 
@@ -270,7 +270,7 @@ def test_a_cloud_stack_with_fake_providers_keeps_a_state_apart(cloud: Opening, t
         pass
 
     own = tmp_path / ".estate" / "fake"
-    assert cloud.attached == [(("vault",), (), own / "world.json")]
+    assert cloud.attached == [(("vault",), own / "world.json")]
     assert cloud.opened[0]["variables"]["PULUMI_BACKEND_URL"] == f"file://{own / 'state'}?metadata=skip"
     assert cloud.opened[0]["invented_secrets"] == []
 
