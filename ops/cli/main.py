@@ -45,6 +45,7 @@ app.command(name="test")(development.run_tests)
 app.command()(development.bench)
 
 NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
+_CHECKS_FAILED = "the estate is built, but checks failed; expected each application to get its grants"
 Replace = Annotated[
     list[str] | None,
     typer.Option("--replace", metavar="NAME", help="Make this resource anew, such as platform-server; repeatable."),
@@ -86,10 +87,13 @@ def up(
                 for result in built.checks.results
             },
             "passed": built.checks.passed,
+            **({} if built.checks.passed else {"error": _CHECKS_FAILED}),
         }
     )
     if not built.checks.passed:
-        raise EstateError("the estate is built, but checks failed; expected each application to get its grants")
+        # Said here, not by an error: with --json that would be a second document.
+        console.say(f"estate: {_CHECKS_FAILED}")
+        raise typer.Exit(EstateError.exit_code)
 
 
 @app.command()

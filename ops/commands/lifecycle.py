@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, session
+from ops.commands import ends, moves, session
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, operations, recovery, replacing
@@ -59,6 +59,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         session.opened(platform, console, "up", choices) as opened,
     ):
         deployment = opened.run.deployment()
+        moves.refuse(platform.file, deployment)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         platform.start(deployment, console)
         adopted = _adopt(platform, opened, deployment, console)
@@ -120,7 +121,9 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         _ready(paths, stack, "preview", console, choices) as platform,
         session.opened(platform, console, "preview", choices) as opened,
     ):
-        replace = replacing.urns(opened.run.deployment, stack, choices.replace)
+        deployment = opened.run.deployment()
+        moves.refuse(platform.file, deployment)
+        replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace)
         return changes, opened.providers.reason

@@ -29,7 +29,7 @@ from ops.vault.seeding import seed_secrets
 from settings import Settings, parse
 from settings.grants import PkiGrant, grants
 from tests.support.servers import PostgresServer, VaultServer, call
-from tests.unit.settings.samples import FULL
+from tests.unit.settings.samples import FULL, changed
 
 Call = Callable[..., dict[str, Any]]
 Checked = Callable[..., CheckResult]
@@ -439,6 +439,13 @@ def test_a_secret_that_isnt_there_fails(checked: Checked, plain: Plain, api: Cal
         assert failed_only(checked(), "secret") == "secret/shop/test/session (write): has no value"
     finally:
         api("post", "secret/data/shop/test/session", {"data": {"password": "new"}})
+
+
+def test_a_secret_that_lacks_a_value_its_settings_list_fails(checked: Checked, plain: Plain, api: Call) -> None:
+    more = parse(changed("applications/shop/secrets/site", {"keys": ["password", "user"]}, plain))
+    assert failed_only(checked(by=more), "secret") == (
+        "secret/shop/test/site (read): lacks user; expected whoever writes it to add it"
+    )
 
 
 def test_reading_another_applications_secret_fails(checked: Checked, settings: Settings, api: Call) -> None:

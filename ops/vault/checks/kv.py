@@ -14,13 +14,16 @@ from settings.grants import KvGrant
 
 def check(client: hvac.Client, grant: KvGrant) -> None:
     """Read the secret, and ask whether the token may do as much as was granted and no more.
-    Raises CheckError: the secret has no value, or the token may do less or more."""
+    Raises CheckError: the secret lacks a value, or the token may do less or more."""
     try:
         answer = call(client, "get", f"{grant.mount}/data/{grant.path}")
     except InvalidPath:
         answer = {}
-    if not answer.get("data", {}).get("data"):
+    values = answer.get("data", {}).get("data")
+    if not values:
         raise CheckError("has no value")
+    if lacking := sorted(set(grant.keys) - values.keys()):
+        raise CheckError(f"lacks {', '.join(lacking)}; expected whoever writes it to add it")
     capabilities.check(client, grant)
 
 
