@@ -1,6 +1,6 @@
 """`python -m fake_providers`: the fake providers in a process of their own, as official plugins are.
 
-Reads one JSON line from standard input (packages, world, machines), prints the environment's one value, and
+Reads one JSON line from standard input (packages, world, machines, adopting), prints the environment's one value, and
 serves until standard input ends. `fake_providers.attach.attach_apart` starts it; it ends with whoever started it.
 """
 
@@ -25,7 +25,7 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     world = Path(order["world"]) if order["world"] else None
     machines = Path(order["machines"]) if order["machines"] else None
-    attached = attach(order["packages"], world=world, machines=machines)
+    attached = attach(order["packages"], world=world, machines=machines, adopting=order["adopting"])
     # Whoever asked for this process may have been interrupted in the meantime.
     with contextlib.suppress(BrokenPipeError), attached as environment:
         print(environment["PULUMI_DEBUG_PROVIDERS"], flush=True)

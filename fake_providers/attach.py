@@ -24,18 +24,19 @@ WORKERS = 16
 
 @contextmanager
 def attach(
-    packages: Sequence[str], *, world: Path | None = None, machines: Path | None = None
+    packages: Sequence[str], *, world: Path | None = None, machines: Path | None = None, adopting: bool = False
 ) -> Iterator[Mapping[str, str]]:
     """Serve the packages until the block ends; yields the environment the engine needs, e.g. `vault:45001,aws:45002`.
 
     `world` is the sandbox's JSON file, in which the clouds in memory keep their objects for a second process to see;
     without it they live as long as the block. `machines` is the folder of the machines that boot behind a cloud's
-    servers, and outlive the block; without it servers stay in memory. At the end every Vault token that was taken is
-    revoked. Raises ValueError for a package without one.
+    servers, and outlive the block; without it servers stay in memory. While `adopting`, what is created and Vault has
+    already is taken over. At the end every Vault token that was taken is revoked. Raises ValueError for a package
+    without one.
     """
     with ExitStack() as stack:
         ports = {
-            package: stack.enter_context(_serve(package, _provider(package, world, machines)))
+            package: stack.enter_context(_serve(package, _provider(package, world, machines, adopting=adopting)))
             for package in dict.fromkeys(packages)
         }
         yield {"PULUMI_DEBUG_PROVIDERS": ",".join(f"{package}:{port}" for package, port in ports.items())}
@@ -43,7 +44,7 @@ def attach(
 
 @contextmanager
 def attach_apart(
-    packages: Sequence[str], *, world: Path | None = None, machines: Path | None = None
+    packages: Sequence[str], *, world: Path | None = None, machines: Path | None = None, adopting: bool = False
 ) -> Iterator[Mapping[str, str]]:
     """The same as `attach`, in a process of its own: the way for large stacks.
 
@@ -58,6 +59,7 @@ def attach_apart(
         "packages": list(packages),
         "world": world and str(world),
         "machines": machines and str(machines),
+        "adopting": adopting,
     }
     # The child works in this process's folder, which relative file names in provider settings begin at.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
@@ -75,12 +77,12 @@ def attach_apart(
         yield {"PULUMI_DEBUG_PROVIDERS": ports}
 
 
-def _provider(package: str, world: Path | None, machines: Path | None) -> Provider:
+def _provider(package: str, world: Path | None, machines: Path | None, *, adopting: bool) -> Provider:
     # Each is imported for those who attach it: what the cloud's need takes 10 MB of Vault's process.
     if package == "vault":
         from fake_providers.vault.provider import VaultProvider  # noqa: PLC0415
 
-        return VaultProvider()
+        return VaultProvider(adopting=adopting)
     if package == "hcloud":
         from fake_providers.hcloud import HcloudProvider  # noqa: PLC0415
 

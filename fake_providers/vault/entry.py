@@ -18,6 +18,11 @@ _NEVER_READ = frozenset({"path", "local", "once"})
 _UNSENT = frozenset({"path", "local"})
 
 
+class There(dict[str, Any]):
+    """What a server has of an object that no state knows: all that differs is written, which the official provider
+    wouldn't do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """An object written to and read from one path: roles, policies, settings of a mount. Writing is an upsert."""
@@ -33,6 +38,7 @@ class Entry:
     sends_first: Mapping[str, Any] = field(default_factory=dict)  # with the write of a create
     sends_later: Mapping[str, Any] = field(default_factory=dict)  # with that of an update
     importable: bool = True
+    fixed: frozenset[str] = frozenset()  # what can't be changed without losing what is in there
     deletable: bool = True  # settings of a mount can't be deleted: they go with it
 
     def value(self, values: Values, name: str) -> Any:
@@ -93,6 +99,8 @@ class Entry:
         if entry.kind == "once":
             # A root password that Vault has rotated is never overwritten by the one it started with.
             return name in inputs and (old is None or old.get(f"{name}Version") != inputs.get(f"{name}Version"))
+        if isinstance(old, There) and self._differs(entry, old, inputs):
+            return True
         if entry.sent == "always" or (entry.sent == "first" and old is not None):
             return entry.sent == "always"
         if entry.sent == "changed" and old is not None:
@@ -121,6 +129,28 @@ class Entry:
         """Write it, and read back what the server decided."""
         self.put(vault, inputs, None)
         return self.known(vault, inputs)
+
+    def adopt(self, vault: VaultSession, inputs: Values) -> Found | None:
+        """Take over what the server has in this place and no state knows, and change it to these inputs; None: nothing.
+
+        Never replaces it. A password that is written once isn't written again: the server may have another by now.
+        """
+        answer = self.answer(vault, inputs)
+        if answer is None:
+            return None
+        told = self._told(answer)
+        for name in sorted(self.fixed & told.keys()):
+            if not same(self.table[name], told[name], self.value(inputs, name)):
+                raise RefusedError(
+                    f"{self.known_as(inputs)} has {name} {told[name]!r}; expected {self.value(inputs, name)!r}, as in "
+                    "the settings, since it would be replaced and what it holds lost"
+                )
+        here = {name: value for name, value in inputs.items() if name in self.table and self._stays(name)}
+        self.put(vault, inputs, There(told | here))
+        return self.known(vault, inputs)
+
+    def _stays(self, name: str) -> bool:
+        return self.table[name].kind in _NEVER_READ or not self.table[name].read
 
     def put(self, vault: VaultSession, inputs: Values, old: Values | None) -> None:
         """The write of a create (`old` None) or of an update."""

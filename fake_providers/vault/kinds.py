@@ -6,7 +6,7 @@ Which types exist, with which properties, is the table's business.
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fake_providers.envelope import UNKNOWN, compact, has_unknown
@@ -40,6 +40,7 @@ class AppRoleEntry(Entry):
 class TransitKeyEntry(Entry):
     """A transit key: made with some properties, while the others live at its `config` path."""
 
+    fixed: frozenset[str] = frozenset({"type", "derived", "convergentEncryption"})
     made_with: frozenset[str] = frozenset({"type", "derived", "convergent_encryption", "key_size"})
     both: frozenset[str] = frozenset({"auto_rotate_period"})
 
@@ -63,6 +64,7 @@ class Mount(Entry):
     """A secrets engine or auth method. A path in use is an error; a new path moves it with its contents."""
 
     identity: str = "{path}"
+    fixed: frozenset[str] = frozenset({"type"})
     outputs: Mapping[str, str] = field(default_factory=lambda: {"accessor": "accessor"})
     settings: frozenset[str] = frozenset()  # keys that are written to `auth/{path}/config`
     tunes: frozenset[str] = frozenset()  # keys without which nothing is tuned; none of them: it always is
@@ -128,11 +130,20 @@ class Issued(Entry):
     exists: str = "sys/mounts/{backend}"  # what to look for to know that it is still there, over inputs and outputs
     removal: str = ""  # what to delete
     random: bool = False  # the id gets a random suffix
+    found: Callable[[VaultSession, Values], Values | None] = lambda _vault, _inputs: None
+    """What the server would have answered when it made the one that it has."""
 
     def create(self, vault: VaultSession, inputs: Values) -> Found:
         """Have it made."""
+        return self._made(inputs, vault.write(self.fill(self.place, inputs), self.body(inputs)))
+
+    def adopt(self, vault: VaultSession, inputs: Values) -> Found | None:
+        """The one that is there."""
+        answer = self.found(vault, inputs)
+        return None if answer is None else self._made(inputs, answer)
+
+    def _made(self, inputs: Values, answer: Values) -> Found:
         path = self.fill(self.place, inputs)
-        answer = vault.write(path, self.body(inputs))
         certificates = [answer[key].strip() for key in ("certificate", "issuing_ca") if answer.get(key)]
         answer["certificate_bundle"] = "\n".join(dict.fromkeys(certificates))
         answer.setdefault("ca_chain", certificates[::-1])
@@ -180,6 +191,10 @@ class AnyPathEntry(Entry):
             return False
         texts = [values.get("dataJson", "null") for values in (old, new)]
         return entry.name != "dataJson" or has_unknown(texts) or json.loads(texts[0]) != json.loads(texts[1])
+
+    def adopt(self, vault: VaultSession, inputs: Values) -> Found | None:  # noqa: ARG002 - an Entry's signature
+        """Writing is all there is."""
+        return None
 
     def create(self, vault: VaultSession, inputs: Values) -> Found:
         """Write it; nothing of the answer is kept."""

@@ -11,7 +11,13 @@ from fake_providers.vault.table import TABLE
 
 
 class VaultProvider:
-    """Every type of the table, against the server each provider instance was configured with."""
+    """Every type of the table, against the server each provider instance was configured with.
+
+    While `adopting`, what a program creates and a server has is taken over.
+    """
+
+    def __init__(self, *, adopting: bool = False) -> None:
+        self._adopting = adopting
 
     def check_settings(self, settings: Values) -> None:
         """Refuse what would have no effect."""
@@ -50,8 +56,9 @@ class VaultProvider:
 
     def create(self, connection: Any, token: str, inputs: Values) -> Found:
         """Make the object."""
-        entry = _entry(token)
-        return _nested(entry.create(connection, fields.flat(inputs, entry.table)), entry)
+        entry, given = _entry(token), fields.flat(inputs, _entry(token).table)
+        made = entry.adopt(connection, given) if self._adopting else None
+        return _nested(made or entry.create(connection, given), entry)
 
     def read(self, connection: Any, token: str, found: Found) -> Found | None:
         """Look it up."""

@@ -7,6 +7,7 @@ when is held against what the official one was heard to send (tests/engine/fake_
 
 from collections.abc import Mapping
 
+from fake_providers.vault import authorities
 from fake_providers.vault.entry import Entry
 from fake_providers.vault.fields import keyed, of, shown
 from fake_providers.vault.kinds import (
@@ -288,6 +289,7 @@ TABLE: Mapping[str, Entry] = {
         exists="{backend}/issuer/{issuerId}",
         sends={"use_pss": False},
         removal="{backend}/issuer/{issuerId}",
+        found=authorities.root,
         version=1,
         outputs=keyed("certificate issuingCa serialNumber issuerId keyId"),
         table=_SUBJECT | _CONSTRAINTS | _KEY_PAIR,
@@ -295,6 +297,7 @@ TABLE: Mapping[str, Entry] = {
     "pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest": Issued(
         place="{backend}/issuers/generate/intermediate/{type}",
         random=True,
+        found=authorities.request,
         outputs=keyed("csr keyId privateKey privateKeyType"),
         table=_SUBJECT | _KEY_PAIR | of("boolean", "addBasicConstraints", replaces=True, default=False),
     ),
@@ -302,6 +305,7 @@ TABLE: Mapping[str, Entry] = {
         place="{backend}/root/sign-intermediate",
         identity="{backend}/{commonName}",
         version=2,
+        found=authorities.signature,
         sends={"use_pss": False},
         outputs=keyed("certificate issuingCa certificateBundle serialNumber") | {"caChains": "ca_chain"},
         table=_SUBJECT
@@ -312,6 +316,7 @@ TABLE: Mapping[str, Entry] = {
     "pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned": Issued(
         place="{backend}/intermediate/set-signed",
         random=True,
+        found=authorities.placed,
         shown={"importedIssuers": [], "importedKeys": []},
         outputs=keyed("importedIssuers importedKeys"),
         table=_BACKEND | of("text", "certificate", replaces=True, required=True),

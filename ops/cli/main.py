@@ -50,6 +50,9 @@ Replace = Annotated[
     list[str] | None,
     typer.Option("--replace", metavar="NAME", help="Make this resource anew, such as platform-server; repeatable."),
 ]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take over what the local Vault holds and a lost state doesn't know.")
+]
 
 
 @app.command()
@@ -59,11 +62,12 @@ def up(
     sandbox: Sandbox = False,
     no_policies: NoPolicies = False,
     replace: Replace = None,
+    adopt: Adopt = False,
     as_json: Json = False,
 ) -> None:
     """Build a stack, or bring it up to date, and check what each application gets."""
     console = Console(as_json=as_json)
-    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()))
+    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()), adopt=adopt)
     built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)
     _show_checks(console, built.checks.results)

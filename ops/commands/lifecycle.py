@@ -14,6 +14,7 @@ from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
 from ops.commands import ends, moves, session
+from ops.commands.adopting import adopting
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, operations, recovery, replacing
@@ -62,9 +63,10 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         moves.refuse(platform.file, deployment)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         platform.start(deployment, console)
-        adopted = _adopt(platform, opened, deployment, console)
-        with console.stage(f"applying {stack}") as steps:
-            changes = opened.run.operate("up", steps, replace=replace)
+        with adopting(platform, opened, deployment, console, choices):
+            adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
+            with console.stage(f"applying {stack}") as steps:
+                changes = opened.run.operate("up", steps, replace=replace)
         if deployment.get("pending_operations"):
             recovery.settle(opened.run.stack)
         checks = _check_access(platform, changes.outputs, console)

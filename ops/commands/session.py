@@ -38,6 +38,8 @@ class Choices:
     policies: bool = True
     replace: tuple[str, ...] = ()
     """Logical names of resources that are replaced although nothing calls for it."""
+    adopt: bool = False
+    """Take over what the local stack's Vault holds and its state doesn't know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,9 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
     """
     paths, file = platform.paths, platform.file
     paths.make_own()
+    if choices.adopt and (platform.fake_cloud or choices.replace):
+        what = "--replace is given" if choices.replace else f"stack {file.stack!r} runs on a cloud"
+        raise EstateError(f"--adopt: {what}; expected the local stack, and no --replace")
     engine = finding.find(console.say)
     shims = paths.own / "shims"
     providers = plugins.choose(
@@ -92,6 +97,9 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
         lacking=() if choices.sandbox else lacking_plugins(platform, console, engine),
         credentials=all(os.environ.get(name) for name in platform.credentials),
     )
+    if choices.adopt:
+        # No official provider takes over an authority, or a role that it would have to create.
+        providers = plugins.Choice(fakes=tuple(platform.packages), reason="asked for with --adopt")
     if providers.fakes:
         console.say(f"fake providers for {', '.join(providers.fakes)}: {providers.reason}")
     fake = platform.fake_cloud if providers.fakes else None
@@ -100,7 +108,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
     if backend.state:
         release_dead_locks(backend.state)
     world, machines = (fake.objects, fake.machines) if fake else (None, None)
-    with attach_apart(providers.fakes, world=world, machines=machines) as attached:
+    with attach_apart(providers.fakes, world=world, machines=machines, adopting=choices.adopt) as attached:
         variables = operations.environment(engine, backend, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"

@@ -186,6 +186,14 @@ class PlatformDriver(ABC):
             EstateError: it doesn't start.
         """
 
+    def held(self) -> Sequence[str]:
+        """What of the settings the running Vault has already, whatever the state says; empty: that isn't looked at.
+
+        Raises:
+            EstateError: it can't be asked.
+        """
+        return ()
+
     def nothing_to_destroy(self) -> str:
         """Why a `down` has nothing for the engine to do; empty: it has."""
         return ""

@@ -4,7 +4,7 @@ Owns their start, their first boot, and the claim of one stack on them. Refuses 
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
@@ -27,6 +27,7 @@ from ops.snapshots.ages import Ages, ages
 from ops.snapshots.unfinished import emptying
 from ops.vault import status
 from ops.vault.endpoint import VaultEndpoint
+from ops.vault.login import log_in
 from settings.platform import LocalPlatform
 
 
@@ -121,18 +122,38 @@ class Local(PlatformDriver):
             connections = settings.database.connections.values()
             own = {one.database for one in connections if one.port == servers.postgres_port}
             servers.ensure_databases(sorted(own))
-            if not knows_database(deployment):
-                # A killed run may have had Vault replace the first password, with which the connection is made.
+            if not knows_database(deployment) and f"{settings.database.path}/" not in self.held():
+                # Vault replaced the first password, with which the connection is made, when it had the engine before.
                 servers.postgres.reset_root_role()
+
+    def held(self) -> Sequence[str]:
+        """Mounts and auth methods of the settings."""
+        settings = self.file.settings
+        engines = [*settings.kv, *(one.path for one in (settings.database, settings.transit) if one)]
+        if settings.pki:
+            engines += [settings.pki.root_path, settings.pki.intermediate_path]
+        methods = (settings.approle, settings.kubernetes, settings.jwt, settings.userpass)
+        wanted = [("sys/mounts", "", path) for path in engines]
+        wanted += [("sys/auth", "auth/", one.path) for one in methods if one]
+        with log_in(self.endpoint(self.servers.address)) as client:
+            there = {place: client.read(place) for place in ("sys/mounts", "sys/auth")}
+        return tuple(f"{prefix}{path}/" for place, prefix, path in wanted if f"{path}/" in _data(there[place]))
 
     def nothing_to_destroy(self) -> str:
         """Without a state there is none."""
-        return "" if (self.paths.state / ".pulumi").is_dir() else f"{self.file.stack} has no state here"
+        if (self.paths.state / ".pulumi").is_dir():
+            return ""
+        if self.file.settings.protect and self.servers.custody.is_file():
+            raise EstateError(
+                f"protect is true and the state is lost; expected {self.up_command} --adopt, which takes over what the "
+                f"server holds, or protect: false in {self.file.path.name} to lose it"
+            )
+        return f"{self.file.stack} has no state here"
 
     def remove(self) -> None:
         """Servers, data, keys, state and the claim."""
         self.servers.wipe()
-        for name in ("passphrase", "local-stack"):
+        for name in ("passphrase", "local-stack", "adopting"):
             (self.paths.own / name).unlink(missing_ok=True)
         for folder in (self.paths.state, self.paths.own / "stacks"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -181,6 +202,10 @@ class Local(PlatformDriver):
             raise EstateError(msg)
         self.servers.start()
         return emptying(self.servers)
+
+
+def _data(answer: Any) -> Mapping[str, Any]:
+    return dict(answer["data"]) if isinstance(answer, dict) else {}
 
 
 def _silent(_: str) -> None:

@@ -73,7 +73,10 @@ def test_a_misspelt_tier_is_told_before_anything_runs(monkeypatch: pytest.Monkey
             {"ops.development.test_runner", "ops.development.bench", "boto3", "botocore", "pytest", "moto"},
         ),
         ("import ops.cli.main", {"composition.hetzner", "pulumi_aws", "pulumi_hcloud"}),
-        ("from fake_providers.attach import _provider; _provider('vault', None, None)", {"fake_providers.hcloud"}),
+        (
+            "from fake_providers.attach import _provider; _provider('vault', None, None, adopting=False)",
+            {"fake_providers.hcloud"},
+        ),
     ],
 )
 def test_a_start_waits_for_nothing_that_was_not_asked_for(program: str, absent: set[str]) -> None:

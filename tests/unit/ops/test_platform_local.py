@@ -65,7 +65,7 @@ def test_the_administrators_files_are_where_the_servers_make_them(tmp_path: Path
 class Started:
     """What a start asked of the servers, in order."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fresh: bool) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fresh: bool, held: tuple[str, ...] = ()) -> None:
         self.happened: list[str] = []
         self.bootstrap: dict[str, Any] = {}
 
@@ -80,6 +80,7 @@ class Started:
         monkeypatch.setattr(LocalServers, "start", lambda _: self.happened.append("start"))
         monkeypatch.setattr(LocalServers, "ensure_databases", databases)
         monkeypatch.setattr("ops.local.postgres.Postgres.reset_root_role", lambda _: self.happened.append("reset root"))
+        monkeypatch.setattr(Local, "held", lambda _: held)
         monkeypatch.setattr(local, "bootstrap", bootstrap)
 
 
@@ -124,6 +125,15 @@ def test_a_database_password_that_vault_replaced_is_left_alone(tmp_path: Path, m
     connection = {"type": "vault:database/secretBackendConnection:SecretBackendConnection"}
 
     start(platform(tmp_path), {"resources": [connection]}, Console())
+
+    assert "reset root" not in started.happened
+
+
+def test_so_it_is_where_only_vault_knows_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a lost state."""
+    started = Started(monkeypatch, fresh=False, held=("database/",))
+
+    start(platform(tmp_path), {}, Console())
 
     assert "reset root" not in started.happened
 
