@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -216,7 +217,26 @@ RelativeFile = Annotated[
 ]
 """A file beside the project, relative to its root."""
 
-HttpsUrl = Annotated[str, Form(r"https://[^\s/@]+(?:/[^\s]*)?", "a URL that begins with https:// and holds no login")]
+
+def _reachable(url: str) -> str:
+    """The URL. Raises ValueError for a port that none is."""
+    try:
+        if urlsplit(url).port != 0:
+            return url
+    except ValueError:
+        pass
+    raise ValueError("expected a URL with a port from 1 to 65535, or none")
+
+
+# Nothing that a shell, an INI file, HCL or systemd reads as anything else.
+HttpsUrl = Annotated[
+    str,
+    Form(
+        r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~:/?&=+,%-]*)?",
+        "a URL that begins with https:// and holds no login, and nothing but letters, digits and ._~:/?&=+,%-",
+    ),
+    AfterValidator(_reachable),
+]
 """An address that is authenticated and holds no login."""
 
 Port = Annotated[int, Field(ge=1024, le=65_535)]

@@ -20,6 +20,10 @@ ZONES = {
     "sin": "ap-southeast",
 }
 """Network zone of each location (docs.hetzner.com, Cloud, Networks)."""
+_PRIVATE = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""What Hetzner takes for a network (RFC 1918)."""
+_SMALLEST_NETWORK, _SMALLEST_SUBNET = 24, 30
+"""Prefixes of the smallest that Hetzner makes; the first address of a subnet is its gateway's."""
 _EUROPEAN_TYPES = ("cx", "cax")
 """Sold in Europe only, as docs/hetzner.md tells."""
 
@@ -70,8 +74,18 @@ class HetznerSite(Section):
             raise SettingError(
                 "subnet_cidr", repr(self.subnet_cidr), f"a part of network_cidr, which is {self.network_cidr!r}"
             )
-        if not ipaddress.IPv4Network(self.network_cidr).is_private:
-            raise SettingError("network_cidr", repr(self.network_cidr), "a private network such as 10.80.0.0/16")
+        network, subnet = (ipaddress.IPv4Network(cidr) for cidr in (self.network_cidr, self.subnet_cidr))
+        if network.prefixlen > _SMALLEST_NETWORK or not any(map(network.subnet_of, _PRIVATE)):
+            blocks = ", ".join(map(str, _PRIVATE))
+            raise SettingError(
+                "network_cidr",
+                repr(self.network_cidr),
+                f"a network of at least 256 addresses in one of {blocks}, such as 10.80.0.0/16",
+            )
+        if subnet.prefixlen > _SMALLEST_SUBNET:
+            raise SettingError(
+                "subnet_cidr", repr(self.subnet_cidr), "at least 4 addresses, of which the node has the third"
+            )
         return self
 
     @model_validator(mode="after")

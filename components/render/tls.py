@@ -74,7 +74,7 @@ class AcmeTls(AnyTls):
 
     kind: Literal["acme"] = "acme"
     """Fetched by the node."""
-    email: Annotated[str, Form(r"[^@\s]+@[^@\s]+", "an e-mail address")]
+    email: Annotated[str, Form(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+", "an e-mail address")]
     """Of the node's account at the authority, for notices about that. Let's Encrypt has written of no certificate's end
     since 2025: `./estate status` and `up` warn of it."""
     directory: HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory"

@@ -5,6 +5,7 @@ create databases or static logins, and to send a root password twice: Vault rota
 later run may undo that (TFVP#202, TFVP#2954).
 """
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,17 +13,29 @@ from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..model import Form, MountPath, Name, Named, PositiveSeconds, Seconds, Section, SettingError, at_most, known, twins
 from ..render.sql import Access, SchemaName, creation_statements, revocation_statements
 from .children import child
 
+_HOST_WORDS = "a host name or an IP address"
+
+
+def _address(host: str) -> str:
+    """The host. Raises ValueError where it has a colon and is no IPv6 address."""
+    if ":" in host:
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError(f"expected {_HOST_WORDS}") from None
+    return host
+
 
 class DatabaseConnection(Section):
     """One PostgreSQL server as Vault reaches it. The user must be able to create roles."""
 
-    host: Annotated[str, Form(r"[A-Za-z0-9.:-]+", "a host name or an IP address")]
+    host: Annotated[str, Form(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", _HOST_WORDS), AfterValidator(_address)]
     """Where PostgreSQL is, as Vault reaches it."""
     port: Annotated[int, Field(ge=1, le=65_535)] = 5432
     """Its TCP port."""
@@ -203,7 +216,8 @@ def _connection(
     connection = args.database.connections[key]
     users = [role for role, used in args.database.roles.items() if used.connection == key]
     users += [role for role, used in args.database.static_roles.items() if used.connection == key]
-    location = f"{connection.host}:{connection.port}/{connection.database}"
+    host = f"[{connection.host}]" if ":" in connection.host else connection.host
+    location = f"{host}:{connection.port}/{connection.database}"
     return vault.database.SecretBackendConnection(
         name,
         backend=mount.path,

@@ -52,7 +52,10 @@ class _Key(Section):
 class PkiRole(_Key):
     """Which certificates may be issued under one name."""
 
-    allowed_domains: Annotated[tuple[Domain, ...], Field(min_length=1, strict=False)]
+    allowed_domains: Annotated[
+        tuple[Annotated[Domain, Form(r".{0,62}", "at most 62 characters, since X.509's name has 64")], ...],
+        Field(min_length=1, strict=False),
+    ]
     """Domains under which certificates are issued, for hosts in them."""
     allow_subdomains: bool = True
     """For names below those domains."""
@@ -84,9 +87,9 @@ class Pki(_Key):
     """Mount of the root."""
     intermediate_path: MountPath = "pki_int"
     """Mount of the intermediate, from which certificates are issued."""
-    common_name: Subject
+    common_name: Annotated[Subject, Form(r".{0,44}", "at most 44 characters, since more are added to X.509's 64")]
     """Name of the authority; ` Root CA` and ` Intermediate CA` are added."""
-    organization: Subject
+    organization: Annotated[Subject, Form(r"[^,]*", "printable text without ',', at which Vault would part it")]
     """Organisation in every certificate."""
     key_bits: int = 384
     root_ttl: PositiveSeconds = 315_360_000

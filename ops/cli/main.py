@@ -214,6 +214,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.umask(0o077)
     os.chdir(ROOT)
     _reach_loopback_directly()
+    _forget_libpq()
     try:
         app(args=arguments, prog_name="estate")
     except EstateError as error:
@@ -237,6 +238,12 @@ def _tell(words: str, arguments: list[str] | None) -> None:
     print(f"estate: {words}", file=sys.stderr)
     if "--json" in (sys.argv[1:] if arguments is None else arguments):
         print(json.dumps({"error": words}))
+
+
+def _forget_libpq() -> None:
+    """Drop what the operator's shell tells PostgreSQL's clients (PGOPTIONS, PGHOSTADDR): each connection says all."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def _reach_loopback_directly() -> None:

@@ -565,13 +565,13 @@ DECLARED: Mapping[str, Declared] = {
     "FileAudit.file_path": dev(
         "/var/log/vault/other.log", ("audit/one/file_path", "/var/log/vault/other.log"), first=VAULT
     ),
-    "FileAudit.mode": dev("0400", ("audit/one/mode", "0400"), first=VAULT),
+    "FileAudit.mode": dev('"mode": "0640"', ("audit/one/mode", "0640"), first=VAULT),
     "SyslogAudit.type": dev('"type": "syslog"', *VAULT),
     "SyslogAudit.facility": dev("LOCAL3", ("audit/two/facility", "LOCAL3"), first=VAULT),
     "SyslogAudit.tag": dev('"other-tag"', ("audit/two/tag", "other-tag"), first=VAULT),
     "SocketAudit.type": dev('"type": "socket"', *VAULT),
     "SocketAudit.address": dev("127.0.0.1:9001", ("audit/three/address", "127.0.0.1:9001"), first=VAULT),
-    "SocketAudit.socket_type": dev('"udp"', ("audit/three/socket_type", "udp"), first=VAULT),
+    "SocketAudit.socket_type": dev('"socket_type": "udp"', ("audit/three/socket_type", "udp"), first=VAULT),
     "Jwt.jwks_url": dev("https://ci.example.com/others", ("jwt/jwks_url", "https://ci.example.com/others"), first=JWT),
     "Jwt.oidc_discovery_url": dev(
         '"oidcDiscoveryUrl": "https://ci.example.com"',

@@ -344,3 +344,9 @@ def test_kv_takes_no_value() -> None:
     """A value here would live in Pulumi's state."""
     with pytest.raises(TypeError, match="data"):
         KvMountArgs(path="secret", data={"a": "b"})  # type: ignore[call-arg]  # what is tested
+
+
+def test_an_ipv6_address_is_in_brackets() -> None:
+    declared = graph(lambda: PostgresEngine("db", args(connections={"main": connection(host="fd00::7")})))
+    inputs: Any = declared["db-connection-main"][1]
+    assert "@[fd00::7]:5432/" in inputs["postgresql"]["connectionUrl"]

@@ -153,3 +153,10 @@ def test_the_module_is_the_command() -> None:
 
     assert (running.returncode, out) == (2, "")
     assert err == "estate: stack 'no/stack' is not a valid stack name; expected letters, digits, '.', '_' or '-'\n"
+
+
+def test_what_the_shell_tells_postgresqls_clients_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c default_transaction_read_only=on")
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    main.main(["--help"])
+    assert [name for name in os.environ if name.startswith("PG")] == []

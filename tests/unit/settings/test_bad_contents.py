@@ -20,6 +20,8 @@ PATH = (
     "hold '*' or '+', or climb out with '..'"
 )
 
+URL = "expected a URL that begins with https:// and holds no login, and nothing but letters, digits and ._~:/?&=+,%-"
+
 BAD: list[tuple[str, object, str]] = [
     ("applications/a b", APPLICATION, f".applications.a b is 'a b'; {POLICY_NAME}"),
     ("applications/App", APPLICATION, f".applications.App is 'App'; {POLICY_NAME}"),
@@ -124,6 +126,43 @@ BAD: list[tuple[str, object, str]] = [
         "pki/roles/app-cert/allowed_domains",
         ["*.internal"],
         (".pki.roles.app-cert.allowed_domains[0] is '*.internal'; expected a domain such as greenlang.internal"),
+    ),
+    (
+        "pki/common_name",
+        "x" * 64,
+        f".pki.common_name is '{'x' * 59}…; expected at most 44 characters, since more are added to X.509's 64",
+    ),
+    (
+        "pki/organization",
+        "Example, Inc.",
+        ".pki.organization is 'Example, Inc.'; expected printable text without ',', at which Vault would part it",
+    ),
+    (
+        "pki/roles/app-cert/allowed_domains",
+        [f"{'x' * 63}.internal"],
+        (
+            f".pki.roles.app-cert.allowed_domains[0] is '{'x' * 59}…; expected at most 62 characters, since X.509's "
+            "name has 64"
+        ),
+    ),
+    (
+        "database/connections/main/host",
+        "a:b",
+        ".database.connections.main.host is 'a:b'; expected a host name or an IP address",
+    ),
+    (
+        "database/connections/main/host",
+        "1:2",
+        ".database.connections.main.host is '1:2'; expected a host name or an IP address",
+    ),
+    (
+        "kubernetes/host",
+        "https://a.internal:99999",
+        ".kubernetes.host is 'https://a.internal:99999'; expected a URL with a port from 1 to 65535, or none",
+    ),
+    *(
+        ("kubernetes/host", f"https://a.internal/{odd}", f".kubernetes.host is {f'https://a.internal/{odd}'!r}; {URL}")
+        for odd in ("$(id)", "a'b", 'a"b', "a;b", "a`b", "a\\b", "a#b", "a|b", "{b}")
     ),
     (
         "pki/roles/app-cert/server",

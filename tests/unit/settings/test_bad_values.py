@@ -16,7 +16,7 @@ LAYOUT = (
     "{name}, and has nothing but names, {application} and {environment} between slashes"
 )
 CIDR = "expected a network such as 10.0.0.0/8"
-HTTPS = "expected a URL that begins with https:// and holds no login"
+HTTPS = "expected a URL that begins with https:// and holds no login, and nothing but letters, digits and ._~:/?&=+,%-"
 LONG = "'" + "x" * 59 + "…"
 
 BAD: list[tuple[str, object, str]] = [

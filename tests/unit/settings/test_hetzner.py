@@ -55,6 +55,10 @@ def test_vault_takes_every_seal_but_static(seal: object) -> None:
     assert parse({**node(seal=seal, ssh=SSH), "server": {"flavor": "vault", "version": "1.21.0"}}).server
 
 
+NETWORK = (
+    "expected a network of at least 256 addresses in one of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, such as "
+    "10.80.0.0/16"
+)
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"location": "moon"}, ".location is 'moon'; expected 'fsn1', 'nbg1', 'hel1', 'ash', 'hil' or 'sin'"),
     ({"server_type": "m5.large"}, ".server_type is 'm5.large'; expected a server type such as cx23 or cax11"),
@@ -97,7 +101,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"network_cidr": "8.8.0.0/16", "subnet_cidr": "8.8.8.0/24"},
-        ".network_cidr is '8.8.0.0/16'; expected a private network such as 10.80.0.0/16",
+        f".network_cidr is '8.8.0.0/16'; {NETWORK}",
+    ),
+    (
+        {"network_cidr": "127.0.0.0/8", "subnet_cidr": "127.0.0.0/24"},
+        f".network_cidr is '127.0.0.0/8'; {NETWORK}",
+    ),
+    (
+        {"network_cidr": "10.80.1.0/25", "subnet_cidr": "10.80.1.0/26"},
+        f".network_cidr is '10.80.1.0/25'; {NETWORK}",
+    ),
+    (
+        {"subnet_cidr": "10.80.0.0/32"},
+        ".subnet_cidr is '10.80.0.0/32'; expected at least 4 addresses, of which the node has the third",
     ),
     (
         {"dns": {"zone": "example.com", "record": "dev"}},
