@@ -34,6 +34,15 @@ _SYSTEM = {
     "sys/leases/lookup/*": "ls",
     "sys/leases/revoke": "u",
     "sys/leases/revoke-prefix/*": "us",
+    # Operators come and go: new key shares, for a threshold of the old ones. OpenBao has the first, Vault the others.
+    "sys/rotate/+/init": "rud",
+    "sys/rotate/+/update": "u",
+    "sys/rotate/+/verify": "rud",
+    **{
+        f"sys/{kind}/{step}": granted
+        for kind in ("rekey", "rekey-recovery-key")
+        for step, granted in {"init": "rud", "update": "u", "verify": "rud"}.items()
+    },
     # Everything else named config below belongs to engines; this is Vault's own.
     "sys/config/*": "-",
 }

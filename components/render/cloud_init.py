@@ -137,6 +137,7 @@ def server(node: Node, place: Place) -> ServerHcl:
         seal=node.seal,
         # In memory only, while the server runs.
         seal_place=SealPlace(static_key_file=f"{layout.credentials(units.SERVER_UNIT)}/seal-key", kms_key=node.kms_key),
+        regain_socket=layout.REGAIN_SOCKET if node.server.flavor == "openbao" else None,
         audit_devices=_AUDIT if node.server.flavor == "openbao" else {},
     )
 

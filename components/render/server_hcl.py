@@ -110,6 +110,9 @@ class ServerHcl:
     """Nodes to join where there are others; none: this one begins a cluster."""
     telemetry: Telemetry | None = None
     """None: no metrics."""
+    regain_socket: str | None = None
+    """Unix socket at which a threshold of key shares makes a root token, for whoever may open it; OpenBao only.
+    Relative to the folder the server is started in. None: only who is logged in may begin that."""
     cluster_name: str = "vault-estate"
 
     def __post_init__(self) -> None:
@@ -119,6 +122,8 @@ class ServerHcl:
             raise SettingError("audit_devices", "given", "none: Vault takes them through its API")
         if self.flavor == "openbao" and not self.audit_devices:
             raise SettingError("audit_devices", "empty", "at least one: OpenBao takes them from this file only")
+        if self.flavor == "vault" and self.regain_socket:
+            raise SettingError("regain_socket", "given", "none: Vault has one setting of this for all its listeners")
         _https("api_address", self.api_address)
         _https("cluster_address", self.cluster_address)
 
@@ -126,6 +131,13 @@ class ServerHcl:
 def _https(name: str, address: str) -> None:
     if not address.startswith("https://"):
         raise SettingError(name, repr(address), "an https:// URL")
+
+
+def _regain(socket: str | None) -> list[str]:
+    """A way in for key shares alone. Without a token anybody could begin and cancel attempts, so none but root gets
+    there."""
+    lines = [f"address = {quote(socket or '')}", "disable_unauthed_generate_root_endpoints = false"]
+    return block('listener "unix"', lines) if socket else []
 
 
 def render(server: ServerHcl) -> str:
@@ -156,6 +168,7 @@ def render(server: ServerHcl) -> str:
                 *(server.telemetry.listener() if server.telemetry else ()),
             ],
         ),
+        *_regain(server.regain_socket),
         *(server.telemetry.stanza() if server.telemetry else ()),
         *(line for name, device in server.audit_devices.items() for line in audit.stanza(name, device)),
         f"api_addr = {quote(server.api_address)}",

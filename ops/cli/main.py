@@ -34,6 +34,8 @@ for command in (
     status.status,
     operators.keys,
     operators.unseal,
+    operators.renew_shares,
+    operators.regain,
     snapshots.snapshot,
     snapshots.restore,
     snapshots.drill,

@@ -11,6 +11,8 @@ import typer
 from ops.cli.options import Json, Sandbox, file_option
 from ops.commands import rotation
 from ops.commands.keys import make
+from ops.commands.regain import regain as regain_administration
+from ops.commands.renewal import renew
 from ops.commands.unseal import ShareFile
 from ops.commands.unseal import unseal as give_shares
 from ops.console import Console
@@ -18,6 +20,8 @@ from ops.errors import EstateError
 from ops.paths import Paths
 
 CloudStack = Annotated[str, typer.Argument(help="Name of a cloud stack: Pulumi.<name>.yaml is its settings file.")]
+
+AnyStack = Annotated[str, typer.Argument(help="Name of a stack: Pulumi.<name>.yaml is its settings file.")]
 
 
 def keys(
@@ -53,6 +57,60 @@ def unseal(
         console.result(f"{done.address} is still sealed: {done.given} of {done.threshold} given")
     else:
         console.result(f"{done.address} is unsealed: cluster {done.cluster_id}")
+    console.document(asdict(done))
+
+
+Keys = Annotated[
+    list[Path] | None, file_option("File of an operator's PGP private key, which opens a share; repeatable.")
+]
+Node = Annotated[str | None, typer.Option(help="The cloud node, as USER@HOST for ssh.", metavar="USER@HOST")]
+
+
+def renew_shares(
+    stack: AnyStack,
+    *,
+    key: Keys = None,
+    node: Node = None,
+    share_file: Annotated[Path | None, file_option("Instead of --node: a copy of its shares.json.")] = None,
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Give each present operator a new key share, for a threshold of the old ones, which are void afterwards."""
+    console = Console(as_json=as_json)
+    done = renew(Paths(), stack, console, _ask, keys=key or (), node=node, share_file=share_file, sandbox=sandbox)
+    if done.done:
+        console.result(f"{', '.join(done.operators)} have new shares, {done.threshold} are needed: {done.file}")
+    else:
+        console.result(f"waiting for more {done.waiting_for}; nothing has changed yet: the same command goes on")
+    console.document(asdict(done))
+
+
+def regain(
+    stack: AnyStack,
+    *,
+    key: Keys = None,
+    node: Node = None,
+    share_file: Annotated[Path | None, file_option("A copy of the node's shares.json, for --key.")] = None,
+    new_pair: Annotated[bool, typer.Option("--new-pair", help="Make the administrator another pair first.")] = False,
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Let the administrator that the settings name in again, by a threshold of key shares."""
+    console = Console(as_json=as_json)
+    done = regain_administration(
+        Paths(),
+        stack,
+        console,
+        _ask,
+        keys=key or (),
+        node=node,
+        share_file=share_file,
+        new_pair=new_pair,
+        sandbox=sandbox,
+    )
+    if not done.done:
+        raise EstateError("too few shares were given; expected a threshold of them. Nothing was changed")
+    console.result(f"the administrator can log in to {done.address}; no root token is left")
     console.document(asdict(done))
 
 

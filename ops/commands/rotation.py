@@ -8,7 +8,7 @@ its administrator is somebody else's.
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ops.keys import secrets_provider
 from ops.keys.editing import EncryptedPair, with_pair
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
+from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.login import log_in
 
@@ -48,21 +49,30 @@ def rotate(paths: Paths, stack: str, console: Console) -> Made:
             old = checked(administrator.certificate_pem, held.decrypt(name))
         # The plugin's files may be of another time, or on another machine.
         administrator_files.place(file.settings, stack, lambda _: old.private_key, paths.project)
-        kept, new = _next(platform, console, name)
-        console.say(f"the new pair is written down, encrypted: {_prepared(paths, stack)}")
-        _hand_over(paths, endpoint, stack, new, console)
-        write_pair(file, kept)
-        changed = cloud_platform(paths, stack).file
-        administrator_files.place(changed.settings, stack, lambda _: new.private_key, paths.project)
-        _prepared(paths, stack).unlink()
-        return told(changed, new, name, "rotated")
+        kept, new = next_pair(platform, console, name)
+
+        def by_the_old(certificate: str) -> None:
+            with log_in(endpoint) as client:
+                _replace_certificate(client, f"auth/{endpoint.login.mount}/certs/{endpoint.login.role}", certificate)
+
+        hand_over(paths, endpoint, stack, new, console=console, replace_certificate=by_the_old)
+        return told(take_up(paths, file, kept, new), new, name, "rotated")
+
+
+def take_up(paths: Paths, file: StackFile, kept: EncryptedPair, new: Pair) -> StackFile:
+    """Have the stack's file and the provider's files hold the pair that Vault takes now; the file as it is then."""
+    write_pair(file, kept)
+    changed = cloud_platform(paths, file.stack).file
+    administrator_files.place(changed.settings, file.stack, lambda _: new.private_key, paths.project)
+    _prepared(paths, file.stack).unlink()
+    return changed
 
 
 def _prepared(paths: Paths, stack: str) -> Path:
     return paths.own / stack / "next-administrator.json"
 
 
-def _next(platform: PlatformDriver, console: Console, name: str) -> tuple[EncryptedPair, Pair]:
+def next_pair(platform: PlatformDriver, console: Console, name: str) -> tuple[EncryptedPair, Pair]:
     """The pair that is to come: the one an interrupted run has written down, or a new one."""
     paths, file, backend = platform.paths, platform.file, platform.backend
     prepared = _prepared(paths, file.stack)
@@ -82,10 +92,19 @@ def _next(platform: PlatformDriver, console: Console, name: str) -> tuple[Encryp
         kept = held.encrypt(name, new.private_key, new.certificate)
     private_directory(prepared.parent)
     write_private(prepared, json.dumps(asdict(kept)).encode())
+    console.say(f"the new pair is written down, encrypted: {prepared}")
     return kept, new
 
 
-def _hand_over(paths: Paths, endpoint: VaultEndpoint, stack: str, new: Pair, console: Console) -> None:
+def hand_over(
+    paths: Paths,
+    endpoint: VaultEndpoint,
+    stack: str,
+    new: Pair,
+    *,
+    console: Console,
+    replace_certificate: Callable[[str], None],
+) -> None:
     """Have Vault know the new certificate, and prove that the new pair logs in."""
     folder = private_directory(paths.own / stack)
     certificate, key = folder / "next-administrator.crt", folder / "next-administrator.key"
@@ -99,8 +118,7 @@ def _hand_over(paths: Paths, endpoint: VaultEndpoint, stack: str, new: Pair, con
         with contextlib.suppress(EstateError), log_in(successor):
             console.say("Vault takes the new pair already")
             return
-        with log_in(endpoint) as client:
-            _replace_certificate(client, f"auth/{login.mount}/certs/{login.role}", new.certificate)
+        replace_certificate(new.certificate)
         with log_in(successor):
             console.say("Vault takes the new pair, and the old one no longer")
     finally:

@@ -200,7 +200,7 @@ class _Server:
 
     def give(self, share: str) -> dict[str, Any]:
         """Send one share; what is wrong with it ends the whole unseal, whosever shares were given before."""
-        if not _may_be_share(share):
+        if not may_be_share(share):
             raise EstateError("that is not a key share: it is neither hexadecimal nor base64; nothing was sent")
         try:
             status: dict[str, Any] = self.client.sys.submit_unseal_key(key=share)
@@ -235,7 +235,8 @@ class _Server:
             raise EstateError(msg)
 
 
-def _may_be_share(text: str) -> bool:
+def may_be_share(text: str) -> bool:
+    """Whether a text has one of the two forms that servers take."""
     try:
         return bool(bytes.fromhex(text))
     except ValueError:

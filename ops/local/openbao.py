@@ -29,6 +29,8 @@ from ops.processes.supervisor import ChildSpec
 
 MIB = 1 << 20
 SEAL_KEY_BYTES = 32
+REGAIN_SOCKET = "regain.sock"
+"""Where key shares regain administration, in the folder the server runs in."""
 
 
 def wheel_binary() -> Path:
@@ -121,6 +123,8 @@ class OpenBao:
             seal_place=SealPlace(static_key_file=seal_key_file),
             audit_devices={device: FileAudit(file_path=str(path)) for device, path in audit.items()},
             cluster_name=f"vault-estate-{node}",
+            # Relative: the name of a socket has 107 bytes at most.
+            regain_socket=REGAIN_SOCKET,
         )
         write_private(self.home / "server.hcl", render(server).encode())
 

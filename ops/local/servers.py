@@ -40,6 +40,7 @@ ENTRIES = (
     "bootstrap",
     "custody.json",
     "custody.json.complete",
+    "custody.json.next",
     "administrator.crt",
     "administrator.key",
     "platform.lock",

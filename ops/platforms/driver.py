@@ -227,6 +227,21 @@ class PlatformDriver(ABC):
         return False
 
     @property
+    def shares_file(self) -> Path | None:
+        """The file of key shares, where it is on this machine."""
+        return None
+
+    @property
+    def regain_socket(self) -> Path | None:
+        """Where key shares alone regain administration, where that is on this machine."""
+        return None
+
+    @property
+    @abstractmethod
+    def administrator_networks(self) -> Sequence[str]:
+        """From where the administrator's tokens are good; none: from anywhere."""
+
+    @property
     def seal_key_file(self) -> Path | None:
         """The key that unseals the server, where this machine has it."""
         return None

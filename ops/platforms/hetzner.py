@@ -74,6 +74,11 @@ class Hetzner(PlatformDriver):
         """By its name, where it has one: during the first `up` nothing is exported yet."""
         return f"https://{self.platform.name}:{self.platform.api_port}" if self.platform.name else None
 
+    @property
+    def administrator_networks(self) -> Sequence[str]:
+        """Those that the node was made with."""
+        return self.platform.api_cidrs
+
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
         """Its keys are made on first use."""

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render import acl
 from components.render.administrator import administrator_policy
 from ops.console import Console
@@ -20,7 +21,7 @@ from ops.engine.recovery import knows_database
 from ops.errors import EstateError
 from ops.keys.first_use import ensure_operators, ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
-from ops.local.openbao import wheel_version
+from ops.local.openbao import REGAIN_SOCKET, wheel_version
 from ops.local.servers import LocalServers
 from ops.platforms.driver import PlatformDriver, Purpose, Status, Table
 from ops.snapshots.ages import Ages, ages
@@ -188,6 +189,21 @@ class Local(PlatformDriver):
         """In the settings' folder."""
         wanted = self.file.settings.snapshots
         return ages(self.paths, wanted, cluster) if wanted else None
+
+    @property
+    def shares_file(self) -> Path | None:
+        """As the first boot left it."""
+        return self.servers.custody
+
+    @property
+    def regain_socket(self) -> Path | None:
+        """In OpenBao's folder."""
+        return self.servers.openbao.home / REGAIN_SOCKET
+
+    @property
+    def administrator_networks(self) -> Sequence[str]:
+        """This machine."""
+        return ADMINISTRATOR_NETWORKS
 
     @property
     def seal_key_file(self) -> Path | None:

@@ -7,9 +7,10 @@ which may hold parts of what it read.
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pysequoia import PyDecryptor, Tsk, decrypt
 
@@ -35,14 +36,7 @@ def shares(file: Path) -> list[EncryptedShare]:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         kind = document.get("keys")
-        found = [
-            EncryptedShare(
-                operator=str(one["operator"]),
-                fingerprint=str(one["fingerprint"]).upper(),
-                message=base64.b64decode(one["encrypted_share"], validate=True),
-            )
-            for one in document.get("shares", [])
-        ]
+        found = listed(document)
     except OSError as error:
         raise EstateError(f"--share-file {file} can't be read: {error.strerror}; expected key shares") from None
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
@@ -53,6 +47,29 @@ def shares(file: Path) -> list[EncryptedShare]:
         msg = f"--share-file {file} holds {held}; expected the key shares of a server whose seal is 'shamir'"
         raise EstateError(msg)
     return found
+
+
+def listed(document: Mapping[str, Any]) -> list[EncryptedShare]:
+    """The shares in what such a file holds, of whatever kind. Raises ValueError, KeyError or TypeError."""
+    return [
+        EncryptedShare(
+            operator=str(one["operator"]),
+            fingerprint=str(one["fingerprint"]).upper(),
+            message=base64.b64decode(one["encrypted_share"], validate=True),
+        )
+        for one in document.get("shares", [])
+    ]
+
+
+def open_with(document: Mapping[str, Any], private_key: Path, passphrase: Callable[[str], str]) -> str | None:
+    """The share that a private key opens; None if none is its own. A secret: never print or log it. Raises EstateError
+    if the file is no private key, or the passphrase doesn't open it."""
+    key = _key(private_key)
+    fingerprint = str(key.extract_certificate().fingerprint).upper()
+    for share in listed(document):
+        if share.fingerprint == fingerprint:
+            return _opened(share, private_key, key, passphrase)
+    return None
 
 
 def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) -> str:
@@ -66,17 +83,21 @@ def open_share(file: Path, private_key: Path, passphrase: Callable[[str], str]) 
     if not mine:
         names = ", ".join(share.operator for share in held)
         raise EstateError(f"--key {private_key} opens no share of {file}; expected the private key of one of: {names}")
+    return _opened(mine[0], private_key, key, passphrase)
+
+
+def _opened(share: EncryptedShare, private_key: Path, key: Tsk, passphrase: Callable[[str], str]) -> str:
     try:
-        opened = decrypt(mine[0].message, decryptor=_decryptor(key, private_key, passphrase)).bytes
+        opened = decrypt(share.message, decryptor=_decryptor(key, private_key, passphrase)).bytes
     except RuntimeError:
         opened = None
     if not opened:
-        msg = f"--key {private_key} doesn't open the share of {mine[0].operator}; expected the key it was made for"
+        msg = f"--key {private_key} doesn't open the share of {share.operator}; expected the key it was made for"
         raise EstateError(msg)
     try:
         return opened.decode("ascii").strip()
     except UnicodeDecodeError:
-        msg = f"the share of {mine[0].operator} in {file} is not a key share; expected what the first boot wrote"
+        msg = f"the share of {share.operator} is not a key share; expected what the server encrypted"
         raise EstateError(msg) from None
 
 

@@ -200,7 +200,7 @@ def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
     def stopped(*_: object) -> None:
         raise EstateError("stopped")
 
-    for place in ("_hand_over", "write_pair"):
+    for place in ("hand_over", "write_pair"):
         with monkeypatch.context() as patch:
             patch.setattr(rotation, place, stopped)
             with pytest.raises(EstateError, match="stopped"):

@@ -76,6 +76,11 @@ class NodeServer:
         return self.directory / "shares.json"
 
     @property
+    def regain_socket(self) -> Path:
+        """Where its key shares regain administration."""
+        return self.directory / "regain.sock"
+
+    @property
     def log(self) -> Path:
         """What it says."""
         return self.directory / "server.log"
@@ -105,6 +110,7 @@ class NodeServer:
             audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))},
             retry_join=self.retry_join,
             telemetry=self.telemetry,
+            regain_socket=self.regain_socket.name,
         )
         write_private(self.directory / "server.hcl", render(server).encode())
         with self.log.open("ab") as log:
@@ -113,6 +119,7 @@ class NodeServer:
                 stdout=log,
                 stderr=log,
                 env={"PATH": os.defpath, "HOME": str(self.directory)},
+                cwd=self.directory,
             )
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():

@@ -140,6 +140,7 @@ profile {APPARMOR_PROFILE} flags=(attach_disconnected) {{
   /var/lib/vault/raft/** rwk,
   /var/log/vault/ r,
   /var/log/vault/* rw,
+  /run/vault/* rw,
   /run/credentials/vault.service/ r,
   /run/credentials/vault.service/* r,
   /run/systemd/notify w,

@@ -39,6 +39,7 @@ class FakePlatform(PlatformDriver):
     seal_kind = "static"
     authority_file = None
     why_unchecked = "out of reach"
+    administrator_networks = ()
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:  # noqa: ARG002 - as the base has it

@@ -206,3 +206,39 @@ path "sys/quotas/rate-limit" {
 path "sys/quotas/rate-limit/*" {
   capabilities = ["create", "delete", "list", "read", "update"]
 }
+
+path "sys/rekey-recovery-key/init" {
+  capabilities = ["delete", "read", "update"]
+}
+
+path "sys/rekey-recovery-key/update" {
+  capabilities = ["update"]
+}
+
+path "sys/rekey-recovery-key/verify" {
+  capabilities = ["delete", "read", "update"]
+}
+
+path "sys/rekey/init" {
+  capabilities = ["delete", "read", "update"]
+}
+
+path "sys/rekey/update" {
+  capabilities = ["update"]
+}
+
+path "sys/rekey/verify" {
+  capabilities = ["delete", "read", "update"]
+}
+
+path "sys/rotate/+/init" {
+  capabilities = ["delete", "read", "update"]
+}
+
+path "sys/rotate/+/update" {
+  capabilities = ["update"]
+}
+
+path "sys/rotate/+/verify" {
+  capabilities = ["delete", "read", "update"]
+}

@@ -35,8 +35,6 @@ def test_sudo_is_only_where_vault_demands_it() -> None:
         "snapshot",
         "raw",
         "seal",
-        "rotate",
-        "rekey",
         "generate-root",
         "remount",
         "plugins",
@@ -53,6 +51,13 @@ def test_the_administrators_policy_has_nothing_an_up_never_needs(api: str) -> No
 )
 def test_the_administrators_policy_has_nothing_applications_do(api: str) -> None:
     assert [path for path in RULES if api in path.split("/")] == []
+
+
+def test_key_shares_are_renewed_and_no_keyring_is_rotated() -> None:
+    """Without a threshold of shares each of these does nothing."""
+    ours = {path for path in RULES if {"rotate", "rekey", "rekey-recovery-key"} & set(path.split("/"))}
+    steps = ("init", "update", "verify")
+    assert ours == {f"sys/{kind}/{step}" for kind in ("rotate/+", "rekey", "rekey-recovery-key") for step in steps}
 
 
 def test_kv_values_can_only_be_seeded() -> None:

@@ -14,6 +14,8 @@ PROGRAMS = sorted(set(Path(payloads.__file__).parent.glob("*.py")) - {Path(paylo
 LOADED = {
     "adopt_seal_key": set(),
     "bootstrap": {"pysequoia"},
+    "key_shares": set(),
+    "regain_pipe": set(),
     "snapshot": {"boto3", "botocore.config", "botocore.exceptions", "pyrage"},
 }
 """What a program loads where it is needed: each is installed there, or the program has another way."""
