@@ -272,7 +272,7 @@ class _Renewal:
         finally:
             self.rotation.call("delete", "init")
         if answer is None:
-            raise EstateError("no more shares: expected a threshold of the new ones; nothing was changed")
+            raise EstateError("too few shares were given; expected a threshold of the new ones. Nothing was changed")
         return True
 
     def _give(

@@ -36,6 +36,7 @@ OTHERS_WORDS = {
     "Vault at {} refuses the administrator's certificate {}: {}",
     "secret-id: role {} of auth/{}: {}",
     "secret {}/{}: {}",
+    "{}: {} {} answered {}: {}",
     "{} ended with {}; its last lines:\n{}",
     # YAML's own, with the line.
     "{}{}: {}",
@@ -48,6 +49,8 @@ LOST = {
     "{} took its shares, but is not at work after {} s",
     "another run has been getting the Pulumi engine for {} minutes, see {}",
     "the user's cache {} can't be written to: {}; XDG_CACHE_HOME may name another folder",
+    "{}: this share, or one given before it, is not of this server. All were taken back; begin again with the first",
+    "this share, or one given before it, is not of this server. All were taken back; begin again with the first",
     # A share is a secret: what matters is whether it left this machine, and what to do with the others.
     "that is not a key share: it is neither hexadecimal nor base64; nothing was sent",
     "{} is not the server of this stack: its certificate isn't vouched for; no share was sent",
