@@ -36,6 +36,7 @@ for command in (
     operators.unseal,
     operators.renew_shares,
     operators.regain,
+    operators.database_password,
     snapshots.snapshot,
     snapshots.restore,
     snapshots.drill,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ops.cli.options import Json, Sandbox, file_option
-from ops.commands import rotation
+from ops.commands import rotation, turned_back
 from ops.commands.keys import make
 from ops.commands.regain import regain as regain_administration
 from ops.commands.renewal import renew
@@ -112,6 +112,20 @@ def regain(
         raise EstateError("too few shares were given; expected a threshold of them. Nothing was changed")
     console.result(f"the administrator can log in to {done.address}; no root token is left")
     console.document(asdict(done))
+
+
+def database_password(
+    stack: AnyStack,
+    connection: Annotated[str, typer.Argument(help="Name of an entry of database.connections.")],
+    *,
+    sandbox: Sandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Have Vault log in to a database again whose password it lost, and replace that password by one of its own."""
+    console = Console(as_json=as_json)
+    how = turned_back.database_password(Paths(), stack, connection, console, _ask, sandbox=sandbox)
+    console.result(f"Vault logs in to database {connection} again, and has replaced the password")
+    console.document({"stack": stack, "connection": connection, "password": how})
 
 
 def _ask(question: str) -> str:

@@ -54,7 +54,7 @@ def restore(
 ) -> None:
     """Restore a snapshot: everything the server holds is replaced by what it held then."""
     console = Console(as_json=as_json)
-    done = snapshots.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
+    done, turned = snapshots.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
     for mismatch in done.forced:
         console.result(f"forced: {mismatch}")
     console.result(f"{done.key} of {done.taken} is restored in cluster {done.cluster_id} after {done.seconds:.1f} s")
@@ -62,7 +62,12 @@ def restore(
         console.result("it is sealed now, with the shares of then: ./estate unseal")
     else:
         console.result(f"canary found; ./estate up {stack} brings it up to date")
-    console.document({"stack": stack, **asdict(done), "forced": list(done.forced)})
+    if turned and turned.pair != "as it was":
+        console.result(f"the administrator's pair: {turned.pair}")
+    for name, outcome in (turned.passwords if turned else {}).items():
+        console.result(f"password of database {name}: {outcome}")
+    document = {"stack": stack, **asdict(done), "forced": list(done.forced)}
+    console.document({**document, "turned_back": asdict(turned) if turned else None})
 
 
 def drill(

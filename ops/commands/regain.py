@@ -155,22 +155,37 @@ def regain(
     file = stack_file.read(paths, stack)
     with session.locked(paths), platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
         endpoint = platform.find_endpoint(console)
-        server = _server(platform, endpoint, node)
         givers = Givers(ask=ask, keys=(*keys, *own_keys(platform)))
-        present = KeyShares.of(platform, node, share_file).act("read")["present"] if givers.keys else None
-        begun = paths.make_own() / f"regaining-{stack}"
-        others = 0
-        with contextlib.closing(server.api), contextlib.closing(server.attempts):
-            killed = begun.exists()
-            write_private(begun, b"")
-            with _root(server, givers, present, console) as done:
-                if done:
-                    others = _revoke_others(server) if killed else 0
-                    _let_in(paths, platform, endpoint, server, console, new_pair=new_pair)
-            begun.unlink()
-        return Regained(
-            stack=stack, address=endpoint.address, done=done, new_pair=done and new_pair, other_root_tokens=others
-        )
+        return regain_on(platform, endpoint, console, givers, node=node, share_file=share_file, new_pair=new_pair)
+
+
+def regain_on(
+    platform: PlatformDriver,
+    endpoint: VaultEndpoint,
+    console: Console,
+    givers: Givers,
+    *,
+    node: str | None = None,
+    share_file: Path | None = None,
+    new_pair: bool = False,
+) -> Regained:
+    """The same for a command that holds the checkout and knows the server."""
+    paths, stack = platform.paths, platform.file.stack
+    server = _server(platform, endpoint, node)
+    present = KeyShares.of(platform, node, share_file).act("read")["present"] if givers.keys else None
+    begun = paths.make_own() / f"regaining-{stack}"
+    others = 0
+    with contextlib.closing(server.api), contextlib.closing(server.attempts):
+        killed = begun.exists()
+        write_private(begun, b"")
+        with _root(server, givers, present, console) as done:
+            if done:
+                others = _revoke_others(server) if killed else 0
+                _let_in(paths, platform, endpoint, server, console, new_pair=new_pair)
+        begun.unlink()
+    return Regained(
+        stack=stack, address=endpoint.address, done=done, new_pair=done and new_pair, other_root_tokens=others
+    )
 
 
 def _server(platform: PlatformDriver, endpoint: VaultEndpoint, node: str | None) -> _Ways:

@@ -8,7 +8,7 @@ its administrator is somebody else's.
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ def rotate(paths: Paths, stack: str, console: Console) -> Made:
         endpoint = platform.find_endpoint(console)
         with secrets_provider.opened(paths, file, platform.backend, console) as held:
             old = checked(administrator.certificate_pem, held.decrypt(name))
+            _keep_earlier(paths, stack, old, held.encrypt(name, old.private_key, old.certificate))
         # The plugin's files may be of another time, or on another machine.
         administrator_files.place(file.settings, stack, lambda _: old.private_key, paths.project)
         kept, new = next_pair(platform, console, name)
@@ -66,6 +67,41 @@ def take_up(paths: Paths, file: StackFile, kept: EncryptedPair, new: Pair) -> St
     administrator_files.place(changed.settings, file.stack, lambda _: new.private_key, paths.project)
     _prepared(paths, file.stack).unlink()
     return changed
+
+
+def _keep_earlier(paths: Paths, stack: str, old: Pair, kept: EncryptedPair) -> None:
+    """A snapshot from before lets this pair in again, and no other: it is the way to put the present one there."""
+    folder = private_directory(paths.own / stack / "earlier-administrators")
+    write_private(folder / f"{old.fingerprint}.json", json.dumps(asdict(kept)).encode())
+
+
+def earlier_pairs(platform: PlatformDriver, console: Console) -> Iterator[Pair]:
+    """Pairs that were replaced in this checkout, the last first. Raises EstateError if one can't be decrypted."""
+    paths, file = platform.paths, platform.file
+    folder = paths.own / file.stack / "earlier-administrators"
+    for one in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        kept = EncryptedPair(**json.loads(one.read_text(encoding="utf-8")))
+        text = with_pair(file.path.read_text(encoding="utf-8"), kept)
+        with secrets_provider.opened(paths, file, platform.backend, console, text) as held:
+            yield checked(kept.certificate, held.decrypt(kept.name))
+
+
+def put_in(platform: PlatformDriver, endpoint: VaultEndpoint, pair: Pair, certificate: str) -> None:
+    """Have a pair that Vault takes put another certificate in its own place. Raises EstateError if it takes it not."""
+    folder = private_directory(platform.paths.own / platform.file.stack)
+    files = {folder / "earlier.crt": pair.certificate, folder / "earlier.key": pair.private_key}
+    login = replace(
+        endpoint.login,
+        **dict(zip(("certificate_file", "private_key_file"), map(str, files), strict=True)),
+    )
+    try:
+        for file, content in files.items():
+            write_private(file, content.encode())
+        with log_in(replace(endpoint, login=login)) as client:
+            _replace_certificate(client, f"auth/{login.mount}/certs/{login.role}", certificate)
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 def _prepared(paths: Paths, stack: str) -> Path:

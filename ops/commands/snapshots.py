@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ops import stack_file
-from ops.commands import session
+from ops.commands import session, turned_back
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys import age
@@ -27,15 +27,17 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
 
 def restore(
     paths: Paths, stack: str, console: Console, *, key: str | None, force: bool, identity: Path | None, sandbox: bool
-) -> restoring.Restored:
-    """Put one back. Raises EstateError: as `ops.snapshots.restoring.restore`."""
+) -> tuple[restoring.Restored, turned_back.TurnedBack | None]:
+    """Put one back, and what it turned back of others' credentials; None of a sealed server.
+    Raises EstateError: as `ops.snapshots.restoring.restore`."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         empty = platform.start_for_restore()
         identity = identity or age.default_identity(paths, platform.file)
         endpoint = platform.find_endpoint(console)
-        return restoring.restore(
+        done = restoring.restore(
             paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty
         )
+        return done, None if done.sealed else turned_back.mend(platform, endpoint, console)
 
 
 def drill(

@@ -21,6 +21,7 @@ from ops.snapshots.ages import Ages
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.status import VaultStatus
+from settings.sources import ConnectionWithPassword
 
 Purpose = Literal["up", "preview", "down", "use"]
 """What a platform is made ready for: an operation of the engine, or a command that works beside it."""
@@ -240,6 +241,14 @@ class PlatformDriver(ABC):
     @abstractmethod
     def administrator_networks(self) -> Sequence[str]:
         """From where the administrator's tokens are good; none: from anywhere."""
+
+    def first_database_password(self, connection: ConnectionWithPassword) -> str | None:  # noqa: ARG002 - for drivers
+        """The password that a connection's user has now, where this machine can give it one; None: only a person can.
+
+        Raises:
+            EstateError: the database doesn't run.
+        """
+        return None
 
     @property
     def seal_key_file(self) -> Path | None:

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
+
 from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render import acl
 from components.render.administrator import administrator_policy
@@ -22,6 +24,7 @@ from ops.errors import EstateError
 from ops.keys.first_use import ensure_operators, ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
 from ops.local.openbao import REGAIN_SOCKET, wheel_version
+from ops.local.postgres import ROOT_ROLE
 from ops.local.servers import LocalServers
 from ops.platforms.driver import PlatformDriver, Purpose, Status, Table
 from ops.snapshots.ages import Ages, ages
@@ -30,6 +33,7 @@ from ops.vault import status
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.login import log_in
 from settings.platform import LocalPlatform
+from settings.sources import ConnectionWithPassword
 
 
 class Local(PlatformDriver):
@@ -204,6 +208,17 @@ class Local(PlatformDriver):
     def administrator_networks(self) -> Sequence[str]:
         """This machine."""
         return ADMINISTRATOR_NETWORKS
+
+    def first_database_password(self, connection: ConnectionWithPassword) -> str | None:
+        """The one it began with, of the user that was made here."""
+        postgres = self.servers.postgres
+        if (connection.port, connection.username) != (self.servers.postgres_port, ROOT_ROLE):
+            return None
+        try:
+            postgres.reset_root_role()
+        except (psycopg.Error, FileNotFoundError):
+            raise EstateError("the local PostgreSQL doesn't run; expected it to: ./estate up") from None
+        return postgres.password_file.read_text(encoding="ascii").strip()
 
     @property
     def seal_key_file(self) -> Path | None:

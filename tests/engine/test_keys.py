@@ -23,7 +23,7 @@ from components.render.login import CertificateLogin
 from components.render.seals import StaticSeal
 from fake_providers.attach import attach_apart
 from ops import stack_file
-from ops.commands import keys, rotation, session
+from ops.commands import keys, rotation, session, turned_back
 from ops.commands.keys import Made, make
 from ops.commands.rotation import rotate
 from ops.console import Console
@@ -215,12 +215,28 @@ def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
     with log_in(stack.who()) as client:
         role = call(client, "get", "auth/cert/certs/administrator")["data"]
         assert (role["token_policies"], role["token_ttl"]) == (["administrator"], 3_600)
-    with pytest.raises(EstateError, match="refuses the administrator's certificate"), log_in(formerly):
+    with pytest.raises(EstateError, match=r"refuses the administrator's certificate"), log_in(formerly):
         pass
     # The certificate is part of what a node is made from: the next `up` makes another server.
     replaced = {urn.split("::")[-1] for kind, urn in stack.up().resources if kind == "replace"}
     assert replaced == {"platform-server", "platform-private", "platform-attachment"}
     assert stack.up().total == 0
+
+
+def test_a_server_that_knows_an_earlier_pair_again_gets_the_present_one(stack: Stack) -> None:
+    """As a restore leaves it: a snapshot from before a rotation has the pair of then."""
+    stack.up()
+    before = stack.placed()[0].read_text()
+    rotate(stack.paths, "dev", Console())
+    with log_in(stack.who()) as client:
+        rotation._replace_certificate(client, "auth/cert/certs/administrator", before)
+    with pytest.raises(EstateError, match=r"refuses the administrator's certificate"), log_in(stack.who()):
+        pass
+    platform = platform_of(stack.paths, stack_file.read(stack.paths, "dev"))
+
+    assert turned_back._mend_pair(platform, stack.who(), Console()) == "put in again"
+    with log_in(stack.who()):
+        assert turned_back._mend_pair(platform, stack.who(), Console()) == "as it was"
 
 
 def test_the_private_key_is_shown_nowhere(stack: Stack) -> None:

@@ -139,7 +139,7 @@ def run(made: Estate, text: str) -> None:
 
 def restore(made: Estate) -> restoring.Restored:
     """The same command again, left alone."""
-    return snapshots.restore(made.paths, "local", made.console, key=None, force=False, identity=None, sandbox=False)
+    return snapshots.restore(made.paths, "local", made.console, key=None, force=False, identity=None, sandbox=False)[0]
 
 
 @pytest.mark.parametrize("empty", [True, False], ids=["into an empty server", "into a running one"])

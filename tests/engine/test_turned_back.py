@@ -1,0 +1,55 @@
+"""What a restore turns back and what a person lost, by the operator's own commands: the pair, and passwords.
+
+Not proven: a database that only its own administrator can give a password; what is said then is in
+`tests/unit/ops/test_turned_back.py`.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from ops.errors import EstateError
+from ops.local.postgres import ROOT_ROLE
+from tests.support.checkouts import Checkout
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def done(checkout: Checkout, *arguments: str) -> dict[str, Any]:
+    """One command that must succeed; its document."""
+    answer = checkout.run(*arguments, "--json", timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+def test_a_restore_finds_what_it_turned_back_and_renews_it(local_checkout: Checkout) -> None:
+    assert done(local_checkout, "up")["passed"]
+    done(local_checkout, "snapshot")
+    with local_checkout.administering() as client:
+        client.write_data("database/rotate-root/postgresql", data={})
+    assert done(local_checkout, "regain", "local", "--new-pair")["new_pair"]
+    pair = (local_checkout.paths.local / "administrator.crt").read_text()
+
+    restored = done(local_checkout, "restore")
+
+    assert restored["turned_back"] == {"pair": "put in again", "passwords": {"postgresql": "renewed"}}
+    assert (local_checkout.paths.local / "administrator.crt").read_text() == pair
+    again = done(local_checkout, "up")
+    assert (again["changed"], again["passed"]) == (0, True)
+
+
+def test_a_databases_root_password_that_was_lost_is_set_anew(local_checkout: Checkout) -> None:
+    assert done(local_checkout, "up")["passed"]
+    with local_checkout.local.servers.postgres.maintenance() as session:
+        session.execute(f"alter role {ROOT_ROLE} password 'another-one'")
+        session.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [ROOT_ROLE])
+    assert local_checkout.run("up").returncode == EstateError.exit_code
+
+    assert done(local_checkout, "database-password", "local", "postgresql")["password"] == "set anew"
+
+    assert done(local_checkout, "up")["passed"]
+    refused = local_checkout.run("database-password", "local", "other")
+    assert refused.returncode == EstateError.exit_code
+    assert refused.stderr.strip() == "estate: connection 'other' is unknown; expected one of: postgresql"
