@@ -71,8 +71,10 @@ class AnySeal(Section):
 
 
 class AwsKmsSeal(AnySeal):
-    """Auto-unseal by AWS KMS. An operator brings the credential to the node, wrapped by `systemd-creds`."""
+    """Auto-unseal by AWS KMS. HashiCorp's Vault only: since 2.7 OpenBao has it as a plugin of its own release, which is
+    not installed here. An operator brings the credential to the node, wrapped by `systemd-creds`."""
 
+    flavors = ("vault",)
     credentials = ("aws",)
     waits_for_operator = True
 

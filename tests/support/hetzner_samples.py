@@ -19,6 +19,8 @@ PLATFORM: Mapping[str, Any] = {
 """Nothing that has a default."""
 SSH = {"cidrs": ["203.0.113.7/32"], "public_keys": ["keys/ada.pub"]}
 KMS = {"kind": "awskms", "region": "eu-central-1", "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/a-b"}
+VAULT = {"flavor": "vault", "version": "1.21.0"}
+"""HashiCorp's server, the one that has the seal by AWS KMS."""
 TRANSIT = {"kind": "transit", "address": "https://other.example.com:8200", "key": "unseal"}
 NODE: Mapping[str, Any] = {**MINIMAL, "platform": PLATFORM}
 BUCKET: Mapping[str, Any] = {
@@ -36,9 +38,10 @@ BUCKET: Mapping[str, Any] = {
 
 
 def node(base: Mapping[str, Any] = NODE, **platform: Any) -> dict[str, Any]:
-    """Settings with parts of the platform replaced, or (`MISSING`) taken out."""
+    """Settings with parts of the platform replaced, or (`MISSING`) taken out; with HashiCorp's server for its seal."""
     whole = {**base["platform"], **platform}
-    return {**base, "platform": {name: value for name, value in whole.items() if value is not MISSING}}
+    server = {"server": VAULT} if whole["seal"] is not MISSING and whole["seal"]["kind"] == "awskms" else {}
+    return {**base, **server, "platform": {name: value for name, value in whole.items() if value is not MISSING}}
 
 
 FOLDER: Mapping[str, Any] = {

@@ -87,6 +87,12 @@ def of(flavor: Flavor, seal: str, tls: str, **parts: Any) -> Node:
     return node(**{"server": server, "seal": SEALS[seal], "tls": CERTIFICATES[tls], **parts})
 
 
+def with_seal(seal: str) -> Node:
+    """A node with a seal, on the first server that has it."""
+    flavor = next(flavor for flavor in OPENBAO_AND_VAULT if flavor in SEALS[seal].flavors)
+    return of(flavor, seal, "acme")
+
+
 def operators(keys: Sequence[str]) -> tuple[tuple[Operator, ...], dict[str, str]]:
     """Operators with these public keys, and `TEXTS` with theirs."""
     named = {f"operator-{number}": key for number, key in enumerate(keys)}
@@ -112,7 +118,7 @@ COMBINATIONS: list[tuple[Flavor, str, str]] = [
     for tls in CERTIFICATES
     if flavor in SEALS[seal].flavors
 ]
-"""All that the settings allow: 21."""
+"""All that the settings allow: 18."""
 SPECIAL: dict[str, Node] = {
     "by-address": node(tls=CERTIFICATES["internal"]),
     "private-authority": node(

@@ -45,6 +45,7 @@ from tests.unit.render.nodes import (
     place_of,
     render,
     unpacked,
+    with_seal,
 )
 
 UNIT = "/etc/systemd/system/vault.service"
@@ -143,7 +144,7 @@ UNITS: list[tuple[str, list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("seal", "there", "absent"), UNITS)
 def test_the_unit_loads_what_its_seal_needs(seal: str, there: list[str], absent: list[str]) -> None:
-    unit = files(node(seal=SEALS[seal]))[UNIT][0]
+    unit = files(with_seal(seal))[UNIT][0]
 
     assert [line for line in there if line not in unit] == []
     assert [word for word in absent if word in unit] == []
@@ -159,7 +160,7 @@ def test_the_environment_tells_the_scripts_what_differs() -> None:
     }
     by_address = environment(node(tls=CERTIFICATES["internal"]), place_of("by-address"))
     assert (by_address["NODE_HOST_NAME"], by_address["NODE_SUBJECT"]) == ("", "IP:198.51.100.7")
-    waiting = {seal: environment(node(seal=SEALS[seal]))["WAITS_FOR_OPERATOR"] for seal in SEALS}
+    waiting = {seal: environment(with_seal(seal))["WAITS_FOR_OPERATOR"] for seal in SEALS}
     assert waiting == {"static": "no", "awskms": "yes", "transit": "yes", "shamir": "no"}
     assert environment(node(tls=CERTIFICATES["provided"]))["WAITS_FOR_OPERATOR"] == "yes"
 
@@ -196,7 +197,7 @@ def test_a_private_acme_authority_is_trusted_by_the_whole_node() -> None:
 
 
 def test_only_a_seal_that_opens_by_itself_lets_the_node_reboot_by_itself() -> None:
-    reboots = {seal: files(node(seal=SEALS[seal]))["/etc/apt/apt.conf.d/90vault-estate"][0] for seal in SEALS}
+    reboots = {seal: files(with_seal(seal))["/etc/apt/apt.conf.d/90vault-estate"][0] for seal in SEALS}
 
     assert ['Automatic-Reboot "true"' in text for text in reboots.values()] == [True, True, True, False]
 

@@ -29,7 +29,7 @@ def test_seals(seal: Seal, facts: object) -> None:
 
 
 def test_every_server_has_the_seals_it_has() -> None:
-    assert kinds_for("openbao") == ["awskms", "transit", "static", "shamir"]
+    assert kinds_for("openbao") == ["transit", "static", "shamir"]
     assert kinds_for("vault") == ["awskms", "transit", "shamir"]
 
 

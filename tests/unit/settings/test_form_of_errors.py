@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from docs import reference
 from settings import Settings, SettingsError, parse
-from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT
+from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT, VAULT
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
 
 LINE = re.compile(
@@ -45,11 +45,11 @@ def node(**platform: Any) -> dict[str, Any]:
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "local": {**FULL, "snapshots": FOLDER},
     "node": NODE,
-    "kms": node(seal=KMS, tls={"kind": "provided"}),
+    "kms": {**node(seal=KMS, tls={"kind": "provided"}), "server": VAULT},
     "transit": node(seal=TRANSIT, tls={"kind": "internal", "certificate_file": "node.crt"}),
     "vault": {
         **node(seal={"kind": "shamir"}),
-        "server": {"flavor": "vault", "version": "1.21.0"},
+        "server": VAULT,
         "audit": {
             "disk": {"type": "file", "file_path": "/var/log/audit.log"},
             "host": {"type": "syslog"},
