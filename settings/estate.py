@@ -18,7 +18,7 @@ from components.vault.kubernetes import KubernetesLogin
 from components.vault.kv import KvOptions
 from components.vault.password_policies import PasswordPolicy
 from components.vault.pki import Pki
-from components.vault.quotas import RateLimit, one_limit_a_path
+from components.vault.quotas import OWN_MOUNTS, RateLimit, one_limit_a_path
 from components.vault.transit import Transit
 from components.vault.userpass import Userpass
 from settings.applications import Application, Layout, Secret
@@ -26,8 +26,6 @@ from settings.hetzner import HetznerPlatform
 from settings.platform import LocalPlatform
 from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
 
-_OWN_MOUNTS = ("auth/cert", "auth/token", "cubbyhole", "identity", "sys")
-"""Mounts that every server has, or that first boot makes."""
 _LOCAL_POSTGRES = ".estate/local/postgres/"
 """Where the local server keeps its first password."""
 
@@ -215,7 +213,7 @@ class Settings(Section):
         }
         paths = {f"{name}.path": method.path for name, method in methods.items() if method}
         separate({"the administrator's login": "cert", **paths})
-        there = sorted({*_OWN_MOUNTS, *mounts.values(), *(f"auth/{path}" for path in paths.values())})
+        there = sorted({*OWN_MOUNTS, *mounts.values(), *(f"auth/{path}" for path in paths.values())})
         for name, limit in self.rate_limits.items():
             if limit.path and not any(f"{limit.path}/".startswith(f"{mount}/") for mount in there):
                 expected = f"one of the mounts, or a path below one: {', '.join(there)}"

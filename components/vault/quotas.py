@@ -32,6 +32,9 @@ _ADMINISTRATORS = ("", "sys", "auth/cert")
 _LONGEST_TURN = 60
 """How long whoever brings a stack up waits for one request."""
 
+OWN_MOUNTS = ("auth/cert", "auth/token", "cubbyhole", "identity", "sys")
+"""Mounts that every server has, or that first boot makes."""
+
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -129,6 +132,8 @@ class RateLimits(pulumi.ComponentResource):
 
 
 def _below(path: str, mounts: Mapping[str, pulumi.Input[str]]) -> pulumi.Input[str]:
-    """A path with the slash that the server answers with, known once the mount is there that it is of."""
-    mount = next((one for one in mounts if f"{path}/".startswith(f"{one}/")), None)
-    return f"{path}/" if mount is None else pulumi.Output.concat(mounts[mount], path.removeprefix(mount), "/")
+    """A path as the server answers it, known once its mount is there: a mount's own ends with a slash, one below it
+    doesn't."""
+    there: Mapping[str, pulumi.Input[str]] = {**{mount: mount for mount in OWN_MOUNTS}, **mounts}
+    mount = next((one for one in there if f"{path}/".startswith(f"{one}/")), path)
+    return pulumi.Output.concat(there.get(mount, mount), path.removeprefix(mount) or "/")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import development, operators, snapshots, status
+from ops.cli import development, drift, operators, snapshots, status
 from ops.cli.options import Json, Sandbox, Stack
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -32,6 +32,7 @@ app = typer.Typer(
 
 for command in (
     status.status,
+    drift.drift,
     operators.keys,
     operators.unseal,
     operators.renew_shares,
@@ -58,6 +59,9 @@ Adopt = Annotated[
 ]
 
 
+Refresh = Annotated[bool, typer.Option("--refresh", help="Look at each object on its server first.")]
+
+
 @app.command()
 def up(
     stack: Stack = "local",
@@ -66,11 +70,14 @@ def up(
     no_policies: NoPolicies = False,
     replace: Replace = None,
     adopt: Adopt = False,
+    refresh: Refresh = False,
     as_json: Json = False,
 ) -> None:
     """Build a stack, or bring it up to date, and check what each application gets."""
     console = Console(as_json=as_json)
-    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()), adopt=adopt)
+    choices = Choices(
+        sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()), adopt=adopt, refresh=refresh
+    )
     built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)
     _show_checks(console, built.checks.results)
@@ -110,11 +117,12 @@ def preview(
     sandbox: Sandbox = False,
     no_policies: NoPolicies = False,
     replace: Replace = None,
+    refresh: Refresh = False,
     as_json: Json = False,
 ) -> None:
     """Show what `up` would change."""
     console = Console(as_json=as_json)
-    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()))
+    choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()), refresh=refresh)
     changes, fakes = lifecycle.preview(Paths(), stack, console, choices)
     if fakes:
         console.result(f"nothing of this is real, since fake providers were used: {fakes}")

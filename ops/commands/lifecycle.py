@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, moves, session
+from ops.commands import ends, moves, refreshing, session
 from ops.commands.adopting import adopting
 from ops.commands.session import Choices, Session
 from ops.console import Console
@@ -65,10 +65,13 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         platform.start(deployment, console)
         with adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
+            compared = refreshing.compare(platform, deployment, console)
+            refresh, replace = choices.refresh or compared.other, (*replace, *compared.lost)
             with console.stage(f"applying {stack}") as steps:
-                changes = opened.run.operate("up", steps, replace=replace)
+                changes = opened.run.operate("up", steps, replace=replace, refresh=refresh)
         if deployment.get("pending_operations"):
             recovery.settle(opened.run.stack)
+        refreshing.remember(platform, opened.run, changes.outputs, compared)
         checks = _check_access(platform, changes.outputs, console)
         warnings = ends.after_up(platform, changes.outputs["address"]).warnings
     return Built(
@@ -127,7 +130,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         moves.refuse(platform.file, deployment)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
-            changes = opened.run.operate("preview", steps, replace=replace)
+            changes = opened.run.operate("preview", steps, replace=replace, refresh=choices.refresh)
         return changes, opened.providers.reason
 
 

@@ -40,6 +40,8 @@ class Choices:
     """Logical names of resources that are replaced although nothing calls for it."""
     adopt: bool = False
     """Take over what the local stack's Vault holds and its state doesn't know."""
+    refresh: bool = False
+    """Whether each object is looked at on its server first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,8 @@ from settings import SETTING
 Wrap = Callable[[Callable[[], None]], Callable[[], None]]
 """Makes one program of another."""
 
-Operation = Literal["preview", "up", "refresh", "destroy"]
+Operation = Literal["preview", "up", "refresh", "drift", "destroy"]
+"""As the engine names them; `drift` is a refresh that changes nothing, the state included."""
 
 _SHIMS = {
     "pulumi-resource-pulumi-python": "pulumi.dynamic",
@@ -67,6 +68,8 @@ class Changes:
     counts: Mapping[str, int]
     resources: tuple[tuple[str, str], ...] = ()
     """Each change: its kind and the resource's URN."""
+    properties: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The properties that differ on the server, by URN, where it was only looked at."""
     warnings: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the stack exports after an `up`."""
@@ -110,11 +113,13 @@ class _Listener:
     """Collects what matters from the engine's event stream."""
 
     steps: Steps
+    looks_only: bool = False
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     resources: list[tuple[str, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __call__(self, event: events.EngineEvent) -> None:
         if event.diagnostic_event:
@@ -137,6 +142,10 @@ class _Listener:
 
     def _outputs(self, step: events.StepEventMetadata) -> None:
         self.steps.step(short_name(step.urn), finished=True)
+        # Only now does a refresh tell what it found.
+        if self.looks_only and step.op.value not in {_UNCHANGED, "refresh"}:
+            self.resources.append((str(step.op.value), step.urn))
+            self.properties[step.urn] = tuple(step.diffs or ())
         if step.type == _STACK_TYPE and step.new:
             self.outputs = {name: str(value) for name, value in (step.new.outputs or {}).items()}
 
@@ -246,13 +255,20 @@ class Run:
         self.stack.workspace.remove_stack(self.stack.name, preserve_config=True)
 
     def operate(
-        self, operation: Operation, steps: Steps, *, wrap: Wrap | None = None, replace: Sequence[str] = ()
+        self,
+        operation: Operation,
+        steps: Steps,
+        *,
+        wrap: Wrap | None = None,
+        replace: Sequence[str] = (),
+        refresh: bool = False,
     ) -> Changes:
         """Run one operation of the engine, with the program wrapped for this one time where `wrap` is given.
 
-        `replace` are URNs of resources that previews and updates replace although nothing calls for it.
+        `replace` are URNs of resources that previews and updates replace although nothing calls for it; with `refresh`
+        they look at each object on its server first.
         Raises EstateError: it failed; carries the engine's own diagnostics, without the program's traceback."""
-        listener = _Listener(steps=steps)
+        listener = _Listener(steps=steps, looks_only=operation == "drift")
         options: dict[str, object] = {"on_event": listener, "suppress_progress": True}
         if self.policy_pack and operation in {"preview", "up"}:
             options["policy_packs"] = [str(self.policy_pack)]
@@ -260,9 +276,11 @@ class Run:
         options["program"] = program
         if replace:
             options["replace"] = list(replace)
+        if refresh:
+            options["refresh"] = True
         try:
             with patience(steps), _uncollected():
-                getattr(self.stack, operation)(**options)
+                getattr(self.stack, "preview_refresh" if operation == "drift" else operation)(**options)
         except automation.CommandError as error:
             # What went wrong is said also where the program doesn't end.
             with suppress(TimeoutError):
@@ -273,6 +291,7 @@ class Run:
             resources=tuple(listener.resources),
             warnings=tuple(dict.fromkeys(listener.warnings)),
             outputs=listener.outputs,
+            properties=listener.properties,
         )
 
 

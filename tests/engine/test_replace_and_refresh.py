@@ -149,3 +149,85 @@ def test_what_holds_data_is_refused_in_our_own_words(built: Checkout) -> None:
         "before it goes"
     )
     built.write({**settings, "transit": transit})
+
+
+DELETED = {
+    "sys/policies/acl/aos": "application-policies-aos",
+    "sys/policies/password/strong": "password-policies-strong",
+    "sys/quotas/rate-limit/dagster": "login-limits-dagster",
+    "auth/approle/role/dagster": "approle-role-dagster",
+    "database/roles/aos-readwrite": "database-role-aos-readwrite",
+    "pki_int/roles/internal-mtls": "pki-role-internal-mtls",
+}
+"""What is deleted by hand, and the resource that it is of."""
+
+
+def test_what_was_changed_by_hand_is_told_and_comes_back(built: Checkout) -> None:
+    before = inventory(built)
+    with built.administering() as client:
+        for path in DELETED:
+            client.delete(path)
+        client.write_data("auth/approle/role/aos", data={"token_ttl": 60})
+    blind = built.run("up")
+    assert (blind.returncode, "0 changes" in blind.stdout) == (2, True), "it was mended without a look at the server"
+
+    for _ in range(2):  # looking changes nothing
+        looked = built.run("drift", "--json")
+        assert looked.returncode == 1, looked.stderr
+        found = json.loads(looked.stdout)
+        told = {one["urn"].rsplit("::", 1)[-1]: (one["on_server"], one["properties"]) for one in found["resources"]}
+        assert told == {name: ("missing", []) for name in DELETED.values()} | {
+            "approle-role-aos": ("changed", ["tokenTtl"])
+        }
+        assert found["drifted"] == len(DELETED) + 1
+    table = built.run("drift").stdout
+    assert "tokenTtl" in table
+    assert "./estate up local --refresh brings them back" in table
+    previewed = json.loads(built.run("preview", "--refresh", "--json").stdout)
+    assert {kind: number for kind, number in previewed["changes"].items() if kind != "same"} == {
+        "create": len(DELETED),
+        "update": 1,
+    }
+
+    mended = up(built, "--refresh")
+
+    assert mended["passed"] is True
+    assert mended["changes"] == previewed["changes"]
+    assert inventory(built) == before
+    looked = built.run("drift")
+    assert looked.returncode == 0, looked.stderr
+    assert looked.stdout.strip().splitlines()[-1].startswith("0 differ (")
+
+
+def test_up_after_a_restore_brings_the_server_up_to_date(built: Checkout) -> None:
+    settings = built.settings()
+    assert built.run("snapshot").returncode == 0
+    applications = {**settings["applications"], "of-late": {"login": {"kind": "approle"}, "transit_keys": ["late"]}}
+    applications["aos"] = {**applications["aos"], "login": {**applications["aos"]["login"], "token_ttl": "30m"}}
+    transit = {**settings["transit"], "keys": {**settings["transit"]["keys"], "late": {"rotation_period": "1h"}}}
+    database = {**settings["database"], "roles": {**settings["database"]["roles"]}}
+    removed = database["roles"].pop("greenlang-readwrite")
+    applications["greenlang-api"] = {**applications["greenlang-api"], "database_roles": ["greenlang-readonly"]}
+    assert removed
+    built.write({**settings, "applications": applications, "transit": transit, "database": database})
+    assert up(built)["passed"] is True
+    after = inventory(built)
+    restored = built.run("restore")
+    assert restored.returncode == 0, restored.stderr
+    with built.administering() as client:
+        assert client.read("auth/approle/role/of-late") is None, "the restore did nothing"
+
+    again = built.run("up", "--json")
+
+    assert again.returncode == 0, again.stderr
+    assert "the server isn't as the state describes it, as after a restore" in again.stderr
+    document = json.loads(again.stdout)
+    assert document["changed"] > 0
+    assert document["passed"] is True
+    assert inventory(built) == {**after, "database/roles": sorted({*after["database/roles"], "greenlang-readwrite"})}
+    with built.administering() as client:
+        assert cast("dict[str, Any]", client.read("auth/approle/role/aos"))["data"]["token_ttl"] == 1_800
+    last = built.run("up", "--json")
+    assert json.loads(last.stdout)["changed"] == 0
+    assert "restore" not in last.stderr
+    built.write(settings)

@@ -11,10 +11,11 @@ from components.render.acl import AclPolicy, kv_read, render, transit_use
 from components.render.audit import AuditDevice, FileAudit, SocketAudit, SyslogAudit
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.audit import AuditDevices, AuditDevicesArgs
+from components.vault.kv import KvMount, KvMountArgs
 from components.vault.password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from components.vault.quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
 from tests.support.declare import declare
-from tests.unit.components.graph import graph
+from tests.unit.components.graph import below, graph
 
 POLICY = "vault:index/policy:Policy"
 QUOTA = "vault:index/quotaRateLimit:QuotaRateLimit"
@@ -46,10 +47,13 @@ def test_rate_limits() -> None:
     limits = {
         "everything": RateLimit(rate=500.5),
         "login": RateLimit(path="auth/approle", rate=20, interval=60, block_interval=30),
+        "below": RateLimit(path="secret/data/app", rate=1),
+        "health": RateLimit(path="sys/health", rate=1),
     }
+    mounts = {"secret": "secret"}
     logins = {"app": LoginLimit(rate=5), "usual": LoginLimit()}
 
-    assert graph(lambda: RateLimits("limits", RateLimitsArgs(limits=limits, logins=logins))) == {
+    assert graph(lambda: RateLimits("limits", RateLimitsArgs(limits=limits, logins=logins, mounts=mounts))) == {
         "limits-everything": (
             QUOTA,
             {"name": "everything", "path": "", "rate": 500.5, "interval": 1, "blockInterval": 0},
@@ -58,6 +62,15 @@ def test_rate_limits() -> None:
             QUOTA,
             # The server answers with the slash; without it every refresh would see a change.
             {"name": "login", "path": "auth/approle/", "rate": 20, "interval": 60, "blockInterval": 30},
+        ),
+        # Below a mount it answers without.
+        "limits-below": (
+            QUOTA,
+            {"name": "below", "path": "secret/data/app", "rate": 1, "interval": 1, "blockInterval": 0},
+        ),
+        "limits-health": (
+            QUOTA,
+            {"name": "health", "path": "sys/health", "rate": 1, "interval": 1, "blockInterval": 0},
         ),
         "limits-app": (
             QUOTA,
@@ -68,6 +81,19 @@ def test_rate_limits() -> None:
             {"name": "usual", "path": "auth/approle/", "role": "usual", "rate": 50, "interval": 1, "blockInterval": 0},
         ),
     }
+
+
+def test_a_limit_waits_for_the_mount_it_is_on() -> None:
+    def program() -> None:
+        made = KvMount("kv", KvMountArgs(path="secret"))
+        limits = {name: RateLimit(path=path, rate=1) for name, path in (("on", "secret"), ("below", "secret/data/a"))}
+        RateLimits("limits", RateLimitsArgs(limits=limits, mounts={"secret": made.mount_path}))
+
+    declared = declare(program)
+
+    for name, path in (("on", "secret/"), ("below", "secret/data/a")):
+        assert "kv-mount" in below(declared, f"limits-{name}")
+        assert declared.named(f"limits-{name}").inputs["path"] == path
 
 
 def test_audit_devices() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ops import stack_file
-from ops.commands import lifecycle
+from ops.commands import lifecycle, refreshing
 from ops.commands.session import Choices
 from ops.console import Console
 from ops.engine.finding import Engine
@@ -71,6 +71,9 @@ class Stack:
         monkeypatch.setattr(lifecycle, "platform_of", lambda *_, **__: self.platform)
         monkeypatch.setattr("ops.commands.lifecycle.session.opened", self._opened)
         monkeypatch.setattr(lifecycle, "log_in", self._log_in)
+        self.compared = refreshing.Comparison()
+        monkeypatch.setattr(refreshing, "compare", lambda *_: self.compared)
+        self.remembered = asked_of(monkeypatch, "ops.commands.refreshing.remember", None)
 
     @contextmanager
     def _opened(self, *_: object) -> Iterator[Any]:
@@ -82,8 +85,11 @@ class Stack:
         )
         yield SimpleNamespace(run=run, providers=SimpleNamespace(reason="a reason"), backend=self.backend)
 
-    def _operate(self, operation: str, _: object, *, wrap: object = None, replace: Sequence[str] = ()) -> Changes:
-        self.happened.append(" ".join([operation, *(["importing"] if wrap else []), *replace]))
+    def _operate(
+        self, operation: str, _: object, *, wrap: object = None, replace: Sequence[str] = (), refresh: bool = False
+    ) -> Changes:
+        how = [word for word, asked in (("importing", wrap), ("refreshing", refresh)) if asked]
+        self.happened.append(" ".join([operation, *how, *replace]))
         return Changes(counts={"same": 1}, outputs={"address": ADDRESS})
 
     @contextmanager
@@ -155,6 +161,22 @@ def test_replace_reaches_the_update_and_the_preview(stack: Stack) -> None:
     stack.up("policies-aos")
 
     assert stack.happened == ["ready for preview", f"preview {urn}", "ready for up", "start", f"up {urn}"]
+
+
+def test_a_server_that_the_state_does_not_describe_is_looked_at_first(stack: Stack) -> None:
+    stack.compared = refreshing.Comparison(other=True, lost=["urn:request"])
+
+    stack.up()
+
+    assert stack.happened == ["ready for up", "start", "up refreshing urn:request"]
+    assert stack.remembered[0][2:] == ({"address": ADDRESS}, stack.compared)
+
+
+def test_refresh_reaches_the_update_and_the_preview(stack: Stack) -> None:
+    lifecycle.preview(stack.paths, "local", Console(), Choices(refresh=True))
+    lifecycle.up(stack.paths, "local", Console(), Choices(refresh=True))
+
+    assert stack.happened == ["ready for preview", "preview refreshing", "ready for up", "start", "up refreshing"]
 
 
 def test_an_unknown_name_is_told_before_anything_starts(stack: Stack) -> None:
