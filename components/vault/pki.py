@@ -1,9 +1,11 @@
 """A private certificate authority: a root that signs one intermediate, and the intermediate that signs everything else.
 
-Owns both mounts, their URLs, CRLs and tidying, and the intermediate's roles. Refuses to let a key out: both are made
-inside Vault.
+Owns both mounts, their URLs, CRLs and tidying, and the intermediate's roles. An authority is renewed as a new
+generation beside the old one, which stays for verification until its end (ADR 17). Refuses to let a key out: all are
+made inside Vault.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
@@ -26,6 +28,9 @@ _TIDY_BUFFER_SECONDS = 259_200
 
 KeyType = Literal["rsa", "ec", "ed25519"]
 _KEY_BITS: Mapping[KeyType, tuple[int, ...]] = {"rsa": (2048, 3072, 4096), "ec": (256, 384, 521), "ed25519": (0,)}
+
+_MADE_ONCE = ("commonName", "keyBits", "keyType", "organization", "ttl")
+"""What of an authority is as it was made."""
 
 Subject = Annotated[
     str,
@@ -96,6 +101,12 @@ class Pki(_Key):
     """Lifetime of the root's certificate: 10 years."""
     intermediate_ttl: PositiveSeconds = 157_680_000
     """Lifetime of the intermediate's certificate: 5 years."""
+    root_generation: Annotated[int, Field(ge=1)] = 1
+    """Raise it by one to renew the root: a new one is made beside the old, which stays for verification until its end.
+    Its name, lifetime and key are changed by this only."""
+    intermediate_generation: Annotated[int, Field(ge=1)] = 1
+    """Raise it by one to renew the intermediate: the newest root signs a new one, which issues from then on. What the
+    old one issued stays valid."""
     roles: Named[PkiRole]
     """What certificates are issued for."""
 
@@ -127,7 +138,7 @@ class PkiEngine(pulumi.ComponentResource):
     """A root, an intermediate and its roles. Issues no certificate."""
 
     root_certificate: pulumi.Output[str]
-    """PEM of the root: what clients trust."""
+    """PEM of the root: what clients trust. Of several generations all, one below the other, the newest first."""
     root_path: pulumi.Output[str]
     """Mount path of the root."""
     intermediate_path: pulumi.Output[str]
@@ -142,31 +153,28 @@ class PkiEngine(pulumi.ComponentResource):
         )
         root_told = _configured(f"{name}-root", root_mount.path, args.address, self)
         intermediate_told = _configured(f"{name}-intermediate", intermediate_mount.path, args.address, self)
-        root = vault.pkisecret.SecretBackendRootCert(
-            f"{name}-root-certificate",
-            backend=root_mount.path,
-            type="internal",  # the key is made in Vault and never shown
-            common_name=f"{pki.common_name} Root CA",
-            organization=pki.organization,
-            ttl=f"{pki.root_ttl}s",
-            key_type=pki.key_type,
-            key_bits=pki.key_bits,
-            max_path_length=1,
-            exclude_cn_from_sans=True,
-            opts=child(self, holds_data=True, after=[root_told]),
-        )
+        roots: list[vault.pkisecret.SecretBackendRootCert] = []
+        for generation in range(1, pki.root_generation + 1):
+            before = roots[-1] if roots else root_told
+            options = child(self, holds_data=True, after=[before])
+            if generation < pki.root_generation:
+                # As it was made; the settings are the newest one's.
+                options.ignore_changes = list(_MADE_ONCE)
+            roots.append(_root(f"{name}-root-certificate{_suffix(generation)}", root_mount.path, pki=pki, opts=options))
+        signing: pulumi.Resource = roots[-1]
+        if pki.root_generation > 1:
+            signing = _issuing(f"{name}-root-issuing", root_mount.path, roots[-1].issuer_id, self)
         intermediate = _intermediate(
             f"{name}-intermediate",
             intermediate_mount.path,
             root_path=root_mount.path,
-            root=root,
             pki=pki,
             parent=self,
-            after=intermediate_told,
+            after=(intermediate_told, signing),
         )
         for key in pki.roles:
             _role(name, key, intermediate_mount.path, pki=pki, opts=child(self, after=[intermediate]))
-        self.root_certificate = root.certificate
+        self.root_certificate = pulumi.Output.all(*(root.certificate for root in reversed(roots))).apply("\n".join)
         self.root_path = root_mount.path
         self.intermediate_path = intermediate_mount.path
         self.register_outputs(
@@ -228,18 +236,58 @@ def _configured(
     )
 
 
+def _suffix(generation: int) -> str:
+    """What is added to the names of a generation's resources; nothing to the first's, which were there before."""
+    return "" if generation == 1 else f"-{generation}"
+
+
+def _root(
+    name: str, mount_path: pulumi.Input[str], *, pki: Pki, opts: pulumi.ResourceOptions
+) -> "vault.pkisecret.SecretBackendRootCert":
+    return vault.pkisecret.SecretBackendRootCert(
+        name,
+        backend=mount_path,
+        type="internal",  # the key is made in Vault and never shown
+        common_name=f"{pki.common_name} Root CA",
+        organization=pki.organization,
+        ttl=f"{pki.root_ttl}s",
+        key_type=pki.key_type,
+        key_bits=pki.key_bits,
+        max_path_length=1,
+        exclude_cn_from_sans=True,
+        opts=opts,
+    )
+
+
+def _issuing(
+    name: str, mount_path: pulumi.Input[str], issuer: pulumi.Input[str], parent: pulumi.Resource
+) -> pulumi.Resource:
+    """Have a mount issue from this one of its authorities; of itself it stays with its first."""
+    return vault.generic.Endpoint(
+        name,
+        path=pulumi.Output.format("{}/config/issuers", mount_path),
+        data_json=pulumi.Output.from_input(issuer).apply(lambda identity: json.dumps({"default": identity})),
+        disable_delete=True,  # some authority is always the one
+        ignore_absent_fields=True,
+        opts=child(parent),
+    )
+
+
 def _intermediate(
     name: str,
     mount_path: pulumi.Input[str],
     *,
     root_path: pulumi.Input[str],
-    root: "vault.pkisecret.SecretBackendRootCert",
     pki: Pki,
     parent: pulumi.Resource,
-    after: pulumi.Resource,
-) -> "vault.pkisecret.SecretBackendIntermediateSetSigned":
+    after: tuple[pulumi.Resource, pulumi.Resource],
+) -> pulumi.Resource:
+    """The newest generation; `after` is what its mount and the root have to have first. Of one before it only the state
+    forgets: Vault keeps the issuer."""
+    told, signing = after
+    suffix = _suffix(pki.intermediate_generation)
     request = vault.pkisecret.SecretBackendIntermediateCertRequest(
-        f"{name}-request",
+        f"{name}-request{suffix}",
         backend=mount_path,
         type="internal",
         common_name=f"{pki.common_name} Intermediate CA",
@@ -247,10 +295,10 @@ def _intermediate(
         key_type=pki.key_type,
         key_bits=pki.key_bits,
         exclude_cn_from_sans=True,
-        opts=child(parent, after=[after]),
+        opts=child(parent, after=[told]),
     )
     signed = vault.pkisecret.SecretBackendRootSignIntermediate(
-        f"{name}-signature",
+        f"{name}-signature{suffix}",
         backend=root_path,
         csr=request.csr,
         common_name=f"{pki.common_name} Intermediate CA",
@@ -259,11 +307,15 @@ def _intermediate(
         max_path_length=0,
         exclude_cn_from_sans=True,
         # Nothing in these inputs names the root's certificate, and without it there is no one to sign.
-        opts=child(parent, after=[root]),
+        opts=child(parent, after=[signing]),
     )
-    return vault.pkisecret.SecretBackendIntermediateSetSigned(
-        f"{name}-certificate", backend=mount_path, certificate=signed.certificate, opts=child(parent)
+    imported = vault.pkisecret.SecretBackendIntermediateSetSigned(
+        f"{name}-certificate{suffix}", backend=mount_path, certificate=signed.certificate, opts=child(parent)
     )
+    if pki.intermediate_generation == 1:
+        return imported
+    issuer = imported.imported_issuers.apply(lambda issuers: issuers[0])
+    return _issuing(f"{name}-issuing", mount_path, issuer, parent)
 
 
 def _role(name: str, key: str, mount_path: pulumi.Input[str], *, pki: Pki, opts: pulumi.ResourceOptions) -> None:

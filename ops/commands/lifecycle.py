@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, moves, refreshing, session
+from ops.commands import ends, generations, moves, refreshing, session
 from ops.commands.adopting import adopting
 from ops.commands.session import Choices, Session
 from ops.console import Console
@@ -62,6 +62,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         deployment = opened.run.deployment()
         moves.refuse(platform.file, deployment)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
+        generations.refuse_unraised(platform.file.settings, deployment)
         platform.start(deployment, console)
         with adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
@@ -128,6 +129,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
     ):
         deployment = opened.run.deployment()
         moves.refuse(platform.file, deployment)
+        generations.refuse_unraised(platform.file.settings, deployment)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace, refresh=choices.refresh)

@@ -552,11 +552,11 @@ def test_a_key_that_isnt_the_certificates_is_noticed(settings: Settings, api: Ca
     one, two = (api("post", "pki_int/issue/mutual", {"common_name": grant.common_name})["data"] for _ in range(2))
     stranger = api("post", "pki_int/issue/mutual", {"common_name": "b.internal.example"})["data"]
     root = x509.load_pem_x509_certificate(api("get", "pki/cert/ca")["data"]["certificate"].encode())
-    pki.verify_certificate(one, root, grant)
+    pki.verify_certificate(one, [root], grant)
     with pytest.raises(CheckError, match="private key is not the certificate's"):
-        pki.verify_certificate({**one, "private_key": two["private_key"]}, root, grant)
+        pki.verify_certificate({**one, "private_key": two["private_key"]}, [root], grant)
     with pytest.raises(CheckError, match="does not verify"):
-        pki.verify_certificate(stranger, root, grant)
+        pki.verify_certificate(stranger, [root], grant)
 
 
 def test_a_token_that_cant_be_revoked_fails(checked: Checked, api: Call) -> None:

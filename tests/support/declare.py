@@ -26,6 +26,7 @@ COMPUTED: Final[Mapping[str, tuple[str, ...]]] = {
     "vault:index/mount:Mount": ("accessor",),
     "vault:jwt/authBackend:AuthBackend": ("accessor",),
     "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest": ("csr",),
+    "vault:pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned": ("importedIssuers",),
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert": ("certificate", "issuerId"),
     "vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate": ("certificate",),
 }

@@ -141,7 +141,7 @@ def test_the_page_of_hardening_names_every_policy() -> None:
     assert [rule.name for rule in RULES if f"\n| `{rule.name}` | " not in page] == []
 
 
-RUNNABLE = ("docs/hetzner.md", "docs/operators.md", "docs/snapshots.md")
+RUNNABLE = ("docs/certificates.md", "docs/hetzner.md", "docs/operators.md", "docs/snapshots.md")
 """Pages of which every command is run by some test."""
 _RUN_BY = re.compile(r"no-run: .+ run by (tests/\S+\.py)")
 

@@ -21,17 +21,23 @@ def check(client: hvac.Client, grant: PkiGrant) -> None:
     """Get a key and a certificate by the role, and verify them. Raises CheckError: as `verify_certificate`."""
     body = {"common_name": grant.common_name, "ttl": f"{CERTIFICATE_TTL_SECONDS}s"}
     issued = call(client, "post", f"{grant.mount}/issue/{grant.name}", body)["data"]
-    published = client.adapter.get(f"/v1/{grant.root_mount}/ca/pem")
-    verify_certificate(issued, x509.load_pem_x509_certificate(published.content), grant)
+    verify_certificate(issued, _published(client, grant.root_mount), grant)
 
 
-def verify_certificate(issued: Mapping[str, Any], root: x509.Certificate, grant: PkiGrant) -> None:
-    """Check an answer of PKI's `issue`: the chain up to the root, the name, the purposes, and whose the key is.
+def _published(client: hvac.Client, mount: str) -> list[x509.Certificate]:
+    """The root of each generation. Anybody may read them."""
+    identities = call(client, "list", f"{mount}/issuers")["data"]["keys"]
+    answers = [client.adapter.get(f"/v1/{mount}/issuer/{identity}/pem") for identity in identities]
+    return [x509.load_pem_x509_certificate(answer.content) for answer in answers]
+
+
+def verify_certificate(issued: Mapping[str, Any], roots: list[x509.Certificate], grant: PkiGrant) -> None:
+    """Check an answer of PKI's `issue`: the chain up to a root, the name, the purposes, and whose the key is.
     Raises CheckError: one of them isn't right."""
     leaf = x509.load_pem_x509_certificate(issued["certificate"].encode())
     chain = [x509.load_pem_x509_certificate(pem.encode()) for pem in issued.get("ca_chain") or [issued["issuing_ca"]]]
-    between = [certificate for certificate in chain if certificate != root]
-    builder = verification.PolicyBuilder().store(verification.Store([root]))
+    between = [certificate for certificate in chain if certificate not in roots]
+    builder = verification.PolicyBuilder().store(verification.Store(roots))
     try:
         _check_purposes(leaf, grant)
         if grant.role.server:

@@ -1,5 +1,6 @@
 """The certificate authority: exact resources, their order, and what it refuses."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pulumi
 import pytest
 
 from components.vault.pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
-from tests.support.declare import Unknown, declare
+from tests.support.declare import Secret, Unknown, declare
 from tests.unit.components.graph import below, graph
 
 MOUNT = "vault:index/mount:Mount"
@@ -212,6 +213,46 @@ def test_a_fresh_authority_is_told_one_thing_at_a_time() -> None:
     assert below(declared, "pki-intermediate-request") == {"pki-intermediate-mount", "pki-intermediate-urls"}
     assert below(declared, "pki-intermediate-certificate") == {"pki-intermediate-mount", "pki-intermediate-signature"}
     assert below(declared, "pki-role-services") == {"pki-intermediate-mount", "pki-intermediate-certificate"}
+
+
+def test_a_new_generation_is_made_beside_the_old_and_takes_over() -> None:
+    declared = declare(lambda: PkiEngine("pki", arguments(root_generation=3, intermediate_generation=2)))
+    names = {record.name for record in declared.records if "-mount" not in record.name}
+    authorities = {name for name in names if name.startswith(("pki-root-c", "pki-intermediate-"))}
+
+    assert {name for name in authorities if not name.endswith(("-crl", "-tidy", "-urls"))} == {
+        "pki-root-certificate",
+        "pki-root-certificate-2",
+        "pki-root-certificate-3",
+        "pki-intermediate-request-2",
+        "pki-intermediate-signature-2",
+        "pki-intermediate-certificate-2",
+        "pki-intermediate-issuing",
+    }
+    # The settings are the newest one's; those before it are as they were made.
+    kept = {name: declared.named(name).options.ignore_changes for name in authorities}
+    made_once = ("commonName", "keyBits", "keyType", "organization", "ttl")
+    assert {name: fields for name, fields in kept.items() if fields} == {
+        "pki-root-certificate": made_once,
+        "pki-root-certificate-2": made_once,
+    }
+    assert below(declared, "pki-root-certificate-3") == {"pki-root-mount", "pki-root-certificate-2"}
+    assert "pki-root-certificate-3" in below(declared, "pki-root-issuing")
+    assert "pki-root-issuing" in below(declared, "pki-intermediate-signature-2")
+    assert "pki-intermediate-issuing" in below(declared, "pki-role-services")
+    issuing = declared.named("pki-root-issuing").inputs
+    assert issuing["path"] == "pki/config/issuers"
+    assert issuing["dataJson"] == Secret(json.dumps({"default": "<pki-root-certificate-3.issuerId>"}))
+    assert declared.named("pki-intermediate-issuing").inputs["path"] == "pki_int/config/issuers"
+
+
+def test_every_root_is_given_out_the_newest_first() -> None:
+    def program() -> None:
+        pulumi.export("certificate", PkiEngine("pki", arguments(root_generation=2)).root_certificate)
+
+    assert declare(program).exports == {
+        "certificate": "<pki-root-certificate-2.certificate>\n<pki-root-certificate.certificate>"
+    }
 
 
 def test_no_part_of_an_authority_goes_with_another() -> None:

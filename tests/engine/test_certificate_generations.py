@@ -1,0 +1,167 @@
+"""Authorities that are renewed under an application that asks for a certificate ten times a second.
+
+Proves that none of its requests fails, that every certificate verifies with what was published when it was issued, and
+that what only a new generation changes is refused without one. Not proven: revocation lists, of which each authority
+has its own.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import hvac
+import pytest
+from cryptography import x509
+from cryptography.x509 import verification
+
+from tests.support.checkouts import Checkout
+
+pytestmark = pytest.mark.timeout(400)
+
+NAME = "aos.mtls.internal"
+BEAT_SECONDS = 0.1
+
+
+def up(checkout: Checkout) -> dict[str, Any]:
+    """One successful `up`, as its JSON document."""
+    answer = checkout.run("up", "--json")
+    assert answer.returncode == 0, answer.stderr
+    document: dict[str, Any] = json.loads(answer.stdout)
+    assert document["passed"] is True
+    return document
+
+
+def change(checkout: Checkout, **settings: Any) -> None:
+    """Write other settings of the section pki."""
+    content = checkout.settings()
+    checkout.write({**content, "pki": {**content["pki"], **settings}})
+
+
+@pytest.fixture(scope="module")
+def built(local_checkout: Checkout) -> Checkout:
+    """A protected stack of one application that gets certificates."""
+    settings = local_checkout.settings()
+    del settings["database"]
+    aos = {"login": {"kind": "approle"}, "pki_roles": ["internal-mtls"]}
+    local_checkout.write({**settings, "protect": True, "applications": {"aos": aos}})
+    up(local_checkout)
+    return local_checkout
+
+
+def roots(document: dict[str, Any]) -> list[x509.Certificate]:
+    """The roots that an `up` exports, the newest first."""
+    return x509.load_pem_x509_certificates(document["exports"]["root_certificate"].encode())
+
+
+def verify(issued: dict[str, Any], trusted: list[x509.Certificate]) -> None:
+    """The chain of an issued certificate, up to one of these roots."""
+    leaf = x509.load_pem_x509_certificate(issued["certificate"].encode())
+    chain = [x509.load_pem_x509_certificate(pem.encode()) for pem in issued["ca_chain"]]
+    builder = verification.PolicyBuilder().store(verification.Store(trusted))
+    builder.build_server_verifier(x509.DNSName(NAME)).verify(leaf, chain)
+
+
+def log_in(checkout: Checkout) -> hvac.Client:
+    """A client of the application's."""
+    issued = json.loads(checkout.run("secret-id", "aos", "--json").stdout)
+    servers = checkout.local.servers
+    client = hvac.Client(url=servers.address, verify=str(servers.ca_file), token=issued["wrapping_token"])
+    secret_id = cast("dict[str, Any]", client.write_data("sys/wrapping/unwrap", data={}))["data"]["secret_id"]
+    client.auth.approle.login(role_id=issued["role_id"], secret_id=secret_id)
+    return client
+
+
+@contextmanager
+def asking(checkout: Checkout) -> Iterator[list[dict[str, Any]]]:
+    """Ask for a certificate each 100 ms while the block runs; each answer. Fails with the first request that does."""
+    client, answers, failures, over = log_in(checkout), list[dict[str, Any]](), list[BaseException](), threading.Event()
+
+    def ask() -> None:
+        while not over.wait(BEAT_SECONDS):
+            try:
+                body = {"common_name": NAME, "ttl": "1h"}
+                answer = cast("dict[str, Any]", client.write_data("pki_int/issue/internal-mtls", data=body))
+                answers.append(answer["data"])
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a failed request
+                failures.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
+    assert failures == []
+
+
+def test_what_only_a_new_generation_changes_is_refused(built: Checkout) -> None:
+    before = built.stack_file.read_bytes()
+    change(built, common_name="Renamed Authority")
+
+    answer = built.run("preview")
+
+    built.stack_file.write_bytes(before)
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1] == (
+        "estate: pki.common_name is 'Renamed Authority'; expected 'Vault Estate Local', as the root that is built has "
+        "it, or pki.root_generation: 2, which makes a new one beside it"
+    )
+
+
+def test_authorities_are_renewed_without_a_failed_request(built: Checkout) -> None:
+    assert built.run("snapshot").returncode == 0
+    (first,) = roots(up(built))
+    with asking(built) as answers:
+        change(built, root_generation=2)
+        published = up(built)
+        only_root = len(answers)
+        change(built, intermediate_generation=2)
+        renewed = up(built)
+        switched = len(answers)
+        assert up(built)["changed"] == 0
+    second, kept = roots(renewed)
+
+    assert kept == first
+    assert roots(published) == [second, first]
+    assert 0 < only_root < switched < len(answers)
+    for issued in answers:
+        verify(issued, [second, first])
+    for issued in answers[:only_root]:
+        verify(issued, [first])
+    for issued in answers[switched + 1 :]:
+        verify(issued, [second])
+    assert built.run("drift").returncode == 0
+
+
+def test_a_name_is_changed_by_both_generations_together(built: Checkout) -> None:
+    with asking(built) as answers:
+        change(built, common_name="Renamed Authority", root_generation=3, intermediate_generation=3)
+        document = up(built)
+        renamed = len(answers)
+        threading.Event().wait(3 * BEAT_SECONDS)
+
+    names = [one.subject.rfc4514_string().split(",")[0] for one in roots(document)]
+    assert names == ["CN=Renamed Authority Root CA", *["CN=Vault Estate Local Root CA"] * 2]
+    for issued in answers:
+        verify(issued, roots(document))
+    assert answers[renamed + 1 :]
+    for issued in answers[renamed + 1 :]:
+        verify(issued, roots(document)[:1])
+
+
+def test_generations_made_after_a_snapshot_are_made_again_after_its_restore(built: Checkout) -> None:
+    restored = built.run("restore")
+    assert restored.returncode == 0, restored.stderr
+
+    document = up(built)
+
+    assert up(built)["changed"] == 0
+    assert len(roots(document)) == 3
+    with asking(built) as answers:
+        threading.Event().wait(5 * BEAT_SECONDS)
+    assert answers
+    for issued in answers:
+        verify(issued, roots(document)[:1])
