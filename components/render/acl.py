@@ -15,7 +15,10 @@ from .bootstrap import ADMINISTRATOR
 from .snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN
 
 _WILDCARDS = ("*", "+")
-_OWN = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN)
+STATE_RECORD = "vault-estate-up"
+"""Name of an ACL policy that grants nothing to nobody: a text that the administrator may write, and that a snapshot
+takes along. It tells of which state the server is."""
+_OWN = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN, STATE_RECORD)
 NOT_OF_THE_ESTATE = Form(
     rf"(?!(?:{'|'.join(_OWN)})\Z).*", f"another name than {', '.join(_OWN)}, which the estate itself uses"
 )

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import hvac
 
+from components.render.acl import STATE_RECORD
 from ops.console import Console
 from ops.engine import recovery, state
 from ops.engine.operations import Run
@@ -21,9 +22,6 @@ from ops.platforms.driver import PlatformDriver
 from ops.vault import status
 from ops.vault.login import log_in
 
-RECORD = "vault-estate-up"
-"""Name of an ACL policy that grants nothing to nobody: a text that the administrator may write, and that a snapshot
-takes along."""
 _FORM = "# the state that describes this server is of {}"
 _ISSUERS = "vault:pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned"
 
@@ -49,7 +47,7 @@ def compare(platform: PlatformDriver, deployment: Mapping[str, Any], console: Co
         return Comparison(known=False)
     try:
         with log_in(endpoint) as client:
-            found = _read(client, f"sys/policies/acl/{RECORD}").get("policy")
+            found = _read(client, f"sys/policies/acl/{STATE_RECORD}").get("policy")
             lost = tuple(_lost(client, deployment))
     except EstateError:
         return Comparison(known=False)
@@ -67,7 +65,7 @@ def remember(platform: PlatformDriver, run: Run, outputs: Mapping[str, str], com
     endpoint = platform.endpoint(outputs["address"])
     if not status.ask(endpoint).trouble:
         with log_in(endpoint) as client:
-            client.write_data(f"sys/policies/acl/{RECORD}", data={"policy": _record(run.deployment())})
+            client.write_data(f"sys/policies/acl/{STATE_RECORD}", data={"policy": _record(run.deployment())})
 
 
 def _record(deployment: Mapping[str, Any]) -> str:

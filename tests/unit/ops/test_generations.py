@@ -29,7 +29,7 @@ def certificate(days: int) -> str:
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
     now = datetime.now(UTC)
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=days, minutes=1))
+    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=days, hours=12))
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
