@@ -11,7 +11,7 @@ done
 . /etc/vault-estate/node.env
 systemctl daemon-reload
 # Not waited for: cloud-init is a part of the boot these would wait for.
-systemctl enable --now vault-alarm.timer
+systemctl enable --now vault-alarm.timer vault-upkeep.timer
 if [ "$SNAPSHOTS" = yes ]; then
   systemd-sysusers
   systemctl enable --now vault-snapshot.timer

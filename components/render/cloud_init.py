@@ -96,10 +96,12 @@ def files(node: Node, place: Place) -> Mapping[str, File]:
         f"{layout.UNITS}/vault-bootstrap.service": (units.bootstrap(), READABLE),
         f"{layout.UNITS}/vault-alarm.service": (units.alarm(), READABLE),
         f"{layout.UNITS}/vault-alarm.timer": (units.ALARM_TIMER, READABLE),
+        f"{layout.UNITS}/vault-upkeep.service": (units.UPKEEP, READABLE),
+        f"{layout.UNITS}/vault-upkeep.timer": (units.UPKEEP_TIMER, READABLE),
         f"/etc/apparmor.d/{host.APPARMOR_PROFILE}": (host.apparmor(node), READABLE),
         "/etc/nftables.conf": (nftables(node.flows), EXECUTABLE),
         "/etc/sysctl.d/90-vault-estate.conf": (host.SYSCTL, READABLE),
-        "/etc/logrotate.d/vault": (host.LOGROTATE, READABLE),
+        f"{layout.ETC}/logrotate.conf": (host.LOGROTATE, READABLE),
         "/etc/chrony/sources.d/hetzner.sources": (host.CHRONY, READABLE),
         "/etc/apt/apt.conf.d/90vault-estate": (host.upgrades(reboots=node.seal.auto_unseal), READABLE),
         "/etc/profile.d/vault-estate.sh": (host.HISTORY, READABLE),
@@ -118,7 +120,7 @@ def files(node: Node, place: Place) -> Mapping[str, File]:
     return written
 
 
-_ALWAYS = ("setup", "harden", "storage", "install", "certificate", "seal", "alarm", "start-over")
+_ALWAYS = ("setup", "harden", "storage", "install", "certificate", "seal", "alarm", "upkeep", "start-over")
 
 
 def server(node: Node, place: Place) -> ServerHcl:

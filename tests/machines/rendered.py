@@ -67,7 +67,7 @@ SERVICES = [
 ]
 JUDGED: dict[str, tuple[str, str]] = {
     "nft": ("/etc/nftables.conf", "nft --check --file"),
-    "logrotate": ("/etc/logrotate.d/vault", "install -d -g 0 /var/log/vault && logrotate --debug"),
+    "logrotate": ("/etc/vault-estate/logrotate.conf", "install -d -g 0 /var/log/vault && logrotate --debug"),
     "apparmor": ("/etc/apparmor.d/vault-estate", "apparmor_parser --skip-kernel-load --skip-cache"),
     "certbot": (
         "/etc/letsencrypt/cli.ini",

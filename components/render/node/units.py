@@ -138,6 +138,49 @@ ExecStart={LIBRARY}/alarm
 {sandbox}"""
 
 
+UPKEEP = f"""\
+[Unit]
+Description=Rotate Vault's logs by their size, and let the filesystem follow its volume
+ConditionPathIsMountPoint={HOME}
+
+[Service]
+Type=oneshot
+ExecStart={LIBRARY}/upkeep
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SETGID CAP_SETUID CAP_SYS_RESOURCE
+NoNewPrivileges=yes
+PrivateNetwork=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectSystem=strict
+ReadWritePaths=/var/log/vault /var/lib/logrotate
+RestrictAddressFamilies=AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+"""
+
+UPKEEP_TIMER = """\
+[Unit]
+Description=Rotate Vault's logs and look at its volume, every minute
+
+[Timer]
+OnBootSec=1min
+OnUnitActiveSec=1min
+AccuracySec=5s
+
+[Install]
+WantedBy=timers.target
+"""
+
 ALARM_TIMER = """\
 [Unit]
 Description=Look at what would stop Vault, every five minutes
