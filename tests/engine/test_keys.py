@@ -197,7 +197,7 @@ def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
         (tmp_path / name).write_text(content)
     formerly = stack.endpoint(tmp_path / "old.crt", tmp_path / "old.key")
 
-    def stopped(*_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise EstateError("stopped")
 
     for place in ("hand_over", "write_pair"):

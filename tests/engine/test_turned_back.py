@@ -4,12 +4,14 @@ Not proven: a database that only its own administrator can give a password; what
 `tests/unit/ops/test_turned_back.py`.
 """
 
+import datetime
 import json
 from typing import Any
 
 import pytest
 
 from ops.errors import EstateError
+from ops.keys.certificates import new_administrator
 from ops.local.postgres import ROOT_ROLE
 from tests.support.checkouts import Checkout
 
@@ -53,3 +55,22 @@ def test_a_databases_root_password_that_was_lost_is_set_anew(local_checkout: Che
     refused = local_checkout.run("database-password", "local", "other")
     assert refused.returncode == EstateError.exit_code
     assert refused.stderr.strip() == "estate: connection 'other' is unknown; expected one of: postgresql"
+
+
+def test_a_pair_whose_certificate_has_ended_is_replaced_by_key_shares(local_checkout: Checkout) -> None:
+    assert done(local_checkout, "up")["passed"]
+    long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=5_000)
+    certificate, key = new_administrator(long_ago)
+    servers = local_checkout.local.servers
+    with local_checkout.administering() as client:
+        client.write_data("auth/cert/certs/administrator", data={"certificate": certificate.decode()})
+    servers.administrator_certificate.write_bytes(certificate)
+    servers.administrator_key.write_bytes(key)
+    refused = local_checkout.run("regain", "local")
+    assert refused.returncode == EstateError.exit_code
+    assert "refuses the administrator's certificate" in refused.stderr
+    assert "the root token is revoked and dead" in refused.stderr
+
+    assert done(local_checkout, "regain", "local", "--new-pair")["new_pair"]
+
+    assert done(local_checkout, "up")["passed"]

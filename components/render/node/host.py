@@ -135,6 +135,7 @@ profile {APPARMOR_PROFILE} flags=(attach_disconnected) {{
   network inet dgram,
   network inet6 dgram,
   network netlink raw,
+  network unix stream,
 
   /usr/local/bin/{release.binary(node.server.flavor)} mrix,
 {wrapper}  /etc/vault-estate/server.hcl r,
