@@ -124,8 +124,6 @@ def preview(
     console = Console(as_json=as_json)
     choices = Choices(sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()), refresh=refresh)
     changes, fakes = lifecycle.preview(Paths(), stack, console, choices)
-    if fakes:
-        console.result(f"nothing of this is real, since fake providers were used: {fakes}")
     console.table(
         "changes to come", ["change", "resource"], [[change, short_name(urn)] for change, urn in changes.resources]
     )

@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, generations, moves, refreshing, session
+from ops.commands import ends, generations, moves, passwords, refreshing, session
 from ops.commands.adopting import adopting
 from ops.commands.session import Choices, Session
 from ops.console import Console
@@ -61,6 +61,8 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     ):
         deployment = opened.run.deployment()
         moves.refuse(platform.file, deployment)
+        if not choices.sandbox:
+            passwords.refuse_missing(paths, platform.file)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         generations.refuse_unraised(platform.file.settings, deployment)
         platform.start(deployment, console)
@@ -130,6 +132,11 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         deployment = opened.run.deployment()
         moves.refuse(platform.file, deployment)
         generations.refuse_unraised(platform.file.settings, deployment)
+        unreal = bool(opened.providers.fakes) and platform.fake_cloud is not None
+        if unreal:
+            console.result(f"nothing of this is real, since fake providers are used: {opened.providers.reason}")
+        else:
+            passwords.refuse_missing(paths, platform.file)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace, refresh=choices.refresh)

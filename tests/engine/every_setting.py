@@ -595,6 +595,8 @@ DECLARED: Mapping[str, Declared] = {
     "Pki.key_bits": dev('"keyBits": 521', ("pki/key_bits", 521), first=PKI),
     "Pki.root_ttl": dev("172800000s", ("pki/root_ttl", "2000d"), ("pki/intermediate_ttl", "1000d"), first=PKI),
     "Pki.intermediate_ttl": dev("86400000s", ("pki/intermediate_ttl", "1000d"), first=PKI),
+    "Pki.root_generation": dev("pki-root-certificate-2", ("pki/root_generation", 2), first=PKI),
+    "Pki.intermediate_generation": dev("pki-intermediate-request-2", ("pki/intermediate_generation", 2), first=PKI),
     "Settings.snapshots": dev('"hourly": 5', ("snapshots/keep", {"hourly": 5})),
     "Snapshots.store": dev('"other-bucket"', ("snapshots/store/name", "other-bucket")),
     "Snapshots.schedule": dev(

@@ -83,7 +83,7 @@ class Stack:
             forget=lambda: self.happened.append("forget"),
             stack="a stack",
         )
-        yield SimpleNamespace(run=run, providers=SimpleNamespace(reason="a reason"), backend=self.backend)
+        yield SimpleNamespace(run=run, providers=SimpleNamespace(fakes=(), reason="a reason"), backend=self.backend)
 
     def _operate(
         self, operation: str, _: object, *, wrap: object = None, replace: Sequence[str] = (), refresh: bool = False
