@@ -57,7 +57,7 @@ def shapes() -> dict[str, str]:
     found: dict[str, str] = {}
     for name, wanted in NODES.items():
         text = render(wanted, place_of(name))
-        found.setdefault(re.sub(r"[A-Za-z0-9+/=]{400,}", "", text), name)
+        found.setdefault(re.sub(r"\S{400,}", "", text), name)
     return {name: render(NODES[name], place_of(name)) for name in found.values()}
 
 
