@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from fake_providers import machines
 from fake_providers.machines.roots import install
 from ops.console import Console
+from ops.development import hashicorp
 from ops.errors import EstateError
 from ops.paths import ROOT
 
 TIERS = ("unit", "policies", "engine", "live", "upgrade")
 """What needs no more than the engine and Python wheels."""
+HASHICORP = "hashicorp"
+"""What `--all` adds to these: HashiCorp's server, which takes minutes to build."""
 MACHINES = "machines"
-"""What `--all` adds: the booted node and the cluster. One test after the other: each has the machine to itself."""
+"""And the booted node and the cluster. One test after the other: each has the machine to itself."""
 _IMAGE = "debian-12"
 _CHECKER = "shellcheck"
 """Program, and Debian package, that the tests of machines look at scripts with; nothing of it runs by itself."""
@@ -67,7 +70,7 @@ def check(console: Console) -> list[Outcome]:
 
 def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str], list[str]]:
     """Which tiers run and which don't. Raises EstateError: a chosen tier is none."""
-    there = [*TIERS, MACHINES]
+    there = [*TIERS, HASHICORP, MACHINES]
     for tier in chosen:
         if tier not in there:
             raise EstateError(f"tier {tier!r} is not one; expected some of: {', '.join(there)}")
@@ -77,14 +80,14 @@ def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str],
 
 def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run; pytest's exit code, 1
-    also when machines were asked for and can't be had here.
-    Raises EstateError: as for `tiers_to_run`, or nothing but machines was asked for and they can't be had."""
+    also when something was asked for that can't be had here.
+    Raises EstateError: as for `tiers_to_run`, or nothing was asked for that can be had here."""
     wanted, left_out = tiers_to_run(chosen, everything=everything)
-    missing = _prepare_machines(console) if MACHINES in wanted else None
-    if missing:
-        wanted.remove(MACHINES)
-        if not wanted:
-            raise EstateError(missing)
+    preparing = {HASHICORP: _prepare_hashicorp, MACHINES: _prepare_machines}
+    missing = {tier: said for tier in preparing if tier in wanted and (said := preparing[tier](console))}
+    wanted = [tier for tier in wanted if tier not in missing]
+    if not wanted:
+        raise EstateError("; ".join(missing.values()))
     together = [tier for tier in wanted if tier != MACHINES]
     runs = [run for run in (together, [MACHINES] if MACHINES in wanted else []) if run]
     counted = set(TIERS) <= set(wanted)
@@ -104,8 +107,8 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     sys.stdout.flush()
     if left_out:
         console.say(f"not run: {', '.join(left_out)}; run them with ./estate test {' '.join(left_out)}")
-    if missing:
-        console.say(f"not run: {missing}")
+    for said in missing.values():
+        console.say(f"not run: {said}")
     return code or (1 if missing else 0)
 
 
@@ -118,6 +121,15 @@ def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], env
     # JSON has the standard output to itself.
     out = sys.stderr if console.as_json else None
     return subprocess.run(command, cwd=ROOT, check=False, env=environment, stdout=out).returncode
+
+
+def _prepare_hashicorp(console: Console) -> str | None:
+    """Build the server; one sentence if that can't be done here."""
+    try:
+        hashicorp.server(console.say)
+    except EstateError as error:
+        return f"{HASHICORP}: {error}"
+    return None
 
 
 def _prepare_machines(console: Console) -> str | None:

@@ -82,14 +82,14 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
     if found:
         return found
     home = paths.cache() / "engine" / VERSION
-    with _alone(home):
+    with alone(home, "the Pulumi engine"):
         ways = {"official release": _download, "built from its Go module": build}
         # What is there already comes before another try at what did not work the last time.
         for source in sorted(ways, key=lambda way: not _kept(home, way).is_file()):
             executable = _kept(home, source)
             try:
                 if not executable.is_file():
-                    _make_whole(executable, ways[source], say)
+                    make_whole(executable, ways[source], say)
             except UnavailableError as error:
                 passed_over.append(f"{source}: {error}")
                 continue
@@ -99,13 +99,13 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Make the folder the engine is kept in, and keep other first runs out of it."""
+def alone(home: Path, what: str) -> Iterator[None]:
+    """Make the folder that something built is kept in, and keep other first runs out of it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         held = FileLock(home / "lock").acquire(timeout=_LOCK_SECONDS)
     except Timeout:
-        msg = f"another run has been getting the Pulumi engine for {_LOCK_SECONDS / 60:.0f} minutes, see {home}"
+        msg = f"another run has been getting {what} for {_LOCK_SECONDS / 60:.0f} minutes, see {home}"
         raise EstateError(msg) from None
     except OSError as error:
         msg = f"the user's cache {home} can't be written to: {error.strerror}; XDG_CACHE_HOME may name another folder"
@@ -138,12 +138,12 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _make_whole(executable: Path, make: Callable[[Path, Say], None], say: Say) -> None:
+def make_whole(executable: Path, make: Callable[[Path, Say], None], say: Say) -> None:
     """Put the executable in place in one step, so that a killed run leaves none that is half there."""
     executable.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=executable.parent) as scratch:
         make(Path(scratch), say)
-        (Path(scratch) / "pulumi").replace(executable)
+        (Path(scratch) / executable.name).replace(executable)
 
 
 def archive_name() -> str:
@@ -189,26 +189,24 @@ def build(scratch: Path, say: Say) -> None:
     database is asked. Takes about 3 minutes on 2 cores, and needs the Go module proxy; `say` is told every few seconds
     how far it is.
     Raises UnavailableError: there is no Go compiler, or it failed."""
+    stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
+    arguments = ["-trimpath", f"-ldflags=-s -w {stamp}", _PACKAGE]
+    title = f"the Pulumi engine {VERSION} from its Go module, once: about 3 minutes on 2 cores"
+    compile_module(Path(__file__).with_name("engine_module"), arguments, scratch / "pulumi", title, say)
+
+
+def compile_module(module: Path, arguments: Sequence[str], executable: Path, title: str, say: Say) -> None:
+    """Compile what arguments name of a committed module, whose `go.sum` pins every source.
+    Raises UnavailableError, as `build`."""
     compiler = find_go(say)
     # Go may touch the folder it builds in; a copy keeps the checkout clean.
-    work = scratch / "module"
-    shutil.copytree(Path(__file__).with_name("engine_module"), work)
-    stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
-    command = [
-        compiler,
-        "build",
-        "-v",
-        "-mod=readonly",
-        "-trimpath",
-        f"-ldflags=-s -w {stamp}",
-        "-o",
-        str(scratch / "pulumi"),
-    ]
+    work = executable.parent / "module"
+    shutil.copytree(module, work)
+    command = [compiler, "build", "-v", "-mod=readonly", "-o", str(executable), *arguments]
     environment = {**os.environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
     started = time.monotonic()
-    say(f"building the Pulumi engine {VERSION} from its Go module, once: about 3 minutes on 2 cores")
+    say(f"building {title}")
     last: list[str] = []
-    command += ["-o", str(scratch / "pulumi"), _PACKAGE]
     with subprocess.Popen(command, cwd=work, env=environment, stderr=subprocess.PIPE, text=True) as compiling:
         assert compiling.stderr is not None  # noqa: S101 - PIPE was asked for
         told = started

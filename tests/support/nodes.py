@@ -1,4 +1,4 @@
-"""A cloud stack's server without its cloud: OpenBao on a loopback address of its own, at the port a node listens on.
+"""A cloud stack's server without its cloud: OpenBao or HashiCorp's, on a loopback address of its own, at a node's port.
 
 Owns its start and its end. It is what a node would run, by the same rendered configuration and the same bootstrap, with
 a seal of the test's choice; there is no node around it.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from cryptography import x509
 
 from components.render.audit import FileAudit
 from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator
+from components.render.release import Flavor
 from components.render.seals import Seal, SealPlace
 from components.render.server_hcl import RetryJoin, ServerHcl, Telemetry, render
 from components.render.traffic import API_PORT
@@ -58,6 +59,11 @@ class NodeServer:
     seal: Seal
     retry_join: tuple[RetryJoin, ...] = ()
     telemetry: Telemetry | None = None
+    flavor: Flavor = "openbao"
+    program: Sequence[str] = ()
+    """What runs it, with all that comes before its arguments; none: OpenBao's own."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """More variables of its process."""
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
@@ -95,8 +101,9 @@ class NodeServer:
         seal_key = self.directory / "seal.key"
         if not seal_key.exists():
             write_private(seal_key, secrets.token_bytes(32))
+        openbao = self.flavor == "openbao"
         server = ServerHcl(
-            flavor="openbao",
+            flavor=self.flavor,
             storage_path=str(private_directory(self.directory / "raft")),
             node_id="node-1",
             listener_address=f"{self.host}:{API_PORT}",
@@ -107,22 +114,23 @@ class NodeServer:
             key_file=str(authority.key_file),
             seal=self.seal,
             seal_place=SealPlace(static_key_file=str(seal_key)),
-            audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))},
+            audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))} if openbao else {},
             retry_join=self.retry_join,
             telemetry=self.telemetry,
-            regain_socket=self.regain_socket.name,
+            regain_socket=self.regain_socket.name if openbao else None,
         )
         write_private(self.directory / "server.hcl", render(server).encode())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(wheel_binary()), "server", f"-config={self.directory / 'server.hcl'}"],
+                [*(self.program or [str(wheel_binary())]), "server", f"-config={self.directory / 'server.hcl'}"],
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.defpath, "HOME": str(self.directory)},
+                env={"PATH": os.defpath, "HOME": str(self.directory), **self.environment},
                 cwd=self.directory,
             )
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
+            assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 

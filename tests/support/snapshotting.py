@@ -197,9 +197,9 @@ class ObjectStorage:
         """The store."""
         return BucketStore(BUCKET, self.endpoint, REGION, **self.session)
 
-    def client(self) -> Any:
-        """boto3's own."""
-        return boto3.client("s3", endpoint_url=self.endpoint, region_name=REGION, **self.session)
+    def client(self, service: str = "s3", region: str = REGION) -> Any:
+        """boto3's own; moto stands in for every service."""
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, **self.session)
 
     def asked(self, method: str, words: str = "") -> int:
         """How many requests there were of a kind."""

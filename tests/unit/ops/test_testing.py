@@ -12,7 +12,7 @@ import pytest
 from fake_providers import machines
 from fake_providers.machines import roots
 from ops.console import Console
-from ops.development import test_runner
+from ops.development import hashicorp, test_runner
 from ops.development.test_runner import TIERS, Outcome, tiers_to_run
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -31,11 +31,11 @@ ALL = ["unit", "policies", "engine", "live", "upgrade"]
 @pytest.mark.parametrize(
     ("chosen", "everything", "run", "left"),
     [
-        ([], False, ALL, ["machines"]),
-        ([], True, [*ALL, "machines"], []),
-        (["unit"], False, ["unit"], ["policies", "engine", "live", "upgrade", "machines"]),
-        (["machines"], False, ["machines"], ALL),
-        (["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", "machines"]),
+        ([], False, ALL, ["hashicorp", "machines"]),
+        ([], True, [*ALL, "hashicorp", "machines"], []),
+        (["unit"], False, ["unit"], ["policies", "engine", "live", "upgrade", "hashicorp", "machines"]),
+        (["machines"], False, ["machines"], [*ALL, "hashicorp"]),
+        (["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", "hashicorp", "machines"]),
     ],
 )
 def test_which_tiers_run(chosen: list[str], *, everything: bool, run: list[str], left: list[str]) -> None:
@@ -47,7 +47,7 @@ def test_a_tier_that_is_none() -> None:
         tiers_to_run(["unit", "integration"], everything=False)
 
     assert str(caught.value) == (
-        "tier 'integration' is not one; expected some of: unit, policies, engine, live, upgrade, machines"
+        "tier 'integration' is not one; expected some of: unit, policies, engine, live, upgrade, hashicorp, machines"
     )
 
 
@@ -110,7 +110,7 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
     assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
     assert capsys.readouterr().err.splitlines() == [
         "tests: unit, policies, engine, live, upgrade, 2 at a time",
-        "not run: machines; run them with ./estate test machines",
+        "not run: hashicorp, machines; run them with ./estate test hashicorp machines",
     ]
 
 
@@ -121,7 +121,8 @@ def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys
 
     assert "--cov" not in ran.commands[0]
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "not run: policies, engine, upgrade, machines; run them with ./estate test policies engine upgrade machines"
+        "not run: policies, engine, upgrade, hashicorp, machines; "
+        "run them with ./estate test policies engine upgrade hashicorp machines"
     )
 
 
@@ -136,6 +137,7 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return cache
 
     monkeypatch.setattr(machines, "prepare", prepare)
+    monkeypatch.setattr(hashicorp, "server", lambda say: say("building the server"))
     monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: "/usr/bin/shellcheck")
     return prepared
 
@@ -155,8 +157,9 @@ def test_machines_run_after_the_others_and_count(
     ]
     assert ["UNCOUNTED" in options["env"] for options in ran.options] == [False, False]
     assert capsys.readouterr().err.splitlines() == [
+        "building the server",
         "making the machines' root",
-        "tests: unit, policies, engine, live, upgrade, 2 at a time",
+        "tests: unit, policies, engine, live, upgrade, hashicorp, 2 at a time",
         "tests: machines, one after the other",
     ]
 
@@ -200,6 +203,24 @@ def test_machines_that_can_not_be_had_are_never_counted_as_passed(
     with pytest.raises(EstateError) as caught:
         test_runner.run(Console(), ["machines"], everything=False)
     assert str(caught.value) == WHY
+
+
+def test_a_server_that_can_not_be_built_is_never_counted_as_passed(
+    with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_compiler(say: Callable[[str], None]) -> Path:
+        raise EstateError("HashiCorp's server can't be built: no Go compiler")
+
+    monkeypatch.setattr(hashicorp, "server", no_compiler)
+
+    assert test_runner.run(Console(), [], everything=True) == 1
+
+    assert [word for word in ran.commands[0] if "hashicorp" in word] == []
+    said = "hashicorp: HashiCorp's server can't be built: no Go compiler"
+    assert capsys.readouterr().err.splitlines()[-1] == f"not run: {said}"
+    with pytest.raises(EstateError) as caught:
+        test_runner.run(Console(), ["hashicorp"], everything=False)
+    assert str(caught.value) == said
 
 
 def test_what_is_missing_is_installed(

@@ -1,0 +1,107 @@
+"""What `local` declares, in HashiCorp's server: `up` by the real engine, first boot and access checks included.
+
+The server has another Vault for its seal, since it lacks the static one. Doesn't prove the official plugin where the
+fake provider takes its place, nor audit devices: this stack's settings are OpenBao's, which takes none from settings.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from components.render.seals import TransitSeal
+from ops.development.hashicorp import VERSION
+from tests.support.checkouts import Checkout, checkout
+from tests.support.sealed import sealed
+from tests.support.servers import call
+
+pytestmark = pytest.mark.timeout(400)
+
+UP = """
+import json, sys
+from dataclasses import replace
+from components.render.seals import TransitSeal
+from ops.cli import main
+from ops.local import openbao
+
+program, environment, address = json.loads(sys.argv[1])
+
+class HashiCorp(openbao.ServerHcl):
+    def __init__(self, **given):
+        seal = TransitSeal(address=address, key="unseal")
+        super().__init__(**given | {"flavor": "vault", "audit_devices": {}, "regain_socket": None, "seal": seal})
+
+as_openbao = openbao.OpenBao.child
+def child(self):
+    spec = as_openbao(self)
+    argv = [*program, *spec.argv[1:]]
+    return replace(spec, argv=argv, environment={**spec.environment, **environment}, logs=spec.logs[:1])
+
+openbao.ServerHcl, openbao.OpenBao.child = HashiCorp, child
+sys.exit(main.main(sys.argv[2:]))
+"""
+"""A command whose server is another program, under another seal. All else is its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A copy of the project, and how a server is run there that another Vault unseals."""
+
+    copy: Checkout
+    server: str
+
+    def run(self, *arguments: str) -> dict[str, Any]:
+        """One command that succeeds: its document."""
+        answer = subprocess.run(
+            [sys.executable, "-c", UP, self.server, *arguments, "--json"],
+            cwd=self.copy.directory,
+            env=self.copy.environment(),
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+        document: dict[str, Any] = json.loads(answer.stdout)
+        return document
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """Nothing is up in it."""
+    folder = tmp_path_factory.mktemp("hashicorp")
+    with sealed(folder / "node", "vault", "transit") as server, checkout(folder) as copy:
+        server.stop()  # the other Vault and its token are what is wanted
+        assert isinstance(server.seal, TransitSeal)
+        yield Made(copy=copy, server=json.dumps([server.program, dict(server.environment), server.seal.address]))
+
+
+@pytest.fixture(scope="module")
+def first(made: Made) -> dict[str, Any]:
+    """What the first `up` said."""
+    return made.run("up")
+
+
+def test_first_boot_contents_and_access_checks_pass(made: Made, first: dict[str, Any]) -> None:
+    assert first["changes"].keys() == {"create"}
+    assert first["passed"] is True
+    assert set(first["access_checks"]) == set(made.copy.settings()["applications"])
+    for application, columns in first["access_checks"].items():
+        assert set(columns.values()) == {"passed"}, application
+
+
+@pytest.mark.usefixtures("first")
+def test_it_is_hashicorps_server_under_another_vaults_seal(made: Made) -> None:
+    with made.copy.administering() as client:
+        status = call(client, "get", "sys/seal-status")
+    assert (status["type"], status["sealed"], status["version"]) == ("transit", False, VERSION)
+
+
+@pytest.mark.usefixtures("first")
+def test_a_second_up_changes_nothing(made: Made) -> None:
+    again = made.run("up")
+    assert (again["changed"], again["passed"]) == (0, True)

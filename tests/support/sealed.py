@@ -1,0 +1,181 @@
+"""A server of each flavour under each seal that settings accept, with what unseals it on this machine.
+
+Owns the other Vault of `transit` and the KMS of `awskms` (moto stands in for it). The pairs come from the models.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import hvac
+import pytest
+
+from components.render.release import FLAVORS, Flavor
+from components.render.seals import AwsKmsSeal, Seal, ShamirSeal, StaticSeal, TransitSeal, kinds_for
+from composition.private_files import private_directory, write_private
+from ops.development import hashicorp
+from ops.keys.certificates import ensure_authority
+from ops.local.openbao import wheel_binary
+from ops.paths import ROOT
+from tests.support.nodes import NodeServer, free_address
+from tests.support.servers import call, eventually
+from tests.support.snapshotting import object_storage
+
+PAIRS: list[tuple[Flavor, str]] = [(flavor, kind) for flavor in FLAVORS for kind in kinds_for(flavor)]
+"""All that settings accept."""
+_SERVE = ROOT / "components/payloads/serve_transit.sh"
+_REGION = "eu-central-1"
+_SHARES, _THRESHOLD = 3, 2
+
+
+def pairs_of(flavor: Flavor) -> list[str]:
+    """The seals of one server."""
+    return [kind for one, kind in PAIRS if one == flavor]
+
+
+def program_of(flavor: Flavor) -> list[str]:
+    """What runs a server; HashiCorp's is built if it wasn't yet."""
+    return [str(hashicorp.server(print))] if flavor == "vault" else []
+
+
+def client_of(server: NodeServer, token: str = "") -> hvac.Client:
+    """A client that trusts the server."""
+    return hvac.Client(url=server.address, verify=str(server.ca_file), token=token or None)
+
+
+def unseal(client: hvac.Client, shares: Sequence[str]) -> None:
+    """Give shares, one after the other."""
+    for share in shares:
+        call(client, "put", "sys/unseal", {"key": share})
+
+
+def initialise(server: NodeServer) -> tuple[str, list[str]]:
+    """The root token, and the shares that unseal it, if any do."""
+    client = client_of(server)
+    if isinstance(server.seal, ShamirSeal):
+        made = call(client, "put", "sys/init", {"secret_shares": _SHARES, "secret_threshold": _THRESHOLD})
+        shares = made["keys"][:_THRESHOLD]
+        unseal(client, shares)
+    else:
+        made = call(client, "put", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
+        shares = []
+    assert is_active(server), server.log.read_text()
+    return str(made["root_token"]), shares
+
+
+def is_active(server: NodeServer) -> bool:
+    """Whether it comes to serve."""
+
+    def serves() -> bool:
+        health = client_of(server).sys.read_health_status(method="GET")
+        document = health if isinstance(health, dict) else health.json()
+        return document["initialized"] and not document["sealed"] and not document["standby"]
+
+    return eventually(serves, 30)
+
+
+@contextmanager
+def sealed(directory: Path, flavor: Flavor, kind: str) -> Iterator[NodeServer]:
+    """A running server that nobody initialised, with such a seal."""
+    with ExitStack() as stack:
+        server = NodeServer(
+            directory=private_directory(directory),
+            host=free_address(),
+            seal=StaticSeal() if kind == "static" else ShamirSeal(),
+            flavor=flavor,
+            program=program_of(flavor),
+        )
+        stack.callback(server.stop)
+        if kind == "transit":
+            server.seal = stack.enter_context(_other_vault(server))
+        elif kind == "awskms":
+            server.seal = stack.enter_context(_kms(server))
+        assert server.seal.kind == kind
+        server.start()
+        yield server
+
+
+def _credential(server: NodeServer, name: str, text: str, authorities: Path) -> str:
+    """Put down what systemd would have unwrapped; the folder. The service is known as on a node: by the system's
+    authorities."""
+    folder = private_directory(server.directory / "credentials")
+    write_private(folder / name, text.encode())
+    server.environment = {**server.environment, "SSL_CERT_FILE": str(authorities), "CREDENTIALS_DIRECTORY": str(folder)}
+    return str(folder)
+
+
+@contextmanager
+def _other_vault(server: NodeServer) -> Iterator[Seal]:
+    """Another Vault with a key, and a token that may use it and nothing else, started by the node's own script."""
+    other = NodeServer(
+        directory=private_directory(server.directory.with_name(f"{server.directory.name}-other")),
+        host=free_address(),
+        seal=StaticSeal(),
+    )
+    try:
+        other.start()
+        client = client_of(other, initialise(other)[0])
+        client.sys.enable_secrets_engine("transit")
+        call(client, "post", "transit/keys/unseal")
+        allowed = "".join(
+            f'path "transit/{act}/unseal" {{ capabilities = ["update"] }}\n' for act in ("encrypt", "decrypt")
+        )
+        client.sys.create_or_update_policy("unseal", allowed)
+        made = client.auth.token.create_orphan(policies=["unseal"], no_default_policy=False, period="24h")
+        _credential(server, "transit-token", made["auth"]["client_token"], other.ca_file)
+        server.program = ["sh", str(_SERVE), *(server.program or [str(wheel_binary())])]
+        yield TransitSeal(address=other.address, key="unseal")
+    finally:
+        other.stop()
+
+
+@contextmanager
+def _kms(server: NodeServer) -> Iterator[Seal]:
+    """A KMS with a key. Its address is the server's own variable, as for whoever has an endpoint in their network."""
+    tls = ensure_authority(private_directory(server.directory / "kms"))
+    with object_storage(tls.certificate_file, tls.key_file, tls.ca_file) as service:
+        client = service.client("kms", _REGION)
+        seal = AwsKmsSeal(region=_REGION, key_arn=client.create_key()["KeyMetadata"]["Arn"])
+        text = "".join(f"{name} = {service.session[name]}\n" for name in ("aws_access_key_id", "aws_secret_access_key"))
+        folder = _credential(server, "aws", f"[default]\n{text}", tls.ca_file)
+        server.environment = {
+            **server.environment,
+            **seal.environment(folder),
+            "AWS_KMS_ENDPOINT": service.endpoint,
+        }
+        yield seal
+
+
+def walk(directory: Path, flavor: Flavor, kind: str) -> None:
+    """Initialise a server, write into it, stop and start it: it is unsealed, by itself or by shares, and has what was
+    written."""
+    with sealed(directory, flavor, kind) as server:
+        token, shares = initialise(server)
+        client_of(server, token).write_data("cubbyhole/kept", data={"by": kind})
+        server.stop()
+        server.start()
+        if shares:
+            client = client_of(server)
+            assert call(client, "get", "sys/seal-status")["sealed"]
+            unseal(client, shares)
+        assert is_active(server), server.log.read_text()
+        kept = client_of(server, token).read("cubbyhole/kept")
+        assert isinstance(kept, dict)
+        assert kept["data"] == {"by": kind}
+
+
+def refusal(directory: Path, flavor: Flavor, stanza: list[str]) -> str:
+    """What a server says that is started with a seal it doesn't have."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ShamirSeal, "stanza", lambda *_: stanza)
+        server = NodeServer(
+            directory=private_directory(directory),
+            host=free_address(),
+            seal=ShamirSeal(),
+            flavor=flavor,
+            program=program_of(flavor),
+        )
+        with pytest.raises(AssertionError) as caught:
+            server.start()
+        server.stop()
+    return str(caught.value)
