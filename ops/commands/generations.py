@@ -13,32 +13,34 @@ from cryptography import x509
 from components.model import duration_text
 from components.vault.pki import Pki
 from ops.errors import EstateError
-from settings import Settings
+from ops.stack_file import StackFile
 
 _TYPE = "vault:pkiSecret/secretBackend{0}:SecretBackend{0}"
 _PARTS = {"root": ("RootCert",), "intermediate": ("IntermediateCertRequest", "RootSignIntermediate")}
 """What says how each authority was made."""
 
 
-def refuse_unraised(settings: Settings, deployment: Mapping[str, Any]) -> None:
+def refuse_unraised(file: StackFile, deployment: Mapping[str, Any]) -> None:
     """Refuse a change that only a new generation makes, and a generation that can't be the next one.
     Raises EstateError: says which setting."""
-    pki = settings.pki
-    if pki is None:
-        return
+    pki = file.settings.pki
+    wrong = next(_wrong(pki, deployment), None) if pki else None
+    if wrong:
+        raise EstateError(f"{file.path.name}: vault-estate:estate.pki.{wrong}")
+
+
+def _wrong(pki: Pki, deployment: Mapping[str, Any]) -> Iterator[str]:
     resources = [one for one in deployment.get("resources") or [] if not one.get("delete")]
     for authority, generation in (("root", pki.root_generation), ("intermediate", pki.intermediate_generation)):
         made = [one for kind in _PARTS[authority] for one in resources if one["type"] == _TYPE.format(kind)]
         built = max(map(_generation, made), default=0)
         if built and not built <= generation <= built + 1:
-            raise EstateError(
-                f"pki.{authority}_generation is {generation}; expected {built}, which is built, or {built + 1} to "
-                "renew it"
-            )
+            following = f"{built}, which is built, or {built + 1} to renew it"
+            yield f"{authority}_generation is {generation}; expected {following}"
         for part in made:
             if _generation(part) == generation:
-                _refuse_changes(pki, authority, part["inputs"], built)
-    _refuse_longer_than_root(pki, resources)
+                yield from _changes(pki, authority, part["inputs"], built)
+    yield from _longer_than_root(pki, resources)
 
 
 def _generation(resource: Mapping[str, Any]) -> int:
@@ -47,12 +49,12 @@ def _generation(resource: Mapping[str, Any]) -> int:
     return int(last) if last.isdigit() else 1
 
 
-def _refuse_changes(pki: Pki, authority: str, inputs: Mapping[str, Any], built: int) -> None:
+def _changes(pki: Pki, authority: str, inputs: Mapping[str, Any], built: int) -> Iterator[str]:
     for setting, wanted, was in _made(pki, authority, inputs):
         if wanted != was:
-            raise EstateError(
-                f"pki.{setting} is {wanted}; expected {was}, as the {authority} that is built has it, or "
-                f"pki.{authority}_generation: {built + 1}, which makes a new one beside it"
+            yield (
+                f"{setting} is {wanted}; expected {was}, as the {authority} that is built has it, or "
+                f"{authority}_generation: {built + 1}, which makes a new one beside it"
             )
 
 
@@ -69,7 +71,7 @@ def _made(pki: Pki, authority: str, inputs: Mapping[str, Any]) -> Iterator[tuple
         yield "key_bits", str(pki.key_bits), str(int(inputs["keyBits"]))
 
 
-def _refuse_longer_than_root(pki: Pki, resources: list[Any]) -> None:
+def _longer_than_root(pki: Pki, resources: list[Any]) -> Iterator[str]:
     """Vault signs nothing that would outlive who signs it."""
     signed = [one for one in resources if one["type"] == _TYPE.format("RootSignIntermediate")]
     roots = [one for one in resources if one["type"] == _TYPE.format("RootCert")]
@@ -81,7 +83,7 @@ def _refuse_longer_than_root(pki: Pki, resources: list[Any]) -> None:
     ends = x509.load_pem_x509_certificate(root["outputs"]["certificate"].encode()).not_valid_after_utc
     left = int((ends - datetime.now(UTC)).total_seconds())
     if pki.intermediate_ttl > left:
-        raise EstateError(
-            f"pki.intermediate_ttl is {duration_text(pki.intermediate_ttl)}; expected at most {duration_text(left)}, "
-            f"after which the root ends, or pki.root_generation: {pki.root_generation + 1} with it"
+        yield (
+            f"intermediate_ttl is {duration_text(pki.intermediate_ttl)}; expected at most {duration_text(left)}, after "
+            f"which the root ends, or root_generation: {pki.root_generation + 1} with it"
         )

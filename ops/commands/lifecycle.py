@@ -64,7 +64,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         if not choices.sandbox:
             passwords.refuse_missing(paths, platform.file)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
-        generations.refuse_unraised(platform.file.settings, deployment)
+        generations.refuse_unraised(platform.file, deployment)
         platform.start(deployment, console)
         with adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
@@ -131,7 +131,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
     ):
         deployment = opened.run.deployment()
         moves.refuse(platform.file, deployment)
-        generations.refuse_unraised(platform.file.settings, deployment)
+        generations.refuse_unraised(platform.file, deployment)
         unreal = bool(opened.providers.fakes) and platform.fake_cloud is not None
         if unreal:
             console.result(f"nothing of this is real, since fake providers are used: {opened.providers.reason}")

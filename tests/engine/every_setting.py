@@ -589,14 +589,6 @@ DECLARED: Mapping[str, Declared] = {
         "<other-password>", ("database/connections/postgresql/password_secret", "other-password")
     ),
     "Settings.pki": dev("Example Root CA", *PKI),
-    "Pki.common_name": dev("Other Root CA", ("pki/common_name", "Other"), first=PKI),
-    "Pki.organization": dev('"Other Org"', ("pki/organization", "Other Org"), first=PKI),
-    "Pki.key_type": dev('"keyType": "rsa"', ("pki/key_type", "rsa"), ("pki/key_bits", 4096), first=PKI),
-    "Pki.key_bits": dev('"keyBits": 521', ("pki/key_bits", 521), first=PKI),
-    "Pki.root_ttl": dev("172800000s", ("pki/root_ttl", "2000d"), ("pki/intermediate_ttl", "1000d"), first=PKI),
-    "Pki.intermediate_ttl": dev("86400000s", ("pki/intermediate_ttl", "1000d"), first=PKI),
-    "Pki.root_generation": dev("pki-root-certificate-2", ("pki/root_generation", 2), first=PKI),
-    "Pki.intermediate_generation": dev("pki-intermediate-request-2", ("pki/intermediate_generation", 2), first=PKI),
     "Settings.snapshots": dev('"hourly": 5', ("snapshots/keep", {"hourly": 5})),
     "Snapshots.store": dev('"other-bucket"', ("snapshots/store/name", "other-bucket")),
     "Snapshots.schedule": dev(
@@ -649,6 +641,19 @@ STAYS: Mapping[str, Refused] = {
     "Pki.root_path": refused("pki.root_path is 'other'; expected 'pki'", ("pki/root_path", "other")),
     "Pki.intermediate_path": refused(
         "pki.intermediate_path is 'other'; expected 'pki_int'", ("pki/intermediate_path", "other")
+    ),
+    # The test of generations has authorities renewed.
+    "Pki.common_name": refused(
+        "pki.common_name is 'Other'; expected 'Vault Estate Local'", ("pki/common_name", "Other")
+    ),
+    "Pki.organization": refused("pki.organization is 'Other'; expected 'Vault Estate'", ("pki/organization", "Other")),
+    "Pki.key_type": refused("pki.key_type is 'rsa'; expected 'ec'", ("pki/key_type", "rsa"), ("pki/key_bits", 4096)),
+    "Pki.key_bits": refused("pki.key_bits is 521; expected 384", ("pki/key_bits", 521)),
+    "Pki.root_ttl": refused("pki.root_ttl is 2000d; expected 3650d", ("pki/root_ttl", "2000d")),
+    "Pki.intermediate_ttl": refused("pki.intermediate_ttl is 1000d; expected 1825d", ("pki/intermediate_ttl", "1000d")),
+    "Pki.root_generation": refused("pki.root_generation is 3; expected 1, which is built", ("pki/root_generation", 3)),
+    "Pki.intermediate_generation": refused(
+        "pki.intermediate_generation is 3; expected 1, which is built", ("pki/intermediate_generation", 3)
     ),
 }
 """What the preview of a built stack refuses."""

@@ -106,8 +106,8 @@ def test_what_only_a_new_generation_changes_is_refused(built: Checkout) -> None:
     built.stack_file.write_bytes(before)
     assert answer.returncode == 2
     assert answer.stderr.splitlines()[-1] == (
-        "estate: pki.common_name is 'Renamed Authority'; expected 'Vault Estate Local', as the root that is built has "
-        "it, or pki.root_generation: 2, which makes a new one beside it"
+        "estate: Pulumi.local.yaml: vault-estate:estate.pki.common_name is 'Renamed Authority'; expected 'Vault Estate "
+        "Local', as the root that is built has it, or root_generation: 2, which makes a new one beside it"
     )
 
 

@@ -219,12 +219,13 @@ def test_the_preview_of_a_built_stack_refuses(
     setting: str, story: Story, local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(local_checkout.directory)
+    before = local_checkout.settings()
     local_checkout.write(changed(local_checkout.settings(), STAYS[setting].change))
     try:
-        with pytest.raises(EstateError, match=re.escape(f"vault-estate:estate.{STAYS[setting].words}, where it is")):
+        with pytest.raises(EstateError, match=re.escape(f"vault-estate:estate.{STAYS[setting].words}, ")):
             lifecycle.preview(local_checkout.paths, "local", Console(as_json=True), Choices())
     finally:
-        local_checkout.write(changed(local_checkout.settings(), [(STAYS[setting].change[0][0], None)]))
+        local_checkout.write(before)
     assert story.answers
 
 

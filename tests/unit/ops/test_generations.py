@@ -5,6 +5,7 @@ A real one is renewed in `tests/engine/test_certificate_generations.py`.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from components.vault.pki import Pki, PkiRole
 from ops.commands.generations import refuse_unraised
 from ops.errors import EstateError
-from settings import Settings
+from ops.stack_file import StackFile
 
 DAY = 86_400
 _TYPE = "vault:pkiSecret/secretBackend{0}:SecretBackend{0}"
@@ -57,10 +58,15 @@ def built(root: str = "", intermediate: str = "", days: int = 3650) -> Mapping[s
     }
 
 
+def file_of(pki: Pki | None) -> StackFile:
+    """A stack file with this section."""
+    return cast("StackFile", SimpleNamespace(path=Path("Pulumi.dev.yaml"), settings=SimpleNamespace(pki=pki)))
+
+
 def look(deployment: Mapping[str, Any], **changes: Any) -> None:
     """Hold settings against a state."""
     fields = {"common_name": "Name", "organization": "Org", "roles": {"a": PkiRole(allowed_domains=("a",))}, **changes}
-    refuse_unraised(cast("Settings", SimpleNamespace(pki=Pki(**fields))), deployment)
+    refuse_unraised(file_of(Pki(**fields)), deployment)
 
 
 FINE: list[tuple[Mapping[str, Any], dict[str, Any]]] = [
@@ -80,37 +86,37 @@ def test_what_a_new_generation_brings_is_taken(deployment: Mapping[str, Any], se
 
 
 def test_without_a_certificate_authority_there_is_nothing_to_refuse() -> None:
-    refuse_unraised(cast("Settings", SimpleNamespace(pki=None)), built())
+    refuse_unraised(file_of(None), built())
 
 
 REFUSED: list[tuple[Mapping[str, Any], dict[str, Any], str]] = [
     (
         built(),
         {"common_name": "Other"},
-        "pki.common_name is 'Other'; expected 'Name', as the root that is built has it",
+        "common_name is 'Other'; expected 'Name', as the root that is built has it",
     ),
-    (built(), {"organization": "Other"}, "pki.organization is 'Other'; expected 'Org', as the root"),
-    (built(), {"root_ttl": 3_000 * DAY}, "pki.root_ttl is 3000d; expected 3650d, as the root that is built has it"),
-    (built(), {"key_bits": 256}, "pki.key_bits is 256; expected 384, as the root that is built has it"),
-    (built(), {"key_type": "ed25519", "key_bits": 0}, "pki.key_type is 'ed25519'; expected 'ec', as the root"),
+    (built(), {"organization": "Other"}, "organization is 'Other'; expected 'Org', as the root"),
+    (built(), {"root_ttl": 3_000 * DAY}, "root_ttl is 3000d; expected 3650d, as the root that is built has it"),
+    (built(), {"key_bits": 256}, "key_bits is 256; expected 384, as the root that is built has it"),
+    (built(), {"key_type": "ed25519", "key_bits": 0}, "key_type is 'ed25519'; expected 'ec', as the root"),
     (
         built("-2", "-3"),
         {"root_generation": 2, "intermediate_generation": 3, "intermediate_ttl": DAY * 20},
         (
-            "pki.intermediate_ttl is 20d; expected 1825d, as the intermediate that is built has it, or "
-            "pki.intermediate_generation: 4, which makes a new one beside it"
+            "intermediate_ttl is 20d; expected 1825d, as the intermediate that is built has it, or "
+            "intermediate_generation: 4, which makes a new one beside it"
         ),
     ),
-    (built(), {"root_generation": 3}, "pki.root_generation is 3; expected 1, which is built, or 2 to renew it"),
+    (built(), {"root_generation": 3}, "root_generation is 3; expected 1, which is built, or 2 to renew it"),
     (
         built("", "-2"),
         {"intermediate_generation": 1},
-        "pki.intermediate_generation is 1; expected 2, which is built, or 3 to renew it",
+        "intermediate_generation is 1; expected 2, which is built, or 3 to renew it",
     ),
     (
         built(days=30),
         {"intermediate_generation": 2},
-        "pki.intermediate_ttl is 1825d; expected at most 30d",
+        "intermediate_ttl is 1825d; expected at most 30d",
     ),
 ]
 
@@ -122,5 +128,5 @@ def test_what_only_a_new_generation_brings_is_refused(
     with pytest.raises(EstateError) as caught:
         look(deployment, **settings)
 
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(f"Pulumi.dev.yaml: vault-estate:estate.pki.{said}")
     assert "\n" not in str(caught.value)
