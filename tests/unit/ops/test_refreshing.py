@@ -45,6 +45,7 @@ class Server:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths: dict[str, Any] = {"pki_int/issuer/one": {}, "sys/policies/acl/vault-estate-up": {"policy": RECORD}}
+        self.refused: set[str] = set()
         self.trouble: str | None = None
         self.written: dict[str, Any] = {}
         monkeypatch.setattr("ops.commands.refreshing.status.ask", lambda _: SimpleNamespace(trouble=self.trouble))
@@ -56,9 +57,14 @@ class Server:
         assert endpoint == ADDRESS
         if "login" in self.paths:
             raise EstateError("refuses")
-        yield cast("hvac.Client", SimpleNamespace(read=self._read, write_data=self._write))
+        try:
+            yield cast("hvac.Client", SimpleNamespace(read=self._read, write_data=self._write))
+        except hvac.exceptions.VaultError as error:
+            raise EstateError(str(error)) from None
 
     def _read(self, path: str) -> Any:
+        if path in self.refused:
+            raise hvac.exceptions.InternalServerError("rate limit exceeded")
         if path not in self.paths:
             raise hvac.exceptions.InternalServerError("unable to find PKI issuer")
         return {"data": self.paths[path] or {"there": True}}
@@ -105,6 +111,12 @@ def test_an_issuer_that_is_gone_is_requested_anew(server: Server) -> None:
     del server.paths["pki_int/issuer/one"]
 
     assert server.compare() == Comparison(lost=("request",))
+
+
+def test_an_issuer_that_is_not_told_of_is_not_lost(server: Server) -> None:
+    server.refused.add("pki_int/issuer/one")
+
+    assert server.compare() == Comparison(known=False)
 
 
 @pytest.mark.parametrize("away", ["sealed", "login"])
