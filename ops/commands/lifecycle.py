@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, generations, moves, passwords, refreshing, session
+from ops.commands import ends, generations, moves, passwords, refreshing, removals, session
 from ops.commands.adopting import adopting
 from ops.commands.session import Choices, Session
 from ops.console import Console
@@ -65,6 +65,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
             passwords.refuse_missing(paths, platform.file)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         generations.refuse_unraised(platform.file, deployment)
+        removals.tell(platform.file, deployment, console)
         platform.start(deployment, console)
         with adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
@@ -137,6 +138,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
             console.result(f"nothing of this is real, since fake providers are used: {opened.providers.reason}")
         else:
             passwords.refuse_missing(paths, platform.file)
+        removals.tell(platform.file, deployment, console)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace, refresh=choices.refresh)

@@ -127,7 +127,13 @@ def test_roles_come_and_go_where_data_are_protected(built: Checkout) -> None:
     built.write(more)
     assert up(built)["changes"]["create"] >= 7
     built.write(fewer)
-    assert up(built)["changes"]["delete"] >= 7
+    removed = built.run("up", "--json")
+    assert removed.returncode == 0, removed.stderr
+    assert json.loads(removed.stdout)["changes"]["delete"] >= 7
+    told = (
+        "1 application isn't in Pulumi.local.yaml any more, and logins and access go with that, secrets stay: of-late"
+    )
+    assert told in removed.stderr.splitlines()
 
     assert inventory(built) == before
     built.write(settings)
