@@ -75,7 +75,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
                 changes = opened.run.operate("up", steps, replace=replace, refresh=refresh)
         if deployment.get("pending_operations"):
             recovery.settle(opened.run.stack)
-        refreshing.remember(platform, opened.run, changes.outputs, compared)
+        refreshing.remember(platform, opened.run, changes.outputs, compared, console)
         checks = _check_access(platform, changes.outputs, console)
         warnings = ends.after_up(platform, changes.outputs["address"]).warnings
     return Built(

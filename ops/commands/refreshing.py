@@ -59,15 +59,38 @@ def compare(platform: PlatformDriver, deployment: Mapping[str, Any], console: Co
     return Comparison(other=other, lost=lost)
 
 
-def remember(platform: PlatformDriver, run: Run, outputs: Mapping[str, str], compared: Comparison) -> None:
-    """Leave the record of the state that describes the server now, unless it couldn't be compared before.
+def remember(
+    platform: PlatformDriver, run: Run, outputs: Mapping[str, str], compared: Comparison, console: Console
+) -> None:
+    """Leave the record of the state that describes the server now, unless it couldn't be compared before; of one that
+    was turned back also tell who can log in there and is in no settings.
     Raises EstateError: the server is away or refuses."""
     if not compared.known:
         return
     endpoint = platform.endpoint(outputs["address"])
     if not status.ask(endpoint).trouble:
         with log_in(endpoint) as client:
-            client.write_data(f"sys/policies/acl/{STATE_RECORD}", data={"policy": _record(run.deployment())})
+            deployment = run.deployment()
+            for role in _strangers(client, deployment) if compared.other else ():
+                console.say(
+                    f"{role} lets in whom no setting names, as it did once; expected it deleted: bao delete {role}"
+                )
+            client.write_data(f"sys/policies/acl/{STATE_RECORD}", data={"policy": _record(deployment)})
+
+
+def _strangers(client: hvac.Client, deployment: Mapping[str, Any]) -> list[str]:
+    """Roles of the estate's own auth methods that it hasn't made: a restore brings back whoever has left since."""
+    resources = deployment.get("resources") or []
+    ours = {
+        f"auth/{one['inputs']['backend']}/role/{one['inputs']['roleName']}"
+        for one in resources
+        if str(one["type"]).endswith(":AuthBackendRole")
+    }
+    there = []
+    for mount in sorted({role.rpartition("/")[0] for role in ours}):
+        answer = client.list(mount)
+        there += [f"{mount}/{name}" for name in (cast("dict[str, Any]", answer)["data"]["keys"] if answer else ())]
+    return [role for role in there if role not in ours]
 
 
 def _record(deployment: Mapping[str, Any]) -> str:

@@ -169,7 +169,7 @@ def test_a_server_that_the_state_does_not_describe_is_looked_at_first(stack: Sta
     stack.up()
 
     assert stack.happened == ["ready for up", "start", "up refreshing urn:request"]
-    assert stack.remembered[0][2:] == ({"address": ADDRESS}, stack.compared)
+    assert stack.remembered[0][2:4] == ({"address": ADDRESS}, stack.compared)
 
 
 def test_refresh_reaches_the_update_and_the_preview(stack: Stack) -> None:

@@ -26,6 +26,11 @@ SIGNED = {
     "outputs": {"importedIssuers": ["one"]},
     "propertyDependencies": {"certificate": ["signature"]},
 }
+ROLE = {
+    "urn": "role",
+    "type": "vault:appRole/authBackendRole:AuthBackendRole",
+    "inputs": {"backend": "approle", "roleName": "app"},
+}
 SIGNATURE = {"urn": "signature", "type": "signature", "propertyDependencies": {"csr": ["request"]}}
 DEPLOYMENT: Mapping[str, Any] = {
     "manifest": {"time": "then"},
@@ -33,6 +38,7 @@ DEPLOYMENT: Mapping[str, Any] = {
         {"urn": "stack", "type": "pulumi:pulumi:Stack", "outputs": {"address": ADDRESS}},
         {"urn": "ready", "type": "pulumi-python:dynamic:Resource", "outputs": {"address": ADDRESS}},
         {"urn": "request", "type": "request"},
+        ROLE,
         SIGNATURE,
         SIGNED,
     ],
@@ -58,7 +64,9 @@ class Server:
         if "login" in self.paths:
             raise EstateError("refuses")
         try:
-            yield cast("hvac.Client", SimpleNamespace(read=self._read, write_data=self._write))
+            listed = {"data": {"keys": ["app", "former"]}}
+            fake = SimpleNamespace(read=self._read, write_data=self._write, list={"auth/approle/role": listed}.get)
+            yield cast("hvac.Client", fake)
         except hvac.exceptions.VaultError as error:
             raise EstateError(str(error)) from None
 
@@ -79,7 +87,7 @@ class Server:
     def remember(self, compared: Comparison) -> None:
         """Leave the record of a state."""
         run = cast("Any", SimpleNamespace(deployment=lambda: DEPLOYMENT))
-        refreshing.remember(self.platform, run, {"address": ADDRESS}, compared)
+        refreshing.remember(self.platform, run, {"address": ADDRESS}, compared, Console(as_json=True))
 
 
 @pytest.fixture
@@ -138,3 +146,14 @@ def test_the_record_is_of_the_state_that_describes_the_server_now(server: Server
     server.remember(Comparison(other=True))
 
     assert server.written == {"sys/policies/acl/vault-estate-up": {"policy": RECORD}}
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_who_came_back_with_a_restore_is_told(server: Server, other: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    server.remember(Comparison(other=other))
+
+    told = (
+        "auth/approle/role/former lets in whom no setting names, as it did once; expected it deleted: "
+        "bao delete auth/approle/role/former\n"
+    )
+    assert capsys.readouterr().err == (told if other else "")
