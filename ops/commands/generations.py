@@ -24,19 +24,18 @@ def refuse_unraised(file: StackFile, deployment: Mapping[str, Any]) -> None:
     """Refuse a change that only a new generation makes, and a generation that can't be the next one.
     Raises EstateError: says which setting."""
     pki = file.settings.pki
-    wrong = next(_wrong(pki, deployment), None) if pki else None
-    if wrong:
-        raise EstateError(f"{file.path.name}: vault-estate:estate.pki.{wrong}")
+    for wrong, expected in _wrong(pki, deployment) if pki else ():
+        raise EstateError(f"{file.path.name}: vault-estate:estate.pki.{wrong}; expected {expected}")
 
 
-def _wrong(pki: Pki, deployment: Mapping[str, Any]) -> Iterator[str]:
+def _wrong(pki: Pki, deployment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a setting is, and what it should be."""
     resources = [one for one in deployment.get("resources") or [] if not one.get("delete")]
     for authority, generation in (("root", pki.root_generation), ("intermediate", pki.intermediate_generation)):
         made = [one for kind in _PARTS[authority] for one in resources if one["type"] == _TYPE.format(kind)]
         built = max(map(_generation, made), default=0)
         if built and not built <= generation <= built + 1:
-            following = f"{built}, which is built, or {built + 1} to renew it"
-            yield f"{authority}_generation is {generation}; expected {following}"
+            yield f"{authority}_generation is {generation}", f"{built}, which is built, or {built + 1} to renew it"
         for part in made:
             if _generation(part) == generation:
                 yield from _changes(pki, authority, part["inputs"], built)
@@ -49,13 +48,11 @@ def _generation(resource: Mapping[str, Any]) -> int:
     return int(last) if last.isdigit() else 1
 
 
-def _changes(pki: Pki, authority: str, inputs: Mapping[str, Any], built: int) -> Iterator[str]:
+def _changes(pki: Pki, authority: str, inputs: Mapping[str, Any], built: int) -> Iterator[tuple[str, str]]:
     for setting, wanted, was in _made(pki, authority, inputs):
         if wanted != was:
-            yield (
-                f"{setting} is {wanted}; expected {was}, as the {authority} that is built has it, or "
-                f"{authority}_generation: {built + 1}, which makes a new one beside it"
-            )
+            anew = f"{authority}_generation: {built + 1}, which makes a new one beside it"
+            yield f"{setting} is {wanted}", f"{was}, as the {authority} that is built has it, or {anew}"
 
 
 def _made(pki: Pki, authority: str, inputs: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -71,7 +68,7 @@ def _made(pki: Pki, authority: str, inputs: Mapping[str, Any]) -> Iterator[tuple
         yield "key_bits", str(pki.key_bits), str(int(inputs["keyBits"]))
 
 
-def _longer_than_root(pki: Pki, resources: list[Any]) -> Iterator[str]:
+def _longer_than_root(pki: Pki, resources: list[Any]) -> Iterator[tuple[str, str]]:
     """Vault signs nothing that would outlive who signs it."""
     signed = [one for one in resources if one["type"] == _TYPE.format("RootSignIntermediate")]
     roots = [one for one in resources if one["type"] == _TYPE.format("RootCert")]
@@ -83,7 +80,6 @@ def _longer_than_root(pki: Pki, resources: list[Any]) -> Iterator[str]:
     ends = x509.load_pem_x509_certificate(root["outputs"]["certificate"].encode()).not_valid_after_utc
     left = int((ends - datetime.now(UTC)).total_seconds())
     if pki.intermediate_ttl > left:
-        yield (
-            f"intermediate_ttl is {duration_text(pki.intermediate_ttl)}; expected at most {duration_text(left)}, after "
-            f"which the root ends, or root_generation: {pki.root_generation + 1} with it"
-        )
+        anew = f"root_generation: {pki.root_generation + 1} with it"
+        expected = f"at most {duration_text(left)}, after which the root ends, or {anew}"
+        yield f"intermediate_ttl is {duration_text(pki.intermediate_ttl)}", expected
