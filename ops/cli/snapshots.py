@@ -74,12 +74,25 @@ def drill(
     stack: Stack = "local",
     identity: Identity = None,
     seal_key: Annotated[Path | None, file_option("File of the static seal's key, where it is to be had.")] = None,
+    *,
+    metrics: Annotated[Path | None, file_option("File for a node exporter; else one under .estate/drills/.")] = None,
+    schedule: Annotated[bool, typer.Option("--schedule", help="Write a systemd timer instead of drilling.")] = False,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
     """Restore the newest snapshot into a server that is thrown away, to see that it can be done."""
     console = Console(as_json=as_json)
-    done = snapshots.drill(Paths(), stack, console, identity=identity, seal_key=seal_key, sandbox=sandbox)
+    if schedule:
+        options = {"--identity": identity, "--seal-key": seal_key, "--metrics": metrics, "--sandbox": sandbox}
+        units = snapshots.schedule_drills(Paths(), stack, options)
+        for unit in units:
+            console.result(f"wrote {unit}")
+        console.result(f"next: systemctl --user daemon-reload && systemctl --user enable --now {units[-1].name}")
+        console.document({"stack": stack, "units": [str(unit) for unit in units]})
+        return
+    done = snapshots.drill(
+        Paths(), stack, console, identity=identity, seal_key=seal_key, metrics=metrics, sandbox=sandbox
+    )
     rows = [
         ["whole and decrypted", "✓"],
         [f"opened its seal ({done.seal})", "✓" if done.opened else "not tried"],

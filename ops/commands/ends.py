@@ -17,7 +17,8 @@ from hvac.exceptions import VaultError
 from components.model import duration_text
 from ops.errors import EstateError
 from ops.keys import pgp
-from ops.platforms.driver import PlatformDriver, Status
+from ops.platforms.driver import PlatformDriver, Status, Table
+from ops.snapshots.ages import Ages
 from ops.vault import issued, status, turns
 from ops.vault.api import call
 from ops.vault.status import VaultStatus
@@ -66,6 +67,8 @@ class Ends:
 
     ends: tuple[End, ...]
     overdue: tuple[str, ...]
+    drill_age: float | None = None
+    """In seconds; None: there never was one, or it can't be seen."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -77,13 +80,17 @@ class Ends:
     def document(self) -> dict[str, Any]:
         """The same for programs."""
         ends = [{"what": one.what, "ends": f"{one.ends:%Y-%m-%dT%H:%M:%SZ}", "days": one.days} for one in self.ends]
-        return {"warnings": list(self.warnings), "ends": ends}
+        return {"warnings": list(self.warnings), "ends": ends, "drill_age_seconds": self.drill_age}
 
 
 def in_status(platform: PlatformDriver, found: Status) -> Status:
     """A status, and what ends. Of a server that wasn't found nothing is asked."""
     ends = look(platform, found.vault)
-    return replace(found, document={**found.document, **ends.document}, warnings=ends.warnings)
+    tables = list(found.tables)
+    if ends.drill_age is not None:
+        row = ["last drill", f"{duration_text(int(ends.drill_age))} ago"]
+        tables.append(Table(title="snapshots", columns=("what", "when"), rows=[row]))
+    return replace(found, tables=tables, document={**found.document, **ends.document}, warnings=ends.warnings)
 
 
 def after_up(platform: PlatformDriver, address: str) -> Ends:
@@ -96,7 +103,9 @@ def look(platform: PlatformDriver, vault: VaultStatus | None, *, missed: bool = 
     ends = [*_files(platform), *_listener(vault), *_operators(platform), *_secret_ids(platform)]
     if vault and vault.reachable and vault.sealed is False:
         ends += _authorities(platform, vault)
-    return Ends(ends=tuple(ends), overdue=tuple(_overdue(platform, vault, missed=missed)))
+    ages = _ages(platform, vault)
+    overdue = tuple(_overdue(platform, ages, missed=missed)) if ages else ()
+    return Ends(ends=tuple(ends), overdue=overdue, drill_age=ages.drill if ages else None)
 
 
 def _files(platform: PlatformDriver) -> Iterator[End]:
@@ -182,15 +191,18 @@ def _authorities(platform: PlatformDriver, vault: VaultStatus) -> Iterator[End]:
     client.adapter.close()
 
 
-def _overdue(platform: PlatformDriver, vault: VaultStatus | None, *, missed: bool) -> Iterator[str]:
-    snapshots, stack = platform.file.settings.snapshots, platform.file.stack
-    if snapshots is None or vault is None:
-        return
+def _ages(platform: PlatformDriver, vault: VaultStatus | None) -> Ages | None:
+    if platform.file.settings.snapshots is None or vault is None:
+        return None
     try:
-        ages = platform.snapshot_ages(vault.cluster_id)
+        return platform.snapshot_ages(vault.cluster_id)
     except EstateError:
-        return  # `status` of such a stack says why
-    if ages is None:
+        return None  # `status` of such a stack says why
+
+
+def _overdue(platform: PlatformDriver, ages: Ages, *, missed: bool) -> Iterator[str]:
+    snapshots, stack = platform.file.settings.snapshots, platform.file.stack
+    if snapshots is None:
         return
     take = f"./estate snapshot {stack}" if snapshots.store.kind == "folder" else "docs/snapshots.md"
     if ages.snapshot is None:

@@ -1,6 +1,6 @@
 """Snapshot, restore and drill of a stack, wherever its server runs. Owns which server and which key are meant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ops.keys import age
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
-from ops.snapshots import drilling, escrow, restoring, seal_key_adoption, taking
+from ops.snapshots import drill_timer, drilling, escrow, restoring, seal_key_adoption, taking
 from ops.snapshots.opening import choose
 from ops.snapshots.stores import store_of
 
@@ -41,12 +41,35 @@ def restore(
 
 
 def drill(
-    paths: Paths, stack: str, console: Console, *, identity: Path | None, seal_key: Path | None, sandbox: bool
+    paths: Paths,
+    stack: str,
+    console: Console,
+    *,
+    identity: Path | None,
+    seal_key: Path | None,
+    metrics: Path | None,
+    sandbox: bool,
 ) -> drilling.Drilled:
     """Put the newest into a server that is thrown away. Raises EstateError: as `ops.snapshots.drilling.drill`."""
-    with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
-        identity = identity or age.default_identity(paths, platform.file)
-        return drilling.drill(paths, platform.file, console, identity, seal_key or platform.seal_key_file)
+
+    def done() -> drilling.Drilled:
+        with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
+            opens = identity or age.default_identity(paths, platform.file)
+            return drilling.drill(paths, platform.file, console, opens, seal_key or platform.seal_key_file)
+
+    stack_file.read(paths, stack)  # a stack that isn't there gets no metrics
+    return drill_timer.measured(metrics or drill_timer.metrics_file(paths, stack), done)
+
+
+def schedule_drills(paths: Paths, stack: str, options: Mapping[str, Path | bool | None]) -> Sequence[Path]:
+    """Write the units of a timer that drills, with the options that this drill would have had.
+    Raises EstateError: the stack has no snapshots."""
+    taking.wanted(stack_file.read(paths, stack))
+    words: list[str] = []
+    for name, value in options.items():
+        if value:
+            words += [name] if value is True else [name, str(Path(str(value)).absolute())]
+    return drill_timer.schedule(paths, stack, words)
 
 
 def seal_key(

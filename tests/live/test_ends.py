@@ -196,8 +196,13 @@ def test_a_snapshot_and_a_drill(made: Estate) -> None:
     store = made.paths.local / "snapshots" / "store"
     (drill,) = store.glob("drills/*/*.json")
     drill.rename(drill.with_name("20250101T000000Z.json"))
-    assert eventually(lambda: len(found(made, {"stale_after": "1s"}).warnings) == len(near) + 2)
-    snapshot, last = found(made, {"stale_after": "1s"}).warnings[-2:]
+    (archive,) = store.glob("raft/*/*.age")
+    for end in ("", ".json"):
+        archive.with_name(archive.name + end).rename(archive.with_name(f"20250101T000000Z.age{end}"))
+    again = found(made)
+    assert len(again.warnings) == len(near) + 2
+    assert again.document["drill_age_seconds"] > 365 * 86_400
+    snapshot, last = again.warnings[-2:]
     assert snapshot.startswith("the newest snapshot is ")
     assert snapshot.endswith(" old, which is too old: ./estate snapshot local")
     assert last.startswith("the last drill was ")

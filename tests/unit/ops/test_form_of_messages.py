@@ -29,6 +29,7 @@ OTHERS_WORDS = {
     "the sandbox's ACME authority: {}",
     "--sandbox: {}",
     "the drill's server did not start; it said: {}",
+    "HashiCorp's server can't be built: {}",
     "{}: {}",
     "snapshot: {}",
     "snapshot: {}{}",
@@ -47,7 +48,7 @@ LOST = {
     # Nothing was given that could be another; what to do is said where there is something.
     "the sandbox's ACME authority does not serve after {} s",
     "{} took its shares, but is not at work after {} s",
-    "another run has been getting the Pulumi engine for {} minutes, see {}",
+    "another run has been getting {} for {} minutes, see {}",
     "the user's cache {} can't be written to: {}; XDG_CACHE_HOME may name another folder",
     "{}: this share, or one given before it, is not of this server. All were taken back; begin again with the first",
     "this share, or one given before it, is not of this server. All were taken back; begin again with the first",
