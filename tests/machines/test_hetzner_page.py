@@ -5,7 +5,10 @@ Those that need root or a node are run as they stand there. Those that need an a
 """
 
 import datetime
+import os
+import re
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,11 +50,12 @@ def pid(node: BootedNode) -> str:
     return node.sh("systemctl show --property MainPID --value vault.service")
 
 
+SHARE = "needs a node"
 FIRST_RUN, REBUILD = "needs an account at Hetzner; with --sandbox", "needs a server to rebuild; with --sandbox"
 
 
 def test_every_block_is_run_here() -> None:
-    assert BLOCKS.keys() == {"needs root", "on the node with a new pair", "on the node", FIRST_RUN, REBUILD}
+    assert BLOCKS.keys() == {"needs root", "on the node with a new pair", "on the node", SHARE, FIRST_RUN, REBUILD}
 
 
 def test_the_nodes_own_certificate_is_made_anew(own_node: BootedNode) -> None:
@@ -77,6 +81,27 @@ def test_a_provided_pair_is_put_in_place(own_node: BootedNode, tmp_path: Path) -
 
     assert eventually(lambda: served(own_node).serial_number == pair.serial)
     assert pid(own_node) == process
+
+
+def test_an_operator_gets_their_share(own_node: BootedNode, tmp_path: Path) -> None:
+    """What SSH would run on the node is run there, and the rest where the operator's key is; SSH itself isn't."""
+    over_ssh, _, own = BLOCKS[SHARE].partition("\n")
+    command = re.fullmatch(r"ssh estate@NODE sudo (.+) >shares\.json", over_ssh)
+    assert command
+    (tmp_path / "shares.json").write_text(own_node.sh(command[1]))
+    keyring = tmp_path / "gnupg"
+    keyring.mkdir(mode=0o700)
+    environment = {**os.environ, "GNUPGHOME": str(keyring)}
+    private = own_node.world / "operator/private.asc"
+    subprocess.run(["gpg", "--batch", "--quiet", "--import", str(private)], env=environment, check=True, timeout=60)
+    try:
+        opened = subprocess.run(
+            ["sh", "-c", own], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True, timeout=60)
+
+    assert [bytes.fromhex(opened.stdout)] == [bytes.fromhex(share.decode()) for share in own_node.shares()]
 
 
 def run_all(made: DevCheckout, block: str, *more: str) -> list[str]:

@@ -184,6 +184,7 @@ def test_a_sandbox_that_is_not_there(paths: Paths, capsys: pytest.CaptureFixture
         "vault": None,
         "warnings": [],
         "ends": [],
+        "drill_age_seconds": None,
     }
     assert lifecycle.down(paths, "dev", Console(), Choices(sandbox=True)).counts == {}
     assert capsys.readouterr().err == "dev has no sandbox here\n"
