@@ -21,8 +21,9 @@ from ops.paths import ROOT
 
 TIERS = ("unit", "policies", "engine", "live", "upgrade")
 """What needs no more than the engine and Python wheels."""
-HASHICORP = "hashicorp"
-"""What `--all` adds to these: HashiCorp's server, which takes minutes to build."""
+DAY2, HASHICORP = "day2", "hashicorp"
+"""What `--all` adds to these: what is done to an estate over the years, which takes long; HashiCorp's server, which
+takes minutes to build."""
 MACHINES = "machines"
 """And the booted node and the cluster. One test after the other: each has the machine to itself."""
 _IMAGE = "debian-12"
@@ -70,7 +71,7 @@ def check(console: Console) -> list[Outcome]:
 
 def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str], list[str]]:
     """Which tiers run and which don't. Raises EstateError: a chosen tier is none."""
-    there = [*TIERS, HASHICORP, MACHINES]
+    there = [*TIERS, DAY2, HASHICORP, MACHINES]
     for tier in chosen:
         if tier not in there:
             raise EstateError(f"tier {tier!r} is not one; expected some of: {', '.join(there)}")

@@ -240,12 +240,14 @@ class Run:
     inline: Callable[[], None]
 
     def deployment(self) -> Mapping[str, Any]:
-        """The stack's state as the backend has it, secrets encrypted."""
+        """The stack's state as the backend has it, secrets encrypted. Raises EstateError: the engine can't read it."""
         # The Automation API's own export decrypts everything.
         workspace = self.stack.workspace
-        answer = workspace.pulumi_command.run(
-            ["stack", "export", "--stack", self.stack.name], workspace.work_dir, workspace.env_vars
-        )
+        command = ["stack", "export", "--stack", self.stack.name]
+        try:
+            answer = workspace.pulumi_command.run(command, workspace.work_dir, workspace.env_vars)
+        except automation.CommandError as error:
+            raise EstateError(failure("export", [], str(error))) from None
         content: dict[str, Any] = json.loads(answer.stdout)["deployment"] or {}
         return content
 

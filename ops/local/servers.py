@@ -43,6 +43,7 @@ ENTRIES = (
     "custody.json.next",
     "administrator.crt",
     "administrator.key",
+    "secret-ids.json",
     "platform.lock",
     supervisor.SPEC,
     supervisor.STATE,

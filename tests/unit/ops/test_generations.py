@@ -1,6 +1,6 @@
 """What is refused of a built certificate authority without a new generation, and when one can't be signed.
 
-A real one is renewed in `tests/engine/test_certificate_generations.py`.
+A real one is renewed in `tests/day2/test_certificate_generations.py`.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """When an `up` looks at the server first, and what it leaves there. The server is a fake.
 
-A real one is restored and looked at in `tests/engine/test_replace_and_refresh.py`.
+A real one is restored and looked at in `tests/day2/test_replace_and_refresh.py`.
 """
 
 from collections.abc import Iterator, Mapping

@@ -31,11 +31,11 @@ ALL = ["unit", "policies", "engine", "live", "upgrade"]
 @pytest.mark.parametrize(
     ("chosen", "everything", "run", "left"),
     [
-        ([], False, ALL, ["hashicorp", "machines"]),
-        ([], True, [*ALL, "hashicorp", "machines"], []),
-        (["unit"], False, ["unit"], ["policies", "engine", "live", "upgrade", "hashicorp", "machines"]),
-        (["machines"], False, ["machines"], [*ALL, "hashicorp"]),
-        (["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", "hashicorp", "machines"]),
+        ([], False, ALL, ["day2", "hashicorp", "machines"]),
+        ([], True, [*ALL, "day2", "hashicorp", "machines"], []),
+        (["unit"], False, ["unit"], ["policies", "engine", "live", "upgrade", "day2", "hashicorp", "machines"]),
+        (["machines"], False, ["machines"], [*ALL, "day2", "hashicorp"]),
+        (["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", "day2", "hashicorp", "machines"]),
     ],
 )
 def test_which_tiers_run(chosen: list[str], *, everything: bool, run: list[str], left: list[str]) -> None:
@@ -47,7 +47,8 @@ def test_a_tier_that_is_none() -> None:
         tiers_to_run(["unit", "integration"], everything=False)
 
     assert str(caught.value) == (
-        "tier 'integration' is not one; expected some of: unit, policies, engine, live, upgrade, hashicorp, machines"
+        "tier 'integration' is not one; expected some of: unit, policies, engine, live, upgrade, day2, hashicorp, "
+        "machines"
     )
 
 
@@ -110,7 +111,7 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
     assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
     assert capsys.readouterr().err.splitlines() == [
         "tests: unit, policies, engine, live, upgrade, 2 at a time",
-        "not run: hashicorp, machines; run them with ./estate test hashicorp machines",
+        "not run: day2, hashicorp, machines; run them with ./estate test day2 hashicorp machines",
     ]
 
 
@@ -121,8 +122,8 @@ def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys
 
     assert "--cov" not in ran.commands[0]
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "not run: policies, engine, upgrade, hashicorp, machines; "
-        "run them with ./estate test policies engine upgrade hashicorp machines"
+        "not run: policies, engine, upgrade, day2, hashicorp, machines; "
+        "run them with ./estate test policies engine upgrade day2 hashicorp machines"
     )
 
 
@@ -159,7 +160,7 @@ def test_machines_run_after_the_others_and_count(
     assert capsys.readouterr().err.splitlines() == [
         "building the server",
         "making the machines' root",
-        "tests: unit, policies, engine, live, upgrade, hashicorp, 2 at a time",
+        "tests: unit, policies, engine, live, upgrade, day2, hashicorp, 2 at a time",
         "tests: machines, one after the other",
     ]
 

@@ -1,6 +1,6 @@
 """What is said where only a person can renew what a restore turned back. Vault and the platform are fakes.
 
-Real ones are in `tests/engine/test_turned_back.py`.
+Real ones are in `tests/day2/test_turned_back.py`.
 """
 
 from types import SimpleNamespace

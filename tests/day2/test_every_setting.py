@@ -28,7 +28,7 @@ from ops.errors import EstateError
 from ops.keys.certificates import new_administrator
 from ops.vault.api import call
 from settings import Settings, SettingsError, parse
-from tests.engine.every_setting import BY_COMMAND, DECLARED, FOLLOWED, REFUSED, STAYS, Change, changed
+from tests.day2.every_setting import BY_COMMAND, DECLARED, FOLLOWED, REFUSED, STAYS, Change, changed
 from tests.support.checkouts import Checkout
 from tests.support.servers import free_ports
 from tests.unit.golden.local import stack_config

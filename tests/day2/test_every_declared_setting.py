@@ -18,7 +18,7 @@ import pytest
 from composition import hetzner
 from settings import parse
 from settings.hetzner import HetznerPlatform
-from tests.engine.every_setting import DECLARED, Change, changed
+from tests.day2.every_setting import DECLARED, Change, changed
 from tests.support.declare import declare
 from tests.unit.golden import local
 from tests.unit.render.nodes import files

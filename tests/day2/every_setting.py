@@ -465,7 +465,7 @@ DECLARED: Mapping[str, Declared] = {
         ("platform/destinations/logs.example.com", ["198.51.100.22/32"]),
     ),
     "HetznerPlatform.tls": dev("other@example.com", ("platform/tls/email", "other@example.com")),
-    "HetznerPlatform.seal": dev('seal "awskms"', *KMS),
+    "HetznerPlatform.seal": dev('seal "awskms"', *KMS, first=VAULT),
     "HetznerPlatform.download": dev("1" * 64, ("platform/download/checksums/amd64", "1" * 64)),
     "Dns.zone": dev('"example.net"', ("platform/dns/zone", "example.net")),
     "Dns.record": dev('"other"', ("platform/dns/record", "other")),
@@ -499,19 +499,19 @@ DECLARED: Mapping[str, Declared] = {
     "InternalTls.certificate_file": dev(
         "another.crt", ("platform/tls/certificate_file", "another.crt"), first=INTERNAL
     ),
-    "AwsKmsSeal.kind": dev('seal "awskms"', *KMS),
+    "AwsKmsSeal.kind": dev('seal "awskms"', *KMS, first=VAULT),
     "AwsKmsSeal.region": dev(
         "eu-west-1",
         ("platform/seal/region", "eu-west-1"),
-        first=[("platform/seal", {"kind": "awskms", "region": "eu-central-1", "profile": "seal"})],
+        first=[*VAULT, ("platform/seal", {"kind": "awskms", "region": "eu-central-1", "profile": "seal"})],
     ),
     "AwsKmsSeal.profile": dev(
         '"other"',
         ("platform/seal/profile", "other"),
-        first=[("platform/seal", {"kind": "awskms", "region": "eu-central-1", "profile": "seal"})],
+        first=[*VAULT, ("platform/seal", {"kind": "awskms", "region": "eu-central-1", "profile": "seal"})],
     ),
     "AwsKmsSeal.key_arn": dev(
-        "key/b", ("platform/seal/key_arn", "arn:aws:kms:eu-central-1:123456789012:key/b"), first=KMS
+        "key/b", ("platform/seal/key_arn", "arn:aws:kms:eu-central-1:123456789012:key/b"), first=[*VAULT, *KMS]
     ),
     "TransitSeal.kind": dev(
         'seal "transit"', *OTHER_VAULT, ("platform/destinations/other.example.com", ["198.51.100.23/32"])
