@@ -46,6 +46,19 @@ NOT_RUN = {
         "/usr/local/lib/vault-estate/certificate\n"
         "systemctl reload vault.service\n"
     ),
+    ("docs/hetzner.md", "needs a node, run by tests/machines/test_hetzner_page.py"): (
+        "ssh estate@NODE sudo cat /var/lib/vault/custody/shares.json >shares.json\n"
+        "python3 -c 'import json\n"
+        'for one in json.load(open("shares.json"))["shares"]:\n'
+        '    if one["operator"] == "ada":\n'
+        """        print(one["encrypted_share"])' | base64 -d | gpg --quiet --batch --decrypt\n"""
+    ),
+    ("docs/snapshots.md", "needs a user's systemd, its command is run by tests/engine/test_drill_timer.py"): (
+        "./estate drill dev --schedule --metrics /var/lib/prometheus/node-exporter/drill-dev.prom\n"
+        "systemctl --user daemon-reload\n"
+        "systemctl --user enable --now vault-estate-drill-dev.timer\n"
+        "loginctl enable-linger\n"
+    ),
     ("docs/snapshots.md", "needs a node at Hetzner, its like is run by tests/machines/test_snapshot_on_node.py"): (
         "cat .estate/dev/snapshots/node.crt .estate/dev/snapshots/node.key | ssh estate@NODE \\\n"
         "  sudo systemd-creds encrypt --with-key=host --name=snapshot-login - "

@@ -192,6 +192,7 @@ def test_a_stack_that_exports_nothing_is_no_error(known: Known, capsys: pytest.C
         "unfinished": False,
         "snapshot": None,
         "snapshot_age_seconds": None,
+        "drill_age_seconds": None,
     }
     assert main.main(["status", "dev"]) == 0
     assert capsys.readouterr().out == "stack 'dev' was never up: ./estate up dev builds it\n"
