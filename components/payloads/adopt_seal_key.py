@@ -21,7 +21,7 @@ HOME, ETC, LIBRARY = Path("/var/lib/vault"), Path("/etc/vault-estate"), Path("/u
 AUDIT, HOST_SECRET = Path("/var/log/vault"), Path("/var/lib/systemd/credential.secret")
 CREDENTIALS, CUSTODY, RAFT = HOME / "credentials", HOME / "custody/shares.json", HOME / "raft"
 COMPLETE, UNDER_WAY = Path(f"{CUSTODY}.complete"), CREDENTIALS / ".adopting"
-FIRST_BOOT = ("sys/policies/acl/", "sys/auth/", "auth/cert/", "auth/token/")
+FIRST_BOOT = ("sys/policies/acl/", "sys/auth/", "sys/remount", "auth/cert/", "auth/cert-prepared/", "auth/token/")
 """Where the bootstrap writes, and the waiting administrator logs in."""
 CHANGES = {"create", "update", "patch", "delete"}
 SHOWN, SECONDS = 3, 30
