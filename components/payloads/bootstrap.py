@@ -390,7 +390,14 @@ class FirstBoot:
         if not self.auto_unseal:
             progress("waiting-for-unseal", threshold=self.threshold)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # operators may take hours
-        self.server.health(self.unseal_wait_seconds, active=True)
+        try:
+            self.server.health(self.unseal_wait_seconds, active=True)
+        except BootstrapError as error:
+            if self.auto_unseal or error.code != NO_ANSWER:
+                raise
+            words = f"{self.server.address} was not unsealed within {self.unseal_wait_seconds} s"
+            way_on = "the key shares handed out open nothing any more; the next run begins anew, with others"
+            raise BootstrapError(error.code, f"{words}: {way_on}") from None
         self._exchange_the_root_token()
         role, policy_path = wanted["role"], f"sys/policies/acl/{wanted['policy_name']}"
         aside, mount = f"auth/{wanted['mount']}-prepared", f"auth/{wanted['mount']}"
