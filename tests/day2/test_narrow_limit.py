@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.checkouts import Checkout
+from tests.support.servers import call
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,7 +28,7 @@ def limited(checkout: Checkout, rate: int) -> dict[str, Any]:
 def test_an_estate_is_built_and_changed_at_one_request_a_second(local_checkout: Checkout) -> None:
     settings = local_checkout.settings()
     roles, keys, names = settings["database"]["roles"], settings["transit"]["keys"], settings["pki"]["roles"]
-    granted = {"database_roles": ["aos-readwrite"], "transit_keys": ["data-encryption-key"]}
+    granted: dict[str, Any] = {"database_roles": ["aos-readwrite"], "transit_keys": ["data-encryption-key"]}
     granted |= {"pki_roles": ["internal-mtls"], "secrets": {"database": {"keys": ["url"]}}}
     settings["database"]["roles"] = {"aos-readwrite": roles["aos-readwrite"]}
     settings["transit"]["keys"] = {"data-encryption-key": keys["data-encryption-key"]}
@@ -41,7 +42,7 @@ def test_an_estate_is_built_and_changed_at_one_request_a_second(local_checkout: 
     made = limited(local_checkout, 1)
     assert (made["passed"], set(made["changes"])) == (True, {"create"})
     with local_checkout.administering() as client:
-        assert client.read("sys/quotas/rate-limit/whole-server")["data"]["rate"] == 1
+        assert call(client, "get", "sys/quotas/rate-limit/whole-server")["data"]["rate"] == 1
 
     wide = limited(local_checkout, 2000)
     assert (wide["passed"], wide["changed"]) == (True, 1)
