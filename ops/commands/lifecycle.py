@@ -199,7 +199,7 @@ def secret_id(
     if settings.approle is None or not isinstance(login, AppRoleLogin):
         raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
-        endpoint = platform.find_endpoint(console)
+        endpoint = platform.find_administrator(console)
         if not all(Path(needed).is_file() for needed in endpoint.login.files):
             raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
         with log_in(endpoint) as client:

@@ -33,6 +33,7 @@ from ops.commands.shares import Ask, Givers, KeyShares, own_keys
 from ops.commands.unseal import may_be_share
 from ops.console import Console
 from ops.errors import EstateError
+from ops.keys import secrets_provider
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
@@ -171,6 +172,7 @@ def regain_on(
 ) -> Regained:
     """The same for a command that holds the checkout and knows the server."""
     paths, stack = platform.paths, platform.file.stack
+    _look_for_pair(platform, endpoint, console, new_pair=new_pair)
     server = _server(platform, endpoint, node)
     present = KeyShares.of(platform, node, share_file).act("read")["present"] if givers.keys else None
     begun = paths.make_own() / f"regaining-{stack}"
@@ -186,6 +188,19 @@ def regain_on(
     return Regained(
         stack=stack, address=endpoint.address, done=done, new_pair=done and new_pair, other_root_tokens=others
     )
+
+
+def _look_for_pair(platform: PlatformDriver, endpoint: VaultEndpoint, console: Console, *, new_pair: bool) -> None:
+    """Before anybody gives a share: is there a pair to put in, or a place for a new one? Raises EstateError."""
+    file, administrator = platform.file, platform.file.settings.bootstrap.administrator
+    if new_pair:
+        if not (platform.makes_administrator or (administrator.certificate_pem and administrator.private_key_secret)):
+            raise EstateError(f"Pulumi.{file.stack}.yaml holds no pair; expected one: ./estate keys {file.stack}")
+        return
+    secrets_provider.ensure_placed(platform.paths, file, platform.backend, console)
+    missing = [name for name in endpoint.login.files if not Path(name).is_file()]
+    if missing:
+        raise EstateError(f"{missing[0]} is not there; expected the administrator's pair, or --new-pair")
 
 
 def _server(platform: PlatformDriver, endpoint: VaultEndpoint, node: str | None) -> _Ways:
@@ -303,10 +318,7 @@ def _let_in(
         for place, content in zip(login.files, (pair.certificate, pair.private_key), strict=True):
             write_private(Path(place), content.encode())
     else:
-        name = administrator.private_key_secret
-        if not (administrator.certificate_pem and name):
-            raise EstateError(f"Pulumi.{file.stack}.yaml holds no pair; expected one: ./estate keys {file.stack}")
-        kept, pair = rotation.next_pair(platform, console, name)
+        kept, pair = rotation.next_pair(platform, console, administrator.private_key_secret or pairs.SECRET)
         rotation.hand_over(paths, endpoint, file.stack, pair, console=console, replace_certificate=write)
         rotation.take_up(paths, file, kept, pair)
     with log_in(endpoint) as client:

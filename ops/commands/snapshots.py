@@ -21,7 +21,7 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
     """Take one; what was done, and from which age on a snapshot is stale.
     Raises EstateError if the stack has no section `snapshots`, its server doesn't answer, or the store refuses."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
-        taken = taking.take(paths, platform.file, platform.find_endpoint(console), console)
+        taken = taking.take(paths, platform.file, platform.find_administrator(console), console)
         return taken, taking.wanted(platform.file).stale_after
 
 
@@ -33,7 +33,7 @@ def restore(
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         empty = platform.start_for_restore()
         identity = identity or age.default_identity(paths, platform.file)
-        endpoint = platform.find_endpoint(console)
+        endpoint = platform.find_administrator(console)
         done = restoring.restore(
             paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty
         )

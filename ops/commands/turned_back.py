@@ -131,6 +131,6 @@ def database_password(paths: Paths, stack: str, connection: str, console: Consol
             password, how = ask(f"password that the database now has for {wanted.username} (hidden): "), "as given"
         if not password:
             raise EstateError(f"no password was given; expected the one that {wanted.username!r} has now")
-        with log_in(platform.find_endpoint(console)) as client:
+        with log_in(platform.find_administrator(console)) as client:
             _tell(client, database.path, connection, password)
         return how

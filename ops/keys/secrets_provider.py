@@ -118,11 +118,13 @@ def opened(
 
 def ensure_placed(paths: Paths, file: StackFile, backend: Backend, console: Console) -> None:
     """Have the pair's files here although the program, which puts them in place, doesn't run: for a `destroy`, or for a
-    command that works beside the engine.
+    command that works beside the engine. Files of a pair that was replaced elsewhere since are none.
     Raises EstateError if the private key isn't in the stack's file, or can't be decrypted."""
     administrator = file.settings.bootstrap.administrator
     if administrator.private_key_secret is None:
         return
-    if not (paths.project / administrator.login(file.stack).private_key_file).is_file():
+    certificate, key = (paths.project / name for name in administrator.login(file.stack).files)
+    wanted = administrator.certificate_pem
+    if not (key.is_file() and certificate.is_file()) or (wanted and certificate.read_text("ascii") != wanted):
         with opened(paths, file, backend, console) as held:
             administrator_files.place(file.settings, file.stack, held.decrypt, paths.project)

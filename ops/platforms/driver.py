@@ -16,6 +16,7 @@ from ops.console import Console
 from ops.engine import state
 from ops.engine.operations import Backend
 from ops.errors import EstateError
+from ops.keys import secrets_provider
 from ops.paths import Paths
 from ops.snapshots.ages import Ages
 from ops.stack_file import StackFile
@@ -155,6 +156,15 @@ class PlatformDriver(ABC):
             msg = f"stack {self.file.stack!r} exports no address; expected one that was built: {self.up_command}"
             raise EstateError(msg)
         return self.endpoint(address)
+
+    def find_administrator(self, console: Console) -> VaultEndpoint:
+        """The same for whoever logs in: a pair that the stack's file holds is in its two files afterwards.
+
+        Raises:
+            EstateError: as above, or the pair can't be decrypted.
+        """
+        secrets_provider.ensure_placed(self.paths, self.file, self.backend, console)
+        return self.find_endpoint(console)
 
     def outputs(self, console: Console) -> Mapping[str, str]:
         """What the stack exports, secrets left out; nothing where it was never built. Raises EstateError."""

@@ -178,14 +178,16 @@ def _plain(stack: Stack, doubles: Path, attached: Any) -> dict[str, str]:
 
 
 def test_a_lost_file_is_put_back_for_commands_that_run_no_program(stack: Stack) -> None:
+    """And one of a pair that somebody else has replaced."""
     file = stack_file.read(stack.paths, "dev")
     before = [one.read_text() for one in stack.placed()]
-    for one in stack.placed():
-        one.unlink()
+    certificate, key = stack.placed()
 
-    secrets_provider.ensure_placed(stack.paths, file, operations.Backend(), Console())
+    for spoil in (key.unlink, certificate.unlink, lambda: certificate.write_text("another")):
+        spoil()
+        secrets_provider.ensure_placed(stack.paths, file, operations.Backend(), Console())
 
-    assert [one.read_text() for one in stack.placed()] == before
+        assert [one.read_text() for one in stack.placed()] == before
 
 
 def test_rotation_goes_on_from_where_it_stopped_and_ends_the_old_pair(
