@@ -110,6 +110,10 @@ class _Rotation:
         body = {"secret_shares": len(keys), "secret_threshold": wanted.threshold, "pgp_keys": keys}
         self.call("put", "init", {**body, "require_verification": True})
 
+    def cancel(self) -> None:
+        """Give up what is under way. Vault wants its nonce, for the first ten minutes of it."""
+        self.call("delete", "init", {"nonce": self.status()["nonce"]})
+
     def is_for(self, wanted: _Wanted, status: Mapping[str, Any]) -> bool:
         """Whether what is under way leads to what is wanted."""
         there = [str(one).upper() for one in status.get("pgp_fingerprints") or ()]
@@ -172,7 +176,7 @@ def renew(
         place = KeyShares.of(platform, node, share_file)
         givers = Givers(ask=ask, keys=(*keys, *own_keys(platform)))
         wanted = _wanted(platform)
-        endpoint = platform.find_endpoint(console)
+        endpoint = platform.find_administrator(console)
         with log_in(endpoint) as client:
             rotation = _Rotation.of(client, file.settings.server.flavor, recovery=wanted.recovery)
             waiting = _Renewal(rotation=rotation, place=place, givers=givers, wanted=wanted, console=console).run(
@@ -222,7 +226,7 @@ class _Renewal:
             if status["started"] and (
                 status.get("verification_nonce") or not self.rotation.is_for(self.wanted, status)
             ):
-                self.rotation.call("delete", "init")
+                self.rotation.cancel()
                 status = self.rotation.status()
             if not status["started"]:
                 self.rotation.begin(self.wanted)
@@ -270,7 +274,7 @@ class _Renewal:
         except EstateError:
             return False
         finally:
-            self.rotation.call("delete", "init")
+            self.rotation.cancel()
         if answer is None:
             raise EstateError("too few shares were given; expected a threshold of the new ones. Nothing was changed")
         return True

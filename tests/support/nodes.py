@@ -33,7 +33,7 @@ from composition.private_files import private_directory, write_private
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
-from tests.support.hetzner_samples import NODE, SSH
+from tests.support.hetzner_samples import NODE, SSH, VAULT
 
 _START_SECONDS = 30.0
 
@@ -188,14 +188,15 @@ class NodeServer:
             **NODE["platform"],
             "domain": self.host,
             "tls": {"kind": "provided", "ca_certificate_file": str(self.ca_file)},
-            "seal": {"kind": seal},
+            "seal": self.seal.model_dump(mode="json") if seal == self.seal.kind else {"kind": seal},
             "api_cidrs": ["127.0.0.0/8"],
             "ssh": SSH,
         }
         holders = [{"name": name, "pgp_key": f"{name}.asc"} for name in operators]
         administrator = {"certificate": "administrator.crt", "private_key": "administrator.key"}
         first = {"operators": holders, "threshold": threshold, "administrator": administrator}
-        return {**NODE, "platform": platform, "bootstrap": first, **more}
+        server = {"server": VAULT} if self.flavor == "vault" else {}
+        return {**NODE, **server, "platform": platform, "bootstrap": first, **more}
 
 
 def write_stack(folder: Path, settings: dict[str, Any]) -> None:
