@@ -8,6 +8,8 @@ import ipaddress
 import json
 import os
 import secrets
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +35,7 @@ from composition.private_files import private_directory, write_private
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
+from tests.support.bootstrapping import KILLER
 from tests.support.hetzner_samples import NODE, SSH, VAULT
 
 _START_SECONDS = 30.0
@@ -141,6 +144,12 @@ class NodeServer:
             self.process.wait(timeout=30)
             self.process = None
 
+    def empty(self) -> None:
+        """Start it anew with nothing in its storage, as a node does after a first boot that was stopped."""
+        self.stop()
+        shutil.rmtree(self.directory / "raft")
+        self.start()
+
     def status(self) -> dict[str, Any]:
         """What it says of its seal."""
         context = create_default_context(cafile=str(self.ca_file))
@@ -156,9 +165,17 @@ class NodeServer:
             return False
 
     def bootstrap(
-        self, operators: Sequence[tuple[str, str]], threshold: int, certificate: str, policy: str, *, auto_unseal: bool
+        self,
+        operators: Sequence[tuple[str, str]],
+        threshold: int,
+        certificate: str,
+        policy: str,
+        *,
+        auto_unseal: bool,
+        kill_at: str | None = None,
     ) -> "subprocess.Popen[str]":
-        """Begin the real first boot: operators are names and armored public keys. The caller waits for its end."""
+        """Begin the real first boot: operators are names and armored public keys. The caller waits for its end, which
+        may be SIGKILL when it has told a step."""
         wanted = BootstrapRun(
             bootstrap=Bootstrap(
                 operators=tuple(Operator(name=name, pgp_key=f"{name}.asc") for name, _ in operators),
@@ -175,8 +192,9 @@ class NodeServer:
             unseal_wait_seconds=120,
         )
         script, parameters = write_files(self.directory / "bootstrap", wanted)
+        killed, told = (["-c", KILLER], [kill_at, str(int(signal.SIGKILL))]) if kill_at else ([], [])
         return subprocess.Popen(
-            [sys.executable, "-I", str(script), str(parameters)],
+            [sys.executable, "-I", *killed, str(script), str(parameters), *told],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
