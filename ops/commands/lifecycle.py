@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, generations, moves, passwords, refreshing, removals, session
+from ops.commands import ends, generations, moves, passwords, refreshing, removals, session, taken_out
 from ops.commands.adopting import adopting
 from ops.commands.session import Choices, Session
 from ops.console import Console
@@ -69,6 +69,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         platform.start(deployment, console)
         with adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
+            taken_out.reset(platform, deployment)
             compared = refreshing.compare(platform, deployment, console)
             refresh, replace = choices.refresh or compared.other, (*replace, *compared.lost)
             with console.stage(f"applying {stack}") as steps:

@@ -29,7 +29,7 @@ _AUTHORITY_TYPES = (
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
     "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
 )
-_CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
+CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
 _READY_TYPE = "pulumi-python:dynamic:Resource"
 """Of `VaultReady`; the other dynamic resource has a type of its own."""
 
@@ -97,7 +97,7 @@ def address_in(deployment: Mapping[str, Any]) -> str:
 
 def knows_database(deployment: Mapping[str, Any]) -> bool:
     """Whether the state has a database connection, whose root password Vault may thus have rotated."""
-    return any(one["type"] == _CONNECTION_TYPE for one in deployment.get("resources") or [])
+    return any(one["type"] == CONNECTION_TYPE for one in deployment.get("resources") or [])
 
 
 def existing(client: hvac.Client, found: Begun) -> Begun:

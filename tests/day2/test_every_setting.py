@@ -10,6 +10,7 @@ import copy
 import datetime
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from ops.keys.certificates import new_administrator
 from ops.vault.api import call
 from settings import Settings, SettingsError, parse
 from tests.day2.every_setting import BY_COMMAND, DECLARED, FOLLOWED, REFUSED, STAYS, Change, changed
-from tests.support.checkouts import Checkout
+from tests.support.checkouts import Checkout, checkout
 from tests.support.servers import free_ports
 from tests.unit.golden.local import stack_config
 
@@ -48,15 +49,20 @@ def public_key() -> str:
 
 @pytest.fixture(scope="module")
 def files(local_checkout: Checkout) -> dict[str, str]:
+    """What settings of the stack name."""
+    return make_files(local_checkout)
+
+
+def make_files(made: Checkout) -> dict[str, str]:
     """What settings name, by its name: certificates, a key, the password of a second connection."""
     found = {"<key>": public_key()}
     for name in ("cluster.pem", "other.pem", "other-operator.crt"):
         certificate, key = new_administrator(datetime.datetime.now(datetime.UTC))
-        (local_checkout.directory / name).write_bytes(certificate)
-        (local_checkout.directory / Path(name).with_suffix(".key")).write_bytes(key)
+        (made.directory / name).write_bytes(certificate)
+        (made.directory / Path(name).with_suffix(".key")).write_bytes(key)
         found[f"<{name}>"] = certificate.decode().strip()
     for word in ("second", "third"):
-        (local_checkout.directory / f"{word}-password").write_text("-".join(("of", "the", word)))
+        (made.directory / f"{word}-password").write_text("-".join(("of", "the", word)))
     return found
 
 
@@ -182,6 +188,55 @@ def read(client: hvac.Client, path: str) -> Plain:
     """What the server says of one thing."""
     found: Plain = call(client, "get", path)["data"]
     return found
+
+
+TAKEN_OUT: Change = [
+    ("database/connections/postgresql/password_policy", "strong"),
+    ("applications/third/login/bound_cidrs", ["127.0.0.0/8"]),
+]
+"""Settings that are out by default, beside those of the cases."""
+GROWS = {"keys", "latest_version", "last_vault_rotation", "modified", "version"}
+"""What a server answers and no setting decides."""
+
+
+@pytest.fixture(scope="module")
+def returned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Plain], ...]]:
+    """What the server of another stack answers: as it was built, with the first turn's changes, and without them."""
+    cases = [one for one in FOLLOWED.values() if one.turn == 1]
+    paths = sorted({one.read for one in cases} | {"database/config/postgresql", "auth/approle/role/third"})
+    with checkout(tmp_path_factory.mktemp("returned")) as made:
+        files, settings = make_files(made), base(made)
+        up(made, settings)
+        make_users(made)
+        legacy = {"connection": "postgresql", "username": "legacy"}
+        settings = changed(settings, [("database/static_roles/legacy", legacy)])
+        plain = copy.deepcopy(settings)
+        for change in (*(filled(case.change, files) for case in cases), TAKEN_OUT):
+            plain = changed(plain, change)
+        plain["database"]["connections"]["second"]["port"] = plain["platform"]["postgres_port"]
+        found = []
+        for wanted in (settings, plain, settings):
+            assert up(made, wanted)["passed"]
+            with made.administering() as client:
+                found.append({path: there(client, path) for path in paths})
+        assert up(made, settings)["changed"] == 0
+        yield tuple(found)
+
+
+def there(client: hvac.Client, path: str) -> Plain:
+    """What the server says of one thing that need not be there; none is as good as an empty list."""
+    try:
+        return {name: value or None for name, value in read(client, path).items() if name not in GROWS}
+    except hvac.exceptions.VaultError:
+        return {}
+
+
+def test_a_setting_that_is_taken_out_leaves_nothing_on_the_server(returned: tuple[dict[str, Plain], ...]) -> None:
+    built, full, again = returned
+    assert {path for path in built if built[path] == full[path]} == set()
+    assert full["database/config/postgresql"]["password_policy"] == "strong"
+    assert full["auth/approle/role/third"]["token_bound_cidrs"] == ["127.0.0.0/8"]
+    assert again == built
 
 
 def test_every_setting_has_a_case() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from fake_providers.attach import attach
 from fake_providers.servicer import RefusedError
-from fake_providers.vault.fields import flat, seconds
+from fake_providers.vault.fields import flat, same, seconds
 from fake_providers.vault.table import TABLE
 from tests.engine.fake_providers.acts import ACTS
 from tests.engine.fake_providers.cases import CHARACTERS
@@ -31,6 +31,18 @@ NOT_ACTED |= {token for token in TABLE if token.startswith(("pkiSecret/secretBac
 
 NOT_BESIDE_OTHERS = {"jwt/authBackend:AuthBackend": {"oidcDiscoveryUrl", "oidcDiscoveryCaPem", "jwksUrl", "jwksCaPem"}}
 """Which a server takes only instead of others, and would call up."""
+
+
+STAYS_WHEN_TAKEN_OUT = {
+    ("database/secretBackendConnection", "passwordPolicy"): "an `up` resets it: ops/commands/taken_out.py",
+    ("database/secretBackendRole", "credentialType"): "never declared",
+    ("index/quotaRateLimit", "blockInterval"): "the server takes each write for the whole quota",
+    ("index/quotaRateLimit", "role"): "never declared",
+    ("jwt/authBackend", "description"): "always the same",
+    ("pkiSecret/secretBackendRole", "allowedDomains"): "settings want one",
+    ("pkiSecret/secretBackendRole", "organizations"): "settings want one",
+}
+"""What the official provider doesn't send where a program gives it no more, and why nothing of it is left behind."""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +82,31 @@ def test_every_type_is_acted_with_all_its_properties() -> None:
     for token, act in ACTS.items():
         table = TABLE[token].table
         assert set(flat(act.full, table)) == set(table) - NOT_BESIDE_OTHERS.get(token, set()), token
+
+
+def test_what_stays_on_the_server_when_it_is_taken_out() -> None:
+    """Of the properties that the official provider was heard to send at a create, without what needs a new object."""
+    stays = set()
+    for token, act in ACTS.items():
+        table = TABLE[token].table
+        gone = set(flat(act.full, table)) - set(flat(act.least, table))
+        sent, first = (
+            set().union(*(flattened(one[2]) for one in OFFICIAL[token][when])) for when in ("drop", "create")
+        )
+        stays |= {
+            (token.split(":")[0], name)
+            for name in gone
+            if not table[name].replaces
+            and table[name].kind not in {"path", "local"}
+            and table[name].key.rpartition(".")[2] in first - sent
+            and not same(table[name], table[name].unset, act.full.get(name))
+        }
+    assert stays == STAYS_WHEN_TAKEN_OUT.keys()
+
+
+def flattened(body: dict[str, Any]) -> set[str]:
+    """The keys of a request, those inside its objects too."""
+    return set(body).union(*(flattened(value) for value in body.values() if isinstance(value, dict)))
 
 
 @pytest.mark.parametrize("token", ACTS)

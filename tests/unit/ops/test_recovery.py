@@ -169,7 +169,7 @@ def test_everything_else_is_created_as_ever(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_types_are_the_providers_own() -> None:
     """A misspelt type would adopt nothing, and no fake would tell."""
     tokens = {*recovery._MOUNT_TYPES, *recovery._AUTH_TYPES, *recovery._AUDIT_TYPES, *recovery._AUTHORITY_TYPES}
-    tokens |= {recovery._APPROLE_TYPE, recovery._CONNECTION_TYPE}
+    tokens |= {recovery._APPROLE_TYPE, recovery.CONNECTION_TYPE}
 
     assert tokens <= {record.type for record in declare(everything).records}
     assert all(hasattr(hvac.Client, name) for name in ("read", "list", "delete"))
