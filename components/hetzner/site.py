@@ -45,7 +45,7 @@ class HetznerSite(Section):
     server_type: Annotated[str, Form(r"(?:cx|cpx|cax|ccx)\d{2}", "a server type such as cx23 or cax11")]
     """Its family decides the architecture: `cax` is arm64, the others are amd64."""
     image: Literal["debian-12", "ubuntu-24.04"] = "debian-12"
-    """The system the node starts from. Tests boot Debian 12 only."""
+    """The system the node starts from. Tests boot both, with another kernel than Hetzner's."""
     volume_size_gb: Annotated[int, Field(ge=10, le=10_240)] = 20
     """20 GB, from the Hetzner research. A volume can grow, never shrink."""
     network_cidr: Ipv4Cidr = "10.80.0.0/16"

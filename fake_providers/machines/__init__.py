@@ -1,4 +1,4 @@
-"""Machines that really boot, for fake providers of clouds: Debian in containers, on a network of their own.
+"""Machines that really boot, for fake providers of clouds: Debian or Ubuntu in containers, on a network of their own.
 
 Owns a sandbox's machines below one folder: `servers/`, `volumes/`, `network.json`, and what the sandbox puts there
 for all of them, `trusted.crt` (authorities they trust) and `hosts` (lines of /etc/hosts). They outlive the process that
@@ -12,9 +12,20 @@ from fake_providers.machines import network
 from fake_providers.machines.commands import MachineError
 from fake_providers.machines.disks import Volume
 from fake_providers.machines.machine import Machine, found
-from fake_providers.machines.roots import default_cache, prepare, why_not
+from fake_providers.machines.roots import IMAGES, default_cache, prepare, why_not
 
-__all__ = ["Machine", "MachineError", "Volume", "default_cache", "found", "gateway", "prepare", "remove", "why_not"]
+__all__ = [
+    "IMAGES",
+    "Machine",
+    "MachineError",
+    "Volume",
+    "default_cache",
+    "found",
+    "gateway",
+    "prepare",
+    "remove",
+    "why_not",
+]
 
 
 def gateway(machines: Path) -> str:

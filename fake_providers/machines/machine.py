@@ -1,4 +1,4 @@
-"""One machine: a Debian of its own that boots, runs, reboots, shuts down and is found again by any process.
+"""One machine: a Debian or Ubuntu of its own that boots, runs, reboots, shuts down and is found again by any process.
 
 Owns a folder for each machine below the sandbox's: its root's upper layer, its console, and the lock that whoever runs
 it holds. A machine is a systemd container (systemd-nspawn) over a root of `fake_providers.machines.roots`, in a network

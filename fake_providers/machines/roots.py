@@ -1,8 +1,8 @@
-"""The root filesystem every machine starts from: a Debian made once by debootstrap and apt, and kept in a cache.
+"""The root filesystem every machine starts from: made once by debootstrap and apt for each image, and kept in a cache.
 
-Owns which packages are in it, and whether a machine can boot on this host at all. Refuses an image whose packages can't
-be had, and packages at boot that weren't put in: a booted machine has no package source but an empty one, so that
-`apt-get update` is instant and honest where there is no network.
+Owns which images there are, which packages are in them, and whether a machine can boot on this host at all. Refuses an
+image whose packages can't be had, and packages at boot that weren't put in: a booted machine has no package source but
+an empty one, so that `apt-get update` is instant and honest where there is no network.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -18,7 +19,47 @@ import yaml
 from fake_providers.machines.commands import MachineError, environment, run, works
 from fake_providers.shared_file import locked
 
-_SUITES = {"debian-12": "bookworm"}
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """What the root of one image is made from."""
+
+    suite: str
+    archive: str
+    """Last part of its mirrors' addresses: a mirror of one distribution often has the other's beside it."""
+    script: str
+    """debootstrap's, of the distribution: an older debootstrap knows no newer suite by name."""
+    sources: tuple[str, ...]
+    """Lines of sources.list, with `{mirror}`."""
+    keyring: str | None = None
+    """Public key of the archive, a file beside this module; None: the one debootstrap finds on this host."""
+    packages: tuple[str, ...] = ()
+    """What a cloud's image of it has beside `PACKAGES`."""
+
+
+IMAGES = {
+    "debian-12": Image(
+        suite="bookworm",
+        archive="debian",
+        script="sid",
+        sources=(
+            "deb {mirror} bookworm main",
+            "deb {mirror} bookworm-updates main",
+            "deb {mirror}-security bookworm-security main",
+        ),
+    ),
+    "ubuntu-24.04": Image(
+        suite="noble",
+        archive="ubuntu",
+        script="gutsy",
+        sources=tuple(
+            f"deb {{mirror}} {suite} main universe" for suite in ("noble", "noble-updates", "noble-security")
+        ),
+        keyring="ubuntu-archive.gpg",
+        packages=("apport", "locales", "systemd-resolved"),
+    ),
+}
+"""By the name that Hetzner has for it."""
 _HOST_PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ip": "iproute2"}
 """What the host needs, and the Debian package that has it. `losetup`, `mount`, `nsenter` and `unshare` are in every
 Debian (util-linux)."""
@@ -37,7 +78,7 @@ _FILES = {
     "var/lib/empty-repository/Packages": "",
     # The network is there before the machine starts; nobody speaks DHCP here.
     "etc/cloud/cloud.cfg.d/99-machine.cfg": (
-        "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\n"
+        "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\napt: {preserve_sources_list: true}\n"
     ),
     # The clock is the host's, and stays so: chronyd runs and asks its servers, but never sets it.
     "etc/systemd/system/chrony.service.d/machine.conf": (
@@ -101,8 +142,8 @@ def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
     reason = why_not()
     if reason:
         raise MachineError(f"no machine can boot here: {reason}")
-    if image not in _SUITES:
-        raise MachineError(f"image {image!r}: expected {', '.join(_SUITES)}, whose packages can be had here")
+    if image not in IMAGES:
+        raise MachineError(f"image {image!r}: expected {' or '.join(IMAGES)}, whose packages can be had here")
     missing = _missing_programs()
     if missing:
         install(sorted({_HOST_PROGRAMS[program] for program in missing}), say)
@@ -145,7 +186,7 @@ def install(packages: Sequence[str], say: Callable[[str], None]) -> None:
 def _fingerprint(image: str) -> str:
     """Of everything the root is made from, the host's own authorities included."""
     authorities = [authority.read_text() for authority in _host_authorities()]
-    recipe = [image, _FIRST_PACKAGES, PACKAGES, sorted(_FILES.items()), authorities]
+    recipe = [image, asdict(IMAGES[image]), _FIRST_PACKAGES, PACKAGES, sorted(_FILES.items()), authorities]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
 
 
@@ -157,12 +198,12 @@ def _make(root: Path, image: str, say: Callable[[str], None]) -> None:
     fresh = root.with_name(f"{root.name}.new")
     if fresh.exists():
         run(["rm", "--recursive", "--force", "--one-file-system", str(fresh)])
-    suite = _SUITES[image]
+    made = IMAGES[image]
     say(f"making the machines' root, {image}: its base (1 of 3; about 2 minutes together, once)")
-    # From debootstrap's own mirror, which it leaves in the root's sources.
-    run(["debootstrap", "--variant=minbase", f"--include={','.join(_FIRST_PACKAGES)}", suite, str(fresh)], timeout=1800)
+    mirror = _mirror(made, fresh)
+    run(_debootstrap(made, fresh, mirror), timeout=1800)
     say(f"making the machines' root, {image}: its packages (2 of 3)")
-    _install(fresh, suite)
+    _install(fresh, made)
     say(f"making the machines' root, {image}: its settings (3 of 3)")
     for path, content in _FILES.items():
         file = fresh / path
@@ -176,17 +217,39 @@ def _make(root: Path, image: str, say: Callable[[str], None]) -> None:
     fresh.replace(root)
 
 
-def _install(root: Path, suite: str) -> None:
+def _debootstrap(image: Image, root: Path, mirror: str, *more: str) -> list[str]:
+    keyring = [f"--keyring={Path(__file__).with_name(image.keyring)}"] if image.keyring else []
+    options = ["--variant=minbase", f"--include={','.join(_FIRST_PACKAGES)}", *keyring, *more]
+    return ["debootstrap", *options, image.suite, str(root), mirror, f"/usr/share/debootstrap/scripts/{image.script}"]
+
+
+def _mirror(image: Image, root: Path) -> str:
+    """The first mirror that gives the suite's list of packages: the official one, which debootstrap knows (`""`), or
+    one beside the mirrors of this host's apt. Raises MachineError: none does; with what the last said."""
+    listed = run(["apt-get", "indextargets", "--format=$(REPO_URI)", "Created-By: Packages"]).split()
+    pattern = re.compile(r"(https?://.+)/(?:debian|ubuntu)/")
+    beside = dict.fromkeys(f"{found[1]}/{image.archive}" for uri in listed if (found := pattern.fullmatch(uri)))
+    said = ""
+    for mirror in ("", *beside):
+        try:
+            run(_debootstrap(image, root, mirror, "--print-debs"), timeout=60)
+        except MachineError as error:
+            said = str(error).rpartition(": ")[2]
+        else:
+            return mirror
+    raise MachineError(f"no mirror has the packages of {image.archive} {image.suite}: {said}")
+
+
+def _install(root: Path, image: Image) -> None:
     """Install the packages from the distribution, the host's authorities trusted, and take the source out again."""
     for authority in _host_authorities():
         shutil.copy(authority, root / "usr/local/share/ca-certificates" / authority.name)
     _inside(root, ["update-ca-certificates"])
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     listed = root / "etc/apt/sources.list"
+    # What debootstrap took, and left there.
     mirror = listed.read_text().split()[1]
-    sources = [f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main"]
-    sources.append(f"deb {mirror}-security {suite}-security main")
-    listed.write_text("\n".join(sources) + "\n")
+    listed.write_text("".join(f"{source.format(mirror=mirror)}\n" for source in image.sources))
     # Nothing may start while it is installed: these would be processes of the host.
     refusal = root / "usr/sbin/policy-rc.d"
     refusal.write_text("#!/bin/sh\nexit 101\n")
@@ -196,7 +259,7 @@ def _install(root: Path, suite: str) -> None:
     lean.chmod(0o644)
     _inside(root, ["apt-get", "update", "--quiet"])
     _inside(root, ["apt-get", "upgrade", "--quiet", "--yes"])
-    _inside(root, ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *PACKAGES])
+    _inside(root, ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *PACKAGES, *image.packages])
     _inside(root, ["apt-get", "clean"])
     refusal.unlink()
     shutil.rmtree(root / "var/lib/apt/lists")

@@ -26,7 +26,6 @@ DAY2, HASHICORP = "day2", "hashicorp"
 takes minutes to build."""
 MACHINES = "machines"
 """And the booted node and the cluster. One test after the other: each has the machine to itself."""
-_IMAGE = "debian-12"
 _CHECKER = "shellcheck"
 """Program, and Debian package, that the tests of machines look at scripts with; nothing of it runs by itself."""
 _PACKAGES = ("debootstrap", "iproute2", _CHECKER, "systemd-container")
@@ -136,7 +135,8 @@ def _prepare_hashicorp(console: Console) -> str | None:
 def _prepare_machines(console: Console) -> str | None:
     """Install and make what machines need; one sentence if that can't be done here."""
     try:
-        machines.prepare(machines.default_cache(), _IMAGE, console.say)
+        for image in machines.IMAGES:
+            machines.prepare(machines.default_cache(), image, console.say)
         if shutil.which(_CHECKER) is None:
             install([_CHECKER], console.say)
     except machines.MachineError as error:

@@ -1,7 +1,9 @@
-"""One booted node for all tests here that only look at it; those that change it boot their own."""
+"""One booted node of each image for all tests here that only look at it; those that change it boot their own."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -24,7 +26,13 @@ def machines_boot() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def node(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BootedNode]:
-    """A node after its first boot, with a secret in it."""
-    with booted_node(tmp_path_factory.mktemp("node")) as booted:
-        yield booted
+def nodes(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], BootedNode]]:
+    """By the name of an image a node of it, booted when it is asked for first."""
+    with ExitStack() as booted:
+        yield functools.cache(lambda image: booted.enter_context(booted_node(tmp_path_factory.mktemp("node"), image)))
+
+
+@pytest.fixture(scope="session")
+def node(nodes: Callable[[str], BootedNode]) -> BootedNode:
+    """A node after its first boot."""
+    return nodes("debian-12")

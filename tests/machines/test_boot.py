@@ -33,10 +33,15 @@ def own_node(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def first_secret(own_node: BootedNode) -> float:
     """Seconds from asking for the server to its first secret read back."""
-    client = own_node.wait_until_ready()
+    return _write_first_secret(own_node)
+
+
+def _write_first_secret(node: BootedNode) -> float:
+    """Write it and read it back; seconds since the server was asked for."""
+    client = node.wait_until_ready()
     client.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
-    _until_written(own_node)
-    return time.monotonic() - own_node.started
+    _until_written(node)
+    return time.monotonic() - node.started
 
 
 def _until_written(node: BootedNode) -> None:
@@ -71,12 +76,16 @@ def test_from_nothing_to_the_first_secret(own_node: BootedNode, first_secret: fl
     assert first_secret < FIRST_SECRET_SECONDS
 
 
-def test_the_first_boot_ended_without_an_error(own_node: BootedNode) -> None:
-    said = own_node.wait_for_cloud_init()
+def _ended_without_an_error(node: BootedNode) -> None:
+    said = node.wait_for_cloud_init()
     assert "status: done" in said
-    assert own_node.sh("systemctl is-system-running --wait || true") == "running"
-    assert own_node.sh("systemctl --failed --no-legend") == ""
-    assert own_node.sh("hostname") == NAME
+    assert node.sh("systemctl is-system-running --wait || true") == "running"
+    assert node.sh("systemctl --failed --no-legend") == ""
+    assert node.sh("hostname") == NAME
+
+
+def test_the_first_boot_ended_without_an_error(own_node: BootedNode) -> None:
+    _ended_without_an_error(own_node)
     read = own_node.wire.read(own_node.server)
     assert read is not None
     assert read.outputs.values["status"] == "running"
@@ -84,19 +93,40 @@ def test_the_first_boot_ended_without_an_error(own_node: BootedNode) -> None:
 
 
 def test_a_reboot_keeps_address_and_data_and_unseals_by_itself(own_node: BootedNode, first_secret: float) -> None:
+    _is_kept_over_a_reboot(own_node)
+
+
+def _is_kept_over_a_reboot(node: BootedNode) -> None:
     started = time.monotonic()
-    filesystem = _filesystem(own_node)
+    filesystem = _filesystem(node)
 
-    own_node.machine.reboot()
+    node.machine.reboot()
 
-    own_node.wait_until_ready()
+    node.wait_until_ready()
     print(f"reboot to unsealed: {time.monotonic() - started:.1f} s")
-    assert _word(own_node) == "kept"
-    assert _filesystem(own_node) == filesystem
-    assert len(own_node.sh("journalctl --list-boots --no-pager | tail --lines=+2").splitlines()) == 2
-    own_node.wait_for_cloud_init()
-    assert own_node.sh("journalctl -b 0 --no-pager -u vault-bootstrap").count('"initialised"') == 0
-    assert own_node.sh("nft list ruleset | grep --count 'policy drop'") == "3"
+    assert _word(node) == "kept"
+    assert _filesystem(node) == filesystem
+    assert len(node.sh("journalctl --list-boots --no-pager | tail --lines=+2").splitlines()) == 2
+    node.wait_for_cloud_init()
+    assert node.sh("journalctl -b 0 --no-pager -u vault-bootstrap").count('"initialised"') == 0
+    assert node.sh("nft list ruleset | grep --count 'policy drop'") == "3"
+
+
+@pytest.mark.parametrize("image", [image for image in machines.IMAGES if image != "debian-12"])
+def test_another_image_goes_from_nothing_to_the_first_secret_and_over_a_reboot(
+    nodes: Callable[[str], BootedNode], image: str
+) -> None:
+    """The user-data is the same. Each host item of the hardening is looked at afterwards, in a module of its own."""
+    node = nodes(image)
+
+    seconds = _write_first_secret(node)
+
+    print(f"boot to first secret: {seconds:.1f} s")
+    assert seconds < FIRST_SECRET_SECONDS
+    name, version = image.split("-")
+    assert {f"ID={name}", f'VERSION_ID="{version}"'} <= set(node.sh("cat /etc/os-release").splitlines())
+    _ended_without_an_error(node)
+    _is_kept_over_a_reboot(node)
 
 
 def test_a_replaced_server_has_the_same_data_address_and_filesystem(own_node: BootedNode, first_secret: float) -> None:
@@ -318,6 +348,6 @@ def test_a_package_the_root_lacks_is_refused_by_name(machines_boot: None, tmp_pa
 
 
 def test_an_image_nobody_has_is_refused(machines_boot: None, tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"image 'ubuntu-24\.04': expected debian-12"):
-        machines.prepare(tmp_path, "ubuntu-24.04", print)
+    with pytest.raises(MachineError, match=r"image 'debian-11': expected debian-12 or ubuntu-24\.04"):
+        machines.prepare(tmp_path, "debian-11", print)
     assert not any(tmp_path.iterdir())

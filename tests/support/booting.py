@@ -111,6 +111,11 @@ class BootedNode:
         return OperatedMachine.find(self.machines, NAME)
 
     @property
+    def image(self) -> str:
+        """What the server was made from."""
+        return str(self.server.inputs.values["image"])
+
+    @property
     def ip_address(self) -> str:
         """Where the host reaches it."""
         return str(self.address.outputs.values["ipAddress"])
@@ -218,10 +223,10 @@ def left_on_this_host(machines_folder: Path, bridge: str) -> str:
 
 
 @contextmanager
-def booted_node(world: Path, say: Callable[[str], None] = print) -> Iterator[BootedNode]:
+def booted_node(world: Path, image: str = "debian-12") -> Iterator[BootedNode]:
     """Boot one; at the end nothing of it is left."""
     folder = world / "machines"
-    machines.prepare(machines.default_cache(), "debian-12", say)
+    machines.prepare(machines.default_cache(), image, print)
     try:
         gateway = machines.gateway(folder)
         # Made first: the machine trusts it, and the collector shows a certificate of it.
@@ -231,7 +236,7 @@ def booted_node(world: Path, say: Callable[[str], None] = print) -> Iterator[Boo
             collecting.collecting(gateway, authority.certificate_file, authority.key_file) as collected,
             _cloud(world, folder) as wire,
         ):
-            yield _create(world, wire, gateway, published, collected)
+            yield _create(world, wire, image, _node(world, gateway, published), collected)
     finally:
         machines.remove(folder)
 
@@ -282,10 +287,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing: a test's output is its own."""
 
 
-def _create(world: Path, wire: Wire, gateway: str, published: release.Published, collected: Collected) -> BootedNode:
+def _create(world: Path, wire: Wire, image: str, node: Node, collected: Collected) -> BootedNode:
     address = wire.create(ADDRESS, {"name": NAME, "type": "ipv4", "autoDelete": False, "location": "fsn1"})
     volume = wire.create(VOLUME, {"name": NAME, "size": 10})
-    node = _node(world, gateway, published)
     place = Place(address=address.outputs.values["ipAddress"], volume_device=volume.outputs.values["linuxDevice"])
     observed = Observed()
     with observed.watching():
@@ -295,7 +299,7 @@ def _create(world: Path, wire: Wire, gateway: str, published: release.Published,
             {
                 "name": NAME,
                 "serverType": "cx23",
-                "image": "debian-12",
+                "image": image,
                 "userData": render(node, place),
                 "shutdownBeforeDeletion": True,
                 "publicNets": [{"ipv4Enabled": True, "ipv4": int(address.identity), "ipv6Enabled": False}],

@@ -2,10 +2,12 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from pysequoia import Cert
 
 from components.render.release import Flavor
 from fake_providers import machines
@@ -22,6 +24,64 @@ def test_the_root_has_every_package_a_node_asks_for(flavor: Flavor, seal: str, t
     text = render(of(flavor, seal, tls))
     wanted = set(yaml.safe_load(text)["packages"])
     assert wanted - {*roots.PACKAGES, *roots._FIRST_PACKAGES} == set()
+
+
+@pytest.fixture
+def mirrors(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Of those that were asked, whether each answers; this host's apt has two archives of Debian's and another's."""
+    answers: dict[str, bool] = {}
+
+    def answer(command: list[str], **_: object) -> str:
+        if command[0] == "apt-get":
+            return "http://host/debian/\nhttp://host/debian/\nhttp://host/debian-security/\nhttps://other/tools\n"
+        assert "--print-debs" in command
+        if not answers.setdefault(command[-2], False):
+            raise MachineError("debootstrap ended with 1: E: Failed getting release file")
+        return ""
+
+    monkeypatch.setattr(roots, "run", answer)
+    return answers
+
+
+def test_the_official_mirror_is_taken_before_the_hosts(mirrors: dict[str, bool], tmp_path: Path) -> None:
+    mirrors |= {"": True, "http://host/ubuntu": True}
+    assert roots._mirror(machines.IMAGES["ubuntu-24.04"], tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("image", "mirror"), [("ubuntu-24.04", "http://host/ubuntu"), ("debian-12", "http://host/debian")]
+)
+def test_what_is_beside_the_hosts_own_archive_is_a_mirror(
+    mirrors: dict[str, bool], tmp_path: Path, image: str, mirror: str
+) -> None:
+    mirrors[mirror] = True
+    assert roots._mirror(machines.IMAGES[image], tmp_path) == mirror
+    assert mirrors == {"": False, mirror: True}
+
+
+def test_an_image_whose_mirrors_are_away_is_told_in_one_line(mirrors: dict[str, bool], tmp_path: Path) -> None:
+    said = "^no mirror has the packages of ubuntu noble: Failed getting release file$"
+    with pytest.raises(MachineError, match=said):
+        roots._mirror(machines.IMAGES["ubuntu-24.04"], tmp_path)
+    assert list(mirrors) == ["", "http://host/ubuntu"]
+
+
+def test_ubuntus_packages_are_trusted_by_the_key_its_archive_signs_with() -> None:
+    """Ubuntu's "Archive Automatic Signing Key (2018)", by its fingerprint."""
+    image = machines.IMAGES["ubuntu-24.04"]
+    assert image.keyring is not None
+    (key,) = Cert.split_bytes(Path(roots.__file__).with_name(image.keyring).read_bytes())
+    assert key.fingerprint.upper() == "F6ECB3762474EDA9D21B7022871920D1991BC93C"
+    assert f"--keyring={Path(roots.__file__).with_name(image.keyring)}" in roots._debootstrap(image, Path("/root"), "")
+
+
+def test_whatever_a_root_is_made_from_makes_another_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {roots._fingerprint(image) for image in machines.IMAGES}
+    assert len(made) == 2
+    other = replace(machines.IMAGES["ubuntu-24.04"], packages=("snapd",))
+    monkeypatch.setitem(machines.IMAGES, "ubuntu-24.04", other)
+    assert roots._fingerprint("ubuntu-24.04") not in made
+    assert roots._fingerprint("debian-12") in made
 
 
 def test_packages_that_are_missing_are_told(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def prepare(cache: Path, image: str, say: Callable[[str], None]) -> Path:
         prepared.append(image)
-        say("making the machines' root")
+        say(f"making {image}")
         return cache
 
     monkeypatch.setattr(machines, "prepare", prepare)
@@ -149,7 +149,7 @@ def test_machines_run_after_the_others_and_count(
     monkeypatch.setenv("UNCOUNTED", "what a run around this one leaves out")
     assert test_runner.run(Console(), [], everything=True) == 0
 
-    assert with_machines == ["debian-12"]
+    assert with_machines == ["debian-12", "ubuntu-24.04"]
     first, second = ran.commands
     assert first[-2:] == ["--cov", "--cov-report="]
     assert second == [
@@ -159,7 +159,8 @@ def test_machines_run_after_the_others_and_count(
     assert ["UNCOUNTED" in options["env"] for options in ran.options] == [False, False]
     assert capsys.readouterr().err.splitlines() == [
         "building the server",
-        "making the machines' root",
+        "making debian-12",
+        "making ubuntu-24.04",
         "tests: unit, policies, engine, live, upgrade, day2, hashicorp, 2 at a time",
         "tests: machines, one after the other",
     ]
