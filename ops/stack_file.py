@@ -70,7 +70,7 @@ def read(paths: Paths, stack: str) -> StackFile:
         there = sorted(file.name[len("Pulumi.") : -len(".yaml")] for file in paths.project.glob("Pulumi.*.yaml"))
         msg = f"stack {stack!r} has no file {path.name}; expected one of: {', '.join(there) or 'none is here'}"
         raise EstateError(msg)
-    config = _config(path)
+    config = config_of(path)
     written = config.get(f"{PROJECT}:{settings.SETTING}")
     return StackFile(stack=stack, path=path, settings=parsed(path, written), written=written or {})
 
@@ -83,7 +83,9 @@ def parsed(path: Path, written: object) -> settings.Settings:
         raise EstateError("\n".join(f"{path.name}: {line}" for line in str(error).splitlines())) from None
 
 
-def _config(path: Path) -> dict[str, Any]:
+def config_of(path: Path) -> dict[str, Any]:
+    """Everything in a stack's file, unchecked but for its form.
+    Raises EstateError: it isn't YAML, or not a stack's."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:

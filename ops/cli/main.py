@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import development, drift, operators, snapshots, status
+from ops.cli import development, drift, operators, review, snapshots, status
 from ops.cli.options import Json, Sandbox, Stack
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -33,6 +33,7 @@ app = typer.Typer(
 for command in (
     status.status,
     drift.drift,
+    review.diff,
     operators.keys,
     operators.unseal,
     operators.renew_shares,
@@ -217,8 +218,8 @@ def _show_checks(console: Console, results: Sequence[CheckResult]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code: 0, 1 for failed gates or tests, 2 for what the operator can mend, 130 for an
-    interrupt.
+    """Run one command; the exit code: 0, 1 for failed gates or tests, 2 for what the operator can mend, 3 for a change
+    that allows more than before, 130 for an interrupt.
     """
     os.umask(0o077)
     os.chdir(ROOT)

@@ -53,6 +53,9 @@ NOT_RUN = {
         '    if one["operator"] == "ada":\n'
         """        print(one["encrypted_share"])' | base64 -d | gpg --quiet --batch --decrypt\n"""
     ),
+    ("docs/reviewing.md", "needs a repository with history, run by tests/engine/test_diff.py"): (
+        "./estate diff main\n./estate diff main dev --markdown\n./estate diff v0.1.0 dev --to v0.2.0 --json\n"
+    ),
     ("docs/snapshots.md", "needs a user's systemd, its command is run by tests/engine/test_drill_timer.py"): (
         "./estate drill dev --schedule --metrics /var/lib/prometheus/node-exporter/drill-dev.prom\n"
         "systemctl --user daemon-reload\n"
@@ -75,7 +78,7 @@ NOT_RUN = {
 """Blocks that stay out, by document and reason. `test_plain_pulumi.py` runs README's with doubles."""
 REPLACED = {"./estate test\n": "./estate test --help\n"}
 """The tests would otherwise run inside one of them."""
-LANGUAGES = {"sh", "text", "yaml", "mermaid"}
+LANGUAGES = {"sh", "text", "yaml", "mermaid", "diff"}
 """Commands stand in `sh` blocks only, so that none can hide behind another word."""
 ITS_LIKE = ".estate/local/supervisor."
 """Files of which README names one."""

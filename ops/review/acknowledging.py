@@ -1,0 +1,59 @@
+"""`widenings.yaml`: who knows that a change allows more than before, and why it shall.
+
+Owns the form of the file. Refuses what the base has already: that was said of an earlier change.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from components.model import Section
+from ops.errors import EstateError
+from ops.review.comparing import Difference
+from settings import wording
+
+FILE = "widenings.yaml"
+
+Said = Annotated[str, StringConstraints(min_length=3)]
+
+
+class Acknowledgement(Section):
+    """One person's word for one stack."""
+
+    stack: str
+    """The stack that allows more."""
+    who: Said
+    """The person who answers for it."""
+    why: Said
+    """The reason, for whoever asks later."""
+    allows: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    """The lines of the comparison, word for word."""
+
+
+class _File(Section):
+    widenings: Annotated[tuple[Acknowledgement, ...], Field(strict=False)] = ()
+
+
+def read(tree: Path) -> Sequence[Acknowledgement]:
+    """What is acknowledged there. Raises EstateError: the file isn't in its form."""
+    path = tree / FILE
+    if not path.is_file():
+        return ()
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return TypeAdapter(_File).validate_python(document or {}).widenings
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EstateError(f"{FILE} is not YAML: {' '.join(str(error).split())}; expected a list widenings") from None
+    except ValidationError as error:
+        found = wording.lines(error.errors(include_url=False), "widenings", _File)
+        raise EstateError("\n".join(f"{FILE}: {line}" for line in found)) from None
+
+
+def unacknowledged(difference: Difference, before: Path, after: Path) -> Sequence[str]:
+    """The widenings of a stack that nobody answers for in this change. Raises EstateError as `read`."""
+    earlier = read(before)
+    said = {line for one in read(after) if one.stack == difference.stack and one not in earlier for line in one.allows}
+    return [line for line in difference.widenings if line not in said]
