@@ -54,6 +54,11 @@ class DatabaseConnection(Section):
     max_open_connections: Annotated[int, Field(ge=1)] = 4
     """Connections that Vault holds open at most. Vault's default."""
 
+    @property
+    def server(self) -> str:
+        """Host and port, as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
         if self.ssl_mode == "disable" and self.host not in {"127.0.0.1", "::1", "localhost"}:
@@ -121,6 +126,11 @@ class Database(Section):
         for name, other, (_, user) in twins(users):
             where = f"static_roles.{name}.username"
             raise SettingError(where, repr(user), f"another user than static_roles.{other} rotates")
+        logins = {name: (one.server, one.username) for name, one in self.connections.items()}
+        for name, other, (_, user) in twins(logins):
+            if self.connections[name].rotate_root or self.connections[other].rotate_root:
+                where, expected = f"connections.{name}.username", f"another user than connections.{other} logs in as"
+                raise SettingError(where, repr(user), f"{expected}, since Vault replaces its password")
         return self
 
 
@@ -216,8 +226,7 @@ def _connection(
     connection = args.database.connections[key]
     users = [role for role, used in args.database.roles.items() if used.connection == key]
     users += [role for role, used in args.database.static_roles.items() if used.connection == key]
-    host = f"[{connection.host}]" if ":" in connection.host else connection.host
-    location = f"{host}:{connection.port}/{connection.database}"
+    location = f"{connection.server}/{connection.database}"
     return vault.database.SecretBackendConnection(
         name,
         backend=mount.path,

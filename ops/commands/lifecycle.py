@@ -63,6 +63,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         moves.refuse(platform.file, deployment)
         if not choices.sandbox:
             passwords.refuse_missing(paths, platform.file)
+        passwords.refuse_worthless(platform, deployment)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         generations.refuse_unraised(platform.file, deployment)
         removals.tell(platform.file, deployment, console)
@@ -139,6 +140,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
             console.result(f"nothing of this is real, since fake providers are used: {opened.providers.reason}")
         else:
             passwords.refuse_missing(paths, platform.file)
+        passwords.refuse_worthless(platform, deployment)
         removals.tell(platform.file, deployment, console)
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:

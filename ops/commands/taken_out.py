@@ -8,7 +8,7 @@ all that an estate declares it is the password policy of a database's connection
 from collections.abc import Mapping
 from typing import Any
 
-from ops.engine import recovery
+from ops.engine import connections, recovery
 from ops.platforms.driver import PlatformDriver
 from ops.vault.login import log_in
 
@@ -16,13 +16,12 @@ from ops.vault.login import log_in
 def reset(platform: PlatformDriver, deployment: Mapping[str, Any]) -> None:
     """Have connections make passwords as the server does by itself, where a policy went. Raises EstateError."""
     database = platform.file.settings.database
-    there = database.connections if database else {}
-    named = {
-        one["inputs"]["name"]
-        for one in deployment.get("resources") or []
-        if one["type"] == recovery.CONNECTION_TYPE and one["inputs"].get("passwordPolicy")
-    }
-    left = [name for name in sorted(named) if name in there and there[name].password_policy is None]
+    built = connections.built(deployment)
+    left = [
+        name
+        for name, wanted in (database.connections if database else {}).items()
+        if wanted.password_policy is None and name in built and built[name].password_policy
+    ]
     if database is None or not left:
         return
     with log_in(platform.endpoint(recovery.address_in(deployment))) as client:

@@ -252,6 +252,10 @@ class PlatformDriver(ABC):
     def administrator_networks(self) -> Sequence[str]:
         """From where the administrator's tokens are good; none: from anywhere."""
 
+    def gives_first_password(self, connection: ConnectionWithPassword) -> bool:  # noqa: ARG002 - for drivers
+        """Whether an `up` sees to it that a connection's first password is good when it is sent."""
+        return False
+
     def first_database_password(self, connection: ConnectionWithPassword) -> str | None:  # noqa: ARG002 - for drivers
         """The password that a connection's user has now, where this machine can give it one; None: only a person can.
 

@@ -17,9 +17,8 @@ from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render import acl
 from components.render.administrator import administrator_policy
 from ops.console import Console
-from ops.engine import state
+from ops.engine import connections, state
 from ops.engine.operations import Backend
-from ops.engine.recovery import knows_database
 from ops.errors import EstateError
 from ops.keys.first_use import ensure_operators, ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
@@ -127,9 +126,22 @@ class Local(PlatformDriver):
             connections = settings.database.connections.values()
             own = {one.database for one in connections if one.port == servers.postgres_port}
             servers.ensure_databases(sorted(own))
-            if not knows_database(deployment) and f"{settings.database.path}/" not in self.held():
-                # Vault replaced the first password, with which the connection is made, when it had the engine before.
+            if self._sends_first_password(deployment):
+                # Vault replaced it when it had the engine, or a connection of that user, before.
                 servers.postgres.reset_root_role()
+
+    def _sends_first_password(self, deployment: Mapping[str, Any]) -> bool:
+        """Whether this `up` has Vault log in by the password that the database's own user began with."""
+        database, built = self.file.settings.database, connections.built(deployment)
+        if database is None or (not built and f"{database.path}/" in self.held()):
+            return False
+        sent = [
+            one
+            for name, one in database.connections.items()
+            if name not in built or built[name].password_version != one.password_version
+        ]
+        # While a lost state is taken over, no password is sent.
+        return any(map(self.gives_first_password, sent)) and not (self.paths.own / "adopting").exists()
 
     def held(self) -> Sequence[str]:
         """Mounts and auth methods of the settings."""
@@ -209,10 +221,14 @@ class Local(PlatformDriver):
         """This machine."""
         return ADMINISTRATOR_NETWORKS
 
+    def gives_first_password(self, connection: ConnectionWithPassword) -> bool:
+        """Of the user that was made here."""
+        return (connection.port, connection.username) == (self.servers.postgres_port, ROOT_ROLE)
+
     def first_database_password(self, connection: ConnectionWithPassword) -> str | None:
         """The one it began with, of the user that was made here."""
         postgres = self.servers.postgres
-        if (connection.port, connection.username) != (self.servers.postgres_port, ROOT_ROLE):
+        if not self.gives_first_password(connection):
             return None
         try:
             postgres.reset_root_role()

@@ -72,7 +72,7 @@ def args(**changes: Any) -> PostgresEngineArgs:
 
 def engine() -> None:
     given = args(
-        connections={"main": connection(), "other": connection(rotate_root=False)},
+        connections={"main": connection(), "other": connection(username="other", rotate_root=False)},
         roles={
             "app-readonly": DatabaseRole(connection="main", access="readonly"),
             "app-readwrite": DatabaseRole(connection="main", access="readwrite", schema_name="app", ttl=61, max_ttl=62),
@@ -83,7 +83,7 @@ def engine() -> None:
     PostgresEngine("db", given)
 
 
-def connection_inputs(name: str, roles: list[str]) -> dict[str, Any]:
+def connection_inputs(name: str, roles: list[str], username: str = "vault") -> dict[str, Any]:
     return {
         "backend": "database",
         "name": name,
@@ -92,7 +92,7 @@ def connection_inputs(name: str, roles: list[str]) -> dict[str, Any]:
         "verifyConnection": True,
         "postgresql": {
             "connectionUrl": URL,
-            "username": "vault",
+            "username": username,
             "passwordWo": Secret(CANARY),
             "passwordWoVersion": 1,
             "maxOpenConnections": 4,
@@ -128,7 +128,7 @@ def test_postgres() -> None:
                 "ignoreAbsentFields": True,
             },
         ),
-        "db-connection-other": (CONNECTION, connection_inputs("other", ["other-readonly"])),
+        "db-connection-other": (CONNECTION, connection_inputs("other", ["other-readonly"], "other")),
         "db-role-app-readonly": (
             ROLE,
             role_inputs("app-readonly", "main", "readonly", "public"),
@@ -306,6 +306,10 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (
         postgres(static_roles={"a": static(), "b": static()}),
         "static_roles.b.username is 'legacy'; expected another user than static_roles.a rotates",
+    ),
+    (
+        postgres(connections={"a": connection(rotate_root=False), "b": connection(database="sales")}),
+        "connections.b.username is 'vault'; expected another user than connections.a logs in as, since Vault replaces",
     ),
     (
         lambda: PostgresEngineArgs(database=args().database, passwords={}),

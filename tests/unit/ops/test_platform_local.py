@@ -122,11 +122,20 @@ def test_nothing_is_said_of_a_bootstrap_that_was_done_before(
 
 def test_a_database_password_that_vault_replaced_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Started(monkeypatch, fresh=False)
-    connection = {"type": "vault:database/secretBackendConnection:SecretBackendConnection"}
+    details = {"connectionUrl": "postgresql://a:b@127.0.0.1:15432/estate", "username": "vault_root"}
+    inputs = {"backend": "database", "name": "postgresql", "postgresql": details | {"passwordWoVersion": 1}}
+    connection = {"type": "vault:database/secretBackendConnection:SecretBackendConnection", "inputs": inputs}
 
     start(platform(tmp_path), {"resources": [connection]}, Console())
 
     assert "reset root" not in started.happened
+    inputs["name"] = "of-another-name"
+    (tmp_path / ".estate" / "adopting").touch()
+    start(platform(tmp_path), {"resources": [connection]}, Console())
+    assert "reset root" not in started.happened
+    (tmp_path / ".estate" / "adopting").unlink()
+    start(platform(tmp_path), {"resources": [connection]}, Console())
+    assert "reset root" in started.happened
 
 
 def test_so_it_is_where_only_vault_knows_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
