@@ -39,6 +39,9 @@ if [ -f /usr/local/share/ca-certificates/vault-estate.crt ]; then
 fi
 
 if [ "$LOGS" = yes ]; then
+  if [ -d /sys/kernel/security/apparmor ] && [ -f /etc/apparmor.d/usr.sbin.rsyslogd ]; then
+    apparmor_parser --replace /etc/apparmor.d/usr.sbin.rsyslogd # with our part, which wasn't there when it was loaded
+  fi
   systemctl enable rsyslog.service
   systemctl restart rsyslog.service
 fi

@@ -114,6 +114,7 @@ def files(node: Node, place: Place) -> Mapping[str, File]:
         written[SSHD] = (host.SSHD, READABLE)
     if node.logs:
         written["/etc/rsyslog.conf"] = (host.rsyslog(node.logs), READABLE)
+        written["/etc/apparmor.d/rsyslog.d/vault-estate"] = (host.APPARMOR_RSYSLOG, READABLE)
     for script in (*_ALWAYS, *node.tls.scripts, *filter(None, [node.seal.wrapper])):
         source = _SCRIPTS / f"{script.replace('-', '_')}.sh"
         written[f"{LIBRARY}/{script}"] = (bare_script(source.read_text(encoding="utf-8")), EXECUTABLE)
@@ -196,9 +197,10 @@ def _packages(node: Node) -> list[str]:
     return sorted(packages)
 
 
-def _users(node: Node) -> list[dict[str, object]] | dict[str, object]:
+def _users(node: Node) -> list[dict[str, object]]:
     if not node.ssh:
-        return {}  # nobody, the image's own user neither; cloud-init's schema takes no empty list
+        # Nobody, the image's own user neither: cloud-init takes no empty list. root is there, and is locked.
+        return [{"name": "root", "lock_passwd": True}]
     return [
         {
             "name": "estate",  # `operator` is a group of Debian's own

@@ -1,4 +1,4 @@
-"""A Debian that isn't booted, to have a node's files looked at by the programs that will read them.
+"""A Debian or Ubuntu that isn't booted, to have a node's files looked at by the programs that will read them.
 
 Owns a throw-away layer over the machines' cached root: nothing is written to the root itself, nothing stays. Refuses
 the network, so that no check can depend on it.
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from fake_providers.machines import default_cache, prepare
 
-IMAGE = "debian-12"
 _INSIDE = """\
 set -eu
 # On a filesystem of its own: a layer can't lie on another layer, which is what a container's root often is.
@@ -38,13 +37,13 @@ class Answer:
     """Standard output and standard error, as they came."""
 
 
-def root() -> Path:
-    """The machines' root, made when it isn't there.
+def root(image: str) -> Path:
+    """The machines' root of an image, made when it isn't there.
 
     Raises:
         fake_providers.machines.MachineError: no machine can be made here.
     """
-    return prepare(default_cache(), IMAGE, print)
+    return prepare(default_cache(), image, print)
 
 
 def answers(

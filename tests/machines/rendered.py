@@ -81,7 +81,7 @@ BROKEN = {
     "logrotate": "/var/log/vault/*.log {\n  rotate often\n}\n",
     "apparmor": "profile vault-estate {\n  /var/lib/vault/** always,\n}\n",
     "certbot": "key-kind = ecdsa\n",
-    "schema": "#cloud-config\nusers: []\n",
+    "schema": "#cloud-config\nusers: 3\n",
     "verify": "[Service]\nExecStart=/nowhere/to/be/found\n",
 }
 """What each command has to refuse, or it wouldn't judge."""
@@ -136,6 +136,13 @@ def _whole() -> tuple[dict[str, str], dict[str, str]]:
     given["sshd"] = files(opened)[SSHD][0]
     checks["sshd"] = (
         f"cp /checks/sshd {SSHD} && mkdir -p /run/sshd && ssh-keygen -A >/dev/null && sshd -t && sshd -T -C user=estate"
+    )
+    (part,) = [path for path in files(NODES["logs"]) if path.startswith("/etc/apparmor.d/rsyslog.d/")]
+    given["rsyslogd"] = files(NODES["logs"])[part][0]
+    profile = "/etc/apparmor.d/usr.sbin.rsyslogd"
+    checks["rsyslogd"] = (
+        f"test -f {profile} || exec echo unconfined; "
+        f"cp /checks/rsyslogd {part} && apparmor_parser --preprocess {profile}"
     )
     checks["apt"] = "apt-config dump"
     checks["chrony"] = "chronyd -p"

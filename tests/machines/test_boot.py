@@ -79,6 +79,7 @@ def test_from_nothing_to_the_first_secret(own_node: BootedNode, first_secret: fl
 def _ended_without_an_error(node: BootedNode) -> None:
     said = node.wait_for_cloud_init()
     assert "status: done" in said
+    assert "DEPRECATED" not in said
     assert node.sh("systemctl is-system-running --wait || true") == "running"
     assert node.sh("systemctl --failed --no-legend") == ""
     assert node.sh("hostname") == NAME

@@ -1,8 +1,7 @@
-"""Every rendered file of every node, judged by the programs of the Debian that will read it.
+"""Every rendered file of every node, judged by the programs of the Debian or Ubuntu that will read it.
 
-Nothing boots here, so this doesn't prove that a file does what it is for. Ubuntu 24.04 gets the same files, and newer
-releases of the same programs, which weren't asked. Of AppArmor's profile only the grammar is judged: this host's kernel
-may have no AppArmor.
+Nothing boots here, so this doesn't prove that a file does what it is for. Of AppArmor's profiles only the grammar, and
+what they come to, is judged: this host's kernel may have no AppArmor.
 """
 
 import re
@@ -15,6 +14,7 @@ import pytest
 
 from components.render import cloud_init
 from components.render.cloud_init import SSHD
+from fake_providers.machines import IMAGES
 from tests.machines.inspection import Answer, answers, root
 from tests.machines.rendered import BROKEN, JUDGED, NODES, SERVICES, SETS, SHAPES, everything, variants
 from tests.unit.render.nodes import files
@@ -29,10 +29,10 @@ LIMIT = 2.0
 SCRIPTS = sorted((Path(cloud_init.__file__).parents[1] / "payloads").glob("*.sh"))
 
 
-@pytest.fixture(scope="module")
-def said() -> Mapping[str, Answer]:
-    """All that the programs said, asked at once: each question by itself would take a layer of its own."""
-    return answers(root(), *everything())
+@pytest.fixture(scope="module", params=IMAGES)
+def said(request: pytest.FixtureRequest) -> Mapping[str, Answer]:
+    """All that an image's programs said, asked at once: each question by itself would take a layer of its own."""
+    return answers(root(request.param), *everything())
 
 
 def test_every_kind_of_node_is_asked_about() -> None:
@@ -51,7 +51,11 @@ def test_every_kind_of_node_is_asked_about() -> None:
 def test_the_user_data_is_cloud_inits(said: Mapping[str, Answer], name: str) -> None:
     answer = said[f"schema-{name}"]
 
-    assert (answer.code, answer.output.strip()) == (0, f"Valid cloud-config: /checks/user-data/{name}.yaml")
+    file = f"/checks/user-data/{name}.yaml"
+    assert answer.code == 0, answer.output
+    # Older ones have the first word for it.
+    assert answer.output.splitlines()[-1] in {f"Valid cloud-config: {file}", f"Valid schema {file}"}
+    assert "deprecated" not in answer.output.lower()
 
 
 @pytest.mark.parametrize("name", ["closed", "ssh"])
@@ -121,6 +125,12 @@ def test_apt_and_chrony_take_what_they_are_told(said: Mapping[str, Answer]) -> N
     assert 'APT::Periodic::Unattended-Upgrade "1";' in apt.output
     assert chrony.code == 0
     assert "sourcedir /etc/chrony/sources.d" in chrony.output
+
+
+def test_rsyslogd_may_read_the_authorities_it_verifies_its_collector_by(said: Mapping[str, Answer]) -> None:
+    """Where the distribution confines it, as Ubuntu does."""
+    assert said["rsyslogd"].code == 0, said["rsyslogd"].output
+    assert "ssl/certs/{,**} r," in said["rsyslogd"].output or said["rsyslogd"].output == "unconfined\n"
 
 
 def test_the_programs_are_programs_there(said: Mapping[str, Answer]) -> None:

@@ -62,6 +62,10 @@ AllowTcpForwarding no
 """
 
 
+APPARMOR_RSYSLOG = "include <abstractions/ssl_certs>\n"
+"""Part of the profile that Ubuntu has for rsyslogd, which may read no authorities otherwise."""
+
+
 def rsyslog(collector: Logs) -> str:
     """Sends each line of the journal to a collector, which is named by its certificate; what waits is kept on disk."""
     return f"""\

@@ -208,7 +208,8 @@ def test_nobody_logs_in_unless_keys_are_given() -> None:
         yaml.safe_load(render(node(ssh=SSH, texts={**TEXTS, "ada.pub": f"{SSH_KEY}\n"}))),
     )
 
-    assert (closed["users"], closed["disable_root"], closed["ssh_pwauth"]) == ({}, True, False)
+    nobody = [{"name": "root", "lock_passwd": True}]
+    assert (closed["users"], closed["disable_root"], closed["ssh_pwauth"]) == (nobody, True, False)
     assert environment(NODE)["SSH"] == "no"
     (user,) = opened["users"]
     assert (user["name"], user["lock_passwd"], user["ssh_authorized_keys"]) == ("estate", True, [SSH_KEY])
