@@ -158,14 +158,15 @@ class Entry:
 
     def update(self, vault: VaultSession, found: Found, inputs: Values) -> Found:
         """Change it in place."""
-        self.put(vault, inputs, found.outputs | found.inputs)
+        self.put(vault, inputs, found.inputs | found.outputs)
         return self.known(vault, inputs)
 
     def known(self, vault: VaultSession, inputs: Values) -> Found:
         """The object after a write; asks the server only when there is something that the inputs don't tell."""
         outputs = self.echo(inputs)
         if self.outputs or any(
-            entry.kind not in _NEVER_READ and entry.name not in inputs for entry in self.table.values()
+            entry.kind not in _NEVER_READ and (entry.name not in inputs or entry.decided_by_server)
+            for entry in self.table.values()
         ):
             answer = self.answer(vault, inputs)
             if answer is None:
@@ -193,9 +194,10 @@ class Entry:
         return Found(found.identity, inputs, self._shown(told, inputs))
 
     def _shown(self, told: Values, inputs: Values) -> Values:
-        """All outputs: what a preview called unknown is always there."""
+        """All outputs: what a preview called unknown is always there, and what a server has no word for is unset."""
         decided = {name: entry.unset for name, entry in self.table.items() if entry.decided_by_server}
-        return decided | told | self.echo(inputs)
+        unheard = {name for name in decided if name not in told and not self._stays(name)}
+        return decided | told | {name: value for name, value in self.echo(inputs).items() if name not in unheard}
 
     def _told(self, answer: Values) -> Values:
         computed = {name: answer[key] for name, key in self.outputs.items() if answer.get(key) is not None}

@@ -379,7 +379,7 @@ TABLE: Mapping[str, Entry] = {
         | of("duration", "expiry", sent="given")
         | of("duration", "ocspExpiry autoRebuildGracePeriod deltaRebuildInterval", decided_by_server=True, sent="given")
         | of("boolean", "disable ocspDisable autoRebuild enableDelta", default=False, sent="given")
-        | of("integer", "maxCrlEntries", sent="given"),
+        | of("integer", "maxCrlEntries", decided_by_server=True, sent="given"),
     ),
     "pkiSecret/backendConfigAutoTidy:BackendConfigAutoTidy": Entry(
         place="{backend}/config/auto-tidy",
