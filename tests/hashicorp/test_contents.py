@@ -5,6 +5,7 @@ fake provider takes its place, nor audit devices: this stack's settings are Open
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hvac.exceptions import InternalServerError
 
 from components.render.seals import TransitSeal
 from ops.development.hashicorp import VERSION
+from ops.local.postgres import ROOT_ROLE
 from tests.support.checkouts import Checkout, checkout
 from tests.support.sealed import sealed
 from tests.support.servers import call
@@ -104,4 +107,37 @@ def test_it_is_hashicorps_server_under_another_vaults_seal(made: Made) -> None:
 @pytest.mark.usefixtures("first")
 def test_a_second_up_changes_nothing(made: Made) -> None:
     again = made.run("up")
+    assert (again["changed"], again["passed"]) == (0, True)
+
+
+@pytest.mark.usefixtures("first")
+def test_a_databases_root_password_that_was_lost_is_set_anew(made: Made) -> None:
+    with made.copy.local.servers.postgres.maintenance() as session:
+        session.execute(f"alter role {ROOT_ROLE} password 'another-one'")
+        session.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [ROOT_ROLE])
+    with made.copy.administering() as client, pytest.raises(InternalServerError):
+        call(client, "post", "database/rotate-root/postgresql")
+
+    assert made.run("database-password", "local", "postgresql")["password"] == "set anew"
+
+    with made.copy.administering() as client:
+        call(client, "post", "database/rotate-root/postgresql")
+
+
+@pytest.mark.usefixtures("first")
+def test_a_restore_into_the_same_server_and_into_an_empty_one(made: Made) -> None:
+    made.run("snapshot")
+    with made.copy.administering() as client:
+        call(client, "post", "database/rotate-root/postgresql")
+    renewed = {"pair": "as it was", "passwords": {"postgresql": "renewed"}}
+
+    same = made.run("restore")
+    servers = made.copy.local.servers
+    servers.stop()
+    shutil.rmtree(servers.openbao.home / "data")
+    empty = made.run("restore")
+
+    assert (same["canary"], same["turned_back"]) == (empty["canary"], empty["turned_back"]) == (True, renewed)
+    # Each object is looked at, and is as the state describes it.
+    again = made.run("up", "--refresh")
     assert (again["changed"], again["passed"]) == (0, True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import hvac
 import psutil
@@ -50,7 +50,20 @@ def new_platform(directory: Path, postgres_template: Path | None = None) -> Loca
     return LocalServers(directory, api_port=api_port, cluster_port=cluster_port, postgres_port=postgres_port)
 
 
-def administrator_client(platform: LocalServers) -> hvac.Client:
+class Administered(Protocol):
+    """A server, and its administrator's pair."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def ca_file(self) -> Path: ...
+    @property
+    def administrator_certificate(self) -> Path: ...
+    @property
+    def administrator_key(self) -> Path: ...
+
+
+def administrator_client(platform: Administered) -> hvac.Client:
     """A client that logged in with the administrator's certificate."""
     client = hvac.Client(
         url=platform.address,
