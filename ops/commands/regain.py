@@ -14,7 +14,6 @@ import json
 import socket
 import ssl
 import subprocess
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +37,7 @@ from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.processes import node as over_ssh
+from ops.vault.connection import connect
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.login import log_in
 
@@ -174,6 +174,8 @@ def regain_on(
     paths, stack = platform.paths, platform.file.stack
     _look_for_pair(platform, endpoint, console, new_pair=new_pair)
     server = _server(platform, endpoint, node)
+    server.ask("GET", "sys/seal-status")  # before a share is given: a root token is used and revoked there
+    server.api.close()  # people take longer than an idle connection lives; the next request opens it again
     present = KeyShares.of(platform, node, share_file).act("read")["present"] if givers.keys else None
     begun = paths.make_own() / f"regaining-{stack}"
     others = 0
@@ -204,9 +206,7 @@ def _look_for_pair(platform: PlatformDriver, endpoint: VaultEndpoint, console: C
 
 
 def _server(platform: PlatformDriver, endpoint: VaultEndpoint, node: str | None) -> _Ways:
-    parts = urllib.parse.urlsplit(endpoint.address)
-    context = ssl.create_default_context(cafile=endpoint.ca_file)
-    api = http.client.HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=_SECONDS, context=context)
+    api = connect(endpoint.address, ssl.create_default_context(cafile=endpoint.ca_file), _SECONDS)
     attempts: http.client.HTTPConnection = api
     where, own = endpoint.address, platform.regain_socket
     if platform.file.settings.server.flavor == "vault":

@@ -26,10 +26,10 @@ DAY2, HASHICORP = "day2", "hashicorp"
 takes minutes to build."""
 MACHINES = "machines"
 """And the booted node and the cluster. One test after the other: each has the machine to itself."""
-_CHECKER = "shellcheck"
-"""Program, and Debian package, that the tests of machines look at scripts with; nothing of it runs by itself."""
-_PACKAGES = ("debootstrap", "iproute2", _CHECKER, "systemd-container")
-"""What machines need of the host's Debian; all but the checker are installed by `fake_providers.machines`."""
+_PROGRAMS = {"ssh": "openssh-client", "shellcheck": "shellcheck"}
+"""What the tests of machines look at nodes and scripts with, and its Debian package; nothing of it runs by itself."""
+_PACKAGES = ("debootstrap", "iproute2", *_PROGRAMS.values(), "systemd-container")
+"""What machines need of the host's Debian; the others are installed by `fake_providers.machines`."""
 _MACHINES_CODE = "fake_providers/machines/*"
 _COVERAGE_PERCENT = 90
 """Of `settings`, `estate`, `components` and `ops`, as the founding issue asks."""
@@ -137,8 +137,8 @@ def _prepare_machines(console: Console) -> str | None:
     try:
         for image in machines.IMAGES:
             machines.prepare(machines.default_cache(), image, console.say)
-        if shutil.which(_CHECKER) is None:
-            install([_CHECKER], console.say)
+        if missing := [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]:
+            install(missing, console.say)
     except machines.MachineError as error:
         return f"{MACHINES}: {error}; they need Linux, root, and of Debian's packages {', '.join(_PACKAGES)}"
     return None

@@ -65,6 +65,8 @@ def _values(declared: settings.Settings, platform: HetznerPlatform, facts: Sandb
     yield ("server", "version"), facts.release.version
     yield ("protect",), False
     yield ("platform", "api_cidrs"), [facts.network]
+    if platform.ssh:
+        yield ("platform", "ssh", "cidrs"), [facts.network]
     yield from _names(platform, facts)
     yield ("platform", "download", "source"), facts.mirror
     yield ("platform", "download", "signing_key"), f"{facts.mirror}/signing-key.asc"

@@ -53,6 +53,18 @@ def test_the_node_keeps_the_file_and_is_reached_by_ssh(stack: Stack, monkeypatch
     assert stack.custody.read_text() != before
 
 
+def test_where_a_root_token_is_revoked_must_answer_before_anybody_gives_a_share(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    nobody = Typed(stack)
+
+    with pytest.raises(EstateError, match=r"^https://\S+ does not answer \(.+refused\); expected a running server$"):
+        regain(stack.paths, "dev", Console(), nobody, node="estate@vault.example.com")
+
+    assert nobody.asked == []
+
+
 def test_a_pair_that_is_nowhere_is_told_before_anybody_gives_a_share(stack: Stack) -> None:
     def nobody(question: str) -> str:
         raise AssertionError(question)

@@ -59,6 +59,7 @@ def test_the_committed_file_keeps_all_but_what_names_other_services(tmp_path: Pa
         "server.version",
         "protect",
         "platform.api_cidrs",
+        "platform.ssh.cidrs",
         "platform.tls.directory",
         "platform.tls.ca_certificate_file",
         "platform.download.source",

@@ -186,7 +186,7 @@ def test_an_interrupt_ends_all(with_machines: list[str], ran: Ran) -> None:
 
 WHY = (
     "machines: no machine can boot here: machines boot for root only; they need Linux, root, and of Debian's packages "
-    "debootstrap, iproute2, shellcheck, systemd-container"
+    "debootstrap, iproute2, openssh-client, shellcheck, systemd-container"
 )
 
 
@@ -234,10 +234,10 @@ def test_what_is_missing_is_installed(
 
     assert ran.commands[:2] == [
         ["update", "--quiet"],
-        ["install", "--quiet", "--yes", "--no-install-recommends", "shellcheck"],
+        ["install", "--quiet", "--yes", "--no-install-recommends", "openssh-client", "shellcheck"],
     ]
     assert {options["env"]["DEBIAN_FRONTEND"] for options in ran.options[:2]} == {"noninteractive"}
-    assert "installing shellcheck on this host" in capsys.readouterr().err.splitlines()
+    assert "installing openssh-client, shellcheck on this host" in capsys.readouterr().err.splitlines()
 
 
 def no_apt(*_: Any, **__: Any) -> None:
