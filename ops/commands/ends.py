@@ -109,19 +109,30 @@ def look(platform: PlatformDriver, vault: VaultStatus | None, *, missed: bool = 
 
 
 def _files(platform: PlatformDriver) -> Iterator[End]:
-    settings, stack = platform.file.settings, platform.file.stack
-    administrator = settings.bootstrap.administrator
-    if administrator.certificate_pem:
-        what, way = "the administrator's certificate", f"./estate keys {stack} --rotate"
-        yield from _certificate(what, administrator.certificate_pem, way)
-    elif administrator.certificate:
-        yield from _in_file(platform, "the administrator's certificate", administrator.certificate, _PAGE)
+    settings = platform.file.settings
+    yield from _administrator(platform)
     if settings.snapshots:
         yield from _in_file(platform, "the operator's certificate for snapshots", settings.snapshots.certificate, _PAGE)
         if node := settings.snapshots.node_certificate:
             yield from _in_file(platform, "the node's certificate for snapshots", node, _PAGE)
     if platform.authority_file:
         yield from _in_file(platform, "who vouches for the listener", str(platform.authority_file), _PAGE)
+
+
+def _administrator(platform: PlatformDriver) -> Iterator[End]:
+    """While it is good a pair replaces itself; afterwards key shares do."""
+    administrator, stack = platform.file.settings.bootstrap.administrator, platform.file.stack
+    what, first = "the administrator's certificate", ""
+    regain = f"./estate regain {stack} --new-pair"
+    rotate = regain if platform.makes_administrator else f"./estate keys {stack} --rotate"
+    if administrator.certificate_pem:
+        found = _certificate(what, administrator.certificate_pem, rotate)
+    else:
+        # A pair in files of a cloud stack's is taken over into the stack's file first.
+        first = "" if platform.makes_administrator else f"./estate keys {stack}, then "
+        found = _in_file(platform, what, administrator.certificate or "", first + rotate)
+    for one in found:
+        yield one if one.ends > datetime.now(UTC) else replace(one, way=first + regain)
 
 
 def _in_file(platform: PlatformDriver, what: str, name: str, way: str) -> Iterator[End]:
@@ -156,7 +167,9 @@ def _operators(platform: PlatformDriver) -> Iterator[End]:
         file = platform.paths.project / operator.pgp_key
         ends = pgp.expiration(file.read_text(errors="replace")) if file.is_file() else None
         if ends:
-            yield End(what=f"the PGP key of operator {operator.name} ({operator.pgp_key})", ends=ends, way=_PAGE)
+            what = f"the PGP key of operator {operator.name} ({operator.pgp_key})"
+            way = f"its holder prolongs it, or has another: ./estate renew-shares {platform.file.stack}"
+            yield End(what=what, ends=ends, way=way)
 
 
 def _secret_ids(platform: PlatformDriver) -> Iterator[End]:
@@ -183,7 +196,8 @@ def _authorities(platform: PlatformDriver, vault: VaultStatus) -> Iterator[End]:
             continue  # not made yet, or gone: `up` says so
         for pem in pems:
             if pem == default:
-                yield from _certificate(f"the {kind} certificate ({mount})", pem, _PAGE)
+                way = f"raise pki.{kind}_generation, as docs/certificates.md tells"
+                yield from _certificate(f"the {kind} certificate ({mount})", pem, way)
             else:
                 way = "what it signed ends with it; nothing new is signed by it"
                 older = list(_certificate(f"an older {kind} certificate ({mount})", pem, way))

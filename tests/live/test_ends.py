@@ -5,6 +5,7 @@ Doesn't prove: that a machine at Hetzner renews its listener's certificate (`tes
 
 import datetime
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,11 +20,15 @@ from pysequoia import Tsk
 from ops import stack_file
 from ops.commands import ends
 from ops.keys.certificates import ADMINISTRATOR_DAYS, new_administrator
+from ops.paths import ROOT, Paths
 from ops.platforms.local import Local
+from ops.platforms.registry import platform_of
 from ops.snapshots import drilling, taking
 from ops.vault import issued, status
 from tests.support.certificates import issue
 from tests.support.checkouts import KEY
+from tests.support.hetzner_samples import NODE
+from tests.support.nodes import write_stack
 from tests.support.servers import call, eventually
 from tests.support.snapshotting import Estate, estate
 from tests.unit.settings.samples import FULL
@@ -116,13 +121,38 @@ def test_the_administrators_certificate(made: Estate) -> None:
     short(made.platform.administrator_certificate, days=20)
     said = told(made)
     assert said.startswith("the administrator's certificate (.estate/local/administrator.crt) ends in 19d, on 2")
-    assert said.endswith(" UTC: docs/ends.md")
+    assert said.endswith(" UTC: ./estate regain local --new-pair")
     short(made.platform.administrator_certificate, seconds=45)
     assert " ends in 4" in told(made)
     short(made.platform.administrator_certificate, seconds=-45)
     assert "the administrator's certificate (.estate/local/administrator.crt) ended on 2" in told(made)
     short(made.platform.administrator_certificate, days=31)
     assert found(made).warnings == ()
+
+
+@pytest.mark.parametrize("in_the_file", [True, False])
+def test_the_administrators_certificate_of_a_cloud_stack(tmp_path: Path, *, in_the_file: bool) -> None:
+    certificate, first = tmp_path / "administrator.crt", "" if in_the_file else "./estate keys dev, then "
+    said = {}
+    for left in (20, -1):
+        short(certificate, days=left)
+        held = {"certificate_pem": certificate.read_text(), "private_key_secret": "administrator-key"}
+        named = {"certificate": certificate.name, "private_key": "administrator.key"}
+        administrator = held if in_the_file else named
+        write_stack(tmp_path, {**NODE, "bootstrap": {**NODE["bootstrap"], "administrator": administrator}})
+        paths = Paths(project=tmp_path)
+        (said[left],) = ends.look(platform_of(paths, stack_file.read(paths, "dev")), None).warnings
+
+    assert said[20].endswith(f": {first}./estate keys dev --rotate")
+    assert said[-1].endswith(f": {first}./estate regain dev --new-pair")
+
+
+def test_the_page_has_every_way(made: Estate) -> None:
+    page = " ".join((ROOT / "docs/ends.md").read_text().split())
+    others = ["./estate keys STACK --rotate", "./estate keys STACK", "./estate renew-shares STACK"]
+    ways = {word for one in found(made).ends for word in re.findall(r"\./estate [^:]+|pki\.\w+", one.way)}
+    assert ways == {"./estate regain local --new-pair", "pki.root_generation", "pki.intermediate_generation"}
+    assert [way for way in (*ways, *others) if f"`{way.replace('local', 'STACK')}`" not in page] == []
 
 
 def test_a_certificate_for_snapshots(made: Estate) -> None:
@@ -153,7 +183,9 @@ def test_an_operators_pgp_key(made: Estate) -> None:
     public.parent.mkdir(parents=True, exist_ok=True)
     public.write_text(str(pair.extract_certificate().set_expiration(soon, pair.certifier())))
     try:
-        assert told(made).startswith(f"the PGP key of operator {operator.name} ({operator.pgp_key}) ends in 12d")
+        said = told(made)
+        assert said.startswith(f"the PGP key of operator {operator.name} ({operator.pgp_key}) ends in 12d")
+        assert said.endswith(": its holder prolongs it, or has another: ./estate renew-shares local")
     finally:
         public.unlink()
 
@@ -174,7 +206,9 @@ def test_every_issuer_and_not_only_the_default(made: Estate) -> None:
     sign(made, "240h", "72h")
     root, intermediate = sorted(found(made).warnings, reverse=True)
     assert root.startswith("the root certificate (pki) ends in 9d")
+    assert root.endswith(": raise pki.root_generation, as docs/certificates.md tells")
     assert intermediate.startswith("the intermediate certificate (pki_int) ends in 2d")
+    assert intermediate.endswith(": raise pki.intermediate_generation, as docs/certificates.md tells")
 
     sign(made, "87600h", "43800h")
     root, intermediate = sorted(found(made).warnings, reverse=True)
