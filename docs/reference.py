@@ -1,4 +1,4 @@
-"""Writes `docs/settings.md` and `docs/components.md`, below their introductions: `python -m docs.reference`.
+"""Writes `docs/settings.md`, `components.md` and `policies.md`, below their introductions: `python -m docs.reference`.
 
 Owns the tables' form; the words are the settings' and the components' own, and stand below each in its class. Refuses a
 setting, an argument or an output without any. Of components, sections are also dataclasses, and are called by their
@@ -26,9 +26,13 @@ from pydantic_core import PydanticUndefined
 
 import components
 from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text
+from policies.rules import RULES
+from policies.rules.data_holding_is_protected import HOLDS_DATA, HOLDS_NONE
 from settings import Settings
 
-SETTINGS, COMPONENTS = (Path(__file__).with_name(name) for name in ("settings.md", "components.md"))
+SETTINGS, COMPONENTS, POLICIES = (
+    Path(__file__).with_name(name) for name in ("settings.md", "components.md", "policies.md")
+)
 PACKAGE = "pulumi_vault_estate"
 ROOMS = ("vault", "platform", "hetzner", "aws")
 """What is in each comes in this order."""
@@ -309,6 +313,20 @@ def components_page() -> str:
     return below_introduction(COMPONENTS, lines)
 
 
+def policies_page() -> str:
+    """The whole page of the policy pack."""
+    lines = ["## Rules", ""]
+    for rule in RULES:
+        types = ", ".join(f"`{token}`" for token in rule.types)
+        lines += [f"### `{rule.name}`", "", rule.sentence, "", rule.remediation, ""]
+        lines += [f"Source: {rule.source}. Judged: {types}.", ""]
+    lines += ["## What holds data", "", "| type | holds data |", "|---|---|"]
+    classed = {**dict.fromkeys(HOLDS_NONE, "no"), **dict.fromkeys(HOLDS_DATA, "yes")}
+    lines += [f"| `{token}` | {word} |" for token, word in sorted(classed.items())]
+    return below_introduction(POLICIES, lines)
+
+
 if __name__ == "__main__":
+    POLICIES.write_text(policies_page(), encoding="utf-8")
     SETTINGS.write_text(settings_page(), encoding="utf-8")
     COMPONENTS.write_text(components_page(), encoding="utf-8")

@@ -52,7 +52,7 @@ PROJECT: Final = "vault-estate"
 
 
 @dataclass(frozen=True)
-class Secret:
+class SecretValue:
     """A value that Pulumi keeps encrypted. Compares by what is inside, prints nothing of it."""
 
     value: object = field(repr=False)
@@ -238,7 +238,7 @@ async def _seen(output: pulumi.Output[Any]) -> object:
         value: object = Unknown()
     else:
         value = await output.future()
-    return Secret(value) if await output.is_secret() else value
+    return SecretValue(value) if await output.is_secret() else value
 
 
 def _record(request: resource_pb2.RegisterResourceRequest, urn: str) -> Record:
@@ -277,7 +277,7 @@ def _value(value: struct_pb2.Value) -> Any:
     if kind == "struct_value":
         fields = value.struct_value.fields
         if _SIGNATURE in fields and fields[_SIGNATURE].string_value == _SECRET:
-            return Secret(_value(fields["value"]))
+            return SecretValue(_value(fields["value"]))
         return _mapping(value.struct_value)
     if kind == "list_value":
         return _values(value.list_value.values)
@@ -319,7 +319,7 @@ def _told(record: Record) -> dict[str, object]:
 def _plainly(value: object) -> object:
     """Without the types of this module. A secret is told by a hash: whether it changed is all that may be seen."""
     match value:
-        case Secret():
+        case SecretValue():
             content = json.dumps(_plainly(value.value), sort_keys=True)
             return {"secret": hashlib.sha256(content.encode()).hexdigest()}
         case Unknown():

@@ -45,6 +45,7 @@ RULE = Rule(
     name="acl-no-broad-wildcard",
     sentence="An ACL policy grants no whole mount, no wildcard under sys/ and no sudo.",
     remediation="Grant the application's own prefix, such as secret/data/APPLICATION/*, with the capabilities it uses.",
+    source="HashiCorp, Production hardening: least privilege; OWASP, Secrets Management Cheat Sheet, 2.4",
     types=("vault:index/policy:Policy",),
     check=_check,
 )

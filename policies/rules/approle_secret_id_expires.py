@@ -39,6 +39,7 @@ RULE = Rule(
         "Set secret_id_ttl above 0, token_ttl to at most 3600 and token_max_ttl to at most 14400 seconds, "
         "and leave token_period and bind_secret_id alone."
     ),
+    source="HashiCorp, Production hardening: short TTLs; hetzner-vault-plan.md: token_ttl=1h, token_max_ttl=4h",
     types=("vault:appRole/authBackendRole:AuthBackendRole",),
     check=_check,
 )

@@ -58,6 +58,7 @@ RULE = Rule(
     name="bucket-private-and-versioned",
     sentence="A bucket keeps its versions, is never public and isn't deleted with its contents.",
     remediation="Leave acl private and force_destroy off, block public access, and set versioning to Enabled.",
+    source="CIS AWS Foundations Benchmark 3.0, 2.1.4; AWS, S3 versioning",
     types=(
         "aws:s3/bucket:Bucket",
         "aws:s3/bucketAcl:BucketAcl",

@@ -15,6 +15,7 @@ RULE = Rule(
     name="cloud-refuses-deletion",
     sentence="The cloud refuses to delete a volume or an address unless the stack's settings say protect: false.",
     remediation="Pass delete_protection=settings.protect, which also holds for who works without Pulumi.",
+    source="Hetzner, Volumes and Primary IPs API: change protection",
     types=(
         "hcloud:index/primaryIp:PrimaryIp",
         "hcloud:index/volume:Volume",

@@ -40,18 +40,63 @@ def _check(resource: Resource) -> Iterator[str]:
         yield "it holds data and isn't protected, but the stack's settings say protect"
 
 
+HOLDS_DATA = (
+    "aws:kms/key:Key",
+    "aws:s3/bucket:Bucket",
+    "hcloud:index/primaryIp:PrimaryIp",
+    "hcloud:index/volume:Volume",
+    "vault:index/mount:Mount",
+    "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
+    "vault:transit/secretBackendKey:SecretBackendKey",
+)
+"""What can't be made again: data, keys, and an address that others know."""
+HOLDS_NONE = (
+    "aws:iam/user:User",
+    "aws:iam/userPolicy:UserPolicy",
+    "aws:kms/alias:Alias",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "hcloud:index/firewall:Firewall",
+    "hcloud:index/network:Network",
+    "hcloud:index/networkSubnet:NetworkSubnet",
+    "hcloud:index/placementGroup:PlacementGroup",
+    "hcloud:index/server:Server",
+    "hcloud:index/serverNetwork:ServerNetwork",
+    "hcloud:index/volumeAttachment:VolumeAttachment",
+    "hcloud:index/zoneRrset:ZoneRrset",
+    "vault:appRole/authBackendRole:AuthBackendRole",
+    "vault:database/secretBackendConnection:SecretBackendConnection",
+    "vault:database/secretBackendRole:SecretBackendRole",
+    "vault:database/secretBackendStaticRole:SecretBackendStaticRole",
+    "vault:generic/endpoint:Endpoint",
+    "vault:index/audit:Audit",
+    "vault:index/authBackend:AuthBackend",
+    "vault:index/certAuthBackendRole:CertAuthBackendRole",
+    "vault:index/passwordPolicy:PasswordPolicy",
+    "vault:index/policy:Policy",
+    "vault:index/quotaRateLimit:QuotaRateLimit",
+    "vault:jwt/authBackend:AuthBackend",
+    "vault:jwt/authBackendRole:AuthBackendRole",
+    "vault:kubernetes/authBackendConfig:AuthBackendConfig",
+    "vault:kubernetes/authBackendRole:AuthBackendRole",
+    "vault:kv/secretBackendV2:SecretBackendV2",
+    "vault:pkiSecret/backendConfigAutoTidy:BackendConfigAutoTidy",
+    "vault:pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls",
+    "vault:pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig",
+    "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
+    "vault:pkiSecret/secretBackendIntermediateSetSigned:SecretBackendIntermediateSetSigned",
+    "vault:pkiSecret/secretBackendRole:SecretBackendRole",
+    "vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate",
+)
+"""What the settings make again, as it was. A type is in one of the two lists: `tests/policies/test_classes.py`."""
+
 RULE = Rule(
     name="data-holding-is-protected",
     sentence="What holds data is protected against deletion unless the stack's settings say protect: false.",
     remediation="Let the component's options carry protect=settings.protect, or turn it off in a change of its own.",
-    types=(
-        "aws:kms/key:Key",
-        "aws:s3/bucket:Bucket",
-        "hcloud:index/primaryIp:PrimaryIp",
-        "hcloud:index/volume:Volume",
-        "vault:index/mount:Mount",
-        "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
-        "vault:transit/secretBackendKey:SecretBackendKey",
-    ),
+    source="Pulumi, resource option protect",
+    types=HOLDS_DATA,
     check=_check,
 )

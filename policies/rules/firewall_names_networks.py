@@ -52,6 +52,7 @@ RULE = Rule(
     name="firewall-names-networks",
     sentence="A firewall lets nobody in from the whole internet but on TCP port 80, where ACME challenges come from.",
     remediation="List the networks that need the port, such as platform.api_cidrs and platform.ssh.cidrs do.",
+    source="HashiCorp, Production hardening: restrict network traffic",
     types=("hcloud:index/firewall:Firewall",),
     check=_check,
 )

@@ -30,6 +30,7 @@ RULE = Rule(
         "Pass an explicit provider with address='https://…' and ca_cert_file, without skip_tls_verify, "
         "and unset VAULT_SKIP_VERIFY where the program runs."
     ),
+    source="HashiCorp, Production hardening: end-to-end TLS",
     types=("pulumi:providers:vault",),
     check=_check,
 )

@@ -1,12 +1,15 @@
 """What a rule is, and how it judges a resource. Owns the wording around a finding; knows no rule."""
 
-from collections.abc import Callable, Iterator, Mapping
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pulumi_policy import ReportViolation, ResourceValidationArgs
 from pulumi_policy.proxy import UnknownValueError
+
+from .exemptions import Exemption
 
 
 class Resource:
@@ -50,6 +53,10 @@ class Resource:
             self.first_unknown = self.first_unknown or unknown
 
 
+Check = Callable[[Resource], Iterator[str]]
+"""Yields one phrase for each thing that is wrong. Must read inputs with `get` only after `known`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """One thing no stack may do."""
@@ -60,19 +67,37 @@ class Rule:
     """What is always true of a stack that passes."""
     remediation: str
     """What to change when it isn't."""
+    source: str
+    """Who demands it."""
     types: tuple[str, ...]
     """Type tokens of the resources that the rule is about."""
-    check: Callable[[Resource], Iterator[str]]
-    """Yields one phrase for each thing that is wrong. Must read inputs with `get` only after `known`."""
+    check: Check
 
-    def validate(self, args: ResourceValidationArgs, report: ReportViolation) -> None:
-        """Judge one resource, in the signature of the engine's pack.
+    def validate(
+        self, args: ResourceValidationArgs, report: ReportViolation, exemptions: Sequence[Exemption] = ()
+    ) -> None:
+        """Judge one resource, in the signature of the engine's pack. One that is exempt isn't judged.
         Raises UnknownValueError: something could not be judged because its value is not known yet. What can be judged
         was reported before; the pack turns this into a warning, and the engine asks again in `up`."""
         if args.resource_type not in self.types:
             return
         resource = Resource(args)
+        ended = ""
+        for exemption in exemptions:
+            if exemption.is_for(self.name, args.name, _stack(args.urn)):
+                if exemption.until >= today():
+                    return
+                ended = f" (its exemption ended on {exemption.until})"
         for finding in self.check(resource):
-            report(f"{args.resource_type} '{args.name}': {finding}. {self.remediation}", args.urn)
+            report(f"{args.resource_type} '{args.name}': {finding}{ended}. {self.remediation}", args.urn)
         if resource.first_unknown is not None:
             raise resource.first_unknown
+
+
+def today() -> datetime.date:
+    """In UTC, so that an exemption ends at one moment everywhere."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def _stack(urn: str) -> str:
+    return urn.split("::", 1)[0].removeprefix("urn:pulumi:")

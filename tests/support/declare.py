@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ops.review import recorder
-from ops.review.recorder import COMPUTED, HETZNER, Declared, Options, Record, Secret, Unknown
+from ops.review.recorder import COMPUTED, HETZNER, Declared, Options, Record, SecretValue, Unknown
 
 __all__ = [
     "COMPUTED",
@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 STACK: Final = "test"
+Secret = SecretValue
 
 
 def declare(

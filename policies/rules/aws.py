@@ -1,0 +1,92 @@
+"""Rules about keys, buckets and users at AWS and at whoever speaks its language. Owns what a grant may not say."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .constraints import inputs
+from .rule import Resource, Rule
+
+_SHORTEST_WINDOW_DAYS = 7
+
+
+def _locked(resource: Resource) -> Iterator[str]:
+    if resource.has_inputs and resource.known("rule"):
+        with resource.remembering():
+            kept = (resource.get("rule") or {}).get("defaultRetention") or {}
+            if not (kept.get("days") or kept.get("years")):
+                yield "it keeps nothing from being deleted at once"
+
+
+def _forgetful(resource: Resource) -> Iterator[str]:
+    if resource.known("rules"):
+        with resource.remembering():
+            for number, rule in enumerate(resource.get("rules") or []):
+                if rule.get("expiration") and rule.get("status") == "Enabled":
+                    yield f"rules[{number}] deletes the newest version of what nobody hid"
+
+
+def _starred(resource: Resource) -> Iterator[str]:
+    if resource.known("policy"):
+        try:
+            statements = json.loads(str(resource.get("policy") or "{}")).get("Statement", [])
+        except (ValueError, AttributeError):
+            yield "its policy can't be judged (it is no JSON)"
+            return
+        for number, statement in enumerate(statements if isinstance(statements, list) else [statements]):
+            if statement.get("Effect") == "Allow":
+                for name in ("Action", "Resource"):
+                    if any(entry == "*" or str(entry).endswith(":*") for entry in _entries(statement.get(name))):
+                        yield f"statement {number} allows every {name.lower()}"
+
+
+def _entries(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+RULES = (
+    Rule(
+        name="seal-key-waits",
+        sentence="A key that unseals Vault can be kept from deletion for at least a week.",
+        remediation=f"Set deletion_window_in_days to {_SHORTEST_WINDOW_DAYS} or more.",
+        source="AWS, KMS: deleting keys",
+        types=("aws:kms/key:Key",),
+        check=inputs(
+            deletionWindowInDays=lambda value: (
+                None if value is None or value >= _SHORTEST_WINDOW_DAYS else "is under a week"
+            )
+        ),
+    ),
+    Rule(
+        name="seal-key-is-rotated",
+        sentence="A key that unseals Vault gets new material each year.",
+        remediation="Set enable_key_rotation.",
+        source="CIS AWS Foundations Benchmark 3.0, 3.6",
+        types=("aws:kms/key:Key",),
+        check=inputs(enableKeyRotation=lambda value: None if value is True else "is off"),
+    ),
+    Rule(
+        name="snapshots-are-locked",
+        sentence="Snapshots can't be deleted before their time.",
+        remediation="Give a default retention in days.",
+        source="AWS, S3 Object Lock; this project's docs/threat-model.md",
+        types=("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",),
+        check=_locked,
+    ),
+    Rule(
+        name="snapshots-are-hidden-first",
+        sentence="Nothing but versions that somebody hid is deleted by age.",
+        remediation="Use noncurrent_version_expiration in place of expiration.",
+        source="AWS, S3 Lifecycle: expiration of current and noncurrent versions",
+        types=("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",),
+        check=_forgetful,
+    ),
+    Rule(
+        name="grants-name-what-they-allow",
+        sentence="A user's policy names each action and each resource.",
+        remediation="List them.",
+        source="CIS AWS Foundations Benchmark 3.0, 1.16; AWS, IAM: least privilege",
+        types=("aws:iam/userPolicy:UserPolicy",),
+        check=_starred,
+    ),
+)
