@@ -32,9 +32,14 @@ TYPES: Mapping[str, MemoryType] = {
     ),
     "index/firewall:Firewall": MemoryType(),
     "index/volume:Volume": MemoryType(
-        "location format", "size", linuxDevice=lambda identity, _: f"/dev/disk/by-id/{_link(identity)}"
+        "location format",
+        "size",
+        {"linuxDevice": "/dev/disk/by-id/scsi-0HC_Volume_1"},
+        linuxDevice=lambda identity, _: f"/dev/disk/by-id/{_link(identity)}",
     ),
-    "index/primaryIp:PrimaryIp": MemoryType("type location datacenter", "type", ipAddress=_address),
+    "index/primaryIp:PrimaryIp": MemoryType(
+        "type location datacenter", "type", {"ipAddress": "198.51.100.1"}, ipAddress=_address
+    ),
     "index/placementGroup:PlacementGroup": MemoryType("type", "type"),
     "index/volumeAttachment:VolumeAttachment": MemoryType("serverId volumeId", "serverId volumeId"),
     "index/serverNetwork:ServerNetwork": MemoryType("serverId networkId subnetId ip", "serverId"),

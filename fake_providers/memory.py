@@ -20,11 +20,19 @@ from fake_providers.shared_file import shared
 class MemoryType:
     """One type: inputs whose change replaces it, required ones, and what is computed from its id and inputs.
 
-    Names are written with spaces between them.
+    Names are written with spaces between them. What is `foretold` has a value in a preview already, so that what
+    follows from it can be judged in a pull request; the official provider knows it only when there is an object.
     """
 
-    def __init__(self, replaces: str = "", required: str = "", **computed: Callable[[str, Values], Any]) -> None:
+    def __init__(
+        self,
+        replaces: str = "",
+        required: str = "",
+        foretold: Mapping[str, str] | None = None,
+        **computed: Callable[[str, Values], Any],
+    ) -> None:
         self.replaces, self.required, self.computed = replaces.split(), required.split(), computed
+        self.foretold: Mapping[str, str] = foretold or {}
 
 
 class MemoryProvider:
@@ -62,8 +70,9 @@ class MemoryProvider:
         return Change(tuple(changed), tuple(key for key in changed if key in self._type(token).replaces))
 
     def planned(self, token: str, inputs: Values, outputs: Values) -> Values:
-        """Computed outputs are unknown until there is an object."""
-        return {name: outputs.get(name, UNKNOWN) for name in self._type(token).computed} | inputs
+        """Computed outputs are unknown until there is an object, but for what is foretold."""
+        kind = self._type(token)
+        return {name: outputs.get(name, kind.foretold.get(name, UNKNOWN)) for name in kind.computed} | inputs
 
     def create(self, connection: None, token: str, inputs: Values) -> Found:
         """Put the object into the sandbox."""

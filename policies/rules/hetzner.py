@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
+from pulumi_policy.proxy import UnknownValueError
+
 from .constraints import inputs, off, one_of
 from .rule import Resource, Rule
 
@@ -36,11 +38,17 @@ def _outgoing(resource: Resource) -> Iterator[str]:
 
 
 def _addressed(resource: Resource) -> Iterator[str]:
-    if resource.known("publicNets"):
-        with resource.remembering():
-            for number, net in enumerate(resource.get("publicNets") or []):
-                if net.get("ipv4Enabled") and not net.get("ipv4"):
-                    yield f"publicNets[{number}] takes any address, which a new machine wouldn't get again"
+    for number, net in enumerate((resource.known("publicNets") and resource.get("publicNets")) or []):
+        if net.get("ipv4Enabled") and not _is_given(net, "ipv4"):
+            yield f"publicNets[{number}] takes any address, which a new machine wouldn't get again"
+
+
+def _is_given(entry: Any, name: str) -> bool:
+    """Whether there is a value. One that isn't known yet is of an address that is made with the machine."""
+    try:
+        return bool(entry.get(name))
+    except UnknownValueError:
+        return True
 
 
 RULES = (

@@ -114,6 +114,7 @@ def dev(tmp_path: Path, postgres_template: Path) -> Iterator[Dev]:
 def test_the_whole_life(dev: Dev) -> None:
     previewed = dev.done("preview")
     assert previewed["counts"].keys() == {"create"}
+    assert previewed["warnings"] == [], "the pack can judge everything in a pull request, user-data too"
     assert dev.servers() == []
 
     built = dev.done("up")

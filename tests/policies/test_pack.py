@@ -160,7 +160,7 @@ def test_protection_is_read_from_the_stack_and_inherited_by_children(operate: Op
         def __init__(self, provider: vault.Provider, opts: pulumi.ResourceOptions) -> None:
             super().__init__("vault-estate:index:Holder", "holder", {}, opts)
             child = pulumi.ResourceOptions(parent=self, provider=provider)
-            vault.Mount("kept", path="kept", type="kv", opts=child)
+            vault.Mount("kept", path="kept", type="kv", options={"version": "2"}, opts=child)
 
     def bare(provider: vault.Provider) -> None:
         Holder(provider, pulumi.ResourceOptions())

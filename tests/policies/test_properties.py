@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
+from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, UnknownValueError
 
 from policies.rules import RULES, authorities, aws, engines, hetzner, logins
 from policies.rules.rule import Rule
@@ -313,7 +313,10 @@ CASES: Mapping[str, Case] = {
     ),
     "server-keeps-its-address": Case(
         passes={"publicNets": [{"ipv4Enabled": True, "ipv4": 7.0, "ipv6Enabled": False}]},
-        also_passes=[{"publicNets": [{"ipv4Enabled": False}]}],
+        also_passes=[
+            {"publicNets": [{"ipv4Enabled": False}]},
+            {"publicNets": [{"ipv4Enabled": True, "ipv4": UNKNOWN_NUMBER_VALUE}]},
+        ],
         refused=[({"publicNets": [{"ipv4Enabled": True}]}, "publicNets[0] takes any address")],
         unknown="publicNets",
     ),

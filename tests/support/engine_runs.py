@@ -39,7 +39,8 @@ try:
 except EstateError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_code)
-print(json.dumps({"counts": dict(changes.counts), "resources": changes.resources, "outputs": dict(changes.outputs)}))
+told = {"resources": changes.resources, "outputs": dict(changes.outputs), "warnings": changes.warnings}
+print(json.dumps({"counts": dict(changes.counts), **told}))
 """
 
 

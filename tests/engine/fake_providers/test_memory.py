@@ -54,8 +54,11 @@ def test_life(token: str) -> None:
     with attach([package]) as environment, Wire(environment, package) as wire:
         planned = wire.create(token, inputs, preview=True)
         made = wire.create(token, inputs)
-        computed = KINDS[package][token.split(":", 1)[1]].computed
-        assert {name for name, value in planned.outputs.values.items() if value == UNKNOWN} == set(computed)
+        kind = KINDS[package][token.split(":", 1)[1]]
+        computed = kind.computed
+        unknown = {name for name, value in planned.outputs.values.items() if value == UNKNOWN}
+        assert unknown == set(computed) - set(kind.foretold)
+        assert kind.foretold.items() <= planned.outputs.values.items()
         assert made.outputs.values.keys() == computed.keys() | inputs.keys()
         assert wire.read(made) == made
         assert not wire.diff(made, inputs).diffs
