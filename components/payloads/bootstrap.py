@@ -56,6 +56,7 @@ TOKEN_SECONDS = 30  # the few calls that need it take under 1 s
 FORMAT = 1
 SHARE_BYTES = 8192  # room reserved in the file per share; one encrypted to an RSA 4096 key takes under 1,500
 POLL_SECONDS, SIGNALS = 0.1, (signal.SIGTERM, signal.SIGINT)
+PEOPLE_POLL_SECONDS = 1.0  # while people are waited for, perhaps for a day
 ARMOR = re.compile(
     r"\s*-----BEGIN PGP PUBLIC KEY BLOCK-----\s*?\n(?:[\w-]+: .*\n)*\s*?\n?([A-Za-z0-9+/\s]+=*)\s*(?:=[\w+/]{4}\s+)?"
     r"-----END PGP PUBLIC KEY BLOCK-----\s*"
@@ -241,7 +242,7 @@ class VaultApi:
                 raise BootstrapError(SERVER_REFUSED, f"{method} {path} answered {status}: {reasons}")
             time.sleep(POLL_SECONDS)
 
-    def health(self, seconds: float, *, active: bool = False) -> Document:
+    def health(self, seconds: float, *, active: bool = False, poll_seconds: float = POLL_SECONDS) -> Document:
         """What the server says of itself, as soon as it answers, or as soon as it is unsealed and active."""
         deadline = time.monotonic() + seconds
         while True:
@@ -258,7 +259,7 @@ class VaultApi:
                 reason = str(error) or type(error).__name__
             if time.monotonic() > deadline:
                 raise BootstrapError(NO_ANSWER, f"{self.address} was not ready in time: {reason}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(poll_seconds)
 
 
 class FirstBoot:
@@ -390,8 +391,9 @@ class FirstBoot:
         if not self.auto_unseal:
             progress("waiting-for-unseal", threshold=self.threshold)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # operators may take hours
+        poll = POLL_SECONDS if self.auto_unseal else PEOPLE_POLL_SECONDS
         try:
-            self.server.health(self.unseal_wait_seconds, active=True)
+            self.server.health(self.unseal_wait_seconds, active=True, poll_seconds=poll)
         except BootstrapError as error:
             if self.auto_unseal or error.code != NO_ANSWER:
                 raise

@@ -125,9 +125,11 @@ class BootstrapRun:
     """Where a snapshot of this server would be; if it exists, an empty server isn't initialised."""
     wait_seconds: int = 120
     """How long the server may take to answer."""
-    unseal_wait_seconds: int = 3600
-    """How long the program waits for the operators to unseal a server without auto-unseal. It keeps the root token in
-    memory in the meantime."""
+    unseal_wait_seconds: int = 86_400
+    """How long the program waits for the operators to unseal a server without auto-unseal: a day, so that people of all
+    time zones come to it. When it ends their shares are void, and everybody gets another. The root token is in this
+    process's memory meanwhile, and good for nothing: a sealed server takes shares and tells its seal, and does nothing
+    else (https://openbao.org/docs/concepts/seal/). Such a node doesn't reboot by itself."""
 
     def __post_init__(self) -> None:
         if not self.address.startswith("https://"):

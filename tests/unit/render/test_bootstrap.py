@@ -101,7 +101,7 @@ def test_every_parameter_arrives() -> None:
 
 def test_the_defaults() -> None:
     told = json.loads(parameters(ONE))
-    assert (told["wait_seconds"], told["unseal_wait_seconds"], told["snapshot"]) == (120, 3600, None)
+    assert (told["wait_seconds"], told["unseal_wait_seconds"], told["snapshot"]) == (120, 86_400, None)
     role = told["administrator"]
     assert (role["mount"], role["policy_name"], role["role_name"]) == ("cert", "administrator", "administrator")
     assert role["role"]["token_ttl"] == 3600
