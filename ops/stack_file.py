@@ -59,6 +59,10 @@ class StackFile:
     replaced: tuple[Replacement, ...] = ()
     """What isn't the file's own; both `settings` and `written` have the values that are used."""
 
+    def named(self, setting: str) -> str:
+        """A setting as every message about its value begins."""
+        return f"{self.path.name}: {PROJECT}:{settings.SETTING}.{setting}"
+
 
 def read(paths: Paths, stack: str) -> StackFile:
     """Read the file of a stack.

@@ -64,6 +64,8 @@ def restore(
         console.result(f"canary found; ./estate up {stack} brings it up to date")
     if turned and turned.pair != "as it was":
         console.result(f"the administrator's pair: {turned.pair}")
+    if turned and turned.shares != "as they were":
+        console.result(f"key shares: {turned.shares}")
     for name, outcome in (turned.passwords if turned else {}).items():
         console.result(f"password of database {name}: {outcome}")
     document = {"stack": stack, **asdict(done), "forced": list(done.forced)}

@@ -30,7 +30,7 @@ def adopting(
         if record.is_file():
             msg = f"`{command}` didn't end; expected it to be run again, before anything else is changed"
             raise EstateError(msg)
-        _refuse_lost(platform, deployment, command)
+        refuse_lost(platform, deployment)
         try:
             yield
         except EstateError as error:
@@ -52,16 +52,23 @@ def adopting(
     record.unlink()
 
 
-def _refuse_lost(platform: PlatformDriver, deployment: Mapping[str, Any], command: str) -> None:
-    """Refuse to build where an estate is that the state knows nothing of."""
+def refuse_lost(platform: PlatformDriver, deployment: Mapping[str, Any], *, running: bool = True) -> None:
+    """Refuse to build where an estate is that the state knows nothing of. Not `running`: the server need not be.
+    Raises EstateError."""
     resources = deployment.get("resources") or []
     if deployment.get("pending_operations") or any(str(one["type"]).startswith("vault:") for one in resources):
         return
-    held = platform.held()
+    try:
+        held = platform.held()
+    except EstateError:
+        if running:
+            raise
+        return
     if not held:
         return
     what = ", ".join(held[:_SHOWN]) + (f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else "")
     raise EstateError(
         f"the state of stack {platform.file.stack!r} is lost or new, but its Vault holds {what}; "
-        f"expected the state back in its place, or {command}, which takes over what is there and deletes nothing"
+        f"expected the state back in its place, or {platform.up_command} --adopt, which takes over what "
+        "is there and deletes nothing"
     )

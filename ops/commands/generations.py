@@ -25,7 +25,7 @@ def refuse_unraised(file: StackFile, deployment: Mapping[str, Any]) -> None:
     Raises EstateError: says which setting."""
     pki = file.settings.pki
     for wrong, expected in _wrong(pki, deployment) if pki else ():
-        raise EstateError(f"{file.path.name}: vault-estate:estate.pki.{wrong}; expected {expected}")
+        raise EstateError(f"{file.named('pki')}.{wrong}; expected {expected}")
 
 
 def _wrong(pki: Pki, deployment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -93,8 +93,8 @@ def _pair_of_files(paths: Paths, file: StackFile) -> Pair | None:
     if not (administrator.certificate and administrator.private_key):
         half = "certificate_pem" if administrator.certificate_pem else "private_key_secret"
         raise EstateError(
-            f"bootstrap.administrator has {half} and a file beside it; expected both halves in files, for `keys` to "
-            "take them over, or both in the stack's file"
+            f"{file.named('bootstrap.administrator')} has {half} and a file beside it; expected both halves in files, "
+            "for `keys` to take them over, or both in the stack's file"
         )
     names = (administrator.certificate, administrator.private_key)
     missing = [name for name in names if not (paths.project / name).is_file()]

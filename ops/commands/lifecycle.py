@@ -13,8 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import ends, generations, moves, passwords, refreshing, removals, session, taken_out
-from ops.commands.adopting import adopting
+from ops.commands import adopting, ends, generations, moves, passwords, refreshing, removals, session, taken_out
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, operations, recovery, replacing
@@ -68,7 +67,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         generations.refuse_unraised(platform.file, deployment)
         removals.tell(platform.file, deployment, console)
         platform.start(deployment, console)
-        with adopting(platform, opened, deployment, console, choices):
+        with adopting.adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
             taken_out.reset(platform, deployment)
             compared = refreshing.compare(platform, deployment, console)
@@ -141,7 +140,10 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         else:
             passwords.refuse_missing(paths, platform.file)
         passwords.refuse_worthless(platform, deployment)
+        adopting.refuse_lost(platform, deployment, running=False)
         removals.tell(platform.file, deployment, console)
+        if not choices.refresh:
+            refreshing.compare(platform, deployment, console, then="preview --refresh shows what up will do")
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace, refresh=choices.refresh)

@@ -24,7 +24,7 @@ def refuse(file: StackFile, deployment: Mapping[str, Any]) -> None:
         path = there.get(resource)
         if path and path != wanted:
             raise EstateError(
-                f"{file.path.name}: vault-estate:estate.{setting} is {wanted!r}; expected {path!r}, where "
+                f"{file.named(setting)} is {wanted!r}; expected {path!r}, where "
                 "it is: what it holds stays there. To have it elsewhere, empty, take the section out first"
             )
 

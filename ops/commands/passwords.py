@@ -25,7 +25,7 @@ def refuse_missing(paths: Paths, file: StackFile) -> None:
         return
     config = yaml.safe_load(file.path.read_text(encoding="utf-8"))["config"]
     for name, connection in database.connections.items():
-        where = f"{file.path.name}: vault-estate:estate.database.connections.{name}"
+        where = file.named(f"database.connections.{name}")
         secret, given = connection.password_secret, connection.password_file
         if secret and f"{PROJECT}:{secret}" not in config:
             raise EstateError(
@@ -41,7 +41,7 @@ def refuse_worthless(platform: PlatformDriver, deployment: Mapping[str, Any]) ->
     database, built = platform.file.settings.database, connections.built(deployment)
     for name, wanted in database.connections.items() if database else ():
         there, raised = built.get(name), f"password_version: {wanted.password_version + 1}"
-        where = f"{platform.file.path.name}: vault-estate:estate.database.connections.{name}"
+        where = platform.file.named(f"database.connections.{name}")
         if there and there.username != wanted.username and there.password_version == wanted.password_version:
             raise EstateError(
                 f"{where}.username is {wanted.username!r}; expected {there.username!r}, whose password Vault has, or "

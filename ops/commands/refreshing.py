@@ -40,8 +40,13 @@ class Comparison:
     """URNs of certificates that it was once given and doesn't have, which no provider looks for."""
 
 
-def compare(platform: PlatformDriver, deployment: Mapping[str, Any], console: Console) -> Comparison:
-    """Ask the server. Before a first `up` there is none."""
+def compare(
+    platform: PlatformDriver,
+    deployment: Mapping[str, Any],
+    console: Console,
+    then: str = "looking at each object first",
+) -> Comparison:
+    """Ask the server, and say what follows where it is another. Before a first `up` there is none."""
     if not state.exports(deployment).get("address"):
         return Comparison()
     endpoint = platform.endpoint(recovery.address_in(deployment))
@@ -55,7 +60,7 @@ def compare(platform: PlatformDriver, deployment: Mapping[str, Any], console: Co
         return Comparison(known=False)
     other = found != _record(deployment)
     if other or lost:
-        console.say("the server isn't as the state describes it, as after a restore: looking at each object first")
+        console.say(f"the server isn't as the state describes it, as after a restore: {then}")
     return Comparison(other=other, lost=lost)
 
 

@@ -28,6 +28,7 @@ from ops.keys.first_use import ensure_operators
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
+from ops.vault import renewed
 from ops.vault.login import log_in
 
 _WAITING, _PROVING = "waiting", "proving"
@@ -182,6 +183,8 @@ def renew(
             waiting = _Renewal(rotation=rotation, place=place, givers=givers, wanted=wanted, console=console).run(
                 endpoint.address
             )
+        if not waiting and not sandbox:
+            renewed.note(paths, stack)
         return Renewed(
             stack=stack,
             done=not waiting,

@@ -19,6 +19,7 @@ from ops.console import Console
 from ops.engine import finding, operations, plugins
 from ops.engine.operations import Backend
 from ops.engine.plugins import Operation
+from ops.engine.state import LOCKS
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
@@ -108,7 +109,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
     backend = fake.backend if fake else platform.backend
     backend.prepare()
     if backend.state:
-        release_dead_locks(backend.state)
+        release_dead_locks(backend.state, remove=operation != "preview")
     world, machines = (fake.objects, fake.machines) if fake else (None, None)
     with attach_apart(providers.fakes, world=world, machines=machines, adopting=choices.adopt) as attached:
         variables = operations.environment(engine, backend, shims, attached)
@@ -141,13 +142,14 @@ def lacking_plugins(platform: PlatformDriver, console: Console, engine: finding.
     return plugins.missing(engine, platform.packages, variables, own / "plugins-refused.json", console.say)
 
 
-def release_dead_locks(state: Path) -> None:
-    """Remove the engine's locks whose process is gone; a killed engine leaves its own behind.
+def release_dead_locks(state: Path, *, remove: bool = True) -> None:
+    """Remove the engine's locks whose process is gone; a killed engine leaves its own behind. A preview needs no lock,
+    and leaves it to tell that an `up` is unfinished.
 
     Raises:
         EstateError: an engine is still at work on this state.
     """
-    for lock in state.glob(".pulumi/locks/**/*.json"):
+    for lock in state.glob(LOCKS):
         holder = _holder(lock)
         try:
             if holder:
@@ -155,7 +157,8 @@ def release_dead_locks(state: Path) -> None:
         except psutil.TimeoutExpired as error:
             msg = f"an engine (process {error.pid}) is still at work on {state}; expected it to end first"
             raise EstateError(msg) from None
-        lock.unlink(missing_ok=True)
+        if remove:
+            lock.unlink(missing_ok=True)
 
 
 def _holder(lock: Path) -> psutil.Process | None:

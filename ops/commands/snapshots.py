@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from ops import stack_file
@@ -14,7 +15,7 @@ from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.snapshots import drill_timer, drilling, escrow, restoring, seal_key_adoption, taking
 from ops.snapshots.opening import choose
-from ops.snapshots.stores import store_of
+from ops.snapshots.stores import store_of, wanted
 
 
 def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tuple[taking.Taken, int]:
@@ -22,7 +23,7 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
     Raises EstateError if the stack has no section `snapshots`, its server doesn't answer, or the store refuses."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         taken = taking.take(paths, platform.file, platform.find_administrator(console), console)
-        return taken, taking.wanted(platform.file).stale_after
+        return taken, wanted(platform.file).stale_after
 
 
 def restore(
@@ -37,7 +38,9 @@ def restore(
         done = restoring.restore(
             paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty
         )
-        return done, None if done.sealed else turned_back.mend(platform, endpoint, console)
+        return done, None if done.sealed else turned_back.mend(
+            platform, endpoint, console, datetime.fromisoformat(done.taken)
+        )
 
 
 def drill(
@@ -64,7 +67,7 @@ def drill(
 def schedule_drills(paths: Paths, stack: str, options: Mapping[str, Path | bool | None]) -> Sequence[Path]:
     """Write the units of a timer that drills, with the options that this drill would have had.
     Raises EstateError: the stack has no snapshots."""
-    taking.wanted(stack_file.read(paths, stack))
+    wanted(stack_file.read(paths, stack))
     words: list[str] = []
     for name, value in options.items():
         if value:
@@ -80,7 +83,7 @@ def seal_key(
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform, taking.told():
         if platform.seal_key_file:
             raise EstateError(f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack")
-        store = store_of(paths, taking.wanted(platform.file))
+        store = store_of(paths, platform.file)
         identity = identity or age.default_identity(paths, platform.file)
         return escrow.opened(store, choose(store, key), identity)
 
@@ -105,6 +108,6 @@ def adopt(
 @contextmanager
 def _ready(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> Iterator[PlatformDriver]:
     file = stack_file.read(paths, stack)
-    taking.wanted(file)
+    wanted(file)
     with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
         yield platform

@@ -7,6 +7,7 @@ renewed from here is named, with what does it. A password is in memory, in TLS, 
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import hvac
 from hvac import exceptions
@@ -19,6 +20,7 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
+from ops.vault import renewed
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.login import log_in
 from settings.sources import DatabaseWithPasswords
@@ -35,17 +37,31 @@ class TurnedBack:
     """Of the administrator: `as it was`, `put in again`, or what a person has to do."""
     passwords: Mapping[str, str] = field(default_factory=dict)
     """By connection, or `connection/static role`: `renewed`, or what a person has to do."""
+    shares: str = "as they were"
+    """Of the key: that, or what a person has to do."""
 
 
-def mend(platform: PlatformDriver, endpoint: VaultEndpoint, console: Console) -> TurnedBack:
-    """Find what the restored server has old credentials of, and renew them. Raises EstateError."""
-    pair = _mend_pair(platform, endpoint, console)
+def mend(platform: PlatformDriver, endpoint: VaultEndpoint, console: Console, taken: datetime) -> TurnedBack:
+    """Find what the restored server has old credentials of, by a snapshot `taken` then, and renew them.
+    Raises EstateError."""
+    pair, shares = _mend_pair(platform, endpoint, console), _shares(platform, taken)
     with contextlib.ExitStack() as stack:
         try:
             client = stack.enter_context(log_in(endpoint))
         except EstateError:
-            return TurnedBack(pair=pair)
-        return TurnedBack(pair=pair, passwords=_mend_passwords(platform, client))
+            return TurnedBack(pair=pair, shares=shares)
+        return TurnedBack(pair=pair, passwords=_mend_passwords(platform, client), shares=shares)
+
+
+def _shares(platform: PlatformDriver, taken: datetime) -> str:
+    stack = platform.file.stack
+    last = renewed.last(platform.paths, stack)
+    if last is None or last < taken:
+        return "as they were"
+    return (
+        f"those of before {last:%Y-%m-%d %H:%M} UTC, when they were renewed, are good again, and the present ones "
+        f"void; renew them by the old ones: ./estate renew-shares {stack}"
+    )
 
 
 def _mend_pair(platform: PlatformDriver, endpoint: VaultEndpoint, console: Console) -> str:

@@ -132,7 +132,7 @@ class _Listener:
             step = event.resource_pre_event.metadata
             operation = str(step.op.value)
             self.steps.step(short_name(step.urn), finished=False)
-            if operation not in {_UNCHANGED, "read", "refresh"}:
+            if operation not in {_UNCHANGED, "read", "refresh"} and step.logical and not _is_default_provider(step):
                 self.resources.append((operation, step.urn))
         if event.res_outputs_event:
             self._outputs(event.res_outputs_event.metadata)
@@ -160,6 +160,12 @@ class _Listener:
             self.errors.append(f"{where}{text}")
         if diagnostic.severity == "warning" and text and not text.startswith(_SHIM_NOTICE):
             self.warnings.append(f"{where}{text}")
+
+
+def _is_default_provider(step: events.StepEventMetadata) -> bool:
+    """One that no program declared. The engine doesn't count these."""
+    name = step.urn.rpartition("::")[2]
+    return step.type.startswith("pulumi:providers:") and (name == "default" or name.startswith("default_"))
 
 
 def short_name(urn: str) -> str:

@@ -17,6 +17,8 @@ from ops.paths import Paths
 
 _ENGINE_SECONDS = 60.0
 _STACK_TYPE = "pulumi:pulumi:Stack"
+LOCKS = ".pulumi/locks/**/*.json"
+"""The engine's locks in a folder that holds states."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +38,14 @@ def read_record(paths: Paths, stack: str, backend: Backend, console: Console) ->
     deployment = (exported or {}).get("deployment") or {}
     resources = deployment.get("resources") or []
     history = _ask(paths, stack, backend, console, ["stack", "history", "--json", "--page-size", "1"])
-    if not resources and not history:
+    # The engine takes it back at its end, also where it fails.
+    locked = any(backend.state.glob(LOCKS)) if backend.state else False
+    if not resources and not history and not locked:
         return None
     return StateRecord(
         outputs=exports(deployment),
-        is_unfinished=bool(deployment.get("pending_operations"))
+        is_unfinished=locked
+        or bool(deployment.get("pending_operations"))
         or any(one.get("delete") or one.get("pendingReplacement") for one in resources)
         or any(run.get("result") != "succeeded" for run in (history or [])[:1]),
     )

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from components.render.bootstrap import Bootstrap
-from components.render.snapshots import Snapshots
 from composition.private_files import create_private, private_directory
 from ops.errors import EstateError
 from ops.keys.age import IDENTITY, RECIPIENT, identity_in, private_key_of
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator, read_public_key
 from ops.paths import Paths
+from ops.stack_file import StackFile
 
 _PUBLIC_KEY = "public.asc"
 
@@ -56,9 +56,10 @@ def ensure_operators(paths: Paths, bootstrap: Bootstrap, say: Say) -> list[tuple
     return found
 
 
-def ensure_snapshot_keys(paths: Paths, snapshots: Snapshots | None, ssh_keys: Sequence[str], say: Say) -> None:
+def ensure_snapshot_keys(paths: Paths, file: StackFile, ssh_keys: Sequence[str], say: Say) -> None:
     """Make what snapshots need, and the pairs that bring the node its credentials, by the files of their public keys.
     Raises EstateError if one half of a pair is missing, or a recipient under `.estate/` has another name."""
+    snapshots, named = file.settings.snapshots, file.named("snapshots.recipients")
     if snapshots is None:
         return
     for name in filter(None, (snapshots.certificate, snapshots.node_certificate)):
@@ -74,7 +75,7 @@ def ensure_snapshot_keys(paths: Paths, snapshots: Snapshots | None, ssh_keys: Se
         recipient = paths.project / name
         if recipient.is_relative_to(paths.own):
             if recipient.name != RECIPIENT:
-                raise EstateError(f"snapshots.recipients has {name!r}; expected {RECIPIENT} in its folder")
+                raise EstateError(f"{named} has {name!r}; expected {RECIPIENT} in its folder")
             _ensure_identity(recipient, say)
 
 

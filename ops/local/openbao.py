@@ -57,6 +57,8 @@ class OpenBao:
     """Address of this machine it listens on."""
     name: str = "openbao"
     """Of its own directory."""
+    section: str = "platform"
+    """Of the settings that its ports are from, as messages name it."""
 
     @property
     def home(self) -> Path:
@@ -141,6 +143,8 @@ class OpenBao:
                 "LANG": "C",
                 # Refuses a configuration that others could write (hardening: permissions are checked before the start).
                 "BAO_ENABLE_FILE_PERMISSIONS_CHECK": "true",
+                # Not for the server: its file alone says that, and with another text here it is started anew.
+                "ESTATE_PORTS": f"{self.api_port} {self.cluster_port}",
             },
             log=str(self.log),
             logs=[RotatedLog(path=self.log, max_bytes=8 * MIB, keep=3), *audit],
@@ -157,8 +161,8 @@ class OpenBao:
             document = json.loads(connection.getresponse().read())
         except ssl.SSLCertVerificationError as error:
             raise EstateError(
-                f"api_port is {self.api_port}, where a server answers that is not ours: {error.verify_message}; "
-                "expected a free port: stop that server or set another port"
+                f"{self.section}.api_port is {self.api_port}, where a server answers that is not ours: "
+                f"{error.verify_message}; expected a free port: stop that server or set another port"
             ) from error
         except (OSError, http.client.HTTPException, ValueError):
             return None

@@ -8,7 +8,7 @@ import contextlib
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ ENTRIES = (
     "administrator.crt",
     "administrator.key",
     "secret-ids.json",
+    "shares-renewed",
     "platform.lock",
     supervisor.SPEC,
     supervisor.STATE,
@@ -90,13 +91,17 @@ class LocalServers(Supervised):
     api_port: int = field(kw_only=True)
     cluster_port: int = field(kw_only=True)
     postgres_port: int = field(kw_only=True)
+    section: str = field(kw_only=True, default="platform")
+    """Of the settings that the ports are from, as messages name it."""
 
     def __post_init__(self) -> None:
         self.directory = self.directory.absolute()
         ports = {"api_port": self.api_port, "cluster_port": self.cluster_port, "postgres_port": self.postgres_port}
         if len(set(ports.values())) != len(ports):
             raise EstateError(f"local ports are {ports}; expected three that differ")
-        self.openbao = OpenBao(directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port)
+        self.openbao = OpenBao(
+            directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port, section=self.section
+        )
         self.postgres = Postgres(directory=self.directory, port=self.postgres_port)
 
     @property
@@ -134,9 +139,12 @@ class LocalServers(Supervised):
                 # With a little patience for one that was just restarted.
                 if eventually(lambda: self.openbao.is_ready() and self.postgres.is_ready(), 5):
                     return
+            running = self._running()
+            ours = {process.pid for process in (*running["openbao"], *running["postgres"])}
+            # Nothing is stopped for the sake of a port that can't be had, nor afterwards missed.
+            self._require_free(ours)
             self._stop()
-            for setting in ("api_port", "cluster_port", "postgres_port"):
-                require_free(setting, getattr(self, setting))
+            self._require_free(set())
             require_namespaces()
             self.openbao.prepare()
             self.postgres.prepare()
@@ -208,6 +216,10 @@ class LocalServers(Supervised):
             process.send_signal(signal.SIGHUP)
         # Until it is taken up our own server looks like a stranger's: a new authority never signed the old certificate.
         eventually(lambda: not self.openbao.shows_an_old_certificate(), RELOAD_SECONDS)
+
+    def _require_free(self, ours: Collection[int]) -> None:
+        for setting in ("api_port", "cluster_port", "postgres_port"):
+            require_free(f"{self.section}.{setting}", getattr(self, setting), ours)
 
     def _launch(self) -> None:
         before = size(self.openbao.log)

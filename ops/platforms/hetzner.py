@@ -91,7 +91,7 @@ class Hetzner(PlatformDriver):
         settings, ssh = self.file.settings, self.platform.ssh
         ensure_administrator_pair(self.paths, settings.bootstrap, console.say)
         ensure_operators(self.paths, settings.bootstrap, console.say)
-        ensure_snapshot_keys(self.paths, settings.snapshots, ssh.public_keys if ssh else (), console.say)
+        ensure_snapshot_keys(self.paths, self.file, ssh.public_keys if ssh else (), console.say)
 
     def start(self, deployment: Mapping[str, Any], console: Console) -> None:
         """Nothing: the node comes up by itself."""
@@ -138,8 +138,7 @@ class Hetzner(PlatformDriver):
 
     def snapshot_ages(self, cluster: str | None) -> Ages | None:
         """In the bucket, for which it takes a credential."""
-        wanted = self.file.settings.snapshots
         if not all(os.environ.get(name) for name in self.credentials if name in BUCKET_CREDENTIALS):
             missing = " and ".join(BUCKET_CREDENTIALS)
             raise EstateError(f"{missing} are missing; expected them, or snapshots.store.profile")
-        return ages(self.paths, wanted, cluster) if wanted else None
+        return ages(self.paths, self.file, cluster) if self.file.settings.snapshots else None

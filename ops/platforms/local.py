@@ -54,6 +54,7 @@ class Local(PlatformDriver):
             api_port=described.api_port,
             cluster_port=described.cluster_port,
             postgres_port=described.postgres_port,
+            section=self.file.named("platform"),
         )
         wanted = self.file.settings.bootstrap.administrator
         for name, given, there in (
@@ -63,7 +64,8 @@ class Local(PlatformDriver):
             if given is None or self.paths.project / given != there:
                 expected = there.relative_to(self.paths.project)
                 found = "not given" if given is None else repr(given)
-                msg = f"bootstrap.administrator.{name} is {found}; expected {str(expected)!r} on the local platform"
+                setting = self.file.named(f"bootstrap.administrator.{name}")
+                msg = f"{setting} is {found}; expected {str(expected)!r} on the local platform"
                 raise EstateError(msg)
         return servers
 
@@ -89,7 +91,7 @@ class Local(PlatformDriver):
         if purpose in ("up", "preview"):
             self._check_version()
             ensure_operators(self.paths, self.file.settings.bootstrap, _silent)
-            ensure_snapshot_keys(self.paths, self.file.settings.snapshots, (), _silent)
+            ensure_snapshot_keys(self.paths, self.file, (), _silent)
         yield self
 
     def _claim(self) -> None:
@@ -105,7 +107,8 @@ class Local(PlatformDriver):
     def _check_version(self) -> None:
         wanted, packaged = self.file.settings.server.version, wheel_version()
         if wanted != packaged:
-            raise EstateError(f"server.version is {wanted!r}; expected {packaged!r}, which the local server comes in")
+            setting = self.file.named("server.version")
+            raise EstateError(f"{setting} is {wanted!r}; expected {packaged!r}, which the local server comes in")
 
     def start(self, deployment: Mapping[str, Any], console: Console) -> None:
         """Start and bootstrap the servers, as far as they are not yet."""
@@ -162,8 +165,8 @@ class Local(PlatformDriver):
             return ""
         if self.file.settings.protect and self.servers.custody.is_file():
             raise EstateError(
-                f"protect is true and the state is lost; expected {self.up_command} --adopt, which takes over what the "
-                f"server holds, or protect: false in {self.file.path.name} to lose it"
+                f"{self.file.named('protect')} is true and the state is lost; expected {self.up_command} --adopt, "
+                "which takes over what the server holds, or false to lose it"
             )
         return f"{self.file.stack} has no state here"
 
@@ -203,8 +206,7 @@ class Local(PlatformDriver):
 
     def snapshot_ages(self, cluster: str | None) -> Ages | None:
         """In the settings' folder."""
-        wanted = self.file.settings.snapshots
-        return ages(self.paths, wanted, cluster) if wanted else None
+        return ages(self.paths, self.file, cluster) if self.file.settings.snapshots else None
 
     @property
     def shares_file(self) -> Path | None:

@@ -93,7 +93,9 @@ class Sandbox(Hetzner):
 
     def _run_services(self, console: Console) -> tuple[SandboxFacts, FakeCloud]:
         settings, own = self.file.settings, self.services
-        facts = own.start(self.platform.image, databases(settings), overlay.architecture(self.platform), console.say)
+        facts = own.start(
+            self.platform.image, databases(settings), overlay.architecture(self.file, self.platform), console.say
+        )
         password = own.postgres.password_file.read_text(encoding="ascii")
         connections = settings.database.connections.values() if settings.database else ()
         secrets = {one.password_secret: password for one in connections if one.password_secret}

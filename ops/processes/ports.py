@@ -5,6 +5,7 @@ Owns the question and the sentence that answers it. Refuses nothing: the platfor
 
 import secrets
 import socket
+from collections.abc import Collection
 
 import psutil
 
@@ -37,28 +38,35 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def holder(port: int) -> str | None:
-    """Who listens on the port, in words; None if no process is known to: another user's, or one that is just ending."""
+def _listener(port: int) -> int | None:
     try:
         connections = psutil.net_connections(kind="tcp")
     except psutil.AccessDenied:  # macOS tells only root
         return None
     listening = (one for one in connections if one.status == psutil.CONN_LISTEN and one.pid)
-    pid = next((one.pid for one in listening if one.laddr and one.laddr.port == port), None)
+    return next((one.pid for one in listening if one.laddr and one.laddr.port == port), None)
+
+
+def holder(port: int) -> str | None:
+    """Who listens on the port, in words; None if no process is known to: another user's, or one that is just ending."""
+    pid = _listener(port)
     try:
         return f"process {pid} ({psutil.Process(pid).name()})" if pid else None
     except psutil.NoSuchProcess:
         return None
 
 
-def require_free(setting: str, port: int) -> None:
-    """Raise EstateError naming the setting and the holder if the port can't be listened on.
+def require_free(setting: str, port: int, ours: Collection[int] = ()) -> None:
+    """Raise EstateError naming the setting and the holder if the port can't be listened on. Where processes `ours` run,
+    who can't be named may be one of them.
 
     A holder that can't be named is given `ENDING_SECONDS`: a killed server is no process any more before its port is
     free.
     """
     if not 1024 <= port <= 65535:
         raise EstateError(f"{setting} is {port}; expected a port between 1024 and 65535")
+    if ours and _listener(port) in {None, *ours}:
+        return
     eventually(lambda: is_free(port) or holder(port) is not None, ENDING_SECONDS)
     if not is_free(port):
         who = holder(port) or "a process that can't be named"

@@ -27,12 +27,12 @@ _MISSING = "not given"
 Path = tuple[str, ...]
 
 
-def architecture(platform: HetznerPlatform) -> Architecture:
+def architecture(file: StackFile, platform: HetznerPlatform) -> Architecture:
     """What the node runs. Raises EstateError if this machine runs something else."""
     own = _ARCHITECTURES.get(host.machine())
     if platform.architecture != own:
         raise EstateError(
-            f"platform.server_type is {platform.server_type!r}, which runs {platform.architecture}; "
+            f"{file.named('platform.server_type')} is {platform.server_type!r}, which runs {platform.architecture}; "
             f"expected one for this machine ({own or host.machine()}) with --sandbox"
         )
     return platform.architecture
@@ -42,8 +42,8 @@ def refuse_flavour(file: StackFile) -> None:
     """Raises EstateError for a server that comes in no package."""
     if file.settings.server.flavor != "openbao":
         raise EstateError(
-            f"server.flavor is {file.settings.server.flavor!r}; expected 'openbao' with --sandbox, the server that "
-            "this machine has"
+            f"{file.named('server.flavor')} is {file.settings.server.flavor!r}; expected 'openbao' with --sandbox, "
+            "the server that this machine has"
         )
 
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.payloads.snapshot import STAMP, send, stamp_of
-from components.render.snapshots import Snapshots
 from ops.paths import Paths
 from ops.snapshots import taking
 from ops.snapshots.stores import Readable, store_of
+from ops.stack_file import StackFile
 
 _DRILLS = "drills/"
 
@@ -26,11 +26,11 @@ class Ages:
     drill: float | None
 
 
-def ages(paths: Paths, wanted: Snapshots, cluster: str | None) -> Ages:
+def ages(paths: Paths, file: StackFile, cluster: str | None) -> Ages:
     """Of one cluster; of all, if none is known. Raises EstateError if the store can't be seen."""
     of = f"{cluster}/" if cluster else ""
     with taking.told():
-        store = store_of(paths, wanted)
+        store = store_of(paths, file)
         names = set(store.names(f"{taking.EVERYWHERE}{of}"))
         drills = store.names(f"{_DRILLS}{of}")
     # One without a record beside it was cut off.

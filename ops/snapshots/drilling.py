@@ -30,8 +30,8 @@ from ops.snapshots import escrow
 from ops.snapshots.ages import note_drill
 from ops.snapshots.opening import choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
-from ops.snapshots.stores import store_of
-from ops.snapshots.taking import folder, pair, told, wanted
+from ops.snapshots.stores import store_of, wanted
+from ops.snapshots.taking import folder, pair, told
 from ops.snapshots.target import Target
 from ops.stack_file import StackFile
 
@@ -69,7 +69,7 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
     escrow, which the age identity opens too.
     Raises EstateError if the snapshot isn't whole, or the server didn't serve what it was given."""
     snapshots = wanted(file)
-    store = store_of(paths, snapshots)
+    store = store_of(paths, file)
     started = time.monotonic()
     with told(), folder(paths, "drill-") as work, console.stage(f"a drill of {file.stack}") as steps:
         chosen = choose(store, None)

@@ -21,7 +21,7 @@ from ops.paths import Paths
 from ops.processes.servers import eventually
 from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.stores import store_of
-from ops.snapshots.taking import folder, pair, taken, told, wanted
+from ops.snapshots.taking import folder, pair, taken, told
 from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
 from ops.snapshots.unfinished import Mark
 from ops.stack_file import StackFile
@@ -78,7 +78,7 @@ def restore(
     """Put a snapshot back into the stack's server, by default the newest, and look at what it serves then. `empty`
     takes away the storage of a server that a killed restore initialised; without it a person does.
     Raises EstateError: nothing was changed, unless the sentence says otherwise."""
-    store = store_of(paths, wanted(file))
+    store = store_of(paths, file)
     mark = Mark(
         file=paths.own / f"restoring-{file.stack}.json",
         address=endpoint.address,

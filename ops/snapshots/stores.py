@@ -14,6 +14,7 @@ from components.render.snapshots import Bucket, Snapshots
 from composition.private_files import private_directory
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.stack_file import StackFile
 
 
 class Readable(Store, Protocol):
@@ -28,7 +29,7 @@ class BucketStore(snapshot.ObjectStore):
     AWS_ACCESS_KEY_ID."""
 
     def __init__(self, name: str, endpoint: str, region: str, profile: str | None = None, **session: str) -> None:
-        """Raises EstateError for a profile that isn't there."""
+        """Raises LookupError for a profile that isn't there."""
         # It costs every other command 10 MB and 40 ms. The wheel ships no types.
         import boto3  # type: ignore[import-untyped]  # noqa: PLC0415
         from botocore.exceptions import ProfileNotFound  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -37,8 +38,7 @@ class BucketStore(snapshot.ObjectStore):
             # The session that boto3 makes clients with. A profile that is named comes before the environment.
             boto3.setup_default_session(profile_name=profile)
         except ProfileNotFound:
-            msg = f"snapshots.store.profile is {profile!r}; expected a profile of AWS' files on this machine"
-            raise EstateError(msg) from None
+            raise LookupError(profile) from None
         super().__init__(name, endpoint, region, **session)
 
     def fetch(self, key: str, file: Path) -> None:
@@ -96,9 +96,23 @@ class FolderStore:
         return place
 
 
-def store_of(paths: Paths, snapshots: Snapshots) -> Readable:
-    """The store that a stack's section of snapshots names. Raises EstateError for a profile that isn't there."""
-    store = snapshots.store
+def wanted(file: StackFile) -> Snapshots:
+    """The section of the stack's settings. Raises EstateError if there is none."""
+    if file.settings.snapshots is None:
+        msg = f"{file.path.name} has no section snapshots; expected one: where snapshots go, and who can read them"
+        raise EstateError(msg)
+    return file.settings.snapshots
+
+
+def store_of(paths: Paths, file: StackFile) -> Readable:
+    """The store that a stack's section of snapshots names. Raises EstateError without one, or for a profile that isn't
+    there."""
+    store = wanted(file).store
     if isinstance(store, Bucket):
-        return BucketStore(store.name, store.endpoint, store.region, store.profile)
+        try:
+            return BucketStore(store.name, store.endpoint, store.region, store.profile)
+        except LookupError:
+            setting = file.named("snapshots.store.profile")
+            msg = f"{setting} is {store.profile!r}; expected a profile of AWS' files on this machine"
+            raise EstateError(msg) from None
     return FolderStore(paths.project / store.path)

@@ -18,13 +18,13 @@ import psutil
 
 from components.model import duration_text
 from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stamp_of, whole
-from components.render.snapshots import AGE_KEY, CANARY, OPERATOR_LOGIN, Snapshots, recipient
+from components.render.snapshots import AGE_KEY, CANARY, OPERATOR_LOGIN, recipient
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys import age
 from ops.paths import Paths
 from ops.processes.servers import end
-from ops.snapshots.stores import Readable, store_of
+from ops.snapshots.stores import Readable, store_of, wanted
 from ops.snapshots.target import ProxiedServer
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
@@ -65,14 +65,6 @@ class Taken:
 def taken(key: str) -> datetime:
     """When a snapshot was taken."""
     return datetime.strptime(stamp_of(key), STAMP).replace(tzinfo=UTC)
-
-
-def wanted(file: StackFile) -> Snapshots:
-    """The section of the stack's settings. Raises EstateError if there is none."""
-    if file.settings.snapshots is None:
-        msg = f"{file.path.name} has no section snapshots; expected one: where snapshots go, and who can read them"
-        raise EstateError(msg)
-    return file.settings.snapshots
 
 
 @contextmanager
@@ -117,7 +109,7 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
     """Take a snapshot, put it into the store, look at it, and prune what retention doesn't keep.
     Raises EstateError: any of it failed; then nothing was pruned."""
     snapshots = wanted(file)
-    store = store_of(paths, snapshots)
+    store = store_of(paths, file)
     parameters: dict[str, Any] = {
         "role": OPERATOR_LOGIN,
         "canary": CANARY,

@@ -223,6 +223,9 @@ def test_up_after_a_restore_brings_the_server_up_to_date(built: Checkout) -> Non
     with built.administering() as client:
         assert client.read("auth/approle/role/of-late") is None, "the restore did nothing"
 
+    told = "the server isn't as the state describes it, as after a restore: preview --refresh shows what up will do"
+    assert told in built.run("preview").stderr.splitlines()
+    assert told not in built.run("preview", "--refresh").stderr.splitlines()
     again = built.run("up", "--json")
 
     assert again.returncode == 0, again.stderr
@@ -243,5 +246,5 @@ def test_up_after_a_restore_brings_the_server_up_to_date(built: Checkout) -> Non
         assert cast("dict[str, Any]", client.read("auth/approle/role/aos"))["data"]["token_ttl"] == 1_800
     last = built.run("up", "--json")
     assert json.loads(last.stdout)["changed"] == 0
-    assert "restore" not in last.stderr
+    assert "restore" not in last.stderr + built.run("preview").stderr
     built.write(settings)

@@ -90,9 +90,10 @@ def test_a_lost_state_is_told_and_taken_over(whole: Checkout, monkeypatch: pytes
         client.write_data("auth/approle/role/aos", data={"token_ttl": 60, "token_bound_cidrs": ["127.0.0.0/8"]})
     lost(whole)
 
-    refused = whole.run("up")
+    previewed, refused = whole.run("preview"), whole.run("up")
 
-    assert refused.returncode == 2
+    assert (previewed.returncode, refused.returncode) == (2, 2)
+    assert previewed.stderr.splitlines()[-1] == refused.stderr.splitlines()[-1]
     assert refused.stderr.splitlines()[-1] == (
         "estate: the state of stack 'local' is lost or new, but its Vault holds secret/, pake_system/, agenticverz/ "
         "and 8 more; expected the state back in its place, or ./estate up local --adopt, which takes over what is "
@@ -153,5 +154,5 @@ def test_a_protected_estate_is_not_taken_down_for_want_of_its_state(whole: Check
     refused = whole.run("down")
 
     assert refused.returncode == 2
-    assert "protect is true and the state is lost; expected ./estate up local --adopt" in refused.stderr
+    assert "estate.protect is true and the state is lost; expected ./estate up local --adopt" in refused.stderr
     assert accessors(whole) == kept

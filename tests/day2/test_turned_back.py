@@ -36,10 +36,34 @@ def test_a_restore_finds_what_it_turned_back_and_renews_it(local_checkout: Check
 
     restored = done(local_checkout, "restore")
 
-    assert restored["turned_back"] == {"pair": "put in again", "passwords": {"postgresql": "renewed"}}
+    assert restored["turned_back"] == {
+        "pair": "put in again",
+        "passwords": {"postgresql": "renewed"},
+        "shares": "as they were",
+    }
     assert (local_checkout.paths.local / "administrator.crt").read_text() == pair
     again = done(local_checkout, "up")
     assert (again["changed"], again["passed"]) == (0, True)
+
+
+def test_a_restore_tells_of_key_shares_that_were_renewed_since(local_checkout: Checkout) -> None:
+    assert done(local_checkout, "up")["passed"]
+    done(local_checkout, "snapshot")
+    custody = local_checkout.paths.local / "custody.json"
+    old = custody.read_bytes()
+    assert done(local_checkout, "renew-shares", "local")["done"]
+
+    answer = local_checkout.run("restore")
+
+    told = [line for line in answer.stdout.splitlines() if line.startswith("key shares: ")]
+    assert len(told) == 1, answer.stderr
+    assert told[0].endswith("void; renew them by the old ones: ./estate renew-shares local")
+    assert local_checkout.run("regain", "local").returncode == EstateError.exit_code
+    # Who opens the file itself, as on this machine, has that of then in its place.
+    custody.write_bytes(old)
+    assert done(local_checkout, "renew-shares", "local")["done"]
+    assert custody.read_bytes() != old
+    assert done(local_checkout, "regain", "local")["done"]
 
 
 def test_a_databases_root_password_that_was_lost_is_set_anew(local_checkout: Checkout) -> None:

@@ -134,8 +134,18 @@ def test_a_command_whose_engine_dies_ends_and_can_be_run_again(fresh: Checkout) 
 
     assert running.returncode == 2, said
     assert said.endswith("estate: up failed:\n  the engine was ended by SIGKILL; run the command again\n")
+    assert unfinished(fresh)
     assert finished(fresh)["passed"] is True
+    assert not unfinished(fresh)
     assert finished(fresh)["changed"] == 0
+
+
+def unfinished(made: Checkout) -> bool:
+    """What `status` says of it, and says again after a preview."""
+    first = json.loads(made.run("status", "--json").stdout)["unfinished"]
+    made.run("preview")
+    assert json.loads(made.run("status", "--json").stdout)["unfinished"] is first
+    return bool(first)
 
 
 def test_a_second_up_at_the_same_time_is_told_to_wait(fresh: Checkout) -> None:

@@ -281,7 +281,7 @@ def test_other_pairs_and_no_pairs_are_told_apart(stack: Stack, tmp_path: Path) -
     document["config"]["vault-estate:administrator-key"] = secret
     del administrator["private_key_secret"]
     administrator["private_key"] = "a.key"
-    refused("bootstrap.administrator has certificate_pem and a file beside it; expected both halves in files")
+    refused(r"\.yaml: .*estate\.bootstrap\.administrator has certificate_pem and a file beside it; expected both")
     del administrator["certificate_pem"]
     administrator["certificate"] = "a.crt"
     refused("holds no pair yet; expected one to replace: ./estate keys dev", rotate)

@@ -5,6 +5,7 @@ Doesn't prove: a machine's reboot (killing everything at once stands in for it).
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -155,7 +156,9 @@ def test_a_port_in_use_is_named_with_its_holder_before_anything_is_written(tmp_p
     try:
         assert holder.stdout is not None
         holder.stdout.readline()
-        with pytest.raises(EstateError, match=rf"^{setting} is {port}, which is held by process {holder.pid} \(python"):
+        with pytest.raises(
+            EstateError, match=rf"^platform.{setting} is {port}, which is held by process {holder.pid} \(python"
+        ):
             platform.start()
         assert sorted(path.name for path in platform.directory.iterdir()) == ["platform.lock"]
     finally:
@@ -174,7 +177,7 @@ def test_a_server_that_is_not_ours_on_our_port_is_noticed(platform: LocalServers
         stranger.start()
     ensure_authority(private_directory(stranger.directory / "tls"))
     with pytest.raises(
-        EstateError, match=rf"^api_port is {platform.api_port}, where a server answers that is not ours"
+        EstateError, match=rf"^platform.api_port is {platform.api_port}, where a server answers that is not ours"
     ):
         stranger.openbao.health()
 
@@ -187,6 +190,21 @@ def test_changed_ports_are_taken_up_by_the_next_start(platform: LocalServers) ->
     moved.start()
     assert remembered(moved) == ["still here"] * 2
     assert platform.openbao.health() is None
+
+
+@pytest.mark.parametrize("setting", ["api_port", "cluster_port", "postgres_port"])
+def test_a_changed_port_that_is_in_use_leaves_the_servers_running(platform: LocalServers, setting: str) -> None:
+    platform.start()
+    before = child_pids(platform)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {name: getattr(platform, name) for name in ("api_port", "cluster_port", "postgres_port")}
+        moved = LocalServers(platform.directory, **ports | {setting: other.getsockname()[1]}, section="a file: x")
+        with pytest.raises(
+            EstateError, match=rf"^a file: x\.{setting} is \d+, which is held by process {os.getpid()} "
+        ):
+            moved.start()
+    assert child_pids(platform) == before
+    assert platform.openbao.is_ready()
 
 
 def test_a_second_command_at_the_same_time_is_refused(platform: LocalServers) -> None:

@@ -143,7 +143,7 @@ def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
     write_stack(project, platform)
     file = stack_file.read(paths, "local")
     console = Console(as_json=True)
-    ensure_snapshot_keys(paths, file.settings.snapshots, (), console.say)
+    ensure_snapshot_keys(paths, file, (), console.say)
     try:
         platform.start()
         bootstrap(platform, policy=ADMINISTRATOR_POLICY)

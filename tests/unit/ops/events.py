@@ -21,7 +21,7 @@ class Told(Steps):
 
 
 def metadata(operation: events.OpType) -> events.StepEventMetadata:
-    return events.StepEventMetadata(op=operation, urn=URN, type="vault:index/mount:Mount", provider="")
+    return events.StepEventMetadata(op=operation, urn=URN, type="vault:index/mount:Mount", provider="", logical=True)
 
 
 def pre(operation: events.OpType) -> events.EngineEvent:

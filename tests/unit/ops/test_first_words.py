@@ -59,7 +59,10 @@ def test_a_wrapping_token_waits_a_day_at_most(tmp_path: Path, wrap_ttl: str) -> 
 
 def test_a_preview_looks_at_what_the_first_boot_takes(tmp_path: Path) -> None:
     wrong = checkout(tmp_path, SETTINGS.replace("version: 2.7.2", "version: 2.7.1"))
-    with pytest.raises(EstateError, match=r"^server\.version is '2\.7\.1'; expected '2\.7\.2', which the local server"):
+    with pytest.raises(
+        EstateError,
+        match=r"^Pulumi\.local\.yaml: .*\.server\.version is '2\.7\.1'; expected '2\.7\.2', which",
+    ):
         lifecycle.preview(wrong, "local", Console(), Choices())
     (tmp_path / "ada.asc").write_text("no key")
     wrong = checkout(tmp_path, SETTINGS.replace(".estate/local/operator/public.asc", "ada.asc"))

@@ -19,6 +19,7 @@ from components.vault.pki import Pki, PkiRole
 from ops.commands.generations import refuse_unraised
 from ops.errors import EstateError
 from ops.stack_file import StackFile
+from settings import Settings
 
 DAY = 86_400
 _TYPE = "vault:pkiSecret/secretBackend{0}:SecretBackend{0}"
@@ -60,7 +61,8 @@ def built(root: str = "", intermediate: str = "", days: int = 3650) -> Mapping[s
 
 def file_of(pki: Pki | None) -> StackFile:
     """A stack file with this section."""
-    return cast("StackFile", SimpleNamespace(path=Path("Pulumi.dev.yaml"), settings=SimpleNamespace(pki=pki)))
+    settings = cast("Settings", SimpleNamespace(pki=pki))
+    return StackFile(stack="dev", path=Path("Pulumi.dev.yaml"), settings=settings)
 
 
 def look(deployment: Mapping[str, Any], **changes: Any) -> None:

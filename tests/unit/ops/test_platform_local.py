@@ -58,7 +58,8 @@ def test_the_administrators_files_are_where_the_servers_make_them(tmp_path: Path
         found.find_endpoint(Console())
 
     assert str(caught.value) == (
-        f"bootstrap.administrator.{name} is 'elsewhere'; expected {there!r} on the local platform"
+        f"Pulumi.local.yaml: vault-estate:estate.bootstrap.administrator.{name} is 'elsewhere'; "
+        f"expected {there!r} on the local platform"
     )
 
 
@@ -192,7 +193,10 @@ def test_a_server_version_that_is_not_installed_is_refused(tmp_path: Path, purpo
     found = platform(tmp_path, SETTINGS.replace("version: 2.7.2", "version: 2.6.0"))
 
     with (
-        pytest.raises(EstateError, match=r"^server.version is '2.6.0'; expected '2.7.2', which the local server comes"),
+        pytest.raises(
+            EstateError,
+            match=r"\.yaml: .*\.server\.version is '2\.6\.0'; expected '2.7.2', which the local server comes",
+        ),
         found.ready(purpose, Console()),
     ):
         pass

@@ -115,14 +115,16 @@ def test_a_certificate_nobody_brings_is_the_nodes_own(tmp_path: Path) -> None:
 
 def test_a_server_of_another_architecture_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    platform = dev(tmp_path).settings.platform
+    file = dev(tmp_path)
+    platform = file.settings.platform
     assert platform.kind == "hetzner"
 
     with pytest.raises(EstateError) as caught:
-        overlay.architecture(platform)
+        overlay.architecture(file, platform)
 
     assert str(caught.value) == (
-        "platform.server_type is 'cx23', which runs amd64; expected one for this machine (arm64) with --sandbox"
+        "Pulumi.dev.yaml: vault-estate:estate.platform.server_type is 'cx23', which runs amd64; expected one for this "
+        "machine (arm64) with --sandbox"
     )
 
 

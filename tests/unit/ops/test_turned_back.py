@@ -3,6 +3,7 @@
 Real ones are in `tests/day2/test_turned_back.py`.
 """
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ from hvac import exceptions
 from ops.commands import rotation, turned_back
 from ops.console import Console
 from ops.errors import EstateError
+from ops.paths import Paths
+from ops.vault import renewed
 from settings import parse
 from tests.unit.settings.samples import FULL
 
@@ -56,14 +59,20 @@ def test_without_a_pair_that_it_takes_regain_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(turned_back, "log_in", refused)
     monkeypatch.setattr(rotation, "earlier_pairs", lambda *_: iter(()))
     platform: Any = SimpleNamespace(
-        file=SimpleNamespace(stack="dev"), makes_administrator=False, paths=SimpleNamespace(project=tmp_path)
+        file=SimpleNamespace(stack="dev"), makes_administrator=False, paths=Paths(project=tmp_path)
     )
     endpoint: Any = SimpleNamespace(login=SimpleNamespace(certificate_file="a.crt"))
 
-    told = turned_back.mend(platform, endpoint, Console())
+    then = datetime.now(UTC)
+
+    told = turned_back.mend(platform, endpoint, Console(), then)
 
     assert told.pair == (
         "the restored server refuses it, and no earlier one is here that it takes; let it in by key shares: "
         "./estate regain dev"
     )
-    assert told.passwords == {}
+    assert (told.passwords, told.shares) == ({}, "as they were")
+    renewed.note(platform.paths, "dev")
+    again = turned_back.mend(platform, endpoint, Console(), then)
+    assert again.shares.startswith(f"those of before {then:%Y-%m-%d} ")
+    assert again.shares.endswith("void; renew them by the old ones: ./estate renew-shares dev")
