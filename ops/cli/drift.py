@@ -6,7 +6,7 @@ from ops.cli.options import Json, Sandbox, Stack
 from ops.commands import drift as looking
 from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine.operations import short_name
+from ops.engine.listening import short_name
 from ops.paths import Paths
 
 FOUND = 1

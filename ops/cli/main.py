@@ -16,7 +16,7 @@ from ops.commands import lifecycle
 from ops.commands.doctor import examine
 from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine.operations import Changes, short_name
+from ops.engine.listening import Changes, short_name
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
 from ops.vault.access_checks import CheckResult

@@ -5,7 +5,7 @@ from ops.commands import session
 from ops.commands.session import Choices
 from ops.console import Console
 from ops.engine import state
-from ops.engine.operations import Changes
+from ops.engine.listening import Changes
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.registry import platform_of

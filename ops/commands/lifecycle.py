@@ -16,8 +16,9 @@ from ops import stack_file
 from ops.commands import adopting, ends, generations, moves, passwords, refreshing, removals, session, taken_out
 from ops.commands.session import Choices, Session
 from ops.console import Console
-from ops.engine import finding, operations, recovery, replacing
-from ops.engine.operations import Changes
+from ops.engine import finding, recovery, replacing
+from ops.engine.environment import environment
+from ops.engine.listening import Changes
 from ops.errors import EstateError
 from ops.keys.secrets_provider import ensure_placed
 from ops.paths import Paths
@@ -143,7 +144,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
         adopting.refuse_lost(platform, deployment, running=False)
         removals.tell(platform.file, deployment, console)
         if not choices.refresh:
-            refreshing.compare(platform, deployment, console, then="preview --refresh shows what up will do")
+            refreshing.compare(platform, deployment, console, "preview --refresh shows what up will do")
         replace = replacing.urns(lambda: deployment, stack, choices.replace)
         with console.stage(f"previewing {stack}") as steps:
             changes = opened.run.operate("preview", steps, replace=replace, refresh=choices.refresh)
@@ -231,7 +232,7 @@ def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -
     """What plain `pulumi` must see to work on the state that `./estate` works on.
     Raises EstateError: the stack's file is wrong, or no engine can be had."""
     platform = platform_of(paths, stack_file.read(paths, stack), sandbox=choices.sandbox)
-    everything = operations.environment(finding.find(console.say), platform.backend, paths.own / "shims")
+    everything = environment(finding.find(console.say), platform.backend, paths.own / "shims")
     wanted = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER")
     shown = {name: everything[name] for name in (*wanted, "PATH") if name in everything}
     return {**shown, **platform.variables()}

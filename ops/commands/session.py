@@ -17,7 +17,7 @@ from composition.administrator_files import for_fake_providers
 from fake_providers.attach import attach_apart
 from ops.console import Console
 from ops.engine import finding, operations, plugins
-from ops.engine.operations import Backend
+from ops.engine.environment import Backend, environment, pack_program
 from ops.engine.plugins import Operation
 from ops.engine.state import LOCKS
 from ops.errors import EstateError
@@ -112,7 +112,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
         release_dead_locks(backend.state, remove=operation != "preview")
     world, machines = (fake.objects, fake.machines) if fake else (None, None)
     with attach_apart(providers.fakes, world=world, machines=machines, adopting=choices.adopt) as attached:
-        variables = operations.environment(engine, backend, shims, attached)
+        variables = environment(engine, backend, shims, attached)
         # The pack's own settings: as a program it is handed none by the engine.
         variables["ESTATE_PROTECT"] = "true" if file.settings.protect else "false"
         with operations.opened(
@@ -120,7 +120,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
             project=paths.project,
             variables=variables,
             copies=paths.own / "stacks" if backend.state else None,
-            policy_pack=operations.pack_program(shims, paths.project / "policies") if choices.policies else None,
+            policy_pack=pack_program(shims, paths.project / "policies") if choices.policies else None,
             invented_secrets=[name for name in secret_names(file) if name not in fake.secrets] if fake else None,
             content=for_fake_providers(file.written, file.stack),
             secrets=fake.secrets if fake else None,
@@ -138,7 +138,7 @@ def secret_names(file: StackFile) -> Sequence[str]:
 def lacking_plugins(platform: PlatformDriver, console: Console, engine: finding.Engine) -> list[str]:
     """The packages of the stack whose official plugin can't be had; tries to install each, at most once a day."""
     own = platform.paths.own
-    variables = operations.environment(engine, Backend(), own / "shims")
+    variables = environment(engine, Backend(), own / "shims")
     return plugins.missing(engine, platform.packages, variables, own / "plugins-refused.json", console.say)
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.console import Console
-from ops.engine import finding, operations
-from ops.engine.operations import Backend
+from ops.engine import finding
+from ops.engine.environment import Backend, environment
+from ops.engine.listening import failure
 from ops.errors import EstateError
 from ops.paths import Paths
 
@@ -73,7 +74,7 @@ def _ask(paths: Paths, stack: str, backend: Backend, console: Console, question:
     command = [str(engine.executable), "--cwd", str(paths.project), "--non-interactive"]
     answer = subprocess.run(
         [*command, *question, "--stack", stack],
-        env=operations.environment(engine, backend, paths.own / "shims"),
+        env=environment(engine, backend, paths.own / "shims"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -83,5 +84,5 @@ def _ask(paths: Paths, stack: str, backend: Backend, console: Console, question:
     if answer.returncode != 0:
         if "no stack named" in answer.stderr:
             return None
-        raise EstateError(operations.failure(" ".join(question[:2]), [], answer.stderr))
+        raise EstateError(failure(" ".join(question[:2]), [], answer.stderr))
     return json.loads(answer.stdout)

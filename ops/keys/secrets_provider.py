@@ -17,8 +17,8 @@ import yaml
 
 from composition import administrator_files
 from ops.console import Console
-from ops.engine import finding, operations
-from ops.engine.operations import Backend
+from ops.engine import finding
+from ops.engine.environment import Backend, environment
 from ops.errors import EstateError
 from ops.keys.editing import ENGINE_KEYS, EncryptedPair
 from ops.paths import Paths
@@ -107,7 +107,7 @@ def opened(
     """The secrets of a stack, for as long as the block runs. A text stands for the content of the stack's file.
     Raises EstateError if no engine can be had."""
     engine = finding.find(console.say)
-    variables = operations.environment(engine, backend, paths.own / "shims")
+    variables = environment(engine, backend, paths.own / "shims")
     with tempfile.TemporaryDirectory(prefix="keys-", dir=paths.make_own()) as scratch:
         folder = Path(scratch)
         shutil.copy(paths.project / "Pulumi.yaml", folder)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from components.render.login import CertificateLogin
 from ops.console import Console
 from ops.engine import state
-from ops.engine.operations import Backend
+from ops.engine.environment import Backend
 from ops.errors import EstateError
 from ops.keys import secrets_provider
 from ops.paths import Paths

@@ -18,7 +18,7 @@ from components.render import acl
 from components.render.administrator import administrator_policy
 from ops.console import Console
 from ops.engine import connections, state
-from ops.engine.operations import Backend
+from ops.engine.environment import Backend
 from ops.errors import EstateError
 from ops.keys.first_use import ensure_operators, ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap

@@ -15,7 +15,7 @@ from components.platform.readiness import wait_until_ready
 from fake_providers.machines import found
 from ops.console import Console
 from ops.engine import state
-from ops.engine.operations import Backend
+from ops.engine.environment import Backend
 from ops.engine.recovery import knows_database
 from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Table
 from ops.platforms.hetzner import Hetzner

@@ -24,7 +24,7 @@ from components.render.release import Architecture
 from composition.private_files import private_directory, write_private
 from fake_providers import machines
 from ops import installing
-from ops.engine.operations import process_environment
+from ops.engine.environment import process_environment
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.postgres import Postgres, require_namespaces

@@ -22,7 +22,7 @@ from components.hetzner.site import HetznerSite
 from components.render.login import CertificateLogin
 from components.render.tls import ProvidedTls
 from fake_providers.attach import attach_apart
-from ops.engine import operations
+from ops.engine.environment import Backend, environment
 from ops.engine.finding import Engine, find
 from ops.engine.inline_program import InlineProgram
 from ops.paths import ROOT
@@ -121,13 +121,13 @@ class Estate:
 
     def do(self, operation: str, *faults: Fault) -> dict[str, int]:
         """One operation of the engine; what it changed. Raises automation's CommandError."""
-        backend = operations.Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
+        backend = Backend(state=self.folder / "state", passphrase_file=self.folder / "passphrase")
         with (
             pytest.MonkeyPatch.context() as patch,
             attach_apart(["hcloud"], world=self.folder / "world.json") as providers,
             faulty(providers, faults) as attached,
         ):
-            variables = operations.environment(self.engine, backend, self.folder / "shims", attached)
+            variables = environment(self.engine, backend, self.folder / "shims", attached)
             # Where the resource that waits finds its code.
             variables["PYTHONPATH"] = str(ROOT)
             for name, value in variables.items():

@@ -28,7 +28,8 @@ from ops.commands.keys import Made, make
 from ops.commands.rotation import rotate
 from ops.console import Console
 from ops.engine import finding, operations
-from ops.engine.operations import Changes
+from ops.engine.environment import Backend, environment
+from ops.engine.listening import Changes
 from ops.errors import EstateError
 from ops.keys import secrets_provider
 from ops.paths import Paths
@@ -66,7 +67,7 @@ class Stack:
     def key(self) -> str:
         """The private key that the file holds now."""
         file = stack_file.read(self.paths, "dev")
-        with secrets_provider.opened(self.paths, file, operations.Backend(), Console()) as held:
+        with secrets_provider.opened(self.paths, file, Backend(), Console()) as held:
             return held.decrypt("administrator-key")
 
     def who(self) -> VaultEndpoint:
@@ -82,7 +83,7 @@ class Stack:
         shims = self.paths.own / "shims"
         world = self.paths.own / "world.json"
         with contextlib.chdir(self.paths.project), attach_apart(["hcloud", "vault"], world=world) as attached:
-            variables = operations.environment(finding.find(print), operations.Backend(), shims, attached)
+            variables = environment(finding.find(print), Backend(), shims, attached)
             opened = operations.opened(name="dev", project=self.paths.project, variables=variables, copies=None)
             with opened as run, Console().stage("applying") as steps:
                 return run.operate("up", steps)
@@ -173,7 +174,7 @@ def test_both_commands_log_in_with_it(stack: Stack, tmp_path: Path) -> None:
 
 
 def _plain(stack: Stack, doubles: Path, attached: Any) -> dict[str, str]:
-    variables = operations.environment(finding.find(print), operations.Backend(), stack.paths.own / "shims", attached)
+    variables = environment(finding.find(print), Backend(), stack.paths.own / "shims", attached)
     return {**variables, "PATH": f"{doubles}{os.pathsep}{variables['PATH']}"}
 
 
@@ -185,7 +186,7 @@ def test_a_lost_file_is_put_back_for_commands_that_run_no_program(stack: Stack) 
 
     for spoil in (key.unlink, certificate.unlink, lambda: certificate.write_text("another")):
         spoil()
-        secrets_provider.ensure_placed(stack.paths, file, operations.Backend(), Console())
+        secrets_provider.ensure_placed(stack.paths, file, Backend(), Console())
 
         assert [one.read_text() for one in stack.placed()] == before
 

@@ -6,7 +6,9 @@ official plugin, which these commands use where it can be had.
 
 import json
 import os
+import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ import pytest
 from ops.commands import session
 from ops.commands.session import Choices
 from ops.console import Console
+from ops.paths import ROOT
 from tests.support.checkouts import Checkout
 
 pytestmark = pytest.mark.timeout(400)
@@ -84,6 +87,15 @@ def test_preview_and_refresh_find_nothing_to_do(local_checkout: Checkout, monkey
         console.stage("refreshing") as steps,
     ):
         assert opened.run.operate("refresh", steps).total == 0
+
+
+@pytest.mark.parametrize("arguments", [("dev",), ("local", "--replace", "application-policies-aos")])
+def test_a_preview_lists_what_it_counts(local_checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    shutil.copy(ROOT / "Pulumi.dev.yaml", local_checkout.directory)
+    document = json.loads(local_checkout.run("preview", *arguments, "--json").stdout)
+    listed = Counter(one["change"] for one in document["resources"])
+    assert listed == Counter({kind: number for kind, number in document["changes"].items() if kind != "same"})
+    assert listed.total() == document["changed"] > 0
 
 
 def _secrets(checkout: Checkout) -> dict[str, str]:

@@ -16,7 +16,9 @@ import yaml
 from fake_providers.attach import attach
 from ops.console import Console
 from ops.engine import finding
-from ops.engine.operations import Backend, Changes, Operation, environment, opened
+from ops.engine.environment import Backend, environment
+from ops.engine.listening import Changes
+from ops.engine.operations import Operation, opened
 from ops.errors import EstateError
 from policies.rules.data_holding_is_protected import VARIABLE
 from tests.support.servers import VaultServer, call

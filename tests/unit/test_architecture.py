@@ -4,10 +4,12 @@ Read from the sources, and for the program from a real import. Not proven: that 
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,15 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
         if module.split(".")[0] in forbidden
     ]
     assert wrong == []
+
+
+def test_every_requirement_is_imported() -> None:
+    """Of what each operator installs; how a package is called where it is imported is what is installed here."""
+    wanted = {re.split(r"[=\[]", line)[0] for line in (ROOT / "requirements.in").read_text().splitlines()}
+    imported = {module.split(".")[0] for file in _sources(*ROOMS) for module in _imports(file)}
+    names = {module: packages_distributions().get(module, []) for module in imported}
+    found = {re.sub(r"[-_.]+", "-", one).lower() for several in names.values() for one in several}
+    assert wanted - found == set()
 
 
 def test_where_vault_runs_and_what_is_inside_never_meet() -> None:

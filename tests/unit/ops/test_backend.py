@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.engine.operations import Backend
+from ops.engine.environment import Backend
 from ops.errors import EstateError
 
 

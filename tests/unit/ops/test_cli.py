@@ -9,7 +9,7 @@ from ops.cli import main
 from ops.commands.doctor import Finding
 from ops.commands.lifecycle import Built
 from ops.commands.session import Choices
-from ops.engine.operations import Changes
+from ops.engine.listening import Changes
 from ops.platforms.driver import Status, Table
 from ops.vault.access_checks import AccessChecks, CheckResult
 from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus

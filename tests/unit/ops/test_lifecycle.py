@@ -17,8 +17,9 @@ from ops import stack_file
 from ops.commands import lifecycle, refreshing
 from ops.commands.session import Choices
 from ops.console import Console
+from ops.engine.environment import Backend
 from ops.engine.finding import Engine
-from ops.engine.operations import Backend, Changes
+from ops.engine.listening import Changes
 from ops.errors import EstateError
 from ops.platforms.driver import PlatformDriver, Purpose, Status
 from ops.vault.access_checks import AccessChecks

@@ -15,8 +15,9 @@ from ops.commands import lifecycle, session
 from ops.commands.session import Choices
 from ops.console import Console
 from ops.engine import state
+from ops.engine.environment import Backend
 from ops.engine.finding import Engine
-from ops.engine.operations import Backend, opened
+from ops.engine.operations import opened
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.hetzner import Hetzner

@@ -9,7 +9,7 @@ import pytest
 from ops import stack_file
 from ops.console import Console
 from ops.engine import state
-from ops.engine.operations import Backend
+from ops.engine.environment import Backend
 from ops.engine.state import StateRecord
 from ops.errors import EstateError
 from ops.local.servers import LocalServers

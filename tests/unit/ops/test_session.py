@@ -24,8 +24,8 @@ from ops import stack_file
 from ops.commands import session
 from ops.commands.session import Choices
 from ops.console import Console
+from ops.engine.environment import Backend
 from ops.engine.finding import Engine
-from ops.engine.operations import Backend
 from ops.engine.plugins import Choice
 from ops.errors import EstateError
 from ops.paths import ROOT, Paths

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import pytest
 from pulumi.automation import events
 
-from ops.engine import operations
-from ops.engine.operations import Changes, failure
+from ops.engine.listening import Changes, Listener, failure, short_name
 from tests.unit.ops.events import STACK_URN, URN, Told, diagnostic, metadata, policy, pre
 
 SENTENCES: list[tuple[Mapping[str, int], str]] = [
@@ -107,8 +106,8 @@ def test_a_failure_in_the_engines_words(diagnostics: list[str], output: str, tex
 class TestListener:
     """What is kept of the engine's event stream."""
 
-    def listen(self, *happened: events.EngineEvent) -> "operations._Listener":
-        listener = operations._Listener(steps=Told())
+    def listen(self, *happened: events.EngineEvent) -> "Listener":
+        listener = Listener(steps=Told())
         for event in happened:
             listener(event)
         return listener
@@ -157,7 +156,7 @@ class TestListener:
 
     def test_steps_are_told_when_they_begin_and_end(self) -> None:
         told = Told()
-        listener = operations._Listener(steps=told)
+        listener = Listener(steps=told)
         listener(pre(events.OpType.CREATE))
         listener(
             events.EngineEvent(
@@ -171,4 +170,4 @@ class TestListener:
         assert told.steps == [(name, False), (name, True)]
 
     def test_a_name_that_is_not_a_urn_is_shown_unchanged(self) -> None:
-        assert operations.short_name("odd") == "odd"
+        assert short_name("odd") == "odd"

@@ -19,10 +19,13 @@ from pulumi import automation
 from pulumi.automation import events
 
 from ops.console import Console
+from ops.engine import environment as engine_environment
 from ops.engine import lifeline, operations
+from ops.engine.environment import Backend, environment
 from ops.engine.finding import Engine
 from ops.engine.inline_program import InlineProgram
-from ops.engine.operations import Backend, Run, environment
+from ops.engine.listening import Listener
+from ops.engine.operations import Run
 from ops.errors import EstateError
 from ops.paths import ROOT
 from tests.unit.ops.events import URN, Told, diagnostic, exported, pre, summary
@@ -117,12 +120,12 @@ def test_shims_are_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.M
     reader.start()
     for number in range(200):
         monkeypatch.setattr("sys.executable", f"/python/{number}/{'x' * 2_000}")
-        operations._write_shims(tmp_path)
+        engine_environment._write_shims(tmp_path)
     done.set()
     reader.join()
 
     assert all(text.startswith("#!/bin/sh\nexec /python/") and text.endswith('pulumi.dynamic "$@"\n') for text in seen)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(operations._SHIMS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(engine_environment._SHIMS)
 
 
 class FakeStack:
@@ -321,7 +324,7 @@ def test_the_program_is_the_repositorys_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureFixture[str]) -> None:
     with Console().stage("applying") as steps:
-        operations._Listener(steps=steps)(pre(events.OpType.CREATE))
+        Listener(steps=steps)(pre(events.OpType.CREATE))
 
     assert capsys.readouterr().err == "applying\n"
 
@@ -329,7 +332,7 @@ def test_steps_of_a_console_take_what_the_listener_tells(capsys: pytest.CaptureF
 def test_a_reason_to_wait_is_shown_as_a_step() -> None:
     """What else helpers print stays out."""
     told = Told()
-    listener = operations._Listener(steps=told)
+    listener = Listener(steps=told)
 
     listener(diagnostic("info", "waiting for Vault at https://x:8200 to be initialised; up to 9 s more\n"))
     listener(diagnostic("info#err", "waiting for the same on the other stream"))
