@@ -14,6 +14,7 @@ import json
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.processes import node as over_ssh
+from ops.vault import turns
 from ops.vault.connection import connect
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.login import log_in
@@ -101,19 +103,22 @@ class _Ways:
     """The root token, while there is one."""
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """One request. Raises EstateError if no answer comes."""
+        """One request, after its turn where a rate limit turns it away. Raises EstateError if no answer comes."""
         headers = {"X-Vault-Request": "true", **({"X-Vault-Token": self.token[0]} if self.token else {})}
         connection = self.attempts if path.startswith("sys/generate-root/") else self.api
-        try:
-            connection.request(method, f"/v1/{path}", json.dumps(body or {}), headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            where = self.address if connection is self.api else self.where
-            raise EstateError(f"{where} does not answer ({error}); expected a running server") from None
-        document = json.loads(text) if text.startswith(b"{") else {}
-        return answer.status, document
+        deadline = time.monotonic() + turns.PATIENCE_SECONDS
+        while True:
+            try:
+                connection.request(method, f"/v1/{path}", json.dumps(body or {}), headers)
+                answer = connection.getresponse()
+                text = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                where = self.address if connection is self.api else self.where
+                raise EstateError(f"{where} does not answer ({error}); expected a running server") from None
+            if answer.status != http.client.TOO_MANY_REQUESTS or time.monotonic() > deadline:
+                return answer.status, json.loads(text) if text.startswith(b"{") else {}
+            time.sleep(0.5)
 
     def must(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One that has to succeed. Raises EstateError with the server's words, which never hold what was sent."""

@@ -402,6 +402,18 @@ class Operators:
         assert len(secrets) == 7
         assert [number for number, secret in enumerate(secrets) for text in texts if secret in text] == []
 
+    def test_a_rate_limit_is_waited_for_and_leaves_no_root_token(self, stack: Stack) -> None:
+        shares = stack.shares("ada", "bob")
+        with stack.administering() as client:
+            call(client, "post", "sys/quotas/rate-limit/narrow", {"rate": 4, "interval": "3s"})
+        try:
+            assert stack.regain_alone(*shares).done
+        finally:
+            with stack.administering() as client:
+                call(client, "delete", "sys/quotas/rate-limit/narrow")
+
+        assert stack.regain(*shares).other_root_tokens == 0
+
     def test_a_lost_pair_that_was_encrypted_is_replaced(
         self, stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
