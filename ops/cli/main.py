@@ -111,6 +111,10 @@ def up(
         raise typer.Exit(EstateError.exit_code)
 
 
+CHANGES = 1
+"""Exit code of a preview that was expected to have none."""
+
+
 @app.command()
 def preview(
     stack: Stack = "local",
@@ -119,6 +123,7 @@ def preview(
     no_policies: NoPolicies = False,
     replace: Replace = None,
     refresh: Refresh = False,
+    expect_no_changes: Annotated[bool, typer.Option(help="End with 1 where something would change.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what `up` would change."""
@@ -138,6 +143,8 @@ def preview(
             "fake_providers": fakes,
         }
     )
+    if expect_no_changes and changes.total:
+        raise typer.Exit(CHANGES)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """`./estate diff`: what a change does to the stacks. Words in, tables, Markdown or JSON out; owns its exit code."""
 
+import os
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from ops.cli.options import Json
 from ops.console import Console
 from ops.paths import Paths
-from ops.review import command, markdown
+from ops.review import command, markdown, posting
 from ops.review.acknowledging import FILE
 from ops.review.comparing import Difference, PropertyChange
 
@@ -22,13 +23,17 @@ def diff(
     *,
     to: Annotated[str | None, typer.Option(metavar="COMMIT", help="Instead of the files as they are here.")] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a comment for a pull request.")] = False,
+    to_post: Annotated[bool, typer.Option("--post", help="Write it as one comment of the pull request here.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a change does: resources, who gains or loses what, and what is reached from where. Needs no account."""
     console = Console(as_json=as_json)
     found = command.review(Paths(), base, to, stack, console)
+    comment = markdown.render(found.differences, found.unacknowledged, base).rstrip("\n")
+    if to_post:
+        console.say(f"comment {posting.post(comment, os.environ)}")
     if as_markdown:
-        console.result(markdown.render(found.differences, found.unacknowledged, base).rstrip("\n"))
+        console.result(comment)
     else:
         for difference in found.differences:
             _show(console, difference)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fake_providers import machines
 from fake_providers.machines.roots import install
 from ops.console import Console
-from ops.development import hashicorp
+from ops.development.compiled import HASHICORP_SERVER
 from ops.errors import EstateError
 from ops.paths import ROOT
 
@@ -126,7 +126,7 @@ def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], env
 def _prepare_hashicorp(console: Console) -> str | None:
     """Build the server; one sentence if that can't be done here."""
     try:
-        hashicorp.server(console.say)
+        HASHICORP_SERVER.find(console.say)
     except EstateError as error:
         return f"{HASHICORP}: {error}"
     return None

@@ -16,7 +16,7 @@ import pytest
 from hvac.exceptions import InternalServerError
 
 from components.render.seals import TransitSeal
-from ops.development.hashicorp import VERSION
+from ops.development.compiled import HASHICORP_SERVER
 from ops.local.postgres import ROOT_ROLE
 from tests.support.checkouts import Checkout, checkout
 from tests.support.sealed import sealed
@@ -101,7 +101,7 @@ def test_first_boot_contents_and_access_checks_pass(made: Made, first: dict[str,
 def test_it_is_hashicorps_server_under_another_vaults_seal(made: Made) -> None:
     with made.copy.administering() as client:
         status = call(client, "get", "sys/seal-status")
-    assert (status["type"], status["sealed"], status["version"]) == ("transit", False, VERSION)
+    assert (status["type"], status["sealed"], status["version"]) == ("transit", False, HASHICORP_SERVER.version)
 
 
 @pytest.mark.usefixtures("first")

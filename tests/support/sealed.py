@@ -13,7 +13,7 @@ import pytest
 from components.render.release import FLAVORS, Flavor
 from components.render.seals import AwsKmsSeal, Seal, ShamirSeal, StaticSeal, TransitSeal, kinds_for
 from composition.private_files import private_directory, write_private
-from ops.development import hashicorp
+from ops.development.compiled import HASHICORP_SERVER
 from ops.keys.certificates import ensure_authority
 from ops.local.openbao import wheel_binary
 from ops.paths import ROOT
@@ -35,7 +35,7 @@ def pairs_of(flavor: Flavor) -> list[str]:
 
 def program_of(flavor: Flavor) -> list[str]:
     """What runs a server; HashiCorp's is built if it wasn't yet."""
-    return [str(hashicorp.server(print))] if flavor == "vault" else []
+    return [str(HASHICORP_SERVER.find(print))] if flavor == "vault" else []
 
 
 def client_of(server: NodeServer, token: str = "") -> hvac.Client:

@@ -29,7 +29,7 @@ OTHERS_WORDS = {
     "the sandbox's ACME authority: {}",
     "--sandbox: {}",
     "the drill's server did not start; it said: {}",
-    "HashiCorp's server can't be built: {}",
+    "{} can't be built: {}",
     "{}: {}",
     "snapshot: {}",
     "snapshot: {}{}",

@@ -12,7 +12,8 @@ import pytest
 from fake_providers import machines
 from fake_providers.machines import roots
 from ops.console import Console
-from ops.development import hashicorp, test_runner
+from ops.development import test_runner
+from ops.development.compiled import Compiled
 from ops.development.test_runner import TIERS, Outcome, tiers_to_run
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -138,7 +139,7 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return cache
 
     monkeypatch.setattr(machines, "prepare", prepare)
-    monkeypatch.setattr(hashicorp, "server", lambda say: say("building the server"))
+    monkeypatch.setattr(Compiled, "find", lambda _self, say: say("building the server"))
     monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: "/usr/bin/shellcheck")
     return prepared
 
@@ -210,10 +211,10 @@ def test_machines_that_can_not_be_had_are_never_counted_as_passed(
 def test_a_server_that_can_not_be_built_is_never_counted_as_passed(
     with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def no_compiler(say: Callable[[str], None]) -> Path:
+    def no_compiler(_self: Compiled, say: Callable[[str], None]) -> Path:
         raise EstateError("HashiCorp's server can't be built: no Go compiler")
 
-    monkeypatch.setattr(hashicorp, "server", no_compiler)
+    monkeypatch.setattr(Compiled, "find", no_compiler)
 
     assert test_runner.run(Console(), [], everything=True) == 1
 

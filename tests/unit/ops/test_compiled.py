@@ -1,10 +1,12 @@
-"""HashiCorp's server in the user's cache: built once, by its recipe, or told why not. The compiler is a fake here."""
+"""Programs of a Go module in the user's cache: built once, by their recipe, or told why not. The compiler is a fake."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ops.development import hashicorp
+from ops.development import compiled
+from ops.development.compiled import ACTIONLINT, HASHICORP_SERVER, Compiled
 from ops.engine.finding import Say, UnavailableError
 from ops.errors import EstateError
 
@@ -19,12 +21,12 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         executable.write_text(f"{module.name} {arguments}")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(hashicorp, "compile_module", compile_module)
+    monkeypatch.setattr(compiled, "compile_module", compile_module)
     return done
 
 
 def test_it_is_built_once_and_kept_by_its_recipe(built: list[str], tmp_path: Path) -> None:
-    first, again = hashicorp.server(print), hashicorp.server(print)
+    first, again = HASHICORP_SERVER.find(print), HASHICORP_SERVER.find(print)
 
     assert first == again
     assert first.is_relative_to(tmp_path)
@@ -32,31 +34,31 @@ def test_it_is_built_once_and_kept_by_its_recipe(built: list[str], tmp_path: Pat
     assert built == ["HashiCorp's server 1.21.0 from its Go module, once: about 9 minutes on 2 cores"]
 
 
-def test_other_sources_are_built_anew(built: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = hashicorp.server(print)
+def test_other_sources_are_built_anew(built: list[str], tmp_path: Path) -> None:
+    first = HASHICORP_SERVER.find(print)
     module = tmp_path / "module"
     module.mkdir()
     for name in ("go.mod", "go.sum", "main.go"):
         (module / name).write_text("another")
-    monkeypatch.setattr(hashicorp, "_MODULE", module)
 
-    assert hashicorp.server(print) != first
+    assert replace(HASHICORP_SERVER, module=module).find(print) != first
     assert len(built) == 2
 
 
-def test_the_module_pins_the_version_and_every_source() -> None:
-    module = Path(hashicorp.__file__).with_name("hashicorp_module")
-
-    assert f"require github.com/hashicorp/vault v{hashicorp.VERSION}\n" in (module / "go.mod").read_text()
-    assert f"github.com/hashicorp/vault v{hashicorp.VERSION} h1:" in (module / "go.sum").read_text()
+@pytest.mark.parametrize(
+    ("program", "path"), [(HASHICORP_SERVER, "github.com/hashicorp/vault"), (ACTIONLINT, "github.com/rhysd/actionlint")]
+)
+def test_the_module_pins_the_version_and_every_source(program: Compiled, path: str) -> None:
+    assert f"require {path} v{program.version}\n" in (program.module / "go.mod").read_text()
+    assert f"{path} v{program.version} h1:" in (program.module / "go.sum").read_text()
 
 
 def test_why_it_can_not_be_built_is_one_line(built: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise UnavailableError("go build failed: disk full")
 
-    monkeypatch.setattr(hashicorp, "compile_module", fails)
+    monkeypatch.setattr(compiled, "compile_module", fails)
 
     with pytest.raises(EstateError, match=r"^HashiCorp's server can't be built: go build failed: disk full$"):
-        hashicorp.server(print)
+        HASHICORP_SERVER.find(print)
     assert built == []
