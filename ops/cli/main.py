@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import development, drift, operators, review, snapshots, status
+from ops.cli import audit, development, drift, operators, review, snapshots, status
 from ops.cli.options import Json, Sandbox, Stack
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -34,6 +34,7 @@ for command in (
     status.status,
     drift.drift,
     review.diff,
+    audit.audit,
     operators.keys,
     operators.unseal,
     operators.renew_shares,

@@ -12,5 +12,9 @@ Sandbox = Annotated[bool, typer.Option("--sandbox", help="Work on the stack's sa
 
 
 def file_option(help: str) -> Any:  # noqa: A002 - typer's own name
-    """An option that names a file where the command was given; the command itself works in the project."""
-    return typer.Option(help=help, metavar="PATH", parser=lambda name: Path(os.environ.get("PWD", "")) / name)
+    """An option that names a file where the command was given; the command itself works in the project. `-` stays."""
+
+    def parsed(name: str) -> Path:
+        return Path(name) if name == "-" else Path(os.environ.get("PWD", "")) / name
+
+    return typer.Option(help=help, metavar="PATH", parser=parsed)

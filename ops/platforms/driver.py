@@ -238,6 +238,11 @@ class PlatformDriver(ABC):
         return False
 
     @property
+    def audit_log(self) -> Path | None:
+        """The file of the audit log, where it is on this machine; older ones are beside it."""
+        return None
+
+    @property
     def shares_file(self) -> Path | None:
         """The file of key shares, where it is on this machine."""
         return None

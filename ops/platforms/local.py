@@ -209,6 +209,11 @@ class Local(PlatformDriver):
         return ages(self.paths, self.file, cluster) if self.file.settings.snapshots else None
 
     @property
+    def audit_log(self) -> Path | None:
+        """The first of two that hold the same."""
+        return self.servers.openbao.audit_logs[0]
+
+    @property
     def shares_file(self) -> Path | None:
         """As the first boot left it."""
         return self.servers.custody

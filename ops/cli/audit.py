@@ -1,0 +1,56 @@
+"""`./estate audit`: who read, changed or was denied what. Words in, a table or JSON out."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.cli.options import Json, Stack, file_option
+from ops.commands import audit as looking
+from ops.console import Console
+from ops.paths import Paths
+from ops.vault.audit_log import Wanted
+
+_MOST = 50
+
+
+def audit(
+    stack: Stack = "local",
+    *,
+    who: Annotated[str, typer.Option(help="Part of a name: of an application, a person or an operator.")] = "",
+    path: Annotated[str, typer.Option(help="A path, in which * is any text.")] = "*",
+    operation: Annotated[str, typer.Option(help="read, list, create, update, patch, delete or login.")] = "",
+    denied: Annotated[bool, typer.Option("--denied", help="Only what was denied.")] = False,
+    since: Annotated[str | None, typer.Option(help="A time, or how long ago: 24h.")] = None,
+    until: Annotated[str | None, typer.Option(help="The same.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="How many to show, of the newest.")] = _MOST,
+    file: Annotated[
+        list[Path] | None, file_option("Of a log that isn't the stack's own here; - is standard input.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell who did what with which path, from the audit log. No value is shown."""
+    console = Console(as_json=as_json)
+    wanted = Wanted(
+        who=who,
+        path=path,
+        operation=operation,
+        denied=denied,
+        since=looking.moment("--since", since),
+        until=looking.moment("--until", until),
+    )
+    found = looking.look(Paths(), stack, file or [], wanted, most)
+    console.table(
+        f"audit log of {stack}, in UTC",
+        ["time", "who", "operation", "path", "from", "result"],
+        [
+            [f"{one.time:%m-%d %H:%M:%S}", one.who, one.operation, one.path, one.address, one.result]
+            for one in found.entries
+        ],
+    )
+    console.result(f"{len(found.entries)} shown" + (f", {found.more} older ones not (--most)" if found.more else ""))
+    if found.unread:
+        console.say(f"{found.unread} lines can't be read as entries")
+    entries = [{**asdict(one), "time": one.time.isoformat()} for one in found.entries]
+    console.document({"stack": stack, "entries": entries, "more": found.more, "unread": found.unread})
