@@ -23,12 +23,16 @@ swapoff -a
 sed -i '/[[:space:]]swap[[:space:]]/d' /etc/fstab
 passwd --lock root >/dev/null
 
-put_away apport.service # Ubuntu's collector of core dumps, which names itself in kernel.core_pattern
+# Ubuntu's collector of core dumps, which names itself in kernel.core_pattern.
+put_away apport.service
 sysctl --quiet --system >/dev/null
 systemctl enable --now nftables.service
 nft --file /etc/nftables.conf
 if [ -d /sys/kernel/security/apparmor ]; then
-  apparmor_parser --replace /etc/apparmor.d/vault-estate
+  for profile in vault-estate usr.sbin.rsyslogd; do
+    # Ubuntu's of rsyslogd has a part of ours, which wasn't there when it was loaded.
+    [ ! -f /etc/apparmor.d/$profile ] || apparmor_parser --replace /etc/apparmor.d/$profile
+  done
 fi
 systemctl enable chrony.service
 systemctl restart chrony.service
@@ -39,9 +43,6 @@ if [ -f /usr/local/share/ca-certificates/vault-estate.crt ]; then
 fi
 
 if [ "$LOGS" = yes ]; then
-  if [ -d /sys/kernel/security/apparmor ] && [ -f /etc/apparmor.d/usr.sbin.rsyslogd ]; then
-    apparmor_parser --replace /etc/apparmor.d/usr.sbin.rsyslogd # with our part, which wasn't there when it was loaded
-  fi
   systemctl enable rsyslog.service
   systemctl restart rsyslog.service
 fi

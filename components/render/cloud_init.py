@@ -199,8 +199,8 @@ def _packages(node: Node) -> list[str]:
 
 def _users(node: Node) -> list[dict[str, object]]:
     if not node.ssh:
-        # Nobody, the image's own user neither: cloud-init takes no empty list. root is there, and is locked.
-        return [{"name": "root", "lock_passwd": True}]
+        # Nobody, the image's own user neither: cloud-init takes no empty list. root is there; it locks its password.
+        return [{"name": "root"}]
     return [
         {
             "name": "estate",  # `operator` is a group of Debian's own

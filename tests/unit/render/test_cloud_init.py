@@ -208,7 +208,7 @@ def test_nobody_logs_in_unless_keys_are_given() -> None:
         yaml.safe_load(render(node(ssh=SSH, texts={**TEXTS, "ada.pub": f"{SSH_KEY}\n"}))),
     )
 
-    nobody = [{"name": "root", "lock_passwd": True}]
+    nobody = [{"name": "root"}]
     assert (closed["users"], closed["disable_root"], closed["ssh_pwauth"]) == (nobody, True, False)
     assert environment(NODE)["SSH"] == "no"
     (user,) = opened["users"]
