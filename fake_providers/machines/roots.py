@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -200,7 +201,7 @@ def _make(root: Path, image: str, say: Callable[[str], None]) -> None:
         run(["rm", "--recursive", "--force", "--one-file-system", str(fresh)])
     made = IMAGES[image]
     say(f"making the machines' root, {image}: its base (1 of 3; about 2 minutes together, once)")
-    mirror = _mirror(made, fresh)
+    mirror = _mirror(made, fresh.parent)
     run(_debootstrap(made, fresh, mirror), timeout=1800)
     say(f"making the machines' root, {image}: its packages (2 of 3)")
     _install(fresh, made)
@@ -223,7 +224,7 @@ def _debootstrap(image: Image, root: Path, mirror: str, *more: str) -> list[str]
     return ["debootstrap", *options, image.suite, str(root), mirror, f"/usr/share/debootstrap/scripts/{image.script}"]
 
 
-def _mirror(image: Image, root: Path) -> str:
+def _mirror(image: Image, folder: Path) -> str:
     """The first mirror that gives the suite's list of packages: the official one, which debootstrap knows (`""`), or
     one beside the mirrors of this host's apt. Raises MachineError: none does; with what the last said."""
     listed = run(["apt-get", "indextargets", "--format=$(REPO_URI)", "Created-By: Packages"]).split()
@@ -232,7 +233,9 @@ def _mirror(image: Image, root: Path) -> str:
     said = ""
     for mirror in ("", *beside):
         try:
-            run(_debootstrap(image, root, mirror, "--print-debs"), timeout=60)
+            # A place of its own for each: what a failed try leaves there makes debootstrap refuse the next.
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                run(_debootstrap(image, Path(place), mirror, "--print-debs"), timeout=60)
         except MachineError as error:
             said = str(error).rpartition(": ")[2]
         else:

@@ -35,6 +35,9 @@ def mirrors(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
         if command[0] == "apt-get":
             return "http://host/debian/\nhttp://host/debian/\nhttp://host/debian-security/\nhttps://other/tools\n"
         assert "--print-debs" in command
+        place = Path(command[-3])
+        assert not any(place.iterdir()), "debootstrap refuses a place where something is"
+        (place / "left").touch()
         if not answers.setdefault(command[-2], False):
             raise MachineError("debootstrap ended with 1: E: Failed getting release file")
         return ""
@@ -64,6 +67,7 @@ def test_an_image_whose_mirrors_are_away_is_told_in_one_line(mirrors: dict[str, 
     with pytest.raises(MachineError, match=said):
         roots._mirror(machines.IMAGES["ubuntu-24.04"], tmp_path)
     assert list(mirrors) == ["", "http://host/ubuntu"]
+    assert not any(tmp_path.iterdir())
 
 
 def test_ubuntus_packages_are_trusted_by_the_key_its_archive_signs_with() -> None:
