@@ -2,19 +2,29 @@
 
 Owns the comparison of settings with the stack's state, before the engine begins. Refuses to move an engine that holds
 something: the administrator may not (the policies that guard it would stay behind), and another one in its place would
-be empty.
+be empty. Refuses another kind of seal: what the volume holds is wrapped by the one it was made with.
 """
 
+import base64
+import io
+import shlex
+import tarfile
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
+from components.render.cloud_init import ARCHIVE
+from components.render.node.layout import ETC
 from ops.errors import EstateError
 from ops.stack_file import StackFile
 from settings import Settings
 
 
 def refuse(file: StackFile, deployment: Mapping[str, Any]) -> None:
-    """Raises EstateError: an engine of the stack's state is at another path than settings say."""
+    """Raises EstateError: an engine of the stack's state is at another path than settings say, or its seal of another
+    kind."""
+    _refuse_another_seal(file, deployment)
     there = {
         one["urn"].rsplit("::", 1)[-1]: (one.get("outputs") or {}).get("path")
         for one in deployment.get("resources") or []
@@ -27,6 +37,33 @@ def refuse(file: StackFile, deployment: Mapping[str, Any]) -> None:
                 f"{file.named(setting)} is {wanted!r}; expected {path!r}, where "
                 "it is: what it holds stays there. To have it elsewhere, empty, take the section out first"
             )
+
+
+def _refuse_another_seal(file: StackFile, deployment: Mapping[str, Any]) -> None:
+    """The node's own first boot would stop, with no Vault left that serves."""
+    wanted = getattr(file.settings.platform, "seal", None)
+    for one in deployment.get("resources") or []:
+        # As the program gave it; what the provider says of it may be a hash.
+        text = (one.get("inputs") or {}).get("userData")
+        if wanted and one["type"] == "hcloud:index/server:Server" and not one.get("delete") and text:
+            built = _variables(text).get("SEAL", wanted.kind)
+            if built != wanted.kind:
+                raise EstateError(
+                    f"{file.path.name}: vault-estate:estate.platform.seal.kind is {wanted.kind!r}; expected {built!r}, "
+                    "which wrapped what the volume holds. Another kind takes a new stack (docs/operators.md)"
+                )
+
+
+def _variables(user_data: str) -> Mapping[str, str]:
+    """What a node's scripts are told; nothing of a node that another version made."""
+    written = yaml.safe_load(user_data).get("write_files") or []
+    packed = next((one["content"] for one in written if one["path"] == ARCHIVE), "")
+    if not packed:
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(base64.b85decode(packed.strip())), mode="r:xz") as archive:
+        file = archive.extractfile(f"{ETC.lstrip('/')}/node.env")
+        text = file.read().decode() if file else ""
+    return dict(word.split("=", 1) for word in shlex.split(text))
 
 
 def _paths(settings: Settings) -> Mapping[str, tuple[str, str]]:
