@@ -26,6 +26,8 @@ PAIRS: list[tuple[Flavor, str]] = [(flavor, kind) for flavor in FLAVORS for kind
 _SERVE = ROOT / "components/payloads/serve_transit.sh"
 _REGION = "eu-central-1"
 _SHARES, _THRESHOLD = 3, 2
+_ROOT = "root-token"
+"""File of the other Vault's, which a test rotates keys with."""
 
 
 def pairs_of(flavor: Flavor) -> list[str]:
@@ -63,7 +65,7 @@ def initialise(server: NodeServer) -> tuple[str, list[str]]:
     return str(made["root_token"]), shares
 
 
-def is_active(server: NodeServer) -> bool:
+def is_active(server: NodeServer, seconds: float = 30) -> bool:
     """Whether it comes to serve."""
 
     def serves() -> bool:
@@ -71,7 +73,7 @@ def is_active(server: NodeServer) -> bool:
         document = health if isinstance(health, dict) else health.json()
         return document["initialized"] and not document["sealed"] and not document["standby"]
 
-    return eventually(serves, 30)
+    return eventually(serves, seconds)
 
 
 @contextmanager
@@ -114,7 +116,9 @@ def _other_vault(server: NodeServer) -> Iterator[Seal]:
     )
     try:
         other.start()
-        client = client_of(other, initialise(other)[0])
+        token = initialise(other)[0]
+        write_private(other.directory / _ROOT, token.encode())
+        client = client_of(other, token)
         client.sys.enable_secrets_engine("transit")
         call(client, "post", "transit/keys/unseal")
         allowed = "".join(
@@ -162,6 +166,34 @@ def walk(directory: Path, flavor: Flavor, kind: str) -> None:
         kept = client_of(server, token).read("cubbyhole/kept")
         assert isinstance(kept, dict)
         assert kept["data"] == {"by": kind}
+
+
+def move_transit_key(directory: Path, flavor: Flavor) -> None:
+    """Rotate the key at the other Vault. Until the server's next start its storage is wrapped by the version before."""
+    with sealed(directory, flavor, "transit") as server:
+        token, _ = initialise(server)
+        client_of(server, token).write_data("cubbyhole/kept", data={"by": "transit"})
+        assert isinstance(server.seal, TransitSeal)
+        there = (server.directory.with_name(f"{server.directory.name}-other") / _ROOT).read_text()
+        other = hvac.Client(url=server.seal.address, verify=str(server.environment["SSL_CERT_FILE"]), token=there)
+
+        def opens(oldest: int) -> bool:
+            """Whether it does, where the other Vault refuses versions before that one."""
+            call(other, "post", "transit/keys/unseal/config", {"min_decryption_version": oldest})
+            server.stop()
+            try:
+                server.start()
+            except AssertionError:
+                return False
+            return is_active(server, 5)
+
+        call(other, "post", "transit/keys/unseal/rotate")
+        assert not opens(2), "nothing was wrapped anew yet"
+        assert opens(1)
+        assert opens(2), "the start before this one wrapped it anew"
+        kept = client_of(server, token).read("cubbyhole/kept")
+        assert isinstance(kept, dict)
+        assert kept["data"] == {"by": "transit"}
 
 
 def refusal(directory: Path, flavor: Flavor, stanza: list[str]) -> str:
