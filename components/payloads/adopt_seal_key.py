@@ -124,7 +124,8 @@ def main() -> None:
     fresh.replace(CREDENTIALS / "seal-key")
     for file in RAFT.iterdir():
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-    for old in (COMPLETE, CUSTODY):
+    # Of a move that was killed: those keys were of what is wiped.
+    for old in (COMPLETE, CUSTODY, CREDENTIALS / "seal-key-previous", CREDENTIALS / "seal-key-coming"):
         old.unlink(missing_ok=True)
     if custody:
         write(CUSTODY, custody["shares"])

@@ -21,7 +21,13 @@ class SealPlace:
     """What only the place of a server knows about its seal. Each seal takes what it needs."""
 
     static_key_file: str = ""
-    """Absolute path of the static seal's key, 32 random bytes."""
+    """Absolute path of the static seal's key, 32 bytes, or 64 digits of one that took another's place."""
+    static_key_id: str = "1"
+    """Its id, with which the server marks what it wraps. A variable of the server's process comes before it."""
+    static_previous_file: str = ""
+    """Absolute path of the key before it, by which older things open; none: there is none."""
+    static_previous_id: str = ""
+    """That one's id."""
     kms_key: str = ""
     """ARN or alias of the KMS key that the estate makes."""
 
@@ -35,10 +41,14 @@ class AnySeal(Section):
     """Whether the server unseals itself when it starts; its operators then hold recovery keys."""
     credentials: ClassVar[tuple[str, ...]] = ()
     """What `systemd-creds` unwraps for the server, by name."""
+    passing_credentials: ClassVar[tuple[str, ...]] = ()
+    """The same, of which there is nothing most of the time."""
     waits_for_operator: ClassVar[bool] = False
     """Whether the server can't start before an operator brought its credentials."""
     wrapper: ClassVar[str | None] = None
     """Name of the script that starts the server with its credentials; none: it reads them itself."""
+    wrapper_runs: ClassVar[tuple[str, ...]] = ("cat",)
+    """What that script runs beside the shell and the server."""
 
     @property
     def needs_operator(self) -> bool:
@@ -150,6 +160,9 @@ class StaticSeal(AnySeal):
 
     flavors = ("openbao",)
     credentials = ("seal-key",)
+    passing_credentials = ("seal-key-previous",)
+    wrapper = "serve-static"
+    wrapper_runs = ("cat", "sed", "sha256sum", "wc")
 
     kind: Literal["static"] = "static"
     """Auto-unseal with a key generated on the node."""
@@ -165,8 +178,16 @@ class StaticSeal(AnySeal):
     def stanza(self, place: SealPlace) -> list[str]:
         if not place.static_key_file:
             raise SettingError("static_key_file", "missing", "its absolute path")
-        key = quote("file://" + place.static_key_file)
-        return block('seal "static"', ['current_key_id = "1"', f"current_key = {key}"])
+        lines = [
+            f"current_key_id = {quote(place.static_key_id)}",
+            f"current_key = {quote('file://' + place.static_key_file)}",
+        ]
+        if place.static_previous_file:
+            lines += [
+                f"previous_key_id = {quote(place.static_previous_id)}",
+                f"previous_key = {quote('file://' + place.static_previous_file)}",
+            ]
+        return block('seal "static"', lines)
 
 
 class ShamirSeal(AnySeal):

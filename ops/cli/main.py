@@ -39,6 +39,7 @@ for command in (
     operators.unseal,
     operators.renew_shares,
     operators.regain,
+    operators.move_seal_key,
     operators.database_password,
     snapshots.snapshot,
     snapshots.restore,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ops.cli.options import Json, Sandbox, file_option
-from ops.commands import rotation, turned_back
+from ops.commands import rotation, seal_key_moves, turned_back
 from ops.commands.keys import make
 from ops.commands.regain import regain as regain_administration
 from ops.commands.renewal import renew
@@ -126,6 +126,20 @@ def database_password(
     how = turned_back.database_password(Paths(), stack, connection, console, _ask, sandbox=sandbox)
     console.result(f"Vault logs in to database {connection} again, and has replaced the password")
     console.document({"stack": stack, "connection": connection, "password": how})
+
+
+def move_seal_key(stack: AnyStack, node: Node = None, sandbox: Sandbox = False, as_json: Json = False) -> None:
+    """Put a new key in the place of a static seal's. The old one is kept for the snapshots of its time."""
+    console = Console(as_json=as_json)
+    done = seal_key_moves.move(Paths(), stack, console, node=node, sandbox=sandbox)
+    console.result(f"the server opens with key {done.key_id} alone; key {done.old_key_id} is kept {done.where}")
+    if done.needs_old is None:
+        console.result("every snapshot taken before needs an older key; how many those are can't be seen from here")
+    elif done.needs_old:
+        console.result(f"{done.needs_old} snapshots need an older key, the newest of them is {done.newest}")
+    if done.needs_old != 0:
+        console.result(f"next, for one that needs none: ./estate snapshot {stack}")
+    console.document(asdict(done))
 
 
 def _ask(question: str) -> str:

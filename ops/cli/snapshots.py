@@ -49,12 +49,17 @@ def restore(
     key: Annotated[str | None, typer.Option("--from", help="Key of the snapshot; the newest, if none.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also into a server it doesn't belong to.")] = False,
     identity: Identity = None,
+    node: Annotated[
+        str | None, typer.Option(help="USER@HOST: have it take a snapshot from before its seal's key moved.")
+    ] = None,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
     """Restore a snapshot: everything the server holds is replaced by what it held then."""
     console = Console(as_json=as_json)
-    done, turned = snapshots.restore(Paths(), stack, console, key=key, force=force, identity=identity, sandbox=sandbox)
+    done, turned = snapshots.restore(
+        Paths(), stack, console, key=key, force=force, identity=identity, node=node, sandbox=sandbox
+    )
     for mismatch in done.forced:
         console.result(f"forced: {mismatch}")
     console.result(f"{done.key} of {done.taken} is restored in cluster {done.cluster_id} after {done.seconds:.1f} s")

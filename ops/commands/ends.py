@@ -105,7 +105,17 @@ def look(platform: PlatformDriver, vault: VaultStatus | None, *, missed: bool = 
         ends += _authorities(platform, vault)
     ages = _ages(platform, vault)
     overdue = tuple(_overdue(platform, ages, missed=missed)) if ages else ()
+    keys = platform.seal_keys
+    if platform.seal_key_mark.exists() or (keys and keys.previous.exists()):
+        overdue = (
+            f"the seal has two keys, since its move was killed: ./estate move-seal-key {_where(platform)}",
+            *overdue,
+        )
     return Ends(ends=tuple(ends), overdue=overdue, drill_age=ages.drill if ages else None)
+
+
+def _where(platform: PlatformDriver) -> str:
+    return platform.file.stack if platform.seal_keys else f"{platform.file.stack} --node USER@HOST"
 
 
 def _files(platform: PlatformDriver) -> Iterator[End]:

@@ -15,7 +15,10 @@ from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.snapshots import drill_timer, drilling, escrow, restoring, seal_key_adoption, taking
 from ops.snapshots.opening import choose
+from ops.snapshots.seal_keys import NodeSealKeys, SealKeys
 from ops.snapshots.stores import store_of, wanted
+
+_PAGE = "docs/operators.md, The seal's key"
 
 
 def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tuple[taking.Taken, int]:
@@ -27,7 +30,15 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
 
 
 def restore(
-    paths: Paths, stack: str, console: Console, *, key: str | None, force: bool, identity: Path | None, sandbox: bool
+    paths: Paths,
+    stack: str,
+    console: Console,
+    *,
+    key: str | None,
+    force: bool,
+    identity: Path | None,
+    sandbox: bool,
+    node: str | None = None,
 ) -> tuple[restoring.Restored, turned_back.TurnedBack | None]:
     """Put one back, and what it turned back of others' credentials; None of a sealed server.
     Raises EstateError: as `ops.snapshots.restoring.restore`."""
@@ -35,8 +46,9 @@ def restore(
         empty = platform.start_for_restore()
         identity = identity or age.default_identity(paths, platform.file)
         endpoint = platform.find_administrator(console)
+        keys = seal_keys(platform, node) if node or platform.seal_keys else None
         done = restoring.restore(
-            paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty
+            paths, platform.file, endpoint, console, identity=identity, key=key, force=force, empty=empty, keys=keys
         )
         return done, None if done.sealed else turned_back.mend(
             platform, endpoint, console, datetime.fromisoformat(done.taken)
@@ -58,7 +70,8 @@ def drill(
     def done() -> drilling.Drilled:
         with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
             opens = identity or age.default_identity(paths, platform.file)
-            return drilling.drill(paths, platform.file, console, opens, seal_key or platform.seal_key_file)
+            own = platform.seal_keys.file_of if platform.seal_keys else lambda _: None
+            return drilling.drill(paths, platform.file, console, opens, seal_key, own=own)
 
     stack_file.read(paths, stack)  # a stack that isn't there gets no metrics
     return drill_timer.measured(metrics or drill_timer.metrics_file(paths, stack), done)
@@ -81,7 +94,7 @@ def seal_key(
     """The static seal's key that lies beside the snapshots of a cloud stack, and the key shares.
     Raises EstateError if none does, the identity doesn't open it, or the stack's key is on this machine."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform, taking.told():
-        if platform.seal_key_file:
+        if platform.seal_keys:
             raise EstateError(f"stack {stack!r} has the key of its seal on this machine; expected a cloud stack")
         store = store_of(paths, platform.file)
         identity = identity or age.default_identity(paths, platform.file)
@@ -103,6 +116,21 @@ def adopt(
     Raises EstateError: as `seal_key` and `ops.snapshots.seal_key_adoption.adopt`."""
     found = seal_key(paths, stack, console, key=key, identity=identity, sandbox=sandbox)
     return seal_key_adoption.adopt(node, found, console, force=force)
+
+
+def seal_keys(platform: PlatformDriver, node: str | None) -> SealKeys:
+    """The keys of a stack's static seal, on this machine or on its node.
+    Raises EstateError: its seal is another, or where the keys are is told twice, or not at all."""
+    stack, kind = platform.file.stack, platform.seal_kind
+    if kind != "static":
+        raise EstateError(f"platform.seal.kind is {kind!r}; expected 'static', whose key is the estate's own: {_PAGE}")
+    if platform.seal_keys:
+        if node:
+            raise EstateError(f"--node is {node!r}; expected none: stack {stack!r} has its seal's keys on this machine")
+        return platform.seal_keys
+    if node is None:
+        raise EstateError("--node is missing; expected the node as USER@HOST, which has the keys of its seal")
+    return NodeSealKeys(node)
 
 
 @contextmanager

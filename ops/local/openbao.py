@@ -12,10 +12,11 @@ import os
 import secrets
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from components.payloads.move_seal_key import FIRST_BYTES, is_key, key_id
 from components.render.audit import FileAudit
 from components.render.seals import SealPlace, StaticSeal
 from components.render.server_hcl import ServerHcl, render
@@ -28,7 +29,7 @@ from ops.processes.rotation import RotatedLog
 from ops.processes.supervisor import ChildSpec
 
 MIB = 1 << 20
-SEAL_KEY_BYTES = 32
+SEAL_KEY_BYTES = FIRST_BYTES
 REGAIN_SOCKET = "regain.sock"
 """Where key shares regain administration, in the folder the server runs in."""
 
@@ -87,6 +88,16 @@ class OpenBao:
         return self.home / "audit.log", self.home / "audit-second.log"
 
     @property
+    def seal_key(self) -> Path:
+        """What unseals it."""
+        return self.home / "seal.key"
+
+    @property
+    def previous_seal_key(self) -> Path:
+        """The one before it, or one that an older snapshot needs; there only while it is in use."""
+        return self.home / "seal.key.previous"
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """Arguments that only this server is run with."""
         return (f"-config={self.home / 'server.hcl'}",)
@@ -96,19 +107,26 @@ class OpenBao:
         tls = private_directory(self.directory / "tls")
         private_directory(self.home)
         storage = private_directory(self.home / "data")
-        seal_key = self.home / "seal.key"
+        seal_key = self.seal_key
         if not seal_key.exists() and any(storage.iterdir()):
             raise EstateError(
                 f"{seal_key} is missing, while {storage} holds data that only it can open; expected the key, or no data"
                 " (`./estate down` removes the whole local platform)"
             )
         create_private(seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
-        if seal_key.stat().st_size != SEAL_KEY_BYTES:
+        if not is_key(seal_key.read_bytes()):
             raise EstateError(f"{seal_key} is {seal_key.stat().st_size} bytes long; expected {SEAL_KEY_BYTES}")
         ensure_authority(tls)
-        self.configure("local", seal_key_file=str(seal_key), audit={path.stem: path for path in self.audit_logs})
+        place, previous = (
+            SealPlace(static_key_file=str(seal_key), static_key_id=key_id(seal_key.read_bytes())),
+            self.previous_seal_key,
+        )
+        if previous.exists():
+            previous_id = key_id(previous.read_bytes())
+            place = replace(place, static_previous_file=str(previous), static_previous_id=previous_id)
+        self.configure("local", seal=place, audit={path.stem: path for path in self.audit_logs})
 
-    def configure(self, node: str, *, seal_key_file: str, audit: Mapping[str, Path]) -> None:
+    def configure(self, node: str, *, seal: SealPlace, audit: Mapping[str, Path]) -> None:
         """Write its configuration file: a node's name, what unseals it, and its audit devices with their files."""
         api, cluster = f"{self.host}:{self.api_port}", f"{self.host}:{self.cluster_port}"
         server = ServerHcl(
@@ -122,7 +140,7 @@ class OpenBao:
             certificate_file=str(self.directory / "tls" / "server.crt"),
             key_file=str(self.directory / "tls" / "server.key"),
             seal=StaticSeal(),
-            seal_place=SealPlace(static_key_file=seal_key_file),
+            seal_place=seal,
             audit_devices={device: FileAudit(file_path=str(path)) for device, path in audit.items()},
             cluster_name=f"vault-estate-{node}",
             # Relative: the name of a socket has 107 bytes at most.

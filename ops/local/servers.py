@@ -45,6 +45,7 @@ ENTRIES = (
     "administrator.key",
     "secret-ids.json",
     "shares-renewed",
+    "moving-seal-key",
     "platform.lock",
     supervisor.SPEC,
     supervisor.STATE,

@@ -19,6 +19,7 @@ from ops.errors import EstateError
 from ops.keys import secrets_provider
 from ops.paths import Paths
 from ops.snapshots.ages import Ages
+from ops.snapshots.local_seal_keys import LocalSealKeys
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.status import VaultStatus
@@ -270,9 +271,14 @@ class PlatformDriver(ABC):
         return None
 
     @property
-    def seal_key_file(self) -> Path | None:
-        """The key that unseals the server, where this machine has it."""
+    def seal_keys(self) -> LocalSealKeys | None:
+        """The keys of the server's static seal, where this machine has them."""
         return None
+
+    @property
+    def seal_key_mark(self) -> Path:
+        """A file that stands for as long as a move of the seal's key is under way."""
+        return self.paths.own / f"moving-seal-key-{self.file.stack}"
 
     def start_for_restore(self) -> Callable[[str], None] | None:
         """Start the server that a snapshot is restored into, where that can be done from here.

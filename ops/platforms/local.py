@@ -27,6 +27,7 @@ from ops.local.postgres import ROOT_ROLE
 from ops.local.servers import LocalServers
 from ops.platforms.driver import PlatformDriver, Purpose, Status, Table
 from ops.snapshots.ages import Ages, ages
+from ops.snapshots.local_seal_keys import LocalSealKeys
 from ops.snapshots.unfinished import emptying
 from ops.vault import status
 from ops.vault.endpoint import VaultEndpoint
@@ -244,9 +245,14 @@ class Local(PlatformDriver):
         return postgres.password_file.read_text(encoding="ascii").strip()
 
     @property
-    def seal_key_file(self) -> Path | None:
+    def seal_keys(self) -> LocalSealKeys | None:
         """Beside OpenBao's data."""
-        return self.paths.local / "openbao" / "seal.key"
+        return LocalSealKeys(self.servers)
+
+    @property
+    def seal_key_mark(self) -> Path:
+        """It goes with the servers."""
+        return self.servers.directory / "moving-seal-key"
 
     def start_for_restore(self) -> Callable[[str], None] | None:
         """Also where OpenBao's storage is empty: a restore fills it."""

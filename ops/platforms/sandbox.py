@@ -7,6 +7,7 @@ the real stack: state and passphrase are in the sandbox's folder.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -199,6 +200,11 @@ class Sandbox(Hetzner):
     def snapshot_ages(self, cluster: str | None) -> Ages | None:  # noqa: ARG002 - as the base has it
         """They end with the sandbox."""
         return None
+
+    @property
+    def seal_key_mark(self) -> Path:
+        """Apart from the real stack's."""
+        return self.services.directory / "moving-seal-key"
 
     def variables(self) -> Mapping[str, str]:
         """What lets other clients find the sandbox's names."""

@@ -12,6 +12,7 @@ import hvac
 import requests
 from hvac.exceptions import VaultError
 
+from components.render.seals import SealPlace
 from composition.private_files import create_private, private_directory, write_private
 from ops.errors import EstateError
 from ops.local.openbao import SEAL_KEY_BYTES, OpenBao
@@ -49,7 +50,7 @@ class AcmeAuthority(OpenBao):
         private_directory(self.home / "data")
         seal_key = self.home / "seal.key"
         create_private(seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
-        self.configure("acme", seal_key_file=str(seal_key), audit={"file": self.audit_logs[0]})
+        self.configure("acme", seal=SealPlace(static_key_file=str(seal_key)), audit={"file": self.audit_logs[0]})
 
     def is_up(self) -> bool:
         """Whether it answers, told or not."""

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from components.payloads.move_seal_key import is_key, key_id
+from components.render.seals import SealPlace
 from composition.private_files import private_directory
 from ops.console import Console
 from ops.errors import EstateError
@@ -30,6 +32,7 @@ from ops.snapshots import escrow
 from ops.snapshots.ages import note_drill
 from ops.snapshots.opening import choose, open_snapshot
 from ops.snapshots.restoring import prove, put_into
+from ops.snapshots.seal_keys import key_of
 from ops.snapshots.stores import store_of, wanted
 from ops.snapshots.taking import folder, pair, told
 from ops.snapshots.target import Target
@@ -64,9 +67,17 @@ class Drilled:
     """Whether it is younger than `snapshots.stale_after`."""
 
 
-def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_key: Path | None) -> Drilled:
-    """Put the newest snapshot into a throwaway server, with the static seal's key of a file; without one with that in
-    escrow, which the age identity opens too.
+def drill(
+    paths: Paths,
+    file: StackFile,
+    console: Console,
+    identity: Path,
+    seal_key: Path | None,
+    *,
+    own: Callable[[str], Path | None] = lambda _: None,
+) -> Drilled:
+    """Put the newest snapshot into a throwaway server, with the static seal's key of a file; without one with its `own`
+    of this machine, or else with that in escrow, which the age identity opens too.
     Raises EstateError if the snapshot isn't whole, or the server didn't serve what it was given."""
     snapshots = wanted(file)
     store = store_of(paths, file)
@@ -77,8 +88,8 @@ def drill(paths: Paths, file: StackFile, console: Console, identity: Path, seal_
         steps.step(f"{opened.key} is whole", finished=True)
         why_not, key = _why_not(file, opened.record), b""
         if not why_not:
-            if seal_key:
-                key = _read(seal_key)
+            if at_hand := seal_key or own(key_of(opened.archive)):
+                key = _read(at_hand)
             elif escrow.names(store, chosen):
                 key = escrow.opened(store, chosen, identity).seal_key
             why_not = "" if key else _NO_KEY
@@ -112,7 +123,7 @@ def _why_not(file: StackFile, record: Mapping[str, Any]) -> str:
 
 
 def _read(key_file: Path) -> bytes:
-    if not key_file.is_file() or key_file.stat().st_size != SEAL_KEY_BYTES:
+    if not key_file.is_file() or not is_key(key_file.read_bytes()):
         raise EstateError(f"seal key {key_file} is not there as {SEAL_KEY_BYTES} bytes; expected the static seal's key")
     return key_file.read_bytes()
 
@@ -131,7 +142,7 @@ def _server(directory: Path, key: bytes) -> Iterator[OpenBao]:
         # becoming active (tried: OpenBao 2.7.2, "modifications to audit devices are not allowed"), and those that only
         # the snapshot knows are dropped.
         audit = {f"drill-{secrets.token_hex(4)}": server.home / "drill-audit.log"}
-        server.configure("drill", seal_key_file=place, audit=audit)
+        server.configure("drill", seal=SealPlace(static_key_file=place, static_key_id=key_id(key)), audit=audit)
         process = subprocess.Popen(
             child.argv,
             cwd=child.directory,

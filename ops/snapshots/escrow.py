@@ -4,7 +4,6 @@ Owns finding, opening and proving it. Refuses a key that isn't the one its name 
 the key is in memory, and goes where it is asked for by a pipe.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +12,11 @@ from typing import Any
 
 import pyrage  # type: ignore[import-untyped]  # the wheel ships no types
 
+from components.payloads.move_seal_key import fingerprint, is_key, key_id
 from ops.errors import EstateError
 from ops.keys import age
-from ops.local.openbao import SEAL_KEY_BYTES
 from ops.snapshots.stores import Readable
 from ops.snapshots.taking import StoredSnapshot, escrow_in, kept
-
-_NAME_DIGITS = 16
-"""Of the key's fingerprint, as `seal.sh` cuts it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +29,6 @@ class Escrowed:
     seal_key: bytes = field(repr=False)
     custody: Mapping[str, Any] | None = field(repr=False)
     """`shares` and `complete`, as the bootstrap left them; None: the node had none of that cluster."""
-
-
-def fingerprint(seal_key: bytes) -> str:
-    """What a key in escrow is called. Tells keys from one another, and nothing of the key."""
-    return hashlib.sha256(b"seal-key\n" + seal_key).hexdigest()[:_NAME_DIGITS]
 
 
 def names(store: Readable, chosen: StoredSnapshot) -> Mapping[str, str]:
@@ -59,10 +50,19 @@ def opened(store: Readable, chosen: StoredSnapshot, identity: Path) -> Escrowed:
             "puts it there with its first snapshot"
         )
     seal_key = _decrypt(store, key, identity)
-    if len(seal_key) != SEAL_KEY_BYTES or fingerprint(seal_key) != key.rpartition("/")[2].removesuffix(".age"):
+    if not is_key(seal_key) or fingerprint(seal_key) != key.rpartition("/")[2].removesuffix(".age"):
         raise EstateError(f"{key} holds another key than its name says; expected an older version of it in the bucket")
     custody = json.loads(_decrypt(store, found["custody"], identity)) if "custody" in found else None
     return Escrowed(cluster_id=cluster, key=key, seal_key=seal_key, custody=custody)
+
+
+def with_id(store: Readable, cluster: str, wanted: str, identity: Path) -> bytes:
+    """The key of a cluster's seal that has an id; nothing where none has.
+    Raises EstateError: the identity doesn't open what lies there."""
+    for name in store.names(f"seal/{cluster}/"):
+        if "/custody-" not in name and key_id(found := _decrypt(store, name, identity)) == wanted:
+            return found
+    return b""
 
 
 def _decrypt(store: Readable, key: str, identity: Path) -> bytes:

@@ -19,13 +19,18 @@ from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.processes.servers import eventually
+from ops.snapshots import escrow
 from ops.snapshots.opening import Opened, choose, open_snapshot
+from ops.snapshots.seal_keys import SealKeys, having, key_of
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told
 from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
 from ops.snapshots.unfinished import Mark
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
+
+_ANOTHER_KEY = "using a different autoseal key"
+"""The servers' words for a snapshot that their seal doesn't vouch for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +79,11 @@ def restore(
     key: str | None = None,
     force: bool = False,
     empty: Callable[[str], None] | None = None,
+    keys: SealKeys | None = None,
 ) -> Restored:
     """Put a snapshot back into the stack's server, by default the newest, and look at what it serves then. `empty`
-    takes away the storage of a server that a killed restore initialised; without it a person does.
+    takes away the storage of a server that a killed restore initialised; without it a person does. `keys` are those of
+    a static seal: the snapshot's own is beside the server's for as long as this takes.
     Raises EstateError: nothing was changed, unless the sentence says otherwise."""
     store = store_of(paths, file)
     mark = Mark(
@@ -90,8 +97,13 @@ def restore(
         target = Target(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
         opened = open_snapshot(store, choose(store, key), identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
-        forced = put_into(target, opened, force=force, steps=steps, mark=mark)
-        canary, sealed = prove(target, opened, file.settings.canary, steps)
+        needed, cluster = key_of(opened.archive), str(opened.record["cluster_id"])
+        with (
+            _told_of_another_key(file.stack, opened.key, needed),
+            having(keys, needed, lambda: escrow.with_id(store, cluster, needed, identity)),
+        ):
+            forced = put_into(target, opened, force=force, steps=steps, mark=mark)
+            canary, sealed = prove(target, opened, file.settings.canary, steps)
         mark.clear()
     return Restored(
         key=opened.key,
@@ -102,6 +114,20 @@ def restore(
         sealed=sealed,
         forced=tuple(forced),
     )
+
+
+@contextmanager
+def _told_of_another_key(stack: str, key: str, needed: str) -> Iterator[None]:
+    """Raises EstateError: the server has another key of its seal than the snapshot needs."""
+    try:
+        yield
+    except SnapshotError as error:
+        if _ANOTHER_KEY not in str(error):
+            raise
+        raise EstateError(
+            f"{key} was taken under key {needed} of the seal, which the server doesn't have; expected it beside the "
+            f"present one: ./estate restore {stack} --from {key} --node USER@HOST"
+        ) from None
 
 
 def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark: Mark | None = None) -> list[str]:

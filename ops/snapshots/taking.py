@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from components.model import duration_text
+from components.payloads import move_seal_key
 from components.payloads.snapshot import STAMP, SnapshotError, prune, save, stamp_of, whole
 from components.render.snapshots import AGE_KEY, CANARY, OPERATOR_LOGIN, recipient
 from ops.console import Console
@@ -24,6 +25,7 @@ from ops.errors import EstateError
 from ops.keys import age
 from ops.paths import Paths
 from ops.processes.servers import end
+from ops.snapshots.seal_keys import key_of
 from ops.snapshots.stores import Readable, store_of, wanted
 from ops.snapshots.target import ProxiedServer
 from ops.stack_file import StackFile
@@ -117,11 +119,11 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
     }
     stage = console.stage(f"taking a snapshot of {file.stack}")
     with told(), folder(paths, "snapshot-") as work, stage as steps:
-        server = ProxiedServer(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
+        server = _Noting(endpoint.address, str(endpoint.ca_file) if endpoint.ca_file else None, pair(paths, file))
         server.find_active()
         cluster = server.call("GET", "sys/seal-status").get("cluster_id")
         # Its retention may prune every record that names what opens the seal.
-        parameters["escrow"] = escrow_in(kept(store, f"{EVERYWHERE}{cluster}/"))
+        parameters["escrow"] = server.escrow = dict(escrow_in(kept(store, f"{EVERYWHERE}{cluster}/")))
         key, record = save(server, store, parameters, work, lambda step, **_: steps.step(step, finished=True))
         pruned = prune(store, f"{EVERYWHERE}{record['cluster_id']}/", snapshots.keep.model_dump())
         return Taken(
@@ -130,6 +132,19 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
             kept=kept(store, f"{EVERYWHERE}{record['cluster_id']}/"),
             advice="" if snapshots.store.kind == "folder" or snapshots.store.writer else _NO_WRITER,
         )
+
+
+class _Noting(ProxiedServer):
+    """Notes under which key of the seal its snapshot was taken: an earlier one may have been taken under another."""
+
+    escrow: dict[str, str]
+
+    def save(self, file: Path) -> None:
+        """The snapshot, into a file."""
+        super().save(file)
+        used, named = key_of(file), self.escrow.get("seal_key", "")
+        if named and used != move_seal_key.FIRST_ID:
+            self.escrow["seal_key"] = f"{named.rpartition('/')[0]}/{used}.age"
 
 
 def kept(store: Readable, prefix: str = EVERYWHERE) -> list[StoredSnapshot]:

@@ -20,6 +20,7 @@ import pytest
 
 from components.payloads import adopt_seal_key as adopt_program
 from components.payloads import snapshot as program
+from components.payloads.move_seal_key import fingerprint
 from components.render import cloud_init
 from ops.errors import EstateError
 from ops.snapshots import escrow, seal_key_adoption, taking
@@ -109,7 +110,7 @@ def opened(node: Node, identity: Any) -> bytes:
     """The key in escrow, as one recipient finds it."""
     name, _, sealed = node.escrow.read_bytes().partition(b"\n")
     key: bytes = pyrage.decrypt(sealed, [identity])
-    assert name.decode() == escrow.fingerprint(key)
+    assert name.decode() == fingerprint(key)
     return key
 
 
@@ -212,7 +213,7 @@ def test_a_run_leaves_the_key_and_custody_once_and_the_record_names_them(
     chosen = choose(store, None)
     found = escrow.opened(store, chosen, made.identity)
     assert found.seal_key == node.key
-    assert found.key == f"seal/{cluster}/{escrow.fingerprint(node.key)}.age" == chosen.record["escrow"]["seal_key"]
+    assert found.key == f"seal/{cluster}/{fingerprint(node.key)}.age" == chosen.record["escrow"]["seal_key"]
     assert found.custody is not None
     assert found.custody["shares"] == {"shares": ["encrypted"]}
     assert found.custody["complete"] == {"cluster_id": cluster}

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,12 @@ import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import pytest
 from cryptography import x509
 
+from components.payloads.move_seal_key import fingerprint, key_id
 from ops.paths import ROOT
 from tests.support.booting import Observed
 from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
 from tests.support.documents import blocks
-from tests.support.servers import call
+from tests.support.servers import call, eventually
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -33,9 +35,18 @@ PLAIN = "-".join(("a", "card", "number"))
 KV = (("aos", "agenticverz", "app-prod"), ("bike-data-flow", "secret", "bike-data-flow/dev/database-url"))
 PKI = {"common_name": "Estate Dev", "organization": "Estate", "roles": {"mtls": {"allowed_domains": ["dev.internal"]}}}
 CUSTODY = "/var/lib/vault/custody/shares.json"
-SSH = """#!/bin/sh
-printf '%s\\n' "$*" >>{log}
-exec {program} -F {settings} "$@"
+SSH = """#!{python}
+import os, shlex, sys
+words = sys.argv[1:]
+with open({log!r}, "a") as log:
+    log.write(" ".join(words) + "\\n")
+if at := os.environ.get("KILLED_AT"):
+    command, (step, programs) = shlex.split(words[-1]), at.split()
+    killing = {killing!r}.replace("STEP", step).replace("PROGRAMS", programs)
+    text = command.index("-c") + 1
+    command[text] = command[text].replace("if __name__", killing + "if __name__")
+    words[-1] = shlex.join(command)
+os.execv({program!r}, [{program!r}, "-F", {settings!r}, *words])
 """
 """The real one, told where its settings are: by itself it looks into the home of whoever runs the tests."""
 SSH_SETTINGS = """\
@@ -50,6 +61,20 @@ Host NODE
 """
 
 
+KILLING = """
+ran, real, left = run, STEP, [0]
+def STEP():
+    left[0] = PROGRAMS
+    return real()
+def run(*command, content=None):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), 9)
+    return ran(*command, content=content)
+"""
+"""Put into a program on its way to the node: in one step it dies before the n-th program that it would run."""
+
+
 @dataclass
 class Lost:
     """What was there before the volume was lost, and what of it must be back."""
@@ -59,6 +84,7 @@ class Lost:
     """What ssh was asked to run."""
     observed: Observed = field(default_factory=Observed)
     seal_key: bytes = field(default=b"", repr=False)
+    older_key: bytes = field(default=b"", repr=False)
     facts: dict[str, Any] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
@@ -110,6 +136,12 @@ class Lost:
         """The seal's key."""
         return base64.b64decode(self.sh(f"systemd-creds decrypt --name=seal-key {CREDENTIALS}/seal-key - | base64 -w0"))
 
+    def newest(self) -> str:
+        """Key of the newest snapshot."""
+        client, name = self.bucket()
+        listed = client.list_objects_v2(Bucket=name, Prefix="raft/")["Contents"]
+        return max(str(one["Key"]) for one in listed if one["Key"].endswith(".age"))
+
     def read(self) -> dict[str, Any]:
         """What applications rely on."""
         found: dict[str, Any] = {"/".join(one): self.dev.secret(*one) for one in KV}
@@ -135,7 +167,13 @@ def lost(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         made = Lost(dev=dev, commands=dev.directory / "asked")
         programs = dev.directory / "programs"
         programs.mkdir()
-        text = SSH.format(log=made.commands, program=shutil.which("ssh"), settings=dev.directory / "ssh_settings")
+        text = SSH.format(
+            python=sys.executable,
+            log=str(made.commands),
+            program=shutil.which("ssh"),
+            settings=str(dev.directory / "ssh_settings"),
+            killing=KILLING,
+        )
         (programs / "ssh").write_text(text)
         (programs / "ssh").chmod(0o755)
         patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
@@ -216,6 +254,91 @@ def test_a_node_that_serves_is_left_alone(lost: Lost) -> None:
     assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
 
 
+def test_the_seal_key_moves_and_the_node_opens_with_it(lost: Lost) -> None:
+    dev, before = lost.dev, lost.newest()
+    with lost.observed.watching():
+        done = dev.answered("move-seal-key", STACK, "--node", "estate@NODE")
+    lost.said.append(str(done))
+
+    lost.older_key, lost.seal_key = lost.seal_key, lost.key_on_node()
+    assert (done["old_key_id"], done["key_id"]) == ("1", key_id(lost.seal_key))
+    assert (done["needs_old"], done["newest"]) == (1, before)
+    client, name = lost.bucket()
+    beside = [one["Key"] for one in client.list_objects_v2(Bucket=name, Prefix="seal/")["Contents"]]
+    for key in (lost.older_key, lost.seal_key):
+        assert f"seal/{lost.facts['cluster']}/{fingerprint(key)}.age" in beside
+    assert lost.sh(f"ls {CREDENTIALS} | grep seal-key; systemctl is-active vault-snapshot.timer").split() == [
+        "seal-key",
+        "seal-keys",
+        "active",
+    ]
+    assert dev.answered("up", STACK)["changed"] == 0
+    dev.node.reboot()
+    lost.sh("for i in $(seq 60); do systemctl is-active --quiet vault-bootstrap && exit 0; sleep 1; done; exit 1")
+    assert dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+
+
+def test_a_snapshot_from_before_the_move_comes_back(lost: Lost) -> None:
+    before = lost.newest()
+    assert lost.dev.answered("drill", STACK)["opened"] is True
+
+    alone = lost.dev.run("restore", STACK, "--from", before, "--sandbox")
+    assert alone.returncode == 2
+    assert f"{before} was taken under key 1 of the seal, which the server doesn't have" in alone.stderr
+    restored = lost.dev.answered("restore", STACK, "--from", before, "--node", "estate@NODE")
+
+    assert (restored["key"], restored["canary"]) == (before, True)
+    assert lost.sh(f"test ! -e {CREDENTIALS}/seal-key-previous && echo alone") == "alone"
+    assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+    lost.snapshot()
+    assert lost.dev.answered("drill", STACK)["opened"] is True
+
+
+def test_another_kind_of_seal_is_refused_before_anything_begins(lost: Lost) -> None:
+    platform = lost.dev.written()["platform"]
+    lost.dev.change(platform={**platform, "seal": {"kind": "shamir"}})
+    for command in ("preview", "up"):
+        done = lost.dev.run(command, STACK, "--sandbox")
+        assert done.returncode == 2
+        assert "platform.seal.kind is 'shamir'; expected 'static', which wrapped what the volume holds" in done.stderr
+    lost.dev.change(platform=platform)
+
+
+KILLS = {
+    "a new key is made and not kept yet": ("prepare", 3),
+    "the new key is in its place and not in escrow": ("use", 4),
+    "the server is at work with both": ("use", 7),
+    "the old key is gone, and the server wasn't started without it": ("alone", 2),
+}
+
+
+@pytest.mark.parametrize("moment", KILLS)
+def test_a_move_that_was_killed_goes_on(lost: Lost, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, programs = KILLS[moment]
+    monkeypatch.setenv("KILLED_AT", f"{step} {programs}")
+    killed = lost.dev.run("move-seal-key", STACK, "--node", "estate@NODE", "--sandbox")
+    assert killed.returncode == 2, killed.stdout
+    monkeypatch.delenv("KILLED_AT")
+    lost.sh("systemctl reset-failed; systemctl restart vault")
+    assert eventually(lambda: lost.dev.answered("status", STACK)["health"].get("sealed") is False, 30), moment
+    status = lost.dev.answered("status", STACK)
+    told = [line for line in status["warnings"] if "./estate move-seal-key dev --node USER@HOST" in line]
+    assert len(told) == (step != "prepare")
+
+    lost.dev.answered("move-seal-key", STACK, "--node", "estate@NODE")
+
+    moved = lost.key_on_node()
+    assert moved != lost.seal_key
+    lost.seal_key = moved
+    assert lost.sh(f"ls {CREDENTIALS} | grep seal-key; systemctl is-active vault-snapshot.timer").split() == [
+        "seal-key",
+        "seal-keys",
+        "active",
+    ]
+    assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+    lost.snapshot()
+
+
 def test_everything_comes_back_after_node_and_volume_are_gone(lost: Lost) -> None:
     dev = lost.dev
     with lost.observed.watching():
@@ -271,7 +394,8 @@ def test_operators_renew_their_shares_and_regain_administration_over_ssh(lost: L
 
 
 def test_the_seal_key_is_nowhere_in_the_clear(lost: Lost) -> None:
-    forms = (lost.seal_key, lost.seal_key.hex().encode(), base64.b64encode(lost.seal_key).rstrip(b"="))
+    keys = (lost.seal_key, bytes.fromhex(lost.seal_key.decode()), lost.older_key)
+    forms = [form for key in keys for form in (key, key.hex().encode(), base64.b64encode(key).rstrip(b"="))]
     client, name = lost.bucket()
     places = {
         "journal": lost.dev.node.journal().encode(),

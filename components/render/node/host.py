@@ -122,7 +122,9 @@ def apparmor(node: Node) -> str:
     """
     # A seal's wrapper is a shell that becomes the server.
     wrapper = (
-        f"  {LIBRARY}/{node.seal.wrapper} r,\n  /{{usr/,}}bin/{{sh,dash,cat}} mrix,\n" if node.seal.wrapper else ""
+        f"  {LIBRARY}/{node.seal.wrapper} r,\n  /{{usr/,}}bin/{{sh,dash,{','.join(node.seal.wrapper_runs)}}} mrix,\n"
+        if node.seal.wrapper
+        else ""
     )
     return f"""\
 abi <abi/3.0>,

@@ -35,6 +35,11 @@ def server(node: Node) -> str:
     # Not BAO_ENABLE_FILE_PERMISSIONS_CHECK: it refuses files that don't belong to the server's own user (tried: OpenBao
     # 2.7.2), and a configuration that belongs to root is the safer one.
     lines = [f"LoadCredentialEncrypted={name}:{HOME}/credentials/{name}\n" for name in seal.credentials]
+    # Where the file isn't there it is a line's end: systemd takes no empty one from a unit's file (tried: 252).
+    lines += [
+        f"LoadCredentialEncrypted={name}:{HOME}/credentials/{name}\nSetCredential={name}:\\n\n"
+        for name in seal.passing_credentials
+    ]
     variables = seal.environment(layout.credentials(SERVER_UNIT)).items()
     if variables:
         lines.append(f"Environment={' '.join(f'{name}={value}' for name, value in variables)}\n")

@@ -271,7 +271,8 @@ def test_status_tells_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 def test_a_restore_needs_the_key_of_the_seal(tmp_path: Path) -> None:
     found = platform(tmp_path)
-    assert found.seal_key_file == tmp_path / ".estate/local/openbao/seal.key"
+    assert found.seal_keys
+    assert found.seal_keys.current == tmp_path / ".estate/local/openbao/seal.key"
 
     with pytest.raises(EstateError, match=r"and with it the key of the seal; expected it: \./estate up local$"):
         found.start_for_restore()

@@ -104,8 +104,8 @@ def test_a_combination_differs_only_where_it_has_to(flavor: Flavor, seal: str, t
         expected |= {"/etc/vault-estate/node.env"}
     if flavor == "vault" or seal != "static":
         expected |= {UNIT, "/etc/vault-estate/server.hcl"}
-    if flavor == "vault" or seal == "transit":
-        expected |= {"/etc/apparmor.d/vault-estate"}
+    if flavor == "vault" or seal != "static":
+        expected |= {"/etc/apparmor.d/vault-estate", f"{library}/serve-static"}
     if tls != "acme":
         expected |= ONLY_ACME | {"/etc/vault-estate/bootstrap.json"}
     if tls == "provided":
@@ -120,7 +120,16 @@ def test_a_combination_differs_only_where_it_has_to(flavor: Flavor, seal: str, t
 
 
 UNITS: list[tuple[str, list[str], list[str]]] = [
-    ("static", ["LoadCredentialEncrypted=seal-key:/var/lib/vault/credentials/seal-key"], ["AWS_", "serve-transit"]),
+    (
+        "static",
+        [
+            "ExecStart=/usr/local/lib/vault-estate/serve-static /usr/local/bin/bao server",
+            "LoadCredentialEncrypted=seal-key:/var/lib/vault/credentials/seal-key",
+            "LoadCredentialEncrypted=seal-key-previous:/var/lib/vault/credentials/seal-key-previous",
+            "SetCredential=seal-key-previous:\\n",
+        ],
+        ["AWS_", "serve-transit"],
+    ),
     (
         "awskms",
         [

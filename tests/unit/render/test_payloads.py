@@ -15,6 +15,7 @@ LOADED = {
     "adopt_seal_key": set(),
     "bootstrap": {"pysequoia"},
     "key_shares": set(),
+    "move_seal_key": set(),
     "regain_pipe": set(),
     "snapshot": {"boto3", "botocore.config", "botocore.exceptions", "pyrage"},
 }
