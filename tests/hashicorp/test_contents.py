@@ -129,7 +129,7 @@ def test_a_restore_into_the_same_server_and_into_an_empty_one(made: Made) -> Non
     made.run("snapshot")
     with made.copy.administering() as client:
         call(client, "post", "database/rotate-root/postgresql")
-    renewed = {"pair": "as it was", "passwords": {"postgresql": "renewed"}}
+    renewed = {"pair": "as it was", "passwords": {"postgresql": "renewed"}, "shares": "as they were"}
 
     same = made.run("restore")
     servers = made.copy.local.servers
