@@ -6,6 +6,7 @@ nothing. Not proven: audit devices, which OpenBao takes from its server file onl
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -203,6 +204,48 @@ def test_what_was_changed_by_hand_is_told_and_comes_back(built: Checkout) -> Non
     looked = built.run("drift")
     assert looked.returncode == 0, looked.stderr
     assert looked.stdout.strip().splitlines()[-1].startswith("0 differ (")
+
+
+ADDED = {
+    "auth/approle/role/by-hand": ({"token_policies": ["by-hand"]}, "auth/approle/role/by-hand"),
+    "database/roles/by-hand": (
+        {"db_name": "postgresql", "creation_statements": ["SELECT 1"]},
+        "database/roles/by-hand",
+    ),
+    "pki_int/roles/by-hand": ({"allowed_domains": ["a.internal"]}, "pki_int/roles/by-hand"),
+    "sys/auth/by-hand": ({"type": "userpass"}, "by-hand"),
+    "sys/mounts/by-hand": ({"type": "kv"}, "by-hand"),
+    "sys/policies/acl/by-hand": ({"policy": 'path "a" {\n  capabilities = ["read"]\n}\n'}, "by-hand"),
+    "transit/keys/by-hand": ({}, "transit/keys/by-hand"),
+}
+"""What somebody makes by hand, by its path; and the id by which the official provider knows it."""
+
+
+def test_what_is_in_no_stack_is_listed_and_only_deleted_by_name(built: Checkout, tmp_path: Path) -> None:
+    with built.administering() as client:
+        for path, (body, _) in ADDED.items():
+            client.adapter.post(f"/v1/{path}", json=body)
+    file = tmp_path / "import.json"
+    looked = built.run("drift", "--json", "--adopt", str(file))
+    assert looked.returncode == 1, looked.stderr
+    found = json.loads(looked.stdout)
+    assert found["drifted"] == 0
+    assert {one["path"]: one["id"] for one in found["unknown"]} == {path: name for path, (_, name) in ADDED.items()}
+    written = json.loads(file.read_text())["resources"]
+    assert {one["id"] for one in written} == {name for _, name in ADDED.values()}
+
+    refused = built.run("drift", "--delete", "sys/policies/acl/aos")
+    assert refused.returncode == 2
+    assert "--delete is 'sys/policies/acl/aos'; expected what no stack has: auth/approle/role/by-hand" in refused.stderr
+    gone = [word for path in ADDED if path != "transit/keys/by-hand" for word in ("--delete", path)]
+    left = json.loads(built.run("drift", "--json", *gone).stdout)
+    assert [one["path"] for one in left["unknown"]] == ["transit/keys/by-hand"]
+    assert sorted(left["deleted"]) == sorted(set(ADDED) - {"transit/keys/by-hand"})
+    kept = built.run("drift", "--delete", "transit/keys/by-hand")
+    assert (kept.returncode, "deletion is not allowed" in kept.stderr) == (2, True), kept.stderr
+    with built.administering() as client:
+        client.adapter.post("/v1/transit/keys/by-hand/config", json={"deletion_allowed": True})
+    assert built.run("drift", "--delete", "transit/keys/by-hand").returncode == 0
 
 
 def test_up_after_a_restore_brings_the_server_up_to_date(built: Checkout) -> None:

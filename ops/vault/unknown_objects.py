@@ -1,0 +1,117 @@
+"""What a Vault holds that no resource of the stack stands for: made by hand, or by another program.
+
+Owns where such objects are looked for, and what is the server's own or the estate's outside of Pulumi. Refuses to look
+into anything: only names are listed.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hvac
+from hvac.exceptions import Forbidden, InvalidPath, VaultError
+
+from components.render.acl import STATE_RECORD
+from components.render.bootstrap import ADMINISTRATOR, ADMINISTRATOR_TRIAL
+from fake_providers.vault.table import TABLE
+from ops.errors import EstateError
+from ops.vault.api import call, reason
+
+_SERVERS_OWN = {
+    "sys/mounts": {"cubbyhole", "identity", "sys"},
+    "sys/auth": {"token"},
+    "sys/policies/acl": {"root", "default", "response-wrapping", "control-group"},
+}
+_ESTATES_OWN = {
+    "sys/auth": {"cert"},
+    "sys/policies/acl": {ADMINISTRATOR, ADMINISTRATOR_TRIAL, STATE_RECORD},
+    "auth/cert/certs": {ADMINISTRATOR, ADMINISTRATOR_TRIAL},
+}
+"""What first boot makes, and `up` itself; no resource stands for it."""
+_FLAT = {
+    "sys/policies/acl": "index/policy:Policy",
+    "sys/policies/password": "index/passwordPolicy:PasswordPolicy",
+    "sys/quotas/rate-limit": "index/quotaRateLimit:QuotaRateLimit",
+}
+_INSIDE: Mapping[str, Mapping[str, str]] = {
+    "database": {
+        "config": "database/secretBackendConnection:SecretBackendConnection",
+        "roles": "database/secretBackendRole:SecretBackendRole",
+        "static-roles": "database/secretBackendStaticRole:SecretBackendStaticRole",
+    },
+    "transit": {"keys": "transit/secretBackendKey:SecretBackendKey"},
+    "pki": {"roles": "pkiSecret/secretBackendRole:SecretBackendRole"},
+    "approle": {"role": "appRole/authBackendRole:AuthBackendRole"},
+    "cert": {"certs": "index/certAuthBackendRole:CertAuthBackendRole"},
+    "jwt": {"role": "jwt/authBackendRole:AuthBackendRole"},
+    "kubernetes": {"role": "kubernetes/authBackendRole:AuthBackendRole"},
+}
+"""What is in a mount of each type, by the path below it."""
+_MOUNTS = {"sys/mounts": "index/mount:Mount", "sys/auth": "index/authBackend:AuthBackend"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownObject:
+    """One object that no resource stands for."""
+
+    path: str
+    """Where it is written and deleted."""
+    type: str
+    """Of the resource that it would be."""
+
+    @property
+    def id(self) -> str:
+        """By which Pulumi imports it."""
+        entry = TABLE[self.type.removeprefix("vault:")]
+        match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", entry.place), self.path)
+        return entry.known_as(match.groupdict() if match else {})
+
+    def delete(self, client: hvac.Client) -> None:
+        """Delete it, and what is in it. Raises EstateError: the server refuses."""
+        try:
+            call(client, "delete", self.path)
+        except VaultError as error:
+            raise EstateError(f"--delete {self.path}: {reason(error)}; expected one that may be deleted") from None
+
+
+def look(client: hvac.Client, resources: Sequence[Mapping[str, Any]]) -> Sequence[UnknownObject]:
+    """Everything that none of a state's resources stands for. Raises VaultError: the server refuses to list."""
+    known = {path for one in resources if (path := _path(one))}
+    return tuple(one for one in _listed(client) if one.path not in known)
+
+
+def _path(resource: Mapping[str, Any]) -> str | None:
+    entry = TABLE.get(str(resource["type"]).removeprefix("vault:"))
+    return entry.fill(entry.place, resource.get("inputs") or {}) if entry else None
+
+
+def _listed(client: hvac.Client) -> Iterator[UnknownObject]:
+    for place, token in _FLAT.items():
+        yield from _names(client, place, token)
+    for place, token in _MOUNTS.items():
+        for name, mount in _data(client, "get", place).items():
+            path = name.rstrip("/")
+            if path in _SERVERS_OWN[place]:
+                continue
+            if path not in _ESTATES_OWN.get(place, ()):
+                yield UnknownObject(path=f"{place}/{path}", type=f"vault:{token}")
+            where = f"auth/{path}" if place == "sys/auth" else path
+            for below, inner in _INSIDE.get(mount["type"], {}).items():
+                yield from _names(client, f"{where}/{below}", inner)
+
+
+def _names(client: hvac.Client, place: str, token: str) -> Iterator[UnknownObject]:
+    left_out = _SERVERS_OWN.get(place, set()) | _ESTATES_OWN.get(place, set())
+    for name in _data(client, "list", place).get("keys") or ():
+        if name not in left_out:
+            yield UnknownObject(path=f"{place}/{name}", type=f"vault:{token}")
+
+
+def _data(client: hvac.Client, method: str, path: str) -> Mapping[str, Any]:
+    try:
+        return call(client, method, path).get("data") or {}
+    except InvalidPath:
+        return {}
+    except Forbidden as error:
+        raise EstateError(f"{path} can't be listed: {reason(error)}; expected the administrator's policy") from None
