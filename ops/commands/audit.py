@@ -13,14 +13,14 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.registry import platform_of
 from ops.vault import audit_log
-from ops.vault.audit_log import Entry, Unread, Wanted
+from ops.vault.audit_log import LoggedRequest, Unread, Wanted
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class AuditAnswer:
     """What the log tells."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[LoggedRequest]
     """The newest of those that were asked for, in order of time."""
     more: int
     """Older ones that were asked for, too."""
@@ -28,13 +28,13 @@ class Found:
     """Lines that are no entries, such as one that was cut off."""
 
 
-def look(paths: Paths, stack: str, files: Sequence[Path], wanted: Wanted, most: int) -> Found:
+def look(paths: Paths, stack: str, files: Sequence[Path], wanted: Wanted, most: int) -> AuditAnswer:
     """Look for entries in a stack's own log, or in files; `-` is standard input.
     Raises EstateError: there is no log here, or one can't be read."""
     unread = Unread()
     taken = [one for one in audit_log.entries(_lines(paths, stack, files), unread) if wanted.takes(one)]
     newest = sorted(nlargest(most, taken, key=lambda one: one.time), key=lambda one: one.time)
-    return Found(entries=newest, more=len(taken) - len(newest), unread=unread.count)
+    return AuditAnswer(entries=newest, more=len(taken) - len(newest), unread=unread.count)
 
 
 def moment(option: str, text: str | None) -> datetime | None:

@@ -21,7 +21,7 @@ _DENIED = "permission denied"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class LoggedRequest:
     """One request and its end."""
 
     time: datetime
@@ -60,7 +60,7 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
 
-    def takes(self, entry: Entry) -> bool:
+    def takes(self, entry: LoggedRequest) -> bool:
         """Whether an entry is one of them."""
         return (
             self.who.lower() in entry.who.lower()
@@ -72,7 +72,7 @@ class Wanted:
         )
 
 
-def entries(lines: Iterable[str], unread: Unread) -> Iterator[Entry]:
+def entries(lines: Iterable[str], unread: Unread) -> Iterator[LoggedRequest]:
     """Every request that was answered, in the log's order."""
     for line in lines:
         if not line.strip():
@@ -102,12 +102,12 @@ def rotated(log: Path) -> list[Path]:
     return [*sorted(older, key=lambda file: file.stat().st_mtime), *([log] if log.exists() else [])]
 
 
-def _entry(document: Mapping[str, Any]) -> Entry:
+def _entry(document: Mapping[str, Any]) -> LoggedRequest:
     request = document["request"]
     given = (document.get("response") or {}).get("auth")
     error = " ".join(str(document.get("error") or "").split())
     headers = {name.lower(): value for name, value in (request.get("headers") or {}).items()}
-    return Entry(
+    return LoggedRequest(
         time=datetime.fromisoformat(_microseconds(document["time"])).astimezone(UTC),
         who=_who(given or document.get("auth") or {}),
         operation="login" if given and "login" in request["path"] else str(request["operation"]),

@@ -11,7 +11,7 @@ import pytest
 
 from ops.cli import main
 from ops.vault import audit_log
-from ops.vault.audit_log import Entry, Unread
+from ops.vault.audit_log import LoggedRequest, Unread
 from tests.support.servers import VaultServer, call
 
 CANARY = "-".join(("canary", "of", "a", "value"))
@@ -56,7 +56,7 @@ def test_it_answers_who_did_what(vault_server: VaultServer, capsys: pytest.Captu
 def test_every_line_of_a_server_can_be_read(vault_server: VaultServer) -> None:
     unread = Unread()
     lines = list(audit_log.lines(audit_log.rotated(vault_server.platform.openbao.audit_logs[0])))
-    found: list[Entry] = list(audit_log.entries(lines, unread))
+    found: list[LoggedRequest] = list(audit_log.entries(lines, unread))
     assert unread.count == 0
     assert len(found) > len(lines) / 3
     assert {"certificate administrator", "userpass ada"} <= {one.who for one in found}

@@ -14,7 +14,7 @@ from ops.cli import main
 from ops.commands import audit
 from ops.errors import EstateError
 from ops.vault import audit_log
-from ops.vault.audit_log import Entry, Unread, Wanted
+from ops.vault.audit_log import LoggedRequest, Unread, Wanted
 
 CANARY = "-".join(("canary", "value"))
 Captured = pytest.CaptureFixture[str]
@@ -35,13 +35,13 @@ def entry(path: str = "secret/data/a", operation: str = "read", **more: Any) -> 
     }
 
 
-def read(*documents: dict[str, Any]) -> list[Entry]:
+def read(*documents: dict[str, Any]) -> list[LoggedRequest]:
     return list(audit_log.entries([json.dumps(document) for document in documents], Unread()))
 
 
 def test_an_entry_says_who_did_what_and_no_value() -> None:
     (found,) = read(entry())
-    assert found == Entry(
+    assert found == LoggedRequest(
         time=datetime(2026, 11, 26, 15, 33, 23, 336498, tzinfo=UTC),
         who="approle shop",
         operation="read",
