@@ -26,6 +26,9 @@ _TIDY_SECONDS = 43_200
 _TIDY_BUFFER_SECONDS = 259_200
 """How long after expiry they are kept (72 h)."""
 
+_ISSUER = "issuer/{{{{issuer_id}}}}"
+"""Below a mount, where an authority is. Vault puts its name in; doubled again for `format`."""
+
 KeyType = Literal["rsa", "ec", "ed25519"]
 _KEY_BITS: Mapping[KeyType, tuple[int, ...]] = {"rsa": (2048, 3072, 4096), "ec": (256, 384, 521), "ed25519": (0,)}
 
@@ -229,8 +232,11 @@ def _configured(
     return vault.pkisecret.SecretBackendConfigUrls(
         f"{name}-urls",
         backend=mount_path,
-        issuing_certificates=[pulumi.Output.format("{}/v1/{}/ca", address, mount_path)],
-        crl_distribution_points=[pulumi.Output.format("{}/v1/{}/crl", address, mount_path)],
+        # A certificate says where its own issuer's list is, also when a newer one issues. A root is given none: Vault
+        # doesn't know its name before it is there, and nobody revokes a root.
+        enable_templating=True,
+        issuing_certificates=[pulumi.Output.format(f"{{}}/v1/{{}}/{_ISSUER}/der", address, mount_path)],
+        crl_distribution_points=[pulumi.Output.format(f"{{}}/v1/{{}}/{_ISSUER}/crl/der", address, mount_path)],
         ocsp_servers=[pulumi.Output.format("{}/v1/{}/ocsp", address, mount_path)],
         opts=child(parent, after=[tidy]),
     )

@@ -361,10 +361,10 @@ TABLE: Mapping[str, Entry] = {
     ),
     "pkiSecret/secretBackendConfigUrls:SecretBackendConfigUrls": Entry(
         place="{backend}/config/urls",
-        shown={"enableTemplating": False},
-        sends={"enable_templating": False},
         deletable=False,
-        table=_BACKEND | of("list", "issuingCertificates crlDistributionPoints ocspServers", sent="always"),
+        table=_BACKEND
+        | of("list", "issuingCertificates crlDistributionPoints ocspServers", sent="always")
+        | of("boolean", "enableTemplating", default=False, sent="always"),
     ),
     "pkiSecret/secretBackendCrlConfig:SecretBackendCrlConfig": Entry(
         place="{backend}/config/crl",

@@ -1,20 +1,25 @@
 """Authorities that are renewed under an application that asks for a certificate ten times a second.
 
-Proves that none of its requests fails, that every certificate verifies with what was published when it was issued, and
-that what only a new generation changes is refused without one. Not proven: revocation lists, of which each authority
-has its own.
+Proves that none of its requests fails, that every certificate verifies with what was published when it was issued, that
+an old one's revocation is found where it says, and that what only a new generation changes is refused without one.
 """
 
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import hvac
 import pytest
+import requests
 from cryptography import x509
-from cryptography.x509 import verification
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp, verification
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from tests.support.checkouts import Checkout
 
@@ -134,6 +139,61 @@ def test_authorities_are_renewed_without_a_failed_request(built: Checkout) -> No
     for issued in answers[switched + 1 :]:
         verify(issued, [second])
     assert built.run("drift").returncode == 0
+
+    check_revocation(built, answers[0], answers[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a certificate's own URLs tell, as anybody may ask."""
+
+    crl: x509.CertificateRevocationList
+    issuer: x509.Certificate
+    status: ocsp.OCSPCertStatus
+
+
+def told_by(checkout: Checkout, leaf: x509.Certificate) -> Told:
+    """The list of revocations, the issuer, and what OCSP says."""
+    (point,) = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    urls = {one.access_method: one.access_location.value for one in access}
+    ca_file = str(checkout.local.servers.ca_file)
+
+    def fetched(url: str, body: bytes | None = None) -> bytes:
+        method, headers = ("POST", {"Content-Type": "application/ocsp-request"}) if body else ("GET", {})
+        answer = requests.request(method, url, data=body, headers=headers, verify=ca_file, timeout=30)
+        assert answer.status_code == 200, url
+        return answer.content
+
+    issuer = x509.load_der_x509_certificate(fetched(urls[AuthorityInformationAccessOID.CA_ISSUERS]))
+    question = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()
+    said = fetched(urls[AuthorityInformationAccessOID.OCSP], question.public_bytes(Encoding.DER))
+    return Told(
+        crl=x509.load_der_x509_crl(fetched((point.full_name or [])[0].value)),
+        issuer=issuer,
+        status=ocsp.load_der_ocsp_response(said).certificate_status,
+    )
+
+
+def check_revocation(checkout: Checkout, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """A leaf that an earlier authority issued is revoked: its own URLs tell, and those of another's leaf don't."""
+    leaf, other = (x509.load_pem_x509_certificate(one["certificate"].encode()) for one in (old, new))
+    with checkout.administering() as client:
+        # A list is made by the clock; so it is made now.
+        client.write_data("pki_int/config/crl", data={"auto_rebuild": False})
+        client.write_data("pki_int/revoke", data={"serial_number": old["serial_number"]})
+        client.write_data("pki_int/config/crl", data={"auto_rebuild": True})
+
+    told, others = told_by(checkout, leaf), told_by(checkout, other)
+
+    assert told.issuer != others.issuer
+    leaf.verify_directly_issued_by(told.issuer)
+    other.verify_directly_issued_by(others.issuer)
+    assert (told.status, others.status) == (ocsp.OCSPCertStatus.REVOKED, ocsp.OCSPCertStatus.GOOD)
+    assert [told.crl.issuer, others.crl.issuer] == [told.issuer.subject, others.issuer.subject]
+    assert told.crl.is_signature_valid(cast("ec.EllipticCurvePublicKey", told.issuer.public_key()))
+    assert told.crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is not None
+    assert others.crl.get_revoked_certificate_by_serial_number(leaf.serial_number) is None
 
 
 def test_a_name_is_changed_by_both_generations_together(built: Checkout) -> None:

@@ -301,6 +301,7 @@ ACTS: Mapping[str, Act] = {
             "issuingCertificates": ["https://vault.example/v1/pki/ca"],
             "crlDistributionPoints": ["https://vault.example/v1/pki/crl"],
             "ocspServers": ["https://vault.example/v1/pki/ocsp"],
+            "enableTemplating": True,
         },
         touch={"ocspServers": ["https://vault.example/v1/pki/other"]},
         least={"backend": "case-pki"},

@@ -53,8 +53,9 @@ def upkeep(name: str, path: str) -> dict[str, tuple[str, dict[str, Any]]]:
             URLS,
             {
                 "backend": path,
-                "issuingCertificates": [f"{url}/ca"],
-                "crlDistributionPoints": [f"{url}/crl"],
+                "enableTemplating": True,
+                "issuingCertificates": [f"{url}/issuer/{{{{issuer_id}}}}/der"],
+                "crlDistributionPoints": [f"{url}/issuer/{{{{issuer_id}}}}/crl/der"],
                 "ocspServers": [f"{url}/ocsp"],
             },
         ),
