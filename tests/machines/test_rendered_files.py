@@ -42,7 +42,7 @@ def test_every_kind_of_node_is_asked_about() -> None:
     assert {kind: len(variants(path)) for kind, (path, _) in JUDGED.items()} == {
         "nft": 2,
         "logrotate": 1,
-        "apparmor": 4,
+        "apparmor": 5,
         "certbot": 2,
     }
 
