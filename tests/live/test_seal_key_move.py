@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.payloads.move_seal_key import key_id
+from components.payloads.move_seal_key import key_id, new_key
 from components.render.snapshots import OPERATOR_LOGIN
 from ops import stack_file
 from ops.commands import ends, seal_key_moves, snapshots
@@ -159,3 +159,19 @@ def test_status_tells_of_a_move_that_was_killed(made: Estate) -> None:
 def test_a_node_has_no_place_here(made: Estate, node: str, refused: str) -> None:
     with pytest.raises(EstateError, match=refused):
         seal_key_moves.move(made.paths, "local", made.console, node=node, sandbox=False)
+
+
+def test_a_key_that_opens_nothing_by_itself_gets_the_one_before_it_back(made: Estate) -> None:
+    own, old = keys(made), made.seal_key.read_bytes()
+    before = held(made)
+    made.platform.stop()
+    own.previous.write_bytes(old)
+    made.seal_key.write_bytes(new_key())  # the server was never started with both
+
+    with pytest.raises(EstateError, match="openbao stays sealed"):
+        own.alone()
+
+    assert own.state().previous == key_id(old)
+    assert held(made) == before, "it opened by the old key, and wrapped everything anew"
+    own.alone()
+    assert held(made) == before
