@@ -199,7 +199,9 @@ FOLLOWED: Mapping[str, Follows] = {
                     "ssl_mode": "disable",
                     "rotate_root": False,
                 },
-            )
+            ),
+            # A connection without one is refused by the policy pack.
+            ("database/roles/of-second", {"connection": "second", "access": "readonly"}),
         ],
         CONNECTION,
         connection_details__username="second_root",
