@@ -22,10 +22,12 @@ from components.payloads import adopt_seal_key as adopt_program
 from components.payloads import snapshot as program
 from components.payloads.move_seal_key import fingerprint
 from components.render import cloud_init
+from ops import stack_file
 from ops.errors import EstateError
+from ops.paths import ROOT, Paths
 from ops.snapshots import escrow, seal_key_adoption, taking
 from ops.snapshots.opening import choose
-from ops.snapshots.stores import BucketStore
+from ops.snapshots.stores import BucketStore, store_of
 from tests.support.snapshotting import Estate, ObjectStorage, estate, object_storage, on_node, parameters_of
 
 SEAL = Path(cloud_init.__file__).parents[1] / "payloads" / "seal.sh"
@@ -319,8 +321,16 @@ def test_a_profile_comes_before_the_variables(tmp_path: Path, monkeypatch: pytes
 
     assert credential("hetzner") == "of-the-profile"
     assert credential(None) == "of-the-environment"
-    with pytest.raises(EstateError, match=r"snapshots\.store\.profile is 'other'; expected a profile of AWS' files"):
+    with pytest.raises(LookupError, match="other"):
         credential("other")
+
+    kind = "        kind: bucket\n"
+    written = (ROOT / "Pulumi.dev.yaml").read_text().replace(kind, f"{kind}        profile: other\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text(written)
+    paths = Paths(project=tmp_path)
+    told = r"^Pulumi\.dev\.yaml: \S+\.snapshots\.store\.profile is 'other'; expected a profile of AWS' files"
+    with pytest.raises(EstateError, match=told):
+        store_of(paths, stack_file.read(paths, "dev"))
 
 
 # --- what the node's part refuses
