@@ -98,9 +98,10 @@ def restore(
         opened = open_snapshot(store, choose(store, key), identity, work)
         steps.step(f"{opened.key} is whole", finished=True)
         needed, cluster = key_of(opened.archive), str(opened.record["cluster_id"])
+        held = keys if needed and opened.record["seal"] == "static" else None
         with (
             _told_of_another_key(file.stack, opened.key, needed),
-            having(keys, needed, lambda: escrow.with_id(store, cluster, needed, identity)),
+            having(held, needed, lambda: escrow.with_id(store, cluster, needed, identity)),
         ):
             forced = put_into(target, opened, force=force, steps=steps, mark=mark)
             canary, sealed = prove(target, opened, file.settings.canary, steps)
