@@ -9,8 +9,9 @@ import typer
 from ops.cli.options import Json, Stack, file_option
 from ops.commands import audit as looking
 from ops.console import Console
+from ops.errors import EstateError
 from ops.paths import Paths
-from ops.vault.audit_log import Wanted
+from ops.vault.audit_log import OPERATIONS, Wanted
 
 _MOST = 50
 
@@ -32,6 +33,8 @@ def audit(
 ) -> None:
     """Tell who did what with which path, from the audit log. No value is shown."""
     console = Console(as_json=as_json)
+    if operation and operation not in OPERATIONS:
+        raise EstateError(f"--operation is {operation!r}; expected one of: {', '.join(OPERATIONS)}")
     wanted = Wanted(
         who=who,
         path=path,
@@ -45,7 +48,10 @@ def audit(
         f"audit log of {stack}, in UTC",
         ["time", "who", "operation", "path", "from", "result"],
         [
-            [f"{one.time:%m-%d %H:%M:%S}", one.who, one.operation, one.path, one.address, one.result]
+            [
+                f"{one.time:%m-%d %H:%M:%S}",
+                *(_printable(text) for text in (one.who, one.operation, one.path, one.address, one.result)),
+            ]
             for one in found.entries
         ],
     )
@@ -54,3 +60,8 @@ def audit(
         console.say(f"{found.unread} lines can't be read as entries")
     entries = [{**asdict(one), "time": one.time.isoformat()} for one in found.entries]
     console.document({"stack": stack, "entries": entries, "more": found.more, "unread": found.unread})
+
+
+def _printable(text: str) -> str:
+    """What callers sent can't paint or hide a row."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

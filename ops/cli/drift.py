@@ -45,8 +45,9 @@ def drift(
     if found.unknown:
         rows = [[one.path, one.type.rpartition(":")[2]] for one in found.unknown]
         console.table(f"on the server of {stack}, and in no stack", ["path", "what"], rows)
-    for path in found.deleted:
-        console.result(f"deleted: {path}")
+    if found.tunes:
+        rows = [[one.path, ", ".join(one.names)] for one in found.tunes]
+        console.table(f"how mounts of {stack} are set, and no stack says so", ["path", "set"], rows)
     unchanged = f"{changes.counts.get('same', 0)} as the state describes them"
     added = f", {len(found.unknown)} in no stack" if found.unknown else ""
     console.result(f"{len(differing)} differ ({unchanged}){added}")
@@ -58,9 +59,10 @@ def drift(
             "drifted": len(differing),
             "resources": [{"on_server": word, "urn": urn, "properties": names} for word, urn, names in differing],
             "unknown": [{"path": one.path, "type": one.type, "id": one.id} for one in found.unknown],
+            "tunes": [{"path": one.path, "set": list(one.names)} for one in found.tunes],
             "deleted": list(found.deleted),
             "fake_providers": found.fakes,
         }
     )
-    if differing or found.unknown:
+    if differing or found.unknown or found.tunes:
         raise typer.Exit(FOUND)

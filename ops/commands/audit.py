@@ -33,6 +33,8 @@ def look(paths: Paths, stack: str, files: Sequence[Path], wanted: Wanted, most: 
     Raises EstateError: there is no log here, or one can't be read."""
     unread = Unread()
     taken = [one for one in audit_log.entries(_lines(paths, stack, files), unread) if wanted.takes(one)]
+    if unread.count and not unread.entries:
+        raise EstateError(f"none of {unread.count} lines is an entry of an audit log; expected one, as Vault writes it")
     newest = sorted(nlargest(most, taken, key=lambda one: one.time), key=lambda one: one.time)
     return AuditAnswer(entries=newest, more=len(taken) - len(newest), unread=unread.count)
 
@@ -43,7 +45,7 @@ def moment(option: str, text: str | None) -> datetime | None:
         return None
     try:
         return datetime.now(UTC) - timedelta(seconds=int(str(seconds(text))))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         found = datetime.fromisoformat(text)

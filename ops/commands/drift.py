@@ -19,7 +19,7 @@ from ops.paths import Paths
 from ops.platforms.registry import platform_of
 from ops.vault import unknown_objects
 from ops.vault.login import log_in
-from ops.vault.unknown_objects import UnknownObject
+from ops.vault.unknown_objects import Tune, UnknownObject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Drift:
     """What differs of the stack's own objects."""
     unknown: Sequence[UnknownObject]
     """What no resource stands for."""
+    tunes: Sequence[Tune]
+    """Mounts that are set as no resource says."""
     deleted: Sequence[str]
     """What was named, and is gone."""
     fakes: str
@@ -60,16 +62,19 @@ def drift(
         # One sentence where it is away; the engine would say it of each object.
         with log_in(platform.endpoint(address)) as client:
             unknown = unknown_objects.look(client, deployment.get("resources") or [])
+            tunes = unknown_objects.tunes(client)
             _refuse_others(delete, unknown)
             for one in unknown:
                 if one.path in delete:
                     one.delete(client)
+                    console.say(f"deleted: {one.path}")
         left = [one for one in unknown if one.path not in delete]
         if import_file:
             import_file.write_text(_imports(left), encoding="utf-8")
         with console.stage(f"looking at each object of {stack}") as steps:
             changes = opened.run.operate("drift", steps)
-        return Drift(changes=changes, unknown=left, deleted=tuple(delete), fakes=opened.providers.reason)
+        fakes = opened.providers.reason
+        return Drift(changes=changes, unknown=left, tunes=tunes, deleted=tuple(delete), fakes=fakes)
 
 
 def _refuse_others(named: Sequence[str], unknown: Sequence[UnknownObject]) -> None:

@@ -160,6 +160,7 @@ def regain(
     """
     file = stack_file.read(paths, stack)
     with session.locked(paths), platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         endpoint = platform.find_endpoint(console)
         givers = Givers(ask=ask, keys=(*keys, *own_keys(platform)))
         return regain_on(platform, endpoint, console, givers, node=node, share_file=share_file, new_pair=new_pair)

@@ -174,6 +174,7 @@ def renew(
     """
     file = stack_file.read(paths, stack)
     with session.locked(paths), platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         place = KeyShares.of(platform, node, share_file)
         givers = Givers(ask=ask, keys=(*keys, *own_keys(platform)))
         wanted = _wanted(platform)

@@ -45,6 +45,7 @@ def move(paths: Paths, stack: str, console: Console, *, node: str | None, sandbo
     the same command goes on from there."""
     file = stack_file.read(paths, stack)
     with session.locked(paths), platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         keys, mark = seal_keys(platform, node), platform.seal_key_mark
         with console.stage(f"moving the key of the seal of {stack}") as steps:
             begun: dict[str, str] = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}

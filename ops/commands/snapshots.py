@@ -25,6 +25,7 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
     """Take one; what was done, and from which age on a snapshot is stale.
     Raises EstateError if the stack has no section `snapshots`, its server doesn't answer, or the store refuses."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
+        platform.refuse_unbuilt()
         taken = taking.take(paths, platform.file, platform.find_administrator(console), console)
         return taken, wanted(platform.file).stale_after
 

@@ -141,6 +141,7 @@ def database_password(paths: Paths, stack: str, connection: str, console: Consol
         there = ", ".join(database.connections) if database else "none: the settings have no section database"
         raise EstateError(f"connection {connection!r} is unknown; expected one of: {there}")
     with session.locked(paths), platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         wanted = database.connections[connection]
         password, how = platform.first_database_password(wanted), "set anew"
         if password is None:

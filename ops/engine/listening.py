@@ -118,6 +118,10 @@ def short_name(urn: str) -> str:
 
 def failure(operation: str, diagnostics: list[str], output: str) -> str:
     """Word a failed operation: the diagnostics without tracebacks, or the engine's last lines when there are none."""
+    if "incorrect passphrase" in output:
+        return (
+            "the passphrase isn't the one that the state's secrets were encrypted with; expected that one, from a copy"
+        )
     told = [line for line in dict.fromkeys(_worded(_without_traceback(text)) for text in diagnostics) if line]
     # The engine's own last word says nothing beside a reason.
     told = [line for line in told if line not in _LAST_WORDS] or told

@@ -15,11 +15,16 @@ from ops.errors import EstateError
 
 
 def ensure_operator(directory: Path) -> Path:
-    """Make the pair in `directory` unless it is there; the public key's path. Raises EstateError for a broken one."""
+    """Make the pair in `directory` unless it is there; the public key's path.
+    Raises EstateError for a broken one, and where the private key was lost: key shares may need it."""
     private, public = directory / "private.asc", directory / "public.asc"
     private_directory(directory)
     if private.exists():
         pair = _load(private)
+    elif public.exists():
+        raise EstateError(
+            f"{private} is missing, while {public.name} is there; expected both, or neither to make a new pair"
+        )
     else:
         # The profile of 2007 (RFC 4880), since neither gpg 2.2 nor the servers read keys of the one of 2024.
         pair = Tsk.generate("vault-estate local operator <operator@localhost>", profile=Profile.RFC4880)

@@ -130,6 +130,11 @@ class LocalServers(Supervised):
         """Encrypted shares."""
         return self.directory / "custody.json"
 
+    @property
+    def is_half_booted(self) -> bool:
+        """Whether a first boot was begun and not finished."""
+        return (self.openbao.home / "data").is_dir() and not self.custody.with_name("custody.json.complete").exists()
+
     def start(self) -> None:
         """Bring both servers up with the data they had, or for the first time; nothing happens if they are up.
         Raises EstateError with what the server said if one can't start; then neither runs."""

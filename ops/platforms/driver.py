@@ -167,6 +167,16 @@ class PlatformDriver(ABC):
         secrets_provider.ensure_placed(self.paths, self.file, self.backend, console)
         return self.find_endpoint(console)
 
+    @property
+    def is_unbuilt(self) -> bool:
+        """Whether this machine can tell that there is no server."""
+        return False
+
+    def refuse_unbuilt(self) -> None:
+        """Refuse to work on a stack that isn't built. Raises EstateError."""
+        if self.is_unbuilt:
+            raise EstateError(f"stack {self.file.stack!r} isn't built here; expected one that is: {self.up_command}")
+
     def outputs(self, console: Console) -> Mapping[str, str]:
         """What the stack exports, secrets left out; nothing where it was never built. Raises EstateError."""
         return state.read_outputs(self.paths, self.file.stack, self.backend, console)

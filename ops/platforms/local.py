@@ -84,6 +84,11 @@ class Local(PlatformDriver):
         """Where the settings say; nothing has to be built for it."""
         return self.endpoint(self.servers.address)
 
+    @property
+    def is_unbuilt(self) -> bool:
+        """There is no storage of it."""
+        return not (self.servers.openbao.home / "data").is_dir()
+
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:  # noqa: ARG002 - as the base has it
         """The servers are this stack's, and its keys are there; made on first use, and not worth a line."""
@@ -174,7 +179,7 @@ class Local(PlatformDriver):
     def remove(self) -> None:
         """Servers, data, keys, state and the claim."""
         self.servers.wipe()
-        for name in ("passphrase", "local-stack", "adopting"):
+        for name in ("passphrase", "local-stack", "adopting", f"regaining-{self.file.stack}"):
             (self.paths.own / name).unlink(missing_ok=True)
         for folder in (self.paths.state, self.paths.own / "stacks"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -183,7 +188,7 @@ class Local(PlatformDriver):
         """The servers, and what the last `up` left."""
         found, address = self.servers.status(), self.servers.address
         record = state.read_record(self.paths, self.file.stack, self.backend, console)
-        unfinished = record is not None and record.is_unfinished
+        unfinished = self.servers.is_half_booted or (record is not None and record.is_unfinished)
         vault = status.ask(self.endpoint(address)) if found.openbao.running else None
         rows = [
             ["OpenBao", "running" if found.openbao.running else "stopped", str(found.openbao.port), address],

@@ -40,16 +40,27 @@ class _File(Section):
 def read(tree: Path) -> Sequence[Acknowledgement]:
     """What is acknowledged there. Raises EstateError: the file isn't in its form."""
     path = tree / FILE
-    if not path.is_file():
+    if not path.exists():
         return ()
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TypeAdapter(_File).validate_python(document or {}).widenings
+        return TypeAdapter(_File).validate_python({} if document is None else document).widenings
+    except OSError as error:
+        raise EstateError(f"{FILE} can't be read: {error.strerror}; expected a file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EstateError(f"{FILE} is not YAML: {' '.join(str(error).split())}; expected a list widenings") from None
     except ValidationError as error:
-        found = wording.lines(error.errors(include_url=False), "widenings", _File)
-        raise EstateError("\n".join(f"{FILE}: {line}" for line in found)) from None
+        found = wording.lines(error.errors(include_url=False), "", _File)
+        raise EstateError("\n".join(f"{FILE}: {line.removeprefix('.')}" for line in found)) from None
+
+
+def refuse_others(before: Path, after: Path, stacks: Sequence[str]) -> None:
+    """Refuse a word for a stack that isn't there. Raises EstateError, as `read` does, too."""
+    earlier = read(before)
+    for number, one in enumerate(read(after)):
+        if one not in earlier and one.stack not in stacks:
+            where = f"{FILE}: widenings[{number}].stack is {one.stack!r}"
+            raise EstateError(f"{where}; expected one of: {', '.join(stacks)}")
 
 
 def unacknowledged(difference: Difference, before: Path, after: Path) -> Sequence[str]:

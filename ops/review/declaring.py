@@ -53,7 +53,10 @@ def declared(tree: Path, commit: str, stack: str) -> tuple[Resource, ...]:
     path = Paths(project=tree).stack_file(stack)
     if not path.is_file():
         return ()
-    config = config_of(path)
+    try:
+        config = config_of(path)
+    except EstateError as error:
+        raise EstateError(f"{commit}: {error}") from None
     written = config.get(f"{PROJECT}:{SETTING}")
     if isinstance(written, dict):
         written = for_fake_providers(written, stack)

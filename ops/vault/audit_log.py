@@ -40,11 +40,19 @@ class LoggedRequest:
     """Headers by which it is followed through other systems."""
 
 
+OPERATIONS = (
+    "login",
+    *("read", "list", "scan", "create", "update", "patch", "delete", "revoke", "renew", "rollback", "help"),
+)
+"""In Vault's words (`logical.Operation`), and one of our own."""
+
+
 @dataclass(kw_only=True)
 class Unread:
-    """Lines that are no entries."""
+    """Lines that are no entries, beside those that are."""
 
     count: int = 0
+    entries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +87,7 @@ def entries(lines: Iterable[str], unread: Unread) -> Iterator[LoggedRequest]:
             continue
         try:
             document = json.loads(line)
+            unread.entries += document["type"] in ("request", "response")
             if document["type"] == "response":
                 yield _entry(document)
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -75,6 +75,40 @@ class UnknownObject:
             raise EstateError(f"--delete {self.path}: {reason(error)}; expected one that may be deleted") from None
 
 
+_TUNES = (
+    "allowed_response_headers",
+    "audit_non_hmac_request_keys",
+    "audit_non_hmac_response_keys",
+    "passthrough_request_headers",
+)
+_LOGIN_TUNES = ("default_lease_ttl", "max_lease_ttl")
+"""How a mount may be set, and of logins also, that no component ever sets. Secrets stand readable in the audit log by
+the second and the third."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune:
+    """A mount that is set as no resource says."""
+
+    path: str
+    """Where it is written."""
+    names: Sequence[str]
+
+
+def tunes(client: hvac.Client) -> Sequence[Tune]:
+    """Every mount that is set as none of a stack is. Raises VaultError: the server refuses to list."""
+    found = []
+    for place in _MOUNTS:
+        for name, mount in _data(client, "get", place).items():
+            config = mount["config"]
+            names = [one for one in (*_TUNES, *(_LOGIN_TUNES if place == "sys/auth" else ())) if config.get(one)]
+            if config.get("listing_visibility") not in (None, "", "hidden"):
+                names.append("listing_visibility")
+            if names and name.rstrip("/") not in _SERVERS_OWN[place]:
+                found.append(Tune(path=f"{place}/{name}tune", names=names))
+    return tuple(found)
+
+
 def look(client: hvac.Client, resources: Sequence[Mapping[str, Any]]) -> Sequence[UnknownObject]:
     """Everything that none of a state's resources stands for. Raises VaultError: the server refuses to list."""
     known = {path for one in resources if (path := _path(one))}

@@ -248,6 +248,29 @@ def test_what_is_in_no_stack_is_listed_and_only_deleted_by_name(built: Checkout,
     assert built.run("drift", "--delete", "transit/keys/by-hand").returncode == 0
 
 
+TUNED = {
+    "sys/mounts/secret/tune": {"audit_non_hmac_request_keys": "data"},
+    "sys/auth/approle/tune": {"audit_non_hmac_request_keys": "secret_id", "listing_visibility": "unauth"},
+    "sys/auth/userpass/tune": {"max_lease_ttl": "999h"},
+}
+"""How somebody sets mounts by hand. By the first two secrets stand readable in the audit log."""
+
+
+def test_mounts_that_are_set_as_no_stack_says_are_told(built: Checkout) -> None:
+    with built.administering() as client:
+        for path, body in TUNED.items():
+            client.adapter.post(f"/v1/{path}", json=body)
+    looked = built.run("drift", "--json")
+    assert looked.returncode == 1, looked.stderr
+    told = {one["path"]: sorted(one["set"]) for one in json.loads(looked.stdout)["tunes"]}
+    assert told == {path: sorted(body) for path, body in TUNED.items()}
+    with built.administering() as client:
+        for path, body in TUNED.items():
+            undone = {name: "0" if name == "max_lease_ttl" else "" for name in body}
+            client.adapter.post(f"/v1/{path}", json=undone)
+    assert json.loads(built.run("drift", "--json").stdout)["tunes"] == []
+
+
 def test_up_after_a_restore_brings_the_server_up_to_date(built: Checkout) -> None:
     settings = built.settings()
     assert built.run("snapshot").returncode == 0

@@ -214,6 +214,13 @@ def test_what_isnt_there_is_told_in_one_line(clone: Clone, words: list[str], exp
     assert run.stderr.splitlines()[-1].startswith(expected)
 
 
+def test_a_broken_file_is_told_with_its_commit(clone: Clone) -> None:
+    clone.edit("Pulumi.dev.yaml", ("config:\n", "config: [\n"))
+    clone.git("commit", "--all", "--message", "Break")
+    run = clone.diff("main", "dev", "--to", "main~1")
+    assert (run.returncode, run.stderr.splitlines()[-1].startswith("estate: main: Pulumi.dev.yaml line")) == (2, True)
+
+
 def test_settings_that_are_wrong_are_told_with_their_commit(clone: Clone) -> None:
     clone.edit("Pulumi.dev.yaml", ("kind: hetzner", "kind: mars"))
     run = clone.diff("main", "dev")
@@ -226,11 +233,13 @@ def test_settings_that_are_wrong_are_told_with_their_commit(clone: Clone) -> Non
     ("text", "expected"),
     [
         ("widenings: [", "widenings.yaml is not YAML"),
+        ("widenings: [{stack: dev, who: Ada, why: it must, allows: []}]", "widenings.yaml: widenings[0].allows"),
         (
-            "widenings: [{stack: dev, who: Ada, why: it must, allows: []}]",
-            "widenings.yaml: widenings.widenings[0].allows",
+            "widenings: [{stack: nosuch, who: Ada, why: it must, allows: [x]}]",
+            "widenings[0].stack is 'nosuch'",
         ),
-        ("others: []", "widenings.yaml: widenings.others is not a setting"),
+        ("[]", "widenings.yaml"),
+        ("others: []", "widenings.yaml: others is not a setting"),
     ],
 )
 def test_a_word_that_cant_be_read_is_refused(clone: Clone, text: str, expected: str) -> None:

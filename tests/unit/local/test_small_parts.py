@@ -184,6 +184,11 @@ def test_an_operators_pair_is_made_once_and_never_replaced(tmp_path: Path) -> No
     private.write_text("damaged")
     with pytest.raises(EstateError, match=r"private\.asc is no PGP private key; expected"):
         ensure_operator(tmp_path / "operator")
+    private.unlink()
+    kept = public.read_bytes()
+    with pytest.raises(EstateError, match=r"private\.asc is missing, while public\.asc is there; expected both"):
+        ensure_operator(tmp_path / "operator")
+    assert (public.read_bytes(), private.exists()) == (kept, False)
 
 
 def test_what_isnt_a_public_key_is_named_with_its_operator(tmp_path: Path) -> None:

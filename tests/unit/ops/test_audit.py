@@ -161,11 +161,24 @@ def test_standard_input_will_do(monkeypatch: pytest.MonkeyPatch, capsys: Capture
         (["--since", "soon"], "--since is 'soon'; expected a duration such as 24h, or a time"),
         (["dev"], "stack 'dev' keeps its audit log on its node; expected --file"),
         (["stage"], "stack 'stage' has no file"),
+        (["--since", "99999999999d"], "--since is '99999999999d'; expected a duration such as 24h"),
+        (["--until", "9999999d"], "--until is '9999999d'; expected a duration such as 24h"),
+        (["--operation", "look"], "--operation is 'look'; expected one of: login, read, list"),
+        (["--file", "/etc/passwd"], "lines is an entry of an audit log; expected one, as Vault writes it"),
     ],
 )
 def test_what_cant_be_read_is_told_in_one_line(words: list[str], expected: str, capsys: Captured) -> None:
     assert main.main(["audit", *words]) == 2
     assert expected in capsys.readouterr().err
+
+
+def test_a_caller_cant_paint_the_table(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "log").write_text(json.dumps(entry("secret/\x1b[31mred\u202e")))
+    assert main.main(["audit", "--file", str(tmp_path / "log")]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert "\\x1b" in said.replace("\n", "")
 
 
 def test_a_moment_is_a_time_or_how_long_ago() -> None:

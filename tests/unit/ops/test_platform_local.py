@@ -269,6 +269,25 @@ def test_status_tells_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert found.trouble is None
 
 
+def test_a_first_boot_that_was_killed_is_unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "read_record", lambda *_: None)
+    monkeypatch.setattr("ops.local.postgres.Postgres.is_ready", lambda _: False)
+    found = platform(tmp_path)
+    assert found.status(Console()).document["unfinished"] is False
+    (found.servers.openbao.home / "data").mkdir(parents=True)
+    assert found.status(Console()).document["unfinished"] is True
+    found.servers.custody.with_name("custody.json.complete").touch()
+    assert found.status(Console()).document["unfinished"] is False
+
+
+def test_a_stack_that_was_never_built_is_told_from_one_that_was(tmp_path: Path) -> None:
+    found = platform(tmp_path)
+    with pytest.raises(EstateError, match=r"isn't built here; expected one that is: \./estate up"):
+        found.refuse_unbuilt()
+    (found.servers.openbao.home / "data").mkdir(parents=True)
+    found.refuse_unbuilt()
+
+
 def test_a_restore_needs_the_key_of_the_seal(tmp_path: Path) -> None:
     found = platform(tmp_path)
     assert found.seal_keys

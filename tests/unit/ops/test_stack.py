@@ -82,6 +82,11 @@ FAILURES: dict[str, tuple[list[str], str, str]] = {
         "\n code: -9\n stdout: Updating\n stderr: \n",
         "up failed:\n  the engine was ended by SIGKILL; run the command again",
     ),
+    "another passphrase": (
+        [],
+        "code: 255\n stderr: error: getting stack configuration: get stack secrets manager: incorrect passphrase",
+        "the passphrase isn't the one that the state's secrets were encrypted with; expected that one, from a copy",
+    ),
     "what is protected": (
         [
             f'kv: resource "{KEY}" cannot be deleted\nbecause it is protected. To unprotect the resource, {ADVICE}',
