@@ -119,6 +119,32 @@ def test_the_engine_is_told_and_waited_for(tmp_path: Path, sent: signal.Signals)
     assert log == ["begun", "told", "ended"]
 
 
+def test_one_that_begins_to_wait_after_the_interrupt_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "waiter.py").write_text(WAITER)
+    late = fake_program(
+        tmp_path / "pulumi",
+        "trap '' INT",
+        f"echo begun >> {tmp_path}/log",
+        "sleep 1",
+        # A shell's background jobs ignore the signal that it ignores itself.
+        f"{sys.executable} {tmp_path}/waiter.py pulumi.dynamic {tmp_path}/waiter",
+    )
+    command = [sys.executable, "-c", COMMAND, "none", str(late)]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as running:
+        _until((tmp_path / "log").is_file)
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=30)
+
+    assert (running.returncode, said.splitlines()[-1]) == (130, ENDS)
+    assert (tmp_path / "waiter").read_text() == "ended"
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_provider_that_waits_for_the_server_is_ended(tmp_path: Path, terminal: bool) -> None:
     """The engine passes no interrupt on to it, and would wait for it to the end of its minutes."""
