@@ -96,6 +96,9 @@ def test_a_preview_lists_what_it_counts(local_checkout: Checkout, arguments: tup
     listed = Counter(one["change"] for one in document["resources"])
     assert listed == Counter({kind: number for kind, number in document["changes"].items() if kind != "same"})
     assert listed.total() == document["changed"] > 0
+    (local_checkout.directory / "Pulumi.dev.yaml").unlink()
+    for folder in ("dev", "previews"):  # of another stack: they outlive this one
+        shutil.rmtree(local_checkout.paths.own / folder, ignore_errors=True)
 
 
 def _secrets(checkout: Checkout) -> dict[str, str]:

@@ -235,7 +235,8 @@ def test_a_profile_stands_for_the_credentials(
 ) -> None:
     with_profile = {**SNAPSHOTS, "store": {**SNAPSHOTS["store"], "profile": "hetzner"}}
     write_stack(stack.folder, stack.settings(snapshots=with_profile))
-    assert answer(capsys, 0)["snapshot"].startswith("can't be seen: snapshots.store.profile is 'hetzner'")
+    said = answer(capsys, 0)["snapshot"]
+    assert said.startswith("can't be seen: Pulumi.dev.yaml: vault-estate:estate.snapshots.store.profile is 'hetzner'")
 
     monkeypatch.setattr(ages, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"
