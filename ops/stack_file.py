@@ -19,7 +19,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 """Of `<<`, which stands for the keys of another mapping."""
 
 
-class _StrictLoader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error; the last one would win silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -91,7 +91,7 @@ def config_of(path: Path) -> dict[str, Any]:
     """Everything in a stack's file, unchecked but for its form.
     Raises EstateError: it isn't YAML, or not a stack's."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise EstateError(f"{path.name}{mark}: {error.problem}") from None

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from components.model import Section
 from ops.errors import EstateError
 from ops.review.comparing import Difference
+from ops.stack_file import StrictLoader
 from settings import wording
 
 FILE = "widenings.yaml"
@@ -37,13 +38,29 @@ class _File(Section):
     widenings: Annotated[tuple[Acknowledgement, ...], Field(strict=False)] = ()
 
 
-def read(tree: Path) -> Sequence[Acknowledgement]:
-    """What is acknowledged there. Raises EstateError: the file isn't in its form."""
+def said_by(before: Path, after: Path, stacks: Sequence[str]) -> Sequence[Acknowledgement]:
+    """What this change acknowledges: what was said before is of an earlier one.
+    Raises EstateError: a file isn't in its form, or one of `stacks` isn't the stack that is named."""
+    earlier, now = _read(before), _read(after)
+    for number, one in enumerate(now):
+        if one not in earlier and one.stack not in stacks:
+            where = f"{FILE}: widenings[{number}].stack is {one.stack!r}"
+            raise EstateError(f"{where}; expected one of: {', '.join(stacks)}")
+    return [one for one in now if one not in earlier]
+
+
+def unacknowledged(difference: Difference, said: Sequence[Acknowledgement]) -> Sequence[str]:
+    """The widenings of a stack that nobody answers for."""
+    known = {line for one in said if one.stack == difference.stack for line in one.allows}
+    return [line for line in difference.widenings if line not in known]
+
+
+def _read(tree: Path) -> Sequence[Acknowledgement]:
     path = tree / FILE
     if not path.exists():
         return ()
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader
         return TypeAdapter(_File).validate_python({} if document is None else document).widenings
     except OSError as error:
         raise EstateError(f"{FILE} can't be read: {error.strerror}; expected a file") from None
@@ -52,19 +69,3 @@ def read(tree: Path) -> Sequence[Acknowledgement]:
     except ValidationError as error:
         found = wording.lines(error.errors(include_url=False), "", _File)
         raise EstateError("\n".join(f"{FILE}: {line.removeprefix('.')}" for line in found)) from None
-
-
-def refuse_others(before: Path, after: Path, stacks: Sequence[str]) -> None:
-    """Refuse a word for a stack that isn't there. Raises EstateError, as `read` does, too."""
-    earlier = read(before)
-    for number, one in enumerate(read(after)):
-        if one not in earlier and one.stack not in stacks:
-            where = f"{FILE}: widenings[{number}].stack is {one.stack!r}"
-            raise EstateError(f"{where}; expected one of: {', '.join(stacks)}")
-
-
-def unacknowledged(difference: Difference, before: Path, after: Path) -> Sequence[str]:
-    """The widenings of a stack that nobody answers for in this change. Raises EstateError as `read`."""
-    earlier = read(before)
-    said = {line for one in read(after) if one.stack == difference.stack and one not in earlier for line in one.allows}
-    return [line for line in difference.widenings if line not in said]

@@ -8,7 +8,7 @@ from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.review import trees
-from ops.review.acknowledging import refuse_others, unacknowledged
+from ops.review.acknowledging import said_by, unacknowledged
 from ops.review.comparing import Difference, compare
 from ops.review.declaring import declared, stacks
 
@@ -36,7 +36,7 @@ def review(paths: Paths, base: str, to: str | None, stack: str | None, console: 
         there = sorted({*stacks(before), *stacks(after)})
         if stack is not None and stack not in there:
             raise EstateError(f"stack {stack!r} has no file in either commit; expected one of: {', '.join(there)}")
-        refuse_others(before, after, there)
+        said = said_by(before, after, there)
         found, open_ones = [], {}
         with console.stage(f"comparing {base} with {to or trees.WORKING_TREE}") as steps:
             for name in [stack] if stack else there:
@@ -45,6 +45,6 @@ def review(paths: Paths, base: str, to: str | None, stack: str | None, console: 
                 new = declared(after, to or trees.WORKING_TREE, name)
                 difference = compare(name, old, new)
                 found.append(difference)
-                open_ones[name] = unacknowledged(difference, before, after)
+                open_ones[name] = unacknowledged(difference, said)
                 steps.step(name, finished=True)
     return Review(differences=found, unacknowledged=open_ones)

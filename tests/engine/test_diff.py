@@ -239,6 +239,7 @@ def test_settings_that_are_wrong_are_told_with_their_commit(clone: Clone) -> Non
             "widenings[0].stack is 'nosuch'",
         ),
         ("[]", "widenings.yaml"),
+        ("widenings: []\nwidenings: []", "'widenings' stands twice; expected it once"),
         ("others: []", "widenings.yaml: others is not a setting"),
     ],
 )
