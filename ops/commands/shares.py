@@ -73,9 +73,12 @@ class Givers:
             what: whose shares, for the prompt.
             wanted: how many are given and how many it takes, asked before each prompt.
         """
+        opened: set[str] = set()
         for key in self.keys if document else ():
             share = open_with(document or {}, key, self.ask)
-            if share:
+            # The checkout's own key may be named once more, and a share that is given twice counts as a wrong one.
+            if share and share not in opened:
+                opened.add(share)
                 yield share
         while True:
             given, needed = wanted()
