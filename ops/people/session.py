@@ -1,0 +1,150 @@
+"""A person's own connection to a stack's Vault, for the commands of daily work.
+
+Owns where a login is kept: one private file for each stack. Refuses one that others can read, and the administrator's
+certificate: whoever works here is named in the audit log.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hvac
+import requests
+from hvac.exceptions import Forbidden, VaultDown, VaultError, VaultNotInitialized
+
+from composition.private_files import private_directory, write_private
+from ops import stack_file
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.platforms.registry import platform_of
+from ops.vault import turns
+from ops.vault.api import call, reason
+
+_TOKEN_VARIABLES = ("BAO_TOKEN", "VAULT_TOKEN")
+"""As the servers' own clients take them; the first that is set counts, before a kept login."""
+_OTHERS = 0o077
+_NAMED_BY_SERVER = "entity_"
+"""How the name of an entity begins that the server made at a login of somebody unknown to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptLogin:
+    """What `./estate login` leaves for the commands after it."""
+
+    address: str
+    """Of the server that gave the token."""
+    token: str = field(repr=False)
+
+
+def file_of(paths: Paths, stack: str) -> Path:
+    """Where a stack's login is kept."""
+    return paths.own / stack / "login" / "token.json"
+
+
+def keep(paths: Paths, stack: str, login: KeptLogin) -> None:
+    """Keep a login for this machine's user, in the place of an earlier one. Raises OSError."""
+    file = file_of(paths, stack)
+    paths.make_own()
+    private_directory(file.parent)
+    write_private(file, json.dumps(asdict(login)).encode())
+
+
+def kept(paths: Paths, stack: str) -> KeptLogin | None:
+    """The login that is kept; None: there is none. Raises EstateError: others can read it, or it isn't one."""
+    file = file_of(paths, stack)
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EstateError(f"{file} can't be read: {error.strerror}; expected {_again(stack)}") from None
+    with os.fdopen(descriptor) as stream:
+        about = os.fstat(stream.fileno())
+        if about.st_uid != os.geteuid() or about.st_mode & _OTHERS or file.parent.stat().st_mode & _OTHERS:
+            mode = f"{stat.S_IMODE(about.st_mode):04o}"
+            msg = f"{file} is open to others (mode {mode}); expected it and its folder closed: {_again(stack)}"
+            raise EstateError(msg)
+        try:
+            return KeptLogin(**json.load(stream))
+        except (ValueError, TypeError):
+            raise EstateError(f"{file} is no login; expected {_again(stack)}") from None
+
+
+def forget(paths: Paths, stack: str) -> None:
+    """Remove the login that is kept, if there is one. Raises OSError."""
+    file_of(paths, stack).unlink(missing_ok=True)
+
+
+@contextmanager
+def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False) -> Iterator[hvac.Client]:
+    """A client of whoever is logged in, by the token of their environment or the login that is kept. The token stays
+    good afterwards.
+
+    Raises:
+        EstateError: nobody is logged in, the token has ended, the server is away or sealed, or it refused what the
+            block asked of it.
+    """
+    platform = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
+    platform.refuse_unbuilt()
+    given = next((os.environ[name] for name in _TOKEN_VARIABLES if os.environ.get(name)), None)
+    login = None if given else kept(paths, stack)
+    if not (given or login):
+        raise EstateError(f"nobody is logged in to stack {stack!r}; expected {_again(stack)}")
+    address = login.address if login else platform.find_endpoint(console).address
+    client = turns.client(address, platform.authority_file)
+    client.token = given or (login.token if login else "")
+    with told(address):
+        try:
+            look_up(client)
+        except Forbidden:
+            whose = f"the login of stack {stack!r}" if login else "the token of your environment"
+            raise EstateError(f"{whose} has ended, or was revoked; expected {_again(stack)}") from None
+        try:
+            yield client
+        finally:
+            client.adapter.close()
+
+
+def look_up(client: hvac.Client) -> dict[str, Any]:
+    """What the server says of a client's own token. Raises VaultError."""
+    found: dict[str, Any] = call(client, "get", "auth/token/lookup-self")["data"]
+    return found
+
+
+def who(client: hvac.Client) -> str:
+    """Whom the server takes a client for: the name of a person, or of what logged in. Raises VaultError."""
+    about = look_up(client)
+    if about.get("entity_id"):
+        # Whoever may not ask is named by the way they came.
+        with suppress(VaultError):
+            name = str(call(client, "get", f"identity/entity/id/{about['entity_id']}")["data"]["name"])
+            if not name.startswith(_NAMED_BY_SERVER):
+                return name
+    return str((about.get("meta") or {}).get("username") or about["display_name"])
+
+
+@contextmanager
+def told(address: str) -> Iterator[None]:
+    """Say in one line, and without a value, what a server refused, or that it is away.
+    Raises EstateError."""
+    try:
+        yield
+    except requests.exceptions.SSLError:
+        msg = f"{address} shows a certificate that isn't vouched for; expected the server of this estate"
+        raise EstateError(msg) from None
+    except requests.exceptions.RequestException:
+        raise EstateError(f"{address} does not answer; expected a running Vault") from None
+    except (VaultDown, VaultNotInitialized):
+        raise EstateError(f"Vault at {address} is sealed; expected it unsealed") from None
+    except VaultError as error:
+        raise EstateError(f"Vault at {address} refused a step: {reason(error)}") from None
+
+
+def _again(stack: str) -> str:
+    return f"a login first: ./estate login {stack} NAME"
