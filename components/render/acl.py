@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated
 
-from ..model import POLICY_NAME, Form, PolicyName, hold
+from ..model import NAME, POLICY_NAME, Form, PolicyName, hold
 from .bootstrap import ADMINISTRATOR
 from .snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN
 
@@ -50,6 +50,8 @@ class AclRule:
     """What is allowed; `deny` stands alone."""
     minimum_wrapping_ttl_seconds: int = 0
     """If not 0, the answer must be asked for response-wrapped, for at least so long."""
+    allowed_parameters: frozenset[str] = frozenset()
+    """If not empty, a write may hold these and no others."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for a path that reads otherwise than it looks, or capabilities that don't go together."""
@@ -64,6 +66,8 @@ class AclRule:
             raise ValueError(f"capabilities of {self.path!r}: is empty: expected at least one")
         if Capability.DENY in self.capabilities and len(self.capabilities) > 1:
             raise ValueError(f"capabilities of {self.path!r}: 'deny' overrides the others: expected it alone")
+        for parameter in self.allowed_parameters:
+            hold(f"allowed_parameters of {self.path!r}", parameter, NAME.check)
         wrapping = self.minimum_wrapping_ttl_seconds
         if wrapping < 0:
             raise ValueError(f"minimum_wrapping_ttl_seconds of {self.path!r}: {wrapping}: expected 0 or more")
@@ -146,6 +150,9 @@ def render(policy: AclPolicy) -> str:
 def _render_rule(rule: AclRule) -> str:
     capabilities = ", ".join(f'"{capability}"' for capability in sorted(rule.capabilities))
     lines = [f"path {json.dumps(rule.path, ensure_ascii=False)} {{", f"  capabilities = [{capabilities}]"]
+    if rule.allowed_parameters:
+        allowed = ", ".join(f'"{name}" = []' for name in sorted(rule.allowed_parameters))
+        lines.append(f"  allowed_parameters = {{ {allowed} }}")
     if rule.minimum_wrapping_ttl_seconds:
         lines.append(f'  min_wrapping_ttl = "{rule.minimum_wrapping_ttl_seconds}s"')
     return "\n".join([*lines, "}", ""])

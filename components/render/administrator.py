@@ -9,7 +9,7 @@ honest run from reading secrets, and what makes a dishonest one visible in the a
 """
 
 from .acl import AclPolicy, AclRule, Capability
-from .bootstrap import ADMINISTRATOR, ADMINISTRATOR_TRIAL
+from .bootstrap import ADMINISTRATOR
 
 # By its first letter; `deny`, which would share one, is a dash.
 _CAPABILITY = {one.value[0]: one for one in Capability if one is not Capability.DENY} | {"-": Capability.DENY}
@@ -26,7 +26,7 @@ _SYSTEM = {
     "sys/policies/acl/*": "crudl",
     "sys/policies/password": "l",
     "sys/policies/password/*": "crudl",
-    "sys/quotas/config": "r",
+    "sys/quotas/config": "cru",
     "sys/quotas/rate-limit": "l",
     "sys/quotas/rate-limit/*": "crudl",
     # Off-boarding: end what a login or a role has leased. By prefix needs `sudo`.
@@ -43,8 +43,16 @@ _SYSTEM = {
         for kind in ("rekey", "rekey-recovery-key")
         for step, granted in {"init": "rud", "update": "u", "verify": "rud"}.items()
     },
+    # Which headers of requests the audit log shows. Vault demands `sudo`.
+    "sys/config/auditing/request-headers": "rs",
+    "sys/config/auditing/request-headers/*": "cruds",
     # Everything else named config below belongs to engines; this is Vault's own.
     "sys/config/*": "-",
+    # People: entities, groups, and the aliases of both.
+    "identity/+": "cu",
+    "identity/+/id": "l",
+    "identity/+/id/*": "crud",
+    "identity/lookup/+": "cu",
 }
 
 _AUTH = {
@@ -52,10 +60,12 @@ _AUTH = {
     "auth/+/role": "l",
     "auth/+/role/*": "crudl",
     "auth/+/role/+/custom-secret-id": "-",  # a SecretID that someone has chosen is a password
-    # The administrator's own entry: certificates are renewed here, and the last one can't be deleted by mistake.
+    "auth/+/users": "l",
+    "auth/+/users/*": "crudl",
     "auth/+/certs": "l",
-    "auth/+/certs/*": "crul",
-    **{f"auth/+/certs/{login}": "crud" for login in ("snapshots", "snapshot-operator", ADMINISTRATOR_TRIAL)},
+    "auth/+/certs/*": "crudl",
+    # The administrator's own entry: certificates are renewed here, and the last one can't be deleted by mistake.
+    f"auth/+/certs/{ADMINISTRATOR}": "crul",
 }
 
 _ENGINES = {
@@ -101,10 +111,16 @@ def administrator_policy(name: str = ADMINISTRATOR) -> AclPolicy:
         AclRule(path=path, capabilities=frozenset(_CAPABILITY[letter] for letter in granted))
         for path, granted in letters.items()
     ]
+    # The origin of a secret's values is noted beside it; how many versions are kept isn't the administrator's.
+    noting = AclRule(
+        path="+/metadata/*",
+        capabilities=frozenset({Capability.READ, Capability.LIST, Capability.PATCH}),
+        allowed_parameters=frozenset({"custom_metadata"}),
+    )
     # A SecretID leaves Vault only response-wrapped: whoever unwraps it is the first to see it, or notices.
     issuing = AclRule(
         path="auth/+/role/+/secret-id",
         capabilities=frozenset({Capability.CREATE, Capability.UPDATE, Capability.LIST}),
         minimum_wrapping_ttl_seconds=1,
     )
-    return AclPolicy(name=name, rules=(*rules, issuing), administrative=True)
+    return AclPolicy(name=name, rules=(*rules, noting, issuing), administrative=True)

@@ -20,6 +20,7 @@ _LOGINS: Mapping[str, tuple[str, str]] = {
     "vault:kubernetes/authBackendRole:AuthBackendRole": ("kubernetes", "roleName"),
 }
 """Types of roles that a login names: the word for people, and the input that has the role's name."""
+_WRITING = frozenset({Capability.CREATE, Capability.UPDATE, Capability.PATCH})
 _ANY = "any"
 """Stands for a segment that no rule names."""
 
@@ -97,7 +98,10 @@ def _words(allowed: Allowed) -> frozenset[str]:
     """What is allowed, in words that can be compared: what must be wrapped is less than what needn't be."""
     if allowed == DENIED:
         return frozenset()
-    named = {str(capability) for capability in allowed.capabilities if capability is not Capability.DENY}
-    if seconds := allowed.minimum_wrapping_ttl_seconds:
-        return frozenset(f"{name}, wrapped for {seconds} s" for name in named)
-    return frozenset(named)
+    wrapped = f", wrapped for {seconds} s" if (seconds := allowed.minimum_wrapping_ttl_seconds) else ""
+    held = f", only {' and '.join(sorted(allowed.parameters))}" if allowed.parameters else ""
+    return frozenset(
+        f"{capability}{held if capability in _WRITING else ''}{wrapped}"
+        for capability in allowed.capabilities
+        if capability is not Capability.DENY
+    )

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from components.render.acl import Capability
 
 _RULE = re.compile(r'path (?P<path>"(?:[^"\\]|\\.)*") \{\n(?P<body>(?:  [^\n]+\n)+)\}\n')
-_BODY = re.compile(r'  capabilities = \[(?P<names>[a-z", ]+)\]\n(?:  min_wrapping_ttl = "(?P<wrapping>\d+)s"\n)?')
+_BODY = re.compile(
+    r'  capabilities = \[(?P<names>[a-z", ]+)\]\n'
+    r"(?:  allowed_parameters = \{ (?P<parameters>[^}]+) \}\n)?"
+    r'(?:  min_wrapping_ttl = "(?P<wrapping>\d+)s"\n)?'
+)
 _NOTHING = frozenset({Capability.DENY})
 
 
@@ -25,14 +29,17 @@ class Allowed:
     """`deny` stands alone."""
     minimum_wrapping_ttl_seconds: int = 0
     """If not 0, only with the answer response-wrapped for at least so long."""
+    parameters: frozenset[str] = frozenset()
+    """If not empty, a write may hold these and no others."""
 
     def __or__(self, other: "Allowed") -> "Allowed":
-        """Both in one token: capabilities add up, `deny` overrides, and the shorter wrapping of two is asked for."""
+        """Both in one token: capabilities add up, `deny` overrides, and the shorter wrapping of two is asked for. A
+        write is held to the parameters of both, also where one has none."""
         together = self.capabilities | other.capabilities
         if Capability.DENY in together:
             return DENIED
         wrapping = [one.minimum_wrapping_ttl_seconds for one in (self, other) if one.minimum_wrapping_ttl_seconds]
-        return Allowed(together, min(wrapping, default=0))
+        return Allowed(together, min(wrapping, default=0), self.parameters | other.parameters)
 
 
 DENIED = Allowed(_NOTHING)
@@ -52,7 +59,9 @@ def read(text: str) -> Rules:
                 f"line {text.count(chr(10), 0, position) + 1} of an ACL policy isn't in this project's form"
             )
         names = frozenset(Capability(name) for name in json.loads(f"[{body['names']}]"))
-        allowed = Allowed(_NOTHING if Capability.DENY in names else names, int(body["wrapping"] or 0))
+        parameters = frozenset(re.findall(r'"([^"]+)" = \[\]', body["parameters"] or ""))
+        held = _NOTHING if Capability.DENY in names else names
+        allowed = Allowed(held, int(body["wrapping"] or 0), parameters)
         path = json.loads(rule["path"])
         rules[path] = rules[path] | allowed if path in rules else allowed
     return rules

@@ -39,7 +39,8 @@ def administrator(root: hvac.Client, vault_server: VaultServer) -> hvac.Client:
 
 def call(client: hvac.Client, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """One request by its API path."""
-    return client.adapter.request(method, f"/v1/{path}", json=body)
+    headers = {"Content-Type": "application/merge-patch+json"} if method == "patch" else None
+    return client.adapter.request(method, f"/v1/{path}", json=body, headers=headers)
 
 
 def test_it_can_build_and_remove_every_kind_of_thing(administrator: hvac.Client) -> None:
@@ -64,6 +65,10 @@ def test_it_can_build_and_remove_every_kind_of_thing(administrator: hvac.Client)
         do("post", f"sys/auth/tried-{path}", {"type": path})
         do("get", f"sys/auth/tried-{path}/tune")
         do("post", f"sys/auth/tried-{path}/tune", {"description": "tried"})
+    do("post", "auth/tried-userpass/users/ada", {"password": "one-time", "token_ttl": 60})
+    do("get", "auth/tried-userpass/users/ada")
+    do("delete", "auth/tried-userpass/users/ada")
+    _people(do)
     do("post", "auth/tried-approle/role/app", {"secret_id_ttl": 60})
     do("get", "auth/tried-approle/role/app/role-id")
     do("delete", "auth/tried-approle/role/app")
@@ -72,6 +77,7 @@ def test_it_can_build_and_remove_every_kind_of_thing(administrator: hvac.Client)
         ("sys/policies/acl/tried", {"policy": 'path "a" { capabilities = ["read"] }'}),
         ("sys/policies/password/tried", {"policy": text}),
         ("sys/quotas/rate-limit/tried", {"rate": 5, "path": "kv/"}),
+        ("sys/config/auditing/request-headers/traceparent", {"hmac": False}),
     ):
         do("put", path, body)
         do("get", path)
@@ -83,6 +89,25 @@ def test_it_can_build_and_remove_every_kind_of_thing(administrator: hvac.Client)
         do("delete", f"sys/auth/tried-{path}")
     assert not {"kv/", "crypto/", "ca/", "ca_int/", "sql/"} & set(do("get", "sys/mounts")["data"])
     assert not [path for path in do("get", "sys/auth")["data"] if path.startswith("tried-")]
+
+
+def _people(do: Call) -> None:
+    accessor = do("get", "sys/auth")["data"]["tried-userpass/"]["accessor"]
+    ada = do("post", "identity/entity", {"name": "ada"})["data"]["id"]
+    alias = {"name": "ada", "mount_accessor": accessor}
+    of_ada = do("post", "identity/entity-alias", {**alias, "canonical_id": ada})["data"]["id"]
+    team = do("post", "identity/group", {"name": "team", "type": "external"})["data"]["id"]
+    of_team = do("post", "identity/group-alias", {**alias, "name": "team", "canonical_id": team})["data"]["id"]
+    do("post", "identity/lookup/entity", {"name": "ada"})
+    do("post", "identity/lookup/group", {"name": "team"})
+    for path in (
+        f"identity/group-alias/id/{of_team}",
+        f"identity/group/id/{team}",
+        f"identity/entity-alias/id/{of_ada}",
+        f"identity/entity/id/{ada}",
+    ):
+        do("get", path)
+        do("delete", path)
 
 
 def _certificates(do: Call) -> None:
@@ -123,9 +148,10 @@ DENIED = [
     ("get", "apps/data/app/secret", None),
     ("post", "apps/data/app/secret", {"data": {"a": "overwritten"}}),
     ("delete", "apps/data/app/secret", None),
-    ("get", "apps/metadata/app/secret", None),
-    ("list", "apps/metadata/app", None),
     ("delete", "apps/metadata/app/secret", None),
+    ("post", "apps/metadata/app/secret", {"custom_metadata": {"a": "b"}}),
+    ("patch", "apps/metadata/app/secret", {"max_versions": 1}),
+    ("patch", "apps/metadata/app/secret", {"custom_metadata": {"a": "b"}, "max_versions": 1}),
     ("post", "apps/destroy/app/secret", {"versions": [1]}),
     ("post", "keys-of-apps/encrypt/key", {"plaintext": "AA=="}),
     ("post", "keys-of-apps/decrypt/key", {"ciphertext": "vault:v1:x"}),
@@ -143,7 +169,9 @@ DENIED = [
     ("put", "sys/rotate", {}),
     ("get", "sys/raw/core", None),
     ("get", "sys/plugins/catalog", None),
-    ("list", "identity/entity/id", None),
+    ("list", "identity/oidc/key", None),
+    ("post", "identity/entity/merge", {}),
+    ("delete", "auth/cert/certs/administrator", None),
 ]
 
 

@@ -1,10 +1,14 @@
 """The meaning of ACL policies as a real server has it: 10,000 random sets of policies and paths, answered alike.
 
-Doesn't prove: HashiCorp's server (tests/hashicorp), templates, parameters that rules allow or deny.
+Doesn't prove: HashiCorp's server (tests/hashicorp), templates.
 """
 
 import random
 from collections.abc import Sequence
+
+import hvac
+import pytest
+from hvac.exceptions import Forbidden
 
 from components.render.acl import AclPolicy, AclRule, Capability, render
 from ops.review.semantics import at, read, together
@@ -65,3 +69,20 @@ def test_the_model_answers_as_the_server_does(vault_server: VaultServer) -> None
             assert set(answer[path]) == ours, f"{path!r} of {[render(policy) for policy in some]}"
             compared, allowed = compared + 1, allowed + (ours != {"deny"})
     assert allowed >= compared / 4
+
+
+@pytest.mark.parametrize("names", [("held", "free"), ("free", "held")])
+def test_a_write_is_held_to_the_parameters_of_one_policy_also_where_another_has_none(
+    vault_server: VaultServer, names: Sequence[str]
+) -> None:
+    client, path = vault_server.client, "sys/policies/password/tried"
+    for name, parameters in (("held", frozenset({"policy"})), ("free", frozenset[str]())):
+        rule = AclRule(path=path, capabilities=frozenset({Capability.UPDATE}), allowed_parameters=parameters)
+        text = render(AclPolicy(name=name, rules=(rule,), administrative=True))
+        call(client, "post", f"sys/policies/acl/{name}", {"policy": text})
+    token = call(client, "post", "auth/token/create", {"policies": list(names), "ttl": "5m"})["auth"]["client_token"]
+    writer = hvac.Client(url=client.url, verify=str(vault_server.ca_file), token=token)
+    wanted = {"policy": 'length = 20\nrule "charset" { charset = "abcdefghij" }'}
+    call(writer, "post", path, wanted)
+    with pytest.raises(Forbidden):
+        call(writer, "post", path, {**wanted, "entropy_source": "seal"})

@@ -50,6 +50,11 @@ path "+/keys/*" {
   capabilities = ["create", "delete", "list", "read", "update"]
 }
 
+path "+/metadata/*" {
+  capabilities = ["list", "patch", "read"]
+  allowed_parameters = { "custom_metadata" = [] }
+}
+
 path "+/reset/*" {
   capabilities = ["create", "update"]
 }
@@ -99,19 +104,11 @@ path "auth/+/certs" {
 }
 
 path "auth/+/certs/*" {
+  capabilities = ["create", "delete", "list", "read", "update"]
+}
+
+path "auth/+/certs/administrator" {
   capabilities = ["create", "list", "read", "update"]
-}
-
-path "auth/+/certs/administrator-trial" {
-  capabilities = ["create", "delete", "read", "update"]
-}
-
-path "auth/+/certs/snapshot-operator" {
-  capabilities = ["create", "delete", "read", "update"]
-}
-
-path "auth/+/certs/snapshots" {
-  capabilities = ["create", "delete", "read", "update"]
 }
 
 path "auth/+/config" {
@@ -135,6 +132,30 @@ path "auth/+/role/+/secret-id" {
   min_wrapping_ttl = "1s"
 }
 
+path "auth/+/users" {
+  capabilities = ["list"]
+}
+
+path "auth/+/users/*" {
+  capabilities = ["create", "delete", "list", "read", "update"]
+}
+
+path "identity/+" {
+  capabilities = ["create", "update"]
+}
+
+path "identity/+/id" {
+  capabilities = ["list"]
+}
+
+path "identity/+/id/*" {
+  capabilities = ["create", "delete", "read", "update"]
+}
+
+path "identity/lookup/+" {
+  capabilities = ["create", "update"]
+}
+
 path "sys/audit" {
   capabilities = ["read", "sudo"]
 }
@@ -153,6 +174,14 @@ path "sys/auth/*" {
 
 path "sys/config/*" {
   capabilities = ["deny"]
+}
+
+path "sys/config/auditing/request-headers" {
+  capabilities = ["read", "sudo"]
+}
+
+path "sys/config/auditing/request-headers/*" {
+  capabilities = ["create", "delete", "read", "sudo", "update"]
 }
 
 path "sys/leases/lookup" {
@@ -196,7 +225,7 @@ path "sys/policies/password/*" {
 }
 
 path "sys/quotas/config" {
-  capabilities = ["read"]
+  capabilities = ["create", "read", "update"]
 }
 
 path "sys/quotas/rate-limit" {

@@ -25,6 +25,8 @@ def test_sudo_is_only_where_vault_demands_it() -> None:
         "sys/audit/*",
         "sys/leases/lookup/*",
         "sys/leases/revoke-prefix/*",
+        "sys/config/auditing/request-headers",
+        "sys/config/auditing/request-headers/*",
     }
 
 
@@ -39,7 +41,7 @@ def test_sudo_is_only_where_vault_demands_it() -> None:
         "remount",
         "plugins",
         "token",
-        "identity",
+        "oidc",
     ],
 )
 def test_the_administrators_policy_has_nothing_an_up_never_needs(api: str) -> None:
@@ -47,7 +49,7 @@ def test_the_administrators_policy_has_nothing_an_up_never_needs(api: str) -> No
 
 
 @pytest.mark.parametrize(
-    "api", ["metadata", "delete", "destroy", "encrypt", "decrypt", "export", "backup", "creds", "issue"]
+    "api", ["delete", "undelete", "destroy", "encrypt", "decrypt", "export", "backup", "creds", "issue"]
 )
 def test_the_administrators_policy_has_nothing_applications_do(api: str) -> None:
     assert [path for path in RULES if api in path.split("/")] == []
@@ -62,6 +64,19 @@ def test_key_shares_are_renewed_and_no_keyring_is_rotated() -> None:
 
 def test_kv_values_can_only_be_seeded() -> None:
     assert RULES["+/data/*"].capabilities == {Capability.CREATE}
+
+
+def test_of_a_secrets_metadata_only_notes_can_be_written() -> None:
+    assert RULES["+/metadata/*"] == AclRule(
+        path="+/metadata/*",
+        capabilities=frozenset({Capability.READ, Capability.LIST, Capability.PATCH}),
+        allowed_parameters=frozenset({"custom_metadata"}),
+    )
+
+
+def test_it_cannot_delete_its_own_login() -> None:
+    assert Capability.DELETE in RULES["auth/+/certs/*"].capabilities
+    assert Capability.DELETE not in RULES["auth/+/certs/administrator"].capabilities
 
 
 def test_secret_ids_leave_only_wrapped() -> None:

@@ -1,5 +1,6 @@
 """Resources as a commit declares them, written by hand."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from components.render.acl import AclPolicy, AclRule, Capability, render
@@ -13,13 +14,14 @@ def resource(type_: str, name: str, /, **inputs: Any) -> Resource:
     return Resource(type=type_, name=name, urn=f"{PREFIX}{type_}::{name}", inputs=inputs)
 
 
-def policy(name: str, *rules: tuple[str, str], wrapping: int = 0) -> Resource:
+def policy(name: str, *rules: tuple[str, str], wrapping: int = 0, parameters: Iterable[str] = ()) -> Resource:
     """An ACL policy; a rule is a path and its capabilities with spaces between them."""
     made = [
         AclRule(
             path=path,
             capabilities=frozenset(Capability(word) for word in words.split()),
             minimum_wrapping_ttl_seconds=wrapping,
+            allowed_parameters=frozenset(parameters),
         )
         for path, words in rules
     ]

@@ -40,6 +40,13 @@ def test_an_answer_that_must_be_wrapped_is_less() -> None:
     assert (found.gained, found.lost) == (["update"], ["update, wrapped for 60 s"])
 
 
+def test_a_write_of_some_parameters_is_less() -> None:
+    login = approle("shop", "shop")
+    was, became = policy("shop", ("a", "update read"), parameters=["b"]), policy("shop", ("a", "update read"))
+    (found,) = compare("dev", [was, login], [became, login]).capabilities
+    assert (found.gained, found.lost) == (["update"], ["update, only b"])
+
+
 def test_a_policy_that_moves_to_another_login_is_told_of_both() -> None:
     rules = policy("shop", ("a", "read"))
     was, became = [rules, approle("old", "shop"), approle("new")], [rules, approle("old"), approle("new", "shop")]

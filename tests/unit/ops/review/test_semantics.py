@@ -56,14 +56,23 @@ def test_the_shorter_of_two_wrappings_is_asked_for() -> None:
     assert (none | more).minimum_wrapping_ttl_seconds == 300
 
 
+def test_a_write_is_held_to_the_parameters_of_either_rule() -> None:
+    some, none = Allowed(frozenset({UPDATE}), parameters=frozenset({"a"})), Allowed(frozenset({READ}))
+    assert (some | none) == (none | some) == Allowed(frozenset({READ, UPDATE}), parameters=frozenset({"a"}))
+
+
 def test_what_is_rendered_is_read() -> None:
     rules = (
         AclRule(path="a/*", capabilities=frozenset({READ, LIST})),
         AclRule(path="sys/x", capabilities=frozenset({UPDATE}), minimum_wrapping_ttl_seconds=60),
         AclRule(path="ü/+/x", capabilities=frozenset({DENY})),
+        AclRule(path="kv/x", capabilities=frozenset({UPDATE}), allowed_parameters=frozenset({"b", "a"})),
     )
     text = acl.render(AclPolicy(name="one", rules=rules, administrative=True))
-    assert read(text) == {rule.path: Allowed(rule.capabilities, rule.minimum_wrapping_ttl_seconds) for rule in rules}
+    assert read(text) == {
+        rule.path: Allowed(rule.capabilities, rule.minimum_wrapping_ttl_seconds, rule.allowed_parameters)
+        for rule in rules
+    }
 
 
 @pytest.mark.parametrize("text", ['path "a" { policy = "read" }', 'path "a" {\n  capabilities = ["read"]\n', "x"])
