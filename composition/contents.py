@@ -12,7 +12,7 @@ from components.render.snapshots import CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.administrator import AdministratorLogin, AdministratorLoginArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
-from components.vault.audit import AuditDevices, AuditDevicesArgs
+from components.vault.audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
 from components.vault.database import PostgresEngine, PostgresEngineArgs
 from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
@@ -69,6 +69,7 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
     holding = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=settings.protect))
     if settings.audit:
         AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
+    TraceHeaders("trace-headers", TraceHeadersArgs(), options)
     mounts = _engines(settings, endpoint, secret, options=options, holding=holding)
     mounts |= {f"auth/{path}": made.apply("auth/{}".format) for path, made in _logins(settings, options).items()}
     _snapshots(settings, options)
@@ -77,8 +78,8 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
         pki = PkiEngine("pki", PkiEngineArgs(pki=settings.pki, address=endpoint.address), holding)
         mounts |= {settings.pki.root_path: pki.root_path, settings.pki.intermediate_path: pki.intermediate_path}
         exported = {"root_certificate": pki.root_certificate}
-    if settings.rate_limits:
-        RateLimits("rate-limits", RateLimitsArgs(limits=settings.rate_limits, mounts=mounts), options)
+    limits = RateLimitsArgs(limits=settings.rate_limits, mounts=mounts, answers=True)
+    RateLimits("rate-limits", limits, options)
     return exported
 
 

@@ -6,7 +6,7 @@ The SDK loads a part of itself when that is first named; its types in signatures
 from .acl import AclPolicies, AclPoliciesArgs
 from .administrator import AdministratorLogin, AdministratorLoginArgs
 from .approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
-from .audit import AuditDevices, AuditDevicesArgs
+from .audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
 from .database import Database, DatabaseConnection, DatabaseRole, DatabaseStaticRole, PostgresEngine, PostgresEngineArgs
 from .jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
@@ -23,7 +23,8 @@ from .userpass import Userpass, UserpassAuth, UserpassAuthArgs
 
 __all__ = ["AclPolicies", "AclPoliciesArgs", "AppRole", "AppRoleAuth", "AppRoleAuthArgs", "AppRoleLogin"]
 __all__ += ["AdministratorLogin", "AdministratorLoginArgs"]
-__all__ += ["AuditDevices", "AuditDevicesArgs", "PostgresEngine", "PostgresEngineArgs"]
+__all__ += ["AuditDevices", "AuditDevicesArgs", "TraceHeaders", "TraceHeadersArgs"]
+__all__ += ["PostgresEngine", "PostgresEngineArgs"]
 __all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRole"]
 __all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]
 __all__ += ["Kubernetes", "KubernetesAuth", "KubernetesAuthArgs", "KubernetesLogin"]

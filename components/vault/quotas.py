@@ -1,6 +1,7 @@
-"""Rate-limit quotas.
+"""Rate-limit quotas, and what those learn who are over one.
 
-Owns `vault.QuotaRateLimit`s. Refuses lease-count quotas: they are Vault Enterprise's, and OpenBao has none.
+Owns `vault.QuotaRateLimit`s and the server's `vault.QuotaConfig`. Refuses lease-count quotas: they are Vault
+Enterprise's, and OpenBao has none.
 """
 
 from collections.abc import Mapping
@@ -96,6 +97,10 @@ class RateLimitsArgs:
     """What `limits` may be on that is made beside them: each path as it is written, with the same once it is there. The
     server refuses a limit on a mount that isn't."""
 
+    answers: bool = False
+    """Whether answers tell how much of a limit is left, and one that turns a client away when to come again:
+    `Retry-After`. It is one setting of the whole server: one component of a stack sets it."""
+
     def __post_init__(self) -> None:
         """Raise ValueError for a bad name or path, or for two limits on one path, of which Vault keeps the last."""
         hold("limits", (*self.limits, *self.logins), names)
@@ -111,6 +116,8 @@ class RateLimits(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RateLimitsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:RateLimits", name, {}, opts)
+        if args.answers:
+            vault.QuotaConfig(f"{name}-answers", enable_rate_limit_response_headers=True, opts=child(self))
         for key, limit in args.limits.items():
             self._declare(name, key, limit, _below(limit.path, args.mounts) if limit.path else "")
         for role, login in args.logins.items():

@@ -105,7 +105,7 @@ class Entry:
             return entry.sent == "always"
         if entry.sent == "changed" and old is not None:
             return self._differs(entry, old, inputs)
-        if entry.sent == "given" or entry.kind == "boolean":
+        if entry.sent == "given" or (entry.kind == "boolean" and entry.sent != "set"):
             return given or (old is not None and name in old)
         return bool(self.value(inputs, name) or (entry.decided_by_server and (old or {}).get(name)))
 

@@ -8,12 +8,16 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fake_providers.envelope import UNKNOWN, compact, has_unknown
 from fake_providers.servicer import Found, RefusedError, Values
 from fake_providers.vault.entry import Entry
 from fake_providers.vault.fields import Field
 from fake_providers.vault.session import VaultSession
+
+NO_ID = "missing ID"
+"""The id of what Terraform knows without one (the bridge's `MissingIDPlaceholder`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +125,46 @@ class AuditDevice(Entry):
     def answer(self, vault: VaultSession, values: Values) -> Values | None:
         """This device among all."""
         return (vault.read("sys/audit") or {}).get(f"{str(values['path']).strip('/')}/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditHeaderEntry(Entry):
+    """A request header in the audit log; the server answers each below its own name."""
+
+    def answer(self, vault: VaultSession, values: Values) -> Values | None:
+        """What is below the name."""
+        told = super().answer(vault, values)
+        return None if told is None else told[str(self.value(values, "name"))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlyOneEntry(Entry):
+    """Settings that a server always has: made by writing what is given, taken back by writing `first`."""
+
+    first: Mapping[str, Any] = field(default_factory=dict)
+
+    def known_as(self, values: Values) -> str:  # noqa: ARG002 - an Entry's signature
+        """As the official plugin knows what has no id."""
+        return NO_ID
+
+    def read(self, vault: VaultSession, found: Found) -> Found | None:
+        """It is imported by its path, and then has no id either."""
+        known = super().read(vault, found)
+        return None if known is None else Found(NO_ID, known.inputs, known.outputs)
+
+    def parse(self, identity: str) -> Values:
+        """Nothing, of its path only."""
+        if identity.strip("/") != self.place:
+            raise RefusedError(f"id {identity!r}: expected {self.place}")
+        return {}
+
+    def _sends(self, entry: Field, inputs: Values, old: Values | None) -> bool:  # noqa: ARG002 - an Entry's signature
+        """Only what the program gives."""
+        return entry.name in inputs
+
+    def delete(self, vault: VaultSession, found: Found) -> None:  # noqa: ARG002 - an Entry's signature
+        """As it was at first."""
+        vault.write(self.place, dict(self.first))
 
 
 @dataclass(frozen=True, kw_only=True)

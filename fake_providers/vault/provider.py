@@ -6,6 +6,7 @@ from fake_providers.envelope import compact
 from fake_providers.servicer import Change, Found, RefusedError, Values
 from fake_providers.vault import fields
 from fake_providers.vault.entry import Entry
+from fake_providers.vault.kinds import NO_ID
 from fake_providers.vault.session import VaultSession, check_settings
 from fake_providers.vault.table import TABLE
 
@@ -102,4 +103,4 @@ def _nested(found: Found, entry: Entry) -> Found:
 def _marks(found: Found, entry: Entry) -> dict[str, Any]:
     """What the official plugin needs in a state to read it: its id, and which version of its schema it is in."""
     version = {"__meta": compact({"schema_version": str(entry.version)})} if entry.version else {}
-    return version | {"id": found.identity}
+    return version if found.identity == NO_ID else version | {"id": found.identity}

@@ -38,8 +38,9 @@ _ABSENT = (
     "No auth engine at",
     "unable to find PKI issuer",
     "could not delete key; not found",
+    "Could not find header in config",
 )
-"""How a server answers, with 400 or 500 and not 404, that a mount, auth method, issuer or key doesn't exist."""
+"""How a server answers, with 400 or 500 and not 404, that a mount, auth method, issuer, key or header doesn't exist."""
 
 
 def check_settings(settings: Values) -> None:

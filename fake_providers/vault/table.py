@@ -14,9 +14,11 @@ from fake_providers.vault.kinds import (
     AnyPathEntry,
     AppRoleEntry,
     AuditDevice,
+    AuditHeaderEntry,
     Connection,
     Issued,
     Mount,
+    OnlyOneEntry,
     TransitKeyEntry,
 )
 
@@ -114,6 +116,12 @@ TABLE: Mapping[str, Entry] = {
         | of("text", "type", replaces=True, required=True)
         | of("map", "options", replaces=True, required=True),
     ),
+    "index/auditRequestHeader:AuditRequestHeader": AuditHeaderEntry(
+        place="sys/config/auditing/request-headers/{name}",
+        identity="{name}",
+        importable=False,
+        table=_NAME | of("boolean", "hmac", sent="set"),
+    ),
     "index/policy:Policy": Entry(
         place="sys/policies/acl/{name}",
         identity="{name}",
@@ -134,6 +142,22 @@ TABLE: Mapping[str, Entry] = {
         | of("text", "role", sent="set")
         | of("seconds", "interval", decided_by_server=True, sent="set")
         | of("seconds", "blockInterval", sent="set"),
+    ),
+    "index/quotaConfig:QuotaConfig": OnlyOneEntry(
+        place="sys/quotas/config",
+        names_defaults=False,
+        first={
+            "absolute_rate_limit_exempt_paths": [],
+            "enable_rate_limit_audit_logging": False,
+            "enable_rate_limit_response_headers": False,
+            "rate_limit_exempt_paths": [],
+        },
+        table=of(
+            "boolean",
+            "enableRateLimitAuditLogging enableRateLimitResponseHeaders",
+            decided_by_server=True,
+        )
+        | of("set", "rateLimitExemptPaths absoluteRateLimitExemptPaths", decided_by_server=True),
     ),
     "generic/endpoint:Endpoint": AnyPathEntry(
         place="{path}",

@@ -23,6 +23,7 @@ def audit(
     path: Annotated[str, typer.Option(help="A path, in which * is any text.")] = "*",
     operation: Annotated[str, typer.Option(help="read, list, create, update, patch, delete or login.")] = "",
     denied: Annotated[bool, typer.Option("--denied", help="Only what was denied.")] = False,
+    trace: Annotated[str, typer.Option(help="Part of the request's traceparent or x-request-id.")] = "",
     since: Annotated[str | None, typer.Option(help="A time, or how long ago: 24h.")] = None,
     until: Annotated[str | None, typer.Option(help="The same.")] = None,
     most: Annotated[int, typer.Option(min=1, help="How many to show, of the newest.")] = _MOST,
@@ -40,21 +41,21 @@ def audit(
         path=path,
         operation=operation,
         denied=denied,
+        trace=trace,
         since=looking.moment("--since", since),
         until=looking.moment("--until", until),
     )
     found = looking.look(Paths(), stack, file or [], wanted, most)
-    console.table(
-        f"audit log of {stack}, in UTC",
-        ["time", "who", "operation", "path", "from", "result"],
+    rows = [
         [
-            [
-                f"{one.time:%m-%d %H:%M:%S}",
-                *(_printable(text) for text in (one.who, one.operation, one.path, one.address, one.result)),
-            ]
-            for one in found.entries
-        ],
-    )
+            f"{one.time:%m-%d %H:%M:%S}",
+            *(_printable(text) for text in (one.who, one.operation, one.path, one.address, one.result, one.traced_by)),
+        ]
+        for one in found.entries
+    ]
+    columns = ["time", "who", "operation", "path", "from", "result", "trace"]
+    shown = len(columns) if any(one.trace for one in found.entries) else -1
+    console.table(f"audit log of {stack}, in UTC", columns[:shown], [row[:shown] for row in rows])
     console.result(f"{len(found.entries)} shown" + (f", {found.more} older ones not (--most)" if found.more else ""))
     if found.unread:
         console.say(f"{found.unread} lines can't be read as entries")

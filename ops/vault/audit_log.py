@@ -39,6 +39,14 @@ class LoggedRequest:
     trace: Mapping[str, str] = field(default_factory=dict)
     """Headers by which it is followed through other systems."""
 
+    @property
+    def traced_by(self) -> str:
+        """What to look for in other systems: the trace's id (the second part of a W3C `traceparent`), or the request's
+        that a proxy gave it; empty where it came with neither."""
+        parent = self.trace.get("traceparent", "")
+        parts = parent.split("-")
+        return parts[1] if len(parts) > 3 else parent or self.trace.get("x-request-id", "")
+
 
 OPERATIONS = (
     "login",
@@ -64,6 +72,8 @@ class Wanted:
     path: str = "*"
     """A pattern: `*` is any text."""
     operation: str = ""
+    trace: str = ""
+    """Part of a header by which requests are followed."""
     denied: bool = False
     since: datetime | None = None
     until: datetime | None = None
@@ -74,6 +84,7 @@ class Wanted:
             self.who.lower() in entry.who.lower()
             and fnmatchcase(entry.path, self.path)
             and self.operation in ("", entry.operation)
+            and (not self.trace or any(self.trace.lower() in header.lower() for header in entry.trace.values()))
             and (not self.denied or entry.result == "denied")
             and (self.since is None or entry.time >= self.since)
             and (self.until is None or entry.time <= self.until)

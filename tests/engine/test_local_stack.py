@@ -22,6 +22,7 @@ from ops.commands.session import Choices
 from ops.console import Console
 from ops.paths import ROOT
 from tests.support.checkouts import Checkout
+from tests.support.limits import retry_after
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -165,6 +166,25 @@ def _value_of_a_secret(checkout: Checkout) -> str:
     )
     client.auth.token.revoke_self()
     return str(answer["data"]["data"]["ANTHROPIC_API_KEY"])
+
+
+@pytest.mark.usefixtures("first")
+def test_a_request_is_found_by_its_trace(local_checkout: Checkout) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "X-Request-Id": "r-1"}
+    with local_checkout.administering() as client:
+        client.adapter.get("/v1/sys/mounts", headers=headers)
+
+    (found,) = json.loads(local_checkout.run("audit", "--trace", trace, "--json").stdout)["entries"]
+
+    assert (found["who"], found["path"]) == ("certificate administrator", "sys/mounts")
+    assert found["trace"] == {"traceparent": headers["traceparent"], "x-request-id": "r-1"}
+
+
+@pytest.mark.usefixtures("first")
+def test_who_is_over_a_limit_is_told_when_to_come_again(local_checkout: Checkout) -> None:
+    with local_checkout.administering() as client:
+        assert 0 < retry_after(client) <= 60
 
 
 @pytest.mark.usefixtures("first")

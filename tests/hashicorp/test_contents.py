@@ -19,6 +19,7 @@ from components.render.seals import TransitSeal
 from ops.development.compiled import HASHICORP_SERVER
 from ops.local.postgres import ROOT_ROLE
 from tests.support.checkouts import Checkout, checkout
+from tests.support.limits import retry_after
 from tests.support.sealed import sealed
 from tests.support.servers import call
 
@@ -108,6 +109,12 @@ def test_it_is_hashicorps_server_under_another_vaults_seal(made: Made) -> None:
 def test_a_second_up_changes_nothing(made: Made) -> None:
     again = made.run("up")
     assert (again["changed"], again["passed"]) == (0, True)
+
+
+@pytest.mark.usefixtures("first")
+def test_who_is_over_a_limit_is_told_when_to_come_again(made: Made) -> None:
+    with made.copy.administering() as client:
+        assert 0 < retry_after(client) <= 60
 
 
 @pytest.mark.usefixtures("first")

@@ -6,7 +6,7 @@ from components.render.acl import AclPolicy, kv_prefixes, kv_read
 from components.render.audit import AuditDevice, FileAudit, SyslogAudit
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
-from components.vault.audit import AuditDevices, AuditDevicesArgs
+from components.vault.audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
 from components.vault.database import (
     Database,
     DatabaseConnection,
@@ -55,7 +55,8 @@ def logins(prefix: str, opts: pulumi.ResourceOptions | None = None) -> None:
     )
     JwtAuth(f"{prefix}-jwt", jobs, opts)
     UserpassAuth(f"{prefix}-userpass", UserpassAuthArgs(), opts)
-    RateLimits(f"{prefix}-limits", RateLimitsArgs(limits={"everything": RateLimit(rate=500)}), opts)
+    RateLimits(f"{prefix}-limits", RateLimitsArgs(limits={"everything": RateLimit(rate=500)}, answers=True), opts)
+    TraceHeaders(f"{prefix}-trace-headers", TraceHeadersArgs(), opts)
     devices: dict[str, AuditDevice] = {"file": FileAudit(file_path="/var/log/vault/audit.log"), "syslog": SyslogAudit()}
     AuditDevices(f"{prefix}-audit", AuditDevicesArgs(devices=devices), opts)
 

@@ -57,8 +57,13 @@ def test_nothing_optional_leaves_a_server_with_a_mount_and_the_estates_own() -> 
         ("vault-estate:index:KvMount", "estate-kv"),
         ("vault-estate:index:KvMount", "kv-secret"),
         ("vault-estate:index:LocalServer", "platform"),
+        ("vault-estate:index:RateLimits", "rate-limits"),
+        ("vault-estate:index:TraceHeaders", "trace-headers"),
+        ("vault:index/auditRequestHeader:AuditRequestHeader", "trace-headers-traceparent"),
+        ("vault:index/auditRequestHeader:AuditRequestHeader", "trace-headers-x-request-id"),
         ("vault:index/mount:Mount", "estate-kv-mount"),
         ("vault:index/mount:Mount", "kv-secret-mount"),
+        ("vault:index/quotaConfig:QuotaConfig", "rate-limits-answers"),
         ("vault:kv/secretBackendV2:SecretBackendV2", "estate-kv-settings"),
         ("vault:kv/secretBackendV2:SecretBackendV2", "kv-secret-settings"),
     )
@@ -80,17 +85,17 @@ SECTIONS = {
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_each_section_alone_brings_its_component_and_no_other(section: str) -> None:
-    alone = _components(_built(parse({**MINIMAL, section: FULL[section]})))
+    alone, without = _built(parse({**MINIMAL, section: FULL[section]})), _built(parse(MINIMAL))
 
-    expected = {SECTIONS[section]} | ({"RateLimits"} if section == "approle" else set())
-    assert alone == _components(_built(parse(MINIMAL))) | expected
+    assert _components(alone) == _components(without) | {SECTIONS[section]}
+    assert len(alone.names()) > len(without.names())
 
 
 def test_all_logins_give_one_graph_in_preview_and_update() -> None:
     update, preview = _built(full()), _built(full(), preview=True)
 
     assert update.names() == preview.names()
-    assert _components(update) == {*SECTIONS.values(), "LocalServer", "KvMount", "AclPolicies"}
+    assert _components(update) == {*SECTIONS.values(), "LocalServer", "KvMount", "AclPolicies", "TraceHeaders"}
     assert len({record.name for record in update.records}) == len(update.records)
 
 

@@ -45,13 +45,18 @@ class Allowed:
 # what the last keeps from now on.
 _OWN_MOUNT = frozenset({"estate-kv", "estate-kv-mount", "estate-kv-settings", "administrator-login"})
 
+# Requests are followed by their trace in the audit log, and who is over a limit is told when to come again.
+_SINCE = _OWN_MOUNT | {
+    *("trace-headers", "trace-headers-traceparent", "trace-headers-x-request-id", "rate-limits-answers"),
+}
+
 # A certificate names its own issuer's list of revocations.
 _URLS = frozenset({"pki-root-urls", "pki-intermediate-urls"})
 
 ALLOWED: Mapping[tuple[str, str], Allowed] = {
     # The provider of Vault, which holds nothing, has got other settings since.
-    ("0.1.0", "local"): Allowed(updated=_URLS | {"vault"}, created=_OWN_MOUNT),
-    ("0.1.0-71951ac", "local"): Allowed(updated=_URLS | {"vault", "snapshots-operator-policy"}, created=_OWN_MOUNT),
+    ("0.1.0", "local"): Allowed(updated=_URLS | {"vault"}, created=_SINCE),
+    ("0.1.0-71951ac", "local"): Allowed(updated=_URLS | {"vault", "snapshots-operator-policy"}, created=_SINCE),
     # A node's user-data holds the programs it runs: other bytes are another server, with the same volume, address and
     # content. What is bound to the server follows it, and it is waited for again. The address has lost its assignee
     # type.
@@ -60,7 +65,7 @@ ALLOWED: Mapping[tuple[str, str], Allowed] = {
         updated=frozenset(
             {"vault", "platform-ready", "platform-ip", "snapshots-operator-policy", "snapshots-node-policy"}
         ),
-        created=_OWN_MOUNT,
+        created=_SINCE,
     ),
 }
 

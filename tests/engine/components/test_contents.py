@@ -21,6 +21,7 @@ from components.render.administrator import administrator_policy
 from components.render.sql import Access
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
+from components.vault.audit import TraceHeaders, TraceHeadersArgs
 from components.vault.database import (
     Database,
     DatabaseConnection,
@@ -105,9 +106,11 @@ class Program:
             limits={"everything": RateLimit(rate=1000), "machines": RateLimit(path="sys", rate=500, interval=2)},
             logins={"app": LoginLimit(block_interval=3)},
             auth_path="machines",
+            answers=True,
         )
         after = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=[auth]))
         RateLimits("limits", limits, after)
+        TraceHeaders("trace-headers", TraceHeadersArgs(), options)
 
     def _engines(self, options: pulumi.ResourceOptions) -> None:
         kept = KvOptions(max_versions=1_000, delete_version_after=3600)

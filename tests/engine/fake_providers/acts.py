@@ -73,6 +73,11 @@ ACTS: Mapping[str, Act] = {
         touch={"boundIssuer": "https://second.example"},
         least={"path": "act", "jwtValidationPubkeys": [PUBLIC_KEY_PLACEHOLDER]},
     ),
+    "index/auditRequestHeader:AuditRequestHeader": Act(
+        full={"name": "act", "hmac": True},
+        touch={"hmac": False},
+        least={"name": "act"},
+    ),
     "index/policy:Policy": Act(
         full={"name": "act", "policy": ACL.format("a")},
         touch={"policy": ACL.format("b")},
@@ -94,6 +99,16 @@ ACTS: Mapping[str, Act] = {
         },
         touch={"rate": 50.5},
         least={"name": "act", "path": "auth/case-approle/", "rate": 70},
+    ),
+    "index/quotaConfig:QuotaConfig": Act(
+        full={
+            "enableRateLimitAuditLogging": True,
+            "enableRateLimitResponseHeaders": True,
+            "rateLimitExemptPaths": ["sys/health"],
+            "absoluteRateLimitExemptPaths": [],
+        },
+        touch={"enableRateLimitAuditLogging": False},
+        least={"enableRateLimitResponseHeaders": True},
     ),
     "generic/endpoint:Endpoint": Act(
         full={

@@ -39,6 +39,8 @@ class Case:
     drifted: str = ""
     """The property that shows it."""
     deletable: bool = True
+    imported: str = ""
+    """Its id at an import, where it is another."""
     undo: tuple[str, ...] = field(default=())
     """Properties the server never tells, which an import therefore can't fill."""
 
@@ -72,6 +74,19 @@ CASES = [
         replaces=("type",),
         drift=("sys/auth/people/tune", {"description": "spoilt"}),
         drifted="description",
+    ),
+    Case(
+        token="index/auditRequestHeader:AuditRequestHeader",
+        inputs={"name": "x-case", "hmac": False},
+        identity="x-case",
+        at="sys/config/auditing/request-headers/x-case",
+        change={"hmac": True},
+        seen=("x-case", {"hmac": True}),
+        replace={"name": "x-other"},
+        replaces=("name",),
+        delete_first=True,
+        drift=("sys/config/auditing/request-headers/x-case", {"hmac": False}),
+        drifted="hmac",
     ),
     Case(
         token="index/policy:Policy",
@@ -110,6 +125,20 @@ CASES = [
         delete_first=True,
         drift=("sys/quotas/rate-limit/calm", {"rate": 9, "path": "case-kv/", "interval": 2}),
         drifted="rate",
+    ),
+    Case(
+        token="index/quotaConfig:QuotaConfig",
+        inputs={"enableRateLimitResponseHeaders": True},
+        identity="missing ID",
+        imported="sys/quotas/config",
+        at="sys/quotas/config",
+        change={"enableRateLimitAuditLogging": True},
+        seen=("enable_rate_limit_audit_logging", True),
+        replace={},
+        replaces=(),
+        drift=("sys/quotas/config", {"enable_rate_limit_response_headers": False}),
+        drifted="enableRateLimitResponseHeaders",
+        deletable=False,
     ),
     Case(
         token="generic/endpoint:Endpoint",

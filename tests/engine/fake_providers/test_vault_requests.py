@@ -36,6 +36,9 @@ NOT_BESIDE_OTHERS = {"jwt/authBackend:AuthBackend": {"oidcDiscoveryUrl", "oidcDi
 STAYS_WHEN_TAKEN_OUT = {
     ("database/secretBackendConnection", "passwordPolicy"): "an `up` resets it: ops/commands/taken_out.py",
     ("database/secretBackendRole", "credentialType"): "never declared",
+    ("index/auditRequestHeader", "hmac"): "the server takes a write without it for a no",
+    ("index/quotaConfig", "enableRateLimitAuditLogging"): "never declared",
+    ("index/quotaConfig", "rateLimitExemptPaths"): "never declared",
     ("index/quotaRateLimit", "blockInterval"): "the server takes each write for the whole quota",
     ("index/quotaRateLimit", "role"): "never declared",
     ("jwt/authBackend", "description"): "always the same",

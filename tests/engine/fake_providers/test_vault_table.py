@@ -50,7 +50,7 @@ def test_life(template: Case, wire: Wire, vault_server: VaultServer, prepared: d
     assert again == made, "a refresh with nothing changed must change nothing"
 
     if TABLE[case.token].importable:
-        loaded = wire.load(token, case.identity)
+        loaded = wire.load(token, case.imported or case.identity)
         assert loaded is not None
         assert set(wire.diff(loaded, case.inputs).diffs) == set(case.undo)
     else:

@@ -30,7 +30,8 @@ COMPONENTS = {
     "PasswordPolicies": 1,
     "PkiEngine": 13,
     "PostgresEngine": 5,
-    "RateLimits": 1,
+    "RateLimits": 2,
+    "TraceHeaders": 2,
     "TransitEngine": 2,
     "UserpassAuth": 2,
 }
@@ -84,6 +85,7 @@ def test_every_component_registers_its_outputs() -> None:
         "estate-pki": ["intermediate_path", "root_certificate", "root_path"],
         "estate-policies": ["names"],
         "estate-transit": ["mount_path"],
+        "estate-trace-headers": [],
         "estate-userpass": ["path"],
     }
 

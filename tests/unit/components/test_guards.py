@@ -10,7 +10,7 @@ import pytest
 from components.render.acl import AclPolicy, kv_read, render, transit_use
 from components.render.audit import AuditDevice, FileAudit, SocketAudit, SyslogAudit
 from components.vault.acl import AclPolicies, AclPoliciesArgs
-from components.vault.audit import AuditDevices, AuditDevicesArgs
+from components.vault.audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
 from components.vault.kv import KvMount, KvMountArgs
 from components.vault.password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from components.vault.quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
@@ -94,6 +94,20 @@ def test_a_limit_waits_for_the_mount_it_is_on() -> None:
     for name, path in (("on", "secret/"), ("below", "secret/data/a")):
         assert "kv-mount" in below(declared, f"limits-{name}")
         assert declared.named(f"limits-{name}").inputs["path"] == path
+
+
+def test_headers_that_are_audited() -> None:
+    """As they came: hashed, nobody could look for one."""
+    assert graph(lambda: TraceHeaders("trace", TraceHeadersArgs())) == {
+        f"trace-{name}": ("vault:index/auditRequestHeader:AuditRequestHeader", {"name": name, "hmac": False})
+        for name in ("traceparent", "x-request-id")
+    }
+
+
+def test_answers_of_rate_limits() -> None:
+    assert graph(lambda: RateLimits("limits", RateLimitsArgs(answers=True))) == {
+        "limits-answers": ("vault:index/quotaConfig:QuotaConfig", {"enableRateLimitResponseHeaders": True})
+    }
 
 
 def test_audit_devices() -> None:

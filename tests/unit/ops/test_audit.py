@@ -71,6 +71,36 @@ def test_who_is_told_by_their_login(auth: object, who: str) -> None:
     assert read(entry(auth=auth))[0].who == who
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        ({"traceparent": [f"00-{TRACE}-b7ad6b7169203331-01"], "x-request-id": ["r-1"]}, TRACE),
+        ({"X-Request-Id": ["r-1"]}, "r-1"),
+        ({"traceparent": ["forged"]}, "forged"),
+        ({"user-agent": ["curl"]}, ""),
+        (None, ""),
+    ],
+)
+def test_a_request_is_followed_by_its_trace(headers: object, shown: str) -> None:
+    (found,) = read(entry(request={"headers": headers}))
+    assert found.traced_by == shown
+    assert Wanted(trace=shown[:8].upper()).takes(found)
+    assert Wanted(trace="another").takes(found) is False
+
+
+def test_a_trace_is_a_column_where_one_is_there(tmp_path: Path, capsys: Captured) -> None:
+    for headers, column in (({}, False), ({"x-request-id": ["r\x1b[31m-1"]}, True)):
+        log = tmp_path / "audit.log"
+        log.write_text(json.dumps(entry(request={"headers": headers})))
+        assert main.main(["audit", "--file", str(log)]) == 0
+        text = capsys.readouterr().out
+        assert ("trace" in text) is column
+        assert "\x1b" not in text
+
+
 def test_a_login_is_of_whom_it_let_in() -> None:
     given = {"auth": {"metadata": {"role_name": "bank"}, "client_token": CANARY}}
     (found,) = read(entry("auth/approle/login", "update", auth={}, response=given))
