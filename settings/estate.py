@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Form, MountPath, Named, Section, SettingError, known, separate, twins
+from components.model import Form, MountPath, Named, RelativeFile, Section, SettingError, known, separate, twins
 from components.render.acl import ApplicationName
 from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
@@ -42,6 +42,9 @@ Environment = Annotated[
 class Settings(Section):
     """Everything one environment is made from. See `Pulumi.local.yaml` for a complete example."""
 
+    base: RelativeFile | None = None
+    """File of settings that stacks share, relative to the project's root: the same sections without `config` around
+    them. What this file says takes the place of what is said there."""
     environment: Environment
     """Name of the environment; the `{environment}` of path layouts."""
     protect: bool = True

@@ -1,23 +1,29 @@
 """Reading settings: from the running program's config, or from plain values."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pulumi
 from pydantic import ValidationError
 
 from settings import wording
 from settings.estate import Settings
+from settings.layers import BASE, WHOLE, Layered, Line, SettingsError, layered
 
 SETTING = "estate"
 """Name of the one structured setting; secrets stand beside it as flat, encrypted settings."""
 
 _KINDS = {str: "text", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-WHOLE = f"vault-estate:{SETTING}"
-"""The same as Pulumi spells it, and messages with it."""
 
 
-class SettingsError(ValueError):
-    """A stack's settings are wrong. The message has one line per mistake: where, the bad value, what was expected."""
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Settings, and how they came about."""
+
+    settings: Settings
+    layers: Layered
 
 
 def load(config: pulumi.Config) -> Settings:
@@ -29,15 +35,27 @@ def load(config: pulumi.Config) -> Settings:
     return parse(plain)
 
 
-def parse(plain: object) -> Settings:
+def parse(plain: object, project: Path = Path()) -> Settings:
     """Read settings from plain values, as YAML or JSON hold them. Raises SettingsError as `load` does."""
-    if plain is None:
-        raise SettingsError(f"{WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them")
-    if not isinstance(plain, Mapping):
-        msg = f"{WHOLE} is {_KINDS.get(type(plain), type(plain).__name__)}; expected a mapping of sections"
-        raise SettingsError(msg)
+    return read(plain, project).settings
+
+
+def read(plain: object, project: Path = Path()) -> Read:
+    """Read settings, and who says which; names of base files begin at the project. Raises SettingsError as `load`."""
+    layers = laid(plain, project)
+    base: Mapping[str, Any] = {BASE: plain[BASE]} if isinstance(plain, Mapping) and BASE in plain else {}
     try:
-        return Settings.model_validate(plain)
+        return Read(settings=Settings.model_validate({**base, **layers.plain}), layers=layers)
     except ValidationError as error:
-        mistakes = error.errors(include_url=False)
-        raise SettingsError("\n".join(wording.lines(mistakes, WHOLE, Settings))) from None
+        lines = wording.lines(error.errors(include_url=False), WHOLE, Settings)
+        raise SettingsError(*(Line(line, layers.file_of(line)) for line in lines)) from None
+
+
+def laid(plain: object, project: Path = Path()) -> Layered:
+    """What a stack's file and its bases say together, unchecked otherwise. Raises SettingsError as `load` does."""
+    if plain is None:
+        raise SettingsError(Line(f"{WHOLE} is missing; expected the stack's settings, as Pulumi.local.yaml shows them"))
+    if not isinstance(plain, Mapping):
+        kind = _KINDS.get(type(plain), type(plain).__name__)
+        raise SettingsError(Line(f"{WHOLE} is {kind}; expected a mapping of sections"))
+    return layered(Settings, plain, project)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from components.model import Form
-from settings.loading import WHOLE
+from settings.layers import WHOLE
 
 _PRIVATE = re.compile(r"PRIVATE KEY|AGE-SECRET-KEY-", re.IGNORECASE)
 

@@ -6,11 +6,12 @@ Owns every word an operator reads about a setting. Refuses to show a value that 
 import re
 from collections.abc import Mapping, Sequence
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from components.model import SettingError, duration_text
+from settings import shapes
 
 _TYPES: Mapping[str, str] = {
     "string_type": "text",
@@ -139,43 +140,23 @@ def _follow(location: Sequence[str | int], model: type[BaseModel]) -> tuple[list
     for part in location:
         if part == "[key]":
             continue
-        choices = _models(here)
+        choices = shapes.models(here)
         if len(choices) > 1:
-            here = section = next(choice for choice in choices if part in _tags(choice))
+            here = section = next(choice for choice in choices if part in shapes.tags(choice))
         elif choices:
             section, setting = choices[0], str(part)
             field = section.model_fields.get(setting)
             here = field.annotation if field else None
             path.append(setting)
         else:
-            arguments = [argument for argument in get_args(_plain(here)) if argument not in (NoneType, Ellipsis)]
+            arguments = [argument for argument in get_args(shapes.plain(here)) if argument not in (NoneType, Ellipsis)]
             path.append(str(part) if len(arguments) > 1 else part)
             here = arguments[-1] if arguments else None
-    ends = _models(here)
+    ends = shapes.models(here)
     return path, ends if len(ends) > 1 else section, setting
-
-
-def _plain(annotation: Any) -> Any:
-    """A type without what is annotated to it."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _models(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """The sections an annotation stands for: none, one, or the choices of a union."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return (annotation,)
-    if get_origin(annotation) in (dict, Mapping, tuple):
-        return ()
-    return tuple(model for argument in get_args(annotation) for model in _models(argument))
-
-
-def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """The values of a section's own `kind` or `type`."""
-    field = model.model_fields.get("kind") or model.model_fields["type"]
-    return get_args(field.annotation)
 
 
 def _one_of(section: Followed) -> str:
     if isinstance(section, tuple):
-        return f"one of {', '.join(repr(tag) for model in section for tag in _tags(model))}"
+        return f"one of {', '.join(repr(tag) for model in section for tag in shapes.tags(model))}"
     return f"one of {', '.join(section.model_fields)}" if section else "none"

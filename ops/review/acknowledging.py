@@ -13,8 +13,8 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 from components.model import Section
 from ops.errors import EstateError
 from ops.review.comparing import Difference
-from ops.stack_file import StrictLoader
 from settings import wording
+from settings.strict_yaml import StrictLoader
 
 FILE = "widenings.yaml"
 

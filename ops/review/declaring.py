@@ -7,7 +7,7 @@ secret of the stack's file is told from another by its encrypted text.
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,8 +17,8 @@ from composition.administrator_files import for_fake_providers
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.review import fake_keys, recorder
-from ops.stack_file import PROJECT, config_of, is_secret
-from settings import SETTING
+from ops.stack_file import PROJECT, config_of, is_secret, refused
+from settings import SETTING, SettingsError, laid
 
 _SECONDS = 120
 """How long a program may take to declare a stack; measured: 2."""
@@ -58,8 +58,13 @@ def declared(tree: Path, commit: str, stack: str) -> tuple[Resource, ...]:
     except EstateError as error:
         raise EstateError(f"{commit}: {error}") from None
     written = config.get(f"{PROJECT}:{SETTING}")
+    layers = None
     if isinstance(written, dict):
-        written = for_fake_providers(written, stack)
+        try:
+            layers = laid(written, tree)
+        except SettingsError as error:
+            raise EstateError(f"{commit}: {refused(path, error)}") from None
+        written = for_fake_providers(layers.plain, stack)
         fake_keys.place(tree, [text for _, text in _texts(written) if text.startswith(".estate/")])
     named = [f"{PROJECT}:{text}" for name, text in _texts(written) if name.endswith("_secret")]
     secrets = dict.fromkeys(named, "not in the file")
@@ -68,19 +73,23 @@ def declared(tree: Path, commit: str, stack: str) -> tuple[Resource, ...]:
     }
     plain = {f"{PROJECT}:{SETTING}": json.dumps(written)}
     asked = {"stack": stack, "config": {**plain, **secrets}, "secret_keys": list(secrets)}
-    return tuple(Resource(**one) for one in json.loads(_run(tree, asked, f"{path.name} of {commit}")))
+
+    def file(line: str) -> str:
+        return f"{(layers and layers.file_of(line)) or path.name} of {commit}"
+
+    return tuple(Resource(**one) for one in json.loads(_run(tree, asked, file)))
 
 
-def _run(tree: Path, asked: Mapping[str, Any], what: str) -> str:
+def _run(tree: Path, asked: Mapping[str, Any], file: Callable[[str], str]) -> str:
     command = [sys.executable, "-P", recorder.__file__]
     try:
         run = subprocess.run(
             command, cwd=tree, input=json.dumps(asked), capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        raise EstateError(f"{what} isn't declared after {_SECONDS} s; expected a program that ends") from None
+        raise EstateError(f"{file('')} isn't declared after {_SECONDS} s; expected a program that ends") from None
     if run.returncode:
-        raise EstateError("\n".join(f"{what}: {line}" for line in _last_words(run.stderr)))
+        raise EstateError("\n".join(f"{file(line)}: {line}" for line in _last_words(run.stderr)))
     return run.stdout
 
 

@@ -57,7 +57,7 @@ def apply(file: StackFile, platform: HetznerPlatform, facts: SandboxFacts) -> St
         if before != value:
             _put(content, path, value)
             replaced.append(Replacement(setting=".".join(path), declared=_text(before), used=_text(value)))
-    return replace(file, settings=parsed(file.path, content), written=content, replaced=tuple(replaced))
+    return replace(file, settings=parsed(file.path, content).settings, written=content, replaced=tuple(replaced))
 
 
 def _values(declared: settings.Settings, platform: HetznerPlatform, facts: SandboxFacts) -> Iterator[tuple[Path, Any]]:

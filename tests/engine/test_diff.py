@@ -17,6 +17,7 @@ import pytest
 from ops.paths import ROOT
 from tests.support.checkouts import copy_code
 
+ROLES = ("bike-data-flow-readonly", "bike-data-flow-readwrite", "aos-readwrite")
 STACKS = ("Pulumi.local.yaml", "Pulumi.dev.yaml")
 
 
@@ -78,13 +79,13 @@ def dagster_and_a_wider_network(clone: Clone) -> None:
         "Pulumi.dev.yaml",
         ("api_cidrs: [203.0.113.0/24]", "api_cidrs: [203.0.0.0/8]"),
         (
-            "database_roles: [bike-data-flow-readonly]",
-            "database_roles: [bike-data-flow-readonly, bike-data-flow-readwrite, aos-readwrite]",
+            "dagster: { transit_keys: [], pki_roles: [] }",
+            f"dagster: {{ transit_keys: [], pki_roles: [], database_roles: [{', '.join(ROLES)}] }}",
         ),
         (".estate/dev/operator/public.asc", ".estate/dev/another/public.asc"),
     )
     text = (clone.directory / "Pulumi.dev.yaml").read_text()
-    (clone.directory / "Pulumi.dev.yaml").write_text(text[: text.index("      # aos-vault.md")])
+    (clone.directory / "Pulumi.dev.yaml").write_text(text[: text.index("      aos: {")])
 
 
 WIDENED = [
@@ -151,10 +152,11 @@ def test_who_answers_for_it_lets_it_pass(clone: Clone) -> None:
 
 
 def _reordered(clone: Clone) -> None:
+    clone.edit("Pulumi.dev.yaml", ("kv: [secret, agenticverz]", "kv: [agenticverz, secret]"))
     clone.edit(
-        "Pulumi.dev.yaml",
-        ("    approle: {}\n    userpass:\n", "    userpass:\n"),
-        ("      lockout_duration: 15m\n", "      lockout_duration: 15m\n    approle: {}\n"),
+        "estate.base.yaml",
+        ("approle: {}\nuserpass:\n", "userpass:\n"),
+        ("  lockout_duration: 15m\n", "  lockout_duration: 15m\napprole: {}\n"),
         ("keys: [access_key_id, secret_access_key]", "keys: [secret_access_key, access_key_id]"),
         ("secrets: [database-url, api-keys/provider-a,", "secrets: [api-keys/provider-a, database-url,"),
     )
@@ -197,6 +199,44 @@ def test_a_secret_of_the_stack_file_is_told_and_never_shown(clone: Clone) -> Non
         assert run.returncode == 0
         assert "passwordWo" in run.stdout
         assert not any(text in run.stdout + run.stderr for text in canaries)
+
+
+def test_what_a_base_file_says_is_that_of_its_commit(clone: Clone) -> None:
+    roles = ("database_roles: [bike-data-flow-readonly]", "database_roles: [bike-data-flow-readwrite]")
+    clone.edit("estate.base.yaml", roles)
+    shutil.move(clone.directory / "estate.base.yaml", clone.directory / "shared.yaml")
+    for stack in STACKS:
+        clone.edit(stack, ("base: estate.base.yaml", "base: shared.yaml"))
+    clone.edit("Pulumi.dev.yaml", ("aos: { pki_roles: [] }", "aos: { pki_roles: [], transit_keys: [] }"))
+
+    stacks = clone.found()
+
+    changed = {
+        (name, one["who"], one["path"], *one["gained"], *one["lost"])
+        for name, stack in stacks.items()
+        for one in stack["capabilities"]
+    }
+    read = {("read", "database/creds/bike-data-flow-readonly"), ("read", "database/creds/bike-data-flow-readwrite")}
+    dagster = {(stack, "approle dagster", path, word) for stack in ("dev", "local") for word, path in read}
+    uses = {("dev", "approle aos", f"transit/{use}/data-encryption-key", "update") for use in ("encrypt", "decrypt")}
+    assert changed == dagster | uses
+
+
+def test_a_mistake_in_a_base_file_is_told_with_both_names(clone: Clone) -> None:
+    clone.edit("estate.base.yaml", ("lockout_threshold: 5", "lockout_threshold: many"))
+    run = clone.diff("main", "dev")
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()[-1:]
+    assert line == (
+        "estate: estate.base.yaml of the working tree: vault-estate:estate.userpass.lockout_threshold is 'many'; "
+        "expected a whole number"
+    )
+    (clone.directory / "estate.base.yaml").unlink()
+    line = clone.diff("main", "dev").stderr.splitlines()[-1]
+    assert line == (
+        "estate: the working tree: Pulumi.dev.yaml: vault-estate:estate.base is 'estate.base.yaml', which isn't there; "
+        "expected a file of settings in this project"
+    )
 
 
 WRONG = [

@@ -29,14 +29,14 @@ from tests.support.servers import free_ports
 
 KEY = f"{PROJECT}:{SETTING}"
 _CODE = ("Pulumi.yaml", "__main__.py", "components", "composition", "fake_providers", "ops", "policies", "settings")
+BASE = "estate.base.yaml"
+"""What the committed stacks share."""
 """What makes the program; tests, documents and the checkout's own state stay behind."""
 
 
 def base_settings() -> dict[str, Any]:
-    """The local stack's plain settings, as they are committed."""
-    document = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text(encoding="utf-8"))
-    found: dict[str, Any] = document["config"][KEY]
-    return found
+    """The local stack's plain settings, as they and their base are committed."""
+    return dict(read(Paths(), "local").written)
 
 
 def copy_code(directory: Path) -> None:
@@ -47,6 +47,7 @@ def copy_code(directory: Path) -> None:
             shutil.copytree(ROOT / name, directory / name)
         else:
             shutil.copyfile(ROOT / name, directory / name)
+    shutil.copyfile(ROOT / BASE, directory / BASE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,13 +42,13 @@ class DevCheckout(Checkout):
         return OperatedMachine.find(self.sandbox.machines, f"vault-{STACK}")
 
     def written(self) -> dict[str, Any]:
-        """The settings in the stack's file."""
+        """The settings in the stack's file and its base."""
         return dict(read(self.paths, STACK).written)
 
     def change(self, **sections: Any) -> None:
-        """Put other top-level settings in the stack's file; None takes one out."""
+        """Put other top-level settings in the stack's file, beside what its base says; None takes one out."""
         document = yaml.safe_load(self.stack_file.read_text())
-        whole = document["config"][KEY] | sections
+        whole = self.written() | sections
         document["config"][KEY] = {name: value for name, value in whole.items() if value is not None}
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
 

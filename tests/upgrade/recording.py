@@ -77,6 +77,7 @@ def _build_dev(made: Place) -> None:
     checkout, server = made.checkout, made.server
     assert isinstance(checkout, DevCheckout)
     shutil.copy(ROOT / checkout.stack_file.name, checkout.stack_file)
+    checkout.write(checkout.written())  # with what its base says, which is no part of a recording
     server.start()
     bootstrap(server, policy=acl.render(administrator_policy()))
     keys = checkout.paths.own / "dev"

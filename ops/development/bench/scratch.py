@@ -85,7 +85,7 @@ def _peak(process: subprocess.Popen[bytes]) -> int:
 
 def settings(applications: int) -> dict[str, Any]:
     """The local stack's plain settings on free ports, with so many synthetic applications."""
-    made: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{STACK}.yaml").read_text(encoding="utf-8"))["config"][_KEY]
+    made: dict[str, Any] = dict(stack_file.read(Paths(), STACK).written)
     api, cluster, postgres = free_ports(3)
     made["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in made["database"]["connections"].values():

@@ -10,9 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pulumi.runtime import config as runtime_config
 
+from ops.paths import Paths
+from ops.stack_file import PROJECT, config_of, read
+from settings import SETTING
 from tests.support.declare import Declared, Options, Record, Secret, declare
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,10 +34,10 @@ _CODE = "__provider"
 
 
 def stack_config(stack: str) -> dict[str, Any]:
-    """The `config` of a committed stack file."""
-    document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-    content: dict[str, Any] = document["config"]
-    return content
+    """The `config` of a committed stack file, its base's settings among them."""
+    paths = Paths(project=ROOT)
+    whole = {f"{PROJECT}:{SETTING}": read(paths, stack).written}
+    return {**config_of(paths.stack_file(stack)), **whole}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Stand-ins for programs that a unit test must not run: small scripts that say so in their first line."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def checkout(folder: Path, settings: str = SETTINGS, stack: str = "local") -> Pa
     """A checkout of its own, with one stack's file."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"Pulumi.{stack}.yaml").write_text(settings, encoding="utf-8")
+    shutil.copy(ROOT / "estate.base.yaml", folder)
     (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     return Paths(project=folder)
 

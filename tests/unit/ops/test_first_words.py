@@ -32,7 +32,7 @@ def test_an_empty_section_is_neither_on_nor_off(section: str) -> None:
 
 
 def test_an_alias_inside_what_it_repeats_is_refused(tmp_path: Path) -> None:
-    text = SETTINGS.replace("    approle: {}\n", "    approle: &all\n      path: *all\n")
+    text = SETTINGS.replace("    pki:\n", "    approle: &all\n      path: *all\n    pki:\n")
     assert text != SETTINGS
 
     assert refused(tmp_path, text) == (

@@ -40,7 +40,7 @@ OTHERS_WORDS = {
     "{}: {} {} answered {}: {}",
     "{} ended with {}; its last lines:\n{}",
     # YAML's own, with the line.
-    "{}{}: {}",
+    "{}{}",
     # The rest is a duration's own rule, which begins with `expected`.
     "--wrap-ttl is {}; {}",
 }

@@ -267,9 +267,10 @@ def test_a_secret_id_that_cannot_be_issued(stack: Stack, application: str, wrap_
 
 def test_an_application_with_another_login_has_no_secret_id(stack: Stack) -> None:
     other = SETTINGS.replace(
-        "      aos:\n        login: { kind: approle, token_ttl: 1h, token_max_ttl: 4h }",
-        "      aos:\n        login: { kind: jwt, audience: a, claims: { repository: org/aos } }",
-    ).replace("    approle: {}\n", "    approle: {}\n    jwt: { bound_issuer: 'https://i', jwks_url: 'https://i/k' }\n")
+        "    pki:\n",
+        "    applications: { aos: { login: { kind: jwt, audience: a, claims: { repository: org/aos } } } }\n"
+        "    jwt: { bound_issuer: 'https://i', jwks_url: 'https://i/k' }\n    pki:\n",
+    )
     checkout(stack.paths.project, other)
 
     with pytest.raises(EstateError) as caught:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 from dataclasses import replace
@@ -37,6 +38,7 @@ FACTS = SandboxFacts(
 def dev(folder: Path, **platform: Any) -> StackFile:
     """The committed file of `dev`, with another platform's settings in it; None takes one out."""
     document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())
+    shutil.copy(ROOT / "estate.base.yaml", folder)
     whole = document["config"]["vault-estate:estate"]["platform"] | platform
     document["config"]["vault-estate:estate"]["platform"] = {k: v for k, v in whole.items() if v is not None}
     (folder / "Pulumi.dev.yaml").write_text(yaml.safe_dump(document))

@@ -1,0 +1,56 @@
+"""Reading YAML that people write: a stack's file, and the base files it names. Refuses what YAML would take silently:
+a key that stands twice, an alias inside what it repeats."""
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_MERGE = "tag:yaml.org,2002:merge"
+"""Of `<<`, which stands for the keys of another mapping."""
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error; the last one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                problem = "a list or a mapping is used as a key; expected text"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
+            if key in seen:
+                problem = f"{key!r} stands twice; expected it once"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read(path: Path, expected: str) -> Any:
+    """What a file holds. Raises ValueError, with a line to be put behind the file's name: it can't be read, or isn't
+    YAML; `expected` says what it should be."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"{mark}: {error.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f" is not YAML: {' '.join(str(error).split())}; expected {expected}") from None
+    except OSError as error:
+        raise ValueError(f" can't be read: {error.strerror}; expected one that you may read") from None
+    _refuse_cycles(document, ())
+    return document
+
+
+def _refuse_cycles(value: object, above: tuple[int, ...]) -> None:
+    """An alias may repeat what stands elsewhere, never what it stands in: such a value has no end."""
+    if not isinstance(value, (dict, list)):
+        return
+    if id(value) in above:
+        raise ValueError(": an alias stands inside what it repeats; expected values that end")
+    for below in value.values() if isinstance(value, dict) else value:
+        _refuse_cycles(below, (*above, id(value)))
