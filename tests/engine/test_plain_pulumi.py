@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fake_providers.attach import attach_apart
 from tests.support.checkouts import Checkout
@@ -104,6 +105,27 @@ def test_a_wrong_setting_is_told_in_the_same_words(built: Checkout, plain: dict[
     line = ours.stderr.strip().splitlines()[-1].split("Pulumi.local.yaml: ")[-1]
     assert "protect" in line
     assert line in answer.stdout + answer.stderr
+
+
+def test_a_base_file_is_read_by_both(built: Checkout, plain: dict[str, str]) -> None:
+    settings = built.settings()
+    shared = built.directory / "shared.yaml"
+    moved = ("applications", "kv", "approle")
+    shared.write_text(yaml.safe_dump({name: settings[name] for name in moved}))
+    own = {name: value for name, value in settings.items() if name not in moved}
+    try:
+        built.write({"base": "shared.yaml", **own, "applications": list(settings["applications"])})
+        plainly = pulumi(built, plain, "preview", "--expect-no-changes")
+        ours = built.run("preview", "--expect-no-changes")
+        built.write({"base": "shared.yaml", **own, "applications": ["aos", "nobody"]})
+        wrong = pulumi(built, plain, "preview")
+    finally:
+        built.write(settings)
+    assert plainly.returncode == 0, plainly.stdout + plainly.stderr
+    assert ours.returncode == 0, ours.stderr
+    assert wrong.returncode != 0
+    line = "vault-estate:estate.applications[1] is 'nobody'; expected one of applications in shared.yaml: "
+    assert line in wrong.stdout + wrong.stderr
 
 
 def test_a_salt_that_plain_pulumi_left_outlives_no_passphrase(built: Checkout) -> None:

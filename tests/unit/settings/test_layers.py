@@ -158,16 +158,20 @@ CONTENTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, Any], str]] = {
     "a circle": (
         {"base": {"base": "other.yaml"}, "other": {"base": "base.yaml"}},
         {},
-        "other.yaml: vault-estate:estate.base is 'base.yaml', which names itself by way of other.yaml; "
-        + "expected bases that end",
+        (
+            "other.yaml: vault-estate:estate.base is 'base.yaml', which names itself by way of other.yaml; "
+            "expected bases that end"
+        ),
     ),
     "no YAML": ({"base": "kv: {"}, {}, "base.yaml line 1: expected the node content, but found '<stream end>'"),
     "twice in one file": ({"base": "kv: {}\nkv: {}\n"}, {}, "base.yaml line 2: 'kv' stands twice; expected it once"),
     "overridden twice": (
         {"base": SHARED, "middle": {"base": "base.yaml", LOCK: {"lockout_threshold": 5}}},
         {"base": "middle.yaml", LOCK: {"lockout_threshold": 6}},
-        "vault-estate:estate.userpass.lockout_threshold is given a third time, after middle.yaml and base.yaml; "
-        + "expected one file at most to override another",
+        (
+            "vault-estate:estate.userpass.lockout_threshold is given a third time, after middle.yaml and base.yaml; "
+            "expected one file at most to override another"
+        ),
     ),
     "a name the base hasn't": (
         {"base": SHARED},
