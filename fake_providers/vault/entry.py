@@ -96,6 +96,8 @@ class Entry:
 
     def _sends(self, entry: Field, inputs: Values, old: Values | None) -> bool:
         name, given = entry.name, entry.name in inputs or entry.default is not None
+        if entry.kind == "once" and entry.sent == "always":
+            return name in inputs
         if entry.kind == "once":
             # A root password that Vault has rotated is never overwritten by the one it started with.
             return name in inputs and (old is None or old.get(f"{name}Version") != inputs.get(f"{name}Version"))
@@ -180,9 +182,11 @@ class Entry:
             raise RefusedError(f"id {found.identity!r}: an object of this type can't be imported")
         old = found.inputs or self.parse(found.identity)
         answer = self.answer(vault, old)
-        if answer is None:
-            return None
-        told, inputs = self._told(answer), dict(old)
+        return None if answer is None else self._compared(found, old, self._told(answer))
+
+    def _compared(self, found: Found, old: Values, told: Values) -> Found:
+        """What a program would write of what the server told."""
+        inputs = dict(old)
         for name, entry in self.table.items():
             if name not in told:
                 continue

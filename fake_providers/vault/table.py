@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fake_providers.vault import authorities
 from fake_providers.vault.entry import Entry
 from fake_providers.vault.fields import keyed, of, shown
+from fake_providers.vault.identity import Identified
 from fake_providers.vault.kinds import (
     AnyPathEntry,
     AppRoleEntry,
@@ -49,6 +50,8 @@ _KEY_PAIR = (
 _JWT_SETTINGS = {
     **of("text", "oidcDiscoveryUrl oidcDiscoveryCaPem jwksUrl jwksCaPem boundIssuer", sent="given"),
     **of("list", "jwtValidationPubkeys", sent="given"),
+    **of("text", "oidcClientId defaultRole", sent="given"),
+    **of("once", {"oidcClientSecretWo": "oidc_client_secret"}, sent="always"),
     **of("boolean", "namespaceInState", default=True, sent="given", read=False),
 }
 _MOUNTED = {
@@ -98,15 +101,14 @@ TABLE: Mapping[str, Entry] = {
     "jwt/authBackend:AuthBackend": Mount(
         place="sys/auth/{path}",
         version=1,
-        shown={"disableRemount": False, "local": False, "oidcClientId": "", "defaultRole": "", "oidcResponseMode": ""},
+        shown={"disableRemount": False, "local": False, "oidcResponseMode": ""},
         sends_first=_LOGIN_MOUNTED,
-        sends_later={"default_role": "", "oidc_client_id": "", "oidc_response_mode": ""},
-        settings=frozenset(
-            {*(entry.key for entry in _JWT_SETTINGS.values()), "default_role", "oidc_client_id", "oidc_response_mode"}
-        ),
+        sends_later={"oidc_response_mode": ""},
+        settings=frozenset({*(entry.key for entry in _JWT_SETTINGS.values()), "oidc_response_mode"}),
         table=of("path", "path", default="jwt")
         | of("text", "type", replaces=True, default="jwt")
         | of("text", "description", sent="first", read=False)
+        | of("local", "oidcClientSecretWoVersion")
         | _JWT_SETTINGS,
     ),
     "index/audit:Audit": AuditDevice(
@@ -207,6 +209,48 @@ TABLE: Mapping[str, Entry] = {
         | of("integer", "ocspMaxRetries", default=4, sent="set")
         | _OF_LOGINS,
     ),
+    "identity/entity:Entity": Identified(
+        place="identity/entity",
+        looked_up="identity/lookup/entity",
+        by={"name": "name"},
+        sends_later={"external_policies": False},
+        shown={"externalPolicies": False},
+        table=of("text", "name", sent="always", automatic=True)
+        | of("set", "policies", sent="set")
+        | of("map", "metadata", sent="set")
+        | of("boolean", "disabled", sent="set"),
+    ),
+    "identity/entityAlias:EntityAlias": Identified(
+        place="identity/entity-alias",
+        looked_up="identity/lookup/entity",
+        by={"alias_name": "name", "alias_mount_accessor": "mountAccessor"},
+        of_others=True,
+        looks_first=True,
+        sends={"custom_metadata": {}},
+        table=of("text", "name mountAccessor canonicalId", required=True, sent="always"),
+    ),
+    "identity/group:Group": Identified(
+        place="identity/group",
+        looked_up="identity/lookup/group",
+        by={"name": "name"},
+        version=1,
+        fixed=frozenset({"type"}),
+        sends={"member_group_ids": []},
+        sends_later={"external_policies": False, "metadata": {}},
+        of_internal=frozenset({"member_entity_ids", "member_group_ids"}),
+        shown=shown(no="externalMemberEntityIds externalMemberGroupIds externalPolicies"),
+        table=of("text", "name", sent="always", automatic=True)
+        | of("text", "type", replaces=True, default="internal", sent="first")
+        | of("set", "policies", sent="always")
+        | of("set", "memberEntityIds", sent="always", decided_by_server=True),
+    ),
+    "identity/groupAlias:GroupAlias": Identified(
+        place="identity/group-alias",
+        looked_up="identity/lookup/group",
+        by={"alias_name": "name", "alias_mount_accessor": "mountAccessor"},
+        of_others=True,
+        table=of("text", "name mountAccessor canonicalId", required=True, sent="always"),
+    ),
     "kubernetes/authBackendConfig:AuthBackendConfig": Entry(
         place="auth/{backend}/config",
         shown={"issuer": "", "useAnnotationsAsAliasMetadata": False},
@@ -233,7 +277,7 @@ TABLE: Mapping[str, Entry] = {
         shown=shown(
             no="disableBoundClaimsParsing userClaimJsonPointer verboseOidcLogging",
             zero="clockSkewLeeway expirationLeeway maxAge notBeforeLeeway",
-            text="boundSubject groupsClaim",
+            text="boundSubject",
         ),
         sends={
             "clock_skew_leeway": 0,
@@ -242,7 +286,7 @@ TABLE: Mapping[str, Entry] = {
             "user_claim_json_pointer": False,
             "verbose_oidc_logging": False,
         },
-        sends_later={"bound_subject": "", "groups_claim": ""},
+        sends_later={"bound_subject": ""},
         table=of("path", "backend", replaces=True, default="jwt")
         | of("path", "roleName", replaces=True, required=True)
         | of("text", "roleType", replaces=True, decided_by_server=True, sent="set")
@@ -250,6 +294,8 @@ TABLE: Mapping[str, Entry] = {
         | of("text", "boundClaimsType", decided_by_server=True, sent="given")
         | of("set", "boundAudiences", sent="always")
         | of("claims", "boundClaims", sent="always")
+        | of("text", "groupsClaim", sent="given")
+        | of("set", "allowedRedirectUris oidcScopes", sent="set")
         | _OF_LOGINS,
     ),
     "database/secretBackendConnection:SecretBackendConnection": Connection(

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.engine.fake_providers.cases import (
+    ACCESSOR_PLACEHOLDER,
     ACL,
     CERTIFICATE_PLACEHOLDER,
     CHARACTERS,
     CONNECTION_URL_PLACEHOLDER,
+    ENTITY_PLACEHOLDER,
     GRANT,
+    GROUP_PLACEHOLDER,
     PUBLIC_KEY_PLACEHOLDER,
 )
 from tests.engine.fake_providers.wire import Values
@@ -192,6 +195,9 @@ ACTS: Mapping[str, Act] = {
             "boundClaimsType": "string",
             "boundAudiences": ["vault"],
             "boundClaims": {"repository": "acme/app", "ref": "refs/heads/main,refs/heads/next"},
+            "groupsClaim": "groups",
+            "allowedRedirectUris": ["http://localhost:8250/oidc/callback"],
+            "oidcScopes": ["profile"],
             **_TOKENS,
         },
         touch={"boundAudiences": ["other"]},
@@ -202,6 +208,26 @@ ACTS: Mapping[str, Act] = {
             "userClaim": "sub",
             "boundAudiences": ["vault"],
         },
+    ),
+    "identity/entity:Entity": Act(
+        full={"name": "act", "policies": ["b"], "metadata": {"team": "a"}, "disabled": True},
+        touch={"metadata": {"team": "b"}},
+        least={"name": "act"},
+    ),
+    "identity/entityAlias:EntityAlias": Act(
+        full={"name": "act", "mountAccessor": ACCESSOR_PLACEHOLDER, "canonicalId": ENTITY_PLACEHOLDER},
+        touch={"name": "other"},
+        least={"name": "act", "mountAccessor": ACCESSOR_PLACEHOLDER, "canonicalId": ENTITY_PLACEHOLDER},
+    ),
+    "identity/group:Group": Act(
+        full={"name": "act", "type": "internal", "policies": ["b"], "memberEntityIds": [ENTITY_PLACEHOLDER]},
+        touch={"policies": ["c"]},
+        least={"name": "act"},
+    ),
+    "identity/groupAlias:GroupAlias": Act(
+        full={"name": "act", "mountAccessor": ACCESSOR_PLACEHOLDER, "canonicalId": GROUP_PLACEHOLDER},
+        touch={"name": "other"},
+        least={"name": "act", "mountAccessor": ACCESSOR_PLACEHOLDER, "canonicalId": GROUP_PLACEHOLDER},
     ),
     "database/secretBackendConnection:SecretBackendConnection": Act(
         full={

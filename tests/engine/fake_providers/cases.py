@@ -12,6 +12,11 @@ from tests.engine.fake_providers.wire import Values
 PUBLIC_KEY_PLACEHOLDER = "the public key of this test run"
 CERTIFICATE_PLACEHOLDER = "the certificate of this test run"
 CONNECTION_URL_PLACEHOLDER = "the address of this test run's PostgreSQL"
+ACCESSOR_PLACEHOLDER = "the accessor of this test run's userpass"
+ENTITY_PLACEHOLDER = "the entity of this test run"
+GROUP_PLACEHOLDER = "the external group of this test run"
+ID_PLACEHOLDER = "id-of-the-server"
+"""Of an object whose id the server decides."""
 
 PASSWORD = "-".join(("made", "at", "run", "time"))
 ACL = 'path "secret/data/{0}/*" {{\n  capabilities = ["read"]\n}}\n'
@@ -302,5 +307,60 @@ CASES = [
         delete_first=True,
         drift=("case-transit/keys/pii/config", {"deletion_allowed": False}),
         drifted="deletionAllowed",
+    ),
+    Case(
+        token="identity/entity:Entity",
+        inputs={"name": "lin", "policies": ["b", "a"], "metadata": {"team": "aos"}},
+        identity=ID_PLACEHOLDER,
+        at=f"identity/entity/id/{ID_PLACEHOLDER}",
+        change={"policies": ["a"]},
+        seen=("policies", ["a"]),
+        replace={},
+        replaces=(),
+        drift=(f"identity/entity/id/{ID_PLACEHOLDER}", {"disabled": True}),
+        drifted="disabled",
+    ),
+    Case(
+        token="identity/entityAlias:EntityAlias",
+        inputs={"name": "lin", "mountAccessor": ACCESSOR_PLACEHOLDER, "canonicalId": ENTITY_PLACEHOLDER},
+        identity=ID_PLACEHOLDER,
+        at=f"identity/entity-alias/id/{ID_PLACEHOLDER}",
+        change={"name": "lin2"},
+        seen=("name", "lin2"),
+        replace={},
+        replaces=(),
+        drift=(
+            f"identity/entity-alias/id/{ID_PLACEHOLDER}",
+            {"name": "spoilt", "mount_accessor": ACCESSOR_PLACEHOLDER, "canonical_id": ENTITY_PLACEHOLDER},
+        ),
+        drifted="name",
+    ),
+    Case(
+        token="identity/group:Group",
+        inputs={"name": "owners", "policies": ["b", "a"], "memberEntityIds": [ENTITY_PLACEHOLDER]},
+        identity=ID_PLACEHOLDER,
+        at=f"identity/group/id/{ID_PLACEHOLDER}",
+        change={"policies": ["a"]},
+        seen=("policies", ["a"]),
+        replace={"type": "external"},
+        replaces=("type",),
+        delete_first=True,
+        drift=(f"identity/group/id/{ID_PLACEHOLDER}", {"policies": ["all"]}),
+        drifted="policies",
+    ),
+    Case(
+        token="identity/groupAlias:GroupAlias",
+        inputs={"name": "org:team", "mountAccessor": ACCESSOR_PLACEHOLDER, "canonicalId": GROUP_PLACEHOLDER},
+        identity=ID_PLACEHOLDER,
+        at=f"identity/group-alias/id/{ID_PLACEHOLDER}",
+        change={"name": "org:other"},
+        seen=("name", "org:other"),
+        replace={},
+        replaces=(),
+        drift=(
+            f"identity/group-alias/id/{ID_PLACEHOLDER}",
+            {"name": "spoilt", "mount_accessor": ACCESSOR_PLACEHOLDER, "canonical_id": GROUP_PLACEHOLDER},
+        ),
+        drifted="name",
     ),
 ]

@@ -1,5 +1,6 @@
 """All cases of the Vault fake provider, what their placeholders stand for on a real server, and a way to ask it."""
 
+from dataclasses import replace
 from typing import Any
 
 import hvac
@@ -9,10 +10,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hvac import exceptions
 
 from tests.engine.fake_providers.cases import (
+    ACCESSOR_PLACEHOLDER,
     CASES,
     CERTIFICATE_PLACEHOLDER,
     CONNECTION_URL_PLACEHOLDER,
+    ENTITY_PLACEHOLDER,
+    GROUP_PLACEHOLDER,
+    ID_PLACEHOLDER,
     PUBLIC_KEY_PLACEHOLDER,
+    Case,
 )
 from tests.engine.fake_providers.more_cases import CERTIFICATES, DATABASE
 from tests.support.servers import PostgresServer, VaultServer
@@ -54,7 +60,13 @@ def prepare(vault_server: VaultServer, postgres_server: PostgresServer) -> dict[
     url = f"{address}?sslmode=disable"
     connection = {"plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "connection_url": url}
     write(client, "case-database/config/app", connection | {"username": "manager", "password": manager})
+    mounts = client.adapter.get("/v1/sys/auth")["data"]
+    entity = client.adapter.post("/v1/identity/entity", json={"name": "case-entity"})["data"]
+    group = client.adapter.post("/v1/identity/group", json={"name": "case-group", "type": "external"})["data"]
     return {
+        ACCESSOR_PLACEHOLDER: mounts["case-userpass/"]["accessor"],
+        ENTITY_PLACEHOLDER: entity["id"],
+        GROUP_PLACEHOLDER: group["id"],
         PUBLIC_KEY_PLACEHOLDER: public.strip(),
         CERTIFICATE_PLACEHOLDER: vault_server.ca_file.read_text(),
         CONNECTION_URL_PLACEHOLDER: url,
@@ -68,3 +80,14 @@ def filled(value: Any, real: dict[str, str]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(filled(inner, real) for inner in value)
     return real.get(value, value) if isinstance(value, str) else value
+
+
+def placed(case: Case, identity: str) -> Case:
+    """A case whose object the server gave an id of its own."""
+
+    def said(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(said(one) for one in value)
+        return value.replace(ID_PLACEHOLDER, identity) if isinstance(value, str) else value
+
+    return replace(case, **{name: said(getattr(case, name)) for name in ("identity", "at", "drift")})

@@ -7,6 +7,7 @@ import grpc
 
 from fake_providers.envelope import Properties
 from tests.engine.fake_providers.acts import ACTS, Act
+from tests.engine.fake_providers.cases import ID_PLACEHOLDER
 from tests.engine.fake_providers.filling import filled
 from tests.engine.fake_providers.listening import Heard
 from tests.engine.fake_providers.wire import Known, Values, Wire
@@ -22,6 +23,7 @@ def life(token: str, wire: Wire, heard: Heard, real: dict[str, str]) -> Told:
     told: Told = {}
     heard.take()
     made = _kept(wire.create(f"vault:{token}", act.full))
+    named = {made.identity: ID_PLACEHOLDER} if token.startswith("identity/") else {}
     told["create"] = heard.take()
     touched = _kept(wire.update(made, act.full | act.touch))
     told["touch"] = heard.take()
@@ -36,7 +38,18 @@ def life(token: str, wire: Wire, heard: Heard, real: dict[str, str]) -> Told:
     heard.take()
     wire.delete(made)
     heard.take()
-    return {name: filled(value, {text: name for name, text in real.items()}) for name, value in told.items()}
+    names = {text: name for name, text in real.items()}
+    return {name: _without_ids(filled(value, names), named) for name, value in told.items()}
+
+
+def _without_ids(value: Any, named: dict[str, str]) -> Any:
+    """Of paths, which end with them."""
+    if isinstance(value, list):
+        return [_without_ids(one, named) for one in value]
+    if isinstance(value, str):
+        for identity, name in named.items():
+            value = value.replace(identity, name)
+    return value
 
 
 def again(wire: Wire, token: str, inputs: Values) -> str:
@@ -44,7 +57,12 @@ def again(wire: Wire, token: str, inputs: Values) -> str:
     try:
         wire.create(token, inputs)
     except grpc.RpcError as refusal:
-        for words in ("path is already in use", "local_secret_ids can only be modified during role creation"):
+        for words in (
+            "path is already in use",
+            "already exists",
+            "combination of mount and group alias name is already in use",
+            "local_secret_ids can only be modified during role creation",
+        ):
             if words in str(refusal.details()):
                 return words
         raise

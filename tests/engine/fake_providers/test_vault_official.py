@@ -14,8 +14,8 @@ import pytest
 from fake_providers.envelope import compact
 from fake_providers.vault.fields import flat
 from fake_providers.vault.table import TABLE
-from tests.engine.fake_providers.cases import Case
-from tests.engine.fake_providers.filling import ALL, asked, filled
+from tests.engine.fake_providers.cases import ID_PLACEHOLDER, Case
+from tests.engine.fake_providers.filling import ALL, asked, filled, placed
 from tests.engine.fake_providers.wire import Known, Values, Wire
 from tests.support.servers import VaultServer
 
@@ -40,6 +40,8 @@ def test_state_is_the_official_one(
 ) -> None:
     case, official = real(template, prepared), OFFICIAL[template.name]
     made = wire.create(f"vault:{case.token}", case.inputs)
+    case = placed(case, made.identity)
+    official = filled(official, {ID_PLACEHOLDER: made.identity})
     assert made.identity == official["id"]
     table = TABLE[case.token].table
     inputs, outputs = flat(made.inputs.values, table), flat(made.outputs.values, table)

@@ -29,7 +29,10 @@ NOT_ACTED = {"index/audit:Audit", *(token for token in TABLE if "Cert" in token 
 NOT_ACTED |= {token for token in TABLE if token.startswith(("pkiSecret/secretBackendRoot", "pkiSecret/secretBackendI"))}
 """What is made once, and what OpenBao refuses: their tests are the last two."""
 
-NOT_BESIDE_OTHERS = {"jwt/authBackend:AuthBackend": {"oidcDiscoveryUrl", "oidcDiscoveryCaPem", "jwksUrl", "jwksCaPem"}}
+NOT_BESIDE_OTHERS = {
+    "jwt/authBackend:AuthBackend": {"oidcDiscoveryUrl", "oidcDiscoveryCaPem", "jwksUrl", "jwksCaPem"}
+    | {"oidcClientId", "oidcClientSecretWo", "oidcClientSecretWoVersion", "defaultRole"}
+}
 """Which a server takes only instead of others, and would call up."""
 
 
@@ -41,6 +44,8 @@ STAYS_WHEN_TAKEN_OUT = {
     ("index/quotaConfig", "rateLimitExemptPaths"): "never declared",
     ("index/quotaRateLimit", "blockInterval"): "the server takes each write for the whole quota",
     ("index/quotaRateLimit", "role"): "never declared",
+    ("jwt/authBackendRole", "allowedRedirectUris"): "settings want one",
+    ("jwt/authBackendRole", "oidcScopes"): "settings want one",
     ("jwt/authBackend", "description"): "always the same",
     ("pkiSecret/secretBackendRole", "allowedDomains"): "settings want one",
     ("pkiSecret/secretBackendRole", "organizations"): "settings want one",

@@ -12,7 +12,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from fake_providers.vault.table import TABLE
 from tests.engine.fake_providers.cases import Case
-from tests.engine.fake_providers.filling import ALL, asked, filled, write
+from tests.engine.fake_providers.filling import ALL, asked, filled, placed, write
 from tests.engine.fake_providers.wire import Wire
 from tests.support.servers import VaultServer
 
@@ -41,6 +41,7 @@ def test_life(template: Case, wire: Wire, vault_server: VaultServer, prepared: d
     if case.deletable:
         assert asked(client, case.at) is None, "a preview must not touch the server"
     made = wire.create(token, case.inputs)
+    case = placed(case, made.identity)
     assert made.identity == case.identity
     assert planned.outputs.values.keys() <= made.outputs.values.keys()
     assert asked(client, case.at) is not None
