@@ -18,7 +18,9 @@ from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from components.vault.kv import KvMount, KvMountArgs, KvOptions
 from components.vault.logins import TokenPolicies
+from components.vault.oidc import OidcAuth, OidcAuthArgs
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs
+from components.vault.people import PeopleArgs, PeopleInVault, Person, PersonAlias, PersonGroup
 from components.vault.pki import PkiEngine, PkiEngineArgs
 from components.vault.provider import administrator_provider
 from components.vault.quotas import RateLimits, RateLimitsArgs
@@ -27,8 +29,10 @@ from components.vault.transit import TransitEngine, TransitEngineArgs
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 from settings import Settings
 from settings.grants import grants
+from settings.group_policies import people_policies
 from settings.hetzner import HetznerPlatform
 from settings.named_files import CERTIFICATE, public, text
+from settings.people import Member, MemberByCertificate, MemberByOidc, OidcWithSecret, People
 from settings.sources import ConnectionWithPassword, KubernetesWithAuthority
 
 SecretReader = Callable[[str], pulumi.Output[str]]
@@ -71,7 +75,9 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
         AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
     TraceHeaders("trace-headers", TraceHeadersArgs(), options)
     mounts = _engines(settings, endpoint, secret, options=options, holding=holding)
-    mounts |= {f"auth/{path}": made.apply("auth/{}".format) for path, made in _logins(settings, options).items()}
+    mounts |= {
+        f"auth/{path}": made.apply("auth/{}".format) for path, made in _logins(settings, secret, options).items()
+    }
     _snapshots(settings, options)
     exported: Mapping[str, pulumi.Input[str]] = {}
     if settings.pki:
@@ -125,14 +131,20 @@ def _first_password(
     return pulumi.Output.secret(endpoint.ready.id.apply(lambda _: text(setting, file).strip()))
 
 
-def _logins(settings: Settings, options: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
+def _logins(settings: Settings, secret: SecretReader, options: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
     """Who logs in how; the auth methods by their paths."""
     mounts: dict[str, pulumi.Output[str]] = {}
     policies = {name: application_policy(settings, name) for name in settings.applications}
     AclPolicies("application-policies", AclPoliciesArgs(policies=policies), options)
+    accessors: dict[str, pulumi.Output[str]] = {}
     if settings.userpass:
-        args = UserpassAuthArgs(userpass=settings.userpass)
-        mounts[settings.userpass.path] = UserpassAuth("userpass", args, options).path
+        userpass = UserpassAuth("userpass", UserpassAuthArgs(userpass=settings.userpass), options)
+        mounts[settings.userpass.path], accessors["userpass"] = userpass.path, userpass.accessor
+    if settings.people and settings.people.oidc:
+        oidc = _oidc(settings.people.oidc, settings.people.token_ttl, secret, options)
+        mounts[settings.people.oidc.path], accessors["oidc"] = oidc.path, oidc.accessor
+    if settings.people:
+        _people(settings, settings.people, accessors, options)
     if settings.approle:
         mounts[settings.approle.path] = _approle(settings, settings.approle, options)
     if settings.kubernetes:
@@ -142,6 +154,49 @@ def _logins(settings: Settings, options: pulumi.ResourceOptions) -> dict[str, pu
         jobs = JwtAuthArgs(jwt=settings.jwt, logins=logins, token_policies=token_policies)
         mounts[settings.jwt.path] = JwtAuth("jwt", jobs, options).path
     return mounts
+
+
+def _oidc(oidc: OidcWithSecret, token_ttl: int, secret: SecretReader, options: pulumi.ResourceOptions) -> OidcAuth:
+    file, authority = oidc.client_secret_file, oidc.ca_certificate_file
+    args = OidcAuthArgs(
+        oidc=oidc,
+        client_secret=text("people.oidc.client_secret_file", file).strip()
+        if file
+        else secret(oidc.client_secret_setting or ""),
+        ca_certificate=public("people.oidc.ca_certificate_file", authority, CERTIFICATE) if authority else None,
+        token_ttl=token_ttl,
+    )
+    return OidcAuth("oidc", args, options)
+
+
+def _people(
+    settings: Settings, people: People, accessors: Mapping[str, pulumi.Output[str]], options: pulumi.ResourceOptions
+) -> None:
+    """Persons and groups, with the ACL policies of both."""
+    policies = AclPolicies("people-policies", AclPoliciesArgs(policies=people_policies(settings)), options).names
+
+    def person(name: str, member: Member) -> Person:
+        alias, certificate = None, None
+        if isinstance(member.login, MemberByCertificate):
+            from composition import person_certificate  # noqa: PLC0415 - its cryptography costs every other start 40 ms
+
+            certificate = person_certificate.read(f"people.members.{name}.login.file", member.login.file, name)
+        else:
+            called = member.login.claim if isinstance(member.login, MemberByOidc) else name
+            alias = PersonAlias(name=called, mount_accessor=accessors[member.login.kind])
+        own = policies[f"{acl.PERSON_PREFIX}{name}"]
+        return Person(policies=(own,), groups=member.groups, alias=alias, certificate=certificate)
+
+    args = PeopleArgs(
+        persons={name: person(name, member) for name, member in people.members.items()},
+        groups={
+            name: PersonGroup(policies=(policies[f"{acl.GROUP_PREFIX}{name}"],), claims=group.claims)
+            for name, group in people.groups.items()
+        },
+        claims_accessor=accessors.get("oidc"),
+        token_ttl=people.token_ttl,
+    )
+    PeopleInVault("people", args, options)
 
 
 def _approle(settings: Settings, approle: AppRole, options: pulumi.ResourceOptions) -> pulumi.Output[str]:

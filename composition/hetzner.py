@@ -132,5 +132,7 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> Iterator[Need]:
         yield need_of_url(settings.kubernetes.host, "Kubernetes logins")
     if settings.jwt and not settings.jwt.jwt_validation_pubkeys:
         yield need_of_url(settings.jwt.oidc_discovery_url or settings.jwt.jwks_url or "", "JWT logins")
+    if settings.people and settings.people.oidc:
+        yield need_of_url(settings.people.oidc.discovery_url, "logins of people")
     for name, device in settings.audit.items():
         yield from device.needs(name)

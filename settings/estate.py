@@ -23,6 +23,7 @@ from components.vault.transit import Transit
 from components.vault.userpass import Userpass
 from settings.applications import Application, Layout, Secret
 from settings.hetzner import HetznerPlatform
+from settings.people import OwnersGroup, People
 from settings.platform import LocalPlatform
 from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
 
@@ -73,6 +74,8 @@ class Settings(Section):
     """Copies of everything Vault holds; without this section none are taken."""
     applications: Mapping[ApplicationName, Application]
     """The applications, and what each may touch."""
+    people: People | None = None
+    """The people who work in Vault: owners of secrets, operators, auditors."""
 
     @property
     def local(self) -> LocalPlatform:
@@ -215,6 +218,7 @@ class Settings(Section):
             "userpass": self.userpass,
         }
         paths = {f"{name}.path": method.path for name, method in methods.items() if method}
+        paths |= {"people.oidc.path": self.people.oidc.path} if self.people and self.people.oidc else {}
         separate({"the administrator's login": "cert", **paths})
         there = sorted({*OWN_MOUNTS, *mounts.values(), *(f"auth/{path}" for path in paths.values())})
         for name, limit in self.rate_limits.items():
@@ -243,6 +247,20 @@ class Settings(Section):
             ):
                 for number, choice in enumerate(getattr(application, setting)):
                     known(f"{where}.{setting}[{number}]", choice, granted, choices)
+        return self
+
+    @model_validator(mode="after")
+    def _people(self) -> Self:
+        for name, group in self.people.groups.items() if self.people else ():
+            for number, owned in enumerate(group.applications) if isinstance(group, OwnersGroup) else ():
+                where = f"people.groups.{name}.applications[{number}]"
+                known(where, owned, "applications", self.applications)
+                if not self.applications[owned].secrets:
+                    raise SettingError(where, repr(owned), "an application that has secrets of its own")
+        for name, member in self.people.members.items() if self.people else ():
+            if member.login.kind == "userpass" and self.userpass is None:
+                where = f"people.members.{name}.login.kind"
+                raise SettingError(where, "'userpass'", "a section userpass in the settings")
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,8 @@ administrator. (They are called ACL policies; `policies/` is Pulumi's.)
 
 import enum
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from ..model import NAME, POLICY_NAME, Form, PolicyName, hold
@@ -18,9 +19,15 @@ _WILDCARDS = ("*", "+")
 STATE_RECORD = "vault-estate-up"
 """Name of an ACL policy that grants nothing to nobody: a text that the administrator may write, and that a snapshot
 takes along. It tells of which state the server is."""
-_OWN = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN, STATE_RECORD)
+GROUP_PREFIX = "group-"
+"""How the name of a group's ACL policy begins."""
+PERSON_PREFIX = "person-"
+"""How that of one person's begins, and of their role if they log in by certificate."""
+OWN_POLICIES = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN, STATE_RECORD)
 NOT_OF_THE_ESTATE = Form(
-    rf"(?!(?:{'|'.join(_OWN)})\Z).*", f"another name than {', '.join(_OWN)}, which the estate itself uses"
+    rf"(?!(?:{'|'.join(OWN_POLICIES)})\Z|{GROUP_PREFIX}|{PERSON_PREFIX}).*",
+    f"another name than {', '.join(OWN_POLICIES)}, which the estate itself uses, and none that begins with "
+    f"{GROUP_PREFIX} or {PERSON_PREFIX}",
 )
 """An application's policy of such a name would take the place of the estate's own."""
 ApplicationName = Annotated[PolicyName, NOT_OF_THE_ESTATE]
@@ -178,6 +185,56 @@ def kv_write(mount: str, path: str) -> tuple[AclRule, ...]:
     content, metadata = kv_prefixes(mount, path)
     writing = (Capability.CREATE, Capability.PATCH, Capability.READ, Capability.UPDATE)
     return (_rule(content, *writing), _rule(metadata, Capability.LIST, Capability.READ))
+
+
+def kv_own(mount: str, path: str, *, destroys: bool) -> tuple[AclRule, ...]:
+    """Do everything with one KV v2 secret that a person who owns it does, and see the folders it is in. Versions that
+    are deleted can be had again; what ends them for good, and the secret with its history, takes `destroys`."""
+    content, metadata = kv_prefixes(mount, path)
+    writing = (Capability.CREATE, Capability.DELETE, Capability.PATCH, Capability.READ, Capability.UPDATE)
+    noting = [Capability.LIST, Capability.PATCH, Capability.READ, *([Capability.DELETE] if destroys else [])]
+    ends = ("delete", "undelete", *(("destroy",) if destroys else ()))
+    return (
+        *kv_folders(mount, path),
+        _rule(content, *writing),
+        AclRule(path=metadata, capabilities=frozenset(noting), allowed_parameters=frozenset({"custom_metadata"})),
+        *(_rule(f"{mount}/{step}/{path}", Capability.UPDATE) for step in ends),
+    )
+
+
+def kv_look(mount: str, path: str) -> tuple[AclRule, ...]:
+    """See that one KV v2 secret is there, its versions and its folders, and no value."""
+    return (*kv_folders(mount, path), _rule(kv_prefixes(mount, path)[1], Capability.LIST, Capability.READ))
+
+
+def kv_folders(mount: str, path: str) -> tuple[AclRule, ...]:
+    """List what is on the way to a KV v2 secret: its mount, and each folder."""
+    parts = path.split("/")[:-1]
+    folders = ["/".join(parts[:length]) for length in range(len(parts) + 1)]
+    return tuple(_rule(kv_prefixes(mount, folder)[1], Capability.LIST) for folder in folders)
+
+
+def look(*paths: str) -> tuple[AclRule, ...]:
+    """Read what is at each path, and list what is there."""
+    return tuple(_rule(path, Capability.LIST, Capability.READ) for path in paths)
+
+
+def ask(*paths: str) -> tuple[AclRule, ...]:
+    """Send each path a question, which changes nothing there."""
+    return tuple(_rule(path, Capability.UPDATE) for path in paths)
+
+
+def merged(rules: Iterable[AclRule]) -> tuple[AclRule, ...]:
+    """One rule a path: what several allow there together. A secret can be a folder, too."""
+    found: dict[str, AclRule] = {}
+    for rule in rules:
+        other = found.get(rule.path, rule)
+        found[rule.path] = replace(
+            rule,
+            capabilities=rule.capabilities | other.capabilities,
+            allowed_parameters=rule.allowed_parameters | other.allowed_parameters,
+        )
+    return tuple(found.values())
 
 
 def database_credentials(mount: str, role: str) -> tuple[AclRule, ...]:

@@ -13,7 +13,9 @@ from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, Kubernet
 from .kv import KvMount, KvMountArgs, KvOptions
 from .lockout import Lockout
 from .logins import LoginsArgs, TokenLifetime
+from .oidc import Oidc, OidcAuth, OidcAuthArgs
 from .password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
+from .people import PeopleArgs, PeopleInVault, Person, PersonAlias, PersonGroup
 from .pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
 from .provider import administrator_provider
 from .quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
@@ -29,6 +31,7 @@ __all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRol
 __all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]
 __all__ += ["Kubernetes", "KubernetesAuth", "KubernetesAuthArgs", "KubernetesLogin"]
 __all__ += ["KvMount", "KvMountArgs", "KvOptions", "Lockout", "LoginsArgs", "TokenLifetime"]
+__all__ += ["Oidc", "OidcAuth", "OidcAuthArgs", "PeopleArgs", "PeopleInVault", "Person", "PersonAlias", "PersonGroup"]
 __all__ += ["CharsetRule", "PasswordPolicies", "PasswordPoliciesArgs", "PasswordPolicy"]
 __all__ += ["Pki", "PkiEngine", "PkiEngineArgs", "PkiRole"]
 __all__ += ["administrator_provider"]

@@ -62,7 +62,7 @@ class AppRoleAuth(pulumi.ComponentResource):
         approle = args.approle
         self.path = locking_mount(
             name, "approle", approle.path, "Applications, by RoleID and SecretID", lockout=approle, parent=self
-        )
+        ).path
         self.role_ids = {
             role: vault.approle.AuthBackendRole(
                 f"{name}-role-{role}",

@@ -31,8 +31,8 @@ class Lockout(Section):
 
 def locking_mount(
     name: str, kind: str, path: str, description: str, *, lockout: Lockout, parent: pulumi.Resource
-) -> pulumi.Output[str]:
-    """Declare an auth method of this kind and its lockout; the path, known once it is mounted."""
+) -> vault.AuthBackend:
+    """Declare an auth method of this kind and its lockout; the mount."""
     anew = child(parent, made_anew_by=["path"])
     mount = vault.AuthBackend(f"{name}-mount", type=kind, path=path, description=description, opts=anew)
     # Twice: nested as the server takes it, flat as it answers, which is how a refresh sees drift. OpenBao 2.7 and Vault
@@ -57,4 +57,4 @@ def locking_mount(
         ignore_absent_fields=True,  # the rest of the answer is the mount's other settings
         opts=child(parent),
     )
-    return mount.path
+    return mount

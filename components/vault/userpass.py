@@ -31,11 +31,14 @@ class UserpassAuth(pulumi.ComponentResource):
 
     path: pulumi.Output[str]
     """Where it is mounted, without `auth/`."""
+    accessor: pulumi.Output[str]
+    """The server's own name for the mount, which aliases are of."""
 
     def __init__(self, name: str, args: UserpassAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:UserpassAuth", name, {}, opts)
         userpass = args.userpass
-        self.path = locking_mount(
+        mount = locking_mount(
             name, "userpass", userpass.path, "People, by user name and password", lockout=userpass, parent=self
         )
-        self.register_outputs({"path": self.path})
+        self.path, self.accessor = mount.path, mount.accessor
+        self.register_outputs({"path": self.path, "accessor": self.accessor})

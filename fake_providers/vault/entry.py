@@ -96,11 +96,10 @@ class Entry:
 
     def _sends(self, entry: Field, inputs: Values, old: Values | None) -> bool:
         name, given = entry.name, entry.name in inputs or entry.default is not None
-        if entry.kind == "once" and entry.sent == "always":
-            return name in inputs
         if entry.kind == "once":
             # A root password that Vault has rotated is never overwritten by the one it started with.
-            return name in inputs and (old is None or old.get(f"{name}Version") != inputs.get(f"{name}Version"))
+            renewed = old is None or old.get(f"{name}Version") != inputs.get(f"{name}Version")
+            return name in inputs and (renewed or entry.sent == "always")
         if isinstance(old, There) and self._differs(entry, old, inputs):
             return True
         if entry.sent == "always" or (entry.sent == "first" and old is not None):

@@ -132,7 +132,9 @@ def secret_names(file: StackFile) -> Sequence[str]:
     """The encrypted settings that the stack's settings refer to."""
     database = file.settings.database
     connections = database.connections.values() if database else ()
-    return [connection.password_secret for connection in connections if connection.password_secret]
+    issuer = file.settings.people.oidc if file.settings.people else None
+    named = [*(one.password_secret for one in connections), issuer and issuer.client_secret_setting]
+    return [name for name in named if name]
 
 
 def lacking_plugins(platform: PlatformDriver, console: Console, engine: finding.Engine) -> list[str]:

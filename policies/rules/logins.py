@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .constraints import https, inputs, named, one_of, within
-from .rule import Resource, Rule
+from .rule import Check, Resource, Rule
 
 _APPROLE = "vault:appRole/authBackendRole:AuthBackendRole"
 _CERTIFICATE = "vault:index/certAuthBackendRole:CertAuthBackendRole"
@@ -14,6 +14,10 @@ _ROLES = (_APPROLE, _CERTIFICATE, _JWT, _KUBERNETES)
 _HARDENING = "HashiCorp, Production hardening: least privilege, short TTLs"
 _MACHINE_SECONDS, _JOB_SECONDS = 14_400, 3_600
 """4 hours for what runs on, 1 hour for a job: the longest of the five teams' requirements, and of a CI job's token."""
+_PERSON_SECONDS = 43_200
+"""A long day at work."""
+_PERSON = "person-"
+"""How the role of one person begins; `components.render.acl.PERSON_PREFIX`, which this pack can't import."""
 _ALL_POWER = frozenset({"root", "administrator"})
 
 
@@ -24,10 +28,35 @@ def _no_root(value: Any) -> str | None:
     return "has an ACL policy of administrators" if _ALL_POWER & set(policies) else None
 
 
+def _is_of_people(resource: Resource) -> bool:
+    """Whether persons log in by it: at an issuer, or by a certificate of their own."""
+    if resource.type == _CERTIFICATE:
+        return resource.known("name") and str(resource.get("name") or "").startswith(_PERSON)
+    return resource.type == _JWT and resource.known("roleType") and bool(resource.get("roleType") == "oidc")
+
+
+def _granting(resource: Resource) -> Iterator[str]:
+    """Whom an issuer vouches for gets what groups give, so their role may give nothing."""
+    empty = resource.known("tokenPolicies") and not resource.get("tokenPolicies")
+    if empty and resource.type == _JWT and _is_of_people(resource):
+        return
+    yield from inputs(tokenPolicies=_no_root)(resource)
+
+
+def _of_machines(check: Check) -> Check:
+    """The same check, for what isn't a person's."""
+    return lambda resource: iter(()) if _is_of_people(resource) else check(resource)
+
+
+def _day(resource: Resource) -> Iterator[str]:
+    if _is_of_people(resource):
+        yield from inputs(tokenMaxTtl=within(_PERSON_SECONDS))(resource)
+
+
 def _unbound(resource: Resource) -> Iterator[str]:
     if not resource.has_inputs:
         return
-    if resource.known("boundClaims") and not resource.get("boundClaims"):
+    if not _is_of_people(resource) and resource.known("boundClaims") and not resource.get("boundClaims"):
         yield "boundClaims is empty, so any job of the issuer logs in"
     if resource.known("boundClaimsType") and resource.get("boundClaimsType") == "glob":
         yield "boundClaimsType is glob, so a claim may be more than it says"
@@ -46,7 +75,7 @@ RULES = (
         remediation="Name the application's own ACL policy in token_policies.",
         source=_HARDENING,
         types=_ROLES,
-        check=inputs(tokenPolicies=_no_root),
+        check=_granting,
     ),
     Rule(
         name="login-ends",
@@ -58,11 +87,19 @@ RULES = (
     ),
     Rule(
         name="pod-and-certificate-tokens-are-short",
-        sentence="Tokens of pods and certificates live at most 4 hours, renewals included.",
+        sentence="Tokens of pods and of machines' certificates live at most 4 hours, renewals included.",
         remediation=f"Set token_max_ttl to at most {_MACHINE_SECONDS} seconds.",
         source=_HARDENING,
         types=(_CERTIFICATE, _KUBERNETES),
-        check=inputs(tokenMaxTtl=within(_MACHINE_SECONDS)),
+        check=_of_machines(inputs(tokenMaxTtl=within(_MACHINE_SECONDS))),
+    ),
+    Rule(
+        name="peoples-tokens-end-with-the-day",
+        sentence="Tokens of persons, by certificate or at their issuer, live at most 12 hours.",
+        remediation=f"Set token_max_ttl to at most {_PERSON_SECONDS} seconds: people.token_ttl.",
+        source=_HARDENING,
+        types=(_CERTIFICATE, _JWT),
+        check=_day,
     ),
     Rule(
         name="job-tokens-are-short",
@@ -70,7 +107,7 @@ RULES = (
         remediation=f"Set token_max_ttl to at most {_JOB_SECONDS} seconds.",
         source=_HARDENING,
         types=(_JWT,),
-        check=inputs(tokenMaxTtl=within(_JOB_SECONDS)),
+        check=_of_machines(inputs(tokenMaxTtl=within(_JOB_SECONDS))),
     ),
     Rule(
         name="job-login-is-bound",

@@ -48,8 +48,12 @@ PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
 
 CASES: Mapping[str, Case] = {
     "login-grants-no-root": Case(
+        token="vault:jwt/authBackendRole:AuthBackendRole",
         passes={"tokenPolicies": ["app"]},
+        also_passes=[{"tokenPolicies": [], "roleType": "oidc"}],
         refused=[
+            ({"tokenPolicies": ["root"], "roleType": "oidc"}, "has an ACL policy of administrators"),
+            ({"tokenPolicies": [], "roleType": "jwt"}, "is empty"),
             ({"tokenPolicies": ["app", "Root"]}, "has an ACL policy of administrators"),
             ({"tokenPolicies": ["administrator"]}, "has an ACL policy of administrators"),
             ({"tokenPolicies": []}, "is empty"),
@@ -65,6 +69,7 @@ CASES: Mapping[str, Case] = {
     ),
     "pod-and-certificate-tokens-are-short": Case(
         passes={"tokenMaxTtl": 14_400.0},
+        also_passes=[{"tokenMaxTtl": 28_800.0, "name": "person-ada"}],
         refused=[
             ({"tokenMaxTtl": 14_401.0}, "tokenMaxTtl is 14401 s; expected at most 14400 s"),
             ({"tokenMaxTtl": None}, "tokenMaxTtl isn't set; expected 1 to 14400 s"),
@@ -72,7 +77,18 @@ CASES: Mapping[str, Case] = {
         ],
         unknown="tokenMaxTtl",
     ),
+    "peoples-tokens-end-with-the-day": Case(
+        token="vault:jwt/authBackendRole:AuthBackendRole",
+        passes={"tokenMaxTtl": 43_200.0, "roleType": "oidc"},
+        also_passes=[{"tokenMaxTtl": 90_000.0, "roleType": "jwt"}],
+        refused=[
+            ({"tokenMaxTtl": 43_201.0}, "tokenMaxTtl is 43201 s; expected at most 43200 s"),
+            ({"tokenMaxTtl": None}, "tokenMaxTtl isn't set"),
+        ],
+        unknown="tokenMaxTtl",
+    ),
     "job-tokens-are-short": Case(
+        also_passes=[{"tokenMaxTtl": 28_800.0, "roleType": "oidc"}],
         passes={"tokenMaxTtl": 3_600.0},
         refused=[
             ({"tokenMaxTtl": 3_601.0}, "is 3601 s; expected at most 3600 s"),
@@ -82,7 +98,9 @@ CASES: Mapping[str, Case] = {
     ),
     "job-login-is-bound": Case(
         passes={"boundAudiences": ["vault"], "boundClaims": {"repository": "a/b"}, "boundClaimsType": "string"},
+        also_passes=[{"boundClaims": None, "roleType": "oidc"}],
         refused=[
+            ({"boundAudiences": [], "roleType": "oidc"}, "boundAudiences is empty"),
             ({"boundAudiences": []}, "boundAudiences is empty"),
             ({"boundClaims": None}, "boundClaims is empty, so any job of the issuer logs in"),
             ({"boundClaimsType": "glob"}, "boundClaimsType is glob"),

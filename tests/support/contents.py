@@ -18,7 +18,9 @@ from components.vault.database import (
 from components.vault.jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
 from components.vault.kv import KvMount, KvMountArgs
+from components.vault.oidc import Oidc, OidcAuth, OidcAuthArgs
 from components.vault.password_policies import PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
+from components.vault.people import PeopleArgs, PeopleInVault, Person, PersonAlias, PersonGroup
 from components.vault.pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
 from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
 from components.vault.transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
@@ -54,7 +56,19 @@ def logins(prefix: str, opts: pulumi.ResourceOptions | None = None) -> None:
         token_policies=policies,
     )
     JwtAuth(f"{prefix}-jwt", jobs, opts)
-    UserpassAuth(f"{prefix}-userpass", UserpassAuthArgs(), opts)
+    userpass = UserpassAuth(f"{prefix}-userpass", UserpassAuthArgs(), opts)
+    issuer = Oidc(
+        discovery_url="https://accounts.google.com",
+        client_id="vault",
+        redirect_uris=("https://vault.internal/oidc/callback",),
+    )
+    oidc = OidcAuth(f"{prefix}-oidc", OidcAuthArgs(oidc=issuer, client_secret=CANARY, token_ttl=3600), opts)
+    persons = {
+        "ada": Person(groups=("owners",), alias=PersonAlias(name="ada", mount_accessor=userpass.accessor)),
+        "grace": Person(groups=("owners",), certificate=CA),
+    }
+    groups = {"owners": PersonGroup(policies=("app",), claims=("team",))}
+    PeopleInVault(f"{prefix}-people", PeopleArgs(persons=persons, groups=groups, claims_accessor=oidc.accessor), opts)
     RateLimits(f"{prefix}-limits", RateLimitsArgs(limits={"everything": RateLimit(rate=500)}, answers=True), opts)
     TraceHeaders(f"{prefix}-trace-headers", TraceHeadersArgs(), opts)
     devices: dict[str, AuditDevice] = {"file": FileAudit(file_path="/var/log/vault/audit.log"), "syslog": SyslogAudit()}

@@ -14,6 +14,7 @@ import pytest
 import settings
 from ops import stack_file
 from ops.paths import Paths
+from settings.group_policies import people_policies
 from tests.support.declare import Declared, Secret, plain_strings
 from tests.unit.golden import local, node
 from tests.unit.render.nodes import unpacked
@@ -310,6 +311,7 @@ def test_every_application_is_in_the_table_and_has_a_login_with_its_own_policy_o
 
     assert {record.inputs["name"] for record in update.of("vault:index/policy:Policy")} == {
         *GRANTS,
+        *people_policies(stack_file.read(Paths(), "local").settings),
         "snapshot-operator",
     }
     assert {name: inputs["tokenPolicies"] for name, inputs in roles.items()} == {name: [name] for name in GRANTS}

@@ -27,7 +27,9 @@ COMPONENTS = {
     "JwtAuth": 2,
     "KubernetesAuth": 3,
     "KvMount": 2,
+    "OidcAuth": 2,
     "PasswordPolicies": 1,
+    "PeopleInVault": 6,
     "PkiEngine": 13,
     "PostgresEngine": 5,
     "RateLimits": 2,
@@ -81,12 +83,14 @@ def test_every_component_registers_its_outputs() -> None:
         "estate-kubernetes": ["path"],
         "estate-kv": ["mount_path"],
         "estate-limits": [],
+        "estate-oidc": ["accessor", "path"],
         "estate-passwords": ["names"],
+        "estate-people": [],
         "estate-pki": ["intermediate_path", "root_certificate", "root_path"],
         "estate-policies": ["names"],
         "estate-transit": ["mount_path"],
         "estate-trace-headers": [],
-        "estate-userpass": ["path"],
+        "estate-userpass": ["accessor", "path"],
     }
 
 
@@ -130,7 +134,7 @@ def test_no_mount_is_given_a_namespace_and_a_path() -> None:
 
     assert [record.name for record in records if "namespace" in record.inputs] == []
     mounts = [record for record in records if record.type.endswith((":AuthBackend", ":Mount"))]
-    assert len(mounts) == 9
+    assert len(mounts) == 10
     assert all(record.inputs["path"] for record in mounts)
 
 
@@ -199,7 +203,7 @@ def test_what_is_an_upsert_in_vault_is_deleted_before_it_is_replaced() -> None:
 
     assert [child.name for child in children if not child.options.delete_before_replace] == []
     moved = {child.name: child.options.replace_on_changes for child in children if child.options.replace_on_changes}
-    assert moved == {f"estate-{kind}-mount": ("path",) for kind in ("approle", "jwt", "kubernetes", "userpass")}
+    assert moved == {f"estate-{kind}-mount": ("path",) for kind in ("approle", "jwt", "kubernetes", "oidc", "userpass")}
 
 
 def test_no_child_hides_changes_or_stays_behind() -> None:

@@ -73,6 +73,26 @@ FULL: Mapping[str, Any] = {
 }
 """Every section that OpenBao on the local platform allows, with all three logins."""
 
+PEOPLE: Mapping[str, Any] = {
+    "groups": {
+        "app-owners": {"kind": "owners", "applications": ["app"], "claims": ["org:app"]},
+        "operators": {"kind": "operators", "claims": ["org:ops"]},
+        "auditors": {"kind": "auditors", "claims": ["org:audit"]},
+    },
+    "members": {
+        "ada": {"groups": ["app-owners"], "login": {"kind": "userpass"}},
+        "grace": {"groups": ["operators", "auditors"], "login": {"kind": "certificate", "file": "grace.crt"}},
+        "lin": {"groups": ["auditors"], "login": {"kind": "oidc", "claim": "lin@example.com"}},
+    },
+    "oidc": {
+        "discovery_url": "https://issuer.example",
+        "client_id": "vault",
+        "client_secret_setting": "oidc-client-secret",
+        "bound_claims": {"hd": "example.com"},
+    },
+}
+"""Groups and members of each kind."""
+
 MISSING = object()
 """Stands for a setting that is taken out."""
 

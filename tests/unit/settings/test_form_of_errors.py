@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from docs import reference
 from settings import Settings, SettingsError, parse
 from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT, VAULT
-from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
+from tests.unit.settings.samples import FULL, MINIMAL, MISSING, PEOPLE, changed, refusal
 
 LINE = re.compile(
     r"vault-estate:estate(?:\.[^;]+)? is (?:missing|empty|not a setting|not shown, as it may be a secret|given|"
@@ -42,8 +42,9 @@ def node(**platform: Any) -> dict[str, Any]:
     return {**NODE, "platform": {**NODE["platform"], **platform}}
 
 
+WITH_PEOPLE = {**FULL, "people": PEOPLE}
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "local": {**FULL, "snapshots": FOLDER},
+    "local": {**WITH_PEOPLE, "snapshots": FOLDER},
     "node": NODE,
     "kms": {**node(seal=KMS, tls={"kind": "provided"}), "server": VAULT},
     "transit": node(seal=TRANSIT, tls={"kind": "internal", "certificate_file": "node.crt"}),
@@ -149,6 +150,9 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "JwtLogin._ttl": changed("applications/job/login/token_ttl", "5h"),
     "KubernetesLogin._ttl": changed("applications/pod/login/token_ttl", "5h"),
     "LocalPlatform._ports_differ": changed("platform/cluster_port", 8200),
+    "OidcWithSecret._one_secret": changed("people/oidc/client_secret_file", "secret.txt", WITH_PEOPLE),
+    "People._belong_together": changed("people/groups/operators/claims", ["org:app"], WITH_PEOPLE),
+    "Settings._people": changed("people/groups/app-owners/applications", ["other"], WITH_PEOPLE),
     "PasswordPolicy._not_guessable": changed("password_policies/strong/rules", [{"charset": "ab"}]),
     "Pki._nested": changed("pki/intermediate_ttl", "3651d"),
     "Pki._size_of_the_kind": changed("pki/key_bits", 1),

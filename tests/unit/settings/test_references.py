@@ -3,7 +3,7 @@
 import pytest
 
 from settings import parse
-from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
+from tests.unit.settings.samples import FULL, MINIMAL, MISSING, PEOPLE, changed, refusal
 
 LOGIN = {"kind": "approle"}
 
@@ -61,6 +61,69 @@ UNKNOWN: list[tuple[str, object, str]] = [
         ("applications.app.transit_keys[0] is 'app-key'; expected one of transit.keys: none is configured"),
     ),
     ("pki", MISSING, ("applications.app.pki_roles[0] is 'app-cert'; expected one of pki.roles: none is configured")),
+]
+
+OF_PEOPLE: list[tuple[str, object, str]] = [
+    (
+        "people/groups/app-owners/applications",
+        ["app", "ghost"],
+        "people.groups.app-owners.applications[1] is 'ghost'; expected one of applications: app, job, pod",
+    ),
+    (
+        "people/groups/app-owners/applications",
+        ["pod"],
+        "people.groups.app-owners.applications[0] is 'pod'; expected an application that has secrets of its own",
+    ),
+    (
+        "people/groups/operators/destroys",
+        True,
+        "people.groups.operators.destroys is not a setting; expected one of kind, claims",
+    ),
+    (
+        "people/groups/operators/claims",
+        ["org:app"],
+        "people.groups.operators.claims[0] is 'org:app'; expected a claim that puts nobody into app-owners, too",
+    ),
+    ("people/groups/Ops", {"kind": "operators"}, "people.groups.Ops is 'Ops'; expected up to 64 lower-case letters"),
+    ("people/members/ada/groups", [], "people.members.ada.groups is empty; expected at least 1 entry"),
+    (
+        "people/members/ada/groups",
+        ["nobody"],
+        "people.members.ada.groups[0] is 'nobody'; expected one of people.groups: app-owners, auditors, operators",
+    ),
+    (
+        "people/members/Ada",
+        {"groups": ["auditors"], "login": {"kind": "userpass"}},
+        "people.members.Ada is 'Ada'; expected up to 64 lower-case letters",
+    ),
+    (
+        "people/members/bob",
+        {"groups": ["auditors"], "login": {"kind": "oidc", "claim": "lin@example.com"}},
+        "people.members.bob.login is given; expected a login of their own, where lin has this one",
+    ),
+    (
+        "people/members/ada/login/kind",
+        "ldap",
+        "people.members.ada.login.kind is 'ldap'; expected one of 'userpass', 'certificate', 'oidc'",
+    ),
+    ("userpass", MISSING, "people.members.ada.login.kind is 'userpass'; expected a section userpass in the settings"),
+    (
+        "people/oidc",
+        MISSING,
+        "people.groups.app-owners.claims[0] is given; expected a section people.oidc, whose claim it is",
+    ),
+    ("people/oidc/path", "jwt", "people.oidc.path is 'jwt'; expected a path apart from jwt.path, which is 'jwt'"),
+    (
+        "people/oidc/client_secret_setting",
+        MISSING,
+        "people.oidc.client_secret_file is missing; expected exactly one of",
+    ),
+    (
+        "people/oidc/redirect_uris",
+        ["http://evil.example/oidc/callback"],
+        "people.oidc.redirect_uris[0] is 'http://evil",
+    ),
+    ("people/token_ttl", "13h", "people.token_ttl is '13h'; expected at most 12h"),
 ]
 
 TWINS: list[tuple[str, object, str]] = [
@@ -167,6 +230,12 @@ OVERLAPS: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("path", "value", "line"), UNKNOWN)
 def test_a_reference_must_name_what_there_is(path: str, value: object, line: str) -> None:
     assert refusal(changed(path, MISSING if value is None else value)) == [f"vault-estate:estate.{line}"]
+
+
+@pytest.mark.parametrize(("path", "value", "line"), OF_PEOPLE)
+def test_people_and_groups_belong_together(path: str, value: object, line: str) -> None:
+    (told,) = refusal(changed(path, value, {**FULL, "people": PEOPLE}))
+    assert told.startswith(f"vault-estate:estate.{line}")
 
 
 @pytest.mark.parametrize(("path", "value", "line"), TWINS)
