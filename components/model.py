@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,8 +20,11 @@ from pydantic import (
     GetCoreSchemaHandler,
     StringConstraints,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
+Profile = Literal["development", "staging", "production"]
+"""What kind of environment it is."""
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(?:\d+[smhd])+")
 _DURATION_PART = re.compile(r"(\d+)([smhd])")
@@ -56,6 +59,25 @@ class SettingError(ValueError):
         """`setting` is its name from the section that notices; `value`, never a secret, completes "is"."""
         super().__init__(f"{setting} is {value}; expected {expected}")
         self.setting, self.value, self.expected = setting, value, expected
+
+
+def by_profile(*, development: int | str, staging: int | str, production: int | str) -> Any:
+    """A default that depends on the environment's profile, as a stack's file would say it. Whoever uses the model
+    without a profile has production's."""
+    values: Any = {"development": development, "staging": staging, "production": production}
+    return Field(default=production, json_schema_extra={"by_profile": values})
+
+
+def at_least_by_profile(*, unless: str, development: int, staging: int, production: int) -> Any:
+    """So many entries are expected of a list in an environment of a profile, unless the setting beside it is given."""
+    values: Any = {"development": development, "staging": staging, "production": production}
+    return Field(json_schema_extra={"at_least": values, "unless": unless})
+
+
+def told_by_profile(field: FieldInfo, what: Literal["by_profile", "at_least", "unless"] = "by_profile") -> Any:
+    """What one of these two says of a field; None where it says nothing."""
+    extra = field.json_schema_extra
+    return extra.get(what) if isinstance(extra, dict) else None
 
 
 def hold(setting: str, value: T, *rules: Callable[[T], object]) -> None:

@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import components
-from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text
+from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text, told_by_profile
 from policies.rules import RULES
 from policies.rules.data_holding_is_protected import HOLDS_DATA, HOLDS_NONE
 from settings import Settings
@@ -237,7 +237,9 @@ def rows(part: Part, called: str = "setting") -> list[str]:
         takes = expected(hint, _setting(part.location, name))
         # What tells one choice from the others has to be said, though a program needn't.
         tells = name in _TAGS and part.location.endswith(")")
-        without = "**required**" if tells else default(_fields(part.model)[name], takes)
+        field = _fields(part.model)[name]
+        profiles = ", ".join(f"`{one}` in {profile}" for profile, one in (told_by_profile(field) or {}).items())
+        without = "**required**" if tells else profiles or default(field, takes)
         lines.append(f"| `{name}` | {meaning(part.model, name)} | {takes} | {without} |")
     return lines
 

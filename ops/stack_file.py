@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import settings
 from ops.errors import EstateError
 from ops.paths import Paths
@@ -35,7 +37,7 @@ class StackFile:
     settings: settings.Settings
     written: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The settings as they stand in the file and its bases, defaults left out."""
-    layers: Layered | None = field(default=None, repr=False)
+    layers: Layered = field(default_factory=Layered, repr=False)
     """Who says which."""
     replaced: tuple[Replacement, ...] = ()
     """What isn't the file's own; both `settings` and `written` have the values that are used."""
@@ -43,7 +45,7 @@ class StackFile:
     def named(self, setting: str) -> str:
         """A setting as every message about its value begins."""
         name = f"{PROJECT}:{settings.SETTING}.{setting}"
-        return f"{(self.layers and self.layers.file_of(name)) or self.path.name}: {name}"
+        return f"{self.layers.file_of(name) or self.path.name}: {name}"
 
 
 def read(paths: Paths, stack: str) -> StackFile:
@@ -88,6 +90,11 @@ def config_of(path: Path) -> dict[str, Any]:
         if str(key).startswith(f"{PROJECT}:") and name != settings.SETTING and not is_secret(value):
             raise EstateError(f"{path.name}: {key} is not a setting; expected {PROJECT}:{settings.SETTING} or a secret")
     return config
+
+
+def flowing(value: object) -> str:
+    """A setting's value on one line, as YAML."""
+    return yaml.safe_dump(value, default_flow_style=True, width=1_000).removesuffix("\n").removesuffix("\n...")
 
 
 def is_secret(value: object) -> bool:

@@ -5,7 +5,18 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.model import Form, MountPath, Named, RelativeFile, Section, SettingError, known, separate, twins
+from components.model import (
+    Form,
+    MountPath,
+    Named,
+    Profile,
+    RelativeFile,
+    Section,
+    SettingError,
+    known,
+    separate,
+    twins,
+)
 from components.render.acl import ApplicationName
 from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
@@ -48,6 +59,8 @@ class Settings(Section):
     them. What this file says takes the place of what is said there."""
     environment: Environment
     """Name of the environment; the `{environment}` of path layouts."""
+    profile: Profile = "production"
+    """Which defaults hold. Where it isn't given: the one that `environment` is called, or production's."""
     protect: bool = True
     """Refuse to delete what holds data: mounts, transit keys, authorities, a database password that Vault has replaced,
     a node's volume and address. Roles, policies and limits come and go. Turning it off is a change of its own."""

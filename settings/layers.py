@@ -6,19 +6,20 @@ said what. Refuses what would need several files to be understood: a setting tha
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from components.model import RelativeFile, Section
+from components.model import Profile, RelativeFile, Section, told_by_profile
 from settings import shapes, strict_yaml, wording
 
 WHOLE = "vault-estate:estate"
 """The one structured setting, as Pulumi spells it and messages name it."""
-BASE = "base"
-"""The setting that names a base file."""
+BASE, PROFILE = "base", "profile"
+"""The settings that name a base file, and the defaults that hold."""
 _OWN = ("protect",)
 """What each stack says itself: under plain Pulumi the policy pack sees a stack's own file only."""
 _NOTHING: Any = object()
@@ -73,10 +74,12 @@ class Said:
 class Layered:
     """Settings as all files together say them, defaults left out."""
 
-    plain: dict[str, Any]
-    said: Mapping[Way, Said]
+    plain: Mapping[str, Any] = field(default_factory=dict)
+    whole: Mapping[str, Any] = field(default_factory=dict)
+    """With the defaults of the profile."""
+    said: Mapping[Way, Said] = field(default_factory=dict)
     """By each setting that holds no other."""
-    files: Mapping[Way, str]
+    files: Mapping[Way, str] = field(default_factory=dict)
     """The base file, or empty for the stack's own, by everything that is said or holds what is said."""
 
     def file_of(self, line: str) -> str:
@@ -101,7 +104,19 @@ def layered(model: type[BaseModel], plain: Mapping[str, Any], project: Path) -> 
         laying.below = laying.file
     if laying.mistakes:
         raise SettingsError(*laying.mistakes)
-    return Layered(plain=whole, said=laying.said, files=laying.files)
+    profile = _profile(model, whole)
+    laying.said.setdefault((PROFILE,), Said(value=profile, source="profile"))
+    filling = _Filling(profile=profile if profile in get_args(Profile) else None, laid=laying)
+    filled = filling.fill(model, {PROFILE: profile, **whole}, ())
+    if filling.mistakes:
+        raise SettingsError(*filling.mistakes)
+    return Layered(plain=whole, whole=filled, said=laying.said, files=laying.files)
+
+
+def _profile(model: type[BaseModel], whole: Mapping[str, Any]) -> Any:
+    """The profile that is given, the one that the environment is called, or the strictest."""
+    called = whole.get("environment")
+    return whole.get(PROFILE, called if called in get_args(Profile) else model.model_fields[PROFILE].default)
 
 
 def _bases(plain: Mapping[str, Any], project: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -222,3 +237,59 @@ class _Laying:
         for kept in (self.said, self.files):
             for one in [one for one in kept if one[: len(way)] == way]:
                 del kept[one]
+
+
+@dataclass
+class _Filling:
+    """The defaults of a profile are put where no file says anything."""
+
+    profile: Any
+    laid: _Laying
+    mistakes: list[Line] = field(default_factory=list)
+
+    def fill(self, annotation: Any, given: Any, way: Way) -> Any:
+        """What is given, with these defaults at every depth."""
+        entry, item = shapes.entries(annotation), shapes.items(annotation)
+        if entry is not None and isinstance(given, Mapping):
+            return {name: self.fill(entry, value, (*way, name)) for name, value in given.items()}
+        if item is not None and isinstance(given, list):
+            return [self.fill(item, value, (*way, number)) for number, value in enumerate(given)]
+        section = shapes.chosen(annotation, given)
+        if section is None or not isinstance(given, Mapping):
+            return given
+        whole = dict(given)
+        for name, one in section.model_fields.items():
+            if name in whole:
+                whole[name] = self.fill(one.annotation, whole[name], (*way, name))
+            elif isinstance(one.default, BaseModel) and (below := self.fill(one.annotation, {}, (*way, name))):
+                whole[name] = below
+            self._default(name, one, whole, way)
+        for name, one in section.model_fields.items():
+            self._demand(name, one, whole, way)
+        return whole
+
+    def _default(self, name: str, one: FieldInfo, whole: dict[str, Any], way: Way) -> None:
+        values = told_by_profile(one)
+        if values is None or self.profile not in values:
+            return
+        default = Said(value=values[self.profile], source="profile")
+        said = self.laid.said.get((*way, name))
+        if said is None and name not in whole:
+            whole[name] = default.value
+            self.laid.said[*way, name] = default
+        elif said and said.instead is None:
+            self.laid.said[*way, name] = replace(said, instead=default)
+
+    def _demand(self, name: str, one: FieldInfo, whole: Mapping[str, Any], way: Way) -> None:
+        """A default that is for so many entries of another setting."""
+        least = (told_by_profile(one, "at_least") or {}).get(self.profile, 0)
+        unless = told_by_profile(one, "unless")
+        there = whole.get(name)
+        if not isinstance(there, list) or not there or len(there) >= least:
+            return
+        said = self.laid.said.get((*way, unless))
+        if said and said.source == "profile":
+            beside = _named((*way, unless)).removeprefix(f"{WHOLE}.")
+            text = f"{_named((*way, name))} is {len(there)} {'entry' if len(there) == 1 else 'entries'}"
+            text += f"; expected at least {least}, which profile {self.profile!r} has, or {beside} beside them"
+            self.mistakes.append(Line(text, self.laid.files.get((*way, name), "")))

@@ -45,7 +45,7 @@ def read(plain: object, project: Path = Path()) -> Read:
     layers = laid(plain, project)
     base: Mapping[str, Any] = {BASE: plain[BASE]} if isinstance(plain, Mapping) and BASE in plain else {}
     try:
-        return Read(settings=Settings.model_validate({**base, **layers.plain}), layers=layers)
+        return Read(settings=Settings.model_validate({**base, **layers.whole}), layers=layers)
     except ValidationError as error:
         lines = wording.lines(error.errors(include_url=False), WHOLE, Settings)
         raise SettingsError(*(Line(line, layers.file_of(line)) for line in lines)) from None

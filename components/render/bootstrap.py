@@ -12,7 +12,19 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from ..model import Form, Name, PositiveSeconds, RelativeFile, Section, SettingError, duration_text, exactly_one, twins
+from ..model import (
+    Form,
+    Name,
+    PositiveSeconds,
+    RelativeFile,
+    Section,
+    SettingError,
+    at_least_by_profile,
+    by_profile,
+    duration_text,
+    exactly_one,
+    twins,
+)
 from .login import CertificateLogin
 
 _PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
@@ -83,10 +95,14 @@ class Administrator(Section):
 class Bootstrap(Section):
     """First boot: who gets a share, how many are needed, and who may log in afterwards."""
 
-    operators: Annotated[tuple[Operator, ...], Field(min_length=1, strict=False)]
-    """Who gets a share; one each."""
-    threshold: Annotated[int, Field(ge=1)]
-    """Shares needed to unseal, or to act with the recovery key. The field's advice for production: 3 of 5."""
+    operators: Annotated[
+        tuple[Operator, ...],
+        Field(min_length=1, strict=False),
+        at_least_by_profile(unless="threshold", development=1, staging=5, production=5),
+    ]
+    """Who gets a share; one each. Where `threshold` isn't given, five are expected in staging and production."""
+    threshold: Annotated[int, Field(ge=1)] = by_profile(development=1, staging=3, production=3)
+    """Shares needed to unseal, or to act with the recovery key."""
     administrator: Administrator
 
     @model_validator(mode="after")

@@ -15,7 +15,20 @@ import pulumi
 import pulumi_vault as vault
 from pydantic import AfterValidator, Field, model_validator
 
-from ..model import Form, MountPath, Name, Named, PositiveSeconds, Seconds, Section, SettingError, at_most, known, twins
+from ..model import (
+    Form,
+    MountPath,
+    Name,
+    Named,
+    PositiveSeconds,
+    Seconds,
+    Section,
+    SettingError,
+    at_most,
+    by_profile,
+    known,
+    twins,
+)
 from ..render.sql import Access, SchemaName, creation_statements, revocation_statements
 from .children import child
 
@@ -77,7 +90,7 @@ class DatabaseRole(Section):
     """The schema the grants are for."""
     ttl: PositiveSeconds = 3_600
     """How long a lease lasts unless it is renewed."""
-    max_ttl: PositiveSeconds = 14_400
+    max_ttl: PositiveSeconds = by_profile(development="24h", staging="12h", production="6h")
     """How long a lease lasts at most."""
 
     @model_validator(mode="after")
@@ -93,7 +106,7 @@ class DatabaseStaticRole(Section):
     """Name of an entry of `connections`."""
     username: Name
     """The existing user."""
-    rotation_period: Annotated[Seconds, Field(ge=60)] = 7_776_000
+    rotation_period: Annotated[Seconds, Field(ge=60)] = by_profile(development="7d", staging="1d", production="12h")
     """How often Vault replaces the password. The server checks once a minute."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import audit, development, drift, operators, review, snapshots, status
+from ops.cli import audit, development, drift, operators, review, snapshots, status, told_settings
 from ops.cli.options import Json, Sandbox, Stack
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -32,6 +32,7 @@ app = typer.Typer(
 
 for command in (
     status.status,
+    told_settings.settings,
     drift.drift,
     review.diff,
     audit.audit,

@@ -10,15 +10,13 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 import settings
 from components.render.release import Architecture
 from ops.errors import EstateError
 from ops.local.postgres import ROOT_ROLE
 from ops.sandbox.services import SandboxFacts
 from ops.sandbox.serving import POSTGRES_PORT
-from ops.stack_file import Replacement, StackFile, parsed
+from ops.stack_file import Replacement, StackFile, flowing, parsed
 from settings.hetzner import HetznerPlatform
 
 _ARCHITECTURES: Mapping[str, Architecture] = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -129,6 +127,4 @@ def _put(content: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return _MISSING
-    return yaml.safe_dump(value, default_flow_style=True, width=1_000).removesuffix("\n").removesuffix("\n...")
+    return _MISSING if value is None else flowing(value)

@@ -547,6 +547,7 @@ DECLARED: Mapping[str, Declared] = {
     ),
     "Download.signing_key": dev("keys.example.com", *SIGNED),
     "Download.signing_key_fingerprint": dev("A" * 40, *SIGNED),
+    "Settings.profile": dev('"maxTtl": 43200', ("profile", "staging"), ("bootstrap/threshold", 1)),
     "Settings.bootstrap": dev('"grace"', ("bootstrap/operators/0/name", "grace")),
     "Bootstrap.operators": dev('"grace"', ("bootstrap/operators/0/name", "grace")),
     "Bootstrap.threshold": dev(
@@ -620,6 +621,7 @@ def refused(words: str, *change: tuple[str, object], stack: str = "local") -> Re
 
 
 REFUSED: Mapping[str, Refused] = {
+    "Settings.base": refused("base is 'nowhere.yaml', which isn't there", ("base", "nowhere.yaml")),
     "HetznerPlatform.kind": refused("platform.", ("platform/kind", "local"), stack="dev"),
     "LocalPlatform.kind": refused("platform.", ("platform/kind", "hetzner")),
     "Bucket.kind": refused("snapshots.store.", ("snapshots/store/kind", "folder"), stack="dev"),

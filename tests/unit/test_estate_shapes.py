@@ -245,7 +245,7 @@ def test_static_roles_rotate_an_existing_user() -> None:
     assert (role.inputs["name"], role.inputs["username"], role.inputs["rotationPeriod"]) == (
         "app-legacy",
         "legacy",
-        7_776_000,
+        43_200,
     )
 
 

@@ -53,10 +53,18 @@ _SINCE = _OWN_MOUNT | {
 # A certificate names its own issuer's list of revocations.
 _URLS = frozenset({"pki-root-urls", "pki-intermediate-urls"})
 
+# A lease lasts as long as the profile of its environment says.
+_LEASES = frozenset(
+    f"database-role-{name}"
+    for name in ("bike-data-flow-readonly", "bike-data-flow-readwrite", "pake-system-readwrite", "aos-readwrite")
+)
+
 ALLOWED: Mapping[tuple[str, str], Allowed] = {
     # The provider of Vault, which holds nothing, has got other settings since.
-    ("0.1.0", "local"): Allowed(updated=_URLS | {"vault"}, created=_SINCE),
-    ("0.1.0-71951ac", "local"): Allowed(updated=_URLS | {"vault", "snapshots-operator-policy"}, created=_SINCE),
+    ("0.1.0", "local"): Allowed(updated=_URLS | _LEASES | {"vault"}, created=_SINCE),
+    ("0.1.0-71951ac", "local"): Allowed(
+        updated=_URLS | _LEASES | {"vault", "snapshots-operator-policy"}, created=_SINCE
+    ),
     # A node's user-data holds the programs it runs: other bytes are another server, with the same volume, address and
     # content. What is bound to the server follows it, and it is waited for again. The address has lost its assignee
     # type.

@@ -101,7 +101,7 @@ def connection_inputs(name: str, roles: list[str], username: str = "vault") -> d
 
 
 def role_inputs(
-    name: str, connection: str, access: Access, schema: str, *, ttl: int = 3600, max_ttl: int = 14400
+    name: str, connection: str, access: Access, schema: str, *, ttl: int = 3600, max_ttl: int = 21600
 ) -> dict[str, Any]:
     return {
         "backend": "database",

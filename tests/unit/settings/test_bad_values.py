@@ -176,7 +176,7 @@ BAD: list[tuple[str, object, str]] = [
             "letters, digits or '_', not beginning with a digit"
         ),
     ),
-    ("database/roles/app-read/ttl", "5h", ".database.roles.app-read.ttl is 5h; expected at most max_ttl, which is 4h"),
+    ("database/roles/app-read/ttl", "7h", ".database.roles.app-read.ttl is 7h; expected at most max_ttl, which is 6h"),
     (
         "database/roles/app-read/connection",
         "other",

@@ -135,7 +135,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Bootstrap._check": changed("bootstrap/operators", TWO),
     "ConnectionWithPassword._encrypted": changed("database/connections/main/ssl_mode", "disable"),
     "ConnectionWithPassword._one_source": changed("database/connections/main/password_file", "first"),
-    "DatabaseRole._ttl": changed("database/roles/app-read/ttl", "5h"),
+    "DatabaseRole._ttl": changed("database/roles/app-read/ttl", "7h"),
     "DatabaseWithPasswords._each_once": changed(
         "database/static_roles/app-read", {"connection": "main", "username": "x"}
     ),
