@@ -378,7 +378,7 @@ def test_every_mistake_is_told_at_once() -> None:
         "vault-estate:estate.extra",
     ]
     assert lines[2].startswith(
-        "vault-estate:estate.extra is not a setting; expected one of base, environment, protect, server,"
+        "vault-estate:estate.extra is not a setting; expected one of base, environment, profile, protect,"
     )
 
 
