@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.model import Form, Name, Names, Section, SettingError, VaultPath
+from components.model import Form, Name, Names, Section, SettingError, VaultPath, known
 from components.vault.approle import AppRoleLogin
 from components.vault.jwt import JwtLogin
 from components.vault.kubernetes import KubernetesLogin
@@ -21,6 +21,15 @@ Layout = Annotated[
 ]
 
 
+Seed = Annotated[
+    str,
+    Form(
+        r"none|random|[^{}]*\{random\}[^{}]*",
+        "none, random, or a text with {random} in it once, such as 'postgresql://app:{random}@db.internal/app'",
+    ),
+]
+
+
 Login = Annotated[AppRoleLogin | KubernetesLogin | JwtLogin, Field(discriminator="kind")]
 
 
@@ -29,8 +38,26 @@ class Secret(Section):
 
     access: Literal["read", "write"] = "read"
     """Read only; or also write, without destroying versions."""
-    keys: Annotated[Names, Field(min_length=1)]
-    """Names of the values inside. Values never pass through settings or state."""
+    keys: Annotated[Names, Field(min_length=1, max_length=63)]
+    """Names of the values inside. Values never pass through settings or state. Vault keeps 64 notes of a secret: one
+    for the origin of each value, one for the writers."""
+    seed: Seed = "none"
+    """What `up` writes where no value is yet: `none` for what a person gives, `random` for 32 random characters, or a
+    text with `{random}` in it."""
+    seeds: Mapping[Name, Seed] = {}
+    """The same by key, where they differ."""
+
+    @property
+    def first_values(self) -> Mapping[str, str]:
+        """What each value that the estate may choose is made of; `{random}` stands for random characters."""
+        texts = {key: self.seeds.get(key, self.seed) for key in self.keys}
+        return {key: "{random}" if text == "random" else text for key, text in texts.items() if text != "none"}
+
+    @model_validator(mode="after")
+    def _seeds_its_own_keys(self) -> Self:
+        for key in self.seeds:
+            known(f"seeds.{key}", key, "keys", self.keys)
+        return self
 
 
 class Shared(Section):

@@ -40,7 +40,7 @@ _LENGTHS: Mapping[str, tuple[str, str, tuple[str, str]]] = {
 
 _HIDDEN = "not shown, as it may be a secret"
 _SHOWN_LENGTH = 60
-_SECRET_NAMES = re.compile(r"password|secret|token|private|key|credential", re.IGNORECASE)
+_SECRET_NAMES = re.compile(r"password|secret|token|private|key|credential|seed", re.IGNORECASE)
 _PLAIN_NAMES = re.compile(
     r"(?:ttl|uses|period|_file|password_policies|password_policy|length|key_type|key_bits|_version)$"
 )

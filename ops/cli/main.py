@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import audit, development, drift, operators, review, snapshots, status, told_settings
+from ops.cli import audit, development, drift, operators, review, secrets, snapshots, status, told_settings
 from ops.cli.options import Json, Sandbox, Stack
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -19,6 +19,7 @@ from ops.console import Console
 from ops.engine.listening import Changes, short_name
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
+from ops.vault import values
 from ops.vault.access_checks import CheckResult
 from ops.vault.checks.outcome import CheckStatus
 
@@ -51,6 +52,7 @@ for command in (
     app.command()(command)
 app.command(name="test")(development.run_tests)
 app.command()(development.bench)
+app.add_typer(secrets.app, name="secret")
 
 NoPolicies = Annotated[bool, typer.Option("--no-policies", help="Leave the policy pack out.")]
 _CHECKS_FAILED = "the estate is built, but checks failed; expected each application to get its grants"
@@ -85,6 +87,8 @@ def up(
     built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)
     _show_checks(console, built.checks.results)
+    if missing := values.missing(built.checks.values):
+        console.table(values.TITLE, values.COLUMNS, missing)
     for warning in built.warnings:
         console.result(f"warning: {warning}")
     for name, value in sorted(built.exports.items()):
@@ -104,6 +108,7 @@ def up(
                 result.application: {column: str(outcome) for column, outcome in result.columns.items()}
                 for result in built.checks.results
             },
+            "values": values.document(built.checks.values),
             "passed": built.checks.passed,
             **({} if built.checks.passed else {"error": _CHECKS_FAILED}),
         }
@@ -208,6 +213,7 @@ def _show_changes(console: Console, changes: Changes) -> None:
 _MARKS = {
     CheckStatus.PASSED: "✓",
     CheckStatus.FAILED: "failed",
+    CheckStatus.MISSING: "missing",
     CheckStatus.NOT_GRANTED: "-",
     CheckStatus.NOT_CHECKED: "?",
 }

@@ -13,7 +13,7 @@ from typing import Any
 from components.model import duration_text, seconds
 from components.vault.approle import AppRoleLogin
 from ops import stack_file
-from ops.commands import adopting, ends, generations, moves, passwords, refreshing, removals, session, taken_out
+from ops.commands import adopting, ends, generations, moves, passwords, refreshing, removals, session, taken_out, values
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, recovery, replacing
@@ -187,7 +187,7 @@ def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
     if sandbox and platform.fake_cloud is None:
         msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
         raise EstateError(msg)
-    return ends.in_status(platform, platform.status(console))
+    return values.in_status(platform, ends.in_status(platform, platform.status(console)))
 
 
 def secret_id(

@@ -31,6 +31,7 @@ from ops.vault.checks.outcome import (
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.secret_ids import issue_secret_id
 from ops.vault.seeding import seed_secrets
+from ops.vault.values import Value, look
 from settings import Settings
 from settings.grants import DatabaseGrant, Grant, KvGrant, PkiGrant, StaticDatabaseGrant, TransitGrant, grants
 
@@ -70,7 +71,9 @@ class AccessChecks:
 
     results: Sequence[CheckResult]
     seeded: int = 0
-    """Secrets that had no value yet and got a random one."""
+    """Secrets that had no value yet and got one that the estate chose."""
+    values: Sequence[Value] = ()
+    """Every value of the settings, and where it came from; none where the server wasn't asked."""
 
     @property
     def passed(self) -> bool:
@@ -79,10 +82,10 @@ class AccessChecks:
 
 
 def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, console: Console) -> AccessChecks:
-    """As the administrator give each secret that has none a random value, then use everything as each application.
-    Raises EstateError: a secret could not be written."""
+    """As the administrator write the first values that the estate may choose, then use everything as each application.
+    Raises EstateError: a secret could not be written. Raises VaultError: it can't be told which values there are."""
     seeded = seed_secrets(
-        client, {settings.secret_path(owner, name): one.keys for owner, name, one in settings.secrets()}
+        client, {settings.secret_path(owner, name): one.first_values for owner, name, one in settings.secrets()}
     )
     results: list[CheckResult] = []
     with console.stage("checking each application's access") as steps:
@@ -90,7 +93,7 @@ def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Setting
             steps.step(application, finished=False)
             results.append(check_application(client, endpoint, settings, application))
             steps.step(application, finished=True)
-    return AccessChecks(results=results, seeded=len(seeded))
+    return AccessChecks(results=results, seeded=len(seeded), values=look(client, settings))
 
 
 def not_checked(settings: Settings, reason: str) -> AccessChecks:

@@ -13,6 +13,8 @@ from ops.processes.logs import redact
 
 NEW_MOUNT_SECONDS = 15.0
 """How long a KV version 2 mount answers 400 after it was made; measured here: under 1 s, on busy cores only."""
+_MERGE: Mapping[str, Any] = {"headers": {"Content-Type": "application/merge-patch+json"}}
+"""How Vault wants a patch to be called (RFC 7396)."""
 _COUNTED = re.compile(r"\d+ errors? occurred:\s*\*\s*")
 """What Vault begins some of its refusals with."""
 
@@ -25,7 +27,9 @@ def call(
     deadline = time.monotonic() + NEW_MOUNT_SECONDS
     while True:
         try:
-            answer = client.adapter.request(method, f"/v1/{path}", json=body, wrap_ttl=wrap_ttl)
+            answer = client.adapter.request(
+                method, f"/v1/{path}", json=body, wrap_ttl=wrap_ttl, **_MERGE if method == "patch" else {}
+            )
         except InvalidRequest as error:
             if "Upgrading from non-versioned to versioned" not in str(error) or time.monotonic() > deadline:
                 raise

@@ -1,33 +1,48 @@
-"""A first, random value for each secret that has none. Refuses to replace one."""
+"""A first value for what the estate may choose itself and nobody has given yet. Refuses to replace one."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import hvac
 import requests
 from hvac.exceptions import Forbidden, InvalidRequest, VaultError
 
 from ops.errors import EstateError
+from ops.vault import origins
 from ops.vault.api import call, reason
 
+UP = "up"
+"""Who wrote such a value, in the note of its origin."""
+_RANDOM_BYTES = 24
+"""In base64 32 characters."""
 
-def seed_secrets(client: hvac.Client, wanted: Mapping[tuple[str, str], Sequence[str]]) -> list[tuple[str, str]]:
-    """As the administrator write random values where no secret is yet; the secrets written. `wanted` has by mount and
-    path the names of the values inside. Raises EstateError: the server refuses."""
+
+def seed_secrets(client: hvac.Client, wanted: Mapping[tuple[str, str], Mapping[str, str]]) -> list[tuple[str, str]]:
+    """As the administrator write first values where no secret is yet, and note their origin; the secrets written.
+    `wanted` has by mount and path what each value is made of, by its name. Raises EstateError: the server refuses."""
     written = []
-    for (mount, path), keys in wanted.items():
-        body = {"options": {"cas": 0}, "data": {key: secrets.token_urlsafe(24) for key in keys}}
+    for (mount, path), first_values in wanted.items():
         try:
-            call(client, "post", f"{mount}/data/{path}", body)
-        except Forbidden:
-            # The administrator may create, not overwrite: a secret that is there already is answered with a refusal.
-            # Had the right to create been missing too, the check that reads the secret would say so.
-            continue
-        except InvalidRequest as error:
-            if "check-and-set" not in str(error):
-                raise EstateError(f"secret {mount}/{path}: {reason(error)}") from error
+            if first_values and _create(client, mount, path, first_values):
+                written.append((mount, path))
         except (VaultError, requests.RequestException) as error:
             raise EstateError(f"secret {mount}/{path}: {reason(error)}") from error
-        else:
-            written.append((mount, path))
     return written
+
+
+def _create(client: hvac.Client, mount: str, path: str, first_values: Mapping[str, str]) -> bool:
+    """Whether the secret was made; False: it is there."""
+    values = {key: text.replace("{random}", secrets.token_urlsafe(_RANDOM_BYTES)) for key, text in first_values.items()}
+    try:
+        call(client, "post", f"{mount}/data/{path}", {"options": {"cas": 0}, "data": values})
+    except Forbidden:
+        # The administrator may create, not overwrite: a secret that is there already is answered with a refusal.
+        # Had the right to create been missing too, the check that reads the secret would say so.
+        return False
+    except InvalidRequest as error:
+        if "check-and-set" not in str(error):
+            raise
+        return False
+    notes = origins.noted({}, dict.fromkeys(values, "generated"), values, version=1, who=UP)
+    call(client, "patch", f"{mount}/metadata/{path}", {"custom_metadata": notes})
+    return True

@@ -35,7 +35,7 @@ Call = Callable[..., dict[str, Any]]
 Checked = Callable[..., CheckResult]
 Plain = dict[str, Any]
 
-SECRET = {"keys": ["password"]}
+SECRET = {"keys": ["password"], "seed": "random"}
 APPLICATIONS: Mapping[str, Any] = {
     "shop": {
         "login": {"kind": "approle"},
@@ -114,7 +114,7 @@ def settings(plain: Plain, vault_server: VaultServer, postgres_server: PostgresS
     """What the server holds, apart from the policies."""
     found = parse(plain)
     api("post", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-    seeds = {found.secret_path(owner, name): secret.keys for owner, name, secret in found.secrets()}
+    seeds = {found.secret_path(owner, name): secret.first_values for owner, name, secret in found.secrets()}
     assert seed_secrets(vault_server.client, seeds) == list(seeds)
     api("post", "sys/auth/approle", {"type": "approle"})
     for name, application in found.applications.items():
@@ -252,8 +252,8 @@ def test_the_estates_administrator_may_do_all_it_takes(vault_server: VaultServer
     result = checked(client=administrator)
     assert words(result) == dict.fromkeys(result.columns, "passed")
     new = ("secret", "shop/by-administrator")
-    assert seed_secrets(administrator, {new: ["a"]}) == [new]
-    assert seed_secrets(administrator, {new: ["a"]}) == []
+    assert seed_secrets(administrator, {new: {"a": "{random}"}}) == [new]
+    assert seed_secrets(administrator, {new: {"a": "{random}"}}) == []
 
 
 def test_nothing_is_left_behind(vault_server: VaultServer, checked: Checked, api: Call) -> None:
@@ -433,19 +433,28 @@ def test_a_secret_that_may_be_used_otherwise_fails(
     assert failed_only(checked(), "secret") == reason
 
 
-def test_a_secret_that_isnt_there_fails(checked: Checked, plain: Plain, api: Call) -> None:
+def test_a_secret_that_isnt_there_is_missing(checked: Checked, api: Call) -> None:
     api("delete", "secret/data/shop/test/session")
     try:
-        assert failed_only(checked(), "secret") == "secret/shop/test/session (write): has no value"
+        result = checked()
+        assert str(result.secret) == "missing: secret/shop/test/session (write): password"
+        assert result.passed
     finally:
         api("post", "secret/data/shop/test/session", {"data": {"password": "new"}})
 
 
-def test_a_secret_that_lacks_a_value_its_settings_list_fails(checked: Checked, plain: Plain, api: Call) -> None:
+def test_a_value_that_its_settings_list_is_missing(checked: Checked, plain: Plain) -> None:
     more = parse(changed("applications/shop/secrets/site", {"keys": ["password", "user"]}, plain))
-    assert failed_only(checked(by=more), "secret") == (
-        "secret/shop/test/site (read): lacks user; expected whoever writes it to add it"
-    )
+    assert str(checked(by=more).secret) == "missing: secret/shop/test/site (read): user"
+
+
+def test_a_secret_that_may_not_be_read_is_no_missing_one(checked: Checked, settings: Settings, api: Call) -> None:
+    api("delete", "secret/data/shop/test/session")
+    try:
+        amended(api, "shop", settings, "secret/data/shop/test/session", "secret/data/shop/test/other")
+        assert failed_only(checked(), "secret").startswith("secret/shop/test/session (write): permission denied")
+    finally:
+        api("post", "secret/data/shop/test/session", {"data": {"password": "new"}})
 
 
 def test_reading_another_applications_secret_fails(checked: Checked, settings: Settings, api: Call) -> None:
@@ -603,14 +612,14 @@ def test_no_result_holds_a_secret(checked: Checked, plain: Plain, api: Call) -> 
 def test_seeding_never_replaces_a_value(vault_server: VaultServer, settings: Settings, api: Call) -> None:
     before = api("get", "secret/data/shop/test/site")["data"]
     fresh = ("secret", "shop/fresh")
-    wanted = {("secret", "shop/test/site"): ["other"], fresh: ["a", "b"]}
+    wanted = {("secret", "shop/test/site"): {"other": "{random}"}, fresh: {"a": "{random}", "b": "x-{random}-y"}}
     assert seed_secrets(vault_server.client, wanted) == [fresh]
     assert api("get", "secret/data/shop/test/site")["data"] == before
     made = api("get", "secret/data/shop/fresh")["data"]["data"]
     assert sorted(made) == ["a", "b"]
     assert len({*made.values()}) == 2
     with pytest.raises(EstateError, match=r"^secret nowhere/x: "):
-        seed_secrets(vault_server.client, {("nowhere", "x"): ["a"]})
+        seed_secrets(vault_server.client, {("nowhere", "x"): {"a": "{random}"}})
 
 
 def test_a_secret_id_is_wrapped_and_opens_once(vault_server: VaultServer, settings: Settings, api: Call) -> None:

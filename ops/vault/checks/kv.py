@@ -8,23 +8,21 @@ from hvac.exceptions import Forbidden, InvalidPath
 
 from ops.vault.api import call
 from ops.vault.checks import capabilities
-from ops.vault.checks.outcome import CheckError
+from ops.vault.checks.outcome import CheckError, MissingError
 from settings.grants import KvGrant
 
 
 def check(client: hvac.Client, grant: KvGrant) -> None:
     """Read the secret, and ask whether the token may do as much as was granted and no more.
-    Raises CheckError: the secret lacks a value, or the token may do less or more."""
+    Raises CheckError: the token may do less or more. Raises MissingError: values that a person has to give."""
     try:
         answer = call(client, "get", f"{grant.mount}/data/{grant.path}")
     except InvalidPath:
         answer = {}
-    values = answer.get("data", {}).get("data")
-    if not values:
-        raise CheckError("has no value")
-    if lacking := sorted(set(grant.keys) - values.keys()):
-        raise CheckError(f"lacks {', '.join(lacking)}; expected whoever writes it to add it")
     capabilities.check(client, grant)
+    values = answer.get("data", {}).get("data") or {}
+    if missing := [key for key in grant.keys if values.get(key) in (None, "")]:
+        raise MissingError(", ".join(missing))
 
 
 def check_denied(client: hvac.Client, mount: str, path: str) -> None:

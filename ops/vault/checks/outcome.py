@@ -13,10 +13,12 @@ from ops.vault.api import reason
 
 
 class CheckStatus(enum.StrEnum):
-    """The four ends of a check."""
+    """The five ends of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
+    MISSING = "missing"
+    """A value that a person has yet to give. Not a failure."""
     NOT_GRANTED = "not granted"
     NOT_CHECKED = "not checked"
     """There is a grant that can't be checked from here. Not a failure."""
@@ -42,6 +44,10 @@ class CheckError(Exception):
     """An application doesn't get what it was granted, or gets more."""
 
 
+class MissingError(Exception):
+    """What was granted isn't there yet, and a person has to bring it."""
+
+
 class CannotCheckError(Exception):
     """Nothing here can tell whether an application gets what it was granted."""
 
@@ -53,6 +59,8 @@ def outcome_of(check: Callable[[], None]) -> CheckOutcome:
     """Run one check."""
     try:
         check()
+    except MissingError as error:
+        return CheckOutcome(CheckStatus.MISSING, reason(error))
     except CannotCheckError as error:
         return CheckOutcome(CheckStatus.NOT_CHECKED, reason(error))
     except RateLimitExceeded as error:
@@ -68,8 +76,8 @@ def combined(outcomes: Sequence[tuple[str, CheckOutcome]]) -> CheckOutcome:
     if CheckStatus.FAILED in found:
         said = [(label, str(one).removeprefix(f"{CheckStatus.FAILED}: ")) for label, one in outcomes if one.reason]
         return CheckOutcome(CheckStatus.FAILED, "; ".join(f"{label}: {text}" for label, text in said))
-    if CheckStatus.NOT_CHECKED in found:
-        return CheckOutcome(
-            CheckStatus.NOT_CHECKED, "; ".join(f"{label}: {one.reason}" for label, one in outcomes if one.reason)
-        )
+    for status in (CheckStatus.MISSING, CheckStatus.NOT_CHECKED):
+        if status in found:
+            said = [(label, one.reason) for label, one in outcomes if one.status is status]
+            return CheckOutcome(status, "; ".join(f"{label}: {text}" for label, text in said))
     return PASSED if outcomes else NOT_GRANTED

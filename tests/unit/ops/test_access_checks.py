@@ -300,14 +300,16 @@ def test_secrets_are_seeded_before_anything_is_checked(
 ) -> None:
     seeded: list[tuple[str, str]] = []
 
-    def seed(client: object, wanted: dict[tuple[str, str], tuple[str, ...]]) -> list[tuple[str, str]]:
+    def seed(client: object, wanted: dict[tuple[str, str], dict[str, str]]) -> list[tuple[str, str]]:
         assert client is ADMINISTRATOR
         assert checks.used == []
-        assert wanted["agenticverz", "app-prod"] == ("AOS_API_KEY", "MACHINE_SECRET_TOKEN", "OIDC_CLIENT_SECRET")
+        assert wanted["agenticverz", "app-prod"] == {"AOS_API_KEY": "{random}", "MACHINE_SECRET_TOKEN": "{random}"}
+        assert wanted["agenticverz", "external-apis"] == {}
         seeded.extend(wanted)
         return seeded[:3]
 
     monkeypatch.setattr(access_checks, "seed_secrets", seed)
+    monkeypatch.setattr(access_checks, "look", lambda *_: ())
 
     found = check_access(ADMINISTRATOR, WHERE, local, Console())
 

@@ -14,6 +14,7 @@ from ops.platforms.driver import Status, Table
 from ops.vault.access_checks import AccessChecks, CheckResult
 from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus
 from ops.vault.secret_ids import WrappedSecretId
+from ops.vault.values import Value
 from tests.unit.ops.fakes import asked_of
 
 Captured = pytest.CaptureFixture[str]
@@ -23,13 +24,19 @@ URN = "urn:pulumi:local::vault-estate::vault-estate:index:KvMount$vault:index/mo
 pytestmark = pytest.mark.usefixtures("command_line")
 
 
+VALUES = [
+    Value(application="aos", secret="app-prod", key=key, origin=origin, note=None)
+    for key, origin in (("AOS_API_KEY", "generated"), ("OIDC_CLIENT_SECRET", "missing"))
+]
+
+
 def _built(results: list[CheckResult]) -> Built:
     return Built(
         stack="local",
         changes=Changes(counts={"create": 2, "same": 3}, warnings=("look here",)),
         adopted=1,
         exports={"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
-        checks=AccessChecks(results=results, seeded=4),
+        checks=AccessChecks(results=results, seeded=4, values=VALUES),
         providers="asked for with --sandbox",
     )
 
@@ -43,6 +50,8 @@ def test_up_tells_what_was_built_and_checked(monkeypatch: pytest.MonkeyPatch, ca
     assert "2 changes (2 create, 3 unchanged)" in said.out
     assert "address: https://127.0.0.1:8200\n" in said.out
     assert "CERTIFICATE" not in said.out
+    (row,) = [line.split() for line in said.out.splitlines() if "app-prod" in line]
+    assert row == ["aos", "app-prod", "OIDC_CLIENT_SECRET"]
     assert "access checks (✓ passed, - not granted, ? can't be checked)" in said.out
     assert said.err == "warning: look here\n"
     _, stack, _, choices = asked[0]
@@ -65,6 +74,7 @@ def test_up_as_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: Cap
         "warnings": [],
         "exports": {"address": "https://127.0.0.1:8200", "root_certificate": "-----BEGIN\nCERTIFICATE"},
         "access_checks": {},
+        "values": {"aos": {"app-prod": {"AOS_API_KEY": "generated", "OIDC_CLIENT_SECRET": "missing"}}},
         "passed": True,
     }
     _, stack, console, choices = asked[0]

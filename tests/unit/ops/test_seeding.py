@@ -34,25 +34,29 @@ def client_that_answers(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
 
 def test_a_mount_that_was_just_made_is_waited_for(client_that_answers: Answering) -> None:
-    answers = [InvalidRequest(UPGRADING), InvalidRequest(UPGRADING), {"data": {"version": 1}}]
+    answers = [InvalidRequest(UPGRADING), InvalidRequest(UPGRADING), {"data": {"version": 1}}, {}]
     secret = ("kv", "a")
-    assert seed_secrets(client_that_answers(answers), {secret: ["key"]}) == [secret]
+    assert seed_secrets(client_that_answers(answers), {secret: {"key": "{random}"}}) == [secret]
     assert answers == []
 
 
 def test_it_is_not_waited_for_forever(client_that_answers: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "NEW_MOUNT_SECONDS", 0.1)
     with pytest.raises(EstateError, match=r"^secret kv/a: Upgrading from non-versioned"):
-        seed_secrets(client_that_answers([InvalidRequest(UPGRADING)] * 100), {("kv", "a"): ["key"]})
+        seed_secrets(client_that_answers([InvalidRequest(UPGRADING)] * 100), {("kv", "a"): {"key": "{random}"}})
 
 
 def test_other_refusals_are_told_at_once(client_that_answers: Answering) -> None:
     answers = [InvalidRequest("no such thing"), {}]
     with pytest.raises(EstateError, match=r"^secret kv/a: no such thing"):
-        seed_secrets(client_that_answers(answers), {("kv", "a"): ["key"]})
+        seed_secrets(client_that_answers(answers), {("kv", "a"): {"key": "{random}"}})
     assert answers == [{}]
 
 
 def test_a_secret_that_is_there_is_left_alone(client_that_answers: Answering) -> None:
     answers: list[Any] = [InvalidRequest("check-and-set parameter did not match the current version")]
-    assert seed_secrets(client_that_answers(answers), {("kv", "a"): ["key"]}) == []
+    assert seed_secrets(client_that_answers(answers), {("kv", "a"): {"key": "{random}"}}) == []
+
+
+def test_what_a_person_gives_is_left_to_them(client_that_answers: Answering) -> None:
+    assert seed_secrets(client_that_answers([]), {("kv", "a"): {}}) == []

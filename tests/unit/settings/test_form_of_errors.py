@@ -162,6 +162,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Retention._some": {**MINIMAL, "snapshots": {**FOLDER, "keep": {"hourly": 0, "daily": 0, "weekly": 0}}},
     "Snapshots._stale": {**MINIMAL, "snapshots": {**FOLDER, "schedule": "weekly"}},
     "SocketAudit._address_of_its_kind": changed("audit", {"a": {"type": "socket", "address": "/run/audit.sock"}}),
+    "Secret._seeds_its_own_keys": changed("applications/app/secrets/database", {"keys": ["a"], "seeds": {"b": "none"}}),
     "Settings._empty_sections": changed("pki", None),
     "Settings._flavour": changed("server/flavor", "vault"),
     "Settings._local_database": changed(

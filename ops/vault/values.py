@@ -1,0 +1,62 @@
+"""Which values of the settings' secrets are there, and where they came from, as the administrator may see it.
+
+Owns that answer. Looks at notes and versions only: no value is read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import hvac
+
+from ops.vault import origins
+from ops.vault.kv_secret import KvSecret, origin
+from ops.vault.origins import Note
+from settings import Settings
+
+TITLE = "values that a person has yet to give"
+COLUMNS = ("application", "secret", "keys")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One value that the settings list."""
+
+    application: str
+    """Whose it is."""
+    secret: str
+    key: str
+    origin: str
+    """`generated`, `given` or `missing`."""
+    note: Note | None
+    """None: whoever wrote it noted nothing."""
+
+
+def look(client: hvac.Client, settings: Settings) -> Sequence[Value]:
+    """Every value, in the order of the settings. Raises VaultError: the server refuses."""
+    return [one for application, name, _ in settings.secrets() for one in look_at(client, settings, application, name)]
+
+
+def look_at(client: hvac.Client, settings: Settings, application: str, name: str) -> Iterator[Value]:
+    """The values of one secret. Raises VaultError: the server refuses."""
+    metadata = KvSecret(client, *settings.secret_path(application, name)).metadata()
+    notes = origins.read(metadata).values
+    for key in settings.applications[application].secrets[name].keys:
+        yield Value(application=application, secret=name, key=key, origin=origin(metadata, key), note=notes.get(key))
+
+
+def missing(values: Sequence[Value]) -> Sequence[Sequence[str]]:
+    """What nobody has given yet, for a table of `COLUMNS`."""
+    without = [one for one in values if one.origin == "missing"]
+    return [
+        [*place, ", ".join(one.key for one in keys)]
+        for place, keys in groupby(without, lambda one: (one.application, one.secret))
+    ]
+
+
+def document(values: Sequence[Value]) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    """Each value's origin by application, secret and key."""
+    told: dict[str, dict[str, dict[str, str]]] = {}
+    for one in values:
+        told.setdefault(one.application, {}).setdefault(one.secret, {})[one.key] = one.origin
+    return told

@@ -1,0 +1,55 @@
+"""Notes of origin, without a server: which are trusted, and what becomes of them when a version is written."""
+
+from typing import Any
+
+from ops.vault import origins
+from ops.vault.kv_secret import origin
+
+
+def _metadata(version: int, custom: dict[str, str], **versions: dict[str, Any]) -> dict[str, Any]:
+    there = {"created_time": "2026-01-02T03:04:05.6Z", "deletion_time": "", "destroyed": False}
+    return {"current_version": version, "custom_metadata": custom, "versions": {str(version): {**there, **versions}}}
+
+
+def _kept(before: dict[str, str], patch: dict[str, str | None]) -> dict[str, str]:
+    return {key: text for key, text in {**before, **patch}.items() if text is not None}
+
+
+def test_each_value_keeps_the_note_of_the_version_that_brought_it() -> None:
+    first = _kept({}, dict(origins.noted({}, {"a": "generated"}, ["a"], version=1, who="up")))
+    second = dict(origins.noted(_metadata(1, first), {"b": "given"}, ["a", "b"], version=2, who="ada, of ops"))
+    notes = origins.read(_metadata(2, _kept(first, second)))
+    assert {key: (note.origin, note.version, note.who) for key, note in notes.values.items()} == {
+        "a": ("generated", 1, "up"),
+        "b": ("given", 2, "ada  of ops"),
+    }
+    assert notes.writers == {1: "up", 2: "ada  of ops"}
+
+
+def test_notes_of_an_older_version_are_not_trusted() -> None:
+    notes = _kept({}, dict(origins.noted({}, {"a": "generated"}, ["a"], version=1, who="up")))
+    assert origin(_metadata(1, notes), "a") == "generated"
+    assert origin(_metadata(1, notes), "b") == "missing"
+    assert origin(_metadata(2, notes), "a") == origin(_metadata(2, notes), "b") == "given"
+
+
+def test_what_is_gone_loses_its_note_and_other_notes_stay() -> None:
+    notes = {**dict(origins.noted({}, {"a": "given"}, ["a"], version=1, who="ada")), "team": "data"}
+    before = _metadata(1, {key: str(text) for key, text in notes.items()})
+    patch = origins.noted(before, {"b": "given"}, ["b"], version=2, who="ada")
+    assert patch["a"] is None
+    assert "team" not in patch
+
+
+def test_no_note_is_longer_than_the_server_takes() -> None:
+    custom: dict[str, str] = {}
+    for version in range(1, 60):
+        before = _metadata(version - 1, custom) if custom else {}
+        custom = _kept(custom, dict(origins.noted(before, {"a": "given"}, ["a"], version=version, who="x" * 300)))
+        assert max(len(text) for text in custom.values()) <= origins.LONGEST
+    assert max(origins.read(_metadata(59, custom)).writers) == 59
+
+
+def test_a_deleted_or_destroyed_version_has_no_value() -> None:
+    for state in ({"deletion_time": "2026-01-03T00:00:00Z"}, {"destroyed": True}):
+        assert origin(_metadata(1, {}, **state), "a") == "missing"
