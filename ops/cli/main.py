@@ -227,7 +227,8 @@ def _show_checks(console: Console, results: Sequence[CheckResult]) -> None:
     for result in results:
         reasons: dict[str, list[str]] = {}
         for column, outcome in result.columns.items():
-            if outcome.reason:
+            # What is missing has a table of its own.
+            if outcome.reason and outcome.status is not CheckStatus.MISSING:
                 reasons.setdefault(str(outcome), []).append(column)
         for text, where in reasons.items():
             console.result(f"{result.application}, {', '.join(where)}: {text}")

@@ -354,6 +354,18 @@ FOLLOWED: Mapping[str, Follows] = {
         [("applications/shop/login_limit/block_interval", "2s")], LOGINS, block_interval=2
     ),
     "Secret.access": follows([("applications/shop/secrets/a/access", "write")], POLICY, policy='"create", "patch"'),
+    "Secret.seed": follows(
+        [("applications/shop/secrets/a/seed", "random")],
+        "added/metadata/other/shop/a",
+        turn=2,
+        custom_metadata__x="generated",
+    ),
+    "Secret.seeds": follows(
+        [("applications/shop/secrets/w/seeds", {"x": "made-{random}"})],
+        "added/metadata/other/shop/w",
+        turn=2,
+        custom_metadata__x="generated",
+    ),
     "Shared.application": follows(
         [("applications/pod/reads", [{"application": "third", "secrets": ["t"]}])],
         "sys/policies/acl/pod",

@@ -21,6 +21,7 @@ from ops.commands import session
 from ops.commands.session import Choices
 from ops.console import Console
 from ops.paths import ROOT
+from tests.support.access_checks import amiss
 from tests.support.checkouts import Checkout
 from tests.support.limits import retry_after
 
@@ -59,8 +60,17 @@ def test_the_first_up_builds_everything_and_checks_every_application(first: Mapp
         "pake-system",
         "aos",
     }
-    for application, columns in first["access_checks"].items():
-        assert set(columns.values()) == {"passed"}, application
+    assert amiss(first["access_checks"]) == {}
+
+
+def test_the_first_up_gives_what_the_estate_may_choose_and_lists_the_rest(first: Mapping[str, Any]) -> None:
+    assert first["values"]["aos"]["app-prod"] == {
+        "AOS_API_KEY": "generated",
+        "MACHINE_SECRET_TOKEN": "generated",
+        "OIDC_CLIENT_SECRET": "missing",
+    }
+    found = [origin for secrets in first["values"].values() for keys in secrets.values() for origin in keys.values()]
+    assert (found.count("generated"), found.count("missing")) == (7, 24)
 
 
 @pytest.mark.usefixtures("first")
@@ -75,7 +85,8 @@ def test_a_second_up_changes_nothing_and_says_so(local_checkout: Checkout) -> No
     answer = local_checkout.run("up")
     assert answer.returncode == 0, answer.stderr
     assert "0 changes" in answer.stdout
-    assert answer.stdout.count("✓") >= 7 * 7
+    assert answer.stdout.count("✓") == 1 + 7 * 6, "each application's checks but that of its secrets"
+    assert "values that a person has yet to give" in answer.stdout
 
 
 @pytest.mark.usefixtures("first")
@@ -162,10 +173,10 @@ def _value_of_a_secret(checkout: Checkout) -> str:
         role_id = administrator.auth.approle.read_role_id("aos")["data"]["role_id"]
     client.auth.approle.login(role_id=role_id, secret_id=secret_id)
     answer = client.secrets.kv.v2.read_secret_version(
-        path="external-apis", mount_point="agenticverz", raise_on_deleted_version=True
+        path="app-prod", mount_point="agenticverz", raise_on_deleted_version=True
     )
     client.auth.token.revoke_self()
-    return str(answer["data"]["data"]["ANTHROPIC_API_KEY"])
+    return str(answer["data"]["data"]["AOS_API_KEY"])
 
 
 @pytest.mark.usefixtures("first")

@@ -32,7 +32,7 @@ NOTE = "no-run: needs a node that was lost, run by tests/machines/test_snapshot_
 CREDENTIALS = "/var/lib/vault/credentials"
 SECRET_KEY = "-".join(("canary", "of", "the", "bucket"))
 PLAIN = "-".join(("a", "card", "number"))
-KV = (("aos", "agenticverz", "app-prod"), ("bike-data-flow", "secret", "bike-data-flow/dev/database-url"))
+KV = ("aos", "agenticverz", "app-prod")
 PKI = {"common_name": "Estate Dev", "organization": "Estate", "roles": {"mtls": {"allowed_domains": ["dev.internal"]}}}
 CUSTODY = "/var/lib/vault/custody/shares.json"
 SSH = """#!{python}
@@ -144,7 +144,7 @@ class Lost:
 
     def read(self) -> dict[str, Any]:
         """What applications rely on."""
-        found: dict[str, Any] = {"/".join(one): self.dev.secret(*one) for one in KV}
+        found: dict[str, Any] = {"/".join(KV): self.dev.secret(*KV)}
         with self.dev.logged_in("aos") as client:
             found["root"] = call(client, "get", "pki/cert/ca")["data"]["certificate"]
             found["chain"] = call(client, "get", "pki_int/cert/ca_chain")["data"]["certificate"]
@@ -251,7 +251,7 @@ def test_a_node_that_serves_is_left_alone(lost: Lost) -> None:
 
     assert done.returncode == 2
     assert f"serves cluster {lost.facts['cluster']} already; nothing was changed" in done.stderr
-    assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+    assert lost.dev.secret(*KV) == lost.facts["/".join(KV)]
 
 
 def test_the_seal_key_moves_and_the_node_opens_with_it(lost: Lost) -> None:
@@ -275,7 +275,7 @@ def test_the_seal_key_moves_and_the_node_opens_with_it(lost: Lost) -> None:
     assert dev.answered("up", STACK)["changed"] == 0
     dev.node.reboot()
     lost.sh("for i in $(seq 60); do systemctl is-active --quiet vault-bootstrap && exit 0; sleep 1; done; exit 1")
-    assert dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+    assert dev.secret(*KV) == lost.facts["/".join(KV)]
 
 
 def test_a_snapshot_from_before_the_move_comes_back(lost: Lost) -> None:
@@ -289,7 +289,7 @@ def test_a_snapshot_from_before_the_move_comes_back(lost: Lost) -> None:
 
     assert (restored["key"], restored["canary"]) == (before, True)
     assert lost.sh(f"test ! -e {CREDENTIALS}/seal-key-previous && echo alone") == "alone"
-    assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+    assert lost.dev.secret(*KV) == lost.facts["/".join(KV)]
     lost.snapshot()
     assert lost.dev.answered("drill", STACK)["opened"] is True
 
@@ -335,7 +335,7 @@ def test_a_move_that_was_killed_goes_on(lost: Lost, moment: str, monkeypatch: py
         "seal-keys",
         "active",
     ]
-    assert lost.dev.secret(*KV[0]) == lost.facts["/".join(KV[0])]
+    assert lost.dev.secret(*KV) == lost.facts["/".join(KV)]
     lost.snapshot()
 
 
