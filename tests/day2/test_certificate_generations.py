@@ -48,7 +48,7 @@ def change(checkout: Checkout, **settings: Any) -> None:
 def built(local_checkout: Checkout) -> Checkout:
     """A protected stack of one application that gets certificates."""
     settings = local_checkout.settings()
-    del settings["database"]
+    del settings["database"], settings["people"]
     aos = {"login": {"kind": "approle"}, "pki_roles": ["internal-mtls"]}
     local_checkout.write({**settings, "protect": True, "applications": {"aos": aos}})
     up(local_checkout)

@@ -24,6 +24,7 @@ def connected(made: Checkout, **connections: Connection) -> None:
     first = next(iter(connections))
     settings["database"]["connections"] = connections
     settings["database"]["roles"] = {"reader": {"connection": first, "access": "readonly"}}
+    settings.pop("people", None)
     settings["applications"] = {"aos": {"login": {"kind": "approle"}, "database_roles": ["reader"]}}
     made.write(settings)
 

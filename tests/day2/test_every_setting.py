@@ -69,6 +69,7 @@ def make_files(made: Checkout) -> dict[str, str]:
 def base(made: Checkout) -> Plain:
     """The committed local stack with every section it may have, and few applications."""
     settings = made.settings()
+    del settings["people"]  # who owns the stack's own applications
     postgres = settings["platform"]["postgres_port"]
     shop = {
         "login": {"kind": "approle"},

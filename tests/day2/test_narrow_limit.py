@@ -35,7 +35,7 @@ def test_an_estate_is_built_and_changed_at_one_request_a_second(local_checkout: 
     settings["pki"]["roles"] = {"internal-mtls": names["internal-mtls"]}
     settings["kv"] = {"secret": {}}
     settings["applications"] = {"aos": {"login": {"kind": "approle"}, **granted}}
-    for section in ("userpass", "password_policies", "snapshots"):
+    for section in ("people", "userpass", "password_policies", "snapshots"):
         del settings[section]
     local_checkout.write(settings)
 

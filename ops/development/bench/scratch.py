@@ -84,12 +84,13 @@ def _peak(process: subprocess.Popen[bytes]) -> int:
 
 
 def settings(applications: int) -> dict[str, Any]:
-    """The local stack's plain settings on free ports, with so many synthetic applications."""
+    """The local stack's plain settings on free ports, with so many synthetic applications and no people."""
     made: dict[str, Any] = dict(stack_file.read(Paths(), STACK).written)
     api, cluster, postgres = free_ports(3)
     made["platform"] |= {"api_port": api, "cluster_port": cluster, "postgres_port": postgres}
     for connection in made["database"]["connections"].values():
         connection["port"] = postgres
+    made.pop("people", None)  # who owns the stack's own applications
     made["applications"] = {
         name: _application(made, neighbour) for neighbour, name in pairwise([None, *names(applications)])
     }
