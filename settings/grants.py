@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.render import acl
+from components.vault.approle import AppRoleLogin
 from components.vault.database import DatabaseConnection, DatabaseRole, DatabaseStaticRole
 from components.vault.pki import PkiRole
 from components.vault.transit import TransitKey
@@ -126,7 +127,20 @@ class PkiGrant(_Grant):
         return f"{self.mount}/{self.name} ({', '.join(purposes)})"
 
 
-Grant = KvGrant | DatabaseGrant | StaticDatabaseGrant | TransitGrant | PkiGrant
+@dataclass(frozen=True, kw_only=True)
+class RenewalGrant(_Grant):
+    """The next SecretID of its own role; `mount` is the auth method's."""
+
+    @property
+    def rules(self) -> tuple[acl.AclRule, ...]:
+        return acl.secret_id_renew(self.mount, self.name)
+
+    @property
+    def label(self) -> str:
+        return "its next SecretID"
+
+
+Grant = KvGrant | DatabaseGrant | StaticDatabaseGrant | TransitGrant | PkiGrant | RenewalGrant
 
 
 def grants(settings: Settings, application: str) -> tuple[Grant, ...]:
@@ -136,6 +150,7 @@ def grants(settings: Settings, application: str) -> tuple[Grant, ...]:
         *_database(settings, application),
         *_transit(settings, application),
         *_pki(settings, application),
+        *_renewal(settings, application),
     )
 
 
@@ -184,6 +199,12 @@ def _pki(settings: Settings, application: str) -> Iterator[PkiGrant]:
             role=role,
             common_name=_common_name(application, role),
         )
+
+
+def _renewal(settings: Settings, application: str) -> Iterator[RenewalGrant]:
+    login = settings.applications[application].login
+    if settings.approle and isinstance(login, AppRoleLogin) and login.renews_secret_id:
+        yield RenewalGrant(mount=f"auth/{settings.approle.path}", name=application)
 
 
 def _common_name(application: str, role: PkiRole) -> str:

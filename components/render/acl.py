@@ -260,6 +260,13 @@ def pki_issue(mount: str, role: str) -> tuple[AclRule, ...]:
     return (_rule(f"{mount}/issue/{role}", Capability.UPDATE),)
 
 
+def secret_id_renew(auth_mount: str, role: str) -> tuple[AclRule, ...]:
+    """Get the next SecretID of one AppRole, response-wrapped only, and destroy one that is known."""
+    path = f"{auth_mount}/role/{role}/secret-id"
+    asking = AclRule(path=path, capabilities=frozenset({Capability.UPDATE}), minimum_wrapping_ttl_seconds=1)
+    return (asking, _rule(f"{path}/destroy", Capability.UPDATE))
+
+
 def snapshot_take(name: str) -> AclPolicy:
     """Take a snapshot of the whole server, and write the canary that tells how far it reaches."""
     writing = _rule(CANARY, Capability.CREATE, Capability.UPDATE)

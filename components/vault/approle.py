@@ -8,13 +8,13 @@ SecretIDs that never expire (vault#31726).
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ..model import AuthPath, Cidr, PositiveSeconds
+from ..model import AuthPath, Cidr, PositiveSeconds, SettingError
 from .children import child
 from .lockout import Lockout, locking_mount
 from .logins import LoginsArgs, TokenLifetime
@@ -38,6 +38,15 @@ class AppRoleLogin(TokenLifetime):
     """Logins one SecretID is good for; 0 is no limit within its TTL."""
     bound_cidrs: Annotated[tuple[Cidr, ...], Field(strict=False)] = ()
     """Networks the login and its tokens may come from; empty is anywhere."""
+    renews_secret_id: bool = False
+    """Whether its tokens may ask, response-wrapped, for the next SecretID of its own role, and destroy one that they
+    know: a timer on its machine then needs no person ([renewal](renewal.md)). Who steals such a token can do so too."""
+
+    @model_validator(mode="after")
+    def _uses(self) -> Self:
+        if self.renews_secret_id and self.secret_id_uses:
+            raise SettingError("secret_id_uses", str(self.secret_id_uses), "0, since renews_secret_id uses logins too")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +86,7 @@ class AppRoleAuth(pulumi.ComponentResource):
                 token_max_ttl=login.token_max_ttl,
                 token_bound_cidrs=[_as_answered(cidr) for cidr in login.bound_cidrs] or None,
                 token_num_uses=0,
-                token_type="default",  # noqa: S106 - a kind of token, not a secret
+                token_type=login.declared_token_type or "default",
                 opts=child(self),
             ).role_id
             for role, login in args.logins.items()

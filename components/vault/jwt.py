@@ -118,6 +118,7 @@ class JwtAuth(pulumi.ComponentResource):
                 token_policies=list(args.token_policies[role]),
                 token_ttl=login.token_ttl,
                 token_max_ttl=login.token_max_ttl,
+                token_type=login.declared_token_type,
                 opts=child(self),
             )
         self.register_outputs({"path": self.path})

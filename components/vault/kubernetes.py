@@ -91,6 +91,7 @@ class KubernetesAuth(pulumi.ComponentResource):
                 token_policies=list(args.token_policies[role]),
                 token_ttl=login.token_ttl,
                 token_max_ttl=login.token_max_ttl,
+                token_type=login.declared_token_type,
                 opts=child(self),
             )
         self.path = mount.path

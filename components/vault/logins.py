@@ -5,7 +5,7 @@ Owns the rules that AppRole, Kubernetes and JWT share. Refuses a login without a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import pulumi
 from pydantic import model_validator
@@ -23,6 +23,14 @@ class TokenLifetime(Section):
     """How long a token lasts unless it is renewed."""
     token_max_ttl: PositiveSeconds = 14_400
     """How long a token lasts at most."""
+    token_type: Literal["service", "batch"] = "service"  # noqa: S105 - a kind of token
+    """A `service` token can be renewed and revoked. A `batch` token can't: it ends after `token_ttl`, and what it
+    leased with it, but costs the server no write, which counts where an application logs in very often."""
+
+    @property
+    def declared_token_type(self) -> str | None:
+        """In the server's words; None: its own default, which is a service token."""
+        return self.token_type if self.token_type != "service" else None  # noqa: S105 - a kind of token
 
     @model_validator(mode="after")
     def _ttl(self) -> Self:

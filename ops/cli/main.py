@@ -6,12 +6,13 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ops.cli import audit, development, drift, operators, review, secrets, snapshots, status, told_settings
-from ops.cli.options import Json, Sandbox, Stack
+from ops.cli.options import Json, Sandbox, Stack, file_option
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
 from ops.commands.session import Choices
@@ -176,14 +177,29 @@ def doctor(stack: Stack = "local", as_json: Json = False) -> None:
 @app.command()
 def secret_id(
     application: Annotated[str, typer.Argument(help="Name of the application.")],
+    *,
     stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
     wrap_ttl: Annotated[str, typer.Option(help="How long the wrapping token may wait, such as 5m.")] = "5m",
+    install: Annotated[
+        Path | None, file_option("A folder to write what installs and renews it on the application's machine.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="Whom the application runs as there; with --install.")] = "",
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
     """Issue a SecretID for an application, response-wrapped: only the first to unwrap it sees it."""
     console = Console(as_json=as_json)
-    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=Choices(sandbox=sandbox))
+    if bool(install) != bool(user):
+        raise EstateError("one of --install and --user is missing; expected both, or none")
+    there = lifecycle.Install(folder=install, user=user) if install else None
+    choices = Choices(sandbox=sandbox)
+    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=choices, install=there)
+    if install:
+        # The token is in the folder; on a screen somebody else might take it.
+        console.result(f"{install}: take it to the application's machine within {issued.ttl_seconds} s, and run there")
+        console.result("sudo sh install.sh")
+        console.document({"role_id": issued.role_id, "ttl_seconds": issued.ttl_seconds, "folder": str(install)})
+        return
     console.result(f"role id: {issued.role_id}")
     console.result(f"wrapping token: {issued.wrapping_token}")
     console.result(f"good for {issued.ttl_seconds} s and one use; it must have been made at {issued.creation_path}")

@@ -4,6 +4,7 @@ Owns the order of things, which is the same wherever a stack runs; its platform'
 nothing of its own: each step words its own errors.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from components.model import duration_text, seconds
+from components.render import renewal
+from components.render.renewal import SecretIdRenewal
 from components.vault.approle import AppRoleLogin
+from composition.private_files import private_directory, write_private
 from ops import stack_file
 from ops.commands import adopting, ends, generations, moves, passwords, refreshing, removals, session, taken_out, values
 from ops.commands.session import Choices, Session
@@ -190,11 +194,31 @@ def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
     return values.in_status(platform, ends.in_status(platform, platform.status(console)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Install:
+    """Where what renews a SecretID is written, to be taken to the application's machine."""
+
+    folder: Path
+    user: str
+    """Whom the application runs as there."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", self.user):
+            raise EstateError(f"--user is {self.user!r}; expected the name of a user of the application's machine")
+
+
 def secret_id(
-    paths: Paths, stack: str, application: str, wrap_ttl: str, console: Console, *, choices: Choices
+    paths: Paths,
+    stack: str,
+    application: str,
+    wrap_ttl: str,
+    console: Console,
+    *,
+    choices: Choices,
+    install: Install | None = None,
 ) -> WrappedSecretId:
-    """Issue a response-wrapped SecretID for an application.
-    Raises EstateError: no such application, it doesn't log in by AppRole, or the duration is none."""
+    """Issue a response-wrapped SecretID for an application; with `install`, together with what renews it.
+    Raises EstateError: no such application, it doesn't log in by AppRole, it may not renew, or the duration is none."""
     wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
     file = stack_file.read(paths, stack)
     settings = file.settings
@@ -204,15 +228,40 @@ def secret_id(
     login = settings.applications[application].login
     if settings.approle is None or not isinstance(login, AppRoleLogin):
         raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
+    if install and not login.renews_secret_id:
+        setting = f"applications.{application}.login.renews_secret_id"
+        raise EstateError(f"{setting} is false; expected true, and an up with it, for --install")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
         endpoint = platform.find_administrator(console)
         if not all(Path(needed).is_file() for needed in endpoint.login.files):
             raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
         with log_in(endpoint) as client:
             wrapped = issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
-        if not choices.sandbox:
+        if install:
+            told = SecretIdRenewal(
+                application=application,
+                user=install.user,
+                address=endpoint.address,
+                mount=settings.approle.path,
+                role_id=wrapped.role_id,
+                secret_id_ttl=login.secret_id_ttl,
+                authority=endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None,
+            )
+            _write(install.folder, {**renewal.files(told), renewal.WRAPPED: wrapped.wrapping_token})
+        if install:
+            issued.forget(paths, stack, application)
+        elif not choices.sandbox:
             issued.note(paths, stack, application, login.secret_id_ttl)
         return wrapped
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        private_directory(folder)
+        for name, text in files.items():
+            write_private(folder / name, text.encode())
+    except OSError as error:
+        raise EstateError(f"--install {folder}: {error.strerror}; expected a folder that can be written") from None
 
 
 def _wrap_ttl(text: str) -> int:

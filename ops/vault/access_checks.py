@@ -18,7 +18,7 @@ from components.vault.kubernetes import KubernetesLogin
 from ops.console import Console
 from ops.vault import turns
 from ops.vault.api import call
-from ops.vault.checks import capabilities, database, elsewhere, kv, pki, transit
+from ops.vault.checks import capabilities, database, elsewhere, kv, pki, renewal, transit
 from ops.vault.checks.outcome import (
     NOT_GRANTED,
     CannotCheckError,
@@ -33,7 +33,16 @@ from ops.vault.secret_ids import issue_secret_id
 from ops.vault.seeding import seed_secrets
 from ops.vault.values import Value, look
 from settings import Settings
-from settings.grants import DatabaseGrant, Grant, KvGrant, PkiGrant, StaticDatabaseGrant, TransitGrant, grants
+from settings.grants import (
+    DatabaseGrant,
+    Grant,
+    KvGrant,
+    PkiGrant,
+    RenewalGrant,
+    StaticDatabaseGrant,
+    TransitGrant,
+    grants,
+)
 
 Check = Callable[[hvac.Client, list[database.LeasedLogin]], None]
 """Uses one grant by the application's own client; what it leases goes into the list."""
@@ -121,11 +130,17 @@ def check_application(
     foreign = _foreign(settings, application)
     return CheckResult(
         application=application,
-        login=login,
+        login=_with_renewal(login, found),
         denied=combined([("/".join(foreign), outcome_of(partial(kv.check_denied, own, *foreign)))] if foreign else []),
         **{column: combined(outcomes) for column, outcomes in found.items()},
-        revoked=outcome_of(partial(_revoke, own, leased)),
+        revoked=outcome_of(partial(_revoke, own, leased, bound.token_type)),
     )
+
+
+def _with_renewal(login: CheckOutcome, found: dict[str, list[tuple[str, CheckOutcome]]]) -> CheckOutcome:
+    """A login and, where it is granted, the renewal of it."""
+    failed = [one for one in found.pop("login", []) if one[1].status is not CheckStatus.PASSED]
+    return combined([("login", login), *failed]) if failed else login
 
 
 def _asked_only(
@@ -149,6 +164,7 @@ def _asked_only(
     asked = outcome_of(ask)
     if asked.status is CheckStatus.FAILED:
         return replace(_not_checked(settings, application, "the login failed", login=login), secret=asked)
+    login = _with_renewal(login, found)
     columns = {column: combined(outcomes) for column, outcomes in found.items()}
     told = {name: untried if one.status is CheckStatus.PASSED else one for name, one in columns.items()}
     return CheckResult(application=application, login=login, revoked=untried, **told)
@@ -167,13 +183,15 @@ def _check_of(grant: Grant) -> tuple[str, Check]:
             return "encryption", lambda client, _: transit.check(client, grant)
         case PkiGrant():
             return "certificate", lambda client, _: pki.check(client, grant)
+        case RenewalGrant():
+            return "login", lambda client, _: renewal.check(client, grant)
         case _:
             assert_never(grant)
 
 
 def _not_checked(settings: Settings, application: str, reason: str, login: CheckOutcome | None = None) -> CheckResult:
     unknown = CheckOutcome(CheckStatus.NOT_CHECKED, reason)
-    granted = {_check_of(grant)[0] for grant in grants(settings, application)}
+    granted = {_check_of(grant)[0] for grant in grants(settings, application)} - {"login"}
     return CheckResult(
         application=application,
         login=login or unknown,
@@ -222,7 +240,9 @@ def _log_in_by_approle(administrator: hvac.Client, client: hvac.Client, mount: s
     client.token = answer["auth"]["client_token"]
 
 
-def _revoke(client: hvac.Client, leased: Sequence[database.LeasedLogin]) -> None:
+def _revoke(client: hvac.Client, leased: Sequence[database.LeasedLogin], kind: str) -> None:
+    if kind == "batch" and call(client, "get", "auth/token/lookup-self")["data"]["type"] == "batch":
+        raise CannotCheckError("a batch token can't be revoked: it ends after token_ttl, and its leases with it")
     call(client, "post", "auth/token/revoke-self", {})
     try:
         call(client, "get", "auth/token/lookup-self")

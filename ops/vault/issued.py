@@ -15,7 +15,17 @@ from ops.paths import Paths
 def note(paths: Paths, stack: str, application: str, ttl_seconds: int) -> None:
     """Write down that one was issued now."""
     begin = datetime.now(UTC)
-    known = {**all_of(paths, stack), application: (begin, begin + timedelta(seconds=ttl_seconds))}
+    _keep(paths, stack, {**all_of(paths, stack), application: (begin, begin + timedelta(seconds=ttl_seconds))})
+
+
+def forget(paths: Paths, stack: str, application: str) -> None:
+    """Let an application's go: from now on its own machine sees to it."""
+    known = all_of(paths, stack)
+    if application in known:
+        _keep(paths, stack, {name: times for name, times in known.items() if name != application})
+
+
+def _keep(paths: Paths, stack: str, known: Mapping[str, tuple[datetime, datetime]]) -> None:
     times = {name: [begin.isoformat(), ends.isoformat()] for name, (begin, ends) in known.items()}
     file = _file(paths, stack)
     private_directory(file.parent)

@@ -147,6 +147,7 @@ FOLLOWED: Mapping[str, Follows] = {
     "KubernetesLogin.audience": follows([("applications/pod/login/audience", "other")], POD, audience="other"),
     "KubernetesLogin.token_ttl": follows([("applications/pod/login/token_ttl", "20m")], POD, token_ttl=1200),
     "KubernetesLogin.token_max_ttl": follows([("applications/pod/login/token_max_ttl", "2h")], POD, token_max_ttl=7200),
+    "KubernetesLogin.token_type": follows([("applications/pod/login/token_type", "batch")], POD, token_type="batch"),
     "KubernetesLogin.kind": follows(
         [("applications/third/login", {"kind": "kubernetes", "service_account": "t", "namespace": "t"})],
         "auth/cluster/role/third",
@@ -165,6 +166,7 @@ FOLLOWED: Mapping[str, Follows] = {
     "JwtLogin.claims": follows([("applications/ci/login/claims", {"ref": "x"})], CI, bound_claims__ref="x"),
     "JwtLogin.token_ttl": follows([("applications/ci/login/token_ttl", "5m")], CI, token_ttl=300),
     "JwtLogin.token_max_ttl": follows([("applications/ci/login/token_max_ttl", "10m")], CI, token_max_ttl=600),
+    "JwtLogin.token_type": follows([("applications/ci/login/token_type", "batch")], CI, token_type="batch"),
     "JwtLogin.kind": follows(
         [("applications/fourth/login", {"kind": "jwt", "audience": "a", "claims": {"ref": "x"}})],
         "auth/builds/role/fourth",
@@ -336,6 +338,15 @@ FOLLOWED: Mapping[str, Follows] = {
     "AppRoleLogin.token_ttl": follows([("applications/shop/login/token_ttl", "20m")], ROLE, token_ttl=1200),
     "AppRoleLogin.token_max_ttl": follows(
         [("applications/shop/login/token_max_ttl", "3h")], ROLE, token_max_ttl=10_800
+    ),
+    "AppRoleLogin.token_type": follows(
+        [("applications/added/login/token_type", "batch")], "auth/machines/role/added", turn=2, token_type="batch"
+    ),
+    "AppRoleLogin.renews_secret_id": follows(
+        [("applications/added/login/renews_secret_id", True)],
+        "sys/policies/acl/added",
+        turn=2,
+        policy="auth/machines/role/added/secret-id/destroy",
     ),
     "AppRoleLogin.secret_id_ttl": follows(
         [("applications/shop/login/secret_id_ttl", "12h")], ROLE, secret_id_ttl=43_200

@@ -53,6 +53,16 @@ NOT_RUN = {
         '    if one["operator"] == "ada":\n'
         """        print(one["encrypted_share"])' | base64 -d | gpg --quiet --batch --decrypt\n"""
     ),
+    ("docs/renewal.md", "as root on the application's machine, run by tests/machines/test_dev_up.py"): (
+        "sh aos-login/install.sh\n"
+    ),
+    ("docs/renewal.md", "a part of what tests/machines/test_dev_up.py runs"): (
+        "./estate secret-id aos --install aos-login --user aos\nsh aos-login/install.sh\n"
+    ),
+    ("docs/renewal.md", "needs a machine that takes it; the first command is README's"): (
+        "./estate secret-id pake-system --wrap-ttl 5m | sed -n 's/^wrapping token: //p' |\n"
+        "    ssh pake@APPLICATION 'umask 077 && cat >wrapping-token.new && mv wrapping-token.new wrapping-token'\n"
+    ),
     ("docs/reviewing.md", "needs a repository with history, run by tests/engine/test_diff.py"): (
         "./estate diff main\n./estate diff main dev --markdown\n./estate diff v0.1.0 dev --to v0.2.0 --json\n"
     ),

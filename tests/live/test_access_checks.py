@@ -46,6 +46,10 @@ APPLICATIONS: Mapping[str, Any] = {
         "pki_roles": ["service", "mutual", "caller"],
     },
     "bank": {"login": {"kind": "approle"}, "secrets": {"rates": SECRET, "vault": SECRET}},
+    "broker": {
+        "login": {"kind": "approle", "renews_secret_id": True, "token_type": "batch"},
+        "reads": [{"application": "bank", "secrets": ["rates"]}],
+    },
     "signer": {"login": {"kind": "approle"}, "transit_keys": ["key", "p256", "edwards"]},
     "pod": {
         "login": {"kind": "kubernetes", "service_account": "pod", "namespace": "prod"},
@@ -53,7 +57,7 @@ APPLICATIONS: Mapping[str, Any] = {
     },
     "long_Name.of-an-app".lower() + "x" * 80: {"login": {"kind": "approle"}, "pki_roles": ["service"]},
     "elsewhere": {
-        "login": {"kind": "approle", "bound_cidrs": ["10.9.9.0/24"]},
+        "login": {"kind": "approle", "bound_cidrs": ["10.9.9.0/24"], "renews_secret_id": True},
         "reads": [{"application": "bank", "secrets": ["rates"]}],
     },
 }
@@ -121,6 +125,7 @@ def settings(plain: Plain, vault_server: VaultServer, postgres_server: PostgresS
         role = {"token_policies": [name], "token_ttl": "1h", "token_max_ttl": "4h", "secret_id_ttl": "24h"}
         bound = list(application.login.bound_cidrs) if application.login.kind == "approle" else []
         networks = {"secret_id_bound_cidrs": bound, "token_bound_cidrs": bound}
+        role["token_type"] = application.login.declared_token_type or "default"
         api("post", f"auth/approle/role/{name}", {**role, **networks})
     make_database(postgres_server, api)
     api("post", "sys/mounts/transit", {"type": "transit"})
@@ -577,6 +582,46 @@ def test_a_token_that_cant_be_revoked_fails(checked: Checked, api: Call) -> None
     finally:
         api("delete", "auth/approle/role/bank")
         api("post", "auth/approle/role/bank", role)
+
+
+def test_the_next_secret_id_can_be_had_and_a_batch_token_ends_by_itself(checked: Checked, api: Call) -> None:
+    api("post", "auth/approle/role/broker/secret-id", {})  # the server lists none only by an error
+    before = set(api("list", "auth/approle/role/broker/secret-id")["data"]["keys"])
+    result = words(checked("broker"))
+    assert (result["login"], result["secret"]) == ("passed", "passed")
+    told = "not checked: a batch token can't be revoked: it ends after token_ttl, and its leases with it"
+    assert result["revoked"] == told
+    left = set(api("list", "auth/approle/role/broker/secret-id")["data"]["keys"]) - before
+    assert len(left) == 1, "the one it logged in with; the next one was destroyed"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('  min_wrapping_ttl = "1s"\n', ""), "it comes in the clear, too; expected it response-wrapped"),
+        (("role/broker/secret-id/destroy", "role/broker/secret-id/other"), "permission denied"),
+        (('role/broker/secret-id"', 'role/broker/other"'), "permission denied"),
+    ],
+)
+def test_a_next_secret_id_that_cant_be_had_or_too_easily(
+    checked: Checked, api: Call, settings: Settings, change: tuple[str, str], said: str
+) -> None:
+    amended(api, "broker", settings, *change)
+    found = words(checked("broker"))["login"]
+    assert found.startswith("failed: its next SecretID: ")
+    assert said in found
+
+
+def test_a_role_may_renew_no_other(checked: Checked, api: Call, vault_server: VaultServer) -> None:
+    assert checked("broker").passed
+    secret_id = api("post", "auth/approle/role/broker/secret-id", {})["data"]["secret_id"]
+    role_id = api("get", "auth/approle/role/broker/role-id")["data"]["role_id"]
+    broker = hvac.Client(url=vault_server.address, verify=str(vault_server.ca_file))
+    login = call(broker, "post", "auth/approle/login", {"role_id": role_id, "secret_id": secret_id})
+    broker.token = login["auth"]["client_token"]
+    for path in ("role/bank/secret-id", "role/broker/custom-secret-id", "role/broker/secret-id-accessor/destroy"):
+        with pytest.raises(hvac.exceptions.Forbidden):
+            api_call(broker, "post", f"auth/approle/{path}", {}, wrap_ttl="60s")
 
 
 def test_a_token_that_outlives_its_revocation_fails(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,43 @@ def test_the_other_commands_find_it(dev: DevCheckout, built: Mapping[str, Any]) 
     assert preview["changed"] == 0
 
 
+def test_a_machine_gets_the_next_secret_id_of_its_application(
+    dev: DevCheckout, built: Mapping[str, Any], tmp_path: Path
+) -> None:
+    """The node stands for the application's machine, too."""
+    kit = tmp_path / "aos-login"
+    dev.answered("secret-id", "aos", "--stack", STACK, "--install", str(kit), "--user", "games")
+    there = f"/root/{kit.name}"
+    for part in kit.iterdir():
+        inside(dev, f"install -d -m 0700 {there} && cat >{there}/{part.name}", part.read_text())
+    file, unit = "/var/lib/vault-renewal/aos/secret-id", "vault-renewal-aos"
+
+    assert inside(dev, f"sh {there}/install.sh").endswith(f"aos finds its SecretID in {file}\n")
+
+    assert "wrapping-token" not in inside(dev, f"ls {there}")
+    assert inside(dev, f"stat -c '%U %a' {file}") == "games 400\n"
+    first = inside(dev, f"cat {file}")
+    assert inside(dev, f"systemctl is-active {unit}.timer") == "active\n"
+    assert inside(dev, f"systemctl show {unit}.timer --property=NextElapseUSecMonotonic --value").strip() != "infinity"
+    inside(dev, f'sed -i \'s/"grace_seconds": 60/"grace_seconds": 1/\' /etc/vault-estate/{unit}.json')
+    inside(dev, f"systemctl start {unit}.service")
+    assert inside(dev, f"cat {file}") != first
+    assert inside(dev, "ls /var/lib/vault-renewal/aos") == "secret-id\n"
+    told = inside(dev, f"journalctl --unit={unit}.service --output=cat")
+    assert "the next SecretID has taken its place" in told
+    assert first not in told
+    assert (
+        inside(dev, f"systemd-analyze verify /etc/systemd/system/{unit}.service /etc/systemd/system/{unit}.timer") == ""
+    )
+
+
+def inside(dev: DevCheckout, script: str, given: str | None = None) -> str:
+    """What a script on the node prints, which must succeed."""
+    done = dev.node.run(["sh", "-c", f"{{ {script}; }} 2>&1"], input=given)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 def test_the_database_password_is_nowhere_in_the_clear(dev: DevCheckout, built: Mapping[str, Any]) -> None:
     password = dev.sandbox.postgres.password_file.read_bytes()
     kept = [dev.sandbox.directory / "state", dev.paths.own / "stacks", dev.sandbox.file]

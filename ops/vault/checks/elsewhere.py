@@ -40,6 +40,7 @@ def check_role(administrator: hvac.Client, mount: str, application: str, login: 
         "token_policies": [application],
         "token_ttl": login.token_ttl,
         "token_max_ttl": login.token_max_ttl,
+        "token_type": login.declared_token_type or "default",
         "secret_id_ttl": login.secret_id_ttl,
         "secret_id_num_uses": login.secret_id_uses,
         "bind_secret_id": True,

@@ -83,6 +83,7 @@ def test_approle_with_everything() -> None:
         secret_id_ttl=63,
         secret_id_uses=64,
         bound_cidrs=("10.0.0.0/16", "192.0.2.7/32", "2001:db8::1/128"),
+        token_type="batch",
     )
     mount = AppRole(path="teams/approle", lockout_threshold=3, lockout_duration=60, lockout_counter_reset=30)
     args = AppRoleAuthArgs(approle=mount, logins={"app": login}, token_policies={"app": ("app", "shared")})
@@ -105,7 +106,7 @@ def test_approle_with_everything() -> None:
                 # The server answers single addresses of tokens (not of SecretIDs) without their mask.
                 "tokenBoundCidrs": ["10.0.0.0/16", "192.0.2.7", "2001:db8::1"],
                 "tokenNumUses": 0,
-                "tokenType": "default",
+                "tokenType": "batch",
             },
         ),
     }

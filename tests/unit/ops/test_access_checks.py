@@ -17,7 +17,7 @@ from ops.errors import EstateError
 from ops.paths import ROOT, Paths
 from ops.vault import access_checks
 from ops.vault.access_checks import AccessChecks, CheckResult, check_access, check_application, not_checked
-from ops.vault.checks import database, kv, pki, transit
+from ops.vault.checks import database, kv, pki, renewal, transit
 from ops.vault.checks.outcome import (
     NOT_GRANTED,
     PASSED,
@@ -56,6 +56,7 @@ class Checks:
             (database, "check_static"),
             (transit, "check"),
             (pki, "check"),
+            (renewal, "check"),
         ):
             monkeypatch.setattr(module, name, self._check)
         monkeypatch.setattr(kv, "check_denied", lambda _, mount, path: self.denied.append((mount, path)))

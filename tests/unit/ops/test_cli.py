@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -218,6 +219,26 @@ def test_a_secret_id_comes_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: Capt
         "ttl_seconds": 300,
         "creation_path": "auth/approle/role/aos/secret-id",
     }
+
+
+def test_a_secret_id_that_is_installed_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
+) -> None:
+    token = "-".join(("wrapping", "token"))
+    issued = WrappedSecretId(wrapping_token=token, role_id="r1", accessor="a1", ttl_seconds=300, creation_path="p")
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.secret_id", issued)
+
+    assert main.main(["secret-id", "aos", "--install", str(tmp_path), "--user", "aos"]) == 0
+    said = capsys.readouterr().out
+    assert said == f"{tmp_path}: take it to the application's machine within 300 s, and run there\nsudo sh install.sh\n"
+    assert main.main(["secret-id", "aos", "--install", str(tmp_path), "--user", "aos", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"role_id": "r1", "ttl_seconds": 300, "folder": str(tmp_path)}
+
+
+@pytest.mark.parametrize("given", [["--install", "there"], ["--user", "aos"]])
+def test_an_install_without_its_user_is_refused(given: list[str], capsys: Captured) -> None:
+    assert main.main(["secret-id", "aos", *given]) == 2
+    assert "one of --install and --user is missing; expected both, or none" in capsys.readouterr().err
 
 
 def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

@@ -4,6 +4,7 @@ The order of a real run is proven in `tests/engine/test_local_stack.py` (from no
 `tests/engine/test_interruptions.py` (killed, interrupted, doubled) and in `tests/machines` (a node).
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from ops import stack_file
 from ops.commands import lifecycle, refreshing
+from ops.commands.lifecycle import Install
 from ops.commands.session import Choices
 from ops.console import Console
 from ops.engine.environment import Backend
@@ -23,8 +25,10 @@ from ops.engine.finding import Engine
 from ops.engine.listening import Changes
 from ops.errors import EstateError
 from ops.platforms.driver import PlatformDriver, Purpose, Status
+from ops.vault import issued
 from ops.vault.access_checks import AccessChecks
 from ops.vault.endpoint import VaultEndpoint
+from ops.vault.secret_ids import WrappedSecretId
 from tests.unit.ops.fakes import SETTINGS, asked_of, checkout, fake_program
 
 ADDRESS = "https://vault.example.com:8200"
@@ -287,14 +291,66 @@ def test_a_secret_id_is_asked_for_as_the_administrator(stack: Stack, monkeypatch
         EstateError, match=r"^stack 'local' isn't built here; expected one that is: \./estate up local$"
     ):
         lifecycle.secret_id(stack.paths, "local", "aos", "1h30m", Console(), choices=Choices())
-    login = stack.platform.endpoint(ADDRESS).login
-    for file in login.files:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).touch()
+    _place_administrator(stack)
 
     lifecycle.secret_id(stack.paths, "local", "aos", "1h30m", Console(), choices=Choices())
 
     assert [arguments[1:] for arguments in asked] == [("approle", "aos", 5_400)]
+
+
+def _place_administrator(stack: Stack) -> None:
+    for file in stack.platform.endpoint(ADDRESS).login.files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+
+
+def test_what_renews_it_is_written_with_the_wrapping_token(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "-".join(("wrapped", "for", "aos"))
+    made = WrappedSecretId(wrapping_token=token, accessor="", ttl_seconds=300, role_id="r1", creation_path="")
+    asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", made)
+    _place_administrator(stack)
+    folder = stack.paths.project / "there"
+    for application in ("aos", "dagster"):
+        issued.note(stack.paths, "local", application, 60)
+
+    lifecycle.secret_id(
+        stack.paths, "local", "aos", "5m", Console(), choices=Choices(), install=Install(folder=folder, user="aos")
+    )
+
+    assert (folder / "wrapping-token").read_text() == token
+    assert json.loads((folder / "vault-renewal-aos.json").read_text())["role_id"] == "r1"
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    assert [file.name for file in folder.iterdir() if token in file.read_text()] == ["wrapping-token"]
+    assert list(issued.all_of(stack.paths, "local")) == ["dagster"], "nobody has to think of the other"
+
+
+def test_what_may_not_renew_isnt_installed(stack: Stack) -> None:
+    there = Install(folder=stack.paths.project / "there", user="greenlang")
+    with pytest.raises(EstateError) as caught:
+        lifecycle.secret_id(stack.paths, "local", "greenlang-api", "5m", Console(), choices=Choices(), install=there)
+
+    assert str(caught.value) == (
+        "applications.greenlang-api.login.renews_secret_id is false; expected true, and an up with it, for --install"
+    )
+    assert not there.folder.exists()
+
+
+def test_a_folder_that_cant_be_written_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = WrappedSecretId(wrapping_token="t", accessor="", ttl_seconds=300, role_id="r1", creation_path="")
+    asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", made)
+    _place_administrator(stack)
+    file = stack.paths.project / "file"
+    file.touch()
+    with pytest.raises(EstateError, match=r"/file: File exists; expected a folder that can be written$"):
+        lifecycle.secret_id(
+            stack.paths, "local", "aos", "5m", Console(), choices=Choices(), install=Install(folder=file, user="aos")
+        )
+
+
+@pytest.mark.parametrize("user", ["", "Root", "a b", "-x", "a;b", "a" * 33])
+def test_a_user_that_is_none_is_refused(user: str) -> None:
+    with pytest.raises(EstateError, match=r"^--user is .*; expected the name of a user of the application's machine$"):
+        Install(folder=Path(), user=user)
 
 
 def test_plain_pulumi_is_shown_the_same_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ LOADED = {
     "key_shares": set(),
     "move_seal_key": set(),
     "regain_pipe": set(),
+    "renew_secret_id": set(),
     "snapshot": {"boto3", "botocore.config", "botocore.exceptions", "pyrage"},
 }
 """What a program loads where it is needed: each is installed there, or the program has another way."""

@@ -306,8 +306,8 @@ BAD: list[tuple[str, object, str]] = [
         "applications/app/login/namespace",
         "x",
         (
-            ".applications.app.login.namespace is not a setting; expected one of token_ttl, token_max_ttl, kind, "
-            "secret_id_ttl, secret_id_uses, bound_cidrs"
+            ".applications.app.login.namespace is not a setting; expected one of token_ttl, token_max_ttl, "
+            "token_type, kind, secret_id_ttl, secret_id_uses, bound_cidrs, renews_secret_id"
         ),
     ),
     ("applications/app/login/token_ttl", "5 hours", f".applications.app.login.token_ttl is '5 hours'; {DURATION}"),
@@ -323,6 +323,16 @@ BAD: list[tuple[str, object, str]] = [
         "applications/app/login/secret_id_ttl",
         "0d",
         ".applications.app.login.secret_id_ttl is '0d'; expected more than 0s",
+    ),
+    (
+        "applications/app/login",
+        {"kind": "approle", "secret_id_uses": 5, "renews_secret_id": True},
+        ".applications.app.login.secret_id_uses is 5; expected 0, since renews_secret_id uses logins too",
+    ),
+    (
+        "applications/app/login/token_type",
+        "default",
+        ".applications.app.login.token_type is not shown, as it may be a secret; expected 'service' or 'batch'",
     ),
     ("applications/app/login/secret_id_uses", -1, ".applications.app.login.secret_id_uses is -1; expected at least 0"),
     (

@@ -59,6 +59,8 @@ DEFAULTS: dict[str, object] = {
     "applications.app.login.secret_id_ttl": 86_400,
     "applications.app.login.secret_id_uses": 0,
     "applications.app.login.bound_cidrs": (),
+    "applications.app.login.renews_secret_id": False,
+    "applications.app.login.token_type": "service",
     "applications.app.mount": "secret",
     "applications.app.layout": None,
     "applications.app.reads": (),

@@ -129,6 +129,9 @@ TWO = [{"name": name, "pgp_key": "k"} for name in ("ada", "bob")]
 CROSS: Mapping[str, Mapping[str, Any]] = {
     "Administrator._check": changed("bootstrap/administrator/certificate_pem", None)
     | changed("bootstrap/administrator/certificate", MISSING),
+    "AppRoleLogin._uses": changed(
+        "applications/app/login", {"kind": "approle", "secret_id_uses": 5, "renews_secret_id": True}
+    ),
     "AppRoleLogin._ttl": changed("applications/app/login/token_ttl", "5h"),
     "Application._asks_for_something": changed("applications/app", {"login": LOGIN}),
     "AwsKmsSeal._region_of_the_key": node(seal={**KMS, "region": "us-east-1"}),

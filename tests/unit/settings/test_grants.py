@@ -9,7 +9,16 @@ from composition import contents
 from ops import stack_file
 from ops.paths import ROOT, Paths
 from settings import Settings, parse
-from settings.grants import DatabaseGrant, Grant, KvGrant, PkiGrant, StaticDatabaseGrant, TransitGrant, grants
+from settings.grants import (
+    DatabaseGrant,
+    Grant,
+    KvGrant,
+    PkiGrant,
+    RenewalGrant,
+    StaticDatabaseGrant,
+    TransitGrant,
+    grants,
+)
 from tests.unit.settings.samples import FULL, changed, full
 
 BIKE_DATA_FLOW = "secret/bike-data-flow/development"
@@ -24,6 +33,7 @@ LOCAL: Mapping[str, tuple[str, ...]] = {
         "database/bike-data-flow-readwrite (readwrite)",
         "transit/data-encryption-key (aes256-gcm96)",
         "pki_int/internal-mtls (server, client)",
+        "its next SecretID",
     ),
     "dagster": (
         "secret/dagster/vault-token (read)",
@@ -34,6 +44,7 @@ LOCAL: Mapping[str, tuple[str, ...]] = {
         "database/bike-data-flow-readonly (readonly)",
         "transit/data-encryption-key (aes256-gcm96)",
         "pki_int/internal-mtls (server, client)",
+        "its next SecretID",
     ),
     "greenlang-api": (
         f"{GREENLANG}/database/postgresql (read)",
@@ -72,6 +83,7 @@ LOCAL: Mapping[str, tuple[str, ...]] = {
         "database/pake-system-readwrite (readwrite)",
         "transit/data-encryption-key (aes256-gcm96)",
         "pki_int/internal-mtls (server, client)",
+        "its next SecretID",
     ),
     "aos": (
         "agenticverz/app-prod (read)",
@@ -81,6 +93,7 @@ LOCAL: Mapping[str, tuple[str, ...]] = {
         "database/aos-readwrite (readwrite)",
         "transit/data-encryption-key (aes256-gcm96)",
         "pki_int/internal-mtls (server, client)",
+        "its next SecretID",
     ),
 }
 """By application, the labels of its grants in order. Written by hand from what the applications asked for."""
@@ -140,7 +153,10 @@ def test_a_grant_of_each_kind_tells_all_of_it() -> None:
 
 
 def test_every_kind_of_grant_is_among_the_samples() -> None:
-    settings = full()
+    settings = parse(changed("applications/app/login/renews_secret_id", True))
+    own = grants(settings, "app")[-1]
+    assert own == RenewalGrant(mount="auth/approle", name="app")
+    assert [rule.minimum_wrapping_ttl_seconds for rule in own.rules] == [1, 0]
 
     kinds = {type(grant) for application in settings.applications for grant in grants(settings, application)}
 
