@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import audit, development, drift, operators, review, secrets, snapshots, status, told_settings
+from ops.cli import audit, development, drift, operators, people, review, secrets, snapshots, status, told_settings
 from ops.cli.options import Json, Sandbox, Stack, file_option
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -44,6 +44,10 @@ for command in (
     operators.regain,
     operators.move_seal_key,
     operators.database_password,
+    people.login,
+    people.logout,
+    people.invite,
+    people.off_board,
     snapshots.snapshot,
     snapshots.restore,
     snapshots.drill,

@@ -1,14 +1,12 @@
 """The commands of whoever holds a key: the administrator's pair, a share of the seal. Words in, tables or JSON out."""
 
-import getpass
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ops.cli.options import Json, Sandbox, file_option
+from ops.cli.options import Json, Sandbox, ask, file_option
 from ops.commands import rotation, seal_key_moves, turned_back
 from ops.commands.keys import make
 from ops.commands.regain import regain as regain_administration
@@ -52,7 +50,7 @@ def unseal(
     if (share_file is None) != (key is None):
         raise EstateError("--share-file and --key go together; expected both, or neither to type shares")
     source = ShareFile(custody=share_file, private_key=key) if share_file and key else None
-    done = give_shares(Paths(), stack, console, _ask, source=source, address=address, sandbox=sandbox)
+    done = give_shares(Paths(), stack, console, ask, source=source, address=address, sandbox=sandbox)
     if done.sealed:
         console.result(f"{done.address} is still sealed: {done.given} of {done.threshold} given")
     else:
@@ -77,7 +75,7 @@ def renew_shares(
 ) -> None:
     """Give each present operator a new key share, for a threshold of the old ones, which are void afterwards."""
     console = Console(as_json=as_json)
-    done = renew(Paths(), stack, console, _ask, keys=key or (), node=node, share_file=share_file, sandbox=sandbox)
+    done = renew(Paths(), stack, console, ask, keys=key or (), node=node, share_file=share_file, sandbox=sandbox)
     if done.done:
         console.result(f"{', '.join(done.operators)} have new shares, {done.threshold} are needed: {done.file}")
     else:
@@ -101,7 +99,7 @@ def regain(
         Paths(),
         stack,
         console,
-        _ask,
+        ask,
         keys=key or (),
         node=node,
         share_file=share_file,
@@ -123,7 +121,7 @@ def database_password(
 ) -> None:
     """Have Vault log in to a database again whose password it lost, and replace that password by one of its own."""
     console = Console(as_json=as_json)
-    how = turned_back.database_password(Paths(), stack, connection, console, _ask, sandbox=sandbox)
+    how = turned_back.database_password(Paths(), stack, connection, console, ask, sandbox=sandbox)
     console.result(f"Vault logs in to database {connection} again, and has replaced the password")
     console.document({"stack": stack, "connection": connection, "password": how})
 
@@ -140,10 +138,3 @@ def move_seal_key(stack: AnyStack, node: Node = None, sandbox: Sandbox = False, 
     if done.needs_old != 0:
         console.result(f"next, for one that needs none: ./estate snapshot {stack}")
     console.document(asdict(done))
-
-
-def _ask(question: str) -> str:
-    """A secret, typed unseen or piped in; empty at the end of what is piped."""
-    if sys.stdin.isatty():
-        return getpass.getpass(question)
-    return sys.stdin.readline().rstrip("\n")

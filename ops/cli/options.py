@@ -1,6 +1,8 @@
 """Arguments and options that several commands share."""
 
+import getpass
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,3 +20,10 @@ def file_option(help: str) -> Any:  # noqa: A002 - typer's own name
         return Path(name) if name == "-" else Path(os.environ.get("PWD", "")) / name
 
     return typer.Option(help=help, metavar="PATH", parser=parsed)
+
+
+def ask(question: str) -> str:
+    """A secret, typed unseen or piped in; empty at the end of what is piped."""
+    if sys.stdin.isatty():
+        return getpass.getpass(question)
+    return sys.stdin.readline().rstrip("\n")

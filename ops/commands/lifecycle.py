@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.model import duration_text, seconds
 from components.render import renewal
 from components.render.renewal import SecretIdRenewal
 from components.vault.approle import AppRoleLogin
@@ -32,10 +31,7 @@ from ops.stack_file import Replacement
 from ops.vault import issued
 from ops.vault.access_checks import AccessChecks, check_access, not_checked
 from ops.vault.login import log_in
-from ops.vault.secret_ids import WrappedSecretId, issue_secret_id
-
-_LONGEST_WRAP_SECONDS = 86_400
-"""A day: the least time a SecretID itself lives by default. A token that waits longer is one somebody forgot."""
+from ops.vault.secret_ids import WrappedSecretId, issue_secret_id, wrapping_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +215,7 @@ def secret_id(
 ) -> WrappedSecretId:
     """Issue a response-wrapped SecretID for an application; with `install`, together with what renews it.
     Raises EstateError: no such application, it doesn't log in by AppRole, it may not renew, or the duration is none."""
-    wrap_ttl_seconds = _wrap_ttl(wrap_ttl)
+    wrap_ttl_seconds = wrapping_seconds(wrap_ttl)
     file = stack_file.read(paths, stack)
     settings = file.settings
     if application not in settings.applications:
@@ -262,19 +258,6 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
             write_private(folder / name, text.encode())
     except OSError as error:
         raise EstateError(f"--install {folder}: {error.strerror}; expected a folder that can be written") from None
-
-
-def _wrap_ttl(text: str) -> int:
-    try:
-        wrap_ttl_seconds = int(str(seconds(text)))
-    except ValueError as error:
-        raise EstateError(f"--wrap-ttl is {text!r}; {error}") from None
-    if wrap_ttl_seconds < 1:
-        # To the server none means: don't wrap. The SecretID itself would be the answer.
-        raise EstateError(f"--wrap-ttl is {text!r}; expected at least one second")
-    if wrap_ttl_seconds > _LONGEST_WRAP_SECONDS:
-        raise EstateError(f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}")
-    return wrap_ttl_seconds
 
 
 def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -> Mapping[str, str]:

@@ -126,7 +126,8 @@ def who(client: hvac.Client) -> str:
             name = str(call(client, "get", f"identity/entity/id/{about['entity_id']}")["data"]["name"])
             if not name.startswith(_NAMED_BY_SERVER):
                 return name
-    return str((about.get("meta") or {}).get("username") or about["display_name"])
+    meta = about.get("meta") or {}
+    return str(meta.get("username") or meta.get("common_name") or about["display_name"])
 
 
 @contextmanager

@@ -6,8 +6,12 @@ import hvac
 import requests
 from hvac.exceptions import VaultError
 
+from components.model import duration_text, seconds
 from ops.errors import EstateError
 from ops.vault.api import call, reason
+
+_LONGEST_WRAP_SECONDS = 86_400
+"""A day: the least time a SecretID itself lives by default. A token that waits longer is one somebody forgot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,20 @@ class WrappedSecretId:
     """What the application logs in with beside it. Not secret."""
     creation_path: str
     """Where the receiver must find that it was made, or it was made by someone else."""
+
+
+def wrapping_seconds(text: str) -> int:
+    """How long a wrapping token may wait, as `--wrap-ttl` says. Raises EstateError: it is no duration, or too long."""
+    try:
+        found = int(str(seconds(text)))
+    except ValueError as error:
+        raise EstateError(f"--wrap-ttl is {text!r}; {error}") from None
+    if found < 1:
+        # To the server none means: don't wrap. The secret itself would be the answer.
+        raise EstateError(f"--wrap-ttl is {text!r}; expected at least one second")
+    if found > _LONGEST_WRAP_SECONDS:
+        raise EstateError(f"--wrap-ttl is {text!r}; expected at most {duration_text(_LONGEST_WRAP_SECONDS)}")
+    return found
 
 
 def issue_secret_id(client: hvac.Client, mount: str, role: str, wrap_ttl_seconds: int) -> WrappedSecretId:

@@ -94,12 +94,13 @@ class Checkout:
         """What a command of the copy sees: its own code, not the project's."""
         return {**os.environ, "PYTHONPATH": str(self.directory)}
 
-    def run(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
-        """Run one command to its end."""
+    def run(self, *arguments: str, timeout: float = 180, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, with what is piped into it."""
         return subprocess.run(
             self.command(*arguments),
             cwd=self.directory,
             env=self.environment(),
+            input=given,
             capture_output=True,
             text=True,
             timeout=timeout,
