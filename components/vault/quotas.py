@@ -33,6 +33,18 @@ _ADMINISTRATORS = ("", "sys", "auth/cert")
 _LONGEST_TURN = 60
 """How long whoever brings a stack up waits for one request."""
 
+_EXEMPT = [
+    "sys/generate-recovery-token/attempt",
+    "sys/generate-recovery-token/update",
+    "sys/generate-root/attempt",
+    "sys/generate-root/update",
+    "sys/health",
+    "sys/seal-status",
+    "sys/unseal",
+]
+"""Paths that no limit holds for: those of every server until this setting is written, which else takes them away. Key
+shares come by a Unix socket, from no client's address, and no limit can count them."""
+
 OWN_MOUNTS = ("auth/cert", "auth/token", "cubbyhole", "identity", "sys")
 """Mounts that every server has, or that first boot makes."""
 
@@ -117,7 +129,12 @@ class RateLimits(pulumi.ComponentResource):
     def __init__(self, name: str, args: RateLimitsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:RateLimits", name, {}, opts)
         if args.answers:
-            vault.QuotaConfig(f"{name}-answers", enable_rate_limit_response_headers=True, opts=child(self))
+            vault.QuotaConfig(
+                f"{name}-answers",
+                enable_rate_limit_response_headers=True,
+                rate_limit_exempt_paths=_EXEMPT,
+                opts=child(self),
+            )
         for key, limit in args.limits.items():
             self._declare(name, key, limit, _below(limit.path, args.mounts) if limit.path else "")
         for role, login in args.logins.items():
