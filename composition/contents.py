@@ -25,6 +25,7 @@ from components.vault.pki import PkiEngine, PkiEngineArgs
 from components.vault.provider import administrator_provider
 from components.vault.quotas import RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
+from components.vault.tenants import TenantsAuth, TenantsAuthArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 from settings import Settings
@@ -153,6 +154,9 @@ def _logins(settings: Settings, secret: SecretReader, options: pulumi.ResourceOp
         logins, token_policies = _of_kind(settings, JwtLogin)
         jobs = JwtAuthArgs(jwt=settings.jwt, logins=logins, token_policies=token_policies)
         mounts[settings.jwt.path] = JwtAuth("jwt", jobs, options).path
+    if settings.tenants:
+        tenants = TenantsAuth("tenants", TenantsAuthArgs(tenants=settings.tenants), options)
+        mounts[settings.tenants.issuer.path] = tenants.path
     return mounts
 
 

@@ -130,8 +130,10 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> Iterator[Need]:
         yield Need(host=connection.host, port=connection.port, reason=f"database {name}")
     if settings.kubernetes:
         yield need_of_url(settings.kubernetes.host, "Kubernetes logins")
-    if settings.jwt and not settings.jwt.jwt_validation_pubkeys:
-        yield need_of_url(settings.jwt.oidc_discovery_url or settings.jwt.jwks_url or "", "JWT logins")
+    issuers = {"JWT logins": settings.jwt, "logins of tenants": settings.tenants.issuer if settings.tenants else None}
+    for reason, jwt in issuers.items():
+        if jwt and not jwt.jwt_validation_pubkeys:
+            yield need_of_url(jwt.oidc_discovery_url or jwt.jwks_url or "", reason)
     if settings.people and settings.people.oidc:
         yield need_of_url(settings.people.oidc.discovery_url, "logins of people")
     for name, device in settings.audit.items():

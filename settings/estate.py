@@ -30,6 +30,7 @@ from components.vault.kv import KvOptions
 from components.vault.password_policies import PasswordPolicy
 from components.vault.pki import Pki
 from components.vault.quotas import OWN_MOUNTS, RateLimit, one_limit_a_path
+from components.vault.tenants import Tenants
 from components.vault.transit import Transit
 from components.vault.userpass import Userpass
 from settings.applications import Application, Layout, Secret
@@ -76,6 +77,7 @@ class Settings(Section):
     kubernetes: KubernetesWithAuthority | None = None
     jwt: Jwt | None = None
     userpass: Userpass | None = None
+    tenants: Tenants | None = None
     database: DatabaseWithPasswords | None = None
     transit: Transit | None = None
     pki: Pki | None = None
@@ -231,6 +233,7 @@ class Settings(Section):
             "userpass": self.userpass,
         }
         paths = {f"{name}.path": method.path for name, method in methods.items() if method}
+        paths |= {"tenants.issuer.path": self.tenants.issuer.path} if self.tenants else {}
         paths |= {"people.oidc.path": self.people.oidc.path} if self.people and self.people.oidc else {}
         separate({"the administrator's login": "cert", **paths})
         there = sorted({*OWN_MOUNTS, *mounts.values(), *(f"auth/{path}" for path in paths.values())})
@@ -302,6 +305,21 @@ class Settings(Section):
             if name in self.rate_limits and isinstance(application.login, AppRoleLogin):
                 raise SettingError(
                     f"rate_limits.{name}", repr(name), "another name, since this application's login limit has this one"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _apart_from_tenants(self) -> Self:
+        if self.tenants is None:
+            return self
+        known("tenants.mount", self.tenants.mount, "kv", self.kv)
+        for application, name, _ in self.secrets():
+            mount, path = self.secret_path(application, name)
+            if mount == self.tenants.mount and f"{path}/".startswith(f"{self.tenants.folder}/"):
+                raise SettingError(
+                    f"applications.{application}.secrets.{name}",
+                    f"at {mount}/{path}",
+                    f"a path outside of {mount}/{self.tenants.folder}, the tenants' folder",
                 )
         return self
 

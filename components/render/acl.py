@@ -7,15 +7,21 @@ administrator. (They are called ACL policies; `policies/` is Pulumi's.)
 
 import enum
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ..model import NAME, POLICY_NAME, Form, PolicyName, hold
 from .bootstrap import ADMINISTRATOR
 from .snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN
 
 _WILDCARDS = ("*", "+")
+TENANT = "{tenant}"
+"""A segment of a rule's path: how whoever asks is called at the tenants' login."""
+TENANTS = "vault-estate-tenants"
+"""Name of the tenants' ACL policy, and of the role that gives it."""
+_ACCESSOR = re.compile(r"[^\s{}/\"'\\]+")
 STATE_RECORD = "vault-estate-up"
 """Name of an ACL policy that grants nothing to nobody: a text that the administrator may write, and that a snapshot
 takes along. It tells of which state the server is."""
@@ -23,7 +29,7 @@ GROUP_PREFIX = "group-"
 """How the name of a group's ACL policy begins."""
 PERSON_PREFIX = "person-"
 """How that of one person's begins, and of their role if they log in by certificate."""
-OWN_POLICIES = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN, STATE_RECORD)
+OWN_POLICIES = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN, STATE_RECORD, TENANTS)
 NOT_OF_THE_ESTATE = Form(
     rf"(?!(?:{'|'.join(OWN_POLICIES)})\Z|{GROUP_PREFIX}|{PERSON_PREFIX}).*",
     f"another name than {', '.join(OWN_POLICIES)}, which the estate itself uses, and none that begins with "
@@ -138,6 +144,8 @@ def _check_path(path: str) -> None:
             raise ValueError(f"path: {path!r} has an empty, '.' or '..' segment: expected segments joined by one slash")
         if segment != segment.strip():
             raise ValueError(f"path: {path!r} has a space beside a slash: expected none")
+        if segment != TENANT and ("{" in segment or "}" in segment):
+            raise ValueError(f"path: {path!r} has a brace inside of {segment!r}: expected none, or {TENANT}")
         if segment not in _WILDCARDS and any(wildcard in segment for wildcard in _WILDCARDS):
             raise ValueError(
                 f"path: {path!r} has a wildcard inside of {segment!r}: expected it to be a segment of its own"
@@ -146,17 +154,29 @@ def _check_path(path: str) -> None:
         raise ValueError(f"path: {path!r} goes on after '*': expected that only at the end")
 
 
-def render(policy: AclPolicy) -> str:
+def render(policy: AclPolicy, tenants_accessor: str = "") -> str:
     """Canonical HCL of `policy`: rules by path, capabilities in alphabetical order, strings quoted by JSON's rules.
 
     The same policy always gives the same bytes, whatever order it was written in. JSON's escapes are a subset of HCL's.
+    `tenants_accessor` is the mount at which tenants log in. Raises ValueError: a rule has the tenant in its path, and
+    the mount isn't given.
     """
-    return "\n".join(_render_rule(rule) for rule in sorted(policy.rules, key=lambda rule: rule.path))
+    has_tenants = any(TENANT in rule.path.split("/") for rule in policy.rules)
+    if has_tenants and not _ACCESSOR.fullmatch(tenants_accessor):
+        raise ValueError(f"tenants_accessor is {tenants_accessor!r}; expected the accessor of an auth method's mount")
+    # The alias's name and never its metadata, which each login anew overwrites for tokens that are there.
+    template = f"{{{{identity.entity.aliases.{tenants_accessor}.name}}}}"
+    rules = sorted(policy.rules, key=lambda rule: rule.path)
+    return "\n".join(_render_rule(rule, _with_tenant(rule.path, template)) for rule in rules)
 
 
-def _render_rule(rule: AclRule) -> str:
+def _with_tenant(path: str, template: str) -> str:
+    return "/".join(template if segment == TENANT else segment for segment in path.split("/"))
+
+
+def _render_rule(rule: AclRule, path: str) -> str:
     capabilities = ", ".join(f'"{capability}"' for capability in sorted(rule.capabilities))
-    lines = [f"path {json.dumps(rule.path, ensure_ascii=False)} {{", f"  capabilities = [{capabilities}]"]
+    lines = [f"path {json.dumps(path, ensure_ascii=False)} {{", f"  capabilities = [{capabilities}]"]
     if rule.allowed_parameters:
         allowed = ", ".join(f'"{name}" = []' for name in sorted(rule.allowed_parameters))
         lines.append(f"  allowed_parameters = {{ {allowed} }}")
@@ -185,6 +205,12 @@ def kv_write(mount: str, path: str) -> tuple[AclRule, ...]:
     content, metadata = kv_prefixes(mount, path)
     writing = (Capability.CREATE, Capability.PATCH, Capability.READ, Capability.UPDATE)
     return (_rule(content, *writing), _rule(metadata, Capability.LIST, Capability.READ))
+
+
+def tenants_policy(mount: str, folder: str, access: Literal["read", "write"]) -> AclPolicy:
+    """Each tenant its own folder of a KV v2 mount, and nothing above it."""
+    rules = (kv_write if access == "write" else kv_read)(mount, f"{folder}/{TENANT}/*")
+    return AclPolicy(name=TENANTS, rules=rules, administrative=True)
 
 
 def kv_own(mount: str, path: str, *, destroys: bool) -> tuple[AclRule, ...]:

@@ -20,6 +20,7 @@ from .pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
 from .provider import administrator_provider
 from .quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
 from .snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
+from .tenants import TenantIssuer, Tenants, TenantsAuth, TenantsAuthArgs
 from .transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
 from .userpass import Userpass, UserpassAuth, UserpassAuthArgs
 
@@ -37,5 +38,6 @@ __all__ += ["Pki", "PkiEngine", "PkiEngineArgs", "PkiRole"]
 __all__ += ["administrator_provider"]
 __all__ += ["LoginLimit", "RateLimit", "RateLimits", "RateLimitsArgs"]
 __all__ += ["SnapshotLogin", "SnapshotLogins", "SnapshotLoginsArgs"]
+__all__ += ["TenantIssuer", "Tenants", "TenantsAuth", "TenantsAuthArgs"]
 __all__ += ["Transit", "TransitEngine", "TransitEngineArgs", "TransitKey"]
 __all__ += ["Userpass", "UserpassAuth", "UserpassAuthArgs"]

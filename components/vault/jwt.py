@@ -81,6 +81,26 @@ class JwtAuthArgs(LoginsArgs):
     logins: Mapping[str, JwtLogin]
 
 
+def jwt_mount(
+    name: str, jwt: Jwt, description: str, ca_certificate: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
+) -> vault.jwt.AuthBackend:
+    """A JWT auth mount for one issuer."""
+    return vault.jwt.AuthBackend(
+        name,
+        type="jwt",
+        path=jwt.path,
+        description=description,
+        bound_issuer=jwt.bound_issuer,
+        oidc_discovery_url=jwt.oidc_discovery_url,
+        oidc_discovery_ca_pem=ca_certificate if jwt.oidc_discovery_url else None,
+        jwks_url=jwt.jwks_url,
+        jwks_ca_pem=ca_certificate if jwt.jwks_url else None,
+        # The server answers keys without the line's end, which else is a diff for ever.
+        jwt_validation_pubkeys=[key.strip() for key in jwt.jwt_validation_pubkeys] or None,
+        opts=opts,
+    )
+
+
 class JwtAuth(pulumi.ComponentResource):
     """A JWT auth mount for one issuer and its roles."""
 
@@ -90,20 +110,8 @@ class JwtAuth(pulumi.ComponentResource):
     def __init__(self, name: str, args: JwtAuthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:JwtAuth", name, {}, opts)
         jwt = args.jwt
-        mount = vault.jwt.AuthBackend(
-            f"{name}-mount",
-            type="jwt",
-            path=jwt.path,
-            description="CI jobs, by OIDC token (JWT)",
-            bound_issuer=jwt.bound_issuer,
-            oidc_discovery_url=jwt.oidc_discovery_url,
-            oidc_discovery_ca_pem=args.ca_certificate if jwt.oidc_discovery_url else None,
-            jwks_url=jwt.jwks_url,
-            jwks_ca_pem=args.ca_certificate if jwt.jwks_url else None,
-            # The server answers keys without the line's end, which else is a diff for ever.
-            jwt_validation_pubkeys=[key.strip() for key in jwt.jwt_validation_pubkeys] or None,
-            opts=child(self, made_anew_by=["path"]),
-        )
+        words = "CI jobs, by OIDC token (JWT)"
+        mount = jwt_mount(f"{name}-mount", jwt, words, args.ca_certificate, child(self, made_anew_by=["path"]))
         self.path = mount.path.apply(lambda path: path or jwt.path)
         for role, login in args.logins.items():
             vault.jwt.AuthBackendRole(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.render.acl import Capability
+from components.render.acl import TENANT, Capability
 
 _RULE = re.compile(r'path (?P<path>"(?:[^"\\]|\\.)*") \{\n(?P<body>(?:  [^\n]+\n)+)\}\n')
 _BODY = re.compile(
@@ -18,6 +18,8 @@ _BODY = re.compile(
     r"(?:  allowed_parameters = \{ (?P<parameters>[^}]+) \}\n)?"
     r'(?:  min_wrapping_ttl = "(?P<wrapping>\d+)s"\n)?'
 )
+_TEMPLATE = re.compile(r"\{\{identity\.entity\.aliases\.[^{}/]+\.name\}\}")
+"""Stands for the tenant who logged in; of no other segment can it be said what it is."""
 _NOTHING = frozenset({Capability.DENY})
 
 
@@ -62,7 +64,7 @@ def read(text: str) -> Rules:
         parameters = frozenset(re.findall(r'"([^"]+)" = \[\]', body["parameters"] or ""))
         held = _NOTHING if Capability.DENY in names else names
         allowed = Allowed(held, int(body["wrapping"] or 0), parameters)
-        path = json.loads(rule["path"])
+        path = _TEMPLATE.sub(TENANT, json.loads(rule["path"]))
         rules[path] = rules[path] | allowed if path in rules else allowed
     return rules
 

@@ -8,6 +8,7 @@ from pulumi_policy import EnforcementLevel, Policy, ReportViolation, ResourceVal
 
 from . import (
     acl_no_broad_wildcard,
+    acl_template_is_a_name,
     approle_secret_id_expires,
     authorities,
     aws,
@@ -28,6 +29,7 @@ _STACK = "pulumi:pulumi:Stack"
 
 _UNSORTED = (
     acl_no_broad_wildcard.RULE,
+    acl_template_is_a_name.RULE,
     approle_secret_id_expires.RULE,
     bucket_is_private_and_versioned.RULE,
     cloud_refuses_deletion.RULE,

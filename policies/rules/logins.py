@@ -18,6 +18,8 @@ _PERSON_SECONDS = 43_200
 """A long day at work."""
 _PERSON = "person-"
 """How the role of one person begins; `components.render.acl.PERSON_PREFIX`, which this pack can't import."""
+_TENANTS = "vault-estate-tenants"
+"""The role of tenants, of whom each gets a folder by its name; `components.render.acl.TENANTS`."""
 _ALL_POWER = frozenset({"root", "administrator"})
 
 
@@ -53,10 +55,15 @@ def _day(resource: Resource) -> Iterator[str]:
         yield from inputs(tokenMaxTtl=within(_PERSON_SECONDS))(resource)
 
 
+def _is_named(resource: Resource) -> bool:
+    """Whether what a login gives goes by the name in its token, so that no other claim is needed."""
+    return _is_of_people(resource) or (resource.known("roleName") and bool(resource.get("roleName") == _TENANTS))
+
+
 def _unbound(resource: Resource) -> Iterator[str]:
     if not resource.has_inputs:
         return
-    if not _is_of_people(resource) and resource.known("boundClaims") and not resource.get("boundClaims"):
+    if not _is_named(resource) and resource.known("boundClaims") and not resource.get("boundClaims"):
         yield "boundClaims is empty, so any job of the issuer logs in"
     if resource.known("boundClaimsType") and resource.get("boundClaimsType") == "glob":
         yield "boundClaimsType is glob, so a claim may be more than it says"

@@ -459,6 +459,17 @@ JWT: Change = [
     ("platform/destinations/ci.example.com", ["198.51.100.30/32"]),
 ]
 
+TENANTS: Mapping[str, Any] = {
+    "issuer": {"bound_issuer": "https://i.example.com", "jwks_url": "https://i.example.com/jwks"},
+    "audience": "first-audience",
+}
+
+
+def tenants(says: str, **changes: object) -> Declared:
+    """A change of one setting of tenants."""
+    return dev(says, ("tenants", {**TENANTS, **changes}), first=[("tenants", dict(TENANTS))])
+
+
 DECLARED: Mapping[str, Declared] = {
     "Settings.server": dev("openbao_2.7.0", ("server/version", "2.7.0")),
     "Server.version": dev("openbao_2.7.0", ("server/version", "2.7.0")),
@@ -570,6 +581,36 @@ DECLARED: Mapping[str, Declared] = {
     ),
     "Download.signing_key": dev("keys.example.com", *SIGNED),
     "Download.signing_key_fingerprint": dev("A" * 40, *SIGNED),
+    "Settings.tenants": dev('"name": "tenants-role"', ("tenants", dict(TENANTS))),
+    "Tenants.mount": tenants("agenticverz/data/tenants/{{", mount="agenticverz"),
+    "Tenants.folder": tenants("secret/data/customers/{{", folder="customers"),
+    "Tenants.access": tenants('= [\\"create\\", \\"patch\\", \\"read\\", \\"update\\"]', access="write"),
+    "Tenants.issuer": tenants('"path": "customers"', issuer={**TENANTS["issuer"], "path": "customers"}),
+    "Tenants.audience": tenants("second-audience", audience="second-audience"),
+    "Tenants.claim": tenants('"userClaim": "customer"', claim="customer"),
+    "Tenants.ids": tenants('"tenant_id": "blue,green"', ids=["blue", "green"]),
+    "Tenants.claims": tenants('"tier": "gold"', claims={"tier": "gold"}),
+    "Tenants.token_ttl": tenants('"tokenTtl": 421', token_ttl=421),
+    "TenantIssuer.path": tenants('"path": "customers"', issuer={**TENANTS["issuer"], "path": "customers"}),
+    "TenantIssuer.oidc_discovery_url": tenants(
+        '"oidcDiscoveryUrl": "https://i.example.com"',
+        issuer={"bound_issuer": "https://i.example.com", "oidc_discovery_url": "https://i.example.com"},
+    ),
+    "TenantIssuer.jwks_url": tenants(
+        '"jwksUrl": "https://i.example.com/other"',
+        issuer={**TENANTS["issuer"], "jwks_url": "https://i.example.com/other"},
+    ),
+    "TenantIssuer.jwt_validation_pubkeys": tenants(
+        "BEGIN PUBLIC KEY",
+        issuer={
+            "bound_issuer": "https://i.example.com",
+            "jwt_validation_pubkeys": ["-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n"],
+        },
+    ),
+    "TenantIssuer.bound_issuer": tenants(
+        '"boundIssuer": "https://other.example.com"',
+        issuer={**TENANTS["issuer"], "bound_issuer": "https://other.example.com"},
+    ),
     "Settings.profile": dev('"maxTtl": 43200', ("profile", "staging"), ("bootstrap/threshold", 1)),
     "Settings.bootstrap": dev('"grace"', ("bootstrap/operators/0/name", "grace")),
     "Bootstrap.operators": dev('"grace"', ("bootstrap/operators/0/name", "grace")),

@@ -98,11 +98,18 @@ CASES: Mapping[str, Case] = {
     ),
     "job-login-is-bound": Case(
         passes={"boundAudiences": ["vault"], "boundClaims": {"repository": "a/b"}, "boundClaimsType": "string"},
-        also_passes=[{"boundClaims": None, "roleType": "oidc"}],
+        also_passes=[
+            {"boundClaims": None, "roleType": "oidc"},
+            {"boundClaims": None, "roleName": "vault-estate-tenants", "userClaim": "tenant_id"},
+        ],
         refused=[
             ({"boundAudiences": [], "roleType": "oidc"}, "boundAudiences is empty"),
             ({"boundAudiences": []}, "boundAudiences is empty"),
             ({"boundClaims": None}, "boundClaims is empty, so any job of the issuer logs in"),
+            (
+                {"boundClaims": None, "roleName": "vault-estate", "userClaim": "tenant_id"},
+                "boundClaims is empty, so any job of the issuer logs in",
+            ),
             ({"boundClaimsType": "glob"}, "boundClaimsType is glob"),
         ],
         unknown="boundClaimsType",

@@ -19,6 +19,7 @@ from pulumi_policy.proxy import (
 from policies.rules import (
     RULES,
     acl_no_broad_wildcard,
+    acl_template_is_a_name,
     approle_secret_id_expires,
     data_holding_is_protected,
     policies,
@@ -39,6 +40,41 @@ def acl(body: str) -> list[str]:
 
 def path(name: str, *capabilities: str) -> str:
     return f'path "{name}" {{\n  capabilities = {json.dumps(capabilities or ("read",))}\n}}\n'
+
+
+_ALIAS = "identity.entity.aliases.auth_jwt_1"
+TEMPLATE = acl_template_is_a_name.RULE
+
+
+@pytest.mark.parametrize("segment", [f"{{{{{_ALIAS}.name}}}}", "{{identity.entity.id}}", "plain", "{one}"])
+def test_a_login_name_as_a_whole_segment_passes(segment: str) -> None:
+    text = path(f"secret/data/tenants/{segment}/*", "read")
+    assert findings(TEMPLATE, resource(TEMPLATE, {"name": "app", "policy": text})) == []
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        f"{{{{{_ALIAS}.metadata.tenant_id}}}}",
+        f"{{{{{_ALIAS}.custom_metadata.tenant_id}}}}",
+        "{{identity.entity.metadata.tenant}}",
+        "{{identity.entity.name}}",
+        "{{identity.groups.names.a.id}}",
+        f"x-{{{{{_ALIAS}.name}}}}",
+        f"{{{{{_ALIAS}.name}}}}*",
+        f"{{{{{_ALIAS}.name}}}}{{{{{_ALIAS}.name}}}}",
+    ],
+)
+def test_any_other_template_is_refused(segment: str) -> None:
+    where = f"secret/data/tenants/{segment}/x"
+    (found,) = findings(TEMPLATE, resource(TEMPLATE, {"name": "app", "policy": path(where, "read")}))
+    assert f"path '{where}' has a template that is more or less than the name of a login" in found
+
+
+def test_a_template_in_a_text_that_comes_later_is_judged_then() -> None:
+    found = resource(TEMPLATE, {"name": "app", "policy": UNKNOWN_STRING_VALUE})
+    with pytest.raises(UnknownValueError):
+        findings(TEMPLATE, found)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from components.vault.password_policies import PasswordPolicies, PasswordPolicie
 from components.vault.people import PeopleArgs, PeopleInVault, Person, PersonAlias, PersonGroup
 from components.vault.pki import Pki, PkiEngine, PkiEngineArgs, PkiRole
 from components.vault.quotas import RateLimit, RateLimits, RateLimitsArgs
+from components.vault.tenants import TenantIssuer, Tenants, TenantsAuth, TenantsAuthArgs
 from components.vault.transit import Transit, TransitEngine, TransitEngineArgs, TransitKey
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 
@@ -56,6 +57,8 @@ def logins(prefix: str, opts: pulumi.ResourceOptions | None = None) -> None:
         token_policies=policies,
     )
     JwtAuth(f"{prefix}-jwt", jobs, opts)
+    signer = TenantIssuer(bound_issuer="https://issuer.internal", jwks_url="https://issuer.internal/jwks")
+    TenantsAuth(f"{prefix}-tenants", TenantsAuthArgs(tenants=Tenants(issuer=signer, audience="secrets")), opts)
     userpass = UserpassAuth(f"{prefix}-userpass", UserpassAuthArgs(), opts)
     issuer = Oidc(
         discovery_url="https://accounts.google.com",

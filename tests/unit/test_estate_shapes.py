@@ -75,6 +75,7 @@ SECTIONS = {
     "kubernetes": "KubernetesAuth",
     "jwt": "JwtAuth",
     "userpass": "UserpassAuth",
+    "tenants": "TenantsAuth",
     "database": "PostgresEngine",
     "transit": "TransitEngine",
     "pki": "PkiEngine",
@@ -123,7 +124,7 @@ def test_jobs_log_in_by_their_claims() -> None:
     assert role["boundClaims"] == {"repository": "org/app"}
     assert role["boundAudiences"] == ["https://vault.internal"]
     assert (role["tokenPolicies"], role["tokenTtl"], role["tokenMaxTtl"]) == (["job"], 900, 900)
-    (backend,) = declared.of("vault:jwt/authBackend:AuthBackend")
+    backend = declared.named("jwt-mount")
     assert backend.inputs["oidcDiscoveryUrl"] == "https://token.actions.githubusercontent.com"
     assert backend.inputs["boundIssuer"] == "https://token.actions.githubusercontent.com"
 
@@ -132,10 +133,25 @@ def test_jwt_keys_may_come_from_a_url() -> None:
     plain = changed("jwt/oidc_discovery_url", MISSING)
     plain["jwt"]["jwks_url"] = "https://issuer.internal/jwks"
 
-    (backend,) = _built(parse(plain)).of("vault:jwt/authBackend:AuthBackend")
+    backend = _built(parse(plain)).named("jwt-mount")
 
     assert backend.inputs["jwksUrl"] == "https://issuer.internal/jwks"
     assert "oidcDiscoveryUrl" not in backend.inputs
+
+
+def test_tenants_log_in_by_the_name_in_their_token() -> None:
+    declared, mount = _built(full()), "<tenants-mount.accessor>"
+
+    role = declared.named("tenants-role").inputs
+    assert (role["backend"], role["userClaim"], role["boundAudiences"]) == ("tenants", "tenant_id", ["secrets"])
+    assert (role["boundClaims"], role["boundClaimsType"]) == ({"tenant_id": "blue", "tier": "gold"}, "string")
+    assert (role["tokenPolicies"], role["tokenType"]) == (["vault-estate-tenants"], "batch")
+    assert (role["tokenTtl"], role["tokenMaxTtl"]) == (300, 300)
+    own = f"tenants/{{{{identity.entity.aliases.{mount}.name}}}}/*"
+    assert declared.named("tenants-policy").inputs["policy"] == (
+        f'path "secret/data/{own}" {{\n  capabilities = ["read"]\n}}\n\n'
+        f'path "secret/metadata/{own}" {{\n  capabilities = ["list", "read"]\n}}\n'
+    )
 
 
 def test_only_approle_applications_get_an_approle_role_and_a_login_limit() -> None:

@@ -33,6 +33,7 @@ COMPONENTS = {
     "PkiEngine": 13,
     "PostgresEngine": 5,
     "RateLimits": 2,
+    "TenantsAuth": 3,
     "TraceHeaders": 2,
     "TransitEngine": 2,
     "UserpassAuth": 2,
@@ -80,6 +81,7 @@ def test_every_component_registers_its_outputs() -> None:
         "estate-audit": [],
         "estate-database": ["mount_path"],
         "estate-jwt": ["path"],
+        "estate-tenants": ["path"],
         "estate-kubernetes": ["path"],
         "estate-kv": ["mount_path"],
         "estate-limits": [],
@@ -134,7 +136,7 @@ def test_no_mount_is_given_a_namespace_and_a_path() -> None:
 
     assert [record.name for record in records if "namespace" in record.inputs] == []
     mounts = [record for record in records if record.type.endswith((":AuthBackend", ":Mount"))]
-    assert len(mounts) == 10
+    assert len(mounts) == 11
     assert all(record.inputs["path"] for record in mounts)
 
 
@@ -203,7 +205,8 @@ def test_what_is_an_upsert_in_vault_is_deleted_before_it_is_replaced() -> None:
 
     assert [child.name for child in children if not child.options.delete_before_replace] == []
     moved = {child.name: child.options.replace_on_changes for child in children if child.options.replace_on_changes}
-    assert moved == {f"estate-{kind}-mount": ("path",) for kind in ("approle", "jwt", "kubernetes", "oidc", "userpass")}
+    kinds = ("approle", "jwt", "kubernetes", "oidc", "tenants", "userpass")
+    assert moved == {f"estate-{kind}-mount": ("path",) for kind in kinds}
 
 
 def test_no_child_hides_changes_or_stays_behind() -> None:

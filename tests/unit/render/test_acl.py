@@ -12,6 +12,7 @@ import hcl2
 import pytest
 
 from components.render.acl import (
+    TENANTS,
     AclPolicy,
     AclRule,
     Capability,
@@ -23,6 +24,7 @@ from components.render.acl import (
     pki_issue,
     render,
     snapshot_take,
+    tenants_policy,
     transit_use,
 )
 
@@ -294,3 +296,38 @@ def test_no_hostile_text_gets_out_of_its_string() -> None:
             escaped.append(path)
 
     assert escaped == []
+
+
+OWN = "tenants/{{identity.entity.aliases.auth_jwt_1.name}}/*"
+
+
+@pytest.mark.parametrize(
+    ("access", "capabilities"), [("read", '"read"'), ("write", '"create", "patch", "read", "update"')]
+)
+def test_a_tenant_gets_the_folder_of_its_name(access: Any, capabilities: str) -> None:
+    policy = tenants_policy("secret", "tenants", access)
+
+    assert policy.name == TENANTS
+    assert render(policy, "auth_jwt_1") == (
+        f'path "secret/data/{OWN}" {{\n  capabilities = [{capabilities}]\n}}\n\n'
+        f'path "secret/metadata/{OWN}" {{\n  capabilities = ["list", "read"]\n}}\n'
+    )
+
+
+@pytest.mark.parametrize("accessor", ["", "a b", "a/b", "a}}", '"', "a\n"])
+def test_a_tenants_name_is_that_of_one_mounts_login(accessor: str) -> None:
+    with pytest.raises(ValueError, match=r"^tenants_accessor is "):
+        render(tenants_policy("secret", "tenants", "read"), accessor)
+
+
+@pytest.mark.parametrize(
+    "path", ["secret/{tenant}x", "secret/{other}/x", "a/x{tenant}", "{{tenant}}/x", "a/{tenant", "a/tenant}"]
+)
+def test_the_tenant_is_a_whole_segment_and_nothing_else_has_braces(path: str) -> None:
+    with pytest.raises(ValueError, match=r"^path: "):
+        AclRule(path=path, capabilities=READ)
+
+
+def test_no_application_has_the_tenants_policy() -> None:
+    with pytest.raises(ValueError, match="which the estate itself uses"):
+        AclPolicy(name=TENANTS, rules=kv_read("secret", "app"))

@@ -32,6 +32,12 @@ FULL: Mapping[str, Any] = {
         "bound_issuer": "https://token.actions.githubusercontent.com",
     },
     "userpass": {},
+    "tenants": {
+        "issuer": {"jwks_url": "https://issuer.internal/jwks", "bound_issuer": "https://issuer.internal"},
+        "audience": "secrets",
+        "ids": ["blue"],
+        "claims": {"tier": "gold"},
+    },
     "database": {
         "connections": {
             "main": {

@@ -179,6 +179,9 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Settings._references": changed("applications/app/pki_roles", ["none"]),
     "Settings._seal_beside_snapshots": {**node(seal={"kind": "static", "escrow": True}), "snapshots": MISSING},
     "Settings._snapshots": {**NODE, "snapshots": {**BUCKET, "node_certificate": None}},
+    "Settings._apart_from_tenants": changed("tenants/folder", "app"),
+    "TenantIssuer._one_source": changed("tenants/issuer/jwks_url", MISSING),
+    "Tenants._tenants_are_told_by_ids": changed("tenants/claims", {"tenant_id": "blue"}),
     "TransitKey._options_go_together": changed("transit/keys/app-key/convergent", True),
 }
 """One mistake for each check of several settings, by the section that checks."""

@@ -1,10 +1,13 @@
 """What counts as a change, by resources written by hand. Real programs are compared in test_diff.py."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
+from components.render import acl
 from ops.review.comparing import compare
+from ops.review.declaring import Resource
 from tests.unit.ops.review.samples import approle, firewall, policy, resource
 
 CAPABILITIES = [
@@ -148,3 +151,16 @@ def test_protection_that_goes_is_told() -> None:
     was, became = (replace(resource("vault:index/mount:Mount", "kv"), protect=protect) for protect in (True, False))
     (found,) = compare("dev", [was], [became]).resources
     assert [(one.name, one.before, one.after) for one in found.properties] == [("protect", "true", "")]
+
+
+def test_a_tenants_folder_is_told_by_the_tenants_place_in_it() -> None:
+    def declared(access: Literal["read", "write"], accessor: str) -> list[Resource]:
+        text = acl.render(acl.tenants_policy("secret", "tenants", access), accessor)
+        type_ = "vault:jwt/authBackendRole:AuthBackendRole"
+        role = resource(type_, "tenants-role", roleName=acl.TENANTS, tokenPolicies=[acl.TENANTS])
+        return [resource("vault:index/policy:Policy", "tenants-policy", name=acl.TENANTS, policy=text), role]
+
+    assert list(compare("dev", declared("read", "one"), declared("read", "other")).capabilities) == []
+    (found,) = compare("dev", declared("read", "one"), declared("write", "one")).capabilities
+    assert (found.who, found.path) == ("jwt vault-estate-tenants", "secret/data/tenants/{tenant}/*")
+    assert (found.gained, found.lost) == (["create", "patch", "update"], [])
