@@ -50,8 +50,7 @@ _SYSTEM = {
     "sys/config/*": "-",
     # People: entities, groups, and the aliases of both.
     "identity/+": "cu",
-    "identity/+/id": "l",
-    "identity/+/id/*": "crud",
+    "identity/+/id/*": "crudl",
     "identity/lookup/+": "cu",
 }
 

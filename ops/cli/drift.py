@@ -43,8 +43,8 @@ def drift(
         [[word, short_name(urn), ", ".join(names)] for word, urn, names in differing],
     )
     if found.unknown:
-        rows = [[one.path, one.type.rpartition(":")[2]] for one in found.unknown]
-        console.table(f"on the server of {stack}, and in no stack", ["path", "what"], rows)
+        rows = [[one.path, one.type.rpartition(":")[2], one.called] for one in found.unknown]
+        console.table(f"on the server of {stack}, and in no stack", ["path", "what", "called"], rows)
     if found.tunes:
         rows = [[one.path, ", ".join(one.names)] for one in found.tunes]
         console.table(f"how mounts of {stack} are set, and no stack says so", ["path", "set"], rows)
@@ -58,7 +58,9 @@ def drift(
             "stack": stack,
             "drifted": len(differing),
             "resources": [{"on_server": word, "urn": urn, "properties": names} for word, urn, names in differing],
-            "unknown": [{"path": one.path, "type": one.type, "id": one.id} for one in found.unknown],
+            "unknown": [
+                {"path": one.path, "type": one.type, "id": one.id, "called": one.called} for one in found.unknown
+            ],
             "tunes": [{"path": one.path, "set": list(one.names)} for one in found.tunes],
             "deleted": list(found.deleted),
             "fake_providers": found.fakes,

@@ -87,5 +87,5 @@ def _refuse_others(named: Sequence[str], unknown: Sequence[UnknownObject]) -> No
 
 def _imports(unknown: Sequence[UnknownObject]) -> str:
     """For `pulumi import --file`."""
-    rows = [{"type": one.type, "name": one.path.replace("/", "-"), "id": one.id} for one in unknown]
+    rows = [{"type": one.type, "name": one.path.replace("/", "-"), "id": one.id} for one in unknown if one.id]
     return json.dumps({"resources": rows}, indent=2) + "\n"

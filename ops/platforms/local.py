@@ -158,7 +158,8 @@ class Local(PlatformDriver):
         engines = [*settings.kv, *(one.path for one in (settings.database, settings.transit) if one)]
         if settings.pki:
             engines += [settings.pki.root_path, settings.pki.intermediate_path]
-        methods = (settings.approle, settings.kubernetes, settings.jwt, settings.userpass)
+        issuer = settings.people.oidc if settings.people else None
+        methods = (settings.approle, settings.kubernetes, settings.jwt, settings.userpass, issuer)
         wanted = [("sys/mounts", "", path) for path in engines]
         wanted += [("sys/auth", "auth/", one.path) for one in methods if one]
         with log_in(self.endpoint(self.servers.address)) as client:

@@ -21,6 +21,12 @@ _LOGINS: Mapping[str, tuple[str, str]] = {
 }
 """Types of roles that a login names: the word for people, and the input that has the role's name."""
 _WRITING = frozenset({Capability.CREATE, Capability.UPDATE, Capability.PATCH})
+_GROUP = "vault:identity/group:Group"
+_ENTITY = "vault:identity/entity:Entity"
+_CLAIM = "vault:identity/groupAlias:GroupAlias"
+_MEMBER = "be a member"
+_ID = "-id"
+"""What the recorder puts behind a resource's name for its id."""
 _ANY = "any"
 """Stands for a segment that no rule names."""
 
@@ -51,6 +57,10 @@ def compare(before: Sequence[Resource], after: Sequence[Resource]) -> Iterator[C
             was, became = (_words(at(one, _example(path))) for one in rules)
             if was != became:
                 yield CapabilityChange(who=who, path=path, gained=sorted(became - was), lost=sorted(was - became))
+    earlier, later = _members(before), _members(after)
+    for who, group in sorted(earlier ^ later):
+        joins = [_MEMBER] if (who, group) in later else []
+        yield CapabilityChange(who=who, path=f"of group {group}", gained=joins, lost=[] if joins else [_MEMBER])
 
 
 def _everybody(resources: Sequence[Resource]) -> Mapping[str, Rules]:
@@ -64,7 +74,29 @@ def _everybody(resources: Sequence[Resource]) -> Mapping[str, Rules]:
             word, name = _LOGINS[one.type]
             named = one.inputs.get("tokenPolicies") or ()
             everybody[f"{word} {one.inputs[name]}"] = together(policies.get(policy, {}) for policy in named)
+        elif one.type == _ENTITY or (one.type == _GROUP and one.inputs.get("type") != "external"):
+            word = "group" if one.type == _GROUP else "person"
+            named = one.inputs.get("policies") or ()
+            everybody[f"{word} {one.inputs['name']}"] = together(policies.get(policy, {}) for policy in named)
     return everybody
+
+
+def _members(resources: Sequence[Resource]) -> frozenset[tuple[str, str]]:
+    """Who is in which group: persons, and whoever has a claim."""
+    named = {f"{one.name}{_ID}": str(one.inputs["name"]) for one in resources if one.type in (_ENTITY, _GROUP)}
+    found = {
+        (f"person {named.get(member, member)}", str(one.inputs["name"]))
+        for one in resources
+        if one.type == _GROUP
+        for member in one.inputs.get("memberEntityIds") or ()
+    }
+    found |= {
+        # The group outside has what the one here has.
+        (f"claim {(claim := str(one.inputs['name']))}", named[str(one.inputs["canonicalId"])].removesuffix(f":{claim}"))
+        for one in resources
+        if one.type == _CLAIM
+    }
+    return frozenset(found)
 
 
 def _paths(before: Rules, after: Rules) -> Sequence[str]:

@@ -66,7 +66,7 @@ def declared(tree: Path, commit: str, stack: str) -> tuple[Resource, ...]:
             raise EstateError(f"{commit}: {refused(path, error)}") from None
         written = for_fake_providers(layers.plain, stack)
         fake_keys.place(tree, [text for _, text in _texts(written) if text.startswith(".estate/")])
-    named = [f"{PROJECT}:{text}" for name, text in _texts(written) if name.endswith("_secret")]
+    named = [f"{PROJECT}:{text}" for name, text in _texts(written) if name.endswith(("_secret", "_secret_setting"))]
     secrets = dict.fromkeys(named, "not in the file")
     secrets |= {
         key: sha256(str(value["secure"]).encode()).hexdigest() for key, value in config.items() if is_secret(value)

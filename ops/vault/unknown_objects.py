@@ -5,7 +5,7 @@ into anything: only names are listed.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,21 @@ _INSIDE: Mapping[str, Mapping[str, str]] = {
     "approle": {"role": "appRole/authBackendRole:AuthBackendRole"},
     "cert": {"certs": "index/certAuthBackendRole:CertAuthBackendRole"},
     "jwt": {"role": "jwt/authBackendRole:AuthBackendRole"},
+    "oidc": {"role": "jwt/authBackendRole:AuthBackendRole"},
     "kubernetes": {"role": "kubernetes/authBackendRole:AuthBackendRole"},
 }
 """What is in a mount of each type, by the path below it."""
+_PEOPLE = {
+    "identity/entity": "identity/entity:Entity",
+    "identity/entity-alias": "identity/entityAlias:EntityAlias",
+    "identity/group": "identity/group:Group",
+    "identity/group-alias": "identity/groupAlias:GroupAlias",
+}
+"""Who is who; each object is known by an id."""
+_BY_SERVER = "entity_"
+"""How an entity is called that the server made itself, at a login of somebody whom no alias names."""
+_USERS = "userpass"
+"""The method whose users are no resources: `./estate invite` makes them."""
 _MOUNTS = {"sys/mounts": "index/mount:Mount", "sys/auth": "index/authBackend:AuthBackend"}
 
 
@@ -59,10 +71,16 @@ class UnknownObject:
     """Where it is written and deleted."""
     type: str
     """Of the resource that it would be."""
+    called: str = ""
+    """Its name, where the path doesn't tell it."""
 
     @property
     def id(self) -> str:
-        """By which Pulumi imports it."""
+        """By which Pulumi imports it; empty: it can't be imported."""
+        if self.type == _USERS:
+            return ""
+        if self.path.startswith("identity/"):
+            return self.path.rpartition("/")[2]
         entry = TABLE[self.type.removeprefix("vault:")]
         match = re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", entry.place), self.path)
         return entry.known_as(match.groupdict() if match else {})
@@ -112,11 +130,21 @@ def tunes(client: hvac.Client) -> Sequence[Tune]:
 def look(client: hvac.Client, resources: Sequence[Mapping[str, Any]]) -> Sequence[UnknownObject]:
     """Everything that none of a state's resources stands for. Raises VaultError: the server refuses to list."""
     known = {path for one in resources if (path := _path(one))}
-    return tuple(one for one in _listed(client) if one.path not in known)
+    users = {
+        (str(one["inputs"].get("mountAccessor")), str(one["inputs"].get("name")))
+        for one in resources
+        if one["type"] == f"vault:{_PEOPLE['identity/entity-alias']}"
+    }
+    found = [*_listed(client), *_people(client), *_users(client, users)]
+    return tuple(one for one in found if one.path not in known)
 
 
 def _path(resource: Mapping[str, Any]) -> str | None:
-    entry = TABLE.get(str(resource["type"]).removeprefix("vault:"))
+    kind = str(resource["type"]).removeprefix("vault:")
+    for place, one in _PEOPLE.items():
+        if kind == one:
+            return f"{place}/id/{resource.get('id')}"
+    entry = TABLE.get(kind)
     return entry.fill(entry.place, resource.get("inputs") or {}) if entry else None
 
 
@@ -133,6 +161,27 @@ def _listed(client: hvac.Client) -> Iterator[UnknownObject]:
             where = f"auth/{path}" if place == "sys/auth" else path
             for below, inner in _INSIDE.get(mount["type"], {}).items():
                 yield from _names(client, f"{where}/{below}", inner)
+
+
+def _people(client: hvac.Client) -> Iterator[UnknownObject]:
+    """Everybody but those whom the server made at their login, such as each application."""
+    told = {place: _data(client, "list", f"{place}/id").get("key_info") or {} for place in _PEOPLE}
+    entities = told["identity/entity"]
+    by_server = {one for one, about in entities.items() if str(about.get("name")).startswith(_BY_SERVER)}
+    for place, token in _PEOPLE.items():
+        for identity, about in told[place].items():
+            if identity not in by_server and about.get("canonical_id") not in by_server:
+                name = str(about.get("name") or "")
+                yield UnknownObject(path=f"{place}/id/{identity}", type=f"vault:{token}", called=name)
+
+
+def _users(client: hvac.Client, known: Collection[tuple[str, str]]) -> Iterator[UnknownObject]:
+    """Who could log in by a password, and is no member of the stack."""
+    for name, mount in _data(client, "get", "sys/auth").items():
+        if mount["type"] == _USERS:
+            for user in _data(client, "list", f"auth/{name}users").get("keys") or ():
+                if (mount["accessor"], user) not in known:
+                    yield UnknownObject(path=f"auth/{name}users/{user}", type=_USERS)
 
 
 def _names(client: hvac.Client, place: str, token: str) -> Iterator[UnknownObject]:

@@ -314,6 +314,34 @@ def test_a_login_at_the_issuer_has_an_end(built: Checkout, monkeypatch: pytest.M
         logging_in.log_in(built.paths, "local", None, way, Console())
 
 
+def test_who_was_made_by_another_hand_is_found_and_removed_where_it_is_named(built: Checkout) -> None:
+    """Not those whom the server made when applications, the administrator and Bob logged in."""
+    clean = json.loads(built.run("drift", "--json").stdout)
+    assert [one for one in clean["unknown"] if one["called"] not in {"lin"}] == []
+    with built.administering() as client:
+        mount = call(client, "get", "sys/auth")["data"]["userpass/"]["accessor"]
+        entity = call(client, "post", "identity/entity", {"name": "mallory"})["data"]["id"]
+        alias = {"name": "mallory", "mount_accessor": mount, "canonical_id": entity}
+        call(client, "post", "identity/entity-alias", alias)
+        group = {"name": "friends", "member_entity_ids": [entity], "policies": ["administrator"]}
+        call(client, "post", "identity/group", group)
+        call(client, "post", "auth/userpass/users/mallory", {"password": PASSWORD})
+    found = {(one["type"], one["called"]): one for one in json.loads(built.run("drift", "--json").stdout)["unknown"]}
+    assert set(found) == {
+        ("vault:identity/entity:Entity", "mallory"),
+        ("vault:identity/entityAlias:EntityAlias", "mallory"),
+        ("vault:identity/group:Group", "friends"),
+        ("userpass", ""),
+    }
+    assert found["vault:identity/entity:Entity", "mallory"]["id"] == entity
+    named = [one["path"] for one in found.values() if one["type"] != "vault:identity/entityAlias:EntityAlias"]
+    deleting = [word for path in named for word in ("--delete", path)]
+    assert "auth/userpass/users/mallory" in named
+    left = json.loads(built.run("drift", "--json", *deleting).stdout)
+    assert left["unknown"] == [found["vault:identity/entityAlias:EntityAlias", "mallory"]]
+    assert json.loads(built.run("drift", "--json").stdout)["unknown"] == []
+
+
 def test_no_password_and_no_token_is_in_a_state_or_a_log(built: Checkout, its_issuer: Issuer) -> None:
     secret = (PASSWORD, its_issuer.client_secret)
     kept = session.file_of(built.paths, "local")

@@ -99,6 +99,7 @@ def _people(do: Call) -> None:
     team = do("post", "identity/group", {"name": "team", "type": "external"})["data"]["id"]
     of_team = do("post", "identity/group-alias", {**alias, "name": "team", "canonical_id": team})["data"]["id"]
     do("post", "identity/lookup/entity", {"name": "ada"})
+    assert ada in do("list", "identity/entity/id")["data"]["keys"]
     do("post", "identity/lookup/group", {"name": "team"})
     for path in (
         f"identity/group-alias/id/{of_team}",

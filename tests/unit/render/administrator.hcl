@@ -144,12 +144,8 @@ path "identity/+" {
   capabilities = ["create", "update"]
 }
 
-path "identity/+/id" {
-  capabilities = ["list"]
-}
-
 path "identity/+/id/*" {
-  capabilities = ["create", "delete", "read", "update"]
+  capabilities = ["create", "delete", "list", "read", "update"]
 }
 
 path "identity/lookup/+" {

@@ -70,6 +70,48 @@ def test_the_same_rights_in_another_text_are_no_change_of_rights() -> None:
     assert {one.name for one in found.resources} == {"policies-one", "policies-two"}
 
 
+def group(name: str, *members: str, policies: tuple[str, ...] = (), claim: str = "") -> list[Resource]:
+    """A group of persons; with a claim also what that puts into it."""
+    type_ = "vault:identity/group:Group"
+    ids = [f"people-person-{member}-id" for member in members]
+    made = [resource(type_, f"people-group-{name}", name=name, policies=list(policies), memberEntityIds=ids)]
+    if claim:
+        outside = f"people-group-{name}-{claim}"
+        made.append(resource(type_, outside, name=f"{name}:{claim}", type="external", policies=list(policies)))
+        alias = {"name": claim, "canonicalId": f"{outside}-id"}
+        made.append(resource("vault:identity/groupAlias:GroupAlias", f"claim-{claim}", **alias))
+    return made
+
+
+def person(name: str, *policies: str) -> Resource:
+    return resource("vault:identity/entity:Entity", f"people-person-{name}", name=name, policies=list(policies))
+
+
+def test_who_joins_and_leaves_a_group_and_what_the_group_may_are_told_once() -> None:
+    was = [policy("p", ("a", "read")), person("ada"), person("lin"), *group("owners", "ada", policies=("p",))]
+    became = [
+        policy("p", ("a", "read update")),
+        person("ada"),
+        person("lin"),
+        *group("owners", "lin", policies=("p",), claim="org:team"),
+    ]
+    found = compare("dev", was, became)
+    assert [(one.who, one.path, one.gained, one.lost) for one in found.capabilities] == [
+        ("group owners", "a", ["update"], []),
+        ("claim org:team", "of group owners", ["be a member"], []),
+        ("person ada", "of group owners", [], ["be a member"]),
+        ("person lin", "of group owners", ["be a member"], []),
+    ]
+    assert "person lin may be a member of group owners" in found.widenings
+    assert compare("dev", became, became).capabilities == ()
+
+
+def test_what_one_person_may_alone_is_told() -> None:
+    was, became = policy("own", ("a", "read")), policy("own", ("b", "read"))
+    found = compare("dev", [was, person("ada", "own")], [became, person("ada", "own")]).capabilities
+    assert [(one.who, one.path) for one in found] == [("person ada", "a"), ("person ada", "b")]
+
+
 EXPOSURE = [
     (["203.0.113.0/24"], ["203.0.0.0/8"], ["203.0.0.0/8"], []),
     (["203.0.0.0/8"], ["203.0.113.0/24"], [], ["203.0.0.0/8"]),
