@@ -89,6 +89,7 @@ def node(settings: Settings, platform: HetznerPlatform, physical_name: str) -> N
         ssh=platform.ssh,
         snapshots=settings.snapshots,
         logs=platform.logs,
+        audit_retention=settings.audit_retention,
         api_port=platform.api_port,
     )
 

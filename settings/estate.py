@@ -11,8 +11,10 @@ from components.model import (
     Named,
     Profile,
     RelativeFile,
+    Seconds,
     Section,
     SettingError,
+    by_profile,
     known,
     separate,
     twins,
@@ -83,6 +85,11 @@ class Settings(Section):
     pki: Pki | None = None
     audit: Named[AuditDevice] = {}
     """Audit devices declared through the API. HashiCorp's flavour only; there must be two or more."""
+    audit_retention: Annotated[Seconds, Field(ge=86_400)] = by_profile(
+        development="7d", staging="30d", production="365d"
+    )
+    """How long what was audited is kept beside the server; a node rounds it up to days. Where the room ends before, the
+    oldest goes, which is told: as an alert in a node's journal, and in `supervisor.log` of the local stack."""
     rate_limits: Annotated[Named[RateLimit], AfterValidator(one_limit_a_path)] = {}
     password_policies: Named[PasswordPolicy] = {}
     snapshots: Snapshots | None = None

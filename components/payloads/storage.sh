@@ -5,6 +5,7 @@ set -eu
 . /etc/vault-estate/node.env
 
 home=/var/lib/vault
+logs=/var/log/vault
 
 refuse() {
   printf 'storage: %s\n' "$1" >&2
@@ -44,6 +45,12 @@ mount_volume() {
 }
 
 mountpoint --quiet "$home" || mount_volume
+# What was audited is worth as much as the data, so it is where they are: another server finds it there.
+if ! mountpoint --quiet $logs; then
+  install -d -o vault -g vault -m 0750 "$home/audit" $logs
+  grep -qF " $logs " /etc/fstab || printf '%s %s none bind,nofail 0 0\n' "$home/audit" $logs >>/etc/fstab
+  mount $logs
+fi
 install -d -o root -g root -m 0755 "$home"
 install -d -o vault -g vault -m 0700 "$home/raft"
 install -d -o root -g vault -m 0750 "$home/tls"

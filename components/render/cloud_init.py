@@ -101,7 +101,7 @@ def files(node: Node, place: Place) -> Mapping[str, File]:
         f"/etc/apparmor.d/{host.APPARMOR_PROFILE}": (host.apparmor(node), READABLE),
         "/etc/nftables.conf": (nftables(node.flows), EXECUTABLE),
         "/etc/sysctl.d/90-vault-estate.conf": (host.SYSCTL, READABLE),
-        f"{layout.ETC}/logrotate.conf": (host.LOGROTATE, READABLE),
+        f"{layout.ETC}/logrotate.conf": (host.logrotate(node.audit_retention), READABLE),
         "/etc/chrony/sources.d/hetzner.sources": (host.CHRONY, READABLE),
         "/etc/apt/apt.conf.d/90vault-estate": (host.upgrades(reboots=node.seal.auto_unseal), READABLE),
         "/etc/profile.d/vault-estate.sh": (host.HISTORY, READABLE),

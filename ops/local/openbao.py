@@ -56,6 +56,8 @@ class OpenBao:
     cluster_port: int
     host: str = LOOPBACK
     """Address of this machine it listens on."""
+    audit_retention: int = 0
+    """How old rotated audit logs may become, in seconds; 0: any age."""
     name: str = "openbao"
     """Of its own directory."""
     section: str = "platform"
@@ -150,7 +152,10 @@ class OpenBao:
 
     def child(self) -> ChildSpec:
         """How the supervisor runs it."""
-        audit = [RotatedLog(path=path, max_bytes=32 * MIB, keep=8, by_rename=True) for path in self.audit_logs]
+        audit = [
+            RotatedLog(path=path, max_bytes=32 * MIB, keep=8, by_rename=True, max_age_seconds=self.audit_retention)
+            for path in self.audit_logs
+        ]
         return ChildSpec(
             name=self.name,
             argv=[str(wheel_binary()), "server", *self.marks],

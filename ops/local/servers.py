@@ -94,6 +94,8 @@ class LocalServers(Supervised):
     postgres_port: int = field(kw_only=True)
     section: str = field(kw_only=True, default="platform")
     """Of the settings that the ports are from, as messages name it."""
+    audit_retention: int = field(kw_only=True, default=0)
+    """How old rotated audit logs may become, in seconds; 0: any age."""
 
     def __post_init__(self) -> None:
         self.directory = self.directory.absolute()
@@ -101,7 +103,11 @@ class LocalServers(Supervised):
         if len(set(ports.values())) != len(ports):
             raise EstateError(f"local ports are {ports}; expected three that differ")
         self.openbao = OpenBao(
-            directory=self.directory, api_port=self.api_port, cluster_port=self.cluster_port, section=self.section
+            directory=self.directory,
+            api_port=self.api_port,
+            cluster_port=self.cluster_port,
+            section=self.section,
+            audit_retention=self.audit_retention,
         )
         self.postgres = Postgres(directory=self.directory, port=self.postgres_port)
 

@@ -56,6 +56,7 @@ class Local(PlatformDriver):
             cluster_port=described.cluster_port,
             postgres_port=described.postgres_port,
             section=self.file.named("platform"),
+            audit_retention=self.file.settings.audit_retention,
         )
         wanted = self.file.settings.bootstrap.administrator
         for name, given, there in (

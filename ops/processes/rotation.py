@@ -6,6 +6,7 @@ for a file whose writer reopens it when told (the audit log: no line may be lost
 
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,21 @@ class RotatedLog:
     """Number of old files kept, `path.1` being the newest."""
     by_rename: bool = False
     """True if the writer reopens the file when told to."""
+    max_age_seconds: int = 0
+    """How old an old file may become; 0: any age."""
+
+    @property
+    def oldest(self) -> Path:
+        """The one that goes with the next rotation, where there are so many."""
+        return _numbered(self.path, self.keep)
+
+
+def expire(log: RotatedLog) -> None:
+    """Remove the old files that are too old. Raises OSError."""
+    for number in range(1, log.keep + 1) if log.max_age_seconds else ():
+        older = _numbered(log.path, number)
+        if older.exists() and older.stat().st_mtime < time.time() - log.max_age_seconds:
+            older.unlink()
 
 
 def rotate(log: RotatedLog) -> bool:

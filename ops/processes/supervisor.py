@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from composition.private_files import write_private
-from ops.processes.rotation import RotatedLog, rotate
+from ops.processes.rotation import RotatedLog, expire, rotate
 
 SPEC = "supervisor.spec.json"
 STATE = "supervisor.state.json"
@@ -182,7 +182,7 @@ class Supervisor:
         try:
             rotate(self.own_log)
             for child in self.children:
-                renamed = [rotate(log) for log in child.spec.logs if log.by_rename]
+                renamed = [self._renamed(log) for log in child.spec.logs if log.by_rename]
                 if any(renamed) and child.process is not None:
                     child.process.send_signal(signal.SIGHUP)
                 for log in child.spec.logs:
@@ -190,6 +190,15 @@ class Supervisor:
                         rotate(log)
         except OSError as error:
             say(f"logs could not be rotated: {error}")
+
+    def _renamed(self, log: RotatedLog) -> bool:
+        """Whether a log was rotated that is kept for its time; what goes before that is told."""
+        expire(log)
+        full = log.oldest.exists()
+        rotated = rotate(log)
+        if rotated and full:
+            say(f"{log.oldest} was removed before its time: {log.keep} files of {log.max_bytes} bytes are kept")
+        return rotated
 
     def _write_state(self) -> None:
         state = {

@@ -627,6 +627,7 @@ DECLARED: Mapping[str, Declared] = {
     "Administrator.certificate": dev("<certificate other.crt>", ("bootstrap/administrator/certificate", "other.crt")),
     "Administrator.private_key": dev("other.key", ("bootstrap/administrator/private_key", "other.key")),
     "Administrator.token_ttl": dev("2460", ("bootstrap/administrator/token_ttl", "41m")),
+    "Settings.audit_retention": dev("maxage 41", ("audit_retention", "41d")),
     "Settings.audit": dev("vault:index/audit:Audit", *VAULT),
     "FileAudit.type": dev('"type": "file"', *VAULT),
     "FileAudit.file_path": dev(

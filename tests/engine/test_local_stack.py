@@ -146,7 +146,7 @@ def test_the_exported_state_holds_no_secret(local_checkout: Checkout, monkeypatc
 @pytest.mark.usefixtures("first")
 def test_after_the_servers_were_killed_up_brings_the_same_data_back(local_checkout: Checkout) -> None:
     status = local_checkout.local.servers.status()
-    before = _value_of_a_secret(local_checkout)
+    before, audited = _value_of_a_secret(local_checkout), _audited(local_checkout)
     processes = [psutil.Process(status.openbao.pid), psutil.Process(status.postgres.pid)]
     supervisor = processes[0].parent()
     for process in [supervisor, *processes]:
@@ -159,6 +159,14 @@ def test_after_the_servers_were_killed_up_brings_the_same_data_back(local_checko
     assert document["changed"] == 0
     assert document["passed"] is True
     assert _value_of_a_secret(local_checkout) == before
+    assert len(audited) > 100
+    assert audited < _audited(local_checkout)
+
+
+def _audited(checkout: Checkout) -> set[str]:
+    """The id of each request that the audit log has."""
+    answer = checkout.run("audit", "--json", "--most", "100000")
+    return {one["request"] for one in json.loads(answer.stdout)["entries"]}
 
 
 def _value_of_a_secret(checkout: Checkout) -> str:

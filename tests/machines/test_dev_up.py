@@ -7,6 +7,7 @@ network; Let's Encrypt. The engine's faults are in `tests/engine/test_dev_stack.
 import datetime
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -203,6 +204,7 @@ def test_new_user_data_replaces_the_server_around_its_data(
     administrator = {**bootstrap["administrator"], "token_ttl": "2h"}
     dev.change(bootstrap={**bootstrap, "administrator": administrator})
     journal = keep_journal(dev.node, tmp_path)
+    audited = requests_of(dev)
 
     replaced = dev.answered("up", STACK)
 
@@ -217,7 +219,17 @@ def test_new_user_data_replaces_the_server_around_its_data(
     assert dev.node.address == address
     assert replaced["exports"]["cluster_id"] == built["exports"]["cluster_id"]
     assert _secret(dev) == before
+    # What the old server audited up to its end is there, and the new one's goes on in the same file.
+    assert len(audited) > 100
+    assert audited <= requests_of(dev)
+    assert inside(dev, "findmnt --noheadings --output SOURCE /var/log/vault").endswith("[/audit]\n")
+    assert inside(dev, "systemctl show vault.service --property=ActiveState --value") == "active\n"
     assert dev.answered("up", STACK)["changed"] == 0
+
+
+def requests_of(dev: DevCheckout) -> set[str]:
+    """The id of each request in the audit log of a node, whichever file it is in."""
+    return set(re.findall(r'"request":\{"id":"([0-9a-f-]+)"', inside(dev, "zcat --force /var/log/vault/audit.log*")))
 
 
 def test_down_leaves_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None:

@@ -347,6 +347,24 @@ def test_a_log_is_rotated_by_its_size_as_often_as_needed(node: BootedNode) -> No
     assert property_of(node, "Result", "vault-upkeep.service") == "success"
 
 
+def test_the_oldest_logs_go_where_the_volume_is_full_which_is_told(node: BootedNode) -> None:
+    """Before the server would stop for want of room; never what it writes to, nor the log before that."""
+    logs = "/var/log/vault"
+    for number in (2, 3):
+        node.sh(f"touch --date '{number} days ago' {logs}/other.log.{number}.gz")
+    node.sh(f"touch --date '9 days ago' {logs}/other.log.1")
+    size, used = map(int, node.sh(f"df --output=size,used --block-size=1K {logs} | tail -n 1").split())
+    node.sh(f"fallocate --length {int(size * 0.82) - used}K {logs}/fill")
+    node.sh("systemctl start vault-upkeep.service")
+
+    assert node.sh(f"ls {logs}/other.log.*").split() == [f"{logs}/other.log.1"]
+    assert node.sh(f"test -s {logs}/audit.log && echo there") == "there"
+    told = node.sh("journalctl --identifier=vault-alarm --priority=alert --output=cat")
+    removed = re.findall(r"the volume is full: (\S+) was removed before its time", told)
+    assert [name for name in removed if "other" in name] == [f"{logs}/other.log.{number}.gz" for number in (3, 2)]
+    node.sh(f"rm {logs}/fill {logs}/other.log.1")
+
+
 def test_the_filesystem_follows_its_volume_while_it_is_in_use(node: BootedNode) -> None:
     """Where the kernel lets this machine's root: without CAP_SYS_RESOURCE, as in some containers, it gets as far as the
     kernel's refusal, which a server at Hetzner doesn't meet. (Once by hand, with Debian's own kernel in an emulator

@@ -341,6 +341,7 @@ def _node(world: Path, gateway: str, published: release.Published) -> Node:
         download=download,
         tls=InternalTls(certificate_file="node.crt"),
         seal=StaticSeal(),
+        audit_retention=30 * 86_400,
         flows=plan(
             api_networks=[f"{gateway}/32"],
             challenges=False,

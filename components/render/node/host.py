@@ -2,7 +2,7 @@
 
 from .. import release
 from ..traffic import TIME_SERVERS
-from .layout import LIBRARY
+from .layout import LIBRARY, LOGS
 from .model import Logs, Node
 
 SYSCTL = """\
@@ -22,14 +22,16 @@ net.ipv4.tcp_syncookies = 1
 net.ipv6.conf.all.accept_redirects = 0
 """
 
-# Not below /etc/logrotate.d, at which the system looks once a day. A hundred reads a second are 25 GB a day: of those
-# four days are kept, packed to some 15 GB; of a quiet server 30 days.
-LOGROTATE = """\
-/var/log/vault/*.log {
+
+def logrotate(retention_seconds: int) -> str:
+    """How long logs are kept. Not below /etc/logrotate.d, at which the system looks once a day. A hundred reads a
+    second are 25 GB a day: what there is no room for is the business of `upkeep`."""
+    return f"""\
+{LOGS}/*.log {{
   daily
   maxsize 100M
-  rotate 1000
-  maxage 30
+  rotate -1
+  maxage {-(-retention_seconds // 86_400)}
   compress
   delaycompress
   missingok
@@ -40,8 +42,9 @@ LOGROTATE = """\
     # SIGHUP has the audit devices open their files anew; without it they would go on writing to the old one.
     systemctl is-active --quiet vault.service && systemctl kill --signal=SIGHUP vault.service
   endscript
-}
+}}
 """
+
 
 CHRONY = "".join(f"server {server} iburst\n" for server in TIME_SERVERS)
 

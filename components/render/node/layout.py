@@ -2,6 +2,8 @@
 
 HOME = "/var/lib/vault"
 """The volume."""
+LOGS = "/var/log/vault"
+"""Bound to a folder of the volume: what was audited outlives the server."""
 ETC = "/etc/vault-estate"
 LIBRARY = "/usr/local/lib/vault-estate"
 UNITS = "/etc/systemd/system"

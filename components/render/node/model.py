@@ -94,6 +94,8 @@ class Node:
     """None: nobody logs in."""
     snapshots: Snapshots | None = None
     logs: Logs | None = None
+    audit_retention: int
+    """In seconds."""
     node_id: str = "node-1"
     """Stable name in the Raft cluster."""
     api_port: int = API_PORT

@@ -5,7 +5,7 @@ Owns the sandbox: the server may write its storage and its audit log, and nothin
 
 from .. import release
 from . import host, layout
-from .layout import CALLS, CONFIGURATION, HOME, LIBRARY, OUTSIDE
+from .layout import CALLS, CONFIGURATION, HOME, LIBRARY, LOGS, OUTSIDE
 from .model import Node
 
 SERVER_UNIT = "vault.service"
@@ -50,9 +50,10 @@ def server(node: Node) -> str:
 Description=Vault ({node.server.flavor})
 Wants=network-online.target
 After=network-online.target nftables.service
-RequiresMountsFor={HOME}
+RequiresMountsFor={HOME} {LOGS}
 # Without the volume the server would start empty, and look new.
 ConditionPathIsMountPoint={HOME}
+ConditionPathIsMountPoint={LOGS}
 {conditions}
 StartLimitIntervalSec=300
 StartLimitBurst=5
@@ -163,7 +164,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectSystem=strict
-ReadWritePaths=/var/log/vault /var/lib/logrotate
+ReadWritePaths={LOGS} /var/lib/logrotate
 RestrictAddressFamilies=AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes

@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from ops.keys.pgp import ensure_operator, read_public_key
 from ops.local.servers import LocalServers
 from ops.processes.logs import last_error, redact, size
 from ops.processes.ports import holder, is_free, require_free
-from ops.processes.rotation import RotatedLog, rotate
+from ops.processes.rotation import RotatedLog, expire, rotate
 from tests.support.servers import free_ports
 
 FAKE_TOKEN = "hvs" + "." + "CAESI" + "x" * 20
@@ -90,6 +91,19 @@ def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
     log.path.write_text("1234567890")
     assert rotate(log) is True
     assert log.path.read_text() == ""
+
+
+def test_what_is_too_old_goes(tmp_path: Path) -> None:
+    log = RotatedLog(path=tmp_path / "log", max_bytes=1, keep=4, max_age_seconds=60)
+    log.path.touch()
+    for number, age in ((1, 1_000), (2, 59), (3, 61), (4, 1_000)):
+        old = tmp_path / f"log.{number}"
+        old.touch()
+        os.utime(old, (time.time() - age,) * 2)
+    expire(log)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["log", "log.2"]
+    expire(RotatedLog(path=tmp_path / "log", max_bytes=1, keep=4))
+    assert (tmp_path / "log.2").exists()
 
 
 def test_a_writer_that_appends_goes_on_after_a_copy(tmp_path: Path) -> None:

@@ -181,6 +181,19 @@ def test_logs_are_rotated_and_a_renamed_one_is_told_to_its_writer(tmp_path: Path
     assert eventually(lambda: copied.exists() and copied.read_text() == "y" * 99 + "\n")
 
 
+def test_what_goes_before_its_time_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log = RotatedLog(path=tmp_path / "audit", max_bytes=1, keep=1, by_rename=True, max_age_seconds=60)
+    (tmp_path / supervisor.SPEC).write_text(supervisor.spec_text([child(tmp_path, "a", STAYS, logs=[log])]))
+    one = supervisor.Supervisor(tmp_path)
+    log.path.write_text("first")
+    one._rotate()
+    assert capfd.readouterr().err == ""
+    log.path.write_text("second")
+    one._rotate()
+    assert f"{tmp_path}/audit.1 was removed before its time: 1 files of 1 bytes are kept" in capfd.readouterr().err
+    assert (tmp_path / "audit.1").read_text() == "second"
+
+
 def test_a_spec_reads_back_as_it_was(tmp_path: Path) -> None:
     spec = child(tmp_path, "a", STAYS, logs=[RotatedLog(path=tmp_path / "l", max_bytes=1, keep=2, by_rename=True)])
     (tmp_path / supervisor.SPEC).write_text(supervisor.spec_text([spec]))

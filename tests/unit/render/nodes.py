@@ -73,6 +73,7 @@ NODE = Node(
     ),
     policy='path "x" {\n  capabilities = ["read"]\n}\n',
     texts=TEXTS,
+    audit_retention=30 * 86_400,
 )
 
 
