@@ -181,16 +181,16 @@ class _Laying:
     def lay(self, annotation: Any, upper: Any, lower: Any, way: Way) -> Any:
         """What holds where one file says `upper` over `lower`."""
         self.files[way] = self.file
-        entry = shapes.entries(annotation)
+        shape = shapes.shape(annotation)
+        entry = shape.entry
         if isinstance(upper, list) and entry is not None and shapes.models(entry):
             upper = self._taken(upper, lower, way)
-        if not isinstance(upper, Mapping) or not (shapes.models(annotation) or entry is not None):
+        if not isinstance(upper, Mapping) or not (shape.models or entry is not None):
             return self._say(upper, lower, way)
         below = dict(lower) if isinstance(lower, Mapping) else {}
-        tag = next((shapes.tag(model) for model in shapes.models(annotation)), "")
-        if upper.get(tag, below.get(tag)) != below.get(tag):
+        if upper.get(shape.tag, below.get(shape.tag)) != below.get(shape.tag):
             below = {}  # another kind has other settings
-        section = shapes.chosen(annotation, {**below, **upper})
+        section = shape.chosen({**below, **upper})
         kept = below if entry is None else {name: value for name, value in below.items() if name in upper}
         for name in [name for name in (lower if isinstance(lower, Mapping) else ()) if name not in kept]:
             self._forget((*way, name))
@@ -249,12 +249,13 @@ class _Filling:
 
     def fill(self, annotation: Any, given: Any, way: Way) -> Any:
         """What is given, with these defaults at every depth."""
-        entry, item = shapes.entries(annotation), shapes.items(annotation)
+        shape = shapes.shape(annotation)
+        entry, item = shape.entry, shape.item
         if entry is not None and isinstance(given, Mapping):
             return {name: self.fill(entry, value, (*way, name)) for name, value in given.items()}
         if item is not None and isinstance(given, list):
             return [self.fill(item, value, (*way, number)) for number, value in enumerate(given)]
-        section = shapes.chosen(annotation, given)
+        section = shape.chosen(given)
         if section is None or not isinstance(given, Mapping):
             return given
         whole = dict(given)

@@ -1,12 +1,49 @@
 """What the models say of a place in a stack's settings: which section it holds, and which of several by its kind."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+_KNOWN: dict[int, tuple[Any, "Shape"]] = {}
+"""By the annotation's identity, since what is annotated to a type needn't be hashable; each is kept with its shape."""
 _TAGS = ("kind", "type")
 """Settings that tell which section of several it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What an annotation stands for."""
+
+    models: tuple[type[BaseModel], ...]
+    """The sections: none, one, or the choices of a union."""
+    entry: Any
+    """What each entry of a mapping by name holds; None where it is no such mapping."""
+    item: Any
+    """What each entry of a list holds; None where it is no list."""
+
+    @property
+    def tag(self) -> str:
+        """The setting that tells one section of a union from the others."""
+        return tag(self.models[0]) if self.models else ""
+
+    def chosen(self, given: object) -> type[BaseModel] | None:
+        """The section that values are of; None where there is none, or they don't say of which."""
+        if len(self.models) < 2:
+            return self.models[0] if self.models else None
+        kind = given.get(self.tag) if isinstance(given, Mapping) else None
+        return next((model for model in self.models if kind in tags(model)), None)
+
+
+def shape(annotation: Any) -> Shape:
+    """Read once of each annotation: a stack may have thousands of settings."""
+    if id(annotation) not in _KNOWN:
+        inside = plain(annotation)
+        by_name, by_number = get_origin(inside) in (dict, Mapping), get_origin(inside) is tuple
+        entry, item = get_args(inside)[1] if by_name else None, get_args(inside)[0] if by_number else None
+        _KNOWN[id(annotation)] = annotation, Shape(models=models(annotation), entry=entry, item=item)
+    return _KNOWN[id(annotation)][1]
 
 
 def plain(annotation: Any) -> Any:
@@ -31,24 +68,3 @@ def tag(model: type[BaseModel]) -> str:
 def tags(model: type[BaseModel]) -> tuple[str, ...]:
     """The values of that setting."""
     return get_args(model.model_fields[tag(model)].annotation)
-
-
-def chosen(annotation: Any, given: object) -> type[BaseModel] | None:
-    """The section that values are of; None where an annotation stands for none, or they don't say of which."""
-    choices = models(annotation)
-    if len(choices) < 2:
-        return choices[0] if choices else None
-    kind = given.get(tag(choices[0])) if isinstance(given, Mapping) else None
-    return next((model for model in choices if kind in tags(model)), None)
-
-
-def entries(annotation: Any) -> Any:
-    """What each entry of a mapping by name holds; None where an annotation is no such mapping."""
-    found = plain(annotation)
-    return get_args(found)[1] if get_origin(found) in (dict, Mapping) else None
-
-
-def items(annotation: Any) -> Any:
-    """What each entry of a list holds; None where an annotation is no list."""
-    found = plain(annotation)
-    return get_args(found)[0] if get_origin(found) is tuple else None
