@@ -246,3 +246,29 @@ def test_a_list_without_a_base_is_no_mapping(tmp_path: Path) -> None:
     (said,) = refusal({**MINIMAL, "kv": ["secret"]}, tmp_path)
 
     assert said == "vault-estate:estate.kv is a list; expected a mapping"
+
+
+def test_people_are_shared_as_applications_are(tmp_path: Path) -> None:
+    """A stack without some applications takes the groups of the others."""
+    people = {
+        "groups": {
+            **{f"{name}-owners": {"kind": "owners", "applications": [name]} for name in APPLICATIONS},
+            "auditors": {"kind": "auditors"},
+        },
+        "members": {
+            "ada": {"groups": ["app-owners"], "login": {"kind": "userpass"}},
+            "alan": {"groups": ["auditors"], "login": {"kind": "userpass"}},
+        },
+    }
+    project = written(tmp_path, base={**SHARED, "people": people})
+    own = {**OWN, "kv": ["secret"], "applications": ["other"]}
+    taken = {"groups": ["other-owners", "auditors"], "members": ["alan"]}
+
+    found = parse({**own, "people": taken}, project).people
+
+    assert found is not None
+    assert (list(found.groups), list(found.members)) == (["other-owners", "auditors"], ["alan"])
+    (line,) = refusal(own, project)
+    assert line.startswith(
+        "base.yaml: vault-estate:estate.people.groups.app-owners.applications[0] is 'app'; expected "
+    )
