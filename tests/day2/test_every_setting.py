@@ -84,6 +84,8 @@ def base(made: Checkout) -> Plain:
     ci = {"kind": "jwt", "audience": "vault", "claims": {"repository": "a/b"}}
     return {
         **settings,
+        # Another environment has another profile's defaults, unless one is named.
+        "profile": "development",
         "kv": {"secret": {}},
         "kubernetes": {"host": "https://10.0.0.1:6443", "ca_certificate_file": "cluster.pem"},
         "jwt": {"jwt_validation_pubkeys": [public_key()], "bound_issuer": "https://ci.example.com"},
