@@ -470,7 +470,69 @@ def tenants(says: str, **changes: object) -> Declared:
     return dev(says, ("tenants", {**TENANTS, **changes}), first=[("tenants", dict(TENANTS))])
 
 
+PEOPLE: Change = [
+    ("userpass", {}),
+    ("platform/destinations/issuer.example.com", ["198.51.100.31/32"]),
+    (
+        "people",
+        {
+            "groups": {
+                "team": {"kind": "owners", "applications": ["aos"], "claims": ["one"]},
+                "ops": {"kind": "operators"},
+                "audit": {"kind": "auditors"},
+            },
+            "members": {
+                "ada": {"groups": ["team"], "login": {"kind": "userpass"}},
+                "lin": {"groups": ["ops"], "login": {"kind": "oidc", "claim": "lin@example.com"}},
+            },
+            "oidc": {
+                "discovery_url": "https://issuer.example.com",
+                "client_id": "vault",
+                "client_secret_setting": "oidc-secret",
+            },
+        },
+    ),
+]
+
+
+def of_people(says: str, way: str, value: object, *more: tuple[str, object]) -> Declared:
+    """A change of a stack that has people."""
+    return Declared(change=[(f"people/{way}", value), *more], says=says, first=PEOPLE)
+
+
 DECLARED: Mapping[str, Declared] = {
+    "Settings.people": dev("group-team", *PEOPLE),
+    "People.token_ttl": of_people('"tokenMaxTtl": 7260', "token_ttl", "2h1m"),
+    "People.groups": of_people("group-added", "groups/added", {"kind": "auditors"}),
+    "People.members": of_people("person-bob", "members/bob", {"groups": ["audit"], "login": {"kind": "userpass"}}),
+    "People.oidc": of_people('"at-issuer"', "oidc/path", "at-issuer"),
+    "OwnersGroup.applications": of_people("/undelete/dagster/", "groups/team/applications", ["aos", "dagster"]),
+    "OwnersGroup.destroys": of_people("agenticverz/destroy/app-prod", "groups/team/destroys", True),
+    "OwnersGroup.claims": of_people("team:two", "groups/team/claims", ["two"]),
+    "OperatorsGroup.claims": of_people("ops:two", "groups/ops/claims", ["two"]),
+    "AuditorsGroup.claims": of_people("audit:two", "groups/audit/claims", ["two"]),
+    "MemberByOidc.claim": of_people("lin@example.org", "members/lin/login/claim", "lin@example.org"),
+    "OidcWithSecret.path": of_people('"at-issuer"', "oidc/path", "at-issuer"),
+    "OidcWithSecret.discovery_url": of_people(
+        "https://issuer.example.com/realms/other", "oidc/discovery_url", "https://issuer.example.com/realms/other"
+    ),
+    "OidcWithSecret.client_id": of_people('"other-client"', "oidc/client_id", "other-client"),
+    "OidcWithSecret.client_secret_version": of_people(
+        '"oidcClientSecretWoVersion": 2', "oidc/client_secret_version", 2
+    ),
+    "OidcWithSecret.client_secret_setting": of_people(
+        "<other-password>", "oidc/client_secret_setting", "other-password"
+    ),
+    "OidcWithSecret.ca_certificate_file": of_people(
+        "<certificate issuer.pem>", "oidc/ca_certificate_file", "issuer.pem"
+    ),
+    "OidcWithSecret.user_claim": of_people('"userClaim": "email"', "oidc/user_claim", "email"),
+    "OidcWithSecret.groups_claim": of_people('"groupsClaim": "roles"', "oidc/groups_claim", "roles"),
+    "OidcWithSecret.scopes": of_people('"offline_access"', "oidc/scopes", ["offline_access"]),
+    "OidcWithSecret.bound_claims": of_people('"hd": "example.com"', "oidc/bound_claims", {"hd": "example.com"}),
+    "OidcWithSecret.redirect_uris": of_people(
+        "localhost:8251", "oidc/redirect_uris", ["http://localhost:8251/oidc/callback"]
+    ),
     "Settings.server": dev("openbao_2.7.0", ("server/version", "2.7.0")),
     "Server.version": dev("openbao_2.7.0", ("server/version", "2.7.0")),
     "Server.flavor": dev("hashicorp", *VAULT),
@@ -734,5 +796,14 @@ BY_COMMAND = {
     "LocalPlatform.postgres_port",
     "Folder.path",
     "Secret.keys",
+    # tests/engine/test_people.py, and tests/unit/settings/test_group_policies.py of the kinds of groups
+    *(f"{kind}Group.kind" for kind in ("Owners", "Operators", "Auditors")),
+    "Member.groups",
+    "Member.login",
+    "MemberByPassword.kind",
+    "MemberByCertificate.kind",
+    "MemberByCertificate.file",
+    "MemberByOidc.kind",
+    "OidcWithSecret.client_secret_file",
 }
 """What a test of its own walks."""

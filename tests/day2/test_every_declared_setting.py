@@ -23,7 +23,7 @@ from tests.support.declare import declare
 from tests.unit.golden import local
 from tests.unit.render.nodes import files
 
-PASSWORDS = ("database-password", "other-password")
+PASSWORDS = ("database-password", "other-password", "oidc-secret")
 AGE = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 """Letters that an age key may have."""
 
@@ -51,6 +51,7 @@ def written(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:
         platform["tls"].get("certificate_file"),
         snapshots["certificate"],
         snapshots["node_certificate"],
+        settings.get("people", {}).get("oidc", {}).get("ca_certificate_file"),
     ]
     yield from ((name, content("certificate", name)) for name in named if name)
     yield from ((name, content("ssh", name)) for name in platform["ssh"]["public_keys"])
