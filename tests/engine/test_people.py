@@ -355,3 +355,18 @@ def test_nothing_of_it_is_a_change_for_the_stack(built: Checkout) -> None:
     done = built.run("up", "--json")
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["changed"] == 0
+
+
+def test_an_issuer_that_doesnt_answer_is_told_by_its_address(built: Checkout) -> None:
+    settings, (port,) = built.settings(), free_ports(1)
+    there = settings["people"]["oidc"]["discovery_url"]
+    settings["people"]["oidc"]["discovery_url"] = f"https://127.0.0.1:{port}"
+    built.write(settings)
+    done = built.run("up")
+    settings["people"]["oidc"]["discovery_url"] = there
+    built.write(settings)
+    assert done.returncode == 2
+    (told,) = (line for line in done.stderr.splitlines() if f"127.0.0.1:{port}" in line)
+    assert "oidc-mount" in told
+    assert "connection refused" in told
+    assert "Traceback" not in done.stderr
