@@ -244,7 +244,7 @@ def secret_id(
                 authority=endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None,
             )
             _write(install.folder, {**renewal.files(told), renewal.WRAPPED: wrapped.wrapping_token})
-        if install:
+        if install and not choices.sandbox:
             issued.forget(paths, stack, application)
         elif not choices.sandbox:
             issued.note(paths, stack, application, login.secret_id_ttl)

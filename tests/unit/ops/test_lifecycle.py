@@ -323,6 +323,11 @@ def test_what_renews_it_is_written_with_the_wrapping_token(stack: Stack, monkeyp
     assert [file.name for file in folder.iterdir() if token in file.read_text()] == ["wrapping-token"]
     assert list(issued.all_of(stack.paths, "local")) == ["dagster"], "nobody has to think of the other"
 
+    there, choices = Install(folder=folder, user="dagster"), Choices(sandbox=True)
+    lifecycle.secret_id(stack.paths, "local", "dagster", "5m", Console(), choices=choices, install=there)
+
+    assert list(issued.all_of(stack.paths, "local")) == ["dagster"], "a sandbox is another stack"
+
 
 def test_what_may_not_renew_isnt_installed(stack: Stack) -> None:
     there = Install(folder=stack.paths.project / "there", user="greenlang")

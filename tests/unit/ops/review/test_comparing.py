@@ -6,9 +6,12 @@ from typing import Literal
 import pytest
 
 from components.render import acl
+from composition.contents import application_policy
 from ops.review.comparing import compare
 from ops.review.declaring import Resource
+from settings import parse
 from tests.unit.ops.review.samples import approle, firewall, policy, resource
+from tests.unit.settings.samples import changed
 
 CAPABILITIES = [
     (("a", "read"), ("a", "read update"), "a", ["update"], []),
@@ -41,6 +44,22 @@ def test_an_answer_that_must_be_wrapped_is_less() -> None:
     was, became = policy("shop", ("a", "update"), wrapping=60), policy("shop", ("a", "update"))
     (found,) = compare("dev", [was, login], [became, login]).capabilities
     assert (found.gained, found.lost) == (["update"], ["update, wrapped for 60 s"])
+
+
+def test_an_application_that_may_renew_its_login_is_a_widening() -> None:
+    def may(*, renew: bool) -> list[Resource]:
+        plain = changed("applications/app/login/renews_secret_id", renew)
+        text = acl.render(application_policy(parse(plain), "app"))
+        own = resource("vault:index/policy:Policy", "policies-app", name="app", policy=text)
+        return [own, approle("app", "app")]
+
+    found = compare("dev", may(renew=False), may(renew=True))
+
+    assert [(one.path, one.gained) for one in found.capabilities] == [
+        ("auth/approle/role/app/secret-id", ["update, wrapped for 1 s"]),
+        ("auth/approle/role/app/secret-id/destroy", ["update"]),
+    ]
+    assert "approle app may update, wrapped for 1 s auth/approle/role/app/secret-id" in found.widenings
 
 
 def test_a_write_of_some_parameters_is_less() -> None:
