@@ -97,8 +97,10 @@ _END = "=== end of block ==="
 COMMANDS: Mapping[str, Sequence[Block]] = {
     block.document: [one for one in blocks(document) if one.language == "sh" and not one.note]
     for document in DOCUMENTS
+    if document.parent.name != "teams"
     for block in blocks(document)
 }
+"""Apart from the teams' pages, which test_teams.py runs."""
 WITH_COMMANDS = [document for document, found in COMMANDS.items() if found]
 
 
