@@ -4,6 +4,7 @@ import getpass
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from ops.commands.secrets import SecretPlace
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.vault.origins import Note
 
 app = typer.Typer(
     help="Work with the values of secrets, by your own login: ./estate login first.",
@@ -100,16 +102,9 @@ def listing(
     """List the values that there should be, who gave them and which are missing. No value is shown."""
     console = Console(as_json=as_json)
     found = secrets.listed(Paths(), stack, application, console, sandbox=sandbox)
-    rows = [
-        [one.application, one.secret, one.key, one.origin]
-        + ([str(one.note.version), one.note.time[:10], one.note.who] if one.note else ["", "", ""])
-        for one in found
-    ]
-    console.table(
-        f"values of {application or 'every application'}",
-        ["application", "secret", "key", "origin", "version", "since", "by"],
-        rows,
-    )
+    for owner, theirs in groupby(found, lambda one: one.application):
+        rows = [[one.secret, one.key, f"{one.origin}{_since(one.note)}"] for one in theirs]
+        console.table(f"values of {owner}", ["secret", "key", "origin"], rows)
     console.document({"stack": stack, "values": [asdict(one) for one in found]})
 
 
@@ -208,6 +203,10 @@ def undelete(
 
 def _place(stack: str, application: str, name: str, sandbox: bool) -> SecretPlace:
     return SecretPlace(paths=Paths(), stack=stack, application=application, name=name, sandbox=sandbox)
+
+
+def _since(note: Note | None) -> str:
+    return f" {note.time[:10]} by {note.who}" if note else ""
 
 
 def _reader(what: str, file: Path | None) -> Callable[[], bytes]:

@@ -226,6 +226,18 @@ def _shape(line: str) -> str:
     return re.sub(r":\d+$", ":PORT", without_identifiers)
 
 
+def test_a_person_gives_a_value_and_status_stops_missing_it(readme: Sequence[Ran]) -> None:
+    first, printed = _of(readme, "./estate up").output, _of(readme, "./estate secret put").output
+    assert "external-apis" in first.partition("values that a person has yet to give")[2]
+    missed = printed.partition("values that a person has yet to give")[2]
+    assert "keycloak-admin" in missed
+    assert "external-apis" not in missed
+    assert "ada may not read secret/greenlang/database/redis" in printed
+    assert printed.count("denied, as it must be") == 1
+    assert [line.split()[:1] for line in printed.splitlines() if " there " in line] == [["2"], ["1"]]
+    assert "agenticverz/external-apis is at version 3: ANTHROPIC_API_KEY by ada" in printed
+
+
 def test_the_application_reads_its_own_and_is_denied_anothers(readme: Sequence[Ran]) -> None:
     """`|| echo` would hide a read that was not denied."""
     printed = _of(readme, "denied, as it must be").output
