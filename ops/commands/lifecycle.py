@@ -25,6 +25,7 @@ from ops.engine.listening import Changes
 from ops.errors import EstateError
 from ops.keys.secrets_provider import ensure_placed
 from ops.paths import Paths
+from ops.people import session as people
 from ops.platforms.driver import PlatformDriver, Purpose, Status
 from ops.platforms.registry import platform_of
 from ops.stack_file import Replacement
@@ -166,6 +167,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
                     changes = opened.run.operate("destroy", steps)
                 if opened.backend.state:
                     opened.run.forget()
+        people.forget(paths, stack)
         platform.remove()
     return changes
 

@@ -78,7 +78,10 @@ def kept(paths: Paths, stack: str) -> KeptLogin | None:
 
 def forget(paths: Paths, stack: str) -> None:
     """Remove the login that is kept, if there is one. Raises OSError."""
-    file_of(paths, stack).unlink(missing_ok=True)
+    file = file_of(paths, stack)
+    file.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        file.parent.rmdir()
 
 
 @contextmanager
