@@ -86,7 +86,7 @@ def test_the_readme_names_every_export() -> None:
 
 
 def test_settings_in_an_example_are_settings() -> None:
-    """An example is sections, or else applications. Jobs of CI need an issuer, which stands on the teams' first page."""
+    """An example is sections, or else applications. Jobs of CI need the issuer of the teams' page."""
     examples = [block for document in DOCUMENTS for block in blocks(document) if block.language == "yaml"]
     (issuer,) = (one.text for one in examples if one.document == "docs/teams/README.md")
     assert len(examples) > 7
