@@ -320,6 +320,9 @@ class Settings(Section):
         if self.tenants is None:
             return self
         known("tenants.mount", self.tenants.mount, "kv", self.kv)
+        if self.server.flavor == "vault" and not self.tenants.ids:
+            expected = "the tenants there are, since server.flavor is 'vault', where '+' would be one that reads all"
+            raise SettingError("tenants.ids", "empty", expected)
         for application, name, _ in self.secrets():
             mount, path = self.secret_path(application, name)
             if mount == self.tenants.mount and f"{path}/".startswith(f"{self.tenants.folder}/"):

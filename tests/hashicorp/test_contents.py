@@ -23,9 +23,20 @@ from tests.support.checkouts import Checkout, checkout
 from tests.support.limits import retry_after
 from tests.support.sealed import sealed
 from tests.support.servers import call
+from tests.support.tenants import (
+    AUDIENCE,
+    DENIED,
+    ODD_NAMES,
+    has_its_own_folder_and_no_other,
+    one_person_stays_in_each,
+    section,
+    tenants_of,
+)
+from tests.support.tokens import Issuer
 
 pytestmark = pytest.mark.timeout(400)
 
+ISSUER = Issuer()
 UP = """
 import json, sys
 from dataclasses import replace
@@ -82,6 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with sealed(folder / "node", "vault", "transit") as server, checkout(folder) as copy:
         server.stop()  # the other Vault and its token are what is wanted
         assert isinstance(server.seal, TransitSeal)
+        copy.write({**copy.settings(), "tenants": section(ISSUER, ids=["a", "b"])})
         yield Made(copy=copy, server=json.dumps([server.program, dict(server.environment), server.seal.address]))
 
 
@@ -115,6 +127,31 @@ def test_a_second_up_changes_nothing(made: Made) -> None:
 def test_who_is_over_a_limit_is_told_when_to_come_again(made: Made) -> None:
     with made.copy.administering() as client:
         assert 0 < retry_after(client) <= 60
+
+
+@pytest.mark.usefixtures("first")
+def test_each_tenant_has_its_own_folder_whoever_it_is(made: Made) -> None:
+    with tenants_of(made.copy, ISSUER) as estate:
+        has_its_own_folder_and_no_other(estate)
+        one_person_stays_in_each(estate)
+        assert [name for name in ODD_NAMES if estate.log_in(ISSUER.sign(aud=AUDIENCE, tenant_id=name)).ok] == []
+
+
+@pytest.mark.usefixtures("first")
+def test_a_tenant_called_as_a_wildcard_or_as_anothers_folder_gets_that_there(made: Made) -> None:
+    """Which is why settings want the tenants listed for this flavour."""
+    listed = made.copy.settings()
+    made.copy.write({**listed, "tenants": section(ISSUER)})
+    made.run("up")
+    try:
+        with tenants_of(made.copy, ISSUER) as estate:
+            assert estate.reads(estate.tenant("+"), "a/key") == "of a"
+            within = estate.tenant("a/b")
+            written = estate.asks(within, "POST", "secret/data/tenants/a/b/key", {"data": {"value": "of a/b"}})
+            assert (written.ok, estate.reads(within, "a/key")) == (True, DENIED)
+    finally:
+        made.copy.write(listed)
+        made.run("up")
 
 
 @pytest.mark.usefixtures("first")

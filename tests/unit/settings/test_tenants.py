@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from settings import parse
+from tests.support.hetzner_samples import VAULT
 from tests.unit.settings.samples import FULL, changed, refusal
+from tests.unit.settings.test_form_of_errors import node
 
 WRONG: list[tuple[str, Any, str]] = [
     ("tenants/mount", "none", ".tenants.mount is 'none'; expected one of kv: secret, team/kv"),
@@ -36,6 +38,16 @@ def test_what_is_wrong_is_told(where: str, value: Any, said: str) -> None:
     (line,) = refusal(changed(where, value))
 
     assert line.startswith(f"vault-estate:estate{said}")
+
+
+def test_hashicorps_server_has_its_tenants_listed() -> None:
+    listed = {**node(seal={"kind": "shamir"}), "server": VAULT, "tenants": FULL["tenants"]}
+    (line,) = refusal({**listed, "tenants": {**FULL["tenants"], "ids": []}})
+
+    assert parse(listed).tenants is not None
+    assert line.startswith(
+        "vault-estate:estate.tenants.ids is empty; expected the tenants there are, since server.flavor"
+    )
 
 
 def test_an_application_whose_name_begins_as_the_folders_is_apart() -> None:
