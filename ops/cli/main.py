@@ -94,6 +94,8 @@ def up(
     _show_checks(console, built.checks.results)
     if missing := values.missing(built.checks.values):
         console.table(values.TITLE, values.COLUMNS, missing)
+    if built.checks.values:
+        console.result(values.sentence(built.checks.values))
     for warning in built.warnings:
         console.result(f"warning: {warning}")
     for name, value in sorted(built.exports.items()):

@@ -3,6 +3,7 @@
 Owns that answer. Looks at notes and versions only: no value is read.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -52,6 +53,12 @@ def missing(values: Sequence[Value]) -> Sequence[Sequence[str]]:
         [*place, ", ".join(one.key for one in keys)]
         for place, keys in groupby(without, lambda one: (one.application, one.secret))
     ]
+
+
+def sentence(values: Sequence[Value]) -> str:
+    """How many there are of each origin."""
+    found = Counter(one.origin for one in values)
+    return f"values: {', '.join(f'{found[origin]} {origin}' for origin in ('generated', 'given', 'missing'))}"
 
 
 def document(values: Sequence[Value]) -> Mapping[str, Mapping[str, Mapping[str, str]]]:

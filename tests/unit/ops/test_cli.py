@@ -53,6 +53,7 @@ def test_up_tells_what_was_built_and_checked(monkeypatch: pytest.MonkeyPatch, ca
     assert "CERTIFICATE" not in said.out
     (row,) = [line.split() for line in said.out.splitlines() if "app-prod" in line]
     assert row == ["aos", "app-prod", "OIDC_CLIENT_SECRET"]
+    assert "values: 1 generated, 0 given, 1 missing\n" in said.out
     assert "access checks (✓ passed, - not granted, ? can't be checked)" in said.out
     assert said.err == "warning: look here\n"
     _, stack, _, choices = asked[0]
