@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from composition import person_certificate
+from ops import stack_file
+from ops.commands.session import secret_names
 from ops.console import Console
 from ops.errors import EstateError
 from ops.people import browser
 from tests.support.servers import eventually, free_ports
+from tests.unit.ops.fakes import checkout
+from tests.unit.settings.samples import FULL, PEOPLE
 
 SETTING = "people.members.grace.login.file"
 
@@ -73,6 +78,15 @@ def test_one_that_would_let_somebody_else_in_is_refused(content: str, words: str
     with pytest.raises(ValueError, match=words) as refusal:
         person_certificate.read(SETTING, "grace.crt", "grace")
     assert str(refusal.value).startswith(f"vault-estate:estate.{SETTING} is 'grace.crt', wh")
+
+
+@pytest.mark.usefixtures("_here")
+def test_an_issuers_secret_is_among_those_of_the_stacks_file(tmp_path: Path) -> None:
+    """So that a preview with fake providers has one, and a comparison of commits compares it."""
+    plain = {**FULL, "people": PEOPLE}
+    text = yaml.safe_dump({"config": {"vault-estate:estate": plain}})
+    file = stack_file.read(checkout(tmp_path, text), "local")
+    assert secret_names(file) == ["database-password", "oidc-client-secret"]
 
 
 class FakeVault:
