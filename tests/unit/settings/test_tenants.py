@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from settings import parse
-from tests.support.hetzner_samples import VAULT
-from tests.unit.settings.samples import FULL, changed, refusal
-from tests.unit.settings.test_form_of_errors import node
+from tests.support.hetzner_samples import PLATFORM, SSH, VAULT
+from tests.unit.settings.samples import FULL, MINIMAL, changed, refusal
 
 WRONG: list[tuple[str, Any, str]] = [
     ("tenants/mount", "none", ".tenants.mount is 'none'; expected one of kv: secret, team/kv"),
@@ -41,7 +40,8 @@ def test_what_is_wrong_is_told(where: str, value: Any, said: str) -> None:
 
 
 def test_hashicorps_server_has_its_tenants_listed() -> None:
-    listed = {**node(seal={"kind": "shamir"}), "server": VAULT, "tenants": FULL["tenants"]}
+    platform = {**PLATFORM, "seal": {"kind": "shamir"}, "ssh": SSH}
+    listed = {**MINIMAL, "platform": platform, "server": VAULT, "tenants": FULL["tenants"]}
     (line,) = refusal({**listed, "tenants": {**FULL["tenants"], "ids": []}})
 
     assert parse(listed).tenants is not None
