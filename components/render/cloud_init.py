@@ -26,14 +26,9 @@ from .traffic import nftables
 MAXIMUM_BYTES = 32_768
 """Hetzner's limit of user-data (docs.hetzner.cloud, create a server, user_data)."""
 
-ARCHIVE = "/root/vault-estate.tar.xz.b85"
+ARCHIVE = f"/root/vault-estate{archive.SUFFIX}"
 """Where the files are until the first command unpacks them, after packages: a package never finds a file of ours in its
 place and asks about it. One by one, less well compressed, or in base64, a fifteenth longer, they wouldn't fit."""
-_UNPACK = (
-    "import base64, io, sys, tarfile\n"
-    "with open(sys.argv[1]) as packed:\n"
-    "    tarfile.open(fileobj=io.BytesIO(base64.b85decode(packed.read().strip()))).extractall('/')\n"
-)
 SSHD = "/etc/ssh/sshd_config.d/90-vault-estate.conf"
 """Written before anything else, since `sshd` starts long before the archive is unpacked."""
 
@@ -70,7 +65,7 @@ def render(node: Node, place: Place) -> str:
         ],
         "runcmd": [
             # Every image has Python, since cloud-init is written in it; `xz` it needn't have.
-            ["python3", "-I", "-c", _UNPACK, ARCHIVE],
+            ["python3", "-I", "-c", archive.PROGRAM, ARCHIVE],
             [f"{LIBRARY}/setup"],
         ],
     }

@@ -5,18 +5,13 @@ something: the administrator may not (the policies that guard it would stay behi
 be empty. Refuses another kind of seal: what the volume holds is wrapped by the one it was made with.
 """
 
-import base64
-import io
 import shlex
-import tarfile
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
-from components.render.cloud_init import ARCHIVE
 from components.render.node.layout import ETC
 from ops.errors import EstateError
+from ops.review import user_data
 from ops.stack_file import StackFile
 from settings import Settings
 
@@ -54,16 +49,10 @@ def _refuse_another_seal(file: StackFile, deployment: Mapping[str, Any]) -> None
                 )
 
 
-def _variables(user_data: str) -> Mapping[str, str]:
+def _variables(text: str) -> Mapping[str, str]:
     """What a node's scripts are told; nothing of a node that another version made."""
-    written = yaml.safe_load(user_data).get("write_files") or []
-    packed = next((one["content"] for one in written if one["path"] == ARCHIVE), "")
-    if not packed:
-        return {}
-    with tarfile.open(fileobj=io.BytesIO(base64.b85decode(packed.strip())), mode="r:xz") as archive:
-        file = archive.extractfile(f"{ETC.lstrip('/')}/node.env")
-        text = file.read().decode() if file else ""
-    return dict(word.split("=", 1) for word in shlex.split(text))
+    found = user_data.files(text).get(f"{ETC}/node.env", "")
+    return dict(word.split("=", 1) for word in shlex.split(found))
 
 
 def _paths(settings: Settings) -> Mapping[str, tuple[str, str]]:

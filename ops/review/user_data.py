@@ -10,8 +10,11 @@ from collections.abc import Mapping
 
 import yaml
 
+from components.render.node import archive
+
 BEGIN = "#cloud-config\n"
-_PACKED = ".tar.xz.b85"
+_PACKED_BEFORE = ".tar.xz.b85"
+"""How the first commits packed them."""
 
 
 def files(text: str) -> Mapping[str, str]:
@@ -25,14 +28,17 @@ def files(text: str) -> Mapping[str, str]:
         if key != "write_files":
             found[f"cloud-init's {key}"] = yaml.safe_dump(value, sort_keys=False)
     for written in document.get("write_files", []):
-        if written["path"].endswith(_PACKED):
-            found |= _unpacked(written["content"])
+        if written["path"].endswith(archive.SUFFIX):
+            packed = base64.b85decode(written["content"].strip())
+            found |= {name: content for name, (content, _) in archive.unpack(packed).items()}
+        elif written["path"].endswith(_PACKED_BEFORE):
+            found |= _of_tar(written["content"])
         else:
             found[written["path"]] = written["content"]
     return found
 
 
-def _unpacked(content: str) -> Mapping[str, str]:
-    with tarfile.open(fileobj=io.BytesIO(base64.b85decode(content.strip()))) as archive:
-        members = {f"/{one.name}": archive.extractfile(one) for one in archive.getmembers() if one.isfile()}
+def _of_tar(content: str) -> Mapping[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(base64.b85decode(content.strip()))) as tar:
+        members = {f"/{one.name}": tar.extractfile(one) for one in tar.getmembers() if one.isfile()}
         return {name: file.read().decode(errors="replace") for name, file in members.items() if file}

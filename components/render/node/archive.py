@@ -6,21 +6,20 @@ has several that answer differently. Other bytes are another user-data, and that
 Python without the encoder is told so.
 """
 
-import io
-import tarfile
 from collections.abc import Mapping
+
+SUFFIX = ".files.xz.b85"
+"""How the name of a packed file ends, in base85."""
+_END = "\0"
 
 
 def pack(files: Mapping[str, tuple[str, str]]) -> bytes:
-    """The files, content and permissions (`0644`) by absolute path, as `tar.xz` to be unpacked in `/`. All will belong
-    to root. Raises ValueError where this Python was built without its module `lzma`."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        # Files that begin alike are alike, and pack better next to each other: 220 bytes of 32,290.
-        for path, (content, permissions) in sorted(files.items(), key=lambda file: (file[1][0][:12], file[0])):
-            member = tarfile.TarInfo(path.lstrip("/"))
-            member.size, member.mode = len(content.encode()), int(permissions, 8)
-            archive.addfile(member, io.BytesIO(content.encode()))
+    """The files, content and permissions (`0644`) by absolute path: each path, permissions and content, with a zero
+    between them, in `xz`. A `tar` of them takes 900 bytes more. Raises ValueError where this Python was built without
+    its module `lzma`."""
+    # Files that begin alike are alike, and pack better next to each other.
+    ordered = sorted(files.items(), key=lambda file: (file[1][0][:12], file[0]))
+    plain = _END.join(part for path, (content, permissions) in ordered for part in (path, permissions, content))
     try:
         import lzma  # noqa: PLC0415 - some Pythons are built without it, and only a node's user-data needs it
     except ImportError:
@@ -39,4 +38,30 @@ def pack(files: Mapping[str, tuple[str, str]]) -> bytes:
             "depth": 512,
         }
     ]
-    return lzma.compress(stream.getvalue(), lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
+    return lzma.compress(plain.encode(), lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
+
+
+def unpack(packed: bytes) -> Mapping[str, tuple[str, str]]:
+    """What was packed. Raises ValueError: it isn't in this form, or this Python has no `lzma`."""
+    try:
+        import lzma  # noqa: PLC0415
+    except ImportError:
+        raise ValueError("this Python was built without its module lzma; use one that has it") from None
+    try:
+        parts = iter(lzma.decompress(packed).decode().split(_END))
+    except lzma.LZMAError as error:
+        raise ValueError(f"the files of user-data can't be unpacked: {error}") from None
+    return {path: (content, permissions) for path, permissions, content in zip(parts, parts, parts, strict=True)}
+
+
+PROGRAM = (
+    "import base64, lzma, os, sys\n"
+    "with open(sys.argv[1]) as packed:\n"
+    "    parts = iter(lzma.decompress(base64.b85decode(packed.read().strip())).split(b'\\0'))\n"
+    "for path, mode, content in zip(parts, parts, parts):\n"
+    "    os.makedirs(os.path.dirname(path), exist_ok=True)\n"
+    "    with open(path, 'wb', opener=lambda name, flags: os.open(name, flags, 0o600)) as file:\n"
+    "        file.write(content)\n"
+    "    os.chmod(path, int(mode, 8))\n"
+)
+"""Unpacks them on a node, from the file that its first argument names."""

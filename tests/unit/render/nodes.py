@@ -1,8 +1,6 @@
 """A node to begin a test from, and what differs from it."""
 
 import base64
-import io
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +10,7 @@ import yaml
 from components.render import cloud_init
 from components.render.bootstrap import Administrator, Bootstrap, Operator
 from components.render.cloud_init import ARCHIVE
+from components.render.node import archive
 from components.render.node.layout import File
 from components.render.node.model import Logs, Node, Place, Ssh
 from components.render.release import Download, Flavor, Server
@@ -142,20 +141,11 @@ def place_of(name: str) -> Place:
 
 def unpacked(text: str) -> dict[str, str]:
     """The files as the node will have them, by path."""
-    found: dict[str, str] = {}
-    for entry in yaml.safe_load(text)["write_files"]:
-        if entry["path"] != ARCHIVE:
-            found[entry["path"]] = entry["content"]
-            continue
-        with opened(text) as archive:
-            for member in archive:
-                stream = archive.extractfile(member)
-                assert stream is not None
-                found[f"/{member.name}"] = stream.read().decode()
-    return found
+    found = {one["path"]: one["content"] for one in yaml.safe_load(text)["write_files"] if one["path"] != ARCHIVE}
+    return found | {path: content for path, (content, _) in opened(text).items()}
 
 
-def opened(text: str) -> tarfile.TarFile:
+def opened(text: str) -> Mapping[str, File]:
     """The archive in a user-data."""
     (entry,) = [one for one in yaml.safe_load(text)["write_files"] if one["path"] == ARCHIVE]
-    return tarfile.open(fileobj=io.BytesIO(base64.b85decode(entry["content"])), mode="r:xz")
+    return archive.unpack(base64.b85decode(entry["content"]))

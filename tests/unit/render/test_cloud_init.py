@@ -4,6 +4,7 @@ Doesn't prove that a machine boots from it, nor that `nft` and `systemd-analyze`
 the scripts where it is installed.
 """
 
+import base64
 import difflib
 import hashlib
 import shutil
@@ -19,7 +20,7 @@ from pysequoia import Profile, Tsk
 from components.render import acl, cloud_init
 from components.render.administrator import administrator_policy
 from components.render.cloud_init import MAXIMUM_BYTES, SSHD, first_boot
-from components.render.node.archive import pack
+from components.render.node.archive import PROGRAM, pack, unpack
 from components.render.node.model import Node, Place
 from components.render.release import Download, Flavor, Server, variables
 from components.render.tls import AcmeTls, ProvidedTls
@@ -301,13 +302,28 @@ def test_five_operators_fit() -> None:
 
 def test_the_archive_keeps_permissions() -> None:
     wanted = files(node(ssh=SSH))
-    with opened(render(node(ssh=SSH))) as archive:
-        modes = {f"/{member.name}": (member.mode, member.uid, member.gid) for member in archive}
+    modes = {path: permissions for path, (_, permissions) in opened(render(node(ssh=SSH))).items()}
 
-    expected = {path: (int(permissions, 8), 0, 0) for path, (_, permissions) in wanted.items() if path != SSHD}
-    assert modes == expected
-    assert modes["/etc/vault-estate/bootstrap.json"][0] == 0o600
-    assert modes["/usr/local/lib/vault-estate/setup"][0] == 0o755
+    assert modes == {path: permissions for path, (_, permissions) in wanted.items() if path != SSHD}
+    assert modes["/etc/vault-estate/bootstrap.json"] == "0600"
+    assert modes["/usr/local/lib/vault-estate/setup"] == "0755"
+
+
+def test_the_node_unpacks_what_was_packed(tmp_path: Path) -> None:
+    wanted = {f"{tmp_path}/deep/er/é": ("ä\n\\0\n", "0755"), f"{tmp_path}/empty": ("", "0600")}
+    (tmp_path / "packed").write_text(base64.b85encode(pack(wanted)).decode() + "\n")
+    for _ in range(2):
+        command = [sys.executable, "-I", "-c", PROGRAM, str(tmp_path / "packed")]
+        subprocess.run(command, check=True, timeout=30)
+        for path, (content, permissions) in wanted.items():
+            assert Path(path).read_text(encoding="utf-8") == content
+            assert f"{Path(path).stat().st_mode & 0o7777:04o}" == permissions
+    assert unpack(pack(wanted)) == wanted
+
+
+def test_what_wasnt_packed_here_is_refused() -> None:
+    with pytest.raises(ValueError, match="can't be unpacked"):
+        unpack(b"nothing")
 
 
 def test_the_archive_of_the_same_files_has_the_same_bytes() -> None:
@@ -315,7 +331,7 @@ def test_the_archive_of_the_same_files_has_the_same_bytes() -> None:
     packed = pack({"/b": (lines, "0755"), "/a": ("a", "0644")})
 
     # Written down, since another encoder's bytes would replace every server there is.
-    assert hashlib.sha256(packed).hexdigest() == "7f4dbaa891cdfd5aa38cc8bbd62e9c77f1de3d65cae1864007f0a5f5211e5508"
+    assert hashlib.sha256(packed).hexdigest() == "79105d416bd836fcb8d4ba544ed6082fc217a5cdecd5f1b0007ce65c3ec64df4"
     assert pack({"/a": ("a", "0644"), "/b": (lines, "0755")}) == packed
 
 
