@@ -281,7 +281,10 @@ def test_up_after_a_restore_brings_the_server_up_to_date(built: Checkout) -> Non
     assert database["roles"].pop("greenlang-readwrite")
     assert applications.pop("dagster")
     applications["greenlang-api"] = {**applications["greenlang-api"], "database_roles": ["greenlang-readonly"]}
-    built.write({**settings, "applications": applications, "transit": transit, "database": database})
+    owners = {"bike-data-flow-owners": {"kind": "owners", "applications": ["bike-data-flow"]}}
+    people = {**settings["people"], "groups": {**settings["people"]["groups"], **owners}}
+    more = {"applications": applications, "people": people, "transit": transit, "database": database}
+    built.write({**settings, **more})
     assert up(built)["passed"] is True
     after = inventory(built)
     restored = built.run("restore")
