@@ -1,10 +1,10 @@
 """Recovering from an `up` that was killed, so that the next one goes on instead of stumbling over what it made.
 
 The engine writes each step down before it begins it. So what was under way is known, and may be on the server although
-no state has it. Most objects are upserts, which are simply written again. Mounts, auth methods, audit devices and
-AppRole roles are not: those are imported. No provider imports an authority, or a JWT method that wasn't configured yet:
-one that was under way, which nobody can have been told of, is emptied or removed and made anew. Which type is which was
-seen of the official provider (tests/engine/fake_providers/official_requests.json).
+no state has it. Most objects are upserts, which are simply written again. Mounts, auth methods, audit devices, AppRole
+roles, people, groups and their aliases are not: those are imported. No provider imports an authority, or a JWT method
+that wasn't configured yet: one that was under way, which nobody can have been told of, is emptied or removed and made
+anew. Which type is which was seen of the official provider (tests/engine/fake_providers/official_requests.json).
 
 Owns that comparison. Refuses to adopt what the state doesn't say was begun: it isn't ours.
 """
@@ -12,7 +12,7 @@ Owns that comparison. Refuses to adopt what the state doesn't say was begun: it 
 import json
 import tempfile
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hvac
@@ -29,6 +29,13 @@ _AUTHORITY_TYPES = (
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
     "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
 )
+_IDENTITY_TYPES: Mapping[str, tuple[str, bool]] = {
+    "vault:identity/entity:Entity": ("entity", False),
+    "vault:identity/entityAlias:EntityAlias": ("entity", True),
+    "vault:identity/group:Group": ("group", False),
+    "vault:identity/groupAlias:GroupAlias": ("group", True),
+}
+"""What each is looked up as, and whether it is an alias."""
 CONNECTION_TYPE = "vault:database/secretBackendConnection:SecretBackendConnection"
 _READY_TYPE = "pulumi-python:dynamic:Resource"
 """Of `VaultReady`; the other dynamic resource has a type of its own."""
@@ -45,6 +52,9 @@ class Begun:
     audit: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
     """Of AppRole: a server refuses what a role is created with for one that it has."""
+    people: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Entities, groups and aliases by type and name: of an alias the accessor of its mount; once they are looked up,
+    the id. A server answers with none what is made a second time."""
     authorities: frozenset[str] = frozenset()
     """Mounts of certificate authorities; these can only be emptied."""
 
@@ -54,7 +64,7 @@ class Begun:
     @property
     def importable(self) -> int:
         """How many can be imported."""
-        return len(self.mounts) + len(self.auth) + len(self.audit) + len(self.roles)
+        return len(self.mounts) + len(self.auth) + len(self.audit) + len(self.roles) + len(self.people)
 
     def identity(self, type_token: str, properties: Mapping[str, Any]) -> str | None:
         """The id to import a resource by; None when it is to be created."""
@@ -65,7 +75,7 @@ class Begun:
             return str(path)
         if type_token == _APPROLE_TYPE and _role(properties) in self.roles:
             return _role(properties)
-        return None
+        return self.people.get((type_token, str(properties.get("name"))))
 
 
 def begun(deployment: Mapping[str, Any]) -> Begun:
@@ -85,6 +95,12 @@ def begun(deployment: Mapping[str, Any]) -> Begun:
         jwt=paths(_JWT_TYPES, "path", "type"),
         audit=paths(_AUDIT_TYPES, "path", "type"),
         roles=frozenset(_role(one.get("inputs") or {}) for one in creating if one["type"] == _APPROLE_TYPE),
+        people={
+            (one["type"], str(given.get("name"))): str(given.get("mountAccessor") or "")
+            for one in creating
+            if one["type"] in _IDENTITY_TYPES
+            for given in (one.get("inputs") or {},)
+        },
         authorities=paths(_AUTHORITY_TYPES, "backend") - known,
     )
 
@@ -112,7 +128,20 @@ def existing(client: hvac.Client, found: Begun) -> Begun:
         auth=there("auth", found.auth),
         audit=there("audit", found.audit),
         roles=frozenset(path for path in found.roles if _read(client, path)),
+        people={key: made for key, mount in found.people.items() if (made := _identity(client, *key, mount))},
     )
+
+
+def _identity(client: hvac.Client, type_token: str, name: str, mount: str) -> str:
+    """The id of an entity, a group or an alias; empty: the server has none of this name."""
+    kind, is_alias = _IDENTITY_TYPES[type_token]
+    question = {"alias_name": name, "alias_mount_accessor": mount} if is_alias else {"name": name}
+    answer = client.write_data(f"identity/lookup/{kind}", data=question)
+    found = dict(answer["data"]) if isinstance(answer, dict) else {}
+    if not is_alias:
+        return str(found.get("id") or "")
+    aliases = found.get("aliases") or [found.get("alias") or {}]
+    return next((str(one["id"]) for one in aliases if one.get("name") == name and one["mount_accessor"] == mount), "")
 
 
 def remove_halves(client: hvac.Client, found: Begun) -> Begun:

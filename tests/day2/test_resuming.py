@@ -21,8 +21,11 @@ from ops.commands import session
 from ops.commands.session import Choices
 from ops.console import Console
 from tests.support.checkouts import Checkout, checkout
+from tests.support.issuers import issuer
 from tests.support.killed_runs import accessors, asked, finished, killed_at, recorded, under_way
-from tests.support.servers import eventually
+from tests.support.servers import VaultServer, eventually, local_platform, postgres_template, vault_server
+
+__all__ = ["local_platform", "postgres_template", "vault_server"]
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -30,9 +33,10 @@ KINDS = {f"vault:{kind}" for kind in TABLE} - {"vault:index/audit:Audit"}
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A copy whose settings have every kind of object."""
+def whole(tmp_path_factory: pytest.TempPathFactory, vault_server: VaultServer) -> Iterator[Checkout]:
+    """A copy whose settings have every kind of object; the issuer of people is another server."""
     with checkout(tmp_path_factory.mktemp("whole")) as made:
+        at = issuer(vault_server, "http://localhost:8250/oidc/callback", {"aos-team": ["lin"]})
         key = ec.generate_private_key(ec.SECP256R1()).public_key()
         public = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
         settings = made.settings()
@@ -46,6 +50,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         settings["applications"] |= {
             "job": {"login": {"kind": "jwt", "audience": "vault", "claims": {"repository": "acme/app"}}} | granted,
             "pod": {"login": {"kind": "kubernetes", "service_account": "pod", "namespace": "prod"}} | granted,
+        }
+        (made.directory / "client-secret").write_text(at.client_secret)
+        (made.directory / "issuer.crt").write_text(at.server.ca_file.read_text())
+        settings["people"]["groups"]["aos-owners"]["claims"] = ["aos-team"]
+        settings["people"]["oidc"] = {
+            "discovery_url": at.url,
+            "client_id": at.client_id,
+            "client_secret_file": "client-secret",
+            "ca_certificate_file": "issuer.crt",
+            "user_claim": "name",
         }
         made.write(settings)
         made.local.servers.start()
@@ -96,7 +110,7 @@ def test_a_lost_state_is_told_and_taken_over(whole: Checkout, monkeypatch: pytes
     assert previewed.stderr.splitlines()[-1] == refused.stderr.splitlines()[-1]
     assert refused.stderr.splitlines()[-1] == (
         "estate: the state of stack 'local' is lost or new, but its Vault holds secret/, pake_system/, agenticverz/ "
-        "and 8 more; expected the state back in its place, or ./estate up local --adopt, which takes over what is "
+        "and 9 more; expected the state back in its place, or ./estate up local --adopt, which takes over what is "
         "there and deletes nothing"
     )
     taken = finished(whole, "--adopt")
