@@ -23,7 +23,11 @@ def file_option(help: str) -> Any:  # noqa: A002 - typer's own name
 
 
 def ask(question: str) -> str:
-    """A secret, typed unseen or piped in; empty at the end of what is piped."""
+    """A secret, typed unseen or piped in; empty at the end of what is piped, or by Ctrl-D."""
     if sys.stdin.isatty():
-        return getpass.getpass(question)
+        try:
+            return getpass.getpass(question)
+        except EOFError:
+            print(file=sys.stderr)
+            return ""
     return sys.stdin.readline().rstrip("\n")

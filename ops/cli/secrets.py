@@ -1,6 +1,5 @@
 """`./estate secret`: a person's work with values. Words in, tables or JSON out; a value only where it was asked for."""
 
-import getpass
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.options import Json, Sandbox, file_option
+from ops.cli.options import Json, Sandbox, ask, file_option
 from ops.commands import secrets
 from ops.commands.secrets import SecretPlace
 from ops.console import Console
@@ -214,10 +213,13 @@ def _reader(what: str, file: Path | None) -> Callable[[], bytes]:
 
     def read() -> bytes:
         if file is not None and str(file) != "-":
-            with file.open("rb") as stream:
-                return stream.read(most)
+            try:
+                with file.open("rb") as stream:
+                    return stream.read(most)
+            except OSError as error:
+                raise EstateError(f"--file is {str(file)!r}, {error.strerror}; expected one that can be read") from None
         if sys.stdin.isatty():
-            return getpass.getpass(f"{what} (hidden): ").encode(errors="surrogateescape")
+            return ask(f"{what} (hidden): ").encode(errors="surrogateescape")
         return sys.stdin.buffer.read(most)
 
     return read

@@ -129,7 +129,7 @@ def listed(
             except Forbidden:
                 denied.append(owner)
         if denied and not found:
-            raise EstateError(_may_not(who(client), "see", application or "any application"))
+            raise EstateError(_may_not(who(client), "see any value", application or "an application"))
     return found
 
 
@@ -187,7 +187,7 @@ def undelete(place: SecretPlace, version: int, console: Console) -> None:
     with _opened(place, settings, console, "undelete") as secret:
         deleted = [one.number for one in versions(secret.metadata()) if one.state == "deleted"]
         if version not in deleted:
-            choices = f"one of: {', '.join(map(str, deleted))}" if deleted else "a secret of which one is deleted"
+            choices = f"one of: {', '.join(map(str, deleted))}" if deleted else "a deleted one, and none is"
             raise EstateError(f"version {version} of {secret} isn't deleted; expected {choices}")
         secret.undelete(version)
 
@@ -257,7 +257,7 @@ def _given(raw: bytes, key: str | None, keys: Sequence[str], *, exact: bool) -> 
         return {key: _value(key, value)}
 
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_once)
     except ValueError:
         found = None
     if not isinstance(found, dict) or not found:
@@ -267,6 +267,13 @@ def _given(raw: bytes, key: str | None, keys: Sequence[str], *, exact: bool) -> 
         if not isinstance(value, str):
             raise EstateError(f"the value of {name} is not text; expected text")
         _value(name, value)
+    return found
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> Mapping[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise EstateError("a name stands twice in the JSON object; expected each once")
     return found
 
 

@@ -248,6 +248,11 @@ REFUSED = [
     (KEY.lower(), b"x", f"KEY is not shown, as it may be a value; expected one of: {KEY}"),
     (f"a/{CANARY}", b"x", f"KEY is not shown, as it may be a value; expected one of: {KEY}"),
     (None, b"{", 'what was given is no JSON object; expected one such as {"KEY": "value"}, or a KEY'),
+    (
+        None,
+        b'{"ANTHROPIC_API_KEY": "a", "ANTHROPIC_API_KEY": "b"}',
+        "a name stands twice in the JSON object; expected each once",
+    ),
     (None, b'{"ANTHROPIC_API_KEY": 5}', "the value of ANTHROPIC_API_KEY is not text; expected text"),
 ]
 
@@ -279,7 +284,11 @@ def test_a_value_on_the_command_line_is_refused_and_not_shown(run: Run, more: li
         (("put", *AOS, KEY, "--seen", "3"), "agenticverz/external-apis is at version 0; expected version 3, as --seen"),
         (("put", *AOS, "--generate"), "--generate is given with a file, or without KEY; expected KEY and no file"),
         (("put", *AOS, KEY, "--policy", "x"), "--policy is given without --generate; expected both"),
-        (("put", *AOS, KEY, "--file", "/nowhere"), "/nowhere: No such file or directory"),
+        (
+            ("put", *AOS, KEY, "--file", "/nowhere"),
+            "--file is '/nowhere', No such file or directory; expected one that",
+        ),
+        (("put", *AOS, KEY, "--file", "/proc/self/mem"), "--file is '/proc/self/mem', Input/output error; expected"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(run: Run, arguments: tuple[str, ...], words: str) -> None:

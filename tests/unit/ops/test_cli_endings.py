@@ -1,6 +1,7 @@
 """How a command ends: exit codes, one line for what went wrong, no traceback; with real signals and processes too."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from ops.cli import main
+from ops.cli.options import ask
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT
 from tests.unit.ops.fakes import asked_of
@@ -113,6 +115,7 @@ def test_a_proxy_is_not_asked_for_the_local_servers(monkeypatch: pytest.MonkeyPa
 INTERRUPTED = """
 import sys, time
 from ops.cli import main
+from ops.cli.options import ask
 
 def hang(*_, **__):
     print("hangs", file=sys.stderr, flush=True)
@@ -160,3 +163,16 @@ def test_what_the_shell_tells_postgresqls_clients_has_no_effect(monkeypatch: pyt
     monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
     main.main(["--help"])
     assert [name for name in os.environ if name.startswith("PG")] == []
+
+
+def test_the_end_of_input_at_a_prompt_is_an_empty_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def closed(question: str) -> str:
+        raise EOFError(question)
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", closed)
+    assert ask("password: ") == ""
