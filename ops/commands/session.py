@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from composition.administrator_files import for_fake_providers
 from fake_providers.attach import attach_apart
+from ops import stack_file
 from ops.console import Console
 from ops.engine import finding, operations, plugins
 from ops.engine.environment import Backend, environment, pack_program
@@ -106,6 +107,8 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
     if providers.fakes:
         console.say(f"fake providers for {', '.join(providers.fakes)}: {providers.reason}")
     fake = platform.fake_cloud if providers.fakes else None
+    if not fake:
+        refuse_missing_secrets(file)
     backend = fake.backend if fake else platform.backend
     backend.prepare()
     if backend.state:
@@ -126,6 +129,18 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
             secrets=fake.secrets if fake else None,
         ) as run:
             yield Session(providers=providers, backend=backend, run=run)
+
+
+def refuse_missing_secrets(file: StackFile) -> None:
+    """Raises EstateError: an encrypted setting isn't in the stack's file. The engine would say so late, and in five
+    lines."""
+    there = stack_file.config_of(file.path)
+    for name in secret_names(file):
+        if f"{stack_file.PROJECT}:{name}" not in there:
+            raise EstateError(
+                f"{file.path.name}: {stack_file.PROJECT}:{name} is missing; expected an encrypted value: "
+                f"pulumi config set --secret {name} --stack {file.stack}"
+            )
 
 
 def secret_names(file: StackFile) -> Sequence[str]:

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from composition import person_certificate
 from ops import stack_file
-from ops.commands.session import secret_names
+from ops.commands.session import refuse_missing_secrets, secret_names
 from ops.console import Console
 from ops.errors import EstateError
 from ops.people import browser
@@ -87,6 +87,15 @@ def test_an_issuers_secret_is_among_those_of_the_stacks_file(tmp_path: Path) -> 
     text = yaml.safe_dump({"config": {"vault-estate:estate": plain}})
     file = stack_file.read(checkout(tmp_path, text), "local")
     assert secret_names(file) == ["database-password", "oidc-client-secret"]
+    with pytest.raises(EstateError) as caught:
+        refuse_missing_secrets(file)
+    assert str(caught.value) == (
+        "Pulumi.local.yaml: vault-estate:database-password is missing; expected an encrypted value: "
+        "pulumi config set --secret database-password --stack local"
+    )
+    encrypted = {f"vault-estate:{name}": {"secure": "v1:a:b"} for name in secret_names(file)}
+    file.path.write_text(yaml.safe_dump({"config": {"vault-estate:estate": plain, **encrypted}}))
+    refuse_missing_secrets(file)
 
 
 class FakeVault:
