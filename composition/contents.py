@@ -76,9 +76,8 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
         AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
     TraceHeaders("trace-headers", TraceHeadersArgs(), options)
     mounts = _engines(settings, endpoint, secret, options=options, holding=holding)
-    mounts |= {
-        f"auth/{path}": made.apply("auth/{}".format) for path, made in _logins(settings, secret, options).items()
-    }
+    logins = _logins(settings, secret, administrator.accessor, options)
+    mounts |= {f"auth/{path}": made.apply("auth/{}".format) for path, made in logins.items()}
     _snapshots(settings, options)
     exported: Mapping[str, pulumi.Input[str]] = {}
     if settings.pki:
@@ -132,12 +131,14 @@ def _first_password(
     return pulumi.Output.secret(endpoint.ready.id.apply(lambda _: text(setting, file).strip()))
 
 
-def _logins(settings: Settings, secret: SecretReader, options: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
-    """Who logs in how; the auth methods by their paths."""
+def _logins(
+    settings: Settings, secret: SecretReader, certificates: pulumi.Output[str], options: pulumi.ResourceOptions
+) -> dict[str, pulumi.Output[str]]:
+    """Who logs in how; the auth methods by their paths. `certificates` is the accessor of first boot's."""
     mounts: dict[str, pulumi.Output[str]] = {}
     policies = {name: application_policy(settings, name) for name in settings.applications}
     AclPolicies("application-policies", AclPoliciesArgs(policies=policies), options)
-    accessors: dict[str, pulumi.Output[str]] = {}
+    accessors = {"certificate": certificates}
     if settings.userpass:
         userpass = UserpassAuth("userpass", UserpassAuthArgs(userpass=settings.userpass), options)
         mounts[settings.userpass.path], accessors["userpass"] = userpass.path, userpass.accessor
@@ -180,14 +181,14 @@ def _people(
     policies = AclPolicies("people-policies", AclPoliciesArgs(policies=people_policies(settings)), options).names
 
     def person(name: str, member: Member) -> Person:
-        alias, certificate = None, None
+        certificate, called = None, name
         if isinstance(member.login, MemberByCertificate):
             from composition import person_certificate  # noqa: PLC0415 - its cryptography costs every other start 40 ms
 
             certificate = person_certificate.read(f"people.members.{name}.login.file", member.login.file, name)
-        else:
-            called = member.login.claim if isinstance(member.login, MemberByOidc) else name
-            alias = PersonAlias(name=called, mount_accessor=accessors[member.login.kind])
+        elif isinstance(member.login, MemberByOidc):
+            called = member.login.claim
+        alias = PersonAlias(name=called, mount_accessor=accessors[member.login.kind])
         own = policies[f"{acl.PERSON_PREFIX}{name}"]
         return Person(policies=(own,), groups=member.groups, alias=alias, certificate=certificate)
 

@@ -162,6 +162,12 @@ def keep(properties: Mapping[str, Any]) -> None:
         raise OSError(f"the administrator's login {name!r} reads back changed; expected it as it was written")
 
 
+def accessor(properties: Mapping[str, Any]) -> str:
+    """What the server calls the mount of the login, of which aliases are. Raises OSError."""
+    with _Vault(properties, properties["login_role"]) as vault:
+        return str(vault.call("sys/auth")["data"][f"{properties['login_path']}/"]["accessor"])
+
+
 def _wanted(properties: Mapping[str, Any], name: str) -> _Login:
     certificate = Path(properties["certificate_file"]).read_text(encoding="ascii")
     ttl = int(properties["token_ttl"])  # the engine knows no whole numbers
@@ -194,15 +200,16 @@ class _Keeping(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         keep(props)
-        return CreateResult(props["login_role"], props)
+        return CreateResult(props["login_role"], {**props, "accessor": accessor(props)})
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         changed = any(_olds.get(key) != value for key, value in _news.items() if key != "__provider")
+        changed |= "accessor" not in _olds  # a state of an earlier release
         return DiffResult(changes=changed)
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         keep(_news)
-        return UpdateResult(_news)
+        return UpdateResult({**_news, "accessor": accessor(_news)})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """What the server has; what means the same keeps the program's words."""
@@ -221,6 +228,9 @@ class AdministratorLogin(Resource, module="vault", name="AdministratorLogin"):
     """Exists once the administrator's login is as the settings have it. Depends on a Vault that is ready; whoever
     needs what a later release adds to the policy depends on it."""
 
+    accessor: pulumi.Output[str]
+    """The server's own name for the mount, made by first boot."""
+
     def __init__(self, name: str, args: AdministratorLoginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(
             _Keeping(),
@@ -236,6 +246,7 @@ class AdministratorLogin(Resource, module="vault", name="AdministratorLogin"):
                 "token_ttl": args.token_ttl,
                 "token_bound_cidrs": list(args.token_bound_cidrs),
                 "networks_setting": args.networks_setting,
+                "accessor": None,
             },
             opts,
         )

@@ -1,7 +1,8 @@
 """Who works in Vault: persons, groups of them, and what binds both to logins.
 
-Owns entities, groups and their aliases, and the role of a person who logs in by certificate. Refuses passwords: whoever
-has one is let in by `./estate invite`, and chooses it.
+Owns entities, groups and their aliases, and the role of a person who logs in by certificate. That gives nothing: what
+somebody may do is their entity's and their groups', so that a change acts at once on every token. Refuses passwords:
+whoever has one is let in by `./estate invite`, and chooses it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,23 +21,23 @@ class PersonAlias:
     """How one person is called at an auth method."""
 
     name: str
-    """User name, or value of the claim that tells people apart."""
+    """User name, common name of a certificate, or value of the claim that tells people apart."""
     mount_accessor: pulumi.Input[str]
     """The auth method's mount."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """One person, and how they log in: by an auth method of people, or by a certificate of their own."""
+    """One person, and how they log in."""
 
     policies: Sequence[pulumi.Input[str]] = ()
     """ACL policies of their own, besides those of their groups."""
     groups: Sequence[str]
     """Groups they are in."""
-    alias: PersonAlias | None = None
+    alias: PersonAlias
     """How they are called at an auth method."""
     certificate: str | None = None
-    """PEM of their public certificate, whose common name is theirs. Its role gives the groups' ACL policies itself."""
+    """PEM of their public certificate, for whom their alias is at the `cert` auth method."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,6 @@ class PeopleArgs:
         hold("persons", self.persons, names)
         hold("groups", self.groups, names)
         for name, person in self.persons.items():
-            if (person.alias is None) == (person.certificate is None):
-                raise SettingError(f"persons.{name}.alias", "given beside certificate, or none is", "one of the two")
             for group in person.groups:
                 if group not in self.groups:
                     raise SettingError(f"persons.{name}.groups", repr(group), "one of groups")
@@ -88,14 +87,11 @@ class PeopleInVault(pulumi.ComponentResource):
         super().__init__("vault-estate:index:PeopleInVault", name, {}, opts)
         entities: dict[str, pulumi.Output[str]] = {}
         for key, person in args.persons.items():
-            if person.alias:
-                entities[key] = self._entity(name, key, person, person.alias)
-            else:
-                self._role(name, key, person, args)
+            entities[key] = self._entity(name, key, person)
+            if person.certificate:
+                self._role(name, key, person.certificate, args)
         for key, group in args.groups.items():
-            members = [
-                entities[one] for one, person in args.persons.items() if one in entities and key in person.groups
-            ]
+            members = [entities[one] for one, person in args.persons.items() if key in person.groups]
             vault.identity.Group(
                 f"{name}-group-{key}",
                 name=key,
@@ -120,28 +116,28 @@ class PeopleInVault(pulumi.ComponentResource):
                 )
         self.register_outputs({})
 
-    def _entity(self, name: str, key: str, person: Person, alias: PersonAlias) -> pulumi.Output[str]:
+    def _entity(self, name: str, key: str, person: Person) -> pulumi.Output[str]:
         entity = vault.identity.Entity(
             f"{name}-person-{key}", name=key, policies=list(person.policies), opts=child(self)
         )
         vault.identity.EntityAlias(
-            f"{name}-login-{key}",
-            name=alias.name,
-            mount_accessor=alias.mount_accessor,
+            # Whoever changes how they log in has both for a moment, each at its own mount.
+            f"{name}-{'common-name' if person.certificate else 'login'}-{key}",
+            name=person.alias.name,
+            mount_accessor=person.alias.mount_accessor,
             canonical_id=entity.id,
             opts=child(self),
         )
         return entity.id
 
-    def _role(self, name: str, key: str, person: Person, args: PeopleArgs) -> None:
-        """The method's mount is made by first boot and known by its path only, so there is no alias."""
+    def _role(self, name: str, key: str, certificate: str, args: PeopleArgs) -> None:
         vault.CertAuthBackendRole(
             f"{name}-login-{key}",
             backend=args.certificate_path,
             name=f"{PERSON_PREFIX}{key}",
             display_name=key,
-            certificate=person.certificate or "",
-            token_policies=[*person.policies, *(one for group in person.groups for one in args.groups[group].policies)],
+            certificate=certificate,
+            token_policies=[],
             token_ttl=args.token_ttl,
             token_max_ttl=args.token_ttl,
             opts=child(self),

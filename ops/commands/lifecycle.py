@@ -16,7 +16,19 @@ from components.render.renewal import SecretIdRenewal
 from components.vault.approle import AppRoleLogin
 from composition.private_files import private_directory, write_private
 from ops import stack_file
-from ops.commands import adopting, ends, generations, moves, passwords, refreshing, removals, session, taken_out, values
+from ops.commands import (
+    adopting,
+    ends,
+    generations,
+    joining,
+    moves,
+    passwords,
+    refreshing,
+    removals,
+    session,
+    taken_out,
+    values,
+)
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, recovery, replacing
@@ -72,6 +84,7 @@ def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
         with adopting.adopting(platform, opened, deployment, console, choices):
             adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
             taken_out.reset(platform, deployment)
+            joining.make_room(platform, deployment, console)
             compared = refreshing.compare(platform, deployment, console)
             refresh, replace = choices.refresh or compared.other, (*replace, *compared.lost)
             with console.stage(f"applying {stack}") as steps:

@@ -6,7 +6,6 @@ response-wrapped, and an invitation that somebody else opened is found out by it
 
 import secrets
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import hvac
 
@@ -16,7 +15,7 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.registry import platform_of
 from ops.vault.api import call
-from ops.vault.login import log_in
+from ops.vault.login import log_in, refuse_without_pair
 from ops.vault.secret_ids import wrapping_seconds
 from settings import Settings
 
@@ -46,14 +45,14 @@ def invite(
     mount = _password_mount(file.settings, stack, name)
     with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
         endpoint = platform.find_administrator(console)
-        if not all(Path(needed).is_file() for needed in endpoint.login.files):
-            raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
+        refuse_without_pair(endpoint, stack)
         with log_in(endpoint) as client:
             entity = call(client, "post", "identity/lookup/entity", {"name": name}).get("data")
             if not entity:
                 raise EstateError(f"{name} is not on the server yet; expected an `up` before: {platform.up_command}")
-            if entity["disabled"]:  # they left once
+            if entity["disabled"]:
                 call(client, "post", f"identity/entity/id/{entity['id']}", {"disabled": False})
+                console.say(f"{name}, who had left, may log in again")
             lifetime = file.settings.people.token_ttl if file.settings.people else 0
             return _made(client, mount, name, wrap_ttl_seconds, lifetime)
 

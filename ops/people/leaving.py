@@ -5,7 +5,6 @@ Owns what of them is on the server. Refuses to change settings: it says what the
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import hvac
@@ -16,10 +15,11 @@ from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.people.session import look_up
 from ops.platforms.registry import platform_of
 from ops.stack_file import StackFile
 from ops.vault.api import call
-from ops.vault.login import log_in
+from ops.vault.login import log_in, refuse_without_pair
 from settings.people import MemberByOidc
 
 
@@ -38,8 +38,7 @@ def off_board(paths: Paths, stack: str, name: str, console: Console, *, sandbox:
     file = stack_file.read(paths, stack)
     with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
         endpoint = platform.find_administrator(console)
-        if not all(Path(needed).is_file() for needed in endpoint.login.files):
-            raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
+        refuse_without_pair(endpoint, stack)
         with log_in(endpoint) as client:
             done = tuple(_ended(client, file, name))
     left = tuple(_left(file, name, on_server=bool(done)))
@@ -50,9 +49,15 @@ def off_board(paths: Paths, stack: str, name: str, console: Console, *, sandbox:
 
 def _ended(client: hvac.Client, file: StackFile, name: str) -> Iterator[str]:
     """The entity first: it denies every token at once."""
-    for entity in _entities(client, file, name):
+    # The administrator's certificate may be called as a person is, who logs in otherwise.
+    own, found = look_up(client)["entity_id"], list(_entities(client, file, name))
+    entities = [entity for entity in found if entity["id"] != own or entity["name"] == name]
+    if own in [entity["id"] for entity in entities]:
+        raise EstateError(f"{name} is what the administrator's certificate is called, too; expected another name there")
+    for entity in entities:
         call(client, "post", f"identity/entity/id/{entity['id']}", {"disabled": True})
-        yield f"entity {entity['name']} is disabled: every token of theirs is denied"
+    if entities:
+        yield f"{name} is disabled: every token of theirs is denied"
     userpass, people = file.settings.userpass, file.settings.people
     if userpass and _is_there(client, f"auth/{userpass.path}/users/{name}"):
         call(client, "delete", f"auth/{userpass.path}/users/{name}")

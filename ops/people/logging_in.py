@@ -4,16 +4,20 @@ Owns what is asked of the server for each. Refuses a password or a token as an a
 gives is kept by `session`.
 """
 
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hvac
 import requests
-from hvac.exceptions import Forbidden, InvalidRequest
+from hvac.exceptions import Forbidden, InvalidRequest, VaultError
 
+from components.model import duration_text
 from components.render.acl import PERSON_PREFIX
+from components.vault.userpass import Userpass
 from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
@@ -63,6 +67,10 @@ def log_in(
     kind = _kind(platform.file.settings, stack, name)
     if way.first and kind != "userpass":
         raise EstateError(f"--first: {name or 'who has no name'} logs in by {kind}; expected who logs in by password")
+    if way.certificate and kind != "certificate":
+        raise EstateError(
+            f"--certificate: {name or 'who has no name'} logs in by {kind}; expected neither it nor --key"
+        )
     address = platform.find_endpoint(console).address
     attempt = _Attempt(platform=platform, address=address, name=name or "", way=way, console=console)
     with told(address):
@@ -71,13 +79,15 @@ def log_in(
         client.token = answer["client_token"]
         called = who(client)
         client.adapter.close()
+    with suppress(EstateError, VaultError):  # an earlier login, if there is one
+        log_out(paths, stack)
     keep(paths, stack, KeptLogin(address=address, token=answer["client_token"]))
     return LoggedIn(name=called, address=address, ttl_seconds=int(answer["lease_duration"]))
 
 
 def log_out(paths: Paths, stack: str) -> str:
     """Revoke the login that is kept, and forget it; how that went. Raises EstateError: there is none."""
-    login = kept(paths, stack)
+    login = kept(paths, stack, open_too=True)
     if login is None:
         raise EstateError(f"nobody is logged in to stack {stack!r}; expected a login that is kept")
     platform = platform_of(paths, stack_file.read(paths, stack))
@@ -106,6 +116,16 @@ def _kind(settings: Settings, stack: str, name: str | None) -> str:
         given = "NAME is missing" if name is None else f"{name!r} is no member of stack {stack!r}"
         raise EstateError(f"{given}; expected one of people.members: {', '.join(people.members) or 'none is there'}")
     return people.members[name].login.kind
+
+
+def _refuse_no_pair(certificate: str, key: str) -> None:
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key, password=lambda: b"")
+    except (OSError, ValueError):  # a refusal of TLS is the former
+        raise EstateError(
+            f"--certificate {certificate} and --key {key} are no pair; expected a certificate and its private key, in "
+            "PEM, not swapped and without passphrase"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +183,14 @@ class _Attempt:
             ) from None
         finally:
             client.token = ""
-        if inside.get("user") != self.name or not isinstance(inside.get("password"), str):
-            raise EstateError(f"the invitation is somebody else's; expected one for {self.name}")
+        whose = inside.get("user")
+        if whose != self.name or not isinstance(inside.get("password"), str):
+            people = self.platform.file.settings.people
+            owner = whose if people and whose in people.members else "somebody else"
+            raise EstateError(
+                f"the invitation is {owner}'s, and is used up now; expected one for {self.name}: tell the "
+                f"administrator, who makes {owner} another"
+            )
         return str(inside["password"])
 
     def _with(self, client: hvac.Client, mount: str, password: str) -> dict[str, Any]:
@@ -172,8 +198,11 @@ class _Attempt:
             return dict(call(client, "post", f"auth/{mount}/login/{self.name}", {"password": password})["auth"])
         except (InvalidRequest, Forbidden) as error:
             # A wrong password, a user that is locked out and none at all are one to whoever guesses.
+            userpass = self.platform.file.settings.userpass or Userpass()
+            locked = f"{userpass.lockout_threshold} failures lock it for {duration_text(userpass.lockout_duration)}"
             raise EstateError(
-                f"{self.name} is not let in ({reason(error)}); expected their password, or --first and an invitation"
+                f"{self.name} is not let in ({reason(error)}); expected their password, or --first and an invitation. "
+                f"{locked}"
             ) from None
 
     def _by_certificate(self) -> dict[str, Any]:
@@ -184,6 +213,7 @@ class _Attempt:
             if not file.is_file():
                 raise EstateError(f"{file} is not there; expected a file of the pair")
         cert = (str(pair[0]), str(pair[1]))
+        _refuse_no_pair(*cert)
         client = turns.client(self.address, self.platform.authority_file, cert=cert)
         try:
             return dict(call(client, "post", "auth/cert/login", {"name": f"{PERSON_PREFIX}{self.name}"})["auth"])

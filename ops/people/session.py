@@ -29,7 +29,7 @@ from ops.vault.api import call, reason
 _TOKEN_VARIABLES = ("BAO_TOKEN", "VAULT_TOKEN")
 """As the servers' own clients take them; the first that is set counts, before a kept login."""
 _OTHERS = 0o077
-_NAMED_BY_SERVER = "entity_"
+NAMED_BY_SERVER = "entity_"
 """How the name of an entity begins that the server made at a login of somebody unknown to it."""
 
 
@@ -55,8 +55,9 @@ def keep(paths: Paths, stack: str, login: KeptLogin) -> None:
     write_private(file, json.dumps(asdict(login)).encode())
 
 
-def kept(paths: Paths, stack: str) -> KeptLogin | None:
-    """The login that is kept; None: there is none. Raises EstateError: others can read it, or it isn't one."""
+def kept(paths: Paths, stack: str, *, open_too: bool = False) -> KeptLogin | None:
+    """The login that is kept; None: there is none. Raises EstateError: others can read it, unless `open_too`, or it
+    isn't one."""
     file = file_of(paths, stack)
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -66,10 +67,14 @@ def kept(paths: Paths, stack: str) -> KeptLogin | None:
         raise EstateError(f"{file} can't be read: {error.strerror}; expected {_again(stack)}") from None
     with os.fdopen(descriptor) as stream:
         about = os.fstat(stream.fileno())
-        if about.st_uid != os.geteuid() or about.st_mode & _OTHERS or file.parent.stat().st_mode & _OTHERS:
+        if about.st_uid != os.geteuid():
+            raise EstateError(f"{file} is another user's; expected one's own")
+        if (about.st_mode | file.parent.stat().st_mode) & _OTHERS and not open_too:
             mode = f"{stat.S_IMODE(about.st_mode):04o}"
-            msg = f"{file} is open to others (mode {mode}); expected it and its folder closed: {_again(stack)}"
-            raise EstateError(msg)
+            raise EstateError(
+                f"{file} or its folder is open to others (file mode {mode}); expected both closed: "
+                f"./estate logout {stack} ends the login, then log in anew"
+            )
         try:
             return KeptLogin(**json.load(stream))
         except (ValueError, TypeError):
@@ -127,7 +132,7 @@ def who(client: hvac.Client) -> str:
         # Whoever may not ask is named by the way they came.
         with suppress(VaultError):
             name = str(call(client, "get", f"identity/entity/id/{about['entity_id']}")["data"]["name"])
-            if not name.startswith(_NAMED_BY_SERVER):
+            if not name.startswith(NAMED_BY_SERVER):
                 return name
     meta = about.get("meta") or {}
     return str(meta.get("username") or meta.get("common_name") or about["display_name"])

@@ -28,6 +28,7 @@ _UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # The wire format's own markers (sdk/python/lib/pulumi/runtime/rpc.py); they are part of Pulumi's protocol.
 
 COMPUTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "pulumi-python:dynamic/vault:AdministratorLogin": ("accessor",),
     "vault:appRole/authBackendRole:AuthBackendRole": ("roleId",),
     "vault:index/authBackend:AuthBackend": ("accessor",),
     "vault:index/mount:Mount": ("accessor",),

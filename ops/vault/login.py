@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import hvac
@@ -34,6 +35,13 @@ def log_in(endpoint: VaultEndpoint) -> Iterator[hvac.Client]:
         with suppress(exceptions.VaultError, requests.exceptions.RequestException):
             client.auth.token.revoke_self()
         client.adapter.close()
+
+
+def refuse_without_pair(endpoint: VaultEndpoint, stack: str) -> None:
+    """Raises EstateError: a half of the administrator's pair isn't there."""
+    for file in endpoint.login.files:
+        if not Path(file).is_file():
+            raise EstateError(f"{file} is missing; expected it back, or a new pair: ./estate regain {stack} --new-pair")
 
 
 def _token(client: hvac.Client, endpoint: VaultEndpoint) -> str:

@@ -38,9 +38,9 @@ def _is_of_people(resource: Resource) -> bool:
 
 
 def _granting(resource: Resource) -> Iterator[str]:
-    """Whom an issuer vouches for gets what groups give, so their role may give nothing."""
+    """A person gets what their groups give, so their role may give nothing."""
     empty = resource.known("tokenPolicies") and not resource.get("tokenPolicies")
-    if empty and resource.type == _JWT and _is_of_people(resource):
+    if empty and _is_of_people(resource):
         return
     yield from inputs(tokenPolicies=_no_root)(resource)
 

@@ -6,7 +6,9 @@ OIDC provider. Doesn't prove that Google, Keycloak or a broker gives the claims 
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hvac
 import pytest
@@ -89,10 +91,12 @@ def enter(made: Checkout, name: str) -> hvac.Client:
     return client_of(made)
 
 
-def client_of(made: Checkout) -> hvac.Client:
-    """A client with the token that is kept, which outlives any login after it."""
+def client_of(made: Checkout, *, stays: bool = False) -> hvac.Client:
+    """A client with the token that is kept, and unless it stays there outlives the next login."""
     login = session.kept(made.paths, "local")
     assert login is not None
+    if not stays:
+        session.forget(made.paths, "local")
     return hvac.Client(url=login.address, token=login.token, verify=str(made.local.authority_file))
 
 
@@ -171,7 +175,11 @@ def _answered(made: Checkout, *given: str, first: bool = False) -> Way:
 
 
 WRONG: list[tuple[tuple[str, ...], bool, str]] = [
-    (("wrong",), False, r"^ada is not let in \(invalid username or password at \S+\); expected their password"),
+    (
+        ("wrong",),
+        False,
+        r"^ada is not let in \(invalid username or password at \S+\); expected their .* 5 failures lock it for 15m$",
+    ),
     ((), False, r"^the password is empty; expected it typed, or piped in$"),
     (("token", "short"), True, r"^the password is too short; expected at least 12 characters$"),
     (("token", PASSWORD, f"{PASSWORD}2"), True, r"^the two passwords differ; expected the same twice$"),
@@ -188,6 +196,39 @@ def test_what_isnt_right_is_one_line_without_a_secret(
         logging_in.log_in(built.paths, "local", "ada", _answered(built, *given, first=first), Console())
     assert "\n" not in str(refusal.value)
     assert PASSWORD not in str(refusal.value)
+
+
+def test_a_wrong_pair_is_told_as_such(built: Checkout) -> None:
+    right = _by_certificate(built)
+    with pytest.raises(EstateError, match=r"^--certificate: ada logs in by userpass; expected neither it nor --key$"):
+        logging_in.log_in(built.paths, "local", "ada", right, Console())
+    swapped = replace(right, certificate=right.private_key, private_key=right.certificate)
+    with pytest.raises(
+        EstateError, match=r"^--certificate \S+grace\.key and --key \S+grace\.crt are no pair; expected"
+    ):
+        logging_in.log_in(built.paths, "local", "grace", swapped, Console())
+
+
+def test_a_later_login_ends_the_one_that_was_kept(built: Checkout) -> None:
+    enter(built, "alan")
+    logging_in.log_in(built.paths, "local", "alan", _answered(built, PASSWORD), Console())
+    first = client_of(built, stays=True)
+    assert call(first, "get", "auth/token/lookup-self")
+    logging_in.log_in(built.paths, "local", "alan", _answered(built, PASSWORD), Console())
+    denied(first, "get", "auth/token/lookup-self")
+
+
+def test_who_lost_the_administrators_key_is_told_the_way_on(built: Checkout) -> None:
+    key = Path(built.local.find_endpoint(Console()).login.private_key_file)
+    aside = key.rename(key.with_name("aside"))
+    words = rf"^{key} is missing; expected it back, or a new pair: \./estate regain local --new-pair$"
+    try:
+        with pytest.raises(EstateError, match=words):
+            inviting.invite(built.paths, "local", "ada", "1h", Console())
+        with pytest.raises(EstateError, match=words):
+            leaving.off_board(built.paths, "local", "ada", Console())
+    finally:
+        aside.rename(key)
 
 
 NOBODY: list[tuple[str, str]] = [
@@ -214,7 +255,7 @@ def test_an_invitation_that_somebody_opened_is_noticed(built: Checkout, ada: hva
     with pytest.raises(VaultError):
         call(ada, "post", "auth/userpass/login/ada", {"password": opened["data"]["password"]})
     way = _answered(built, token, PASSWORD, PASSWORD, first=True)
-    with pytest.raises(EstateError, match=r"^the invitation is somebody else's; expected one for alan$"):
+    with pytest.raises(EstateError, match=r"^the invitation is ada's, and is used up now; expected one for alan: tell"):
         logging_in.log_in(built.paths, "local", "alan", way, Console())
 
 
@@ -223,31 +264,35 @@ def test_who_left_is_denied_at_once_with_a_token_that_hasnt_ended(built: Checkou
     assert call(ada, "get", OWN)
     done = built.run("off-board", "local", "ada")
     assert done.returncode == 0, done.stderr
-    assert "entity ada is disabled: every token of theirs is denied" in done.stdout
+    assert "ada is disabled: every token of theirs is denied" in done.stdout
     assert "left to do: Pulumi.local.yaml: vault-estate:estate.people.members.ada is still there" in done.stdout
     denied(ada, "get", OWN)
     with pytest.raises(EstateError, match=r"^ada is not let in"):
         logging_in.log_in(built.paths, "local", "ada", _answered(built, PASSWORD), Console())
 
     again = leaving.off_board(built.paths, "local", "ada", Console())
-    assert again.done == ("entity ada is disabled: every token of theirs is denied",)
+    assert again.done == ("ada is disabled: every token of theirs is denied",)
     with pytest.raises(EstateError, match=r"^'eve' is nobody on the server or in the settings"):
         leaving.off_board(built.paths, "local", "eve", Console())
 
+    back = built.run("invite", "local", "ada")
+    assert "ada, who had left, may log in again" in back.stderr
     assert call(enter(built, "ada"), "get", OWN)["data"], "whoever comes back is invited again"
 
 
+def _by_certificate(made: Checkout) -> Way:
+    certificate, key = made.directory / "grace.crt", made.directory / "grace.key"
+    return Way(ask=lambda _: "", certificate=certificate, private_key=key)
+
+
 def test_who_left_is_denied_with_a_token_by_certificate(built: Checkout) -> None:
-    way = Way(
-        ask=lambda _: "",
-        certificate=built.directory / "grace.crt",
-        private_key=built.directory / "grace.key",
-    )
+    way = _by_certificate(built)
     logging_in.log_in(built.paths, "local", "grace", way, Console())
     grace = client_of(built)
     assert call(grace, "list", "agenticverz/metadata")
     done = leaving.off_board(built.paths, "local", "grace", Console())
-    assert "login by certificate is removed" in done.done
+    told = ("grace is disabled: every token of theirs is denied", "login by certificate is removed")
+    assert done.done == told
     denied(grace, "list", "agenticverz/metadata")
     with pytest.raises(EstateError, match=r"^grace is not let in"):
         logging_in.log_in(built.paths, "local", "grace", way, Console())
@@ -261,6 +306,46 @@ def at_issuer(its_issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
         return its_issuer.browse(url).ok
 
     monkeypatch.setattr("webbrowser.open", browse)
+
+
+def _applied(made: Checkout, **members: dict[str, Any] | None) -> str:
+    """What `up` says after these members were changed; None takes one out."""
+    settings = made.settings()
+    changed = {**settings["people"]["members"], **members}
+    settings["people"]["members"] = {name: one for name, one in changed.items() if one}
+    made.write(settings)
+    done = made.run("up")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("at_issuer")
+def test_what_an_up_changes_of_a_person_acts_on_the_token_they_have(built: Checkout, its_issuer: Issuer) -> None:
+    """Of one by certificate, who had left, comes back, changes groups and leaves again. Bob comes too, who had logged
+    in before he was a member."""
+    its_issuer.person = "bob"
+    logging_in.log_in(built.paths, "local", None, Way(ask=lambda _: ""), Console())
+    stranger = client_of(built)
+    leaving.off_board(built.paths, "local", "grace", Console())
+    _applied(built, grace=None)
+
+    by_certificate = {"kind": "certificate", "file": "grace.crt"}
+    bob = {"groups": ["aos-owners"], "login": {"kind": "oidc", "claim": "bob"}}
+    said = _applied(built, grace={"groups": ["aos-owners"], "login": by_certificate}, bob=bob)
+    assert "bob had logged in before being a member, and logs in again" in said
+    denied(stranger, "get", "auth/token/lookup-self")
+    logging_in.log_in(built.paths, "local", None, Way(ask=lambda _: ""), Console())
+    assert call(client_of(built), "list", "agenticverz/metadata")
+    assert logging_in.log_in(built.paths, "local", "grace", _by_certificate(built), Console()).name == "grace"
+    grace = client_of(built)
+    assert call(grace, "list", "agenticverz/metadata")
+    denied(grace, "get", "sys/storage/raft/configuration")
+
+    _applied(built, grace={"groups": ["operators"], "login": by_certificate}, bob=None)
+    denied(grace, "get", OWN)
+    assert call(grace, "get", "sys/storage/raft/configuration")["data"]
+    _applied(built, grace=None)
+    denied(grace, "get", "auth/token/lookup-self")
 
 
 @pytest.mark.usefixtures("at_issuer")
@@ -282,9 +367,12 @@ def test_whom_the_issuer_puts_into_a_group_may_what_it_may(built: Checkout, its_
 def test_whom_the_issuer_puts_into_no_group_may_nothing(built: Checkout, its_issuer: Issuer) -> None:
     its_issuer.person = "bob"
     logging_in.log_in(built.paths, "local", None, Way(ask=lambda _: ""), Console())
-    bob = client_of(built)
+    bob = client_of(built, stays=True)
     denied(bob, "get", OWN)
     denied(bob, "list", "agenticverz/metadata")
+    session.file_of(built.paths, "local").chmod(0o644)
+    with pytest.raises(EstateError, match=r"is open to others .*: \./estate logout local ends the login"):
+        session.kept(built.paths, "local")
     assert built.run("logout", "local").returncode == 0
     denied(bob, "get", "auth/token/lookup-self")
     with pytest.raises(EstateError, match=r"^nobody is logged in"):

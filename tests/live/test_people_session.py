@@ -94,7 +94,9 @@ def test_one_that_others_can_read_is_refused(local_checkout: Checkout) -> None:
         before = opened.stat().st_mode
         opened.chmod(before | 0o044)
         with (
-            pytest.raises(EstateError, match=r"is open to others \(mode 06\d\d\); expected it and its folder closed"),
+            pytest.raises(
+                EstateError, match=r"open to others \(file mode 06\d\d\); expected both closed: \./estate logout"
+            ),
             person(local_checkout.paths, "local", Console()),
         ):
             pass

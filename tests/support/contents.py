@@ -68,7 +68,10 @@ def logins(prefix: str, opts: pulumi.ResourceOptions | None = None) -> None:
     oidc = OidcAuth(f"{prefix}-oidc", OidcAuthArgs(oidc=issuer, client_secret=CANARY, token_ttl=3600), opts)
     persons = {
         "ada": Person(groups=("owners",), alias=PersonAlias(name="ada", mount_accessor=userpass.accessor)),
-        "grace": Person(groups=("owners",), certificate=CA),
+        # The common name's alias may be at any mount, for this.
+        "grace": Person(
+            groups=("owners",), alias=PersonAlias(name="grace", mount_accessor=userpass.accessor), certificate=CA
+        ),
     }
     groups = {"owners": PersonGroup(policies=("app",), claims=("team",))}
     PeopleInVault(f"{prefix}-people", PeopleArgs(persons=persons, groups=groups, claims_accessor=oidc.accessor), opts)

@@ -29,7 +29,7 @@ COMPONENTS = {
     "KvMount": 2,
     "OidcAuth": 2,
     "PasswordPolicies": 1,
-    "PeopleInVault": 6,
+    "PeopleInVault": 8,
     "PkiEngine": 13,
     "PostgresEngine": 5,
     "RateLimits": 2,

@@ -24,7 +24,12 @@ def people(**changes: Any) -> PeopleArgs:
                 groups=("owners",),
                 alias=PersonAlias(name="ada", mount_accessor="auth_userpass_1"),
             ),
-            "grace": Person(policies=("person-grace",), groups=("owners", "operators"), certificate=CA),
+            "grace": Person(
+                policies=("person-grace",),
+                groups=("owners", "operators"),
+                alias=PersonAlias(name="grace", mount_accessor="auth_cert_1"),
+                certificate=CA,
+            ),
         },
         "groups": {
             "owners": PersonGroup(policies=("group-owners",), claims=("org:team",)),
@@ -43,6 +48,11 @@ def test_persons_and_groups() -> None:
             "vault:identity/entityAlias:EntityAlias",
             {"name": "ada", "mountAccessor": "auth_userpass_1", "canonicalId": "people-person-ada-id"},
         ),
+        "people-person-grace": ("vault:identity/entity:Entity", {"name": "grace", "policies": ["person-grace"]}),
+        "people-common-name-grace": (
+            "vault:identity/entityAlias:EntityAlias",
+            {"name": "grace", "mountAccessor": "auth_cert_1", "canonicalId": "people-person-grace-id"},
+        ),
         "people-login-grace": (
             "vault:index/certAuthBackendRole:CertAuthBackendRole",
             {
@@ -50,14 +60,18 @@ def test_persons_and_groups() -> None:
                 "name": "person-grace",
                 "displayName": "grace",
                 "certificate": CA,
-                "tokenPolicies": ["person-grace", "group-owners", "group-operators"],
+                "tokenPolicies": [],
                 "tokenTtl": 28_800,
                 "tokenMaxTtl": 28_800,
             },
         ),
         "people-group-owners": (
             group,
-            {"name": "owners", "policies": ["group-owners"], "memberEntityIds": ["people-person-ada-id"]},
+            {
+                "name": "owners",
+                "policies": ["group-owners"],
+                "memberEntityIds": ["people-person-ada-id", "people-person-grace-id"],
+            },
         ),
         "people-group-owners-org:team": (
             group,
@@ -73,15 +87,14 @@ def test_persons_and_groups() -> None:
         ),
         "people-group-operators": (
             group,
-            {"name": "operators", "policies": ["group-operators"], "memberEntityIds": []},
+            {"name": "operators", "policies": ["group-operators"], "memberEntityIds": ["people-person-grace-id"]},
         ),
     }
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"persons": {"ada": Person(groups=("owners",))}}, r"persons\.ada\.alias is given beside certificate, or none is"),
     (
-        {"persons": {"ada": Person(groups=("ghosts",), certificate=CA)}},
+        {"persons": {"ada": Person(groups=("ghosts",), alias=PersonAlias(name="ada", mount_accessor="a"))}},
         r"persons\.ada\.groups is 'ghosts'; expected one of groups",
     ),
     (
