@@ -3,10 +3,12 @@
 The ways that go right are walked by `tests/engine/test_people.py`.
 """
 
+import contextlib
 import datetime
 import functools
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from composition import person_certificate
 from ops import stack_file
+from ops.commands import joining
 from ops.commands.session import refuse_missing_secrets, secret_names
 from ops.console import Console
 from ops.errors import EstateError
@@ -96,6 +99,25 @@ def test_an_issuers_secret_is_among_those_of_the_stacks_file(tmp_path: Path) -> 
     encrypted = {f"vault-estate:{name}": {"secure": "v1:a:b"} for name in secret_names(file)}
     file.path.write_text(yaml.safe_dump({"config": {"vault-estate:estate": plain, **encrypted}}))
     refuse_missing_secrets(file)
+
+
+def test_a_member_called_as_the_administrators_certificate_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both would have one entity. A fake, which has the administrator's only."""
+
+    def answers(_client: object, _method: str, path: str, _body: object = None) -> dict[str, Any]:
+        return {"data": {"cert/": {"accessor": "auth_cert_1"}} if path == "sys/auth" else {"id": "1"}}
+
+    monkeypatch.setattr(joining, "log_in", contextlib.nullcontext)
+    monkeypatch.setattr(joining, "call", answers)
+    monkeypatch.setattr(joining, "look_up", lambda _client: {"entity_id": "1"})
+    text = yaml.safe_dump({"config": {"vault-estate:estate": {**FULL, "people": PEOPLE}}})
+    platform: Any = SimpleNamespace(file=stack_file.read(checkout(tmp_path, text), "local"), endpoint=str)
+    built = {"type": "pulumi:pulumi:Stack", "outputs": {"address": "https://127.0.0.1:8200"}}
+    with pytest.raises(EstateError, match=r"members\.grace is called as the administrator's certificate is; expected"):
+        joining.make_room(platform, {"resources": [built]}, Console())
+    joining.make_room(platform, {}, Console())
 
 
 class FakeVault:
