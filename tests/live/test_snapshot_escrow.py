@@ -7,6 +7,7 @@ Doesn't prove what systemd does with credentials: `tests/machines/test_snapshot_
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -327,6 +328,7 @@ def test_a_profile_comes_before_the_variables(tmp_path: Path, monkeypatch: pytes
     kind = "        kind: bucket\n"
     written = (ROOT / "Pulumi.dev.yaml").read_text().replace(kind, f"{kind}        profile: other\n")
     (tmp_path / "Pulumi.dev.yaml").write_text(written)
+    shutil.copy(ROOT / "estate.base.yaml", tmp_path)
     paths = Paths(project=tmp_path)
     told = r"^Pulumi\.dev\.yaml: \S+\.snapshots\.store\.profile is 'other'; expected a profile of AWS' files"
     with pytest.raises(EstateError, match=told):

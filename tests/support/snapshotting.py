@@ -35,6 +35,7 @@ from ops.keys.first_use import ensure_snapshot_keys
 from ops.local.bootstrap import bootstrap
 from ops.local.servers import LocalServers
 from ops.paths import Paths
+from ops.platforms.local import Local
 from ops.snapshots import taking
 from ops.snapshots.stores import BucketStore
 from ops.stack_file import StackFile
@@ -139,9 +140,9 @@ def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
     """One estate, running until the block ends."""
     paths = Paths(project=project)
     paths.make_own()
-    platform = new_platform(paths.local, postgres_template)
-    write_stack(project, platform)
+    write_stack(project, new_platform(paths.local, postgres_template))
     file = stack_file.read(paths, "local")
+    platform = Local(paths=paths, file=file).servers
     console = Console(as_json=True)
     ensure_snapshot_keys(paths, file, (), console.say)
     try:
