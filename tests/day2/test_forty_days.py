@@ -51,7 +51,7 @@ class Application(threading.Thread):
                 if time.monotonic() > ends:
                     ends = time.monotonic() + log_in(self.client, self.role_id, self.file.read_text()) / 2
                     self.found["logins"] += 1
-                call(self.client, "get", "agenticverz/data/external-apis")
+                call(self.client, "get", "agenticverz/data/app-prod")
                 self.found["reads"] += 1
             except Exception as error:  # noqa: BLE001 - whatever it is, the application would have failed
                 self.errors.append(repr(error))
