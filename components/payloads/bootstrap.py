@@ -418,9 +418,10 @@ class FirstBoot:
 
     def _exchange_the_root_token(self) -> None:
         """A token that ends by itself also when this process is killed, for the root token, which doesn't."""
-        self.custody.fill({"state": ADMITTING, "token_ends": time.time() + TOKEN_SECONDS, **self.kept})
         wanted = {"policies": ["root"], "ttl": f"{TOKEN_SECONDS}s", "renewable": False, "display_name": "first-boot"}
         token = self.server.must("POST", "auth/token/create-orphan", wanted)["auth"]["client_token"]
+        # Written when the token is made: a time taken before would be earlier than the token's end.
+        self.custody.fill({"state": ADMITTING, "token_ends": time.time() + TOKEN_SECONDS, **self.kept})
         self._revoke("root-token-dead")
         self.server.token = token
 

@@ -17,7 +17,7 @@ from ops.keys.pgp import ensure_operator
 from ops.vault.key_shares import open_share
 from tests.support.nodes import NodeServer
 from tests.support.sealed import client_of, sealed, unseal
-from tests.support.servers import ADMINISTRATOR_POLICY, call
+from tests.support.servers import ADMINISTRATOR_POLICY, call, living_tokens
 
 EMPTIED = ["initialised", "key-shares-written", "root-token-dead", "read-back"]
 """Steps after which the server is initialised, and nobody can log in yet."""
@@ -60,9 +60,7 @@ class Boot:
         pair = (str(self.folder / "administrator.crt"), str(self.folder / "administrator.key"))
         client = hvac.Client(url=self.server.address, verify=str(self.server.ca_file), cert=pair)
         client.token = call(client, "post", "auth/cert/login", {"name": "administrator"})["auth"]["client_token"]
-        accessors = call(client, "list", "auth/token/accessors")["data"]["keys"]
-        held = [call(client, "post", "auth/token/lookup-accessor", {"accessor": one})["data"] for one in accessors]
-        assert [one["policies"] for one in held if "root" in one["policies"]] == []
+        assert [one["policies"] for one in living_tokens(client) if "root" in one["policies"]] == []
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ops.errors import EstateError
 from ops.local.bootstrap import bootstrap, run_script, write_files
 from ops.local.servers import LocalServers
 from tests.support.bootstrapping import parameters, run
-from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, new_platform
+from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, living_tokens, new_platform
 from tests.support.shares import open_share
 
 
@@ -54,11 +55,9 @@ def test_a_fresh_server_is_initialised_and_its_root_token_is_dead(platform: Loca
 
 def root_tokens(platform: LocalServers) -> list[dict[str, Any]]:
     """Every token that is alive and isn't the administrator's."""
-    client = administrator_client(platform)
-    accessors = call(client, "list", "auth/token/accessors")["data"]["keys"]
-    lookups = [call(client, "post", "auth/token/lookup-accessor", {"accessor": accessor}) for accessor in accessors]
-    assert lookups
-    return [one["data"] for one in lookups if one["data"]["policies"] != ["administrator", "default"]]
+    tokens = living_tokens(administrator_client(platform))
+    assert tokens
+    return [one for one in tokens if one["policies"] != ["administrator", "default"]]
 
 
 def test_a_second_run_changes_nothing(platform: LocalServers) -> None:
@@ -116,6 +115,8 @@ def test_killed_when_the_administrator_could_log_in_the_next_run_finishes(platfo
     wanted = parameters(platform)
     assert run(platform, wanted, kill_at=step)[0] == -9
     before = platform.openbao.health()
+    token_ends = json.loads(platform.custody.read_text())["token_ends"]
+    assert all(datetime.fromisoformat(one["expire_time"]).timestamp() <= token_ends for one in root_tokens(platform))
 
     code, steps, said = run(platform, wanted)
 

@@ -4,7 +4,6 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import hvac
@@ -15,7 +14,7 @@ from fake_providers.machines import MachineError, Volume, network
 from tests.support.booting import NAME, SERVER, BootedNode, booted_node, keep_journal, last_words, left_on_this_host
 from tests.support.bootstrapping import KILLER
 from tests.support.operated_machines import OperatedMachine
-from tests.support.servers import call, eventually
+from tests.support.servers import eventually, living_tokens
 
 pytestmark = pytest.mark.timeout(400)
 FIRST_SECRET_SECONDS = 30.0
@@ -272,11 +271,7 @@ def test_a_first_boot_that_was_killed_goes_on_by_itself(
 
 def _token_policies(client: hvac.Client) -> set[tuple[str, ...]]:
     """Of every token that is alive."""
-    found = set()
-    for accessor in call(client, "list", "auth/token/accessors")["data"]["keys"]:
-        with suppress(hvac.exceptions.VaultError):  # it has just ended
-            found.add(tuple(client.auth.token.lookup_accessor(accessor)["data"]["policies"]))
-    return found
+    return {tuple(one["policies"]) for one in living_tokens(client)}
 
 
 def _cluster_id(node: BootedNode) -> str:

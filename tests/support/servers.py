@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -142,6 +143,19 @@ def call(client: hvac.Client, method: str, path: str, body: Mapping[str, Any] | 
     """One request by the API's own path; its document, empty if the server had nothing to say."""
     answer = client.adapter.request(method, f"/v1/{path}", json=body)
     return answer if isinstance(answer, dict) else {}
+
+
+def living_tokens(client: hvac.Client) -> list[dict[str, Any]]:
+    """Every token that the server would take; it lists one that has ended until it has cleared it away."""
+    found = []
+    for accessor in call(client, "list", "auth/token/accessors")["data"]["keys"]:
+        try:
+            token = call(client, "post", "auth/token/lookup-accessor", {"accessor": accessor})["data"]
+        except hvac.exceptions.VaultError:  # cleared away since it was listed
+            continue
+        if token["expire_time"] is None or datetime.fromisoformat(token["expire_time"]) > datetime.now(UTC):
+            found.append(token)
+    return found
 
 
 def processes_of(platform: LocalServers) -> list[psutil.Process]:
