@@ -19,6 +19,7 @@ import hvac
 import psutil
 import psycopg
 import pytest
+from hvac.exceptions import VaultError
 
 from composition.private_files import private_directory
 from ops.local.bootstrap import bootstrap
@@ -151,7 +152,7 @@ def living_tokens(client: hvac.Client) -> list[dict[str, Any]]:
     for accessor in call(client, "list", "auth/token/accessors")["data"]["keys"]:
         try:
             token = call(client, "post", "auth/token/lookup-accessor", {"accessor": accessor})["data"]
-        except hvac.exceptions.VaultError:  # cleared away since it was listed
+        except VaultError:  # cleared away since it was listed
             continue
         if token["expire_time"] is None or datetime.fromisoformat(token["expire_time"]) > datetime.now(UTC):
             found.append(token)
