@@ -74,7 +74,7 @@ def clone(first: Path, tmp_path: Path) -> Clone:
 
 
 def dagster_and_a_wider_network(clone: Clone) -> None:
-    """Two more roles, a /8 in place of a /24, one application less, one key under another name."""
+    """Two more roles, a /8 in place of a /24, one application less with its owners, one key under another name."""
     clone.edit(
         "Pulumi.dev.yaml",
         ("api_cidrs: [203.0.113.0/24]", "api_cidrs: [203.0.0.0/8]"),
@@ -83,9 +83,10 @@ def dagster_and_a_wider_network(clone: Clone) -> None:
             f"dagster: {{ transit_keys: [], pki_roles: [], database_roles: [{', '.join(ROLES)}] }}",
         ),
         (".estate/dev/operator/public.asc", ".estate/dev/another/public.asc"),
+        ("      aos: { pki_roles: [] }\n", ""),
+        ("bike-data-flow-owners, aos-owners, operators", "bike-data-flow-owners, operators"),
+        ("members: [ada, alan]", "members: [alan]"),
     )
-    text = (clone.directory / "Pulumi.dev.yaml").read_text()
-    (clone.directory / "Pulumi.dev.yaml").write_text(text[: text.index("      aos: {")])
 
 
 WIDENED = [
@@ -109,15 +110,23 @@ def test_a_change_is_told_by_what_it_does(clone: Clone) -> None:
         ("removed", "approle-role-aos"),
         ("removed", "application-policies-aos"),
         ("removed", "login-limits-aos"),
+        ("removed", "people-group-aos-owners"),
+        ("removed", "people-login-ada"),
+        ("removed", "people-person-ada"),
+        ("removed", "people-policies-group-aos-owners"),
+        ("removed", "people-policies-person-ada"),
         ("changed", "application-policies-dagster"),
+        ("changed", "people-policies-group-auditors"),
+        ("changed", "people-policies-group-operators"),
         ("changed", "network-firewall"),
         ("changed", "administrator-login"),
         ("changed", "snapshots-operator"),
         ("replaced", "platform-server"),
     }
     assert dev["widenings"] == dev["unacknowledged"] == WIDENED
-    assert {one["who"] for one in dev["capabilities"]} == {"approle aos", "approle dagster"}
-    assert all(one["lost"] and not one["gained"] for one in dev["capabilities"] if one["who"] == "approle aos")
+    fewer = {"approle aos", "group aos-owners", "group auditors", "group operators", "person ada"}
+    assert {one["who"] for one in dev["capabilities"]} == {"approle dagster", *fewer}
+    assert all(one["lost"] and not one["gained"] for one in dev["capabilities"] if one["who"] in fewer)
     (server,) = (one for one in dev["resources"] if one["name"] == "platform-server")
     assert [one["name"] for one in server["properties"]] == [
         "userData: /etc/nftables.conf",
