@@ -41,20 +41,10 @@ def built(local_checkout: Checkout, its_issuer: Issuer) -> Checkout:
     """Of the committed people, with an operator who logs in by certificate, and an issuer."""
     made, settings = local_checkout, local_checkout.settings()
     _own_pair(made.directory, "grace")
-    (made.directory / "client-secret").write_text(its_issuer.client_secret)
-    (made.directory / "issuer.crt").write_text(its_issuer.server.ca_file.read_text())
     people = settings["people"]
     people["members"]["grace"] = {"groups": ["operators"], "login": {"kind": "certificate", "file": "grace.crt"}}
     people["groups"]["aos-owners"]["claims"] = ["aos-team"]
-    people["oidc"] = {
-        "discovery_url": its_issuer.url,
-        "client_id": its_issuer.client_id,
-        "client_secret_file": "client-secret",
-        "ca_certificate_file": "issuer.crt",
-        "user_claim": "name",
-        "scopes": ["groups"],
-        "redirect_uris": [its_issuer.callback],
-    }
+    people["oidc"] = its_issuer.section(made.directory)
     made.write(settings)
     for command in ("preview", "up"):  # the first while nothing is there to ask
         done = made.run(command, "--json")

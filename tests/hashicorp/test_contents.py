@@ -12,17 +12,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import hvac
 import pytest
-from hvac.exceptions import InternalServerError
+from hvac.exceptions import Forbidden, InternalServerError
 
 from components.render.seals import TransitSeal
+from ops.console import Console
 from ops.development.compiled import HASHICORP_SERVER
+from ops.errors import EstateError
 from ops.local.postgres import ROOT_ROLE
+from ops.people import leaving, logging_in, session
+from ops.people.logging_in import Way
 from tests.support.access_checks import amiss
 from tests.support.checkouts import Checkout, checkout
+from tests.support.issuers import Issuer, issuer
 from tests.support.limits import retry_after
 from tests.support.sealed import sealed
-from tests.support.servers import call
+from tests.support.servers import VaultServer, call, free_ports, local_platform, postgres_template, vault_server
 from tests.support.tenants import (
     AUDIENCE,
     DENIED,
@@ -32,11 +38,14 @@ from tests.support.tenants import (
     section,
     tenants_of,
 )
-from tests.support.tokens import Issuer
+from tests.support.tokens import Issuer as TokenIssuer
+
+__all__ = ["local_platform", "postgres_template", "vault_server"]
 
 pytestmark = pytest.mark.timeout(400)
 
-ISSUER = Issuer()
+ISSUER = TokenIssuer()
+PASSWORD = "-".join(("canary", "own", "password"))
 UP = """
 import json, sys
 from dataclasses import replace
@@ -70,12 +79,13 @@ class Made:
     copy: Checkout
     server: str
 
-    def run(self, *arguments: str) -> dict[str, Any]:
-        """One command that succeeds: its document."""
+    def run(self, *arguments: str, given: str = "") -> dict[str, Any]:
+        """One command that succeeds, given this on standard input: its document."""
         answer = subprocess.run(
             [sys.executable, "-c", UP, self.server, *arguments, "--json"],
             cwd=self.copy.directory,
             env=self.copy.environment(),
+            input=given,
             capture_output=True,
             text=True,
             timeout=180,
@@ -87,13 +97,23 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+def its_issuer(vault_server: VaultServer) -> Issuer:
+    """Lin is in the team there."""
+    (port,) = free_ports(1)
+    return issuer(vault_server, f"http://localhost:{port}/oidc/callback", {"aos-team": ["lin"]})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, its_issuer: Issuer) -> Iterator[Made]:
     """Nothing is up in it."""
     folder = tmp_path_factory.mktemp("hashicorp")
     with sealed(folder / "node", "vault", "transit") as server, checkout(folder) as copy:
         server.stop()  # the other Vault and its token are what is wanted
         assert isinstance(server.seal, TransitSeal)
-        copy.write({**copy.settings(), "tenants": section(ISSUER, ids=["a", "b"])})
+        settings = copy.settings()
+        settings["people"]["groups"]["aos-owners"]["claims"] = ["aos-team"]
+        settings["people"]["oidc"] = its_issuer.section(copy.directory)
+        copy.write({**settings, "tenants": section(ISSUER, ids=["a", "b"])})
         yield Made(copy=copy, server=json.dumps([server.program, dict(server.environment), server.seal.address]))
 
 
@@ -152,6 +172,45 @@ def test_a_tenant_called_as_a_wildcard_or_as_anothers_folder_gets_that_there(mad
     finally:
         made.copy.write(listed)
         made.run("up")
+
+
+def _works_with_aos_alone(made: Made) -> None:
+    """Whoever is logged in, who is logged out with it."""
+    login = session.kept(made.copy.paths, "local")
+    assert login is not None
+    client = hvac.Client(url=login.address, token=login.token, verify=str(made.copy.local.authority_file))
+    try:
+        before = call(client, "get", "agenticverz/metadata/external-apis")["data"]["current_version"]
+        assert call(client, "patch", "agenticverz/metadata/external-apis", {"custom_metadata": {"note": "seen"}}) == {}
+        written = {"data": {"ANTHROPIC_API_KEY": "of a person"}, "options": {"cas": before}}
+        call(client, "post", "agenticverz/data/external-apis", written)
+        with pytest.raises(Forbidden):
+            call(client, "get", "secret/data/greenlang/database/redis")
+        with pytest.raises(Forbidden):
+            call(client, "put", "agenticverz/destroy/external-apis", {"versions": [1]})
+    finally:
+        logging_in.log_out(made.copy.paths, "local")
+
+
+@pytest.mark.usefixtures("first")
+def test_an_owner_who_was_invited_works_with_their_own_secrets(made: Made) -> None:
+    token = made.run("invite", "local", "ada")["wrapping_token"]
+    assert made.run("login", "local", "ada", "--first", given=f"{token}\n{PASSWORD}\n{PASSWORD}\n")["name"] == "ada"
+    _works_with_aos_alone(made)
+
+
+@pytest.mark.usefixtures("first")
+def test_whom_the_issuer_puts_into_a_group_may_what_it_may(
+    made: Made, its_issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: its_issuer.browse(url).ok)
+    its_issuer.person = "lin"
+    logging_in.log_in(made.copy.paths, "local", None, Way(ask=lambda _: ""), Console())
+    _works_with_aos_alone(made)
+
+    assert leaving.off_board(made.copy.paths, "local", "lin", Console()).done
+    with pytest.raises(EstateError, match=r"^Vault refuses what the issuer says"):
+        logging_in.log_in(made.copy.paths, "local", None, Way(ask=lambda _: ""), Console())
 
 
 @pytest.mark.usefixtures("first")

@@ -4,6 +4,7 @@ The pages of the issuer's own user interface are left out: the scripted browser 
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,6 +31,20 @@ class Issuer:
     def url(self) -> str:
         """As it calls itself."""
         return f"{self.server.address}/v1/identity/oidc/provider/{PROVIDER}"
+
+    def section(self, folder: Path) -> dict[str, Any]:
+        """`people.oidc` of a stack in a folder, where the two files that it names are written."""
+        (folder / "client-secret").write_text(self.client_secret)
+        (folder / "issuer.crt").write_text(self.server.ca_file.read_text())
+        return {
+            "discovery_url": self.url,
+            "client_id": self.client_id,
+            "client_secret_file": "client-secret",
+            "ca_certificate_file": "issuer.crt",
+            "user_claim": "name",
+            "scopes": ["groups"],
+            "redirect_uris": [self.callback],
+        }
 
     def browse(self, url: str) -> requests.Response:
         """What a browser does at the issuer: log the person in there, and go where it is sent back to."""
