@@ -26,7 +26,7 @@ from ops.vault.checks.outcome import CheckStatus
 
 app = typer.Typer(
     name="estate",
-    help="Build, prove, preview and take down a Vault estate.",
+    help="Preview, build, check, use and take down a Vault estate.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -30,4 +30,4 @@ def ask(question: str) -> str:
         except EOFError:
             print(file=sys.stderr)
             return ""
-    return sys.stdin.readline().rstrip("\n")
+    return sys.stdin.readline().rstrip("\r\n")

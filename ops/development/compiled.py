@@ -38,7 +38,7 @@ class Compiled:
         recipe = hashlib.sha256(sources + repr(self.arguments).encode()).hexdigest()[:16]
         home = paths.cache() / self.module.name.removesuffix("_module") / f"{self.version}-{recipe}"
         executable = home / "built" / self.program
-        with alone(home, self.name):
+        with alone(home, self.name, say):
             try:
                 if not executable.is_file():
                     make_whole(executable, self._build, say)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from ops import paths
 from ops.errors import EstateError
@@ -82,7 +82,7 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
     if found:
         return found
     home = paths.cache() / "engine" / VERSION
-    with alone(home, "the Pulumi engine"):
+    with alone(home, "the Pulumi engine", say):
         ways = {"official release": _download, "built from its Go module": build}
         # What is there already comes before another try at what did not work the last time.
         for source in sorted(ways, key=lambda way: not _kept(home, way).is_file()):
@@ -99,11 +99,11 @@ def find(say: Say, *, search_path: str | None = None) -> Engine:
 
 
 @contextmanager
-def alone(home: Path, what: str) -> Iterator[None]:
+def alone(home: Path, what: str, say: Say) -> Iterator[None]:
     """Make the folder that something built is kept in, and keep other first runs out of it."""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        held = FileLock(home / "lock").acquire(timeout=_LOCK_SECONDS)
+        held = _held(FileLock(home / "lock"), home, what, say)
     except Timeout:
         msg = f"another run has been getting {what} for {_LOCK_SECONDS / 60:.0f} minutes, see {home}"
         raise EstateError(msg) from None
@@ -112,6 +112,14 @@ def alone(home: Path, what: str) -> Iterator[None]:
         raise EstateError(msg) from None
     with held:
         yield
+
+
+def _held(lock: FileLock, home: Path, what: str, say: Say) -> AcquireReturnProxy[FileLock]:
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for another run that is getting {what}, in {home}")
+        return lock.acquire(timeout=_LOCK_SECONDS)
 
 
 def _kept(home: Path, source: str) -> Path:

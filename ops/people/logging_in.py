@@ -178,8 +178,8 @@ class _Attempt:
         except (InvalidRequest, Forbidden):
             command = f"./estate invite {self.platform.file.stack} {self.name}"
             raise EstateError(
-                "the invitation has ended, or somebody opened it; expected one that nobody did: tell the "
-                f"administrator, who runs {command}"
+                "the invitation has ended, was typed wrong, or somebody opened it; expected one that nobody did: tell "
+                f"the administrator, who runs {command}"
             ) from None
         finally:
             client.token = ""

@@ -116,11 +116,10 @@ class Hetzner(PlatformDriver):
         }
         if record is None:
             return Status(document=document, sentence=f"stack {stack!r} was never up: {self.up_command} builds it")
-        unfinished = "unfinished" if record.is_unfinished else "not under way"
         if vault is None:
-            sentence = f"stack {stack!r} exports no address; its `up` is {unfinished}: {self.up_command} goes on"
+            sentence = f"stack {stack!r} exports no address; expected one: {self.up_command} goes on"
             return Status(document=document, sentence=sentence)
-        more = [["an `up` is", unfinished], ["newest snapshot", said]]
+        more = [["last `up`", "unfinished" if record.is_unfinished else "finished"], ["newest snapshot", said]]
         tables = Table.of_vault(vault, f"stack {stack}", more)
         return Status(document=document, tables=tables, trouble=vault.trouble, vault=vault)
 

@@ -196,14 +196,15 @@ class Local(PlatformDriver):
             ["OpenBao", "running" if found.openbao.running else "stopped", str(found.openbao.port), address],
             ["PostgreSQL", "running" if found.postgres.running else "stopped", str(found.postgres.port), ""],
         ]
-        sealed = {None: "unknown", True: "sealed", False: "unsealed"}[found.sealed]
+        silent = "not answering" if found.openbao.running else "stopped"
+        server = {None: silent, True: "sealed", False: "unsealed"}[found.sealed]
         return Status(
             tables=[
                 Table(title=f"stack {self.file.stack}", columns=("server", "state", "port", "address"), rows=rows),
                 *Table.of_vault(vault),
             ],
             vault=vault,
-            sentence=f"OpenBao is {sealed}; an `up` is {'unfinished' if unfinished else 'not under way'}",
+            sentence=f"OpenBao is {server}; {'an' if unfinished else 'no'} `up` is unfinished",
             document={
                 **asdict(found),
                 "address": address,

@@ -174,7 +174,11 @@ WRONG: list[tuple[tuple[str, ...], bool, str]] = [
     ((), False, r"^the password is empty; expected it typed, or piped in$"),
     (("token", "short"), True, r"^the password is too short; expected at least 12 characters$"),
     (("token", PASSWORD, f"{PASSWORD}2"), True, r"^the two passwords differ; expected the same twice$"),
-    (("no-token", PASSWORD, PASSWORD), True, r"^the invitation has ended, or somebody opened it; expected one that"),
+    (
+        ("no-token", PASSWORD, PASSWORD),
+        True,
+        r"^the invitation has ended, was typed wrong, or somebody opened it; expected one that",
+    ),
 ]
 
 

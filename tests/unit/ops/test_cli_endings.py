@@ -112,6 +112,13 @@ def test_a_proxy_is_not_asked_for_the_local_servers(monkeypatch: pytest.MonkeyPa
     assert seen == [("corp.internal,127.0.0.1,localhost,::1", "127.0.0.1,localhost,::1")]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_an_answer_that_is_piped_in_has_no_lines_end(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f" a token {end}", newline=""))
+
+    assert ask("token: ") == " a token "
+
+
 INTERRUPTED = """
 import sys, time
 from ops.cli import main

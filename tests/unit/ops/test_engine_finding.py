@@ -266,9 +266,11 @@ def test_a_cache_that_cannot_be_written_to_says_how_to_name_another(
 def test_waiting_for_another_first_run_has_an_end(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "_LOCK_SECONDS", 0.1)
     cache.mkdir(parents=True)
+    said = Said()
 
     with FileLock(cache / "lock"), pytest.raises(EstateError, match="another run has been getting the Pulumi engine"):
-        finding.find(Said().say, search_path=str(tmp_path))
+        finding.find(said.say, search_path=str(tmp_path))
+    assert said == [f"waiting for another run that is getting the Pulumi engine, in {cache}"]
 
 
 FIRST_RUN = """

@@ -264,8 +264,7 @@ def test_status_tells_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         ["OpenBao", "stopped", "8200", "https://127.0.0.1:8200"],
         ["PostgreSQL", "stopped", "15432", ""],
     ]
-    way = "unfinished" if unfinished else "not under way"
-    assert found.sentence == f"OpenBao is unknown; an `up` is {way}"
+    assert found.sentence == f"OpenBao is stopped; {'an' if unfinished else 'no'} `up` is unfinished"
     assert found.trouble is None
 
 
