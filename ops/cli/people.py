@@ -29,9 +29,8 @@ def invite(
     console = Console(as_json=as_json)
     made = inviting.invite(Paths(), stack, name, wrap_ttl, console, sandbox=sandbox)
     console.result(f"wrapping token: {made.wrapping_token}")
-    console.result(
-        f"good for {duration_text(made.ttl_seconds)} and one use: {name} runs ./estate login {stack} {name} --first"
-    )
+    command = " ".join(["./estate login", stack, name, "--first", *(["--sandbox"] if sandbox else [])])
+    console.result(f"good for {duration_text(made.ttl_seconds)} and one use: {name} runs {command}")
     console.document({"stack": stack, **asdict(made)})
 
 
@@ -58,10 +57,10 @@ def login(
     console.document({"stack": stack, **asdict(done)})
 
 
-def logout(stack: Stack = "local", as_json: Json = False) -> None:
+def logout(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False) -> None:
     """Log out: the token is revoked, and forgotten here."""
     console = Console(as_json=as_json)
-    how = logging_in.log_out(Paths(), stack)
+    how = logging_in.log_out(Paths(), stack, console, sandbox=sandbox)
     console.result(f"the login of stack {stack} {how}")
     console.document({"stack": stack, "login": how})
 

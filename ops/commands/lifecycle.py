@@ -180,7 +180,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
                     changes = opened.run.operate("destroy", steps)
                 if opened.backend.state:
                     opened.run.forget()
-        people.forget(paths, stack)
+        people.forget(platform)
         platform.remove()
     return changes
 

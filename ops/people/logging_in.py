@@ -62,35 +62,41 @@ def log_in(
 ) -> LoggedIn:
     """Log a person in, and keep their token. Without a name at the issuer.
     Raises EstateError: no such member, what they gave isn't right, or the server is away."""
-    platform = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
-    platform.refuse_unbuilt()
-    kind = _kind(platform.file.settings, stack, name)
+    driver = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
+    driver.refuse_unbuilt()
+    kind = _kind(driver.file.settings, stack, name)
     if way.first and kind != "userpass":
         raise EstateError(f"--first: {name or 'who has no name'} logs in by {kind}; expected who logs in by password")
     if way.certificate and kind != "certificate":
         raise EstateError(
             f"--certificate: {name or 'who has no name'} logs in by {kind}; expected neither it nor --key"
         )
-    address = platform.find_endpoint(console).address
-    attempt = _Attempt(platform=platform, address=address, name=name or "", way=way, console=console)
-    with told(address):
-        answer = attempt.by(kind)
-        client = turns.client(address, platform.authority_file)
-        client.token = answer["client_token"]
-        called = who(client)
-        client.adapter.close()
-    with suppress(EstateError, VaultError):  # an earlier login, if there is one
-        log_out(paths, stack)
-    keep(paths, stack, KeptLogin(address=address, token=answer["client_token"]))
+    with driver.ready("use", console) as platform:
+        address = platform.find_endpoint(console).address
+        attempt = _Attempt(platform=platform, address=address, name=name or "", way=way, console=console)
+        with told(address):
+            answer = attempt.by(kind)
+            client = turns.client(address, platform.authority_file)
+            client.token = answer["client_token"]
+            called = who(client)
+            client.adapter.close()
+        with suppress(EstateError, VaultError):  # an earlier login, if there is one
+            _end(platform)
+        keep(platform, KeptLogin(address=address, token=answer["client_token"]))
     return LoggedIn(name=called, address=address, ttl_seconds=int(answer["lease_duration"]))
 
 
-def log_out(paths: Paths, stack: str) -> str:
+def log_out(paths: Paths, stack: str, console: Console, *, sandbox: bool = False) -> str:
     """Revoke the login that is kept, and forget it; how that went. Raises EstateError: there is none."""
-    login = kept(paths, stack, open_too=True)
+    driver = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
+    with driver.ready("use", console) as platform:
+        return _end(platform)
+
+
+def _end(platform: PlatformDriver) -> str:
+    login = kept(platform, open_too=True)
     if login is None:
-        raise EstateError(f"nobody is logged in to stack {stack!r}; expected a login that is kept")
-    platform = platform_of(paths, stack_file.read(paths, stack))
+        raise EstateError(f"nobody is logged in to stack {platform.file.stack!r}; expected a login that is kept")
     client = turns.client(login.address, platform.authority_file)
     client.token = login.token
     try:
@@ -102,7 +108,7 @@ def log_out(paths: Paths, stack: str) -> str:
         how = f"is forgotten here; {login.address} does not answer, so it ends by itself"
     finally:
         client.adapter.close()
-    forget(paths, stack)
+    forget(platform)
     return how
 
 
@@ -176,7 +182,7 @@ class _Attempt:
             client.token = token
             inside = call(client, "post", "sys/wrapping/unwrap")["data"]
         except (InvalidRequest, Forbidden):
-            command = f"./estate invite {self.platform.file.stack} {self.name}"
+            command = self.platform.command("invite", self.name)
             raise EstateError(
                 "the invitation has ended, was typed wrong, or somebody opened it; expected one that nobody did: tell "
                 f"the administrator, who runs {command}"

@@ -1,6 +1,6 @@
 """A person's own connection to a stack's Vault, for the commands of daily work.
 
-Owns where a login is kept: one private file for each stack. Refuses one that others can read, and the administrator's
+Owns how a login is kept: in one private file for each stack. Refuses one that others can read, and the administrator's
 certificate: whoever works here is named in the audit log.
 """
 
@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import hvac
@@ -22,6 +21,7 @@ from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.vault import turns
 from ops.vault.api import call, reason
@@ -42,29 +42,24 @@ class KeptLogin:
     token: str = field(repr=False)
 
 
-def file_of(paths: Paths, stack: str) -> Path:
-    """Where a stack's login is kept."""
-    return paths.own / stack / "login" / "token.json"
-
-
-def keep(paths: Paths, stack: str, login: KeptLogin) -> None:
+def keep(platform: PlatformDriver, login: KeptLogin) -> None:
     """Keep a login for this machine's user, in the place of an earlier one. Raises OSError."""
-    file = file_of(paths, stack)
-    paths.make_own()
+    file = platform.login_file
+    platform.paths.make_own()
     private_directory(file.parent)
     write_private(file, json.dumps(asdict(login)).encode())
 
 
-def kept(paths: Paths, stack: str, *, open_too: bool = False) -> KeptLogin | None:
+def kept(platform: PlatformDriver, *, open_too: bool = False) -> KeptLogin | None:
     """The login that is kept; None: there is none. Raises EstateError: others can read it, unless `open_too`, or it
     isn't one."""
-    file = file_of(paths, stack)
+    file = platform.login_file
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise EstateError(f"{file} can't be read: {error.strerror}; expected {_again(stack)}") from None
+        raise EstateError(f"{file} can't be read: {error.strerror}; expected {_again(platform)}") from None
     with os.fdopen(descriptor) as stream:
         about = os.fstat(stream.fileno())
         if about.st_uid != os.geteuid():
@@ -73,17 +68,17 @@ def kept(paths: Paths, stack: str, *, open_too: bool = False) -> KeptLogin | Non
             mode = f"{stat.S_IMODE(about.st_mode):04o}"
             raise EstateError(
                 f"{file} or its folder is open to others (file mode {mode}); expected both closed: "
-                f"./estate logout {stack} ends the login, then log in anew"
+                f"{platform.command('logout')} ends the login, then log in anew"
             )
         try:
             return KeptLogin(**json.load(stream))
         except (ValueError, TypeError):
-            raise EstateError(f"{file} is no login; expected {_again(stack)}") from None
+            raise EstateError(f"{file} is no login; expected {_again(platform)}") from None
 
 
-def forget(paths: Paths, stack: str) -> None:
+def forget(platform: PlatformDriver) -> None:
     """Remove the login that is kept, if there is one. Raises OSError."""
-    file = file_of(paths, stack)
+    file = platform.login_file
     file.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
         file.parent.rmdir()
@@ -98,25 +93,26 @@ def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
         EstateError: nobody is logged in, the token has ended, the server is away or sealed, or it refused what the
             block asked of it.
     """
-    platform = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
-    platform.refuse_unbuilt()
+    driver = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
+    driver.refuse_unbuilt()
     given = next((os.environ[name] for name in _TOKEN_VARIABLES if os.environ.get(name)), None)
-    login = None if given else kept(paths, stack)
-    if not (given or login):
-        raise EstateError(f"nobody is logged in to stack {stack!r}; expected {_again(stack)}")
-    address = login.address if login else platform.find_endpoint(console).address
-    client = turns.client(address, platform.authority_file)
-    client.token = given or (login.token if login else "")
-    with told(address):
-        try:
-            look_up(client)
-        except Forbidden:
-            whose = f"the login of stack {stack!r}" if login else "the token of your environment"
-            raise EstateError(f"{whose} has ended, or was revoked; expected {_again(stack)}") from None
-        try:
-            yield client
-        finally:
-            client.adapter.close()
+    with driver.ready("use", console) as platform:
+        login = None if given else kept(platform)
+        if not (given or login):
+            raise EstateError(f"nobody is logged in to stack {stack!r}; expected {_again(platform)}")
+        address = login.address if login else platform.find_endpoint(console).address
+        client = turns.client(address, platform.authority_file)
+        client.token = given or (login.token if login else "")
+        with told(address):
+            try:
+                look_up(client)
+            except Forbidden:
+                whose = f"the login of stack {stack!r}" if login else "the token of your environment"
+                raise EstateError(f"{whose} has ended, or was revoked; expected {_again(platform)}") from None
+            try:
+                yield client
+            finally:
+                client.adapter.close()
 
 
 def look_up(client: hvac.Client) -> dict[str, Any]:
@@ -155,5 +151,5 @@ def told(address: str) -> Iterator[None]:
         raise EstateError(f"Vault at {address} refused a step: {reason(error)}") from None
 
 
-def _again(stack: str) -> str:
-    return f"a login first: ./estate login {stack} NAME"
+def _again(platform: PlatformDriver) -> str:
+    return f"a login first: {platform.command('login', 'NAME')}"

@@ -181,10 +181,19 @@ class PlatformDriver(ABC):
         """What the stack exports, secrets left out; nothing where it was never built. Raises EstateError."""
         return state.read_outputs(self.paths, self.file.stack, self.backend, console)
 
+    def command(self, name: str, *more: str) -> str:
+        """A command on this stack, as it is typed."""
+        return " ".join(["./estate", name, self.file.stack, *more])
+
     @property
     def up_command(self) -> str:
         """What builds it."""
-        return f"./estate up {self.file.stack}"
+        return self.command("up")
+
+    @property
+    def login_file(self) -> Path:
+        """Where a person's login is kept."""
+        return self.paths.own / self.file.stack / "login" / "token.json"
 
     # --- a stack's life
 

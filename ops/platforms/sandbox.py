@@ -55,10 +55,14 @@ class Sandbox(Hetzner):
         """What the sandbox keeps."""
         return self.running or FakeCloud(folder=self.services.directory)
 
+    def command(self, name: str, *more: str) -> str:
+        """With the option that means the sandbox."""
+        return super().command(name, *more, "--sandbox")
+
     @property
-    def up_command(self) -> str:
-        """What builds it."""
-        return f"{super().up_command} --sandbox"
+    def login_file(self) -> Path:
+        """Apart from the real stack's, which has the same address."""
+        return self.services.directory / "login" / "token.json"
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:

@@ -84,10 +84,10 @@ def enter(made: Checkout, name: str) -> hvac.Client:
 
 def client_of(made: Checkout, *, stays: bool = False) -> hvac.Client:
     """A client with the token that is kept, and unless it stays there outlives the next login."""
-    login = session.kept(made.paths, "local")
+    login = session.kept(made.local)
     assert login is not None
     if not stays:
-        session.forget(made.paths, "local")
+        session.forget(made.local)
     return hvac.Client(url=login.address, token=login.token, verify=str(made.local.authority_file))
 
 
@@ -366,13 +366,13 @@ def test_whom_the_issuer_puts_into_no_group_may_nothing(built: Checkout, its_iss
     bob = client_of(built, stays=True)
     denied(bob, "get", OWN)
     denied(bob, "list", "agenticverz/metadata")
-    session.file_of(built.paths, "local").chmod(0o644)
+    built.local.login_file.chmod(0o644)
     with pytest.raises(EstateError, match=r"is open to others .*: \./estate logout local ends the login"):
-        session.kept(built.paths, "local")
+        session.kept(built.local)
     assert built.run("logout", "local").returncode == 0
     denied(bob, "get", "auth/token/lookup-self")
     with pytest.raises(EstateError, match=r"^nobody is logged in"):
-        logging_in.log_out(built.paths, "local")
+        logging_in.log_out(built.paths, "local", Console())
 
 
 def test_the_command_shows_where_to_log_in(built: Checkout, its_issuer: Issuer) -> None:
@@ -428,7 +428,7 @@ def test_who_was_made_by_another_hand_is_found_and_removed_where_it_is_named(bui
 
 def test_no_password_and_no_token_is_in_a_state_or_a_log(built: Checkout, its_issuer: Issuer) -> None:
     secret = (PASSWORD, its_issuer.client_secret)
-    kept = session.file_of(built.paths, "local")
+    kept = built.local.login_file
     for file in built.paths.own.rglob("*"):
         if file.is_file() and file != kept and "raft" not in file.parts:
             content = file.read_bytes()

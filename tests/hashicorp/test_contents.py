@@ -176,7 +176,7 @@ def test_a_tenant_called_as_a_wildcard_or_as_anothers_folder_gets_that_there(mad
 
 def _works_with_aos_alone(made: Made) -> None:
     """Whoever is logged in, who is logged out with it."""
-    login = session.kept(made.copy.paths, "local")
+    login = session.kept(made.copy.local)
     assert login is not None
     client = hvac.Client(url=login.address, token=login.token, verify=str(made.copy.local.authority_file))
     try:
@@ -189,7 +189,7 @@ def _works_with_aos_alone(made: Made) -> None:
         with pytest.raises(Forbidden):
             call(client, "put", "agenticverz/destroy/external-apis", {"versions": [1]})
     finally:
-        logging_in.log_out(made.copy.paths, "local")
+        logging_in.log_out(made.copy.paths, "local", Console())
 
 
 @pytest.mark.usefixtures("first")

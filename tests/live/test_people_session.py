@@ -10,7 +10,7 @@ from ops.console import Console
 from ops.errors import EstateError
 from ops.local.bootstrap import bootstrap
 from ops.people import session
-from ops.people.session import KeptLogin, file_of, keep, person, who
+from ops.people.session import KeptLogin, keep, person, who
 from tests.support.checkouts import Checkout, local_checkout
 from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, eventually
 
@@ -38,7 +38,7 @@ def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 def login(administrator: hvac.Client, local_checkout: Checkout) -> KeptLogin:
     made = call(administrator, "post", "auth/people/login/ada", {"password": "of-ada"})["auth"]
     login = KeptLogin(address=local_checkout.local.servers.address, token=made["client_token"])
-    keep(local_checkout.paths, "local", login)
+    keep(local_checkout.local, login)
     return login
 
 
@@ -47,7 +47,7 @@ def test_a_kept_login_says_who_works(local_checkout: Checkout, login: KeptLogin)
         assert client.token == login.token
         assert who(client) == "ada"
     assert login.token not in repr(login)
-    assert file_of(local_checkout.paths, "local").stat().st_mode & 0o777 == 0o600
+    assert local_checkout.local.login_file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_persons_entity_names_them(
@@ -66,7 +66,7 @@ def test_a_persons_entity_names_them(
 
 @pytest.mark.usefixtures("administrator")
 def test_nobody_is_told_to_log_in(local_checkout: Checkout) -> None:
-    session.forget(local_checkout.paths, "local")
+    session.forget(local_checkout.local)
     with (
         pytest.raises(
             EstateError, match=r"^nobody is logged in .*; expected a login first: \./estate login local NAME"
@@ -89,7 +89,7 @@ def test_one_that_was_revoked_is_told_so(
 
 @pytest.mark.usefixtures("login")
 def test_one_that_others_can_read_is_refused(local_checkout: Checkout) -> None:
-    file = file_of(local_checkout.paths, "local")
+    file = local_checkout.local.login_file
     for opened in (file, file.parent):
         before = opened.stat().st_mode
         opened.chmod(before | 0o044)
@@ -105,7 +105,7 @@ def test_one_that_others_can_read_is_refused(local_checkout: Checkout) -> None:
 
 @pytest.mark.usefixtures("login")
 def test_what_is_no_login_is_refused(local_checkout: Checkout) -> None:
-    file = file_of(local_checkout.paths, "local")
+    file = local_checkout.local.login_file
     for text in ("", "[]", '{"token": 1}', "hvs.text"):
         file.write_text(text)
         with (

@@ -90,7 +90,7 @@ def run(
         token = call(administrator, "post", f"auth/userpass/login/{by}", {"password": f"of-{by}"})["auth"][
             "client_token"
         ]
-        keep(local_checkout.paths, "local", KeptLogin(address=local_checkout.local.servers.address, token=token))
+        keep(local_checkout.local, KeptLogin(address=local_checkout.local.servers.address, token=token))
         raw = given.encode() if isinstance(given, str) else given
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
         code = main.main(["secret", *arguments])

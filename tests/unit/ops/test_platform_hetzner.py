@@ -20,6 +20,7 @@ from ops.engine.finding import Engine
 from ops.engine.operations import opened
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.people import session as people
 from ops.platforms.hetzner import Hetzner
 from ops.platforms.registry import platform_of
 from ops.platforms.sandbox import Sandbox
@@ -174,6 +175,16 @@ def test_a_stack_that_exports_no_address_was_not_built(
         platform_of(paths, stack_file.read(paths, "dev"), sandbox=sandbox).find_endpoint(Console())
 
     assert str(caught.value) == f"stack 'dev' exports no address; expected one that was built: {command}"
+
+
+def test_a_persons_login_to_the_sandbox_is_none_to_the_stack(paths: Paths) -> None:
+    """Both have the same address: a token of one would be sent to the other."""
+    real, inside = (platform_of(paths, stack_file.read(paths, "dev"), sandbox=sandbox) for sandbox in (False, True))
+    people.keep(real, people.KeptLogin(address="https://vault.example.com:8200", token="of-the-stack"))
+
+    assert people.kept(inside) is None
+    lifecycle.down(paths, "dev", Console(), Choices(sandbox=True))
+    assert people.kept(real) is not None
 
 
 def test_a_sandbox_that_is_not_there(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
