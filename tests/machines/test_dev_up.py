@@ -232,6 +232,48 @@ def requests_of(dev: DevCheckout) -> set[str]:
     return set(re.findall(r'"request":\{"id":"([0-9a-f-]+)"', inside(dev, "zcat --force /var/log/vault/audit.log*")))
 
 
+PASSWORD, VALUE = "-".join(("canary", "own", "password")), "-".join(("canary", "key", "of", "today"))
+OWN = ("aos", "external-apis", "ANTHROPIC_API_KEY", "--stack", STACK)
+
+
+def test_a_persons_day_from_a_first_password_to_leaving(dev: DevCheckout, built: Mapping[str, Any]) -> None:
+    """After the tests that look whether an `up` changes anything: leaving changes what is on the server."""
+
+    def refused(*arguments: str, given: str = "") -> str:
+        done = dev.run(*arguments, "--sandbox", given=given)
+        assert (done.returncode, done.stdout) == (2, "")
+        return done.stderr.splitlines()[-1]
+
+    invited = dev.answered("invite", STACK, "ada")
+    entered = dev.answered(
+        "login", STACK, "ada", "--first", given=f"{invited['wrapping_token']}\n{PASSWORD}\n{PASSWORD}\n"
+    )
+    assert (entered["name"], entered["address"]) == ("ada", ADDRESS)
+    assert not (dev.paths.own / STACK / "login").exists(), "a sandbox's login is no login to the real stack"
+    assert f"./estate invite {STACK} ada --sandbox" in refused(
+        "login", STACK, "ada", "--first", given=f"{invited['wrapping_token']}\n{PASSWORD}\n{PASSWORD}\n"
+    )
+    assert dev.answered("secret", "put", *OWN, given=f"{VALUE}\n")["who"] == "ada"
+    assert dev.answered("secret", "get", *OWN)["values"] == {"ANTHROPIC_API_KEY": VALUE}
+    assert "ada may not read" in refused("secret", "get", "bike-data-flow", "database-url", "url", "--stack", STACK)
+    assert dev.answered("logout", STACK)["login"] == "revoked"
+    assert refused("secret", "get", *OWN).endswith(f"expected a login first: ./estate login {STACK} NAME --sandbox")
+
+    dev.answered("login", STACK, "ada", given=f"{PASSWORD}\n")
+    left = dev.answered("off-board", STACK, "ada")
+    assert left["done"] == ["ada is disabled: every token of theirs is denied", "user and password are removed"]
+    (still,) = left["left"]
+    assert still.startswith(f"Pulumi.{STACK}.yaml: vault-estate:estate.people.members.ada is still there; expected it")
+    assert "has ended, or was revoked" in refused("secret", "get", *OWN)
+    assert refused("login", STACK, "ada", given=f"{PASSWORD}\n").startswith("estate: ada is not let in (")
+
+    people = dev.written()["people"]
+    dev.change(people={**people, "members": {"alan": people["members"]["alan"]}})
+    without = dev.answered("up", STACK)
+    assert (without["passed"], without["changes"]["delete"]) == (True, 3)
+    assert "'ada' is no member" in refused("login", STACK, "ada", given=f"{PASSWORD}\n")
+
+
 def test_down_leaves_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None:
     gateway = dev.sandbox.gateway
     done = dev.answered("down", STACK)

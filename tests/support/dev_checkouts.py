@@ -52,9 +52,9 @@ class DevCheckout(Checkout):
         document["config"][KEY] = {name: value for name, value in whole.items() if value is not None}
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
 
-    def answered(self, *arguments: str, timeout: float = 400) -> dict[str, Any]:
-        """Run a command with --sandbox and --json, which must succeed; its document."""
-        done = self.run(*arguments, "--sandbox", "--json", timeout=timeout)
+    def answered(self, *arguments: str, timeout: float = 400, given: str = "") -> dict[str, Any]:
+        """Run a command with --sandbox and --json, and what is piped into it, which must succeed; its document."""
+        done = self.run(*arguments, "--sandbox", "--json", timeout=timeout, given=given)
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
