@@ -25,7 +25,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import components
-from components.model import AuthPath, Form, MountPath, Name, PathOrAll, VaultPath, duration_text, told_by_profile
+from components.model import (
+    AuthPath,
+    Form,
+    MountPath,
+    Name,
+    PathOrAll,
+    VaultPath,
+    duration_text,
+    seconds,
+    told_by_profile,
+)
+from components.vault.jwt import Claim
 from policies.rules import RULES
 from policies.rules.data_holding_is_protected import HOLDS_DATA, HOLDS_NONE
 from settings import Settings
@@ -39,6 +50,8 @@ ROOMS = ("vault", "platform", "hetzner", "aws")
 _MAPPINGS = (dict, Mapping)
 _LISTS = (tuple, Sequence, frozenset)
 _PATHS = (VaultPath, MountPath, AuthPath, PathOrAll)
+_TYPES = ((Name, "name"), (Claim, "an exact value or a list of them"), *((path, "path") for path in _PATHS))
+"""What types of our own take."""
 _TAGS = ("kind", "type")
 """Settings that tell which section of several it is."""
 _FIRST = (*_TAGS, "path")
@@ -184,10 +197,8 @@ def _section_words(hint: Any, inner: list[Part]) -> str:
 
 
 def _constrained(base: Any, constraints: list[Any]) -> str:
-    if constraints == list(get_args(Name)[1:]):
-        return "name"
-    if constraints in [list(get_args(path)[1:]) for path in _PATHS]:
-        return "path"
+    if known := next((words for one, words in _TYPES if constraints == list(get_args(one)[1:])), None):
+        return known
     form = next((one for one in constraints if isinstance(one, Form)), None)
     text = next((one for one in constraints if isinstance(one, StringConstraints)), None)
     if form or text:
@@ -196,7 +207,7 @@ def _constrained(base: Any, constraints: list[Any]) -> str:
         if text and text.min_length and text.max_length:
             return f"{words} of 1 to {text.max_length} characters"
         return words
-    duration = any(isinstance(one, BeforeValidator) for one in constraints)
+    duration = any(isinstance(one, BeforeValidator) and one.func is seconds for one in constraints)
     words = "duration" if duration else expected(base, "")
     metadata = [bound for one in constraints if isinstance(one, FieldInfo) for bound in one.metadata]
     bounds = {key: getattr(bound, key) for bound in metadata for key in _BOUNDS if hasattr(bound, key)}
@@ -220,9 +231,13 @@ def default(field: FieldInfo, takes: str) -> str:
         return "off" if "section" in takes else "none"
     if value in ((), {}, "", frozenset()):
         return "empty"
+    return ", ".join(f"`{_written(one, takes)}`" for one in (value if isinstance(value, tuple) else (value,)))
+
+
+def _written(value: Any, takes: str) -> str:
     if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f"`{duration_text(value)}`" if takes.startswith("duration") else f"`{value}`"
+        return str(value).lower()
+    return duration_text(value) if takes.startswith("duration") else str(value)
 
 
 def table(part: Part, level: str = "##") -> list[str]:

@@ -55,8 +55,8 @@ class Bucket(Section):
         Annotated[str, Form(r"arn:aws:iam::\S*:\S+", "the ARN of a user, such as arn:aws:iam:::user/p1:KEY")] | None
     ) = None
     """ARN of the credential that is brought to the node; the bucket's policy takes from it all but adding, looking and
-    hiding. None: whoever breaks into the node may do to the bucket what the service lets that credential do, at
-    Hetzner everything that no lock forbids. Set it."""
+    hiding. Without it nothing is taken from that credential, and whoever breaks into the node may do with the bucket
+    all that the credential may; at Hetzner that is everything but removing what a lock keeps. Set it."""
 
     def needs(self) -> tuple[Need, ...]:
         """The service."""
