@@ -42,7 +42,7 @@ class HetznerSite(Section):
 
     location: Literal["fsn1", "nbg1", "hel1", "ash", "hil", "sin"]
     """Hetzner's name of the place: three in Germany and Finland, the others overseas."""
-    server_type: Annotated[str, Form(r"(?:cx|cpx|cax|ccx)\d{2}", "a server type such as cx23 or cax11")]
+    server_type: Annotated[str, Form(r"(?:cx|cpx|cax|ccx)[0-9]{2}", "a server type such as cx23 or cax11")]
     """Its family decides the architecture: `cax` is arm64, the others are amd64."""
     image: Literal["debian-12", "ubuntu-24.04"] = "debian-12"
     """The system the node starts from. Tests boot both, with another kernel than Hetzner's."""

@@ -32,7 +32,7 @@ _EVENT = re.compile(
     rf"(?:(?P<days>[A-Za-z,.]+) )?(?:(?:\*-)?(?P<month>{_NUMBER})(?P<from_end>[-~])(?P<day>{_NUMBER}) )?"
     rf"(?P<hour>{_NUMBER}):(?P<minute>{_NUMBER})(?::(?P<second>{_NUMBER}))?(?: UTC)?"
 )
-_PART = re.compile(r"(?P<first>\d+)(?:\.\.(?P<last>\d+))?(?:/(?P<step>\d+))?")
+_PART = re.compile(r"(?P<first>[0-9]+)(?:\.\.(?P<last>[0-9]+))?(?:/(?P<step>[0-9]+))?")
 _LAST_FROM_END = 28
 """systemd counts no further back from a month's end."""
 _CYCLE_DAYS = 28 * 365 + 7

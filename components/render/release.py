@@ -12,7 +12,7 @@ Flavor = Literal["vault", "openbao"]
 """HashiCorp Vault or OpenBao."""
 FLAVORS: Final[tuple[Flavor, ...]] = get_args(Flavor)
 Architecture = Literal["amd64", "arm64"]
-Version = Annotated[str, Form(r"\d+\.\d+\.\d+", "an exact version such as 2.7.2")]
+Version = Annotated[str, Form(r"[0-9]+\.[0-9]+\.[0-9]+", "an exact version such as 2.7.2")]
 Sha256 = Annotated[str, Form(r"[0-9a-f]{64}", "a SHA-256 checksum: 64 hexadecimal digits in lower case")]
 Fingerprint = Annotated[
     str, Form(r"[0-9A-F]{40}", "a key's whole fingerprint: 40 hexadecimal digits in upper case, without spaces")

@@ -90,13 +90,14 @@ class AwsKmsSeal(AnySeal):
 
     kind: Literal["awskms"] = "awskms"
     """Auto-unseal by AWS KMS."""
-    region: Annotated[str, Form(r"[a-z]{2}(?:-[a-z]+)+-\d", "an AWS region such as eu-central-1")]
+    region: Annotated[str, Form(r"[a-z]{2}(?:-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1")]
     """The key's region."""
     profile: Name | None = None
     """Name of the profile in AWS' files with which the key is made; it comes before the variables `AWS_*`. None: those
     variables, or whatever else AWS' tools find."""
     key_arn: (
-        Annotated[str, Form(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")] | None
+        Annotated[str, Form(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+", "the ARN of a KMS key")]
+        | None
     ) = None
     """The key; none: the estate makes one, and a user who may use it from the node only."""
 

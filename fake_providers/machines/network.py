@@ -132,7 +132,7 @@ def _sweep() -> None:
     """Remove bridges whose sandbox's folder is gone, as after a test that was killed."""
     for link in Path("/sys/class/net").glob("hm*"):
         sandbox = _alias(link.name)
-        if re.fullmatch(r"hm\d+", link.name) and sandbox.startswith("/") and not Path(sandbox).exists():
+        if re.fullmatch(r"hm[0-9]+", link.name) and sandbox.startswith("/") and not Path(sandbox).exists():
             run(["ip", "link", "delete", link.name])
 
 

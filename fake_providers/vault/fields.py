@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fake_providers.envelope import UNKNOWN
 from fake_providers.servicer import RefusedError, Values
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 # kind → (Python type in a program, value when unset). `path` is only in paths; `local` never leaves the state;
@@ -182,7 +182,7 @@ def decode(field: Field, value: Any) -> Any:
 def seconds(value: Any) -> float:
     """`90`, `"90"`, `"1m30s"` or `""` in seconds."""
     text = str(value).strip()
-    if not text or text.replace(".", "", 1).isdigit():
+    if not text or (text.isascii() and text.replace(".", "", 1).isdigit()):
         return float(text or 0)
     parts = _DURATION.findall(text)
     if "".join(number + unit for number, unit in parts) != text:

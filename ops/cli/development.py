@@ -91,6 +91,6 @@ def bench(
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if not all(part.isascii() and part.isdecimal() and int(part) > 0 for part in parts):
         raise EstateError(f"{option} is {text!r}; expected whole numbers above 0, joined by commas")
     return tuple(int(part) for part in parts)

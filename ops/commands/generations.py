@@ -45,7 +45,7 @@ def _wrong(pki: Pki, deployment: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 def _generation(resource: Mapping[str, Any]) -> int:
     """By its name, which has none for the first."""
     last = str(resource["urn"]).rpartition("-")[2]
-    return int(last) if last.isdigit() else 1
+    return int(last) if last.isascii() and last.isdigit() else 1
 
 
 def _changes(pki: Pki, authority: str, inputs: Mapping[str, Any], built: int) -> Iterator[tuple[str, str]]:

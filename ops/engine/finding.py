@@ -132,7 +132,7 @@ def on_path(search_path: str | None, passed_over: list[str]) -> Engine | None:
     if executable is None:
         passed_over.append("PATH: no pulumi there")
         return None
-    match = re.match(r"v?(\d+\.\d+\.\d+)", said([executable, "version"], _VERSION_SECONDS) or "")
+    match = re.match(r"v?([0-9]+\.[0-9]+\.[0-9]+)", said([executable, "version"], _VERSION_SECONDS) or "")
     if match is None:
         passed_over.append(f"PATH: {executable} does not tell its version")
         return None
@@ -258,7 +258,7 @@ def _install_go(home: Path) -> bool:
 
 
 def _go_version(executable: str) -> tuple[int, ...]:
-    match = re.match(r"go(\d+)\.(\d+)", said([executable, "env", "GOVERSION"], _VERSION_SECONDS) or "")
+    match = re.match(r"go([0-9]+)\.([0-9]+)", said([executable, "env", "GOVERSION"], _VERSION_SECONDS) or "")
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 

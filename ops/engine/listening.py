@@ -125,7 +125,7 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
     told = [line for line in dict.fromkeys(_worded(_without_traceback(text)) for text in diagnostics) if line]
     # The engine's own last word says nothing beside a reason.
     told = [line for line in told if line not in _LAST_WORDS] or told
-    killed = re.search(r"^ code: -(\d+)$", output, re.MULTILINE)
+    killed = re.search(r"^ code: -([0-9]+)$", output, re.MULTILINE)
     if not told and killed:
         told = [f"the engine was ended by {signal.Signals(int(killed[1])).name}; run the command again"]
     if not told:

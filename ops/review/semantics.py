@@ -16,7 +16,7 @@ _RULE = re.compile(r'path (?P<path>"(?:[^"\\]|\\.)*") \{\n(?P<body>(?:  [^\n]+\n
 _BODY = re.compile(
     r'  capabilities = \[(?P<names>[a-z", ]+)\]\n'
     r"(?:  allowed_parameters = \{ (?P<parameters>[^}]+) \}\n)?"
-    r'(?:  min_wrapping_ttl = "(?P<wrapping>\d+)s"\n)?'
+    r'(?:  min_wrapping_ttl = "(?P<wrapping>[0-9]+)s"\n)?'
 )
 _TEMPLATE = re.compile(r"\{\{identity\.entity\.aliases\.[^{}/]+\.name\}\}")
 """Stands for the tenant who logged in; of no other segment can it be said what it is."""

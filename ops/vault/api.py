@@ -15,7 +15,7 @@ NEW_MOUNT_SECONDS = 15.0
 """How long a KV version 2 mount answers 400 after it was made; measured here: under 1 s, on busy cores only."""
 _MERGE: Mapping[str, Any] = {"headers": {"Content-Type": "application/merge-patch+json"}}
 """How Vault wants a patch to be called (RFC 7396)."""
-_COUNTED = re.compile(r"\d+ errors? occurred:\s*\*\s*")
+_COUNTED = re.compile(r"[0-9]+ errors? occurred:\s*\*\s*")
 """What Vault begins some of its refusals with."""
 
 

@@ -16,8 +16,8 @@ WRITERS = "written by"
 """The note of who wrote which version. No value can be called so: names of values have no spaces."""
 LONGEST = 512
 """Characters of one note (KV version 2, `custom_metadata`)."""
-_NOTE = re.compile(r"(?P<origin>generated|given) (?P<time>\S+) version (?P<version>\d+) by (?P<who>.+)")
-_WRITER = re.compile(r"(\d+) ([^,]+)")
+_NOTE = re.compile(r"(?P<origin>generated|given) (?P<time>\S+) version (?P<version>[0-9]+) by (?P<who>.+)")
+_WRITER = re.compile(r"([0-9]+) ([^,]+)")
 _LONGEST_NAME = 100
 _SOMEBODY = "another client"
 """Who wrote a value that is there and that nobody noted."""

@@ -12,7 +12,7 @@ from .rule import Check, Resource
 Judge = Callable[[Any], str | None]
 """What is wrong with a known value, as the end of a sentence that begins with the input's name; None: nothing."""
 
-_DURATION = re.compile(r"(\d+)([smhd]?)")
+_DURATION = re.compile(r"([0-9]+)([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 

@@ -13,7 +13,7 @@ _YEAR_SECONDS = 366 * _DAY_SECONDS
 _FEWEST_CHARACTERS = 20
 _KINDS = ("mongodb", "mysql", "postgresql", "redis")
 _POWERS = re.compile(r"(?<!NO)\b(?:SUPERUSER|CREATEROLE|CREATEDB|BYPASSRLS|REPLICATION)\b", re.IGNORECASE)
-_LOOPBACK = re.compile(r"@(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])[:/]")
+_LOOPBACK = re.compile(r"@(?:127\.[0-9]+\.[0-9]+\.[0-9]+|localhost|\[::1\])[:/]")
 _CONNECTION = "vault:database/secretBackendConnection:SecretBackendConnection"
 _ROLE = "vault:database/secretBackendRole:SecretBackendRole"
 _KEY = "vault:transit/secretBackendKey:SecretBackendKey"
@@ -75,7 +75,7 @@ def _rotation(resource: Resource) -> Iterator[str]:
 
 
 def _long_passwords(value: Any) -> str | None:
-    length = re.search(r"^\s*length\s*=\s*(\d+)", str(value or ""), re.MULTILINE)
+    length = re.search(r"^\s*length\s*=\s*([0-9]+)", str(value or ""), re.MULTILINE)
     if length is None or int(length[1]) < _FEWEST_CHARACTERS:
         return f"makes passwords of fewer than {_FEWEST_CHARACTERS} characters"
     return None

@@ -43,7 +43,7 @@ def _is_broad(network: Any) -> bool:
 
 def _includes_ssh(port: str) -> bool:
     first, _, last = port.partition("-")
-    if not first.isdecimal():
+    if not port.isascii() or not first.isdecimal():
         return True
     return int(first) <= SSH_PORT <= int(last if last.isdecimal() else first)
 

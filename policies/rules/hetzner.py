@@ -1,6 +1,7 @@
 """Rules about machines and networks at Hetzner. Owns which images and networks there may be."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,8 +33,9 @@ def _outgoing(resource: Resource) -> Iterator[str]:
         with resource.remembering():
             if entry.get("direction") != "out" or entry.get("protocol") not in ("tcp", "udp"):
                 continue
-            first, _, last = str(entry.get("port") or "any").partition("-")
-            if not first.isdecimal() or (last.isdecimal() and int(last) - int(first) > _MOST_PORTS):
+            port = str(entry.get("port") or "any")
+            first, _, last = port.partition("-")
+            if not re.fullmatch("[0-9]+(?:-[0-9]+)?", port) or (last and int(last) - int(first) > _MOST_PORTS):
                 yield f"rules[{number}] lets the machine out on every port"
 
 
