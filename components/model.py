@@ -26,8 +26,8 @@ from pydantic_core import CoreSchema, core_schema
 Profile = Literal["development", "staging", "production"]
 """What kind of environment it is."""
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION = re.compile(r"(?:\d+[smhd])+")
-_DURATION_PART = re.compile(r"(\d+)([smhd])")
+_DURATION = re.compile(r"(?:[0-9]{1,12}[smhd])+")
+_DURATION_PART = re.compile(r"([0-9]+)([smhd])")
 _SEGMENT = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _RESERVED = ("auth", "cubbyhole", "identity", "sys")
 """First segments of paths that Vault keeps for itself (`sys/mounts` answers 400 to each of them)."""
@@ -113,10 +113,10 @@ class Form:
 
 def seconds(value: object) -> object:
     """Read a duration such as ``90d``, ``1h30m`` or ``45s`` into whole seconds; a whole number is taken as seconds.
-    Raises ValueError for another text."""
-    if not isinstance(value, str):
+    Raises ValueError for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if not _DURATION.fullmatch(value):
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError("expected a duration such as 45s, 30m, 1h30m or 90d")
     return sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _DURATION_PART.findall(value))
 
@@ -214,10 +214,12 @@ PolicyName = Annotated[str, POLICY_NAME]
 Named = Annotated[Mapping[Name, T], AfterValidator(names)]
 """Things of one kind by their names in Vault."""
 
-Cidr = Annotated[str, Form(r"[0-9A-Fa-f.:]+/\d{1,3}", "a network such as 10.0.0.0/8"), AfterValidator(network)]
+Cidr = Annotated[str, Form(r"[0-9A-Fa-f.:]+/[0-9]{1,3}", "a network such as 10.0.0.0/8"), AfterValidator(network)]
 """A network, of either kind of address."""
 
-Ipv4Cidr = Annotated[str, Form(r"[0-9.]+/\d{1,2}", "an IPv4 network such as 203.0.113.0/24"), AfterValidator(network)]
+Ipv4Cidr = Annotated[
+    str, Form(r"[0-9.]+/[0-9]{1,2}", "an IPv4 network such as 203.0.113.0/24"), AfterValidator(network)
+]
 """An IPv4 network. A node has no IPv6 address, so a rule for one would say nothing."""
 
 Host = Annotated[

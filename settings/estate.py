@@ -35,6 +35,7 @@ from components.vault.quotas import OWN_MOUNTS, RateLimit, one_limit_a_path
 from components.vault.tenants import Tenants
 from components.vault.transit import Transit
 from components.vault.userpass import Userpass
+from settings import shapes
 from settings.applications import Application, Layout, Secret
 from settings.hetzner import HetznerPlatform
 from settings.people import OwnersGroup, People
@@ -130,8 +131,13 @@ class Settings(Section):
     def _empty_sections(cls, given: object) -> object:
         """A section without a value is neither on nor off."""
         for name, value in given.items() if isinstance(given, dict) else ():
-            if value is None and name in cls.model_fields and not cls.model_fields[name].is_required():
-                raise SettingError(name, "empty", "{} to switch it on with its defaults, or no line to leave it off")
+            field = cls.model_fields.get(name)
+            if value is not None or field is None or field.is_required() or field.default is not None:
+                continue
+            for model in shapes.models(field.annotation):
+                needed = [inner for inner, one in model.model_fields.items() if one.is_required()]
+                on = f"a mapping with {', '.join(needed)}" if needed else "{} to switch it on with its defaults"
+                raise SettingError(name, "empty", f"{on}, or no line to leave it off")
         return given
 
     @model_validator(mode="after")

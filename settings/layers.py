@@ -5,6 +5,7 @@ has exactly those it lists, each laid over the base's of that name; a list of na
 said what. Refuses what would need several files to be understood: a setting that two files of three override.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,8 +19,10 @@ from settings import shapes, strict_yaml, wording
 
 WHOLE = "vault-estate:estate"
 """The one structured setting, as Pulumi spells it and messages name it."""
-BASE, PROFILE = "base", "profile"
-"""The settings that name a base file, and the defaults that hold."""
+BASE, ENVIRONMENT, PROFILE = "base", "environment", "profile"
+"""The settings that name a base file, the environment, and the defaults that hold."""
+_PULUMIS = re.compile(r"Pulumi(?P<stack>\..+)?\.ya?ml")
+"""Files that Pulumi reads itself."""
 _OWN = ("protect",)
 """What each stack says itself: under plain Pulumi the policy pack sees a stack's own file only."""
 _NOTHING: Any = object()
@@ -55,8 +58,8 @@ class SettingsError(ValueError):
     """A stack's settings are wrong. The message has one line per mistake."""
 
     def __init__(self, *lines: Line) -> None:
-        super().__init__("\n".join(map(str, lines)))
-        self.lines = lines
+        self.lines = tuple(replace(line, text=wording.printable(line.text)) for line in lines)
+        super().__init__("\n".join(map(str, self.lines)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,8 @@ class Layered:
     """By each setting that holds no other."""
     files: Mapping[Way, str] = field(default_factory=dict)
     """The base file, or empty for the stack's own, by everything that is said or holds what is said."""
+    unmet: tuple[Line, ...] = ()
+    """What a profile's defaults expect of the settings beside them, and isn't so."""
 
     def file_of(self, line: str) -> str:
         """The file that says what a line is about, which begins with a setting's full name."""
@@ -89,8 +94,11 @@ class Layered:
         return files[max(found, key=len)] if found else ""
 
 
-def layered(model: type[BaseModel], plain: Mapping[str, Any], project: Path) -> Layered:
-    """Lay a stack's settings over its bases; names of files begin at the project. Raises SettingsError."""
+def layered(
+    model: type[BaseModel], plain: Mapping[str, Any], project: Path, supposed: Profile | None = None
+) -> Layered:
+    """Lay a stack's settings over its bases; names of files begin at the project. `supposed` is the profile where no
+    file says one. Raises SettingsError."""
     layers = [("", plain), *_bases(plain, project)]
     laying = _Laying()
     whole: Any = _NOTHING
@@ -100,23 +108,23 @@ def layered(model: type[BaseModel], plain: Mapping[str, Any], project: Path) -> 
             raise SettingsError(
                 Line(f"{WHOLE}.{given[0]} is given in a base file; expected it in each stack's own", laying.file)
             )
+        laying.mistakes += [Line(line, laying.file) for line in wording.odd_names(own, WHOLE)]
         whole = laying.lay(model, own, whole, ())
         laying.below = laying.file
     if laying.mistakes:
         raise SettingsError(*laying.mistakes)
-    profile = _profile(model, whole)
+    profile = whole.get(PROFILE, supposed or _called(model, whole))
     laying.said.setdefault((PROFILE,), Said(value=profile, source="profile"))
     filling = _Filling(profile=profile if profile in get_args(Profile) else None, laid=laying)
     filled = filling.fill(model, {PROFILE: profile, **whole}, ())
-    if filling.mistakes:
-        raise SettingsError(*filling.mistakes)
-    return Layered(plain=whole, whole=filled, said=laying.said, files=laying.files)
+    unmet = tuple(filling.mistakes)
+    return Layered(plain=whole, whole=filled, said=laying.said, files=laying.files, unmet=unmet)
 
 
-def _profile(model: type[BaseModel], whole: Mapping[str, Any]) -> Any:
-    """The profile that is given, the one that the environment is called, or the strictest."""
-    called = whole.get("environment")
-    return whole.get(PROFILE, called if called in get_args(Profile) else model.model_fields[PROFILE].default)
+def _called(model: type[BaseModel], whole: Mapping[str, Any]) -> Any:
+    """The profile that the environment is called, or the strictest."""
+    called = whole.get(ENVIRONMENT)
+    return called if called in get_args(Profile) else model.model_fields[PROFILE].default
 
 
 def _bases(plain: Mapping[str, Any], project: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -145,6 +153,11 @@ def _read(file: str, name: str, project: Path) -> Mapping[str, Any]:
     path = project / name
     if not path.resolve().is_relative_to(project.resolve()):
         raise _wrong(file, name, "which is outside the project", "a file inside it")
+    if found := _PULUMIS.fullmatch(path.name):
+        what = "which is a stack's file" if found["stack"] else "which is the project's file"
+        raise _wrong(file, name, what, "a base file, without config")
+    if path.is_dir():
+        raise _wrong(file, name, "which is a folder", "a file of settings in this project")
     if not path.is_file():
         raise _wrong(file, name, "which isn't there", "a file of settings in this project")
     try:
@@ -155,6 +168,8 @@ def _read(file: str, name: str, project: Path) -> Mapping[str, Any]:
         raise _wrong(file, name, "which is empty", "a mapping of sections in it")
     if not isinstance(content, Mapping):
         raise _wrong(file, name, "which holds something else", "a mapping of sections in it")
+    if isinstance(config := content.get("config"), Mapping) and WHOLE in config:
+        raise _wrong(file, name, "which is a stack's file", "a base file, without config")
     return content
 
 
@@ -164,7 +179,7 @@ def _wrong(file: str, name: str, what: str, expected: str) -> SettingsError:
 
 def _named(way: Way) -> str:
     """A setting by its full name."""
-    return "".join([WHOLE, *(f"[{part}]" if isinstance(part, int) else f".{part}" for part in way)])
+    return wording.full_name(WHOLE, way)
 
 
 @dataclass
@@ -188,7 +203,7 @@ class _Laying:
         if not isinstance(upper, Mapping) or not (shape.models or entry is not None):
             return self._say(upper, lower, way)
         below = dict(lower) if isinstance(lower, Mapping) else {}
-        if upper.get(shape.tag, below.get(shape.tag)) != below.get(shape.tag):
+        if shape.tag and upper.get(shape.tag, below.get(shape.tag)) != below.get(shape.tag):
             below = {}  # another kind has other settings
         section = shape.chosen({**below, **upper})
         kept = below if entry is None else {name: value for name, value in below.items() if name in upper}

@@ -1,5 +1,5 @@
 """Reading YAML that people write: a stack's file, and the base files it names. Refuses what YAML would take silently:
-a key that stands twice, an alias inside what it repeats."""
+a key that stands twice, an alias inside what it repeats, values nested deeper than any setting."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -7,12 +7,39 @@ from typing import Any
 
 import yaml
 
+from settings.wording import as_yaml
+
 _MERGE = "tag:yaml.org,2002:merge"
 """Of `<<`, which stands for the keys of another mapping."""
 
 
+_DEEPEST = 50
+"""Levels of values inside values; settings have fewer than 20, and Python's own limit ends in a traceback."""
+_TOO_DEEP = f"a value is more than {_DEEPEST} levels deep; expected fewer"
+
+
 class StrictLoader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error; the last one would win silently."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self._depth > _DEEPEST:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(problem=_TOO_DEEP, problem_mark=event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError):
+            problem = "a value looks like a number or a time and is none; expected one, or text in quotes"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -24,7 +51,7 @@ class StrictLoader(yaml.SafeLoader):
                 problem = "a list or a mapping is used as a key; expected text"
                 raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
             if key in seen:
-                problem = f"{key!r} stands twice; expected it once"
+                problem = f"{as_yaml(key)} stands twice; expected it once"
                 raise yaml.constructor.ConstructorError(problem=problem, problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
@@ -50,6 +77,8 @@ def _refuse_cycles(value: object, above: tuple[int, ...]) -> None:
     """An alias may repeat what stands elsewhere, never what it stands in: such a value has no end."""
     if not isinstance(value, (dict, list)):
         return
+    if len(above) > _DEEPEST:
+        raise ValueError(f": {_TOO_DEEP}")
     if id(value) in above:
         raise ValueError(": an alias stands inside what it repeats; expected values that end")
     for below in value.values() if isinstance(value, dict) else value:

@@ -4,7 +4,8 @@ Owns every word an operator reads about a setting. Refuses to show a value that 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from types import NoneType
 from typing import Any, get_args
 
@@ -34,10 +35,13 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
 }
 _LENGTHS: Mapping[str, tuple[str, str, tuple[str, str]]] = {
     "too_short": ("at least", "min_length", ("entry", "entries")),
+    "too_long": ("at most", "max_length", ("entry", "entries")),
     "string_too_short": ("at least", "min_length", ("character", "characters")),
     "string_too_long": ("at most", "max_length", ("character", "characters")),
 }
 
+_KEY = "[key]"
+"""Pydantic's mark behind a mapping's key that is wrong itself."""
 _HIDDEN = "not shown, as it may be a secret"
 _SHOWN_LENGTH = 60
 _SECRET_NAMES = re.compile(r"password|secret|token|private|key|credential|seed", re.IGNORECASE)
@@ -47,7 +51,7 @@ _PLAIN_NAMES = re.compile(
 """Settings that are about a secret and hold none."""
 _SECRET_VALUES = re.compile(
     r"-----BEGIN|(?i:AGE-SECRET-KEY-)|://[^/\s]*@|\b(?:hv[sbr]|s)\.\w{8}|\bAKIA\w{4}|\bgh[pousr]_\w{4}|\beyJ\w{4}"
-    r"|\b(?=(?:[A-Za-z+/_-]*\d){3})[A-Za-z0-9+/_-]{32}"
+    r"|\b(?=(?:[A-Za-z+/_-]*[0-9]){3})[A-Za-z0-9+/_-]{32}"
 )
 """Private keys, URLs with a password, tokens of Vault, AWS, GitHub, JWTs, and anything long that looks drawn by lot."""
 
@@ -69,15 +73,17 @@ def lines(mistakes: Sequence[Any], prefix: str, model: type[BaseModel]) -> list[
 def _line(mistake: Any, prefix: str, model: type[BaseModel]) -> str:
     kind, value, context = mistake["type"], mistake["input"], mistake.get("ctx", {})
     location, section, setting = _follow(mistake["loc"], model)
-    where = "".join([prefix, *(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)])
+    where = full_name(prefix, location)
+    if mistake["loc"] and mistake["loc"][-1] == _KEY:
+        setting = ""  # the name is the operator's, and stands in `where` already
     if kind == "missing":
         return f"{where} is missing; expected a value"
     if kind == "extra_forbidden":
         return f"{where} is not a setting; expected {_one_of(section)}"
-    if kind == "union_tag_not_found":
-        return f"{where}.{context['discriminator'].strip(chr(39))} is missing; expected {_one_of(section)}"
-    if kind == "union_tag_invalid":
-        return f"{where}.{context['discriminator'].strip(chr(39))} is {context['tag']!r}; expected {_one_of(section)}"
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        tag = context["discriminator"].strip("'")
+        said = _described(value[tag], tag) if kind == "union_tag_invalid" else "is missing"
+        return f"{where}.{tag} {said}; expected {_one_of(section)}"
     wrong = context.get("error")
     if isinstance(wrong, SettingError):
         joint = "" if wrong.setting.startswith("[") else "."
@@ -85,7 +91,8 @@ def _line(mistake: Any, prefix: str, model: type[BaseModel]) -> str:
         return f"{where}{joint}{wrong.setting} is {shown}; expected {wrong.expected}"
     message = mistake["msg"].removeprefix("Value error, ")
     expected = message.removeprefix("expected ") if kind == "value_error" else _expected(kind, context, value, message)
-    return f"{where} {_described(value, setting)}; expected {expected}"
+    described = f"is a list of {len(value)}" if kind == "too_long" else _described(value, setting)
+    return f"{where} {described}; expected {expected}"
 
 
 def _expected(kind: str, context: Mapping[str, Any], value: object, message: str) -> str:
@@ -111,10 +118,47 @@ def _described(value: object, setting: str) -> str:
         return "is a mapping"
     if isinstance(value, (list, tuple)):
         return "is a list"
+    if isinstance(value, (set, frozenset)):
+        return "is a set"
     if _may_be_secret(value, setting):
         return f"is {_HIDDEN}"
-    text = repr(value)
+    text = as_yaml(value)
     return f"is {text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + '…'}"
+
+
+def as_yaml(value: object) -> str:
+    """A value as a file spells it, text in quotes."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return "a !!binary value"
+    return repr(value)
+
+
+def printable(text: str) -> str:
+    """The text with its control characters spelt out: what callers and files say can't paint or hide a line."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def full_name(prefix: str, way: Sequence[str | int]) -> str:
+    """A setting by its full name."""
+    return "".join([prefix, *(f"[{part}]" if isinstance(part, int) else f".{part or repr(part)}" for part in way)])
+
+
+def odd_names(value: object, where: str) -> Iterator[str]:
+    """A line for each key at any depth that YAML read as something else than text."""
+    for name, below in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(name, str):
+            yield from odd_names(below, full_name(where, (name,)))
+        else:
+            shown = _HIDDEN if _may_be_secret(name, "") else as_yaml(name)
+            yield f"{where}.{as_yaml(name)} is {shown}; expected a name that is text, in quotes"
+    for number, below in enumerate(value) if isinstance(value, list) else ():
+        yield from odd_names(below, full_name(where, (number,)))
 
 
 def _may_be_secret(value: object, setting: str) -> bool:
@@ -138,7 +182,7 @@ def _follow(location: Sequence[str | int], model: type[BaseModel]) -> tuple[list
     section: Followed = model
     setting = ""
     for part in location:
-        if part == "[key]":
+        if part == _KEY:
             continue
         choices = shapes.models(here)
         if len(choices) > 1:

@@ -12,6 +12,7 @@ from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.vault.audit_log import OPERATIONS, Wanted
+from settings.wording import printable
 
 _MOST = 50
 
@@ -49,7 +50,7 @@ def audit(
     rows = [
         [
             f"{one.time:%m-%d %H:%M:%S}",
-            *(_printable(text) for text in (one.who, one.operation, one.path, one.address, one.result, one.traced_by)),
+            *(printable(text) for text in (one.who, one.operation, one.path, one.address, one.result, one.traced_by)),
         ]
         for one in found.entries
     ]
@@ -61,8 +62,3 @@ def audit(
         console.say(f"{found.unread} lines can't be read as entries")
     entries = [{**asdict(one), "time": one.time.isoformat()} for one in found.entries]
     console.document({"stack": stack, "entries": entries, "more": found.more, "unread": found.unread})
-
-
-def _printable(text: str) -> str:
-    """What callers sent can't paint or hide a row."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

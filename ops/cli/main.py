@@ -23,6 +23,7 @@ from ops.paths import ROOT, Paths
 from ops.vault import values
 from ops.vault.access_checks import CheckResult
 from ops.vault.checks.outcome import CheckStatus
+from settings.wording import printable
 
 app = typer.Typer(
     name="estate",
@@ -284,6 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _tell(words: str, arguments: list[str] | None) -> None:
     """Say what went wrong; to a program, as the one document that it waits for."""
+    words = "\n".join(printable(line.expandtabs()) for line in words.split("\n"))
     print(f"estate: {words}", file=sys.stderr)
     if "--json" in (sys.argv[1:] if arguments is None else arguments):
         print(json.dumps({"error": words}))

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("command_line")
 ENDINGS: dict[str, tuple[BaseException, int, str]] = {
     "the operator's to mend": (EstateError("port 8200 is taken"), 2, "estate: port 8200 is taken\n"),
     "several lines": (EstateError("up failed:\n  a\n  b"), 2, "estate: up failed:\n  a\n  b\n"),
+    "what would paint the terminal": (EstateError("\x1b[31mred \x9b is x"), 2, "estate: \\x1b[31mred \\x9b is x\n"),
     "interrupted at work": (InterruptedRunError("interrupted; recorded"), 130, "estate: interrupted; recorded\n"),
     "Ctrl-C elsewhere": (KeyboardInterrupt(), 130, "estate: interrupted; the same command goes on from there\n"),
     "a full disk": (

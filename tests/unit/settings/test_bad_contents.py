@@ -73,7 +73,7 @@ BAD: list[tuple[str, object, str]] = [
     ("layout", "{mount}/../{name}", f".layout is '{{mount}}/../{{name}}'; {LAYOUT}"),
     ("layout", "{mount}/./{name}", f".layout is '{{mount}}/./{{name}}'; {LAYOUT}"),
     ("userpass/lockout_threshold", 101, ".userpass.lockout_threshold is 101; expected at most 100"),
-    ("rate_limits/everything/rate", True, ".rate_limits.everything.rate is True; expected a number"),
+    ("rate_limits/everything/rate", True, ".rate_limits.everything.rate is true; expected a number"),
     ("rate_limits/everything/rate", "12", ".rate_limits.everything.rate is '12'; expected a number"),
     ("rate_limits/everything/rate", float("inf"), ".rate_limits.everything.rate is inf; expected a finite number"),
     ("rate_limits/everything/path", "/secret/", f".rate_limits.everything.path is '/secret/'; {PATH}"),

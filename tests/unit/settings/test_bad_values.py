@@ -1,8 +1,11 @@
 """One bad value each: the exact line an operator reads."""
 
+from datetime import date
+from typing import Any
+
 import pytest
 
-from tests.unit.settings.samples import MISSING, changed, refusal
+from tests.unit.settings.samples import FULL, MISSING, changed, refusal
 
 NAME = "expected 1 to 128 letters, digits, '.', '_' or '-', with a letter or digit at both ends"
 ENVIRONMENT = "expected up to 36 lower-case letters, digits or '-', as in a host name"
@@ -30,6 +33,21 @@ BAD: list[tuple[str, object, str]] = [
     # part of a host's name
     ("environment", "Prod_EU", f".environment is 'Prod_EU'; {ENVIRONMENT}"),
     ("environment", 3, ".environment is 3; expected text"),
+    ("environment", True, ".environment is true; expected text"),
+    ("environment", None, ".environment is empty; expected text"),
+    ("environment", [], ".environment is empty; expected text"),
+    ("environment", date(2026, 1, 1), ".environment is 2026-01-01; expected text"),
+    ("protect", None, ".protect is empty; expected true or false"),
+    ("layout", None, ".layout is empty; expected text"),
+    ("audit", None, ".audit is empty; expected a mapping"),
+    ("audit_retention", None, f".audit_retention is empty; {DURATION}"),
+    ("profile", None, ".profile is empty; expected 'development', 'staging' or 'production'"),
+    ("approle", None, ".approle is empty; expected {} to switch it on with its defaults, or no line to leave it off"),
+    (
+        "pki",
+        None,
+        ".pki is empty; expected a mapping with common_name, organization, roles, or no line to leave it off",
+    ),
     ("protect", "yes", ".protect is 'yes'; expected true or false"),
     ("protect", 1, ".protect is 1; expected true or false"),
     ("kv", {}, ".kv is empty; expected at least 1 entry"),
@@ -41,13 +59,23 @@ BAD: list[tuple[str, object, str]] = [
     ("server/version", "latest", ".server.version is 'latest'; expected an exact version such as 2.7.2"),
     ("server/version", "2.7", ".server.version is '2.7'; expected an exact version such as 2.7.2"),
     ("server/version", 2.7, ".server.version is 2.7; expected text"),
+    ("server/version", date(2026, 1, 1), ".server.version is 2026-01-01; expected text"),
+    ("server/version", b"2.7.2", ".server.version is a !!binary value; expected text"),
+    ("server/version", {"2.7.2"}, ".server.version is a set; expected text"),
+    (
+        "server/version",
+        "\u0662.\u0667.\u0662",
+        ".server.version is '\u0662.\u0667.\u0662'; expected an exact version such as 2.7.2",
+    ),
     ("server/flavour", "vault", ".server.flavour is not a setting; expected one of flavor, version"),
     # platform
     ("platform/kind", "moon", ".platform.kind is 'moon'; expected one of 'local', 'hetzner'"),
-    ("platform/kind", None, ".platform.kind is 'None'; expected one of 'local', 'hetzner'"),
+    ("platform/kind", None, ".platform.kind is empty; expected one of 'local', 'hetzner'"),
+    ("platform/kind", "", ".platform.kind is empty; expected one of 'local', 'hetzner'"),
+    ("platform/kind", ["local"], ".platform.kind is a list; expected one of 'local', 'hetzner'"),
     ("platform/api_port", "8200", ".platform.api_port is '8200'; expected a whole number"),
     ("platform/api_port", 8200.5, ".platform.api_port is 8200.5; expected a whole number"),
-    ("platform/api_port", True, ".platform.api_port is True; expected a whole number"),
+    ("platform/api_port", True, ".platform.api_port is true; expected a whole number"),
     ("platform/api_port", 1023, ".platform.api_port is 1023; expected at least 1024"),
     ("platform/cluster_port", 65_536, ".platform.cluster_port is 65536; expected at most 65535"),
     ("platform/postgres_port", 0, ".platform.postgres_port is 0; expected at least 1024"),
@@ -313,7 +341,16 @@ BAD: list[tuple[str, object, str]] = [
     ("applications/app/login/token_ttl", "5 hours", f".applications.app.login.token_ttl is '5 hours'; {DURATION}"),
     ("applications/app/login/token_ttl", "", f".applications.app.login.token_ttl is empty; {DURATION}"),
     ("applications/app/login/token_ttl", 0, ".applications.app.login.token_ttl is 0; expected more than 0"),
-    ("applications/app/login/token_ttl", None, ".applications.app.login.token_ttl is empty; expected a whole number"),
+    ("applications/app/login/token_ttl", None, f".applications.app.login.token_ttl is empty; {DURATION}"),
+    ("applications/app/login/token_ttl", 1.5, f".applications.app.login.token_ttl is 1.5; {DURATION}"),
+    ("applications/app/login/token_ttl", True, f".applications.app.login.token_ttl is true; {DURATION}"),
+    ("applications/app/login/token_ttl", ["1h"], f".applications.app.login.token_ttl is a list; {DURATION}"),
+    ("applications/app/login/token_ttl", "\u0661h", f".applications.app.login.token_ttl is '\u0661h'; {DURATION}"),
+    (
+        "applications/app/login/token_ttl",
+        "9" * 5_000 + "h",
+        f".applications.app.login.token_ttl is not shown, as it may be a secret; {DURATION}",
+    ),
     (
         "applications/app/login/token_ttl",
         "5h",
@@ -353,7 +390,7 @@ BAD: list[tuple[str, object, str]] = [
     (
         "applications/app/secrets",
         {"../other": {"keys": ["a"]}},
-        f".applications.app.secrets.../other is not shown, as it may be a secret; {PATH}",
+        f".applications.app.secrets.../other is '../other'; {PATH}",
     ),
     (
         "applications/app/secrets/database/access",
@@ -364,6 +401,11 @@ BAD: list[tuple[str, object, str]] = [
         "applications/app/secrets/database/keys",
         [],
         ".applications.app.secrets.database.keys is empty; expected at least 1 entry",
+    ),
+    (
+        "applications/app/secrets/database/keys",
+        [f"k{number}" for number in range(64)],
+        ".applications.app.secrets.database.keys is a list of 64; expected at most 63 entries",
     ),
     ("applications/pod/reads/0/secrets", [], ".applications.pod.reads[0].secrets is empty; expected at least 1 entry"),
     ("applications/app/login_limit", {"rate": -1}, ".applications.app.login_limit.rate is -1; expected more than 0"),
@@ -400,11 +442,31 @@ def test_a_bad_entry_does_not_also_make_its_list_empty() -> None:
     ]
 
 
-def test_names_that_yaml_read_as_numbers() -> None:
+ODD_NAMES: list[tuple[object, str]] = [
+    (1, "1"),
+    (1.5, "1.5"),
+    (True, "true"),
+    (None, "null"),
+    (date(2026, 1, 1), "2026-01-01"),
+    (b"a", "a !!binary value"),
+]
+
+
+@pytest.mark.parametrize(("name", "shown"), ODD_NAMES)
+def test_names_that_yaml_read_as_something_else_than_text(name: Any, shown: str) -> None:
     application = {"login": {"kind": "approle"}, "transit_keys": ["app-key"]}
-    assert refusal(changed("applications", {1: application})) == [
-        "vault-estate:estate.applications.1 is 1; expected text"
-    ]
-    assert refusal(changed("userpass", {2: "x"})) == [
-        "vault-estate:estate.userpass.2 is 2; expected a name that is text, in quotes"
-    ]
+    for place, whole in (
+        ("", changed((name,), 1)),
+        (".applications", changed("applications", {name: application})),
+        (".userpass", changed("userpass", {name: "x"})),
+        (".applications.pod.reads[0]", changed("applications/pod/reads", [{name: "app"}])),
+    ):
+        assert refusal(whole) == [
+            f"vault-estate:estate{place}.{shown} is {shown}; expected a name that is text, in quotes"
+        ]
+
+
+def test_control_characters_are_spelt_out() -> None:
+    (line,) = refusal({**FULL, "\x1b[31mred\n": 1})
+
+    assert line.startswith(r"vault-estate:estate.\x1b[31mred\n is not a setting; expected one of base, ")

@@ -125,7 +125,7 @@ CONTENTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, Any], str]] = {
     "a folder": (
         {},
         {"base": "."},
-        "vault-estate:estate.base is '.', which isn't there; expected a file of settings in this project",
+        "vault-estate:estate.base is '.', which is a folder; expected a file of settings in this project",
     ),
     "outside": (
         {},
@@ -140,6 +140,21 @@ CONTENTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, Any], str]] = {
     "no name": ({}, {"base": ""}, "vault-estate:estate.base is empty; expected at least 1 character"),
     "nothing": ({}, {"base": None}, "vault-estate:estate.base is empty; expected text"),
     "several": ({}, {"base": ["base.yaml"]}, "vault-estate:estate.base is a list; expected text"),
+    "the stack's own file": (
+        {"Pulumi.test": {"config": {"vault-estate:estate": dict(OWN)}}},
+        {"base": "Pulumi.test.yaml"},
+        "vault-estate:estate.base is 'Pulumi.test.yaml', which is a stack's file; expected a base file, without config",
+    ),
+    "a stack's file by another name": (
+        {"base": {"config": {"vault-estate:estate": dict(SHARED)}}},
+        {},
+        "vault-estate:estate.base is 'base.yaml', which is a stack's file; expected a base file, without config",
+    ),
+    "the project's file": (
+        {"Pulumi": {"name": "vault-estate"}},
+        {"base": "Pulumi.yaml"},
+        "vault-estate:estate.base is 'Pulumi.yaml', which is the project's file; expected a base file, without config",
+    ),
     "empty": (
         {"base": ""},
         {},
@@ -164,6 +179,39 @@ CONTENTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, Any], str]] = {
         ),
     ),
     "no YAML": ({"base": "kv: {"}, {}, "base.yaml line 1: expected the node content, but found '<stream end>'"),
+    "a date twice": (
+        {"base": "2026-01-01: 1\n2026-01-01: 2\n"},
+        {},
+        "base.yaml line 2: 2026-01-01 stands twice; expected it once",
+    ),
+    **{
+        f"{odd:.12} alone": (
+            {"base": f"approle: {odd}"},
+            {},
+            "base.yaml line 1: a value looks like a number or a time and is none; expected one, or text in quotes",
+        )
+        for odd in ("2026-13-45", "9" * 5_000, "!!int a", "!!float a")
+    },
+    "too deep": (
+        {"base": f"kv: {'[' * 5_000}"},
+        {},
+        "base.yaml line 1: a value is more than 50 levels deep; expected fewer",
+    ),
+    "too deep by aliases": (
+        {"base": "\n".join([f"a: &a {'[' * 40}{']' * 40}", f"b: {'[' * 40}*a{']' * 40}"])},
+        {},
+        "base.yaml: a value is more than 50 levels deep; expected fewer",
+    ),
+    "a name that is no text": (
+        {"base": "kv: {yes: {}}"},
+        {},
+        "base.yaml: vault-estate:estate.kv.true is true; expected a name that is text, in quotes",
+    ),
+    "an empty name": (
+        {"base": SHARED},
+        {"": 1},
+        "vault-estate:estate.'' is not a setting; expected one of ",
+    ),
     "twice in one file": ({"base": "kv: {}\nkv: {}\n"}, {}, "base.yaml line 2: 'kv' stands twice; expected it once"),
     "overridden twice": (
         {"base": SHARED, "middle": {"base": "base.yaml", LOCK: {"lockout_threshold": 5}}},

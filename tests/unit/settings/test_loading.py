@@ -75,5 +75,5 @@ def test_the_error_carries_no_chain_of_pydantics() -> None:
     with pytest.raises(SettingsError) as caught:
         parse({})
 
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
     assert caught.value.__cause__ is None

@@ -115,6 +115,23 @@ def test_fewer_operators_than_the_profile_expects_say_their_threshold(profile: s
     assert parse(plain(profile=profile, bootstrap={**first, "threshold": threshold})).bootstrap.threshold == threshold
 
 
+@pytest.mark.parametrize("wrong", ["Development", "a/b", "x" * 37, "", True, 5, None, []])
+def test_a_wrong_environment_is_told_before_its_profile_is_judged(wrong: object) -> None:
+    """Nothing is told that only some profile's defaults make wrong: operators, or a lease longer than production's."""
+    roles = {"app-read": {"connection": "main", "access": "readonly", "ttl": "8h"}}
+    first = {**plain()["bootstrap"], "operators": FIVE[:1]}
+    given = plain(environment=wrong, bootstrap=first, database={**FULL["database"], "roles": roles})
+
+    with pytest.raises(SettingsError) as caught:
+        parse(given)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("vault-estate:estate.environment is ")
+
+    with pytest.raises(SettingsError) as caught:
+        parse({**given, "protect": "no", "profile": "production"})
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == ["vault-estate:estate.bootstrap.operators"]
+
+
 def test_one_operator_is_enough_for_development() -> None:
     first = {**plain()["bootstrap"], "operators": FIVE[:1]}
 
