@@ -1,6 +1,7 @@
 """Rule: a cloud firewall lets in networks that were named. Owns what counts as the whole internet."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,9 +44,9 @@ def _is_broad(network: Any) -> bool:
 
 def _includes_ssh(port: str) -> bool:
     first, _, last = port.partition("-")
-    if not port.isascii() or not first.isdecimal():
+    if not re.fullmatch("[0-9]+(?:-[0-9]+)?", port):
         return True
-    return int(first) <= SSH_PORT <= int(last if last.isdecimal() else first)
+    return int(first) <= SSH_PORT <= int(last or first)
 
 
 RULE = Rule(

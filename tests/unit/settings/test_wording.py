@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -64,7 +65,24 @@ def test_a_long_value_is_cut() -> None:
     assert len(line) < 200
 
 
-ODD: tuple[object, ...] = (None, "", "x y", "1.5", -1, 0, 1.5, 10**12, True, [], ["a b"], {}, {"a b": 1}, [{}], {1: 2})
+ODD: tuple[object, ...] = (
+    None,
+    "",
+    "x y",
+    "1.5",
+    -1,
+    0,
+    1.5,
+    10**12,
+    True,
+    [],
+    ["a b"],
+    {},
+    {"a b": 1},
+    [{}],
+    {1: 2},
+    date(2026, 1, 1),
+)
 PYDANTIC = re.compile(
     r"input should|\bvalid\b|should (?:be|have|match)|tuple|dictionary|instance|regex|pattern|discriminator|\btag\b|"
     r"(?<!jwt_)validation|none is not|attribute|url\b.*parsing|something else",
