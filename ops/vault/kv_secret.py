@@ -5,13 +5,13 @@ Owns the calls. Refuses to write over a version that its caller hasn't seen.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import hvac
 from hvac.exceptions import InvalidPath, InvalidRequest
 
 from ops.errors import EstateError
-from ops.vault import origins
 from ops.vault.api import call
 
 VersionState = Literal["there", "deleted", "destroyed"]
@@ -92,7 +92,7 @@ def versions(metadata: Mapping[str, Any]) -> list[SecretVersion]:
         SecretVersion(
             number=number,
             created=about["created_time"][:19].replace("T", " "),
-            state="destroyed" if about["destroyed"] else "deleted" if about["deletion_time"] else "there",
+            state="destroyed" if about["destroyed"] else "deleted" if _is_past(about["deletion_time"]) else "there",
         )
         for number, about in found
     ]
@@ -104,11 +104,6 @@ def readable(metadata: Mapping[str, Any]) -> int:
     return next((one.number for one in versions(metadata) if one.number == newest and one.state == "there"), 0)
 
 
-def origin(metadata: Mapping[str, Any], key: str) -> str:
-    """`generated`, `given` or `missing`."""
-    if not readable(metadata):
-        return "missing"
-    notes = origins.read(metadata).values
-    if not notes:
-        return "given"
-    return notes[key].origin if key in notes else "missing"
+def _is_past(time: str) -> bool:
+    """Whether a version's time of deletion has come. Where `delete_version_after` is set it is known from the start."""
+    return bool(time) and datetime.fromisoformat(time[:19]).replace(tzinfo=UTC) <= datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Which values of the settings' secrets are there, and where they came from, as the administrator may see it.
+"""Which values of the settings' secrets are there, and where they came from, as whoever asks may see it.
 
 Owns that answer. Looks at notes and versions only: no value is read.
 """
@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any, Literal, get_args
 
 import hvac
 
 from ops.vault import origins
-from ops.vault.kv_secret import KvSecret, origin
+from ops.vault.kv_secret import KvSecret, readable
 from ops.vault.origins import Note
 from settings import Settings
 
+ValueOrigin = Literal["generated", "given", "missing"]
 TITLE = "values that a person has yet to give"
 COLUMNS = ("application", "secret", "keys")
 
@@ -27,8 +29,7 @@ class Value:
     """Whose it is."""
     secret: str
     key: str
-    origin: str
-    """`generated`, `given` or `missing`."""
+    origin: ValueOrigin
     note: Note | None
     """None: whoever wrote it noted nothing."""
 
@@ -41,9 +42,18 @@ def look(client: hvac.Client, settings: Settings) -> Sequence[Value]:
 def look_at(client: hvac.Client, settings: Settings, application: str, name: str) -> Iterator[Value]:
     """The values of one secret. Raises VaultError: the server refuses."""
     metadata = KvSecret(client, *settings.secret_path(application, name)).metadata()
+    for key, (origin, note) in of_keys(metadata, settings.applications[application].secrets[name].keys).items():
+        yield Value(application=application, secret=name, key=key, origin=origin, note=note)
+
+
+def of_keys(metadata: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, tuple[ValueOrigin, Note | None]]:
+    """Where the values of a secret with such metadata came from, and the note that says so."""
+    if not readable(metadata):
+        return dict.fromkeys(keys, ("missing", None))
     notes = origins.read(metadata).values
-    for key in settings.applications[application].secrets[name].keys:
-        yield Value(application=application, secret=name, key=key, origin=origin(metadata, key), note=notes.get(key))
+    if not notes:
+        return dict.fromkeys(keys, ("given", None))
+    return {key: (notes[key].origin, notes[key]) if key in notes else ("missing", None) for key in keys}
 
 
 def missing(values: Sequence[Value]) -> Sequence[Sequence[str]]:
@@ -58,7 +68,7 @@ def missing(values: Sequence[Value]) -> Sequence[Sequence[str]]:
 def sentence(values: Sequence[Value]) -> str:
     """How many there are of each origin."""
     found = Counter(one.origin for one in values)
-    return f"values: {', '.join(f'{found[origin]} {origin}' for origin in ('generated', 'given', 'missing'))}"
+    return f"values: {', '.join(f'{found[origin]} {origin}' for origin in get_args(ValueOrigin))}"
 
 
 def document(values: Sequence[Value]) -> Mapping[str, Mapping[str, Mapping[str, str]]]:

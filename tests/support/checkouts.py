@@ -29,9 +29,9 @@ from tests.support.servers import free_ports
 
 KEY = f"{PROJECT}:{SETTING}"
 _CODE = ("Pulumi.yaml", "__main__.py", "components", "composition", "fake_providers", "ops", "policies", "settings")
+"""What makes the program; tests, documents and the checkout's own state stay behind."""
 BASE = "estate.base.yaml"
 """What the committed stacks share."""
-"""What makes the program; tests, documents and the checkout's own state stay behind."""
 
 
 def base_settings() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ops.platforms.driver import Status, Table
 from ops.vault.access_checks import AccessChecks, CheckResult
 from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus
 from ops.vault.secret_ids import WrappedSecretId
-from ops.vault.values import Value
+from ops.vault.values import Value, ValueOrigin
 from tests.unit.ops.fakes import asked_of
 
 Captured = pytest.CaptureFixture[str]
@@ -25,9 +25,9 @@ URN = "urn:pulumi:local::vault-estate::vault-estate:index:KvMount$vault:index/mo
 pytestmark = pytest.mark.usefixtures("command_line")
 
 
+ORIGINS: dict[str, ValueOrigin] = {"AOS_API_KEY": "generated", "OIDC_CLIENT_SECRET": "missing"}
 VALUES = [
-    Value(application="aos", secret="app-prod", key=key, origin=origin, note=None)
-    for key, origin in (("AOS_API_KEY", "generated"), ("OIDC_CLIENT_SECRET", "missing"))
+    Value(application="aos", secret="app-prod", key=key, origin=origin, note=None) for key, origin in ORIGINS.items()
 ]
 
 

@@ -1,14 +1,22 @@
 """Notes of origin, without a server: which are trusted, and what becomes of them when a version is written."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops.vault import origins
-from ops.vault.kv_secret import origin
+import pytest
+
+from ops.vault import origins, values
+from ops.vault.kv_secret import readable
+from tests.unit.ops.fakes import asked_of
 
 
-def _metadata(version: int, custom: dict[str, str], **versions: dict[str, Any]) -> dict[str, Any]:
+def _metadata(version: int, custom: dict[str, str], **versions: Any) -> dict[str, Any]:
     there = {"created_time": "2026-01-02T03:04:05.6Z", "deletion_time": "", "destroyed": False}
     return {"current_version": version, "custom_metadata": custom, "versions": {str(version): {**there, **versions}}}
+
+
+def origin(metadata: dict[str, Any], key: str) -> str:
+    return values.of_keys(metadata, [key])[key][0]
 
 
 def _kept(before: dict[str, str], patch: dict[str, str | None]) -> dict[str, str]:
@@ -53,3 +61,20 @@ def test_no_note_is_longer_than_the_server_takes() -> None:
 def test_a_deleted_or_destroyed_version_has_no_value() -> None:
     for state in ({"deletion_time": "2026-01-03T00:00:00Z"}, {"destroyed": True}):
         assert origin(_metadata(1, {}, **state), "a") == "missing"
+
+
+def test_a_version_that_ends_by_itself_is_there_until_then() -> None:
+    """As `delete_version_after` has it. Whoever put one value of it would else write the others away."""
+    now = datetime.now(UTC)
+    for hours, is_there in ((1, True), (-1, False)):
+        # With nine digits, as the server writes it.
+        ends = f"{now + timedelta(hours=hours):%Y-%m-%dT%H:%M:%S}.123456789Z"
+        metadata = _metadata(1, {}, deletion_time=ends)
+        assert readable(metadata) == is_there
+        assert origin(metadata, "a") == ("given" if is_there else "missing")
+
+
+def test_notes_are_read_once_for_all_values_of_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_of(monkeypatch, "ops.vault.origins.read", origins.Notes())
+    values.of_keys(_metadata(1, {}), ["a", "b", "c"])
+    assert len(asked) == 1
