@@ -33,7 +33,7 @@ from settings.grants import grants
 from settings.group_policies import people_policies
 from settings.hetzner import HetznerPlatform
 from settings.named_files import CERTIFICATE, public, text
-from settings.people import Member, MemberByCertificate, MemberByOidc, OidcWithSecret, People
+from settings.people import Member, MemberByCertificate, OidcWithSecret, People
 from settings.sources import ConnectionWithPassword, KubernetesWithAuthority
 
 SecretReader = Callable[[str], pulumi.Output[str]]
@@ -181,14 +181,12 @@ def _people(
     policies = AclPolicies("people-policies", AclPoliciesArgs(policies=people_policies(settings)), options).names
 
     def person(name: str, member: Member) -> Person:
-        certificate, called = None, name
+        certificate = None
         if isinstance(member.login, MemberByCertificate):
             from composition import person_certificate  # noqa: PLC0415 - its cryptography costs every other start 40 ms
 
             certificate = person_certificate.read(f"people.members.{name}.login.file", member.login.file, name)
-        elif isinstance(member.login, MemberByOidc):
-            called = member.login.claim
-        alias = PersonAlias(name=called, mount_accessor=accessors[member.login.kind])
+        alias = PersonAlias(name=member.called_at_login(name), mount_accessor=accessors[member.login.kind])
         own = policies[f"{acl.PERSON_PREFIX}{name}"]
         return Person(policies=(own,), groups=member.groups, alias=alias, certificate=certificate)
 

@@ -22,6 +22,7 @@ from components.model import (
 from components.render.acl import ApplicationName
 from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
+from components.render.login import CertificateLogin
 from components.render.release import Server
 from components.render.seals import kinds_for
 from components.render.snapshots import CANARY_MOUNT, Snapshots
@@ -125,6 +126,26 @@ class Settings(Section):
         for application, settings in self.applications.items():
             for name, secret in settings.secrets.items():
                 yield application, name, secret
+
+    @property
+    def auth_paths(self) -> Mapping[str, str]:
+        """Where each auth method is mounted, by its section; that of first boot is none of these."""
+        methods = {
+            "approle": self.approle,
+            "kubernetes": self.kubernetes,
+            "jwt": self.jwt,
+            "userpass": self.userpass,
+            "tenants.issuer": self.tenants.issuer if self.tenants else None,
+            "people.oidc": self.people.oidc if self.people else None,
+        }
+        return {name: method.path for name, method in methods.items() if method}
+
+    @property
+    def people_paths(self) -> Mapping[str, str]:
+        """Where the auth method of each kind of a member's login is mounted."""
+        kinds = {"userpass": "userpass", "people.oidc": "oidc"}
+        found = {kinds[name]: path for name, path in self.auth_paths.items() if name in kinds}
+        return {"certificate": CertificateLogin.mount, **found}
 
     @model_validator(mode="before")
     @classmethod
@@ -239,16 +260,8 @@ class Settings(Section):
         if self.pki:
             mounts |= {"pki.root_path": self.pki.root_path, "pki.intermediate_path": self.pki.intermediate_path}
         separate(mounts)
-        methods = {
-            "approle": self.approle,
-            "kubernetes": self.kubernetes,
-            "jwt": self.jwt,
-            "userpass": self.userpass,
-        }
-        paths = {f"{name}.path": method.path for name, method in methods.items() if method}
-        paths |= {"tenants.issuer.path": self.tenants.issuer.path} if self.tenants else {}
-        paths |= {"people.oidc.path": self.people.oidc.path} if self.people and self.people.oidc else {}
-        separate({"the administrator's login": "cert", **paths})
+        paths = {f"{name}.path": path for name, path in self.auth_paths.items()}
+        separate({"the administrator's login": CertificateLogin.mount, **paths})
         there = sorted({*OWN_MOUNTS, *mounts.values(), *(f"auth/{path}" for path in paths.values())})
         for name, limit in self.rate_limits.items():
             if limit.path and not any(f"{limit.path}/".startswith(f"{mount}/") for mount in there):

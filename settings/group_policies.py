@@ -84,15 +84,12 @@ def _audited(settings: Settings) -> Iterator[acl.AclRule]:
     yield from acl.look(*_AUDITED, "sys/quotas/rate-limit", *_WHO, "auth/cert/certs", "auth/cert/certs/+")
     yield from acl.look(*(f"sys/policies/password/{name}" for name in settings.password_policies))
     yield from acl.look(*(f"{mount}/config" for mount in settings.kv))
-    oidc = settings.people.oidc if settings.people else None
-    for method in (settings.approle, settings.kubernetes, settings.jwt, oidc):
-        for below in ("config", "role", "role/+") if method else ():
-            yield from acl.look(f"auth/{method.path}/{below}" if method else "")
-    if settings.userpass:
-        yield from acl.look(f"auth/{settings.userpass.path}/users", f"auth/{settings.userpass.path}/users/+")
+    for section, path in settings.auth_paths.items():
+        places = ("users", "users/+") if section == "userpass" else ("config", "role", "role/+")
+        yield from acl.look(*(f"auth/{path}/{place}" for place in places))
     if database := settings.database:
-        places = ("config", "config/+", "roles", "roles/+", "static-roles", "static-roles/+")
-        yield from acl.look(*(f"{database.path}/{place}" for place in places))
+        held = ("config", "config/+", "roles", "roles/+", "static-roles", "static-roles/+")
+        yield from acl.look(*(f"{database.path}/{place}" for place in held))
     if transit := settings.transit:
         yield from acl.look(f"{transit.path}/keys", f"{transit.path}/keys/+")
     if pki := settings.pki:

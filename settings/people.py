@@ -100,6 +100,10 @@ class Member(Section):
     login: Annotated[MemberByPassword | MemberByCertificate | MemberByOidc, Field(discriminator="kind")]
     """How they log in: one of three kinds."""
 
+    def called_at_login(self, name: str) -> str:
+        """How the auth method of their login calls a member of this name."""
+        return self.login.claim if isinstance(self.login, MemberByOidc) else name
+
 
 class OidcWithSecret(Oidc):
     """Logins at an issuer of OpenID Connect: Google, Keycloak, GitHub through a broker."""

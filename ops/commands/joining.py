@@ -10,9 +10,9 @@ from typing import Any
 from ops.console import Console
 from ops.engine import state
 from ops.errors import EstateError
-from ops.people.session import NAMED_BY_SERVER, look_up
 from ops.platforms.driver import PlatformDriver
 from ops.vault.api import call
+from ops.vault.identity import NAMED_BY_SERVER, by_alias, own_token
 from ops.vault.login import log_in
 from settings import Settings
 
@@ -23,11 +23,10 @@ def make_room(platform: PlatformDriver, deployment: Mapping[str, Any], console: 
     if not (address and new):
         return
     with log_in(platform.endpoint(address)) as client:
-        mounts, own = call(client, "get", "sys/auth")["data"], look_up(client)["entity_id"]
+        mounts, own = call(client, "get", "sys/auth")["data"], own_token(client)["entity_id"]
         for member, path, alias in new:
             accessor = mounts.get(f"{path}/", {}).get("accessor")
-            asked = {"alias_name": alias, "alias_mount_accessor": accessor}
-            entity = call(client, "post", "identity/lookup/entity", asked).get("data") if accessor else None
+            entity = by_alias(client, "entity", alias, accessor) if accessor else {}
             if entity and entity["id"] == own:
                 setting = platform.file.named(f"people.members.{member}")
                 raise EstateError(f"{setting} is called as the administrator's certificate is; expected another name")
@@ -45,11 +44,7 @@ def _new(settings: Settings, deployment: Mapping[str, Any]) -> Iterator[tuple[st
         if told.get("accessor") and kind != "vault:index/mount:Mount"
     }
     known = {(told.get("mountAccessor"), told.get("name")) for kind, told in outputs if kind.endswith(":EntityAlias")}
-    people, userpass = settings.people, settings.userpass
-    paths = {"certificate": "cert", "userpass": userpass.path if userpass else ""}
-    paths |= {"oidc": people.oidc.path} if people and people.oidc else {}
-    for name, member in people.members.items() if people else ():
-        path = paths[member.login.kind]
-        alias = member.login.claim if member.login.kind == "oidc" else name
+    for name, member in settings.people.members.items() if settings.people else ():
+        path, alias = settings.people_paths[member.login.kind], member.called_at_login(name)
         if (mounts.get(path), alias) not in known:
             yield name, path, alias

@@ -20,6 +20,8 @@ import pulumi
 from pulumi import automation
 from pulumi.runtime import register_resource_transform
 
+from ops.vault.identity import IdentityKind, by_alias, by_name
+
 _MOUNT_TYPES = ("vault:index/mount:Mount",)
 _JWT_TYPES = ("vault:jwt/authBackend:AuthBackend",)
 _AUTH_TYPES = ("vault:index/authBackend:AuthBackend", *_JWT_TYPES)
@@ -29,7 +31,7 @@ _AUTHORITY_TYPES = (
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
     "vault:pkiSecret/secretBackendIntermediateCertRequest:SecretBackendIntermediateCertRequest",
 )
-_IDENTITY_TYPES: Mapping[str, tuple[str, bool]] = {
+_IDENTITY_TYPES: Mapping[str, tuple[IdentityKind, bool]] = {
     "vault:identity/entity:Entity": ("entity", False),
     "vault:identity/entityAlias:EntityAlias": ("entity", True),
     "vault:identity/group:Group": ("group", False),
@@ -135,11 +137,9 @@ def existing(client: hvac.Client, found: Begun) -> Begun:
 def _identity(client: hvac.Client, type_token: str, name: str, mount: str) -> str:
     """The id of an entity, a group or an alias; empty: the server has none of this name."""
     kind, is_alias = _IDENTITY_TYPES[type_token]
-    question = {"alias_name": name, "alias_mount_accessor": mount} if is_alias else {"name": name}
-    answer = client.write_data(f"identity/lookup/{kind}", data=question)
-    found = dict(answer["data"]) if isinstance(answer, dict) else {}
     if not is_alias:
-        return str(found.get("id") or "")
+        return str(by_name(client, kind, name).get("id") or "")
+    found = by_alias(client, kind, name, mount)
     aliases = found.get("aliases") or [found.get("alias") or {}]
     return next((str(one["id"]) for one in aliases if one.get("name") == name and one["mount_accessor"] == mount), "")
 

@@ -15,6 +15,7 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.registry import platform_of
 from ops.vault.api import call
+from ops.vault.identity import by_name
 from ops.vault.login import log_in, refuse_without_pair
 from ops.vault.secret_ids import wrapping_seconds
 from settings import Settings
@@ -47,7 +48,7 @@ def invite(
         endpoint = platform.find_administrator(console)
         refuse_without_pair(endpoint, stack)
         with log_in(endpoint) as client:
-            entity = call(client, "post", "identity/lookup/entity", {"name": name}).get("data")
+            entity = by_name(client, "entity", name)
             if not entity:
                 raise EstateError(f"{name} is not on the server yet; expected an `up` before: {platform.up_command}")
             if entity["disabled"]:

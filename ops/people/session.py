@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import hvac
 import requests
@@ -25,12 +24,11 @@ from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
 from ops.vault import turns
 from ops.vault.api import call, reason
+from ops.vault.identity import NAMED_BY_SERVER, own_token
 
 _TOKEN_VARIABLES = ("BAO_TOKEN", "VAULT_TOKEN")
 """As the servers' own clients take them; the first that is set counts, before a kept login."""
 _OTHERS = 0o077
-NAMED_BY_SERVER = "entity_"
-"""How the name of an entity begins that the server made at a login of somebody unknown to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +103,7 @@ def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
         client.token = given or (login.token if login else "")
         with told(address):
             try:
-                look_up(client)
+                own_token(client)
             except Forbidden:
                 whose = f"the login of stack {stack!r}" if login else "the token of your environment"
                 raise EstateError(f"{whose} has ended, or was revoked; expected {_again(platform)}") from None
@@ -115,15 +113,9 @@ def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
                 client.adapter.close()
 
 
-def look_up(client: hvac.Client) -> dict[str, Any]:
-    """What the server says of a client's own token. Raises VaultError."""
-    found: dict[str, Any] = call(client, "get", "auth/token/lookup-self")["data"]
-    return found
-
-
 def who(client: hvac.Client) -> str:
     """Whom the server takes a client for: the name of a person, or of what logged in. Raises VaultError."""
-    about = look_up(client)
+    about = own_token(client)
     if about.get("entity_id"):
         # Whoever may not ask is named by the way they came.
         with suppress(VaultError):

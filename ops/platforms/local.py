@@ -159,10 +159,8 @@ class Local(PlatformDriver):
         engines = [*settings.kv, *(one.path for one in (settings.database, settings.transit) if one)]
         if settings.pki:
             engines += [settings.pki.root_path, settings.pki.intermediate_path]
-        issuer = settings.people.oidc if settings.people else None
-        methods = (settings.approle, settings.kubernetes, settings.jwt, settings.userpass, issuer)
         wanted = [("sys/mounts", "", path) for path in engines]
-        wanted += [("sys/auth", "auth/", one.path) for one in methods if one]
+        wanted += [("sys/auth", "auth/", path) for path in settings.auth_paths.values()]
         with log_in(self.endpoint(self.servers.address)) as client:
             there = {place: client.read(place) for place in ("sys/mounts", "sys/auth")}
         return tuple(f"{prefix}{path}/" for place, prefix, path in wanted if f"{path}/" in _data(there[place]))

@@ -17,6 +17,7 @@ from components.render.bootstrap import ADMINISTRATOR, ADMINISTRATOR_TRIAL
 from fake_providers.vault.table import TABLE
 from ops.errors import EstateError
 from ops.vault.api import call, reason
+from ops.vault.identity import NAMED_BY_SERVER
 
 _SERVERS_OWN = {
     "sys/mounts": {"cubbyhole", "identity", "sys"},
@@ -56,8 +57,6 @@ _PEOPLE = {
     "identity/group-alias": "identity/groupAlias:GroupAlias",
 }
 """Who is who; each object is known by an id."""
-_BY_SERVER = "entity_"
-"""How an entity is called that the server made itself, at a login of somebody whom no alias names."""
 _USERS = "userpass"
 """The method whose users are no resources: `./estate invite` makes them."""
 _MOUNTS = {"sys/mounts": "index/mount:Mount", "sys/auth": "index/authBackend:AuthBackend"}
@@ -167,7 +166,7 @@ def _people(client: hvac.Client) -> Iterator[UnknownObject]:
     """Everybody but those whom the server made at their login, such as each application."""
     told = {place: _data(client, "list", f"{place}/id").get("key_info") or {} for place in _PEOPLE}
     entities = told["identity/entity"]
-    by_server = {one for one, about in entities.items() if str(about.get("name")).startswith(_BY_SERVER)}
+    by_server = {one for one, about in entities.items() if str(about.get("name")).startswith(NAMED_BY_SERVER)}
     for place, token in _PEOPLE.items():
         for identity, about in told[place].items():
             if identity not in by_server and about.get("canonical_id") not in by_server:

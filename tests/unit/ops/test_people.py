@@ -7,6 +7,8 @@ import contextlib
 import datetime
 import functools
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hvac.exceptions import InvalidPath
 
 from composition import person_certificate
 from ops import stack_file
@@ -25,7 +28,7 @@ from ops.commands import joining
 from ops.commands.session import refuse_missing_secrets, secret_names
 from ops.console import Console
 from ops.errors import EstateError
-from ops.people import browser
+from ops.people import browser, leaving
 from tests.support.servers import eventually, free_ports
 from tests.unit.ops.fakes import checkout
 from tests.unit.settings.samples import FULL, PEOPLE
@@ -104,20 +107,115 @@ def test_an_issuers_secret_is_among_those_of_the_stacks_file(tmp_path: Path) -> 
 def test_a_member_called_as_the_administrators_certificate_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both would have one entity. A fake, which has the administrator's only."""
-
-    def answers(_client: object, _method: str, path: str, _body: object = None) -> dict[str, Any]:
-        return {"data": {"cert/": {"accessor": "auth_cert_1"}} if path == "sys/auth" else {"id": "1"}}
-
-    monkeypatch.setattr(joining, "log_in", contextlib.nullcontext)
-    monkeypatch.setattr(joining, "call", answers)
-    monkeypatch.setattr(joining, "look_up", lambda _client: {"entity_id": "1"})
+    """Both would have one entity."""
+    server = FakeIdentities({"1": "entity_1"}, {("grace", "cert_1"): "1"}, own="1")
+    monkeypatch.setattr(joining, "log_in", lambda _endpoint: contextlib.nullcontext(server))
     text = yaml.safe_dump({"config": {"vault-estate:estate": {**FULL, "people": PEOPLE}}})
     platform: Any = SimpleNamespace(file=stack_file.read(checkout(tmp_path, text), "local"), endpoint=str)
     built = {"type": "pulumi:pulumi:Stack", "outputs": {"address": "https://127.0.0.1:8200"}}
     with pytest.raises(EstateError, match=r"members\.grace is called as the administrator's certificate is; expected"):
         joining.make_room(platform, {"resources": [built]}, Console())
     joining.make_room(platform, {}, Console())
+
+
+@dataclass
+class FakeIdentities:
+    """A fake: the client of a server which has these entities, aliases of theirs, and nothing else."""
+
+    names: dict[str, str]
+    """Of entities, by id."""
+    aliases: dict[tuple[str, str], str]
+    """Ids of entities, by the alias's name and its mount."""
+    own: str = ""
+    """The entity of whoever asks."""
+    disabled: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def adapter(self) -> "FakeIdentities":
+        """Itself, who answers each request."""
+        return self
+
+    def request(self, method: str, path: str, *, json: dict[str, Any] | None = None, **_options: Any) -> dict[str, Any]:
+        place = path.removeprefix("/v1/")
+        self.asked.append(f"{method} {place}")
+        if place == "sys/auth":
+            return {"data": {f"{mount}/": {"accessor": f"{mount}_1"} for mount in ("cert", "userpass", "oidc")}}
+        if place == "auth/token/lookup-self":
+            return {"data": {"entity_id": self.own}}
+        if place == "identity/lookup/entity" and json:
+            there = {name: identity for identity, name in self.names.items()}
+            alias = (json.get("alias_name", ""), json.get("alias_mount_accessor", ""))
+            found = there.get(json["name"]) if "name" in json else self.aliases.get(alias)
+            return {"data": {"id": found, "name": self.names[found]}} if found else {}
+        if place.startswith("identity/entity/id/"):
+            self.disabled.add(self.names[place.rpartition("/")[2]])
+        elif method == "get":
+            raise InvalidPath
+        return {}
+
+
+OFF_BOARDED = {
+    "by name": ("alan", {"alan"}),
+    "in another case": ("Alan", {"alan"}),
+    "as the issuer calls them": ("alan@example.com", {"alan"}),
+    "not whom the issuer calls as another is called here": ("ada", {"ada"}),
+    "nor the other way round": ("kim", {"kim"}),
+    "who is no member": ("eve", {"entity_5"}),
+}
+
+
+@pytest.mark.parametrize(("name", "left"), OFF_BOARDED.values(), ids=OFF_BOARDED)
+def test_nobody_else_is_disabled_with_who_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: set[str]
+) -> None:
+    """Kim is who the issuer calls ada."""
+    server = FakeIdentities(
+        {"1": "ada", "2": "alan", "3": "kim", "4": "entity_4", "5": "entity_5"},
+        {
+            ("ada", "userpass_1"): "1",
+            ("alan@example.com", "oidc_1"): "2",
+            ("ada", "oidc_1"): "3",
+            ("administrator", "cert_1"): "4",
+            ("eve", "oidc_1"): "5",
+        },
+        own="4",
+    )
+    done, left_to_do = off_board(tmp_path, monkeypatch, server, name)
+    assert server.disabled == left
+    assert any(one.endswith("is disabled: every token of theirs is denied") for one in done)
+    (person,) = left
+    still = [one for one in left_to_do if f"people.members.{person} is still there" in one]
+    assert bool(still) == (person in ("ada", "alan", "kim"))
+
+
+@pytest.mark.parametrize("claim", ["ada#1", "ada?x", "org/ada", "../ada", "ada "])
+def test_a_claim_is_never_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str) -> None:
+    """A server reads `users/ada#1` as the user ada."""
+    server = FakeIdentities({"1": "ada", "5": "entity_5"}, {(claim, "oidc_1"): "5"})
+    off_board(tmp_path, monkeypatch, server, claim)
+    assert server.disabled == {"entity_5"}
+    assert [one for one in server.asked if "ada" in one] == []
+
+
+def off_board(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, server: FakeIdentities, name: str
+) -> tuple[Sequence[str], Sequence[str]]:
+    """What is told of somebody's leaving: what is done, and what is left to do."""
+    members = {
+        "ada": {"groups": ["app-owners"], "login": {"kind": "userpass"}},
+        "alan": {"groups": ["app-owners"], "login": {"kind": "oidc", "claim": "alan@example.com"}},
+        "kim": {"groups": ["app-owners"], "login": {"kind": "oidc", "claim": "ada"}},
+    }
+    text = yaml.safe_dump({"config": {"vault-estate:estate": {**FULL, "people": {**PEOPLE, "members": members}}}})
+    paths = checkout(folder, text)
+    platform: Any = SimpleNamespace(find_administrator=str)
+    platform.ready = lambda *_: contextlib.nullcontext(platform)
+    monkeypatch.setattr(leaving, "platform_of", lambda *_, **__: platform)
+    monkeypatch.setattr(leaving, "refuse_without_pair", lambda *_: None)
+    monkeypatch.setattr(leaving, "log_in", lambda _endpoint: contextlib.nullcontext(server))
+    ended = leaving.off_board(paths, "local", name, Console())
+    return ended.done, ended.left
 
 
 class FakeVault:

@@ -45,6 +45,16 @@ def test_an_owner_does_everything_with_their_own_but_end_it() -> None:
     assert allowed(owner, "sys/policies/password/strong/generate") == ["list", "read"]
 
 
+def test_an_auditor_sees_how_each_auth_method_is_set() -> None:
+    settings = parse({**FULL, "people": PEOPLE})
+    (name,) = (name for name, one in PEOPLE["groups"].items() if one["kind"] == "auditors")
+    auditor = rules(settings, f"group-{name}")
+    assert len(settings.auth_paths) == 6
+    for section, path in settings.auth_paths.items():
+        place = "users/ada" if section == "userpass" else "role/app"
+        assert allowed(auditor, f"auth/{path}/{place}") == ["list", "read"], section
+
+
 def test_destroying_is_apart() -> None:
     settings = parse(changed("people/groups/app-owners/destroys", True, {**FULL, "people": PEOPLE}))
     owner = rules(settings, "group-app-owners")
