@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ops.cli import audit, development, drift, operators, people, review, secrets, snapshots, status, told_settings
-from ops.cli.options import Json, Sandbox, Stack, file_option
+from ops.cli.options import Json, Sandbox, Stack, StackName, file_option
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
 from ops.commands.session import Choices
@@ -185,7 +185,7 @@ def doctor(stack: Stack = "local", as_json: Json = False) -> None:
 def secret_id(
     application: Annotated[str, typer.Argument(help="Name of the application.")],
     *,
-    stack: Annotated[str, typer.Option(help="Name of the stack.")] = "local",
+    stack: StackName = "local",
     wrap_ttl: Annotated[str, typer.Option(help="How long the wrapping token may wait, such as 5m.")] = "5m",
     install: Annotated[
         Path | None, file_option("A folder to write what installs and renews it on the application's machine.")
@@ -197,7 +197,7 @@ def secret_id(
     """Issue a SecretID for an application, response-wrapped: only the first to unwrap it sees it."""
     console = Console(as_json=as_json)
     if bool(install) != bool(user):
-        raise EstateError("one of --install and --user is missing; expected both, or none")
+        raise EstateError("--install and --user go together; expected both, or neither")
     there = lifecycle.Install(folder=install, user=user) if install else None
     choices = Choices(sandbox=sandbox)
     issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=choices, install=there)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.options import Json, Sandbox, ask, file_option
+from ops.cli.options import Json, Sandbox, Stack, ask, file_option
 from ops.commands import rotation, seal_key_moves, turned_back
 from ops.commands.keys import make
 from ops.commands.regain import regain as regain_administration
@@ -18,8 +18,6 @@ from ops.errors import EstateError
 from ops.paths import Paths
 
 CloudStack = Annotated[str, typer.Argument(help="Name of a cloud stack: Pulumi.<name>.yaml is its settings file.")]
-
-AnyStack = Annotated[str, typer.Argument(help="Name of a stack: Pulumi.<name>.yaml is its settings file.")]
 
 
 def keys(
@@ -65,7 +63,7 @@ Node = Annotated[str | None, typer.Option(help="The cloud node, as USER@HOST for
 
 
 def renew_shares(
-    stack: AnyStack,
+    stack: Stack,
     *,
     key: Keys = None,
     node: Node = None,
@@ -84,7 +82,7 @@ def renew_shares(
 
 
 def regain(
-    stack: AnyStack,
+    stack: Stack,
     *,
     key: Keys = None,
     node: Node = None,
@@ -113,7 +111,7 @@ def regain(
 
 
 def database_password(
-    stack: AnyStack,
+    stack: Stack,
     connection: Annotated[str, typer.Argument(help="Name of an entry of database.connections.")],
     *,
     sandbox: Sandbox = False,
@@ -126,7 +124,7 @@ def database_password(
     console.document({"stack": stack, "connection": connection, "password": how})
 
 
-def move_seal_key(stack: AnyStack, node: Node = None, sandbox: Sandbox = False, as_json: Json = False) -> None:
+def move_seal_key(stack: Stack, node: Node = None, sandbox: Sandbox = False, as_json: Json = False) -> None:
     """Put a new key in the place of a static seal's. The old one is kept for the snapshots of its time."""
     console = Console(as_json=as_json)
     done = seal_key_moves.move(Paths(), stack, console, node=node, sandbox=sandbox)

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 Stack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
+StackName = Annotated[str, typer.Option("--stack", help="Name of the stack.")]
+"""The same for a command whose arguments name something inside of it."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Work on the stack's sandbox, with fake providers.")]
 

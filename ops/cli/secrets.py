@@ -1,5 +1,6 @@
 """`./estate secret`: a person's work with values. Words in, tables or JSON out; a value only where it was asked for."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli.options import Json, Sandbox, ask, file_option
+from ops.cli.options import Json, Sandbox, StackName, ask, file_option
 from ops.commands import secrets
 from ops.commands.secrets import SecretPlace
 from ops.console import Console
@@ -27,7 +28,6 @@ app = typer.Typer(
 Application = Annotated[str, typer.Argument(metavar="APP", help="Name of the application.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of its secret, as in the settings.")]
 Key = Annotated[str | None, typer.Argument(metavar="KEY", help="Name of the value inside.")]
-StackName = Annotated[str, typer.Option("--stack", help="Name of the stack.")]
 Version = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Number of the version.")]
 _ARGV = (
     "a value on the command line is seen by every process; expected it at the prompt, on standard input or by --file"
@@ -86,7 +86,9 @@ def get(
         raise EstateError("KEY is missing; expected one, or --json for all values")
     number, found = secrets.get(_place(stack, application, name, sandbox), key, console, version=version)
     if not as_json:
-        sys.stdout.write(str(found[str(key)]) + ("\n" if terminal else ""))
+        value = found[str(key)]
+        # Another client may have written a number, or something larger.
+        sys.stdout.write((value if isinstance(value, str) else json.dumps(value)) + ("\n" if terminal else ""))
     console.document({"version": number, "values": dict(found)})
 
 

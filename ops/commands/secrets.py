@@ -5,11 +5,13 @@ may do what, and its audit log says who did.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import requests
 from hvac.exceptions import Forbidden, VaultError
 
 from ops import stack_file
@@ -26,7 +28,8 @@ from settings import Settings
 
 LONGEST_VALUE = 524_288
 """Bytes. The servers take an entry of 1 MiB at most (Raft, `max_entry_size`), and a secret may hold several values."""
-_LINES = frozenset("\t\n\r")
+_BINARY = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""In no text: control characters, and half of a character as JSON can spell it, for which a server puts another."""
 Difference = Literal["added", "removed", "changed", "same"]
 
 
@@ -240,12 +243,13 @@ def _readable(secret: KvSecret) -> int:
 def _write(
     secret: KvSecret, metadata: Mapping[str, Any], new: Mapping[str, Any], brought: Mapping[str, Origin], seen: int
 ) -> Written:
-    version = secret.write(new, seen=seen)
+    # Asked before: once the value is written, nothing may end in an error that says otherwise.
     name = who(secret.client)
+    version = secret.write(new, seen=seen)
     warning = ""
     try:
         secret.note(origins.noted(metadata, brought, new.keys(), version=version, who=name))
-    except VaultError as error:
+    except (VaultError, requests.RequestException) as error:
         warning = f"the value is written; who gave it could not be noted: {reason(error)}"
     return Written(secret=str(secret), version=version, keys=sorted(brought), who=name, warning=warning)
 
@@ -258,7 +262,7 @@ def _given(raw: bytes, key: str | None, keys: Sequence[str], *, exact: bool) -> 
 
     try:
         found = json.loads(text, object_pairs_hook=_once)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not found:
         raise EstateError('what was given is no JSON object; expected one such as {"KEY": "value"}, or a KEY')
@@ -289,7 +293,7 @@ def _text(raw: bytes) -> str:
 def _value(key: str, value: str) -> str:
     if not value.strip():
         raise EstateError(f"the value of {key} is empty; expected a value")
-    if any((ord(letter) < ord(" ") and letter not in _LINES) or letter == "\x7f" for letter in value):
+    if _BINARY.search(value):
         raise EstateError(f"the value of {key} is binary; expected text, such as base64 of it")
     return value
 

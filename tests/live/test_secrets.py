@@ -254,6 +254,12 @@ REFUSED = [
         "a name stands twice in the JSON object; expected each once",
     ),
     (None, b'{"ANTHROPIC_API_KEY": 5}', "the value of ANTHROPIC_API_KEY is not text; expected text"),
+    (None, b"[" * 100_000, 'what was given is no JSON object; expected one such as {"KEY": "value"}, or a KEY'),
+    (
+        None,
+        b'{"ANTHROPIC_API_KEY": "\\ud800"}',
+        "the value of ANTHROPIC_API_KEY is binary; expected text, such as base64 of it",
+    ),
 ]
 
 
@@ -307,6 +313,23 @@ def test_a_value_is_not_shown_on_a_terminal(run: Run, monkeypatch: pytest.Monkey
     assert run("get", *AOS, KEY, "--reveal").out == f"{CANARY}\n"
 
 
+def test_a_value_of_another_client_that_is_no_text_is_printed_as_json(run: Run, administrator: hvac.Client) -> None:
+    call(administrator, "post", "agenticverz/data/external-apis", {"data": {KEY: {"on": True}}})
+    assert run("get", *AOS, KEY).out == '{"on": true}'
+
+
+def test_the_others_stay_where_versions_end_by_themselves(run: Run, administrator: hvac.Client) -> None:
+    """The server tells of such a version when it will have ended."""
+    where = ("aos", "database")
+    call(administrator, "post", "agenticverz/metadata/database", {"delete_version_after": "1h"})
+    for key in ("POSTGRES_USER", "DATABASE_URL"):
+        run("put", *where, key, given=f"of {key}")
+    assert json.loads(run("get", *where, "--json").out)["values"] == {
+        "POSTGRES_USER": "of POSTGRES_USER",
+        "DATABASE_URL": "of DATABASE_URL",
+    }
+
+
 def test_a_value_comes_from_a_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text(f"-----BEGIN\n{CANARY}\n-----END\n")
     run("put", *AOS, KEY, "--exact", "--file", str(tmp_path / "key.pem"))
@@ -341,3 +364,32 @@ def test_a_server_that_is_sealed_meanwhile_is_one_line(
         servers.start()
     assert (ended.code, ended.err) == (2, f"estate: Vault at {servers.address} is sealed; expected it unsealed\n")
     assert run("get", *AOS, KEY).out == "before"
+
+
+def test_a_value_that_was_written_is_never_told_as_an_error(
+    run: Run, administrator: hvac.Client, local_checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is sealed, or gone, before it takes the note."""
+    servers = local_checkout.local.servers
+    note = KvSecret.note
+    ends: tuple[tuple[str, Callable[[], object], str], ...] = (
+        ("one", lambda: call(administrator, "put", "sys/seal"), "sealed"),
+        ("another", servers.stop, "refused"),
+    )
+    for value, end, why in ends:
+
+        def ended_first(secret: KvSecret, notes: Mapping[str, str | None], end: Callable[[], object] = end) -> None:
+            end()
+            note(secret, notes)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(KvSecret, "note", ended_first)
+            try:
+                ended = run("put", *AOS, KEY, given=value)
+            finally:
+                servers.stop()
+                servers.start()
+        assert ended.code == 0, ended.err
+        assert "warning: the value is written; who gave it could not be noted: " in ended.out
+        assert why in ended.out.lower()
+        assert run("get", *AOS, KEY).out == value

@@ -239,7 +239,7 @@ def test_a_secret_id_that_is_installed_is_not_shown(
 @pytest.mark.parametrize("given", [["--install", "there"], ["--user", "aos"]])
 def test_an_install_without_its_user_is_refused(given: list[str], capsys: Captured) -> None:
     assert main.main(["secret-id", "aos", *given]) == 2
-    assert "one of --install and --user is missing; expected both, or none" in capsys.readouterr().err
+    assert "--install and --user go together; expected both, or neither" in capsys.readouterr().err
 
 
 def test_env_can_be_evaluated_by_a_shell(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
