@@ -38,6 +38,15 @@ class Answer(NamedTuple):
     status: int
     document: Document
 
+    def held(self, *names: str) -> str:
+        """The text that it holds there. Raises RenewalError: it holds none."""
+        found: Any = self.document
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        if not isinstance(found, str):
+            raise RenewalError(f"the server's answer has no {'.'.join(names)}; expected one as Vault gives it")
+        return found
+
     @property
     def words(self) -> str:
         """Its reason, on one line."""
@@ -169,18 +178,22 @@ class Renewal:
         if not wrapped:
             return
         found = self.server.ask("sys/wrapping/lookup", {"token": wrapped})
-        if found.status in OK and found.document["data"]["creation_path"] != self.path:
+        if found.status in OK and found.held("data", "creation_path") != self.path:
             raise RenewalError(f"the wrapping token isn't of {self.path}; expected it as ./estate secret-id made it")
         answer = self.server.ask("sys/wrapping/unwrap", {}, wrapped) if found.status in OK else found
         if answer.status in OK:
-            self.folder.write(NEXT, str(answer.document["data"]["secret_id"]))
+            self.folder.write(NEXT, answer.held("data", "secret_id"))
         elif answer.status != 400:
             raise self._refused("unwrapping", answer)
-        elif not (self.folder.read(NEXT) or self.folder.read(PRESENT)):
-            raise RenewalError(
+        elif not self.folder.read(NEXT):
+            # With the next one there, an earlier run unwrapped it and was killed.
+            told = (
                 f"the wrapping token of {self.role} has ended or was unwrapped before; expected a fresh one. Was it "
                 "not unwrapped here, then somebody else has the SecretID: destroy that, and issue another"
             )
+            if not self.folder.read(PRESENT):
+                raise RenewalError(told)
+            self.troubles.append(told)
         self.folder.remove(WRAPPED)
 
     def _accept_next(self) -> str:
@@ -219,19 +232,19 @@ class Renewal:
             return ""
         if answer.status not in OK:
             raise self._refused("logging in", answer)
-        return str(answer.document["auth"]["client_token"])
+        return answer.held("auth", "client_token")
 
     def _ask_for_next(self, token: str) -> str:
         wrapped = self.server.ask(self.path, {}, token, wrap=True)
         if wrapped.status not in OK:
             raise self._refused("asking for the next SecretID", wrapped)
-        info = wrapped.document["wrap_info"]
-        if info["creation_path"] != self.path:
-            raise RenewalError(f"the next SecretID was made at {info['creation_path']}; expected {self.path}")
-        answer = self.server.ask("sys/wrapping/unwrap", {}, info["token"])
+        made_at = wrapped.held("wrap_info", "creation_path")
+        if made_at != self.path:
+            raise RenewalError(f"the next SecretID was made at {made_at}; expected {self.path}")
+        answer = self.server.ask("sys/wrapping/unwrap", {}, wrapped.held("wrap_info", "token"))
         if answer.status not in OK:
             raise self._refused("unwrapping", answer)
-        return str(answer.document["data"]["secret_id"])
+        return answer.held("data", "secret_id")
 
     def _end_old(self, token: str) -> None:
         """Destroy the SecretID before this one, unless it is this one: a run was killed before they changed places."""
@@ -256,16 +269,24 @@ class Renewal:
         return RenewalError(f"{act} as {self.role}: the server answered {answer.status}, {answer.words}")
 
 
+def _parameters(file: Path) -> Document:
+    parameters = json.loads(file.read_text(encoding="utf-8"))
+    wanted = ("address", "mount", "role", "role_id", "folder", "grace_seconds")
+    if not isinstance(parameters, dict) or any(name not in parameters for name in wanted):
+        raise RenewalError(f"{file} is incomplete; expected {', '.join(wanted)}, as ./estate secret-id wrote it")
+    return parameters
+
+
 def main(arguments: list[str]) -> int:
     """One run by its file of parameters."""
     try:
-        parameters = json.loads(Path(arguments[1]).read_text(encoding="utf-8"))
+        parameters = _parameters(Path(arguments[1]))
         server = Server(parameters["address"], parameters.get("ca_file"))
         folder = Folder(Path(parameters["folder"]))
         with folder.alone():
             renewal = Renewal(server, folder, parameters, time.sleep)
             print(f"{renewal.role}: {renewal.run()}")
-    except (RenewalError, OSError, http.client.HTTPException, ValueError, KeyError, IndexError) as error:
+    except (RenewalError, OSError, http.client.HTTPException, ValueError) as error:
         print(f"renewing failed: {error or type(error).__name__}", file=sys.stderr)
         return 1
     for trouble in renewal.troubles:

@@ -218,6 +218,29 @@ def test_a_delivery_that_somebody_else_opened_is_told(
         run()
 
 
+def test_one_that_somebody_else_opened_is_told_also_where_there_is_another(tmp_path: Path, server: FakeServer) -> None:
+    deliver(server, tmp_path)
+    _renewal(tmp_path, server).run()
+    deliver(server, tmp_path)
+    server.wrapped.clear()
+    renewal = _renewal(tmp_path, server)
+    renewal.run()
+    (told,) = renewal.troubles
+    assert told.startswith("the wrapping token of aos has ended or was unwrapped before; expected a fresh one")
+    assert not (tmp_path / WRAPPED).exists()
+    assert (tmp_path / PRESENT).read_text() in server.good
+
+
+@pytest.mark.parametrize("document", [{}, {"data": None}, {"auth": None}, {"auth": {"client_token": 7}}])
+def test_an_answer_that_is_none_of_vaults_is_one_line(
+    tmp_path: Path, server: FakeServer, run: Callable[..., str], document: dict[str, Any]
+) -> None:
+    (tmp_path / PRESENT).write_text("x")
+    server.answers["auth/approle/login"] = Answer(200, document)
+    with pytest.raises(RenewalError, match=r"^the server's answer has no auth\.client_token; expected one as Vault"):
+        run()
+
+
 def test_a_delivery_of_another_role_is_refused(tmp_path: Path, server: FakeServer, run: Callable[..., str]) -> None:
     deliver(server, tmp_path)
     server.made_at = "cubbyhole/forged"
@@ -254,11 +277,15 @@ def test_what_cant_be_destroyed_is_told_and_hinders_nothing(tmp_path: Path, serv
     server.answers[f"{PATH}/destroy"] = Answer(403, {"errors": ["permission denied"]})
     seen = set()
     for number in range(4):
-        one = Renewal(server, Folder(tmp_path), dict(PARAMETERS), lambda _: None)  # type: ignore[arg-type]  # the fake
+        one = _renewal(tmp_path, server)
         one.run()
         seen.add((tmp_path / PRESENT).read_text())
         assert len(one.troubles) == (number > 0)
     assert len(seen) == 4
+
+
+def _renewal(folder: Path, server: FakeServer) -> Renewal:
+    return Renewal(server, Folder(folder), dict(PARAMETERS), lambda _: None)  # type: ignore[arg-type]  # the fake
 
 
 def test_two_runs_at_once_are_one(tmp_path: Path) -> None:
@@ -274,7 +301,7 @@ def test_two_runs_at_once_are_one(tmp_path: Path) -> None:
     [
         ({**PARAMETERS, "address": "http://vault:8200", "folder": "/"}, "expected one that begins with https://"),
         ({**PARAMETERS, "address": "https://127.0.0.1:9", "folder": "/nowhere"}, "No such file"),
-        ({"address": "https://127.0.0.1:9"}, "'folder'"),
+        ({"address": "https://127.0.0.1:9"}, "parameters.json is incomplete; expected address, mount, role, role_id, "),
     ],
 )
 def test_what_is_wrong_is_one_line(
