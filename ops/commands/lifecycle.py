@@ -5,9 +5,9 @@ nothing of its own: each step words its own errors.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from ops.platforms.registry import platform_of
 from ops.stack_file import Replacement
 from ops.vault import issued
 from ops.vault.access_checks import AccessChecks, check_access, not_checked
-from ops.vault.login import log_in
+from ops.vault.login import log_in, refuse_without_pair
 from ops.vault.secret_ids import WrappedSecretId, issue_secret_id, wrapping_seconds
 
 
@@ -240,25 +240,29 @@ def secret_id(
     if settings.approle is None or not isinstance(login, AppRoleLogin):
         raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
     if install and not login.renews_secret_id:
-        setting = f"applications.{application}.login.renews_secret_id"
+        setting = file.named(f"applications.{application}.login.renews_secret_id")
         raise EstateError(f"{setting} is false; expected true, and an up with it, for --install")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         endpoint = platform.find_administrator(console)
-        if not all(Path(needed).is_file() for needed in endpoint.login.files):
-            raise EstateError(f"stack {stack!r} isn't built here; expected one that is: {platform.up_command}")
+        refuse_without_pair(endpoint, stack)
+        told = SecretIdRenewal(
+            application=application,
+            user=install.user if install else "",
+            address=endpoint.address,
+            mount=settings.approle.path,
+            role_id="",
+            secret_id_ttl=login.secret_id_ttl,
+            authority=endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None,
+        )
+        if install:
+            # Before there is anything that could be lost.
+            _make_folder(install.folder, {*renewal.files(told), renewal.WRAPPED})
         with log_in(endpoint) as client:
             wrapped = issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
         if install:
-            told = SecretIdRenewal(
-                application=application,
-                user=install.user,
-                address=endpoint.address,
-                mount=settings.approle.path,
-                role_id=wrapped.role_id,
-                secret_id_ttl=login.secret_id_ttl,
-                authority=endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None,
-            )
-            _write(install.folder, {**renewal.files(told), renewal.WRAPPED: wrapped.wrapping_token})
+            written = renewal.files(replace(told, role_id=wrapped.role_id))
+            _write(install.folder, {**written, renewal.WRAPPED: wrapped.wrapping_token})
         if install and not choices.sandbox:
             issued.forget(paths, stack, application)
         elif not choices.sandbox:
@@ -266,13 +270,27 @@ def secret_id(
         return wrapped
 
 
+def _make_folder(folder: Path, names: Collection[str]) -> None:
+    """Refuses one that holds anything else: it is closed to others, and goes to another machine as a whole."""
+    try:
+        others = sorted(one.name for one in folder.iterdir() if one.name not in names) if folder.exists() else []
+        if others:
+            raise EstateError(f"--install is {str(folder)!r}, which holds {others[0]}; expected a folder of its own")
+        private_directory(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     try:
-        private_directory(folder)
         for name, text in files.items():
             write_private(folder / name, text.encode())
     except OSError as error:
-        raise EstateError(f"--install {folder}: {error.strerror}; expected a folder that can be written") from None
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> EstateError:
+    return EstateError(f"--install is {str(folder)!r}, {error.strerror}; expected a folder that can be written")
 
 
 def variables(paths: Paths, stack: str, console: Console, *, choices: Choices) -> Mapping[str, str]:

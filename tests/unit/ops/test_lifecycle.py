@@ -286,9 +286,7 @@ def test_an_application_with_another_login_has_no_secret_id(stack: Stack) -> Non
 
 def test_a_secret_id_is_asked_for_as_the_administrator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", None)
-    with pytest.raises(
-        EstateError, match=r"^stack 'local' isn't built here; expected one that is: \./estate up local$"
-    ):
+    with pytest.raises(EstateError, match=r" is missing; expected it back, or a new pair: \./estate regain local --"):
         lifecycle.secret_id(stack.paths, "local", "aos", "1h30m", Console(), choices=Choices())
     _place_administrator(stack)
 
@@ -322,7 +320,7 @@ def test_what_renews_it_is_written_with_the_wrapping_token(stack: Stack, monkeyp
     assert [file.name for file in folder.iterdir() if token in file.read_text()] == ["wrapping-token"]
     assert list(issued.all_of(stack.paths, "local")) == ["dagster"], "nobody has to think of the other"
 
-    there, choices = Install(folder=folder, user="dagster"), Choices(sandbox=True)
+    there, choices = Install(folder=stack.paths.project / "other", user="dagster"), Choices(sandbox=True)
     lifecycle.secret_id(stack.paths, "local", "dagster", "5m", Console(), choices=choices, install=there)
 
     assert list(issued.all_of(stack.paths, "local")) == ["dagster"], "a sandbox is another stack"
@@ -334,21 +332,30 @@ def test_what_may_not_renew_isnt_installed(stack: Stack) -> None:
         lifecycle.secret_id(stack.paths, "local", "greenlang-api", "5m", Console(), choices=Choices(), install=there)
 
     assert str(caught.value) == (
-        "applications.greenlang-api.login.renews_secret_id is false; expected true, and an up with it, for --install"
+        "estate.base.yaml: vault-estate:estate.applications.greenlang-api.login.renews_secret_id is false; expected "
+        "true, and an up with it, for --install"
     )
     assert not there.folder.exists()
 
 
 def test_a_folder_that_cant_be_written_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     made = WrappedSecretId(wrapping_token="t", accessor="", ttl_seconds=300, role_id="r1", creation_path="")
-    asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", made)
+    asked = asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", made)
     _place_administrator(stack)
-    file = stack.paths.project / "file"
-    file.touch()
-    with pytest.raises(EstateError, match=r"/file: File exists; expected a folder that can be written$"):
-        lifecycle.secret_id(
-            stack.paths, "local", "aos", "5m", Console(), choices=Choices(), install=Install(folder=file, user="aos")
-        )
+    (stack.paths.project / "file").touch()
+    (stack.paths.project / "home").mkdir()
+    (stack.paths.project / "home").chmod(0o755)
+    (stack.paths.project / "home" / "notes").touch()
+    for name, words in (
+        ("file", r"/file', Not a directory; expected a folder that can be written$"),
+        ("file/below", r"/file/below', Not a directory; expected a folder that can be written$"),
+        ("home", r"/home', which holds notes; expected a folder of its own$"),
+    ):
+        there = Install(folder=stack.paths.project / name, user="aos")
+        with pytest.raises(EstateError, match=f"^--install is '.*{words}"):
+            lifecycle.secret_id(stack.paths, "local", "aos", "5m", Console(), choices=Choices(), install=there)
+    assert asked == [], "what is issued can be lost"
+    assert (stack.paths.project / "home").stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("user", ["", "Root", "a b", "-x", "a;b", "a" * 33])
