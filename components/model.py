@@ -242,7 +242,7 @@ RelativeFile = Annotated[
 """A file beside the project, relative to its root."""
 
 
-def _reachable(url: str) -> str:
+def reachable(url: str) -> str:
     """The URL. Raises ValueError for a port that none is."""
     try:
         if urlsplit(url).port != 0:
@@ -259,7 +259,7 @@ HttpsUrl = Annotated[
         r"https://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~:/?&=+,%-]*)?",
         "a URL that begins with https:// and holds no login, and nothing but letters, digits and ._~:/?&=+,%-",
     ),
-    AfterValidator(_reachable),
+    AfterValidator(reachable),
 ]
 """An address that is authenticated and holds no login."""
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import pulumi
 import pulumi_vault as vault
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from ..model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section
+from ..model import AuthPath, Form, HttpsUrl, PositiveSeconds, Section, reachable
 from .children import child
 from .jwt import Claim, ClaimName
 
@@ -25,6 +25,7 @@ RedirectUri = Annotated[
         r"http://localhost:[0-9]{4,5}/oidc/callback|https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]*",
         "http://localhost:PORT/oidc/callback for `./estate login`, or a URL that begins with https://",
     ),
+    AfterValidator(reachable),
 ]
 RedirectUris = Annotated[tuple[RedirectUri, ...], Field(strict=False, min_length=1)]
 Scope = Annotated[str, Form(r"[!#-\[\]-~]+", "the name of a scope, without spaces")]

@@ -13,12 +13,11 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.people import inviting, leaving, logging_in
 
-ItsStack = Annotated[str, typer.Argument(help="Name of the stack: Pulumi.<name>.yaml is its settings file.")]
 Person = Annotated[str, typer.Argument(help="Name of the person, as people.members has it.")]
 
 
 def invite(
-    stack: ItsStack,
+    stack: Stack,
     name: Person,
     *,
     wrap_ttl: Annotated[str, typer.Option(help="How long the invitation may wait, such as 8h.")] = "24h",
@@ -65,7 +64,7 @@ def logout(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = Fal
     console.document({"stack": stack, "login": how})
 
 
-def off_board(stack: ItsStack, name: Person, *, sandbox: Sandbox = False, as_json: Json = False) -> None:
+def off_board(stack: Stack, name: Person, *, sandbox: Sandbox = False, as_json: Json = False) -> None:
     """A person leaves: denied at once, whatever token they have; their logins are removed. May be run again."""
     console = Console(as_json=as_json)
     done = leaving.off_board(Paths(), stack, name, console, sandbox=sandbox)

@@ -36,6 +36,9 @@ class _Answers(HTTPServer):
     state: str
     answer: dict[str, str]
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a browser that goes away early isn't worth a traceback."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Answers
@@ -45,7 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
         """What isn't the answer to this login's question changes nothing."""
         url = urlsplit(self.path)
         given = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if url.path != self.server.path or not secrets.compare_digest(given.get("state", ""), self.server.state):
+        state = given.get("state", "").encode(errors="surrogateescape")
+        if url.path != self.server.path or not secrets.compare_digest(state, self.server.state.encode()):
             self._say(404, "Nothing is waited for here.")
             return
         self.server.answer = given
@@ -70,7 +74,7 @@ def log_in(client: hvac.Client, mount: str, uris: Sequence[str], console: Consol
         raise EstateError("people.oidc.redirect_uris has none on this machine; expected http://localhost:PORT/…")
     nonce = secrets.token_urlsafe(24)
     url = _question(client, mount, uri, nonce)
-    state = parse_qs(urlsplit(url).query).get("state", [""])[0]
+    state = parse_qs(urlsplit(url).query)["state"][0]
     here = urlsplit(uri)
     try:
         server = _Answers(here.port or 80, here.path, state)
@@ -101,6 +105,9 @@ def _question(client: hvac.Client, mount: str, uri: str, nonce: str) -> str:
     url = str(call(client, "post", f"auth/{mount}/oidc/auth_url", body)["data"]["auth_url"])
     if not url:
         raise EstateError(f"Vault gives no address to log in at for {uri}; expected it among redirect_uris of its role")
+    if not parse_qs(urlsplit(url).query).get("state"):
+        # Then whatever comes back would be taken for the answer.
+        raise EstateError("Vault gives an address to log in at that has no state; expected one that has")
     return url
 
 

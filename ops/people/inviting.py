@@ -45,6 +45,7 @@ def invite(
     file = stack_file.read(paths, stack)
     mount = _password_mount(file.settings, stack, name)
     with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         endpoint = platform.find_administrator(console)
         refuse_without_pair(endpoint, stack)
         with log_in(endpoint) as client:

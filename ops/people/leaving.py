@@ -43,6 +43,7 @@ def off_board(paths: Paths, stack: str, name: str, console: Console, *, sandbox:
     file = stack_file.read(paths, stack)
     person = _member(file.settings, name) or name
     with platform_of(paths, file, sandbox=sandbox).ready("use", console) as platform:
+        platform.refuse_unbuilt()
         endpoint = platform.find_administrator(console)
         refuse_without_pair(endpoint, stack)
         with log_in(endpoint) as client:

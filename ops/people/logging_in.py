@@ -34,6 +34,8 @@ from settings import Settings
 Ask = Callable[[str], str]
 """Asks a person for a secret."""
 SHORTEST_PASSWORD = 12
+_LONGEST_PASSWORD = 72
+"""Bytes: what the server hashes of one (bcrypt)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,8 @@ def _end(platform: PlatformDriver) -> str:
         how = "revoked"
     except Forbidden:
         how = "had ended"
+    except VaultError as error:
+        how = f"is forgotten here; {login.address} refuses to revoke it, so it ends by itself: {reason(error)}"
     except requests.exceptions.RequestException:
         how = f"is forgotten here; {login.address} does not answer, so it ends by itself"
     finally:
@@ -164,6 +168,8 @@ class _Attempt:
         chosen = self._asked("password of your own")
         if len(chosen) < SHORTEST_PASSWORD:
             raise EstateError(f"the password is too short; expected at least {SHORTEST_PASSWORD} characters")
+        if len(chosen.encode(errors="surrogateescape")) > _LONGEST_PASSWORD:
+            raise EstateError(f"the password is too long; expected at most {_LONGEST_PASSWORD} bytes")
         if self._asked("password of your own once more") != chosen:
             raise EstateError("the two passwords differ; expected the same twice")
         client.token = self._with(client, mount, self._opened(client, token))["client_token"]

@@ -93,7 +93,7 @@ def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
     """
     driver = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
     driver.refuse_unbuilt()
-    given = next((os.environ[name] for name in _TOKEN_VARIABLES if os.environ.get(name)), None)
+    given = _of_environment()
     with driver.ready("use", console) as platform:
         login = None if given else kept(platform)
         if not (given or login):
@@ -111,6 +111,15 @@ def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
                 yield client
             finally:
                 client.adapter.close()
+
+
+def _of_environment() -> str:
+    """The token that somebody's environment has; empty: none."""
+    name = next((name for name in _TOKEN_VARIABLES if os.environ.get(name)), None)
+    token = os.environ[name].strip() if name else ""
+    if not (token.isascii() and token.isprintable()):
+        raise EstateError(f"{name} is not shown, and no token; expected one in ASCII, on one line")
+    return token
 
 
 def who(client: hvac.Client) -> str:

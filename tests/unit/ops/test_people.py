@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hvac.exceptions import InvalidPath
+from hvac.exceptions import Forbidden, InvalidPath, VaultDown
 
 from composition import person_certificate
 from ops import stack_file
@@ -28,7 +28,11 @@ from ops.commands import joining
 from ops.commands.session import refuse_missing_secrets, secret_names
 from ops.console import Console
 from ops.errors import EstateError
-from ops.people import browser, leaving
+from ops.paths import Paths
+from ops.people import browser, leaving, logging_in, session
+from ops.people.session import KeptLogin
+from ops.platforms.local import Local
+from ops.vault import turns
 from tests.support.servers import eventually, free_ports
 from tests.unit.ops.fakes import checkout
 from tests.unit.settings.samples import FULL, PEOPLE
@@ -209,7 +213,7 @@ def off_board(
     }
     text = yaml.safe_dump({"config": {"vault-estate:estate": {**FULL, "people": {**PEOPLE, "members": members}}}})
     paths = checkout(folder, text)
-    platform: Any = SimpleNamespace(find_administrator=str)
+    platform: Any = SimpleNamespace(find_administrator=str, refuse_unbuilt=lambda: None)
     platform.ready = lambda *_: contextlib.nullcontext(platform)
     monkeypatch.setattr(leaving, "platform_of", lambda *_, **__: platform)
     monkeypatch.setattr(leaving, "refuse_without_pair", lambda *_: None)
@@ -221,13 +225,12 @@ def off_board(
 class FakeVault:
     """A fake, which asks for a login with a state of its own and takes no code."""
 
-    class adapter:  # noqa: N801 - as the client has it
-        """Answers each request."""
+    def __init__(self, query: str = "state=of-this-login") -> None:
+        self.adapter, self.query = self, query
 
-        @staticmethod
-        def request(_method: str, path: str, **_options: Any) -> dict[str, Any]:
-            assert path.endswith("/oidc/auth_url")
-            return {"data": {"auth_url": "https://issuer.example/authorize?state=of-this-login"}}
+    def request(self, _method: str, path: str, **_options: Any) -> dict[str, Any]:
+        assert path.endswith("/oidc/auth_url")
+        return {"data": {"auth_url": f"https://issuer.example/authorize?{self.query}"}}
 
 
 def answer(port: int, query: str) -> threading.Thread:
@@ -240,7 +243,8 @@ def answer(port: int, query: str) -> threading.Thread:
             return False  # nobody listens yet
 
     def bring() -> None:
-        for asked in ("/", "/oidc/callback?state=forged&code=x", f"/oidc/callback?{query}"):
+        forged = [f"/oidc/callback?state={state}&code=x" for state in ("forged", "%ff", "")]
+        for asked in ("/", *forged, f"/oidc/callback?{query}"):
             assert eventually(functools.partial(came, asked))
 
     thread = threading.Thread(target=bring)
@@ -253,12 +257,22 @@ def log_in(port: int) -> None:
     browser.log_in(client, "oidc", [f"http://localhost:{port}/oidc/callback"], Console(), opens=False)
 
 
-def test_an_issuer_that_refuses_is_quoted_without_what_could_paint_the_screen() -> None:
+@pytest.mark.parametrize("query", ["", "state=", "nonce=n"])
+def test_an_address_whose_answer_anybody_could_give_is_refused(query: str) -> None:
+    client: Any = FakeVault(query)
+    with pytest.raises(EstateError, match=r"^Vault gives an address to log in at that has no state; expected one that"):
+        browser.log_in(client, "oidc", ["http://localhost:8250/oidc/callback"], Console(), opens=False)
+
+
+def test_an_issuer_that_refuses_is_quoted_without_what_could_paint_the_screen(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     (port,) = free_ports(1)
     thread = answer(port, "state=of-this-login&error=access_denied&error_description=not%1b%5b31m+today")
     with pytest.raises(EstateError, match=r"^the issuer refuses the login: not\[31m today; expected somebody it lets"):
         log_in(port)
     thread.join()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_port_that_is_taken_is_named() -> None:
@@ -274,3 +288,71 @@ def test_a_mount_without_a_callback_on_this_machine_is_told() -> None:
     client: Any = FakeVault()
     with pytest.raises(EstateError, match=r"^people\.oidc\.redirect_uris has none on this machine; expected http://lo"):
         browser.log_in(client, "oidc", ["https://vault.example/callback"], Console(), opens=False)
+
+
+class FakeSession:
+    """A fake: the client of a server that answers, or refuses, each request in the same way."""
+
+    def __init__(self, answer: dict[str, Any] | Exception) -> None:
+        self.adapter, self.answer, self.token, self.asked = self, answer, "", list[tuple[str, str]]()
+
+    def request(self, _method: str, path: str, **_options: Any) -> dict[str, Any]:
+        self.asked.append((path.removeprefix("/v1/"), self.token))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def close(self) -> None:
+        """As a connection is."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSession:
+    """Of the local stack, which is built."""
+    made = FakeSession({"data": {}})
+    monkeypatch.setattr(turns, "client", lambda *_, **__: made)
+    for name in session._TOKEN_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    checkout(tmp_path)
+    (local(tmp_path).servers.openbao.home / "data").mkdir(parents=True)
+    return made
+
+
+def local(folder: Path) -> Local:
+    paths = Paths(project=folder)
+    return Local(paths=paths, file=stack_file.read(paths, "local"))
+
+
+@pytest.mark.parametrize(
+    ("error", "how"),
+    [
+        (Forbidden(), "had ended"),
+        (
+            VaultDown("Vault is sealed"),
+            "is forgotten here; https://vault refuses to revoke it, so it ends by itself: Va",
+        ),
+        (requests.ConnectionError(), "is forgotten here; https://vault does not answer, so it ends by itself"),
+    ],
+)
+def test_a_login_is_forgotten_whatever_its_server_says(
+    tmp_path: Path, server: FakeSession, error: Exception, how: str
+) -> None:
+    session.keep(local(tmp_path), KeptLogin(address="https://vault", token="kept"))
+    server.answer = error
+    assert logging_in.log_out(Paths(project=tmp_path), "local", Console()).startswith(how)
+    assert session.kept(local(tmp_path)) is None
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "hvs.\x1b[31m", "hvs.é"])
+def test_a_token_that_can_be_none_is_refused_and_not_shown(
+    tmp_path: Path, server: FakeSession, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", token)
+    with (
+        pytest.raises(
+            EstateError, match=r"^VAULT_TOKEN is not shown, and no token; expected one in ASCII, on one line$"
+        ),
+        session.person(Paths(project=tmp_path), "local", Console()),
+    ):
+        pass
+    assert server.asked == []

@@ -123,6 +123,11 @@ OF_PEOPLE: list[tuple[str, object, str]] = [
         ["http://evil.example/oidc/callback"],
         "people.oidc.redirect_uris[0] is 'http://evil",
     ),
+    (
+        "people/oidc/redirect_uris",
+        ["http://localhost:82500/oidc/callback"],
+        "people.oidc.redirect_uris[0] is 'http://localhost:82500/oidc/callback'; expected a URL with a port from 1 to",
+    ),
     ("people/token_ttl", "13h", "people.token_ttl is '13h'; expected at most 12h"),
 ]
 
