@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console as Terminal
 from rich.live import Live
 from rich.spinner import Spinner
@@ -63,13 +64,15 @@ class Console:
             self.say(title)
             yield Steps(title, self._progress, None)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table, unless JSON was asked for."""
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, widest: str = "") -> None:
+        """Print a table, unless JSON was asked for. Where it doesn't fit, cells go on in the next line; the column
+        called `widest` keeps a third of the room then."""
         if self.as_json:
             return
         table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
+        widths = _widths(columns, rows, columns.index(widest), self._results.width) if widest else {}
         for number, column in enumerate(columns):
-            table.add_column(column, overflow="fold", no_wrap=number == 0)
+            table.add_column(column, overflow="fold", no_wrap=number == 0, width=widths.get(number))
         for row in rows:
             table.add_row(*(_coloured(cell) for cell in row))
         self._results.print(table)
@@ -83,6 +86,23 @@ class Console:
         """Print the whole result as JSON, if that was asked for."""
         if self.as_json:
             sys.stdout.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], widest: int, room: int) -> dict[int, int]:
+    """How wide each column is; the first is as wide as it needs to be. Left to itself, a table that doesn't fit has
+    columns of one width, in which no path can be read."""
+    wanted = {
+        number: max(cell_len(line) for cell in (name, *(row[number] for row in rows)) for line in cell.split("\n"))
+        for number, name in enumerate(columns)
+    }
+    left = room - 3 * len(columns) - 1  # its lines and padding
+    widths = {0: wanted[0], widest: min(wanted[widest], left // 3)}
+    left -= sum(widths.values())
+    others = sorted(wanted.keys() - widths.keys(), key=lambda number: wanted[number])
+    for done, number in enumerate(others):
+        widths[number] = max(1, min(wanted[number], left // (len(others) - done)))
+        left -= widths[number]
+    return widths | {widest: min(wanted[widest], widths[widest] + max(0, left))}
 
 
 def _coloured(cell: str) -> Text:

@@ -11,7 +11,7 @@ from ops.commands import audit as looking
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.vault.audit_log import OPERATIONS, Wanted
+from ops.vault.audit_log import OPERATIONS, LoggedRequest, Wanted
 from settings.wording import printable
 
 _MOST = 50
@@ -48,17 +48,20 @@ def audit(
     )
     found = looking.look(Paths(), stack, file or [], wanted, most)
     rows = [
-        [
-            f"{one.time:%m-%d %H:%M:%S}",
-            *(printable(text) for text in (one.who, one.operation, one.path, one.address, one.result, one.traced_by)),
-        ]
+        [f"{one.time:%m-%d %H:%M:%S}", *map(printable, (one.who, one.operation)), _place(one)]
+        + [printable(text) for text in (one.address, one.result)]
         for one in found.entries
     ]
-    columns = ["time", "who", "operation", "path", "from", "result", "trace"]
-    shown = len(columns) if any(one.trace for one in found.entries) else -1
-    console.table(f"audit log of {stack}, in UTC", columns[:shown], [row[:shown] for row in rows])
+    columns = ["time", "who", "operation", "path", "from", "result"]
+    console.table(f"audit log of {stack}, in UTC", columns, rows, widest="path")
     console.result(f"{len(found.entries)} shown" + (f", {found.more} older ones not (--most)" if found.more else ""))
     if found.unread:
         console.say(f"{found.unread} lines can't be read as entries")
     entries = [{**asdict(one), "time": one.time.isoformat()} for one in found.entries]
     console.document({"stack": stack, "entries": entries, "more": found.more, "unread": found.unread})
+
+
+def _place(entry: LoggedRequest) -> str:
+    """Its path, and below it how it is followed elsewhere: a column of its own leaves none enough room."""
+    trace = printable(entry.traced_by)
+    return printable(entry.path) + (f"\ntrace {trace}" if trace else "")

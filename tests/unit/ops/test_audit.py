@@ -91,14 +91,32 @@ def test_a_request_is_followed_by_its_trace(headers: object, shown: str) -> None
     assert Wanted(trace="another").takes(found) is False
 
 
-def test_a_trace_is_a_column_where_one_is_there(tmp_path: Path, capsys: Captured) -> None:
-    for headers, column in (({}, False), ({"x-request-id": ["r\x1b[31m-1"]}, True)):
+def test_a_trace_is_told_below_its_path(tmp_path: Path, capsys: Captured) -> None:
+    for headers, told in (({}, False), ({"x-request-id": ["r\x1b[31m-1"]}, True)):
         log = tmp_path / "audit.log"
         log.write_text(json.dumps(entry(request={"headers": headers})))
         assert main.main(["audit", "--file", str(log)]) == 0
         text = capsys.readouterr().out
-        assert ("trace" in text) is column
+        assert ("trace r" in text) is told
         assert "\x1b" not in text
+
+
+def test_a_path_can_be_read_on_a_narrow_terminal(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on in the next line, of a column that is no narrower than a name in it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    path = "auth/approle/role/bike-data-flow/secret-id/destroy"
+    asked = {"path": path, "remote_address": "192.168.100.107", "headers": {"traceparent": [f"00-{TRACE}-1-01"]}}
+    (tmp_path / "audit.log").write_text(json.dumps(entry(request=asked, error="permission denied")))
+    assert main.main(["audit", "--file", str(tmp_path / "audit.log")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("auth/approle/role/" in line for line in lines)
+    begin = next(line.index("path") for line in lines if "path" in line)
+    cells = [line[begin:][:20].strip() for line in lines]
+    assert path in "".join(cells)
+    assert TRACE in "".join(cells)
 
 
 def test_a_login_is_of_whom_it_let_in() -> None:
@@ -178,6 +196,7 @@ def test_the_newest_are_shown(tmp_path: Path, capsys: Captured) -> None:
 
 def test_standard_input_will_do(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(entry())))
+    monkeypatch.setenv("COLUMNS", "100")
     assert main.main(["audit", "dev", "--file", "-"]) == 0
     said = capsys.readouterr().out
     assert "approle shop" in said
