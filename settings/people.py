@@ -122,6 +122,18 @@ class OidcWithSecret(Oidc):
         return self
 
 
+def _folded(claim: str) -> str:
+    """As Vault compares claims: of two that differ by case only it makes one alias."""
+    return claim.lower()
+
+
+def _only_theirs(name: str, member: Member) -> tuple[str, str]:
+    """What no other member may log in by."""
+    if isinstance(member.login, MemberByCertificate):
+        return member.login.kind, member.login.file
+    return member.login.kind, _folded(member.called_at_login(name))
+
+
 class People(Section):
     """The people who work in Vault, apart from the administrator and who holds a key share."""
 
@@ -139,13 +151,12 @@ class People(Section):
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         claims = {(name, number): claim for name, one in self.groups.items() for number, claim in enumerate(one.claims)}
-        for (name, number), (other, _), claim in twins(claims):
+        for (name, number), (other, _), _ in twins({where: _folded(claim) for where, claim in claims.items()}):
             setting = f"groups.{name}.claims[{number}]"
-            raise SettingError(setting, repr(claim), f"a claim that puts nobody into {other}, too")
+            raise SettingError(setting, repr(claims[name, number]), f"a claim that puts nobody into {other}, too")
         for name, number in claims if self.oidc is None else ():
             raise SettingError(f"groups.{name}.claims[{number}]", "given", "a section people.oidc, whose claim it is")
-        same = {name: one.login for name, one in self.members.items() if one.login.kind != "userpass"}
-        for name, other, _ in twins(same):
+        for name, other, _ in twins({name: _only_theirs(name, one) for name, one in self.members.items()}):
             raise SettingError(f"members.{name}.login", "given", f"a login of their own, where {other} has this one")
         for name, member in self.members.items():
             for number, group in enumerate(member.groups):

@@ -73,8 +73,9 @@ class PeopleArgs:
             for group in person.groups:
                 if group not in self.groups:
                     raise SettingError(f"persons.{name}.groups", repr(group), "one of groups")
-        claims = {(name, claim): claim for name, group in self.groups.items() for claim in group.claims}
-        for (name, _), (other, _), claim in twins(claims):
+        # Vault folds the case of aliases.
+        claims = {(name, claim): claim.lower() for name, group in self.groups.items() for claim in group.claims}
+        for (name, claim), (other, _), _ in twins(claims):
             raise SettingError(f"groups.{name}.claims", repr(claim), f"another claim than {other} has")
         if claims and self.claims_accessor is None:
             raise SettingError("claims_accessor", "missing", "it beside claims")

@@ -101,10 +101,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {
             "groups": {
                 "owners": PersonGroup(policies=("a",), claims=("c",)),
-                "operators": PersonGroup(policies=("b",), claims=("c",)),
+                "operators": PersonGroup(policies=("b",), claims=("C",)),
             }
         },
-        r"groups\.operators\.claims is 'c'; expected another claim than owners has",
+        r"groups\.operators\.claims is 'C'; expected another claim than owners has",
     ),
     ({"claims_accessor": None}, r"claims_accessor is missing; expected it beside claims"),
     ({"groups": {"owners": PersonGroup(policies=()), "Owners": PersonGroup(policies=())}}, "more than its case"),

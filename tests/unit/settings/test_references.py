@@ -84,6 +84,11 @@ OF_PEOPLE: list[tuple[str, object, str]] = [
         ["org:app"],
         "people.groups.operators.claims[0] is 'org:app'; expected a claim that puts nobody into app-owners, too",
     ),
+    (
+        "people/groups/operators/claims",
+        ["ops", "Org:App"],
+        "people.groups.operators.claims[1] is 'Org:App'; expected a claim that puts nobody into app-owners, too",
+    ),
     ("people/groups/Ops", {"kind": "operators"}, "people.groups.Ops is 'Ops'; expected up to 64 lower-case letters"),
     ("people/members/ada/groups", [], "people.members.ada.groups is empty; expected at least 1 entry"),
     (
@@ -100,6 +105,16 @@ OF_PEOPLE: list[tuple[str, object, str]] = [
         "people/members/bob",
         {"groups": ["auditors"], "login": {"kind": "oidc", "claim": "lin@example.com"}},
         "people.members.bob.login is given; expected a login of their own, where lin has this one",
+    ),
+    (
+        "people/members/bob",
+        {"groups": ["auditors"], "login": {"kind": "oidc", "claim": "Lin@Example.com"}},
+        "people.members.bob.login is given; expected a login of their own, where lin has this one",
+    ),
+    (
+        "people/members/bob",
+        {"groups": ["auditors"], "login": {"kind": "certificate", "file": "grace.crt"}},
+        "people.members.bob.login is given; expected a login of their own, where grace has this one",
     ),
     (
         "people/members/ada/login/kind",
