@@ -12,14 +12,32 @@ from pulumi.automation import events
 
 from components.platform.readiness import WAITING
 from ops.console import Steps
+from settings.layers import WHOLE
 
 _UNCHANGED = "same"
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _LAST_WORDS = {"preview failed", "update failed", "refresh failed", "destroy failed"}
+_CANCELLED = "context canceled"
+"""How what was under way ends when something else has failed; it says nothing beside that."""
 _PROTECTED = re.compile(
     r"resource \"(urn:pulumi:([^:]+)::[^\"]+)\".*(?:marked for protection|it is protected)", re.DOTALL
 )
 """How the engine says that something is protected; it goes on to advise commands that aren't this project's."""
+_ISSUER = re.compile(
+    r"AuthBackend (?P<mount>oidc|jwt|tenants)-mount: .*error checking (?P<kind>oidc discovery|jwks) URL(?P<said>.*)",
+    re.DOTALL,
+)
+"""How a server says that it doesn't reach whose tokens it is to take. HashiCorp's doesn't say why."""
+_ISSUERS: Mapping[tuple[str, str], str] = {
+    ("oidc", "oidc discovery"): "people.oidc.discovery_url",
+    **{
+        (mount, kind): f"{section}.{setting}"
+        for mount, section in (("jwt", "jwt"), ("tenants", "tenants.issuer"))
+        for kind, setting in (("oidc discovery", "oidc_discovery_url"), ("jwks", "jwks_url"))
+    },
+}
+"""The setting of each, by the mount's resource and what the server calls the address."""
+_ADDRESS = re.compile(r'"(https://[^"]+?)(?:/\.well-known/[^"]*)?": ')
 _SHIM_NOTICE = "using pulumi-"
 """How the engine announces a helper it took from PATH, which is how ours are found."""
 
@@ -124,7 +142,7 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
         )
     told = [line for line in dict.fromkeys(_worded(_without_traceback(text)) for text in diagnostics) if line]
     # The engine's own last word says nothing beside a reason.
-    told = [line for line in told if line not in _LAST_WORDS] or told
+    told = [line for line in told if line not in _LAST_WORDS and not line.endswith(_CANCELLED)] or told
     killed = re.search(r"^ code: -([0-9]+)$", output, re.MULTILINE)
     if not told and killed:
         told = [f"the engine was ended by {signal.Signals(int(killed[1])).name}; run the command again"]
@@ -136,7 +154,10 @@ def failure(operation: str, diagnostics: list[str], output: str) -> str:
 
 
 def _worded(text: str) -> str:
-    """What the engine says of something protected, in this project's words; everything else as it is."""
+    """What is said of something protected, or of an issuer, in this project's words; everything else as it is."""
+    if found := _ISSUER.search(text):
+        setting = _ISSUERS.get((found["mount"], found["kind"]))
+        return _unreached(setting, " ".join(found["said"].split())) if setting else text
     found = _PROTECTED.search(text)
     if found is None:
         return text
@@ -144,6 +165,14 @@ def _worded(text: str) -> str:
         f"{short_name(found[1])}: it is protected, since it holds data; expected it in Pulumi.{found[2]}.yaml as "
         "before, or protect: false there, brought about by an `up` of its own, before it goes"
     )
+
+
+def _unreached(setting: str, said: str) -> str:
+    """What to look at where a server doesn't reach an issuer."""
+    address = _ADDRESS.search(said)
+    why = said.rpartition('": ')[2].lstrip(": ")
+    value = repr(address[1]) if address else "an address without an answer"
+    return f"{WHOLE}.{setting} is {value}; expected one that the server reaches{f': {why}' if why else ''}"
 
 
 def _without_traceback(text: str) -> str:

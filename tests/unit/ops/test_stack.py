@@ -99,6 +99,39 @@ FAILURES: dict[str, tuple[list[str], str, str]] = {
             "of its own, before it goes"
         ),
     ),
+    "an issuer that doesn't answer, and what ended with it": (
+        [
+            (
+                "vault:jwt/authBackend:AuthBackend oidc-mount: POST auth/oidc/config at https://127.0.0.1:8200: error "
+                "checking oidc discovery URL: error creating provider with given values: NewProvider: unable to create "
+                'provider: Get "https://issuer.example/a/.well-known/openid-configuration": dial tcp: no such host'
+            ),
+            "vault:index/policy:Policy people-policies-group-operators: failed to run policy: context canceled",
+        ],
+        "",
+        (
+            "up failed:\n  vault-estate:estate.people.oidc.discovery_url is 'https://issuer.example/a'; expected one "
+            "that the server reaches: dial tcp: no such host"
+        ),
+    ),
+    "an issuer of whom a server says no more": (
+        [
+            (
+                "vault:jwt/authBackend:AuthBackend tenants-mount: Error making API request.\n\nURL: PUT https://vault/"
+                "v1/auth/tenants/config\nCode: 400. Errors:\n\n* error checking jwks URL"
+            )
+        ],
+        "",
+        (
+            "up failed:\n  vault-estate:estate.tenants.issuer.jwks_url is an address without an answer; expected one "
+            "that the server reaches"
+        ),
+    ),
+    "nothing but an end from outside": (
+        ["a b: failed to run policy: context canceled"],
+        "",
+        "up failed:\n  a b: failed to run policy: context canceled",
+    ),
     "nothing at all": ([], "", "up failed:"),
 }
 
