@@ -28,7 +28,9 @@ app = typer.Typer(
 Application = Annotated[str, typer.Argument(metavar="APP", help="Name of the application.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of its secret, as in the settings.")]
 Key = Annotated[str | None, typer.Argument(metavar="KEY", help="Name of the value inside.")]
-Version = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="Number of the version.")]
+_LAST_VERSION = 2**31 - 1
+"""What fits the number that the servers' API takes."""
+Version = Annotated[int, typer.Argument(metavar="VERSION", min=1, max=_LAST_VERSION, help="Number of the version.")]
 _ARGV = (
     "a value on the command line is seen by every process; expected it at the prompt, on standard input or by --file"
 )
@@ -46,7 +48,7 @@ def put(
     exact: Annotated[bool, typer.Option("--exact", help="Keep the line's end at the end of what is read.")] = False,
     generate: Annotated[bool, typer.Option("--generate", help="Let the server make the value.")] = False,
     policy: Annotated[str | None, typer.Option(help="For --generate: one of password_policies.")] = None,
-    seen: Annotated[int | None, typer.Option(min=0, help="Write only if this version is the newest.")] = None,
+    seen: Annotated[int | None, typer.Option(min=0, max=_LAST_VERSION, help="Write only if it is the newest.")] = None,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
@@ -72,7 +74,9 @@ def get(
     key: Key = None,
     *,
     stack: StackName = "local",
-    version: Annotated[int | None, typer.Option(min=1, help="Another version than the newest.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, max=_LAST_VERSION, help="Another version than the newest.")
+    ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show it on a terminal.")] = False,
     sandbox: Sandbox = False,
     as_json: Json = False,
@@ -136,8 +140,8 @@ def history(
 def diff(
     application: Application,
     name: Name,
-    old: Annotated[int | None, typer.Argument(min=1, help="By default the one before the newest.")] = None,
-    new: Annotated[int | None, typer.Argument(min=1, help="By default the newest.")] = None,
+    old: Annotated[int | None, typer.Argument(min=1, max=_LAST_VERSION, help="By default the last but one.")] = None,
+    new: Annotated[int | None, typer.Argument(min=1, max=_LAST_VERSION, help="By default the newest.")] = None,
     *,
     stack: StackName = "local",
     sandbox: Sandbox = False,
@@ -211,7 +215,7 @@ def _since(note: Note | None) -> str:
 
 
 def _reader(what: str, file: Path | None) -> Callable[[], bytes]:
-    most = secrets.LONGEST_VALUE + 1
+    most = secrets.LONGEST_VALUE + len("\r\n") + 1
 
     def read() -> bytes:
         if file is not None and str(file) != "-":

@@ -96,7 +96,7 @@ def put(
             origin = "generated"
         else:
             given = _given(read(), key, keys, exact=exact)
-        return _write(secret, metadata, {**old, **given}, dict.fromkeys(given, origin), newest)
+        return _write(secret, {**old, **given}, dict.fromkeys(given, origin), newest)
 
 
 def get(
@@ -172,7 +172,7 @@ def rollback(place: SecretPlace, version: int, console: Console) -> Written:
     with _opened(place, settings, console, "write to") as secret:
         metadata = secret.metadata()
         old = secret.values(version)
-        return _write(secret, metadata, old, dict.fromkeys(old, "given"), int(metadata["current_version"]))
+        return _write(secret, old, dict.fromkeys(old, "given"), int(metadata["current_version"]))
 
 
 def delete(place: SecretPlace, console: Console) -> int:
@@ -240,28 +240,25 @@ def _readable(secret: KvSecret) -> int:
     raise EstateError(f"{secret}: {state}; expected one that can be read")
 
 
-def _write(
-    secret: KvSecret, metadata: Mapping[str, Any], new: Mapping[str, Any], brought: Mapping[str, Origin], seen: int
-) -> Written:
+def _write(secret: KvSecret, new: Mapping[str, Any], brought: Mapping[str, Origin], seen: int) -> Written:
     # Asked before: once the value is written, nothing may end in an error that says otherwise.
     name = who(secret.client)
     version = secret.write(new, seen=seen)
     warning = ""
     try:
-        secret.note(origins.noted(metadata, brought, new.keys(), version=version, who=name))
+        # Looked at now: whoever wrote the version before may have noted theirs only since.
+        secret.note(origins.noted(secret.metadata(), brought, new.keys(), version=version, who=name))
     except (VaultError, requests.RequestException) as error:
         warning = f"the value is written; who gave it could not be noted: {reason(error)}"
     return Written(secret=str(secret), version=version, keys=sorted(brought), who=name, warning=warning)
 
 
 def _given(raw: bytes, key: str | None, keys: Sequence[str], *, exact: bool) -> Mapping[str, str]:
-    text = _text(raw)
     if key is not None:
-        value = text if exact else text.removesuffix("\n").removesuffix("\r")
-        return {key: _value(key, value)}
+        return {key: _value(key, _text(raw if exact else raw.removesuffix(b"\n").removesuffix(b"\r")))}
 
     try:
-        found = json.loads(text, object_pairs_hook=_once)
+        found = json.loads(_text(raw), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not found:

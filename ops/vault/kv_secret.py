@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import hvac
-from hvac.exceptions import InvalidPath, InvalidRequest
+from hvac.exceptions import InvalidPath, VaultError
 
 from ops.errors import EstateError
 from ops.vault.api import call
 
+LARGEST = 1_048_576
+"""Bytes of one entry of the storage: default of `max_entry_size` of both servers' Raft."""
 VersionState = Literal["there", "deleted", "destroyed"]
 
 
@@ -51,19 +53,27 @@ class KvSecret:
         try:
             answer = call(self.client, "get", f"{self.mount}/data/{self.path}?version={version}")
         except InvalidPath:
-            there = [str(one.number) for one in versions(self.metadata()) if one.state == "there"]
+            known = versions(self.metadata())
+            there = [str(one.number) for one in known if one.state == "there"]
             choices = f"one of: {', '.join(there)}" if there else "a secret that has a value"
+            if version in [one.number for one in known if one.state == "deleted"]:
+                choices = f"it undeleted, or {choices}"
             raise EstateError(f"{self} has no version {version} that can be read; expected {choices}") from None
         found: dict[str, Any] = answer["data"]["data"]
         return found
 
     def write(self, values: Mapping[str, Any], *, seen: int) -> int:
         """Write the version after the one that was seen, 0 for none; its number.
-        Raises EstateError: somebody else wrote one since."""
+        Raises EstateError: somebody else wrote one since, or the server takes no secret of this size."""
         body = {"options": {"cas": seen}, "data": values}
         try:
             written: int = call(self.client, "post", f"{self.mount}/data/{self.path}", body)["data"]["version"]
-        except InvalidRequest as error:
+        except VaultError as error:
+            if "too large" in str(error):
+                raise EstateError(
+                    f"the values of {self} together are larger than the server takes; expected at most {LARGEST} "
+                    "bytes as the server keeps them"
+                ) from None
             if "check-and-set" not in str(error):
                 raise
             now = self.metadata().get("current_version", 0)

@@ -48,8 +48,8 @@ class Notes:
     """By version, of the last ones."""
 
 
-def read(metadata: Mapping[str, Any]) -> Notes:
-    """The notes of a secret whose metadata these are."""
+def read(metadata: Mapping[str, Any], newest: int | None = None) -> Notes:
+    """The notes of a secret whose metadata these are, as they held for its version `newest`; None: for the newest."""
     held: Mapping[str, str] = metadata.get("custom_metadata") or {}
     values = {
         key: Note(
@@ -62,26 +62,38 @@ def read(metadata: Mapping[str, Any]) -> Notes:
         if (match := _NOTE.fullmatch(text))
     }
     writers = {int(version): who for version, who in _WRITER.findall(held.get(WRITERS, ""))}
-    trusted = max(writers, default=0) == metadata.get("current_version")
+    trusted = max(writers, default=0) == (metadata.get("current_version") if newest is None else newest)
     return Notes(values if trusted else {}, writers)
 
 
 def noted(
-    before: Mapping[str, Any], written: Mapping[str, Origin], held: Collection[str], *, version: int, who: str
+    metadata: Mapping[str, Any], written: Mapping[str, Origin], held: Collection[str], *, version: int, who: str
 ) -> Mapping[str, str | None]:
     """How `custom_metadata` is to be patched when a version has been written.
 
-    `before` is the metadata until then, `written` are the values that this version brought, and `held` all it has.
+    `metadata` are the newest, `written` the values that this version brought, and `held` all that it has. Where
+    whoever wrote the next version noted theirs first, what they couldn't know is added to it.
     """
     name = who.replace(",", " ")[:_LONGEST_NAME]
     time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    old = read(before)
+    old = read(metadata, version - 1)
+    writers = _in_one_note({**old.writers, version: name})
     notes = {key: str(Note(origin=origin, time=time, version=version, who=name)) for key, origin in written.items()}
+    later = max(old.writers, default=0)
+    if later > version:
+        newer = read(metadata, later).values
+        unknown = [key for key in notes if key in newer and newer[key].who == _SOMEBODY]
+        return {**{key: notes[key] for key in unknown}, WRITERS: writers}
     unnoted = [key for key in held if key not in notes and key not in old.values]
     notes |= {key: str(Note(origin="given", time=time, version=version, who=_SOMEBODY)) for key in unnoted}
-    custom: Mapping[str, str] = before.get("custom_metadata") or {}
+    custom: Mapping[str, str] = metadata.get("custom_metadata") or {}
     gone = [key for key, text in custom.items() if key not in held and _NOTE.fullmatch(text)]
-    writers = [f"{number} {writer}" for number, writer in sorted({**old.writers, version: name}.items())]
-    while len(", ".join(writers)) > LONGEST:
-        del writers[0]
-    return {**notes, **dict.fromkeys(gone), WRITERS: ", ".join(writers)}
+    return {**notes, **dict.fromkeys(gone), WRITERS: writers}
+
+
+def _in_one_note(writers: Mapping[int, str]) -> str:
+    """As many of the last ones as there is room for."""
+    listed = [f"{number} {writer}" for number, writer in sorted(writers.items())]
+    while len(", ".join(listed)) > LONGEST:
+        del listed[0]
+    return ", ".join(listed)

@@ -272,6 +272,38 @@ def test_what_is_no_value_is_refused_and_nothing_is_written(
     assert listed(run, "aos")[f"external-apis {KEY}"] == "missing"
 
 
+def test_a_line_break_is_no_part_of_the_longest_value(run: Run) -> None:
+    longest = "x" * secret_commands.LONGEST_VALUE
+    assert run("put", *AOS, KEY, given=f"{longest}\r\n").code == 0
+    assert run("get", *AOS, KEY).out == longest
+
+
+def test_what_is_too_large_together_is_one_line(run: Run) -> None:
+    half = "x" * secret_commands.LONGEST_VALUE
+    assert run("put", "aos", "database", "POSTGRES_PASSWORD", given=half).code == 0
+    ended = run("put", "aos", "database", "DATABASE_URL", given=half)
+    words = "the values of agenticverz/database together are larger than the server takes; expected at most 1048576 "
+    assert (ended.code, ended.err) == (2, f"estate: {words}bytes as the server keeps them\n")
+
+
+def test_who_noted_late_is_known_all_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose version was followed by another's before the notes of either were there."""
+    run("put", *AOS, KEY, given="first")
+    write = KvSecret.write
+
+    def followed(secret: KvSecret, values: Mapping[str, str], *, seen: int) -> int:
+        version = write(secret, values, seen=seen)
+        if version == 2:
+            place = secrets._place("local", *AOS, sandbox=False)
+            secret_commands.put(place, KEY, lambda: b"third", Console(as_json=True))
+        return version
+
+    monkeypatch.setattr(KvSecret, "write", followed)
+    assert run("put", *AOS, KEY, given="second").code == 0
+    history = json.loads(run("history", *AOS, "--json").out)["versions"]
+    assert [(one["number"], bool(one["by"])) for one in history] == [(3, True), (2, True), (1, True)]
+
+
 @pytest.mark.parametrize("more", [[KEY, CANARY], [f"{KEY}={CANARY}"]])
 def test_a_value_on_the_command_line_is_refused_and_not_shown(run: Run, more: list[str]) -> None:
     ended = run("put", *AOS, *more)

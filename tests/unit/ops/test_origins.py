@@ -34,6 +34,21 @@ def test_each_value_keeps_the_note_of_the_version_that_brought_it() -> None:
     assert notes.writers == {1: "up", 2: "ada  of ops"}
 
 
+@pytest.mark.parametrize("order", [(2, 3), (3, 2)])
+def test_of_two_who_write_close_together_both_are_known(order: tuple[int, int]) -> None:
+    """Each notes once the other's version is there, in either order."""
+    custom = _kept({}, dict(origins.noted({}, {"a": "generated"}, ["a"], version=1, who="up")))
+    written = {2: ({"b": "given"}, ["a", "b"], "ada"), 3: ({"c": "given"}, ["a", "b", "c"], "bob")}
+    for version in order:
+        brought, held, who = written[version]
+        patch = origins.noted(_metadata(3, custom), brought, held, version=version, who=who)  # type: ignore[arg-type]
+        custom = _kept(custom, dict(patch))
+    notes = origins.read(_metadata(3, custom))
+    assert notes.writers == {1: "up", 2: "ada", 3: "bob"}
+    assert {key: note.who for key, note in notes.values.items() if key != "a"} == {"b": "ada", "c": "bob"}
+    assert order == (3, 2) or notes.values["a"].origin == "generated"
+
+
 def test_notes_of_an_older_version_are_not_trusted() -> None:
     notes = _kept({}, dict(origins.noted({}, {"a": "generated"}, ["a"], version=1, who="up")))
     assert origin(_metadata(1, notes), "a") == "generated"
