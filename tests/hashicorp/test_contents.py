@@ -180,10 +180,9 @@ def _works_with_aos_alone(made: Made) -> None:
     assert login is not None
     client = hvac.Client(url=login.address, token=login.token, verify=str(made.copy.local.authority_file))
     try:
-        before = call(client, "get", "agenticverz/metadata/external-apis")["data"]["current_version"]
-        assert call(client, "patch", "agenticverz/metadata/external-apis", {"custom_metadata": {"note": "seen"}}) == {}
-        written = {"data": {"ANTHROPIC_API_KEY": "of a person"}, "options": {"cas": before}}
-        call(client, "post", "agenticverz/data/external-apis", written)
+        written = made.run("secret", "put", "aos", "external-apis", "ANTHROPIC_API_KEY", given="of a person")
+        (last, *_) = made.run("secret", "history", "aos", "external-apis")["versions"]
+        assert (last["number"], last["by"]) == (written["version"], written["who"])
         with pytest.raises(Forbidden):
             call(client, "get", "secret/data/greenlang/database/redis")
         with pytest.raises(Forbidden):
