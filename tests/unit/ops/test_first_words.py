@@ -21,14 +21,18 @@ def refused(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("section", ["approle", "transit", "pki", "rate_limits", "layout"])
-def test_an_empty_section_is_neither_on_nor_off(section: str) -> None:
-    assert refusal(changed(section, None)) == [
-        (
-            f"vault-estate:estate.{section} is empty; expected {{}} to switch it on with its defaults, "
-            "or no line to leave it off"
-        )
-    ]
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("approle", "{} to switch it on with its defaults, or no line to leave it off"),
+        ("transit", "a mapping with keys, or no line to leave it off"),
+        ("pki", "a mapping with common_name, organization, roles, or no line to leave it off"),
+        ("rate_limits", "a mapping"),
+        ("layout", "text"),
+    ],
+)
+def test_an_empty_section_is_neither_on_nor_off(section: str, expected: str) -> None:
+    assert refusal(changed(section, None)) == [f"vault-estate:estate.{section} is empty; expected {expected}"]
 
 
 def test_an_alias_inside_what_it_repeats_is_refused(tmp_path: Path) -> None:
