@@ -28,8 +28,7 @@ def invite(
     console = Console(as_json=as_json)
     made = inviting.invite(Paths(), stack, name, wrap_ttl, console, sandbox=sandbox)
     console.result(f"wrapping token: {made.wrapping_token}")
-    command = " ".join(["./estate login", stack, name, "--first", *(["--sandbox"] if sandbox else [])])
-    console.result(f"good for {duration_text(made.ttl_seconds)} and one use: {name} runs {command}")
+    console.result(f"good for {duration_text(made.ttl_seconds)} and one use: {name} runs {made.command}")
     console.document({"stack": stack, **asdict(made)})
 
 

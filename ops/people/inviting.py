@@ -5,7 +5,9 @@ response-wrapped, and an invitation that somebody else opened is found out by it
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import hvac
 
@@ -34,6 +36,8 @@ class Invitation:
     accessor: str
     """Names the wrapping token without giving it away."""
     ttl_seconds: int
+    command: str
+    """What the person runs with it."""
 
 
 def invite(
@@ -56,20 +60,27 @@ def invite(
                 call(client, "post", f"identity/entity/id/{entity['id']}", {"disabled": False})
                 console.say(f"{name}, who had left, may log in again")
             lifetime = file.settings.people.token_ttl if file.settings.people else 0
-            return _made(client, mount, name, wrap_ttl_seconds, lifetime)
+            wrapped = _made(client, mount, name, wrap_ttl_seconds, lifetime)
+            command = platform.command("login", name, "--first")
+    return Invitation(
+        name=name,
+        wrapping_token=wrapped["token"],
+        accessor=wrapped["accessor"],
+        ttl_seconds=int(wrapped["ttl"]),
+        command=command,
+    )
 
 
-def _made(client: hvac.Client, mount: str, name: str, wrap_ttl_seconds: int, lifetime: int) -> Invitation:
+def _made(client: hvac.Client, mount: str, name: str, wrap_ttl_seconds: int, lifetime: int) -> Mapping[str, Any]:
+    """Set a new password; how its wrapping token is told."""
     password = secrets.token_urlsafe(24)
     # Wrapped before it is good: what goes wrong between the two leaves nobody's password changed.
     given = {"user": name, "password": password}
-    wrapped = call(client, "post", WRAPPED_AT, given, wrap_ttl=f"{wrap_ttl_seconds}s")["wrap_info"]
+    wrapped: Mapping[str, Any] = call(client, "post", WRAPPED_AT, given, wrap_ttl=f"{wrap_ttl_seconds}s")["wrap_info"]
     user = {"password": password, "token_policies": [], "token_ttl": lifetime, "token_max_ttl": lifetime}
     call(client, "post", f"auth/{mount}/users/{name}", user)
     call(client, "post", f"sys/leases/revoke-prefix/auth/{mount}/login/{name}")
-    return Invitation(
-        name=name, wrapping_token=wrapped["token"], accessor=wrapped["accessor"], ttl_seconds=int(wrapped["ttl"])
-    )
+    return wrapped
 
 
 def _password_mount(settings: Settings, stack: str, name: str) -> str:

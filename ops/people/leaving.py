@@ -16,8 +16,8 @@ from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.platforms.driver import PlatformDriver
 from ops.platforms.registry import platform_of
-from ops.stack_file import StackFile
 from ops.vault.api import call
 from ops.vault.identity import by_alias, by_name, own_token
 from ops.vault.login import log_in, refuse_without_pair
@@ -48,7 +48,7 @@ def off_board(paths: Paths, stack: str, name: str, console: Console, *, sandbox:
         refuse_without_pair(endpoint, stack)
         with log_in(endpoint) as client:
             done = tuple(_ended(client, file.settings, person))
-    left = tuple(_left(file, person, on_server=bool(done)))
+        left = tuple(_left(platform, person, on_server=bool(done)))
     if not (done or left):
         raise EstateError(f"{name!r} is nobody on the server or in the settings; expected a person's name or claim")
     return OffBoarded(name=person, done=done, left=left)
@@ -105,7 +105,8 @@ def _is_there(client: hvac.Client, path: str) -> bool:
         return False
 
 
-def _left(file: StackFile, name: str, *, on_server: bool) -> Iterator[str]:
+def _left(platform: PlatformDriver, name: str, *, on_server: bool) -> Iterator[str]:
+    file = platform.file
     people, first = file.settings.people, file.settings.bootstrap
     if people and name in people.members:
         where = file.named(f"people.members.{name}")
@@ -113,4 +114,4 @@ def _left(file: StackFile, name: str, *, on_server: bool) -> Iterator[str]:
     if people and people.oidc and (on_server or name in people.members):
         yield f"{people.oidc.discovery_url} may still know them; expected them removed there, too"
     if name in [operator.name for operator in first.operators]:
-        yield f"operator {name} holds a key share; expected new ones: ./estate renew-shares {file.stack}"
+        yield f"operator {name} holds a key share; expected new ones: {platform.command('renew-shares')}"

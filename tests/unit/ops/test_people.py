@@ -213,8 +213,10 @@ def off_board(
     }
     text = yaml.safe_dump({"config": {"vault-estate:estate": {**FULL, "people": {**PEOPLE, "members": members}}}})
     paths = checkout(folder, text)
-    platform: Any = SimpleNamespace(find_administrator=str, refuse_unbuilt=lambda: None)
-    platform.ready = lambda *_: contextlib.nullcontext(platform)
+    platform = Local(paths=paths, file=stack_file.read(paths, "local"))
+    monkeypatch.setattr(Local, "ready", lambda *_: contextlib.nullcontext(platform))
+    monkeypatch.setattr(Local, "refuse_unbuilt", lambda _: None)
+    monkeypatch.setattr(Local, "find_administrator", lambda *_: None)
     monkeypatch.setattr(leaving, "platform_of", lambda *_, **__: platform)
     monkeypatch.setattr(leaving, "refuse_without_pair", lambda *_: None)
     monkeypatch.setattr(leaving, "log_in", lambda _endpoint: contextlib.nullcontext(server))
