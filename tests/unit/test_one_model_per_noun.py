@@ -18,7 +18,7 @@ from components.model import Section
 from docs import reference
 from ops.paths import ROOT
 
-ROOMS = ("components", "composition", "fake_providers", "ops", "policies", "settings")
+ROOMS = ("components", "composition", "fake_providers", "ops", "policies", "settings", "vault_estate")
 MODELS = ("components", "composition", "settings")
 """Where an estate's nouns are declared."""
 ALONE = ROOT / "components" / "payloads"

@@ -13,7 +13,7 @@ import pytest
 from ops.paths import ROOT
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
-ROOMS = ("__main__.py", "settings", "composition", "components", "policies", "fake_providers", "ops")
+ROOMS = ("__main__.py", "settings", "composition", "components", "policies", "fake_providers", "ops", "vault_estate")
 NAMES = re.compile(
     r"`[^`]*`|\{[^{}]*\}|custody\.json\S*|/custody\b\S*|custody/\S*|\bcustody-\S*|['\"]custody['\"]|\.custody\b|\bcustody\.kind"
 )

@@ -6,7 +6,6 @@ the engine's own command line. Not proven: the language host and the provider pl
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from hvac import exceptions
 from fake_providers.attach import attach_apart
 from ops.engine.finding import find
 from ops.paths import ROOT
+from tests.support.distributions import build, environment_with, run
 from tests.support.language_host import install
 from tests.support.servers import PostgresServer, VaultServer, call
 
@@ -40,12 +40,6 @@ print([name for name in ("components", "settings", "ops", "pulumi_hcloud", "pulu
 """
 
 
-def _run(*command: str | Path, directory: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
-    answer = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return answer.stdout
-
-
 @dataclass(frozen=True, kw_only=True)
 class Project:
     """A copy of the example, and an environment with the wheel and what it depends on."""
@@ -60,22 +54,18 @@ class Project:
 
     def says(self, program: str) -> str:
         """What a Python program prints there."""
-        return _run(self.python, "-c", program, directory=self.directory, environment=self.environment).strip()
+        return run(self.python, "-c", program, directory=self.directory, environment=self.environment).strip()
 
     def pulumi(self, *arguments: str) -> str:
         """One command of Pulumi."""
-        return _run("pulumi", *arguments, "--non-interactive", directory=self.directory, environment=self.environment)
-
-
-def _uv(*arguments: str | Path) -> None:
-    _run(Path(sys.executable).with_name("uv"), *arguments)
+        return run("pulumi", *arguments, "--non-interactive", directory=self.directory, environment=self.environment)
 
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel and the source distribution."""
     built = tmp_path_factory.mktemp("distributions")
-    _run(sys.executable, "-m", "hatchling", "build", "-d", built, directory=ROOT)
+    build(ROOT, built)
     return built
 
 
@@ -84,11 +74,8 @@ def project(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """Another project, with versions of ours, which are in the cache."""
     directory = tmp_path_factory.mktemp("another") / "project"
     copytree(ROOT / "examples" / "another_project", directory)
-    python = directory / ".venv" / "bin" / "python"
-    _uv("venv", "--python", sys.executable, directory / ".venv")
     (wheel,) = distributions.glob("*.whl")
-    _uv("pip", "install", "--python", python, "-c", ROOT / "requirements.txt", wheel)
-    _uv("pip", "check", "--python", python)
+    python = environment_with(wheel, directory / ".venv")
     install(directory.parent, str(python))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PULUMI", "VAULT_"))}
     with attach_apart(["vault"]) as attached:
@@ -122,7 +109,7 @@ def test_it_needs_nothing_else_of_ours_and_no_clouds_sdk(project: Project) -> No
 
 def test_its_types_are_seen(project: Project, tmp_path: Path) -> None:
     mypy = (sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path, "--python-executable", project.python)
-    _run(*mypy, "__main__.py", directory=project.directory)
+    run(*mypy, "__main__.py", directory=project.directory)
 
 
 def test_the_code_of_a_state_is_named_and_found_there(project: Project) -> None:
