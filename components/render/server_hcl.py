@@ -20,6 +20,9 @@ _LIMITS = ['default_lease_ttl = "3600s"', 'max_lease_ttl = "2764800s"']
 _RAFT = "performance_multiplier = 1"
 """Scales Raft's timers; 1 is what HashiCorp advises for production. Measured here: 5, the default, takes 5.8 s to
 initialise, 1 takes 1.2 s."""
+_RELOAD = ["tls_auto_reload = true", 'tls_auto_reload_interval = "5s"']
+"""OpenBao 2.7.2 served a certificate that was replaced within 5 s, without a signal (measured); 2.6 only warns of an
+unknown field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +47,7 @@ class RetryJoin:
 
     def stanza(self) -> list[str]:
         """A block of the storage."""
-        told = [(name, value) for name, value in vars(self).items() if value is not None]
-        return block("retry_join", [f"{name} = {quote(value)}" for name, value in told])
+        return block("retry_join", _told(**vars(self)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +91,16 @@ class ServerHcl:
     flavor: Flavor
     storage_path: str
     """Directory of the Raft storage."""
-    node_id: str
-    """Stable name of this node in the Raft cluster."""
+    node_id: str | None = None
+    """Stable name of this node in the Raft cluster. None, as of the two addresses below: the server's process has a
+    variable for it."""
     listener_address: str
     """host:port the API listens on."""
     cluster_listener_address: str
     """host:port the nodes talk to each other on."""
-    api_address: str
+    api_address: str | None = None
     """https URL clients are told."""
-    cluster_address: str
+    cluster_address: str | None = None
     """https URL other nodes are told."""
     certificate_file: str
     key_file: str
@@ -110,6 +113,10 @@ class ServerHcl:
     """Nodes to join where there are others; none: this one begins a cluster."""
     telemetry: Telemetry | None = None
     """None: no metrics."""
+    registers_pods: bool = False
+    """Whether the server labels its own pod in Kubernetes with whether it is active and sealed."""
+    reload: bool = False
+    """Whether the server looks by itself for another certificate in its files; OpenBao only, since 2.7."""
     regain_socket: str | None = None
     """Unix socket at which a threshold of key shares makes a root token, for whoever may open it; OpenBao only.
     Relative to the folder the server is started in. None: only who is logged in may begin that."""
@@ -124,8 +131,11 @@ class ServerHcl:
             raise SettingError("audit_devices", "empty", "at least one: OpenBao takes them from this file only")
         if self.flavor == "vault" and self.regain_socket:
             raise SettingError("regain_socket", "given", "none: Vault has one setting of this for all its listeners")
-        _https("api_address", self.api_address)
-        _https("cluster_address", self.cluster_address)
+        if self.flavor == "vault" and self.reload:
+            raise SettingError("reload", "given", "none: Vault takes another certificate after SIGHUP only")
+        for name, address in (("api_address", self.api_address), ("cluster_address", self.cluster_address)):
+            if address is not None:
+                _https(name, address)
 
 
 def _https(name: str, address: str) -> None:
@@ -140,6 +150,11 @@ def _regain(socket: str | None) -> list[str]:
     return block('listener "unix"', lines) if socket else []
 
 
+def _told(**values: str | None) -> list[str]:
+    """A line for each value that there is."""
+    return [f"{name} = {quote(value)}" for name, value in values.items() if value is not None]
+
+
 def render(server: ServerHcl) -> str:
     """The whole file."""
     lines = [
@@ -147,7 +162,7 @@ def render(server: ServerHcl) -> str:
             'storage "raft"',
             [
                 f"path = {quote(server.storage_path)}",
-                f"node_id = {quote(server.node_id)}",
+                *_told(node_id=server.node_id),
                 _RAFT,
                 *(line for other in server.retry_join for line in other.stanza()),
             ],
@@ -161,6 +176,7 @@ def render(server: ServerHcl) -> str:
                 f"tls_cert_file = {quote(server.certificate_file)}",
                 f"tls_key_file = {quote(server.key_file)}",
                 'tls_min_version = "tls13"',
+                *(_RELOAD if server.reload else ()),
                 *block(
                     "custom_response_headers",
                     block('"default" =', ['"Strict-Transport-Security" = ["max-age=31536000; includeSubDomains"]']),
@@ -171,8 +187,8 @@ def render(server: ServerHcl) -> str:
         *_regain(server.regain_socket),
         *(server.telemetry.stanza() if server.telemetry else ()),
         *(line for name, device in server.audit_devices.items() for line in audit.stanza(name, device)),
-        f"api_addr = {quote(server.api_address)}",
-        f"cluster_addr = {quote(server.cluster_address)}",
+        *(['service_registration "kubernetes" {}'] if server.registers_pods else ()),
+        *_told(api_addr=server.api_address, cluster_addr=server.cluster_address),
         f"cluster_name = {quote(server.cluster_name)}",
         *_LIMITS,
         'log_format = "json"',

@@ -30,7 +30,7 @@ def wanted(tmp_path: Path) -> Iterator[BootstrapRun]:
     """Parameters for a running server whose seal doesn't open by itself."""
     tmp_path.chmod(0o700)
     api_port, cluster_port = free_ports(2)
-    authority = ensure_authority(tmp_path)
+    authority, address = ensure_authority(tmp_path), f"https://127.0.0.1:{api_port}"
     (tmp_path / "data").mkdir()
     server = ServerHcl(
         flavor="openbao",
@@ -38,7 +38,7 @@ def wanted(tmp_path: Path) -> Iterator[BootstrapRun]:
         node_id="one",
         listener_address=f"127.0.0.1:{api_port}",
         cluster_listener_address=f"127.0.0.1:{cluster_port}",
-        api_address=f"https://127.0.0.1:{api_port}",
+        api_address=address,
         cluster_address=f"https://127.0.0.1:{cluster_port}",
         certificate_file=str(authority.certificate_file),
         key_file=str(authority.key_file),
@@ -60,7 +60,7 @@ def wanted(tmp_path: Path) -> Iterator[BootstrapRun]:
                 administrator=Administrator(certificate=str(pair[0]), private_key=str(pair[1])),
             ),
             texts={str(file): file.read_text() for file in (pair[0], *keys.values())},
-            address=server.api_address,
+            address=address,
             ca_file=str(authority.ca_file),
             auto_unseal=False,
             shares_file=str(tmp_path / "custody.json"),

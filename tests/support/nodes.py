@@ -32,7 +32,7 @@ from components.render.seals import Seal, SealPlace
 from components.render.server_hcl import RetryJoin, ServerHcl, Telemetry, render
 from components.render.traffic import API_PORT
 from composition.private_files import private_directory, write_private
-from ops.keys.certificates import Domain, ensure_authority
+from ops.keys.certificates import Authority, Domain, ensure_authority
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
 from tests.support.bootstrapping import KILLER
@@ -62,6 +62,7 @@ class NodeServer:
     seal: Seal
     retry_join: tuple[RetryJoin, ...] = ()
     telemetry: Telemetry | None = None
+    reload: bool = False
     flavor: Flavor = "openbao"
     program: Sequence[str] = ()
     """What runs it, with all that comes before its arguments; none: OpenBao's own."""
@@ -94,13 +95,17 @@ class NodeServer:
         """What it says."""
         return self.directory / "server.log"
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
+    def certify(self) -> Authority:
+        """Make its certificate, unless it is there."""
         tls = private_directory(self.directory / "tls")
         name = x509.IPAddress(ipaddress.ip_address(self.host))
         network = x509.IPAddress(ipaddress.ip_network(f"{self.host}/32"))
         domain = Domain(title="node CA", permitted=(network,), server_name=self.host, server_names=(name,))
-        authority = ensure_authority(tls, domain)
+        return ensure_authority(tls, domain)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        authority = self.certify()
         seal_key = self.directory / "seal.key"
         if not seal_key.exists():
             write_private(seal_key, secrets.token_bytes(32))
@@ -120,6 +125,7 @@ class NodeServer:
             audit_devices={"file": FileAudit(file_path=str(self.directory / "audit.log"))} if openbao else {},
             retry_join=self.retry_join,
             telemetry=self.telemetry,
+            reload=self.reload,
             regain_socket=self.regain_socket.name if openbao else None,
         )
         write_private(self.directory / "server.hcl", render(server).encode())

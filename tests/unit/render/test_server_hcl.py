@@ -134,6 +134,11 @@ def test_what_hcl_would_not_take_literally_is_refused(value: str) -> None:
         ({"audit_devices": {}}, "audit_devices is empty; expected at least one"),
         ({"api_address": "http://127.0.0.1:8200"}, "api_address is 'http://127.0.0.1:8200'; expected an https:// URL"),
         ({"cluster_address": "127.0.0.1:8201"}, "cluster_address is '127.0.0.1:8201'; expected an https:// URL"),
+        (
+            {"flavor": "vault", "seal": AwsKmsSeal(region="eu-central-1"), "audit_devices": {}, "reload": True},
+            "reload is given; expected none: Vault takes another certificate after SIGHUP only",
+        ),
+        ({"seal": AwsKmsSeal(region="eu-central-1")}, "seal.kind is 'awskms'; expected one that 'openbao' has"),
     ],
 )
 def test_what_a_server_would_not_honour_is_refused(change: dict[str, Any], words: str) -> None:
@@ -202,6 +207,27 @@ def test_metrics_are_asked_for_in_the_servers_block_and_opened_in_the_listeners(
     assert opened["telemetry"] == [{"prometheus_retention_time": "3600s", "disable_hostname": False}]
     assert opened["listener"][0]["tcp"]["telemetry"] == [{"unauthenticated_metrics_access": True}]
     assert "telemetry" not in render(standard)
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_what_a_pods_environment_says_is_left_out(flavor: Flavor) -> None:
+    standard = OPENBAO if flavor == "openbao" else VAULT
+    pod = replace(standard, node_id=None, api_address=None, cluster_address=None, registers_pods=True)
+
+    found, always = read(pod), read(standard)
+
+    assert {"api_addr", "cluster_addr"} == always.keys() - found.keys()
+    assert set(always["storage"][0]["raft"]) - set(found["storage"][0]["raft"]) == {"node_id"}
+    assert found["service_registration"] == [{"kubernetes": {}}]
+    assert "service_registration" not in render(standard)
+
+
+def test_openbao_looks_for_another_certificate_by_itself() -> None:
+    (listener,) = read(replace(OPENBAO, reload=True))["listener"]
+
+    assert listener["tcp"]["tls_auto_reload"] is True
+    assert listener["tcp"]["tls_auto_reload_interval"] == "5s"
+    assert "tls_auto_reload" not in render(OPENBAO)
 
 
 SEALS: list[tuple[Any, Any]] = [
