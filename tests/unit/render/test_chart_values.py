@@ -1,0 +1,244 @@
+"""The values of both charts: that the charts have each key, what each is for, and how the server's file gets there.
+
+Where the official chart's data and the values of a trial are beside the project (`../shared/data`), ours are held
+against these, too. Doesn't prove what Helm renders from them.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import hcl2
+import jsonschema
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from components.render.chart import names, values
+from components.render.chart.pods import ServerImage, ServerPods
+from components.render.chart.server_file import REPLACED, ClusterServer, literal, server_file
+from components.render.seals import AwsKmsSeal, SealPlace
+from ops.paths import ROOT
+from tests.unit.render.chart_samples import DIGEST, KEY, KNOWN, OPENBAO, PLACE, REGISTRY, SERVERS, VAULT, keys, leaves
+
+BESIDE = ROOT.parent / "shared" / "data"
+PUBLISHED, TRIED = BESIDE / "vault-helm", BESIDE / "eks" / "values-vault.yaml"
+TRIED_OTHERWISE = {
+    "server.affinity",  # a text now, of which Helm doesn't warn
+    "server.extraContainers",
+    "server.ha.raft.config",
+    "server.logFormat",  # the file says it already
+    "server.priorityClassName",
+    "server.resources",  # the same in other units
+    "server.statefulSet.annotations",
+}
+"""In which our values differ from those that a real API server admitted under the restricted profile."""
+IN_TEMPLATES = {"fullnameOverride", "server.readinessProbe.path"}
+"""What the official chart's templates use, and its values have in a comment or not at all."""
+each_flavor = pytest.mark.parametrize("server", SERVERS, ids=[one.flavor for one in SERVERS])
+
+
+def rendered(server: ClusterServer) -> dict[str, Any]:
+    return values.values(server, server_file(server, PLACE))
+
+
+@dataclass(frozen=True)
+class PublishedChart:
+    """What a chart says of its values."""
+
+    values: dict[str, Any]
+    schema: dict[str, Any]
+
+
+def published(flavor: str) -> list[PublishedChart]:
+    """The official chart's values and their schema, where they are beside the project."""
+    if flavor != "vault" or not PUBLISHED.is_dir():
+        return []
+    chart = (PUBLISHED / name for name in ("values.yaml", "values.schema.json"))
+    return [PublishedChart(*(yaml.safe_load(file.read_text(encoding="utf-8")) for file in chart))]
+
+
+def unknown(found: set[str], there: set[str]) -> set[str]:
+    """Keys that a chart's own values lack."""
+    return {key for key in found - there - IN_TEMPLATES if not any(one.startswith(f"{key}.") for one in there)}
+
+
+@each_flavor
+def test_the_chart_has_each_key_that_is_set(server: ClusterServer) -> None:
+    found = set(keys(rendered(server)))
+
+    assert found - KNOWN[server.flavor] == set()
+    # What is known and never set would hide a key that got lost.
+    assert KNOWN[server.flavor] - found <= {"server.extraSecretEnvironmentVars"}
+    for chart in published(server.flavor):
+        assert unknown(found, set(keys(chart.values))) == set()
+        jsonschema.Draft7Validator(chart.schema).validate(rendered(server))
+    for tried in [yaml.safe_load(TRIED.read_text(encoding="utf-8"))] if server is VAULT and TRIED.is_file() else []:
+        ours, theirs = dict(leaves(rendered(server))), dict(leaves(tried))
+        assert {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)} == TRIED_OTHERWISE
+
+
+def test_a_key_that_the_official_chart_lacks_would_be_found() -> None:
+    there = set(keys({"server": {"ha": {"replicas": 3}, "volumes": None}}))
+
+    assert unknown({"server.ha.replicas", "server.volumes", "server.ha.replica"}, there) == {"server.ha.replica"}
+
+
+@each_flavor
+def test_values_are_plain_and_the_same_each_time(server: ClusterServer) -> None:
+    found = rendered(server)
+
+    assert json.loads(json.dumps(found)) == found
+    assert found == rendered(server)
+
+
+def test_images_are_by_digest_and_from_the_registry_that_is_named() -> None:
+    vault, openbao = (rendered(one)["server"]["image"] for one in SERVERS)
+
+    assert vault == {"repository": f"{REGISTRY}/hashicorp/vault", "tag": f"2.0.4@{DIGEST}"}
+    assert openbao == {"registry": REGISTRY, "repository": "openbao/openbao", "tag": f"2.7.2@{DIGEST}"}
+    for server in SERVERS:
+        (beside,) = rendered(server)["server"]["extraContainers"]
+        assert beside["image"] == f"{server.pods.image.repository}:{server.pods.image.version}@{DIGEST}"
+
+
+@each_flavor
+def test_the_cluster_joins_by_names_that_the_certificate_has(server: ClusterServer) -> None:
+    ha = rendered(server)["server"]["ha"]
+    (storage,) = hcl2.loads(ha["raft"]["config"].replace('"default" =', "default ="))["storage"]
+    joins = storage['"raft"']["retry_join"]
+    certified = set(names.certified(server.pods.replicas))
+
+    assert len(joins) == ha["replicas"] == server.pods.replicas
+    hosts = [join["leader_tls_servername"].strip('"') for join in joins]
+    assert hosts == [f"vault-{ordinal}.vault-internal" for ordinal in range(server.pods.replicas)]
+    assert set(hosts) <= certified
+    assert [join["leader_api_addr"].strip('"') for join in joins] == [f"https://{host}:8200" for host in hosts]
+    assert {"vault.vault.svc", "vault-active.vault.svc", "vault-0.vault-internal.vault.svc", "localhost"} <= certified
+    name = {"vault": "VAULT", "openbao": "BAO"}[server.flavor]
+    assert ha["apiAddr"] == f"https://$({name}_K8S_POD_NAME).vault-internal:8200"
+    assert ha["disruptionBudget"] == {"enabled": True, "maxUnavailable": 1}
+    assert not {'"node_id"', "node_id"} & storage['"raft"'].keys()
+
+
+def test_the_seal_is_by_the_keys_arn_and_never_by_the_nodes_identity() -> None:
+    server = rendered(VAULT)["server"]
+
+    assert f'seal "awskms" {{\n  region = "eu-central-1"\n  kms_key_id = "{KEY}"\n}}' in server["ha"]["raft"]["config"]
+    assert server["extraEnvironmentVars"]["AWS_EC2_METADATA_DISABLED"] == "true"
+    assert "extraSecretEnvironmentVars" not in server
+
+
+def test_a_seals_token_is_named_and_never_written() -> None:
+    (variable,) = rendered(OPENBAO)["server"]["extraSecretEnvironmentVars"]
+
+    assert variable == {"envName": "VAULT_TOKEN", "secretName": "vault-seal", "secretKey": "token"}
+
+
+@each_flavor
+def test_ready_is_who_serves_and_alive_is_who_answers(server: ClusterServer) -> None:
+    found = rendered(server)["server"]
+
+    # A sealed pod that counted as healthy would let a drain take the majority.
+    assert "sealedcode" not in found["readinessProbe"]["path"]
+    assert "uninitcode" not in found["readinessProbe"]["path"]
+    assert "sealedcode=204" in found["livenessProbe"]["path"]
+    assert found["service"]["publishNotReadyAddresses"] is False
+
+
+@each_flavor
+def test_every_container_is_as_the_restricted_profile_asks(server: ClusterServer) -> None:
+    found = rendered(server)["server"]
+    contexts = found["statefulSet"]["securityContext"]
+    containers = [contexts["container"], *(one["securityContext"] for one in found["extraContainers"])]
+
+    assert contexts["pod"]["runAsNonRoot"] is True
+    assert contexts["pod"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in containers:
+        assert container["allowPrivilegeEscalation"] is False
+        assert container["capabilities"] == {"drop": ["ALL"]}
+        assert container["readOnlyRootFilesystem"] is True
+    assert {"name": "tmp", "mountPath": "/tmp"} in found["volumeMounts"]  # noqa: S108 - in the pod, and its own
+
+
+@each_flavor
+def test_pods_are_selected_by_the_labels_that_the_flavours_chart_gives(server: ClusterServer) -> None:
+    found = rendered(server)["server"]
+    (apart,) = yaml.safe_load(found["affinity"])["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (spread,) = found["topologySpreadConstraints"]
+
+    wanted = {
+        "app.kubernetes.io/name": server.flavor,
+        "app.kubernetes.io/instance": "vault",
+        "component": "server",
+    }
+    assert apart["labelSelector"] == spread["labelSelector"] == {"matchLabels": wanted}
+    assert (spread["minDomains"], spread["whenUnsatisfiable"]) == (3, "DoNotSchedule")
+
+
+def test_openbaos_pods_begin_together() -> None:
+    assert rendered(OPENBAO)["server"]["podManagementPolicy"] == "Parallel"
+
+
+@each_flavor
+def test_nothing_is_restarted_or_deleted_by_a_change(server: ClusterServer) -> None:
+    found = rendered(server)["server"]
+
+    assert found["updateStrategyType"] == "OnDelete"
+    assert found["statefulSet"]["annotations"] == {"pulumi.com/deletionPropagationPolicy": "orphan"}
+    assert found["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+
+
+@pytest.mark.parametrize(("gibibytes", "files"), [(10, 34), (20, 68)])
+def test_old_audit_logs_leave_room_on_their_volume(gibibytes: int, files: int) -> None:
+    pods = VAULT.pods.model_copy(update={"audit_gibibytes": gibibytes})
+    (beside,) = rendered(replace(VAULT, pods=pods))["server"]["extraContainers"]
+    told = {one["name"]: one["value"] for one in beside["env"]}
+
+    assert told["AUDIT_FILES"] == str(files)
+    # One is being written, and grows for a while after its size was seen.
+    assert (files + 2) * int(told["AUDIT_BYTES"]) < 0.95 * gibibytes * 2**30
+
+
+def test_claims_are_called_as_the_set_expects_them() -> None:
+    assert list(names.claims(2)) == [
+        ("data", "data-vault-0"),
+        ("audit", "audit-vault-0"),
+        ("data", "data-vault-1"),
+        ("audit", "audit-vault-1"),
+    ]
+
+
+@pytest.mark.parametrize("word", ["{{", *REPLACED])
+def test_what_the_chart_would_replace_is_refused(word: str) -> None:
+    seal = AwsKmsSeal(region="eu-central-1")
+
+    expected = f'kms_key_id is "a{word}b"; expected a text without {word}, which the chart replaces'
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        server_file(replace(VAULT, seal=seal), SealPlace(kms_key=f"a{word}b"))
+    with pytest.raises(ValueError, match=re.escape(f"# a {word} is written; expected a text without {word}")):
+        literal(f"ui = false\n# a {word}\n")
+
+
+def test_a_seal_that_the_flavour_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"seal\.kind is 'awskms'; expected one that 'openbao' has"):
+        replace(OPENBAO, seal=AwsKmsSeal(region="eu-central-1"))
+
+
+IMAGE = {"repository": "docker.io/hashicorp/vault", "version": "2.0.4", "digest": DIGEST}
+
+
+@pytest.mark.parametrize(
+    ("image", "pods", "words"),
+    [
+        ({}, {"replicas": 2}, "expected an odd number, since an even one bears the loss of no more pods"),
+        ({}, {"replicas": 9}, "less than or equal to 7"),
+        ({"digest": "sha256:1"}, {}, "expected sha256: and 64 hexadecimal digits in lower case"),
+        ({"repository": "vault"}, {}, "expected a registry and a repository such as docker.io/hashicorp/vault"),
+        ({"version": "latest"}, {}, "expected an exact version such as 2.7.2"),
+    ],
+)
+def test_pods_that_would_not_hold_are_refused(image: dict[str, Any], pods: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        ServerPods(image=ServerImage(**{**IMAGE, **image}), **pods)
