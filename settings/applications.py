@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.model import Form, Name, Names, Section, SettingError, VaultPath, known
+from components.model import Form, Name, Names, PositiveSeconds, Section, SettingError, VaultPath, by_profile, known
 from components.vault.approle import AppRoleLogin
 from components.vault.jwt import JwtLogin
 from components.vault.kubernetes import KubernetesLogin
@@ -67,6 +67,13 @@ class Shared(Section):
     """The owner."""
     secrets: Annotated[tuple[VaultPath, ...], Field(min_length=1, strict=False)]
     """Names of its secrets."""
+
+
+class Client(Section):
+    """What the library `vault_estate` goes by in applications, as `./estate client-config` tells it."""
+
+    refresh: PositiveSeconds = by_profile(development="60s", staging="30s", production="15s")
+    """How long a secret that was read counts as fresh, before Vault is asked again."""
 
 
 class Application(Section):

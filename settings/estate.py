@@ -37,11 +37,12 @@ from components.vault.tenants import Tenants
 from components.vault.transit import Transit
 from components.vault.userpass import Userpass
 from settings import shapes
-from settings.applications import Application, Layout, Secret
+from settings.applications import Application, Client, Layout, Secret
 from settings.hetzner import HetznerPlatform
 from settings.people import OwnersGroup, People
 from settings.platform import LocalPlatform
 from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
+from vault_estate.paths import secret_path
 
 _LOCAL_POSTGRES = ".estate/local/postgres/"
 """Where the local server keeps its first password."""
@@ -98,6 +99,7 @@ class Settings(Section):
     """Copies of everything Vault holds; without this section none are taken."""
     applications: Mapping[ApplicationName, Application]
     """The applications, and what each may touch."""
+    client: Client = Client()
     people: People | None = None
     """The people who work in Vault: owners of secrets, operators, auditors."""
 
@@ -111,10 +113,10 @@ class Settings(Section):
     def secret_path(self, application: str, name: str) -> tuple[str, str]:
         """Where a secret lives: its mount, and its path inside that mount."""
         settings = self.applications[application]
-        whole = (settings.layout or self.layout).format(
-            mount=settings.mount, application=application, environment=self.environment, name=name
+        layout = settings.layout or self.layout
+        return settings.mount, secret_path(
+            layout, mount=settings.mount, application=application, environment=self.environment, name=name
         )
-        return settings.mount, whole.removeprefix(f"{settings.mount}/")
 
     @property
     def canary(self) -> str:
@@ -317,6 +319,9 @@ class Settings(Section):
                 for index, secret in enumerate(shared.secrets):
                     setting = f"{where}.secrets[{index}]"
                     known(setting, secret, f"applications.{owner}.secrets", self.applications[owner].secrets)
+                    if f"{owner}/{secret}" in application.secrets:
+                        own = f"applications.{name}.secrets.{owner}/{secret}"
+                        raise SettingError(own, "given", f"another name, since {owner}'s {secret} is called so here")
                     if (owner, secret) in listed:
                         raise SettingError(setting, repr(secret), f"each secret of {owner} once")
                     listed.add((owner, secret))

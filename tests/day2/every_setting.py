@@ -805,5 +805,8 @@ BY_COMMAND = {
     "MemberByCertificate.file",
     "MemberByOidc.kind",
     "OidcWithSecret.client_secret_file",
+    # tests/unit/settings/test_client_manifest.py
+    "Settings.client",
+    "Client.refresh",
 }
 """What a test of its own walks."""

@@ -18,7 +18,7 @@ from ops.paths import ROOT
 
 ROOMS = ("settings", "composition", "components", "policies", "fake_providers", "ops", "vault_estate")
 MAY_IMPORT = {
-    "settings": {"settings", "components"},
+    "settings": {"settings", "components", "vault_estate"},
     "composition": {"composition", "settings", "components"},
     "components": {"components"},
     "policies": {"policies"},

@@ -55,6 +55,7 @@ DEFAULTS: dict[str, object] = {
     "rate_limits.everything.interval": 1,
     "password_policies.strong.length": 32,
     "audit_retention": 365 * 86_400,
+    "client.refresh": 15,
     "applications.app.login.token_ttl": 3_600,
     "applications.app.login.token_max_ttl": 14_400,
     "applications.app.login.secret_id_ttl": 86_400,

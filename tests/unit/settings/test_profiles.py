@@ -19,6 +19,7 @@ from tests.unit.settings.samples import FULL
 
 DEFAULTS: Mapping[str, tuple[object, object, object]] = {
     "Bootstrap.threshold": (1, 3, 3),
+    "Client.refresh": (60, 30, 15),
     "DatabaseRole.max_ttl": (86_400, 43_200, 21_600),
     "DatabaseStaticRole.rotation_period": (604_800, 86_400, 43_200),
     "Settings.audit_retention": (7 * 86_400, 30 * 86_400, 365 * 86_400),
@@ -39,6 +40,7 @@ def found(settings: Settings) -> tuple[object, ...]:
     assert settings.database is not None
     return (
         settings.bootstrap.threshold,
+        settings.client.refresh,
         settings.database.roles["app-read"].max_ttl,
         settings.database.static_roles["app-legacy"].rotation_period,
         settings.audit_retention,
