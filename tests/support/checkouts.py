@@ -28,7 +28,10 @@ from settings import SETTING
 from tests.support.servers import free_ports
 
 KEY = f"{PROJECT}:{SETTING}"
-_CODE = ("Pulumi.yaml", "__main__.py", "components", "composition", "fake_providers", "ops", "policies", "settings")
+_CODE = (
+    *("Pulumi.yaml", "__main__.py"),
+    *("components", "composition", "fake_providers", "ops", "policies", "settings", "vault_estate"),
+)
 """What makes the program; tests, documents and the checkout's own state stay behind."""
 BASE = "estate.base.yaml"
 """What the committed stacks share."""

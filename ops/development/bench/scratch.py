@@ -38,7 +38,7 @@ STACK = "local"
 NO_POLICIES = "--no-policies"
 """Leave the policy pack out, for a comparison with something that has none."""
 _KEY = f"{stack_file.PROJECT}:{SETTING}"
-_CODE = ("components", "composition", "fake_providers", "ops", "policies", "settings")
+_CODE = ("components", "composition", "fake_providers", "ops", "policies", "settings", "vault_estate")
 _SAMPLING_SECONDS = 0.05
 """How often memory is read; a shorter peak may be missed."""
 
