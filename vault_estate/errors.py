@@ -154,6 +154,10 @@ class VaultTimeout(VaultUnavailable):
     """No answer in time."""
 
 
+class VaultUntrusted(VaultUnavailable):
+    """What answers at Vault's address can't prove that it is Vault: its certificate isn't vouched for."""
+
+
 class RateLimited(VaultUnavailable):
     """A quota of Vault's is used up.
 

@@ -1,0 +1,287 @@
+"""What was read, for a while: a value is asked for once however many ask, and outlives an outage by an hour at most.
+
+Owns freshness, refreshing ahead, single flight, stale values, remembered refusals and the limit in number. Refuses to
+hide anything but an outage: a refusal drops the value at once.
+"""
+
+import threading
+from collections.abc import Callable, Hashable
+from copy import copy
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from vault_estate.clock import Clock, SystemClock
+from vault_estate.errors import (
+    ConfigurationError,
+    PermissionDenied,
+    RateLimited,
+    SecretNotFound,
+    VaultEstateError,
+    VaultUnavailable,
+    VaultUntrusted,
+)
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_JITTER = (0.8, 1.0)
+"""Of its life, so that many processes that started together don't ask together."""
+_AHEAD = 0.8
+"""Of its life, after which the first who asks reads it anew while the others have the old one."""
+_UNTRUSTED_SECONDS = 300.0
+"""How long a server without a good certificate is hidden by stale values: it may be somebody else."""
+_AFTER_FAILURE_SECONDS = 1.0
+"""How long a value is served without asking after Vault was away, so that its return is seen within two seconds."""
+_REFUSED_SECONDS = ((SecretNotFound, 10.0), (PermissionDenied, 5.0))
+
+
+class CacheEvent(Enum):
+    """What became of a question."""
+
+    HIT = "hit"
+    MISS = "miss"
+    """Vault was asked, and answered."""
+    REFRESHED = "refreshed"
+    """As a miss, of a value that was there."""
+    STALE = "stale"
+    """Vault was away; a value that is no longer fresh was given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """How long values are used."""
+
+    fresh_seconds: float = 300.0
+    """The requirement's five minutes; each value's is 80 to 100 % of it."""
+    stale_seconds: float = 3_600.0
+    """The oldest that a value is given at, while Vault can't be asked."""
+    entries: int = 1_024
+    """Of more, those that were used longest ago are dropped."""
+
+    def __post_init__(self) -> None:
+        for name in ("fresh_seconds", "stale_seconds", "entries"):
+            if getattr(self, name) < 0 or (name == "entries" and self.entries < 1):
+                raise ConfigurationError(f"{name} is {getattr(self, name)}; expected more")
+
+
+class _Entry(Generic[V]):
+    __slots__ = ("fresh_until", "read_at", "refresh_at", "retry_at", "used", "value")
+
+    def __init__(self, value: V, read_at: float, life: float) -> None:
+        self.value = value
+        self.read_at = self.used = read_at
+        self.fresh_until = read_at + life
+        self.refresh_at = read_at + life * _AHEAD
+        self.retry_at = 0.0
+
+
+class _Flight(Generic[V]):
+    """One question that is being asked, and who waits for its answer."""
+
+    __slots__ = ("ended", "error", "value")
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.error: Exception | None = None
+        self.value: V | None = None
+
+
+class Cache(Generic[K, V]):
+    """Values by key. A hit takes no lock and touches no network."""
+
+    def __init__(
+        self,
+        *,
+        mark_stale: Callable[[V], V],
+        freshness: Freshness | None = None,
+        clock: Clock | None = None,
+        tell: Callable[[CacheEvent, K], None] | None = None,
+    ) -> None:
+        """`mark_stale` gives a value that says it is; `tell` is called for each question."""
+        self._freshness = freshness or Freshness()
+        self._clock: Clock = clock or SystemClock()
+        self._now = self._clock.now
+        self._mark_stale = mark_stale
+        self._tell = tell
+        self._entries: dict[K, _Entry[V]] = {}
+        self.asked = dict.fromkeys(CacheEvent, 0)
+        """How often each was so. Counted without a lock: under threads a few may be missing."""
+        self.forked()
+
+    def forked(self) -> None:
+        """Keep the values and forget who was asking: after a fork these are the parent's threads."""
+        self._lock = threading.Lock()
+        self._flights: dict[K, _Flight[V]] = {}
+        self._refusals: dict[K, tuple[VaultEstateError, float]] = {}
+        self._generation = 0
+
+    def peek(self, key: K, accept: Callable[[V], bool] | None = None) -> V | None:
+        """A value that needs nobody's asking; None if there is none."""
+        now = self._now()
+        entry = self._entries.get(key)
+        if entry is None or now >= entry.refresh_at or (accept is not None and not accept(entry.value)):
+            return None
+        entry.used = now
+        self._count(CacheEvent.HIT, key)
+        return entry.value
+
+    def get(
+        self,
+        key: K,
+        load: Callable[[], V],
+        *,
+        accept: Callable[[V], bool] | None = None,
+        fresh_seconds: float | None = None,
+    ) -> V:
+        """A value: a fresh one, or what `load` gives, or a stale one while Vault can't be asked.
+
+        Args:
+            key: of the value.
+            load: asks Vault.
+            accept: whether a value will do; one that doesn't is asked for anew.
+            fresh_seconds: if not as everything else.
+
+        Raises:
+            VaultEstateError: `load`'s, perhaps of a moment ago.
+        """
+        found = self.peek(key, accept)
+        if found is not None:
+            return found
+        now = self._now()
+        entry = self._entries.get(key)
+        if entry is not None and accept is not None and not accept(entry.value):
+            entry = None
+        if entry is not None and now < entry.retry_at and self._may_serve(entry, now, None):
+            return self._served(key, entry, now)
+        if accept is None:
+            self._raise_refusal(key, now)
+        while True:
+            flight, leads = self._board(key)
+            if leads:
+                return self._lead(key, flight, load, entry, fresh_seconds)
+            if entry is not None and now < entry.fresh_until:
+                return self._served(key, entry, now)
+            flight.ended.wait()
+            if flight.value is None:
+                return self._instead(key, entry, flight.error)
+            if accept is None or accept(flight.value):
+                self._count(CacheEvent.HIT, key)
+                return flight.value
+
+    def refresh(self, key: K, load: Callable[[], V], *, fresh_seconds: float | None = None) -> V:
+        """What Vault has now: not what somebody began to read before. Raises VaultEstateError: it can't be read."""
+        while True:
+            flight, leads = self._board(key)
+            if leads:
+                return self._lead(key, flight, load, None, fresh_seconds)
+            flight.ended.wait()
+
+    def put(self, key: K, value: V) -> None:
+        """A value that was just written; whoever is reading meanwhile may have an older one, which is not kept."""
+        with self._lock:
+            self._generation += 1
+            self._store(key, value, None)
+
+    def invalidate(self, key: K | None = None) -> None:
+        """Forget a value, or all; the next who asks asks Vault."""
+        with self._lock:
+            self._generation += 1
+            self._refusals.clear()
+            if key is None:
+                self._entries.clear()
+            else:
+                self._entries.pop(key, None)
+
+    def hit_ratio(self) -> float | None:
+        """Questions that Vault wasn't asked, of all; None before the first."""
+        asked = sum(self.asked.values())
+        return self.asked[CacheEvent.HIT] / asked if asked else None
+
+    def has_stale(self) -> bool:
+        """Whether any value is older than it should be."""
+        now = self._now()
+        return any(now >= one.fresh_until for one in list(self._entries.values()))
+
+    def _board(self, key: K) -> tuple[_Flight[V], bool]:
+        """The question under way, or a new one that the caller has to ask."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight, False
+            flight = self._flights[key] = _Flight()
+            return flight, True
+
+    def _lead(
+        self, key: K, flight: _Flight[V], load: Callable[[], V], entry: _Entry[V] | None, fresh_seconds: float | None
+    ) -> V:
+        generation, known = self._generation, key in self._entries
+        try:
+            flight.value = load()
+        except VaultUnavailable as error:
+            flight.error = error
+        except VaultEstateError as error:
+            flight.error = error
+            self._refuse(key, error)
+        finally:
+            with self._lock:
+                self._flights.pop(key, None)
+                if flight.value is not None and generation == self._generation:
+                    self._store(key, flight.value, fresh_seconds)
+            flight.ended.set()
+        if flight.value is None:
+            return self._instead(key, entry, flight.error)
+        self._count(CacheEvent.REFRESHED if known else CacheEvent.MISS, key)
+        return flight.value
+
+    def _store(self, key: K, value: V, fresh_seconds: float | None) -> None:
+        """With the lock."""
+        life = self._freshness.fresh_seconds if fresh_seconds is None else fresh_seconds
+        self._entries[key] = _Entry(value, self._now(), life * self._clock.uniform(*_JITTER))
+        self._refusals.pop(key, None)
+        if len(self._entries) > self._freshness.entries:
+            del self._entries[min(self._entries, key=lambda one: self._entries[one].used)]
+
+    def _refuse(self, key: K, error: VaultEstateError) -> None:
+        with self._lock:
+            for kind, seconds in _REFUSED_SECONDS:
+                if isinstance(error, kind):
+                    self._entries.pop(key, None)
+                    if len(self._refusals) >= self._freshness.entries:
+                        self._refusals.clear()
+                    self._refusals[key] = (error, self._now() + seconds)
+
+    def _raise_refusal(self, key: K, now: float) -> None:
+        refused = self._refusals.get(key)
+        if refused is not None and now < refused[1]:
+            self._count(CacheEvent.HIT, key)
+            raise copy(refused[0]) from None
+
+    def _instead(self, key: K, entry: _Entry[V] | None, error: Exception | None) -> V:
+        """A stale value in the place of an error, or the error."""
+        if error is None:
+            error = VaultUnavailable("somebody else's request was interrupted; ask again")
+        now = self._now()
+        if entry is not None and isinstance(error, VaultUnavailable) and self._may_serve(entry, now, error):
+            pause = error.retry_after if isinstance(error, RateLimited) else None
+            entry.retry_at = now + max(pause or 0.0, _AFTER_FAILURE_SECONDS)
+            return self._served(key, entry, now)
+        raise copy(error) from None
+
+    def _may_serve(self, entry: _Entry[V], now: float, error: VaultUnavailable | None) -> bool:
+        if isinstance(error, VaultUntrusted) and now >= entry.fresh_until + _UNTRUSTED_SECONDS:
+            return False
+        return now < entry.fresh_until or now < entry.read_at + self._freshness.stale_seconds
+
+    def _served(self, key: K, entry: _Entry[V], now: float) -> V:
+        entry.used = now
+        if now < entry.fresh_until:
+            self._count(CacheEvent.HIT, key)
+            return entry.value
+        self._count(CacheEvent.STALE, key)
+        return self._mark_stale(entry.value)
+
+    def _count(self, event: CacheEvent, key: K) -> None:
+        self.asked[event] += 1
+        if self._tell is not None:
+            self._tell(event, key)
