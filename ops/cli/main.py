@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import audit, development, drift, operators, people, review, secrets, snapshots, status, told_settings
+from ops.cli import (
+    applications,
+    audit,
+    development,
+    drift,
+    operators,
+    people,
+    review,
+    secrets,
+    snapshots,
+    status,
+    told_settings,
+)
 from ops.cli.options import Json, Sandbox, Stack, StackName, file_option
 from ops.commands import lifecycle
 from ops.commands.doctor import examine
@@ -45,6 +57,7 @@ for command in (
     operators.regain,
     operators.move_seal_key,
     operators.database_password,
+    applications.client_config,
     people.login,
     people.logout,
     people.invite,

@@ -24,6 +24,7 @@ from ops.paths import ROOT
 from tests.support.access_checks import amiss
 from tests.support.checkouts import Checkout
 from tests.support.limits import retry_after
+from vault_estate import manifest
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -167,6 +168,25 @@ def _audited(checkout: Checkout) -> set[str]:
     """The id of each request that the audit log has."""
     answer = checkout.run("audit", "--json", "--most", "100000")
     return {one["request"] for one in json.loads(answer.stdout)["entries"]}
+
+
+@pytest.mark.usefixtures("first")
+def test_a_librarys_document_is_of_the_built_stack_and_no_secret(local_checkout: Checkout, tmp_path: Path) -> None:
+    file = tmp_path / "vault-estate.json"
+    answer = local_checkout.run("client-config", "aos", "--output", str(file))
+    assert (answer.returncode, answer.stdout) == (0, f"{file}: aos of local, 4 secrets\n"), answer.stderr
+    assert file.stat().st_mode & 0o777 == 0o644
+
+    found = manifest.load(file)
+
+    assert found.render() == local_checkout.run("client-config", "aos").stdout
+    assert found.addresses == (local_checkout.local.servers.address,)
+    assert found.ca_certificate == local_checkout.local.servers.ca_file.read_text()
+    assert isinstance(found.login, manifest.ManifestAppRole)
+    with local_checkout.administering() as administrator:
+        assert found.login.role_id == administrator.auth.approle.read_role_id("aos")["data"]["role_id"]
+    for what, text in _secrets(local_checkout).items():
+        assert text not in file.read_text(), what
 
 
 def _value_of_a_secret(checkout: Checkout) -> str:

@@ -36,6 +36,7 @@ OTHERS_WORDS = {
     "Vault at {} refused a step: {}",
     "Vault at {} refuses the administrator's certificate {}: {}",
     "secret-id: role {} of auth/{}: {}",
+    "client-config: role {} of auth/{}: {}",
     "secret {}/{}: {}",
     "{}: {} {} answered {}: {}",
     "{} ended with {}; its last lines:\n{}",
