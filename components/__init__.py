@@ -4,4 +4,4 @@ Built as a wheel it is called `pulumi_vault_estate`, so no import inside names i
 that cloud's folder, and by nothing else.
 """
 
-__all__ = ["aws", "hetzner", "https", "model", "platform", "render", "vault"]
+__all__ = ["aws", "hetzner", "https", "kubernetes", "model", "platform", "render", "vault"]

@@ -45,7 +45,7 @@ SETTINGS, COMPONENTS, POLICIES = (
     Path(__file__).with_name(name) for name in ("settings.md", "components.md", "policies.md")
 )
 PACKAGE = "pulumi_vault_estate"
-ROOMS = ("vault", "platform", "hetzner", "aws")
+ROOMS = ("vault", "platform", "hetzner", "aws", "kubernetes")
 """What is in each comes in this order."""
 _MAPPINGS = (dict, Mapping)
 _LISTS = (tuple, Sequence, frozenset)

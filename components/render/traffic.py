@@ -49,8 +49,11 @@ class Need:
     host: str
     """A name or an IPv4 address."""
     port: int
+    """On its side."""
     reason: str
+    """What it is reached for."""
     protocol: Protocol = "tcp"
+    """Of the port."""
 
 
 def need_of_url(url: str, reason: str) -> Need:
@@ -87,7 +90,7 @@ def plan(
     ]
     time = [Need(host=host, port=123, reason="time", protocol="udp") for host in TIME_SERVERS]
     for need in (*time, *needs):
-        wanted.append(("out", need.protocol, need.port, _networks_of(need.host, destinations), need.reason))
+        wanted.append(("out", need.protocol, need.port, networks_of(need.host, destinations), need.reason))
     networks: dict[tuple[Direction, int, Protocol], set[str]] = defaultdict(set)
     reasons: dict[tuple[Direction, int, Protocol], set[str]] = defaultdict(set)
     for direction, protocol, port, some, reason in wanted:
@@ -105,7 +108,8 @@ def plan(
     )
 
 
-def _networks_of(host: str, destinations: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def networks_of(host: str, destinations: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Where a server is: its own address, what is listed for its name, or anywhere."""
     try:
         return (f"{ipaddress.IPv4Address(host)}/32",)
     except ValueError:

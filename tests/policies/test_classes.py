@@ -9,14 +9,17 @@ from fake_providers.aws import TYPES as AWS
 from fake_providers.hcloud import TYPES as HCLOUD
 from fake_providers.vault.table import TABLE
 from policies.rules.data_holding_is_protected import HOLDS_DATA, HOLDS_NONE
+from tests.support.cluster_samples import CHART_MAKES, servers
+from tests.support.declare import declare
 
-EVERY_TYPE = {
+SERVED = {
     f"{package}:{token}" for package, table in (("aws", AWS), ("hcloud", HCLOUD), ("vault", TABLE)) for token in table
 }
-"""What the fake providers serve, which is what the components declare: another type is refused by them."""
+"""What the fake providers serve, which is what most components declare: another type is refused by them."""
 
 
 def test_every_type_is_classed_once() -> None:
+    in_cluster = {one.type for one in declare(servers).records if one.type.startswith("kubernetes:")}
     classed = Counter([*HOLDS_DATA, *HOLDS_NONE])
-    assert sorted(classed) == sorted(EVERY_TYPE)
+    assert sorted(classed) == sorted(SERVED | in_cluster | CHART_MAKES)
     assert max(classed.values()) == 1

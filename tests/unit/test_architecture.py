@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "vault_estate": {"vault_estate"},
 }
 """Of the project's own rooms, which each may import."""
-APART = ({"platform", "hetzner", "aws"}, {"vault"})
+APART = ({"platform", "hetzner", "aws", "kubernetes"}, {"vault"})
 """Two groups of rooms of `components` that never meet: where Vault runs, and what is inside it."""
 PURE = ("components/render", "components/payloads", "settings", "components/model.py")
 """Imports no Pulumi. `settings` reads the program's config in one place."""

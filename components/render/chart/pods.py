@@ -39,7 +39,7 @@ class ServerImage(Section):
     """With its registry, which is never left to a default."""
     version: Version
     """Exact version, for example ``2.0.4``."""
-    digest: Annotated[str, Form(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits in lower case")]
+    digest: Annotated[str, Form(r"sha256:[0-9a-f]{64}", "a digest: sha256:, and 64 hexadecimal digits in lower case")]
     """Of the image, or of its index of architectures."""
 
 

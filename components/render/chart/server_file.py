@@ -26,7 +26,9 @@ class ClusterServer:
     """A server in a cluster, as far as its settings say it. Raises SettingError where the flavour lacks the seal."""
 
     flavor: Flavor
+    """HashiCorp Vault or OpenBao, each by its own chart."""
     pods: ServerPods
+    """How many, and how large."""
     seal: AwsKmsSeal | TransitSeal
     """Of the four, those that take no file: the key would be a secret in the cluster's own storage."""
     zones: int = 3

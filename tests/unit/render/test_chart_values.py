@@ -234,7 +234,7 @@ IMAGE = {"repository": "docker.io/hashicorp/vault", "version": "2.0.4", "digest"
     [
         ({}, {"replicas": 2}, "expected an odd number, since an even one bears the loss of no more pods"),
         ({}, {"replicas": 9}, "less than or equal to 7"),
-        ({"digest": "sha256:1"}, {}, "expected sha256: and 64 hexadecimal digits in lower case"),
+        ({"digest": "sha256:1"}, {}, "expected a digest: sha256:, and 64 hexadecimal digits in lower case"),
         ({"repository": "vault"}, {}, "expected a registry and a repository such as docker.io/hashicorp/vault"),
         ({"version": "latest"}, {}, "expected an exact version such as 2.7.2"),
     ],

@@ -1,0 +1,1 @@
+"""Components of a Kubernetes cluster: the official chart, and what stands around it."""
