@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from ..model import Form, HttpsUrl, Name, Section, SettingError, VaultPath
+from .aws.account import Region
 from .hcl import block, quote
 from .release import FLAVORS, Flavor
 from .traffic import Need, need_of_url
@@ -90,7 +91,7 @@ class AwsKmsSeal(AnySeal):
 
     kind: Literal["awskms"] = "awskms"
     """Auto-unseal by AWS KMS."""
-    region: Annotated[str, Form(r"[a-z]{2}(?:-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1")]
+    region: Region
     """The key's region."""
     profile: Name | None = None
     """Name of the profile in AWS' files with which the key is made; it comes before the variables `AWS_*`. None: those

@@ -41,6 +41,7 @@ def _check(resource: Resource) -> Iterator[str]:
 
 
 HOLDS_DATA = (
+    "aws:eks/cluster:Cluster",
     "aws:kms/key:Key",
     "aws:s3/bucket:Bucket",
     "hcloud:index/primaryIp:PrimaryIp",
@@ -52,6 +53,28 @@ HOLDS_DATA = (
 )
 """What can't be made again: data, keys, and an address that others know."""
 HOLDS_NONE = (
+    "aws:cloudwatch/logGroup:LogGroup",
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+    "aws:ec2/eip:Eip",
+    "aws:ec2/flowLog:FlowLog",
+    "aws:ec2/internetGateway:InternetGateway",
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    "aws:ec2/natGateway:NatGateway",
+    "aws:ec2/route:Route",
+    "aws:ec2/routeTable:RouteTable",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "aws:ec2/securityGroup:SecurityGroup",
+    "aws:ec2/subnet:Subnet",
+    "aws:ec2/vpc:Vpc",
+    "aws:ec2/vpcEndpoint:VpcEndpoint",
+    "aws:eks/accessEntry:AccessEntry",
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+    "aws:eks/addon:Addon",
+    "aws:eks/nodeGroup:NodeGroup",
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+    "aws:iam/role:Role",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:iam/user:User",
     "aws:iam/userPolicy:UserPolicy",
     "aws:kms/alias:Alias",
@@ -59,6 +82,7 @@ HOLDS_NONE = (
     "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     "aws:s3/bucketPolicy:BucketPolicy",
     "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "hcloud:index/firewall:Firewall",
     "hcloud:index/network:Network",
     "hcloud:index/networkSubnet:NetworkSubnet",

@@ -9,6 +9,7 @@ from fake_providers.aws import TYPES as AWS
 from fake_providers.hcloud import TYPES as HCLOUD
 from fake_providers.vault.table import TABLE
 from policies.rules.data_holding_is_protected import HOLDS_DATA, HOLDS_NONE
+from tests.support.aws_samples import cluster, computed, site
 from tests.support.cluster_samples import CHART_MAKES, servers
 from tests.support.declare import declare
 
@@ -19,7 +20,11 @@ SERVED = {
 
 
 def test_every_type_is_classed_once() -> None:
-    in_cluster = {one.type for one in declare(servers).records if one.type.startswith("kubernetes:")}
+    place = site(endpoints="all")
+    in_aws = declare(lambda: cluster(place), outputs=computed).records
+    declared = {
+        one.type for one in (*in_aws, *declare(servers).records) if one.type.startswith(("aws:", "kubernetes:"))
+    }
     classed = Counter([*HOLDS_DATA, *HOLDS_NONE])
-    assert sorted(classed) == sorted(SERVED | in_cluster | CHART_MAKES)
+    assert sorted(classed) == sorted(SERVED | declared | CHART_MAKES)
     assert max(classed.values()) == 1

@@ -108,8 +108,9 @@ def _fixed_ports(module: ast.Module) -> Iterator[ast.expr]:
     described = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
     for node in ast.walk(module):
         match node:
-            case ast.keyword(arg=str(name), value=ast.Constant(value=int()) as value) if name.endswith("port"):
-                yield value
+            case ast.keyword(arg=str(name), value=ast.Constant(value=int(number)) as value) if name.endswith("port"):
+                if not isinstance(number, bool):
+                    yield value
             case ast.Name(id=name) | ast.Attribute(attr=name) if name.endswith("_PORT"):
                 yield node
             case ast.Constant(value=str(text)) if id(node) not in described and re.search(r":[1-9]\d{2,4}\b", text):

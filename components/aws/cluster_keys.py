@@ -1,0 +1,143 @@
+"""The KMS keys of a cluster, one for each thing that is encrypted, so that none opens another's.
+
+Owns the keys, their aliases and who may use them. Refuses the seal's key to nodes: what reaches the metadata service
+would open Vault.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from ..render.aws import key_policies
+from ..render.aws.account import AwsAccount
+from .kms_seal import DELETION_WINDOW_DAYS
+
+_ROTATION_DAYS = 365
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterKeyArgs:
+    """One key."""
+
+    physical_name: str
+    """Its alias."""
+    description: str
+    """What it is for, in words."""
+    account: AwsAccount
+    """Where it is, and who may lose it."""
+    policy: pulumi.Input[str]
+    """Who may do what with it, of `render.aws.key_policies`."""
+    protect: bool
+    """Keeps the key."""
+
+
+class ClusterKey(pulumi.ComponentResource):
+    """A KMS key with yearly rotation and an alias. Taking its deletion back is possible for thirty days."""
+
+    key_arn: pulumi.Output[str]
+    """The key, by its own name; an alias could be of another key tomorrow."""
+
+    def __init__(self, name: str, args: ClusterKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:ClusterKey", name, {}, opts)
+        key = aws.kms.Key(
+            f"{name}-key",
+            description=args.description,
+            policy=args.policy,
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            enable_key_rotation=True,
+            rotation_period_in_days=_ROTATION_DAYS,
+            # Where one role alone may change the policy, AWS refuses the key to everybody else who makes it.
+            bypass_policy_lockout_safety_check=args.account.break_glass_role_arn is not None,
+            tags={"estate": args.physical_name},
+            # Lost with it: everything that it encrypts.
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        aws.kms.Alias(
+            f"{name}-alias",
+            name=f"alias/{args.physical_name}",
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.key_arn = key.arn
+        self.register_outputs({"key_arn": self.key_arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerKeysArgs:
+    """Whose keys."""
+
+    physical_name: str
+    """The cluster's name, with which aliases begin."""
+    account: AwsAccount
+    """Where they are."""
+    namespace: str
+    """Namespace of the servers."""
+    service_account: str
+    """Service account of the servers."""
+    servers_role_arn: pulumi.Input[str]
+    """Role of the servers' pods."""
+    first_boot_role_arn: pulumi.Input[str]
+    """Role of first boot, which writes key shares."""
+    snapshots_role_arn: pulumi.Input[str]
+    """Role of the job that takes snapshots."""
+    kms_endpoint_id: pulumi.Input[str] | None = None
+    """Endpoint of KMS in the network; the seal's key answers there only."""
+    protect: bool
+    """Keeps the keys."""
+
+
+class ServerKeys(pulumi.ComponentResource):
+    """Three keys that pods use: the seal's, the snapshots' and the key shares'. The cluster's own is a `ClusterKey`
+    that is there before it."""
+
+    seal_key_arn: pulumi.Output[str]
+    """What Vault unseals itself with."""
+    snapshots_key_arn: pulumi.Output[str]
+    """Of the bucket."""
+    key_shares_key_arn: pulumi.Output[str]
+    """Of the key shares in Secrets Manager."""
+
+    def __init__(self, name: str, args: ServerKeysArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:ServerKeys", name, {}, opts)
+        account = args.account
+        known = pulumi.Output.all(args.servers_role_arn, args.kms_endpoint_id)
+        seal = known.apply(
+            lambda found: key_policies.seal_key(
+                account,
+                role_arn=found[0],
+                cluster_arn=account.cluster_arn(args.physical_name),
+                namespace=args.namespace,
+                service_account=args.service_account,
+                vpc_endpoint_id=found[1],
+            )
+        )
+        snapshots = _wraps(account, args.snapshots_role_arn, "s3")
+        shares = _wraps(account, args.first_boot_role_arn, "secretsmanager")
+        self.seal_key_arn = self._made(name, args, "seal", "Auto-unseal of Vault", seal)
+        self.snapshots_key_arn = self._made(name, args, "snapshots", "Snapshots of Vault", snapshots)
+        self.key_shares_key_arn = self._made(name, args, "key-shares", "Encrypted key shares of Vault", shares)
+        self.register_outputs(
+            {
+                "seal_key_arn": self.seal_key_arn,
+                "snapshots_key_arn": self.snapshots_key_arn,
+                "key_shares_key_arn": self.key_shares_key_arn,
+            }
+        )
+
+    def _made(
+        self, name: str, args: ServerKeysArgs, suffix: str, description: str, policy: pulumi.Input[str]
+    ) -> pulumi.Output[str]:
+        key = ClusterKeyArgs(
+            physical_name=f"{args.physical_name}-{suffix}",
+            description=f"{description}, {args.physical_name}",
+            account=args.account,
+            policy=policy,
+            protect=args.protect,
+        )
+        return ClusterKey(f"{name}-{suffix}", key, pulumi.ResourceOptions(parent=self)).key_arn
+
+
+def _wraps(account: AwsAccount, role_arn: pulumi.Input[str], service: str) -> pulumi.Output[str]:
+    known = pulumi.Output.from_input(role_arn)
+    return known.apply(lambda arn: key_policies.wrapping_key(account, role_arn=arn, service=service))

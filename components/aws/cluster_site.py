@@ -1,0 +1,117 @@
+"""Where a cluster is in AWS and how large it is: account, zones, networks, nodes, versions.
+
+Owns which of these fit together, and how the network is divided. Refuses a cluster that the loss of one zone ends, and
+an API that the whole internet reaches.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..model import Form, Ipv4Cidr, Section, SettingError, by_profile
+from ..render.aws.account import AwsAccount
+
+_PRIVATE_PREFIX, _PUBLIC_PREFIX = 20, 24
+"""Of each zone's two subnets: 4,091 addresses for nodes and pods, and 251 for a NAT gateway (AWS keeps five)."""
+_NETWORK_PREFIX = 16
+_FIRST_PUBLIC = 240
+"""Public subnets are at the end of the network, where no private one reaches."""
+
+AddonVersion = Annotated[
+    str, Form(r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+", "an add-on's version such as v1.20.1-eksbuild.1")
+]
+InstanceType = Annotated[str, Form(r"[a-z0-9-]+g[a-z]*\.[a-z0-9]+", "an instance type of Graviton such as m7g.large")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneSubnets:
+    """One zone's part of the network."""
+
+    zone_id: str
+    """The zone by its id, which means the same zone in every account."""
+    private_cidr: str
+    """For nodes and pods."""
+    public_cidr: str
+    """For a NAT gateway and nothing else."""
+
+
+class AddonVersions(Section):
+    """EKS' add-ons, each at a version that `aws eks describe-addon-versions` shows for the cluster's."""
+
+    vpc_cni: AddonVersion
+    """Addresses of pods, and network policies."""
+    kube_proxy: AddonVersion
+    """Services."""
+    pod_identity_agent: AddonVersion
+    """Credentials of pods."""
+    coredns: AddonVersion
+    """Names."""
+    ebs_csi_driver: AddonVersion
+    """Volumes."""
+    cert_manager: AddonVersion
+    """Certificates."""
+    metrics_server: AddonVersion
+    """What pods use."""
+
+
+class EksSite(AwsAccount):
+    """A cluster of EKS in three zones, with nodes for servers only and nodes for all else."""
+
+    zone_ids: Annotated[
+        tuple[Annotated[str, Form(r"[a-z]{3,4}[0-9]-az[0-9]+", "a zone's id such as euc1-az1")], ...],
+        Field(min_length=3, max_length=6, strict=False),
+    ]
+    """Availability zones by their ids; three at least, of which one may be lost."""
+    network_cidr: Ipv4Cidr = "10.0.0.0/16"
+    """The network, of /16."""
+    nat_gateways: Literal["one", "each_zone"] = by_profile(development="one", staging="one", production="each_zone")
+    """Ways to the internet: `one` for all zones, which is lost with its zone, or one in `each_zone`."""
+    endpoints: Literal["none", "all"] = by_profile(development="none", staging="none", production="all")
+    """AWS' services inside of the network: `all` that a cluster asks, or `none` but S3."""
+    api_cidrs: Annotated[tuple[Ipv4Cidr, ...], Field(strict=False)] = ()
+    """Networks that may reach the cluster's API from the internet. None: it is reached from its own network only."""
+    kubernetes_version: Annotated[str, Form(r"1\.[0-9]{2}", "a minor version of Kubernetes such as 1.35")] = "1.35"
+    """Minor version. 1.35 has standard support until 2027-03-27 (AWS EKS, Kubernetes release calendar)."""
+    node_type: InstanceType = "m7g.large"
+    """Of the nodes for servers."""
+    system_node_type: InstanceType = "t4g.medium"
+    """Of the other nodes."""
+    system_nodes: Annotated[int, Field(ge=2, le=12)] = by_profile(development=2, staging=2, production=3)
+    """How many other nodes: what the cluster itself needs is spread over them."""
+    log_days: Annotated[int, Field(ge=1, le=3_653)] = by_profile(development=30, staging=30, production=365)
+    """How long logs of the control plane and of the network are kept."""
+    addons: AddonVersions
+
+    @property
+    def subnets(self) -> tuple[ZoneSubnets, ...]:
+        """The network divided, zone by zone."""
+        network = ipaddress.IPv4Network(self.network_cidr)
+        private = network.subnets(new_prefix=_PRIVATE_PREFIX)
+        public = list(network.subnets(new_prefix=_PUBLIC_PREFIX))[_FIRST_PUBLIC:]
+        return tuple(
+            ZoneSubnets(zone_id=zone, private_cidr=str(inner), public_cidr=str(outer))
+            for zone, inner, outer in zip(self.zone_ids, private, public, strict=False)
+        )
+
+    def servers_by_zone(self, replicas: int) -> Iterator[tuple[str, int]]:
+        """How many servers are in each zone that has any; where it doesn't come out even, the first have one more."""
+        zones = len(self.zone_ids)
+        for number, zone in enumerate(self.zone_ids):
+            if count := replicas // zones + (number < replicas % zones):
+                yield zone, count
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        network = ipaddress.IPv4Network(self.network_cidr)
+        if network.prefixlen != _NETWORK_PREFIX or not network.is_private:
+            raise SettingError("network_cidr", repr(self.network_cidr), "a private network of /16 such as 10.0.0.0/16")
+        return self
+
+    @model_validator(mode="after")
+    def _zones_differ(self) -> Self:
+        if len(set(self.zone_ids)) < len(self.zone_ids):
+            raise SettingError("zone_ids", repr(list(self.zone_ids)), "each zone once")
+        return self

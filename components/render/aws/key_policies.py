@@ -1,0 +1,139 @@
+"""Who may do what with each KMS key of a cluster.
+
+Owns the four keys' policies. Refuses cryptography to the account itself: a key that an IAM policy could open would be
+open to whoever may write IAM policies.
+"""
+
+from .account import AwsAccount
+from .iam import THIS_KEY, Anybody, Roles, Statement, document
+
+_ADMINISTRATION = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListAliases",
+    "kms:ListKeyPolicies",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+"""What a provider does to a key that it looks after; nothing that encrypts."""
+_LOSING = ("kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
+SEALS = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt")
+"""All that the awskms seal does (Vault, awskms seal: authentication)."""
+_WRAPS = ("kms:Decrypt", "kms:GenerateDataKey")
+_DISKS = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+"""What AWS' own key for disks allows through EC2 (AWS, EBS encryption: default key policy)."""
+
+
+def pod_tags(cluster_arn: str, namespace: str, service_account: str) -> dict[str, list[str]]:
+    """What Pod Identity writes on the session of a pod of one service account."""
+    return {
+        "aws:PrincipalTag/eks-cluster-arn": [cluster_arn],
+        "aws:PrincipalTag/kubernetes-namespace": [namespace],
+        "aws:PrincipalTag/kubernetes-service-account": [service_account],
+    }
+
+
+def seal_key(
+    account: AwsAccount,
+    *,
+    role_arn: str,
+    cluster_arn: str,
+    namespace: str,
+    service_account: str,
+    vpc_endpoint_id: str | None = None,
+) -> str:
+    """Of the key that Vault unseals itself with: its pods of this cluster, and nobody else. Where KMS has an endpoint
+    in the network, from there only."""
+    matched = pod_tags(cluster_arn, namespace, service_account)
+    if vpc_endpoint_id:
+        matched["aws:SourceVpce"] = [vpc_endpoint_id]
+    unseals = Statement(
+        sid="Seal",
+        actions=SEALS,
+        resources=(THIS_KEY,),
+        principal=Roles(arns=(role_arn,)),
+        conditions={"StringEquals": matched},
+    )
+    return document(_administered(account), unseals, *_kept(account))
+
+
+def disks_key(account: AwsAccount) -> str:
+    """Of the cluster's own key: disks through EC2, whoever asks for them; the deployer's grant to the control plane,
+    which encrypts the cluster's secrets by it."""
+    disks = Statement(
+        sid="Disks",
+        actions=_DISKS,
+        resources=(THIS_KEY,),
+        principal=Anybody(),
+        conditions={
+            "StringEquals": {
+                "kms:CallerAccount": [account.account_id],
+                "kms:ViaService": [f"ec2.{account.region}.amazonaws.com"],
+            }
+        },
+    )
+    granted = Statement(
+        sid="ClusterSecrets",
+        actions=("kms:CreateGrant",),
+        resources=(THIS_KEY,),
+        principal=Roles(arns=(account.deployer_role_arn,)),
+        conditions={"Bool": {"kms:GrantIsForAWSResource": ["true"]}},
+    )
+    return document(_administered(account), disks, granted)
+
+
+def wrapping_key(account: AwsAccount, *, role_arn: str, service: str) -> str:
+    """Of a key by which one service encrypts what one role brings it: `s3` snapshots, `secretsmanager` key shares."""
+    wraps = Statement(
+        sid="Wraps",
+        actions=_WRAPS,
+        resources=(THIS_KEY,),
+        principal=Roles(arns=(role_arn,)),
+        conditions={"StringEquals": {"kms:ViaService": [f"{service}.{account.region}.amazonaws.com"]}},
+    )
+    return document(_administered(account), wraps, *_kept(account))
+
+
+def _administered(account: AwsAccount) -> Statement:
+    return Statement(
+        sid="Administration",
+        actions=_ADMINISTRATION,
+        resources=(THIS_KEY,),
+        principal=Roles(arns=(account.root,)),
+    )
+
+
+def _kept(account: AwsAccount) -> tuple[Statement, ...]:
+    """What is lost with the key is lost for good, so one role may lose it."""
+    if account.break_glass_role_arn is None:
+        return ()
+    kept = Statement(
+        sid="Kept",
+        effect="Deny",
+        actions=_LOSING,
+        resources=(THIS_KEY,),
+        principal=Anybody(),
+        conditions={"ArnNotEquals": {"aws:PrincipalArn": [account.break_glass_role_arn]}},
+    )
+    return (kept,)

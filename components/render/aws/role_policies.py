@@ -1,0 +1,189 @@
+"""Who may take on each role of a cluster, and what the roles may do beside what AWS' own managed policies say.
+
+Owns every grant that isn't on a KMS key. Refuses what a pod doesn't do: first boot can't read the key shares it wrote.
+"""
+
+from collections.abc import Iterable
+
+from .account import AwsAccount
+from .iam import BY_THE_CALLER, Anybody, Pattern, Service, Statement, document, objects, secret
+
+CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
+"""AWS' managed policies of the control plane (AWS EKS, cluster IAM role)."""
+NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly")
+"""Of nodes: the smaller ones (AWS EKS, node IAM role). Addresses and disks are given by pods that have roles of their
+own."""
+CNI_POLICIES = ("AmazonEKS_CNI_Policy",)
+DISK_POLICIES = ("service-role/AmazonEBSCSIDriverPolicy",)
+
+
+def managed(name: str) -> str:
+    """ARN of one of AWS' managed policies."""
+    return f"arn:aws:iam::aws:policy/{name}"
+
+
+def trusts_service(service: str, account: AwsAccount) -> str:
+    """A role that a service takes on, for this account only."""
+    taken = Statement(
+        sid="Service",
+        actions=("sts:AssumeRole",),
+        principal=Service(name=f"{service}.amazonaws.com"),
+        conditions={"StringEquals": {"aws:SourceAccount": [account.account_id]}},
+    )
+    return document(taken)
+
+
+def trusts_machines() -> str:
+    """A node's role. EC2 says no account when it takes one on (AWS, confused deputy: services that support it)."""
+    taken = Statement(sid="Nodes", actions=("sts:AssumeRole",), principal=Service(name="ec2.amazonaws.com"))
+    return document(taken)
+
+
+def trusts_pods(account: AwsAccount, cluster_arn: str) -> str:
+    """A role of pods by Pod Identity, of one cluster, which needn't be there yet."""
+    taken = Statement(
+        sid="Pods",
+        actions=("sts:AssumeRole", "sts:TagSession"),
+        principal=Service(name="pods.eks.amazonaws.com"),
+        conditions={
+            "StringEquals": {"aws:SourceAccount": [account.account_id]},
+            "ArnEquals": {"aws:SourceArn": [cluster_arn]},
+        },
+    )
+    return document(taken)
+
+
+def hands_out_identities(cluster_arn: str) -> str:
+    """A node's agent, which gives each pod the credentials of the pod's own role, of its own cluster only."""
+    given = Statement(sid="PodIdentity", actions=("eks-auth:AssumeRoleForPodIdentity",), resources=(cluster_arn,))
+    return document(given)
+
+
+def first_boot(account: AwsAccount, environment: str, names: Iterable[str]) -> str:
+    """Writes each of these secrets once, and looks whether it is there. It reads none, and overwrites none."""
+    secrets = [f"vault/{environment}/{name}" for name in names]
+    written = Statement(
+        sid="KeySharesOnce",
+        actions=("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource"),
+        resources=tuple(secret(region=account.region, account=account.account_id, name=name) for name in secrets),
+    )
+    return document(written)
+
+
+def snapshots(bucket: str, prefix: str) -> str:
+    """Adds snapshots, looks at them and hides old ones. To destroy one is `s3:DeleteObjectVersion`."""
+    written = Statement(
+        sid="Snapshots",
+        actions=("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+        resources=(objects(bucket, prefix),),
+    )
+    listed = Statement(
+        sid="List",
+        actions=("s3:ListBucket",),
+        resources=(f"arn:aws:s3:::{bucket}",),
+        conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
+    )
+    return document(written, listed)
+
+
+def flow_logs(log_group_arn: str) -> str:
+    """Writes into one log group."""
+    written = Statement(
+        sid="FlowLogs",
+        actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+        resources=(log_group_arn, Pattern(text=f"{log_group_arn}:*", stands_for="the log group's own streams")),
+    )
+    return document(written)
+
+
+_INTERFACES = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:AttachNetworkInterface",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateTags",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeTags",
+    "ec2:DetachNetworkInterface",
+    "ec2:ModifyNetworkInterfaceAttribute",
+    "ec2:UnassignPrivateIpAddresses",
+)
+_VOLUMES = (
+    "ec2:AttachVolume",
+    "ec2:CreateSnapshot",
+    "ec2:CreateVolume",
+    "ec2:DeleteSnapshot",
+    "ec2:DeleteVolume",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumes",
+    "ec2:DescribeVolumesModifications",
+    "ec2:DetachVolume",
+    "ec2:EnableFastSnapshotRestores",
+    "ec2:ModifyVolume",
+)
+_IMAGES = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+)
+ENDPOINTS = {
+    "ec2": (*_INTERFACES, *_VOLUMES),
+    "ecr.api": _IMAGES,
+    "ecr.dkr": _IMAGES,
+    "eks-auth": ("eks-auth:AssumeRoleForPodIdentity",),
+    "kms": (
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    ),
+    "logs": ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+    "secretsmanager": ("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource"),
+    "sts": ("sts:AssumeRole", "sts:GetCallerIdentity", "sts:TagSession"),
+}
+"""Services with an endpoint in the network, and what is asked of each from there: by pods of the estate, and by those
+that AWS' managed policies above are for."""
+
+
+def endpoint(account: AwsAccount, service: str) -> str:
+    """Of an interface endpoint: this account's own principals, and what a cluster asks of the service."""
+    asked = Statement(
+        sid="ThisAccount",
+        actions=ENDPOINTS[service],
+        resources=(BY_THE_CALLER,),
+        principal=Anybody(),
+        conditions={"StringEquals": {"aws:PrincipalAccount": [account.account_id]}},
+    )
+    return document(asked)
+
+
+def storage_endpoint(account: AwsAccount, buckets: Iterable[str]) -> str:
+    """Of the gateway endpoint of S3: the estate's own buckets, and the layers of images in this region, which are
+    fetched by addresses that AWS itself signed."""
+    own = tuple(buckets)
+    layers = Statement(
+        sid="ImageLayers",
+        actions=("s3:GetObject",),
+        resources=(objects(f"prod-{account.region}-starport-layer-bucket", ""),),
+        principal=Anybody(),
+        conditions={"Bool": {"aws:SecureTransport": ["true"]}},
+    )
+    if not own:
+        return document(layers)
+    snapshots_of = Statement(
+        sid="OwnBuckets",
+        actions=("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+        resources=(*(f"arn:aws:s3:::{bucket}" for bucket in own), *(objects(bucket, "") for bucket in own)),
+        principal=Anybody(),
+        conditions={"StringEquals": {"aws:PrincipalAccount": [account.account_id]}},
+    )
+    return document(layers, snapshots_of)

@@ -1,0 +1,148 @@
+"""A cluster in AWS, declared whole: what tests of its components and of the policy pack look at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
+from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
+from components.aws.cluster_site import EksSite
+from components.aws.eks_cluster import EksCluster, EksClusterArgs
+from components.aws.eks_nodes import EksNodes, EksNodesArgs
+from components.aws.pod_identity import PodIdentity, PodIdentityArgs
+from components.render.aws import key_policies, role_policies
+
+NAME = "vault-staging"
+BUCKET = "snapshots-of-vault-staging"
+ACCOUNT = "123456789012"
+BREAK_GLASS = f"arn:aws:iam::{ACCOUNT}:role/break-glass"
+SITE: Mapping[str, Any] = {
+    "account_id": ACCOUNT,
+    "region": "eu-central-1",
+    "deployer_role_arn": f"arn:aws:iam::{ACCOUNT}:role/up",
+    "break_glass_role_arn": BREAK_GLASS,
+    "zone_ids": ["euc1-az1", "euc1-az2", "euc1-az3"],
+    "nat_gateways": "one",
+    "endpoints": "none",
+    "system_nodes": 2,
+    "log_days": 30,
+    "api_cidrs": ["203.0.113.0/24"],
+    "addons": {
+        name: f"v1.{number}.0-eksbuild.1"
+        for number, name in enumerate(
+            (
+                "vpc_cni",
+                "kube_proxy",
+                "pod_identity_agent",
+                "coredns",
+                "ebs_csi_driver",
+                "cert_manager",
+                "metrics_server",
+            )
+        )
+    },
+}
+
+
+def site(**parts: Any) -> EksSite:
+    """Staging's, with parts of it otherwise."""
+    return EksSite(**{**SITE, **parts})
+
+
+def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
+    """Everything in AWS."""
+    provider = aws.Provider("aws", region=where.region)
+    options = pulumi.ResourceOptions(providers=[provider])
+    network = ClusterNetwork("network", ClusterNetworkArgs(physical_name=NAME, site=where, buckets=(BUCKET,)), options)
+    own = ClusterKeyArgs(
+        physical_name=f"{NAME}-disks",
+        description="Volumes and secrets",
+        account=where,
+        policy=key_policies.disks_key(where),
+        protect=protect,
+    )
+    disks = ClusterKey("disks", own, options).key_arn
+    subnets: dict[str, pulumi.Input[str]] = {**network.private_subnet_ids}
+    control_plane = EksCluster(
+        "eks",
+        EksClusterArgs(physical_name=NAME, site=where, subnet_ids=subnets, kms_key_arn=disks, protect=protect),
+        options,
+    )
+    _keys(where, control_plane, network, protect=protect, options=options)
+    EksNodes(
+        "nodes",
+        EksNodesArgs(
+            physical_name=NAME,
+            cluster_name=control_plane.cluster_name,
+            site=where,
+            replicas=replicas,
+            subnet_ids=subnets,
+            kms_key_arn=disks,
+        ),
+        options,
+    )
+
+
+def _keys(
+    where: EksSite,
+    control_plane: EksCluster,
+    network: ClusterNetwork,
+    *,
+    protect: bool,
+    options: pulumi.ResourceOptions,
+) -> None:
+    policies = {
+        "servers": None,
+        "bootstrap": role_policies.first_boot(where, "staging", ("reservation", "shares", "completion")),
+        "snapshots": role_policies.snapshots(BUCKET, "raft/"),
+    }
+    roles = {
+        name: PodIdentity(
+            name,
+            PodIdentityArgs(
+                role_name=f"{NAME}-{name}",
+                account=where,
+                cluster_name=NAME,
+                namespace="vault" if name == "servers" else "vault-jobs",
+                service_account="vault" if name == "servers" else name,
+                policy=policy,
+                associated_with=control_plane.cluster_name,
+            ),
+            options,
+        ).role_arn
+        for name, policy in policies.items()
+    }
+    args = ServerKeysArgs(
+        physical_name=NAME,
+        account=where,
+        namespace="vault",
+        service_account="vault",
+        servers_role_arn=roles["servers"],
+        first_boot_role_arn=roles["bootstrap"],
+        snapshots_role_arn=roles["snapshots"],
+        kms_endpoint_id=network.kms_endpoint_id,
+        protect=protect,
+    )
+    ServerKeys("keys", args, options)
+
+
+def computed(kind: str, name: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What AWS would say of what it made."""
+    if kind == "aws:eks/cluster:Cluster":
+        return {
+            "arn": f"arn:aws:eks:eu-central-1:{ACCOUNT}:cluster/{inputs['name']}",
+            "endpoint": "https://eks.example.com",
+            "certificateAuthority": {"data": "QUE="},
+            "identities": [{"oidcs": [{"issuer": "https://oidc.example.com"}]}],
+        }
+    if kind == "aws:kms/key:Key":
+        return {"arn": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/{name}", "keyId": name}
+    if kind == "aws:iam/role:Role":
+        return {"arn": f"arn:aws:iam::{ACCOUNT}:role/{inputs['name']}"}
+    if kind == "aws:cloudwatch/logGroup:LogGroup":
+        return {"arn": f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:{inputs['name']}"}
+    if kind == "aws:ec2/launchTemplate:LaunchTemplate":
+        return {"latestVersion": 1}
+    return {}

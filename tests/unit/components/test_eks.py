@@ -1,0 +1,303 @@
+"""A cluster in AWS: its whole graph, what is private, what is pinned, what is kept, and every policy in it.
+
+Not proven: that AWS takes any of it; no account was asked, and mocks check nothing.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from components.aws.cluster_site import EksSite
+from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, NAME, SITE, cluster, computed, site
+from tests.support.declare import Declared, Record, declare
+
+PRODUCTION: Mapping[str, Any] = {"nat_gateways": "each_zone", "endpoints": "all", "system_nodes": 3}
+
+
+def built(*, preview: bool = False, replicas: int = 3, protect: bool = True, **parts: Any) -> Declared:
+    where = site(**parts)
+    return declare(lambda: cluster(where, replicas=replicas, protect=protect), preview=preview, outputs=computed)
+
+
+@cache
+def staging() -> Declared:
+    """The usual one, which no test changes."""
+    return built()
+
+
+def count(declared: Declared) -> Mapping[str, int]:
+    """How many of each type of AWS' there are."""
+    return Counter(one.type.split(":")[-1] for one in declared.records if one.type.startswith("aws:"))
+
+
+def test_exactly_these_resources() -> None:
+    expected = {
+        "AccessEntry": 2,
+        "AccessPolicyAssociation": 2,
+        "Addon": 7,
+        "Alias": 4,
+        "Cluster": 1,
+        "DefaultSecurityGroup": 1,
+        "Eip": 1,
+        "FlowLog": 1,
+        "InternetGateway": 1,
+        "Key": 4,
+        "LaunchTemplate": 1,
+        "LogGroup": 2,
+        "NatGateway": 1,
+        "NodeGroup": 4,
+        "PodIdentityAssociation": 3,
+        "Role": 8,
+        "RolePolicy": 4,
+        "RolePolicyAttachment": 5,
+        "Route": 4,
+        "RouteTable": 4,
+        "RouteTableAssociation": 6,
+        "Subnet": 6,
+        "Vpc": 1,
+        "VpcEndpoint": 1,
+    }
+    assert count(staging()) == expected
+    more = {"Eip": 3, "NatGateway": 3, "VpcEndpoint": 9, "SecurityGroup": 1, "SecurityGroupIngressRule": 1}
+    production = built(**PRODUCTION, replicas=5)
+    assert count(production) == {**expected, **more}
+    assert built(preview=True).names() == staging().names()
+
+
+def documents(declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every document of IAM that a stack declares, by where it stands."""
+    for one in declared.records:
+        for name in ("policy", "assumeRolePolicy"):
+            if name in one.inputs and one.type.startswith("aws:"):
+                yield f"{one.name}.{name}", json.loads(one.inputs[name])
+
+
+def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known() -> None:
+    declared = built(**PRODUCTION)
+    found = dict(documents(declared))
+    # Roles' trust, roles' own, keys' and endpoints': a document that isn't found isn't looked at.
+    assert len(found) == 8 + 4 + 4 + 9
+    wildcards = set()
+    for where, document in found.items():
+        for statement in document["Statement"]:
+            for action in statement["Action"]:
+                assert re.fullmatch(r"[a-z0-9-]+:[A-Z][A-Za-z0-9]+", action), (where, action)
+            assert "NotAction" not in statement
+            if statement.get("Principal") == {"AWS": "*"}:
+                assert statement["Condition"], where
+            wildcards |= {(where, text) for text in statement.get("Resource", []) if re.search(r"[*?]", text)}
+    keys = {(f"keys-{name}-key.policy", "*") for name in ("seal", "snapshots", "key-shares")}
+    endpoints = {(where, text) for where, text in wildcards if where.startswith("network-endpoint-")}
+    assert wildcards - endpoints == {
+        *keys,
+        ("disks-key.policy", "*"),
+        (
+            "network-flow-logs-policy.policy",
+            f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/vault-estate/{NAME}/flow-logs:*",
+        ),
+        ("snapshots-policy.policy", "arn:aws:s3:::snapshots-of-vault-staging/raft/*"),
+        *(
+            (
+                "bootstrap-policy.policy",
+                f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/{name}-??????",
+            )
+            for name in ("reservation", "shares", "completion")
+        ),
+    }
+
+
+def test_the_nodes_role_is_in_no_keys_policy_and_may_only_hand_out_identities() -> None:
+    nodes = f"arn:aws:iam::{ACCOUNT}:role/{NAME}-nodes"
+    found = dict(documents(staging()))
+
+    for where, document in found.items():
+        if where.endswith("-key.policy"):
+            assert nodes not in json.dumps(document), where
+    (given,) = found["nodes-policy.policy"]["Statement"]
+    assert given["Action"] == ["eks-auth:AssumeRoleForPodIdentity"]
+    assert given["Resource"] == [f"arn:aws:eks:eu-central-1:{ACCOUNT}:cluster/{NAME}"]
+
+
+def test_the_seals_key_names_the_servers_role() -> None:
+    statements = {one["Sid"]: one for one in dict(documents(staging()))["keys-seal-key.policy"]["Statement"]}
+
+    assert statements["Seal"]["Principal"] == {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/{NAME}-servers"]}
+    assert "aws:SourceVpce" not in statements["Seal"]["Condition"]["StringEquals"]
+    bound = dict(documents(built(**PRODUCTION)))["keys-seal-key.policy"]["Statement"]
+    assert any("aws:SourceVpce" in one.get("Condition", {}).get("StringEquals", {}) for one in bound)
+
+
+def test_keys_are_rotated_and_made_by_who_may_not_change_them() -> None:
+    keys = staging().of("aws:kms/key:Key")
+
+    assert {(one.inputs["enableKeyRotation"], one.inputs["deletionWindowInDays"]) for one in keys} == {(True, 30)}
+    assert {one.inputs["bypassPolicyLockoutSafetyCheck"] for one in keys} == {True}
+    without = built(break_glass_role_arn=None).of("aws:kms/key:Key")
+    assert {one.inputs["bypassPolicyLockoutSafetyCheck"] for one in without} == {False}
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_what_is_kept(protect: bool) -> None:
+    declared = built(protect=protect)
+
+    kept = {one.name for one in declared.records if one.options.protect}
+    keys = {"disks-key", *(f"keys-{name}-key" for name in ("seal", "snapshots", "key-shares"))}
+    assert kept == ({"eks-cluster", *keys} if protect else set())
+    assert declared.named("eks-cluster").inputs["deletionProtection"] is protect
+
+
+def test_nodes_are_in_private_subnets_and_the_network_is_divided_without_overlap() -> None:
+    subnets = staging().of("aws:ec2/subnet:Subnet")
+
+    assert {one.inputs["mapPublicIpOnLaunch"] for one in subnets} == {False}
+    assert {one.name.removeprefix("network-"): one.inputs["cidrBlock"] for one in subnets} == {
+        "private-euc1-az1": "10.0.0.0/20",
+        "private-euc1-az2": "10.0.16.0/20",
+        "private-euc1-az3": "10.0.32.0/20",
+        "public-euc1-az1": "10.0.240.0/24",
+        "public-euc1-az2": "10.0.241.0/24",
+        "public-euc1-az3": "10.0.242.0/24",
+    }
+    default = staging().named("network-default").inputs
+    assert not default.keys() & {"ingress", "egress"}
+
+
+@pytest.mark.parametrize(("nat", "gateways"), [("one", 1), ("each_zone", 3)])
+def test_each_zone_has_a_way_out(nat: str, gateways: int) -> None:
+    declared = built(nat_gateways=nat)
+    routes = [one for one in declared.of("aws:ec2/route:Route") if "private" in one.name]
+
+    assert len({one.inputs["natGatewayId"] for one in routes}) == gateways
+    assert len(routes) == 3
+
+
+def test_the_control_plane_is_as_it_has_to_be_from_the_beginning() -> None:
+    inputs = staging().named("eks-cluster").inputs
+
+    assert inputs["accessConfig"] == {
+        "authenticationMode": "API",
+        "bootstrapClusterCreatorAdminPermissions": False,
+    }
+    assert inputs["bootstrapSelfManagedAddons"] is False
+    assert sorted(inputs["enabledClusterLogTypes"]) == [
+        "api",
+        "audit",
+        "authenticator",
+        "controllerManager",
+        "scheduler",
+    ]
+    key = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/disks-key"
+    assert inputs["encryptionConfig"] == {"provider": {"keyArn": key}, "resources": ["secrets"]}
+    assert inputs["upgradePolicy"] == {"supportType": "STANDARD"}
+    assert inputs["version"] == "1.35"
+
+
+@pytest.mark.parametrize(("networks", "public"), [(["203.0.113.0/24"], True), ([], False)])
+def test_the_api_is_reached_from_named_networks_or_from_inside_only(networks: list[str], public: bool) -> None:
+    found = built(api_cidrs=networks).named("eks-cluster").inputs["vpcConfig"]
+
+    assert found["endpointPrivateAccess"] is True
+    assert found["endpointPublicAccess"] is public
+    assert found.get("publicAccessCidrs", []) == networks
+
+
+def test_access_is_of_roles_that_are_named() -> None:
+    entries = staging().of("aws:eks/accessEntry:AccessEntry")
+
+    assert {one.inputs["principalArn"] for one in entries} == {SITE["deployer_role_arn"], BREAK_GLASS}
+    assert count(built(break_glass_role_arn=None))["AccessEntry"] == 1
+
+
+def after(declared: Declared, name: str) -> set[str]:
+    """Names of what has to be there before a resource, by all the ways that the engine knows."""
+    by_urn = {one.urn: one for one in declared.records}
+    found: set[str] = set()
+    waiting = [declared.named(name)]
+    while waiting:
+        one = waiting.pop()
+        urns = set(one.options.depends_on).union(*one.input_dependencies.values())
+        before: list[Record] = [by_urn[urn] for urn in urns if urn in by_urn and by_urn[urn].name not in found]
+        found |= {record.name for record in before}
+        waiting += before
+    return found
+
+
+def test_addons_come_in_an_order_in_which_nodes_get_ready() -> None:
+    first = {"eks-vpc-cni", "eks-kube-proxy", "eks-eks-pod-identity-agent"}
+    groups = {one.name for one in staging().of("aws:eks/nodeGroup:NodeGroup")}
+
+    for group in groups:
+        assert first <= after(staging(), group)
+    for addon in ("coredns", "aws-ebs-csi-driver", "cert-manager", "metrics-server"):
+        assert groups <= after(staging(), f"nodes-{addon}")
+    assert "eks-cluster" in after(staging(), "servers-association")
+    assert "eks-cluster" not in after(staging(), "servers-role")
+    assert {"network-private-euc1-az1-out", "disks-key"} <= after(staging(), "eks-cluster")
+    cni = staging().named("eks-vpc-cni").inputs
+    assert json.loads(cni["configurationValues"]) == {"enableNetworkPolicy": "true"}
+    assert cni["podIdentityAssociations"][0]["serviceAccount"] == "aws-node"
+    versions = {one.inputs["addonVersion"] for one in staging().of("aws:eks/addon:Addon")}
+    assert versions == set(SITE["addons"].values())
+
+
+@pytest.mark.parametrize(
+    ("replicas", "expected"),
+    [
+        (1, {"euc1-az1": 1}),
+        (3, {"euc1-az1": 1, "euc1-az2": 1, "euc1-az3": 1}),
+        (5, {"euc1-az1": 2, "euc1-az2": 2, "euc1-az3": 1}),
+    ],
+)
+def test_servers_have_a_node_each_in_the_zone_of_their_volume(replicas: int, expected: dict[str, int]) -> None:
+    groups = {
+        one.name.removeprefix("nodes-servers-"): one.inputs
+        for one in built(replicas=replicas).of("aws:eks/nodeGroup:NodeGroup")
+        if "servers" in one.name
+    }
+
+    assert {zone: one["scalingConfig"]["desiredSize"] for zone, one in groups.items()} == expected
+    for one in groups.values():
+        assert len(one["subnetIds"]) == 1
+        assert one["taints"] == [{"key": "dedicated", "value": "vault", "effect": "NO_SCHEDULE"}]
+        assert one["labels"] == {"role": "vault"}
+        assert one["updateConfig"] == {"maxUnavailable": 1}
+        assert one["nodeRepairConfig"] == {"enabled": True}
+        assert one["capacityType"] == "ON_DEMAND"
+
+
+def test_a_container_never_gets_its_nodes_credentials_and_nobody_logs_in() -> None:
+    inputs = staging().named("nodes-template").inputs
+
+    assert inputs["metadataOptions"] == {
+        "httpEndpoint": "enabled",
+        "httpTokens": "required",
+        "httpPutResponseHopLimit": 1,
+    }
+    (disk,) = inputs["blockDeviceMappings"]
+    assert (disk["ebs"]["encrypted"], disk["ebs"]["volumeType"]) == ("true", "gp3")
+    assert not inputs.keys() & {"keyName", "userData"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"zone_ids": ["euc1-az1", "euc1-az2"]}, "at least 3 items"),
+        ({"zone_ids": ["euc1-az1", "euc1-az1", "euc1-az2"]}, "zone_ids is ['euc1-az1', 'euc1-az1', 'euc1-az2']"),
+        ({"network_cidr": "10.0.0.0/24"}, "network_cidr is '10.0.0.0/24'; expected a private network of /16"),
+        ({"network_cidr": "8.8.0.0/16"}, "network_cidr is '8.8.0.0/16'; expected a private network of /16"),
+        ({"api_cidrs": ["0.0.0.0/0"]}, "smaller than the internet"),
+        ({"account_id": "1"}, "expected an account's 12 digits, in quotes"),
+        ({"deployer_role_arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/up/me"}, "expected a role's ARN such as"),
+        ({"kubernetes_version": "latest"}, "expected a minor version of Kubernetes such as 1.35"),
+        ({"node_type": "m7i.large"}, "expected an instance type of Graviton such as m7g.large"),
+    ],
+)
+def test_a_site_that_would_not_hold_is_refused(parts: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        EksSite(**{**SITE, **parts})
