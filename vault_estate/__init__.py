@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vault_estate.client import VaultClient
     from vault_estate.errors import (
         AuthenticationError,
         ConfigurationError,
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
         WrappingPathMismatch,
         WrappingTokenInvalid,
     )
+    from vault_estate.events import Event, EventKind, Observer
+    from vault_estate.leases import DatabaseLogin
+    from vault_estate.models import Credentials, IssuedCertificate, Secret, VaultHealth
+    from vault_estate.opening import VaultClientConfig
+    from vault_estate.tls import Trust
+    from vault_estate.transport import Patience
 
 __version__ = "0.1.0"
 
@@ -40,19 +47,31 @@ __all__ = [
     "AuthenticationError",
     "ConfigurationError",
     "CredentialExpired",
+    "Credentials",
+    "DatabaseLogin",
+    "Event",
+    "EventKind",
     "InvalidRequest",
+    "IssuedCertificate",
     "MigrationError",
+    "Observer",
+    "Patience",
     "PermissionDenied",
     "ProtocolError",
     "RateLimited",
     "RotationError",
     "RotationFailed",
     "RotationInProgress",
+    "Secret",
     "SecretDeleted",
     "SecretKeyMissing",
     "SecretNotFound",
     "SecretTooLarge",
+    "Trust",
+    "VaultClient",
+    "VaultClientConfig",
     "VaultEstateError",
+    "VaultHealth",
     "VaultNotInitialized",
     "VaultSealed",
     "VaultTimeout",
@@ -64,7 +83,20 @@ __all__ = [
     "__version__",
 ]
 
-_ELSEWHERE: dict[str, str] = {}
+_ELSEWHERE = {
+    "VaultClient": "client",
+    "Event": "events",
+    "EventKind": "events",
+    "Observer": "events",
+    "DatabaseLogin": "leases",
+    "Credentials": "models",
+    "IssuedCertificate": "models",
+    "Secret": "models",
+    "VaultHealth": "models",
+    "VaultClientConfig": "opening",
+    "Trust": "tls",
+    "Patience": "transport",
+}
 """Which module has a public name that isn't an error."""
 
 

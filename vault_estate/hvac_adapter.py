@@ -35,9 +35,19 @@ class Urllib3Adapter(adapters.JSONAdapter):
         **_: Any,
     ) -> None:
         """`token_source` gives the token of each request, unless `token` is one."""
-        super().__init__(base_uri=base_uri or transport.addresses[0], token=token or None, namespace=namespace)
         self._transport = transport
         self._token_source = token_source
+        self._own_token = token
+        super().__init__(base_uri=base_uri or transport.addresses[0], token=token, namespace=namespace)
+
+    @property
+    def token(self) -> str:
+        """The client's, or one that this hvac was given."""
+        return self._own_token or self._token_source()
+
+    @token.setter
+    def token(self, value: str | None) -> None:
+        self._own_token = value
 
     def get_login_token(self, response: Any) -> str:
         """Of a login's answer."""
@@ -76,7 +86,7 @@ class Urllib3Adapter(adapters.JSONAdapter):
         if self.namespace:
             headers["X-Vault-Namespace"] = self.namespace
         unauthenticated = path.endswith("/login") or "/login/" in path
-        token = self.token or ("" if unauthenticated else self._token_source())
+        token = (self._own_token or "") if unauthenticated else self.token
         call = self._transport.prepared(
             method, f"{path}?{query}" if query else path, token=token, body=kwargs.get("json"), headers=headers
         )

@@ -57,6 +57,8 @@ class Trust:
     """PEM; None: the authorities that this machine's OpenSSL was built to trust."""
     ca_file: Path | None = None
     """As `ca_certificate`, in a file that is read at each start."""
+    ca_folder: Path | None = None
+    """As `ca_certificate`, in a folder that `openssl rehash` made."""
     server_name: str | None = None
     """What the certificate has to say, if not the address's host."""
     certificate_file: Path | None = None
@@ -72,7 +74,7 @@ class Trust:
             self._load_authorities(context)
         except (OSError, ValueError) as error:  # an SSLError is an OSError
             said = getattr(error, "reason", None) or getattr(error, "strerror", None) or "no certificate"
-            where = f"CA file {self.ca_file}" if self.ca_file else "CA certificate"
+            where = f"CA {self.ca_file or self.ca_folder}" if self.ca_file or self.ca_folder else "CA certificate"
             raise ConfigurationError(f"{where} can't be used ({said}); expected PEM") from None
         if self.certificate_file is not None:
             try:
@@ -89,8 +91,8 @@ class Trust:
     def _load_authorities(self, context: ssl.SSLContext) -> None:
         if self.ca_certificate is not None:
             context.load_verify_locations(cadata=self.ca_certificate)
-        elif self.ca_file is not None:
-            context.load_verify_locations(cafile=self.ca_file)
+        elif self.ca_file is not None or self.ca_folder is not None:
+            context.load_verify_locations(cafile=self.ca_file, capath=self.ca_folder)
         else:
             # Not load_default_certs: that follows SSL_CERT_FILE and SSL_CERT_DIR.
             built_in = ssl.get_default_verify_paths()

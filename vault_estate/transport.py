@@ -9,6 +9,7 @@ import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from itertools import count
 from typing import Any
@@ -106,6 +107,7 @@ class Transport:
         if namespace:
             self._headers["X-Vault-Namespace"] = namespace
         self._present = 0
+        self._dated: tuple[str, float] | None = None
         self.forked()
 
     def forked(self) -> None:
@@ -136,6 +138,17 @@ class Transport:
         for pool in self._pools:
             pool.close()
         self._pools = [self._pool(one) for one in self.addresses]
+
+    def server_time(self) -> float:
+        """Seconds since 1970 by Vault's clock, as it last said; by this machine's before it said anything."""
+        if self._dated is None:
+            return self.clock.wall()
+        date, heard_at = self._dated
+        try:
+            said = parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return self.clock.wall()
+        return said + self.clock.now() - heard_at
 
     def send(
         self,
@@ -270,6 +283,8 @@ class Transport:
             raise _lost(call, address, error, left) from None
         except (OSError, ValueError) as error:
             raise _lost(call, address, failures.ProtocolError(type(error).__name__), left) from None
+        if (date := response.headers.get("Date")) is not None:
+            self._dated = (date, self.clock.now())
         return Answer(status=response.status, headers=response.headers, body=content, sent=call.sent)
 
     def _redirected(self, call: Call, answer: Answer, deadline: float) -> Answer:

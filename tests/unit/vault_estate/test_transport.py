@@ -273,7 +273,7 @@ def test_tls_begins_at_1_2(server: Answering) -> None:
     ("trust", "message"),
     [
         (Trust(ca_certificate="no PEM"), "CA certificate can't be used"),
-        (Trust(ca_file=Path("/nowhere/ca.crt")), "CA file /nowhere/ca.crt can't be used"),
+        (Trust(ca_file=Path("/nowhere/ca.crt")), "CA /nowhere/ca.crt can't be used"),
         (Trust(certificate_file=Path("/nowhere/c.crt")), "client certificate /nowhere/c.crt can't be used"),
     ],
 )

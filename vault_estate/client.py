@@ -1,0 +1,373 @@
+"""The client: what an application asks Vault for.
+
+Owns the public calls, and what each is of Vault's API. Refuses to log in before something is asked for, to be shared
+with another process by pickling, and to be of one with its parent after a fork.
+"""
+
+import atexit
+import base64
+import logging
+import os
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from vault_estate.cache import Cache, CacheEvent
+from vault_estate.clock import Clock
+from vault_estate.errors import ConfigurationError, ProtocolError, SecretNotFound, VaultEstateError, VaultUnavailable
+from vault_estate.events import Event, EventKind, Notifier, Observer
+from vault_estate.guarded import NotPickled
+from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
+from vault_estate.manifest import ClientManifest, ManifestStaticRole
+from vault_estate.models import IssuedCertificate, Secret, VaultHealth
+from vault_estate.opening import VaultClientConfig, opened
+from vault_estate.session import Session
+from vault_estate.transport import HEALTH_STATUSES, Repeat
+
+if TYPE_CHECKING:
+    import hvac
+
+_LOG = logging.getLogger("vault_estate")
+_LOG.addHandler(logging.NullHandler())
+
+PINNED_SECONDS = 3_600.0
+"""How long one version of a secret is kept: it can't change, only be deleted."""
+GRACE_SECONDS = 600.0
+"""How long a value is accepted after another took its place: twice the time that a cache keeps the old one."""
+_WARNED_EACH_SECONDS = 60.0
+_KINDS = {
+    CacheEvent.HIT: EventKind.CACHE_HIT,
+    CacheEvent.MISS: EventKind.CACHE_MISS,
+    CacheEvent.REFRESHED: EventKind.SECRET_REFRESHED,
+    CacheEvent.STALE: EventKind.SECRET_STALE,
+}
+_CLIENTS: "weakref.WeakSet[VaultClient]" = weakref.WeakSet()
+
+
+class VaultClient(NotPickled):
+    """Reads what an estate keeps for one application. One for a process is enough: it may be used by all threads."""
+
+    def __init__(
+        self,
+        config: VaultClientConfig | None = None,
+        *,
+        manifest: ClientManifest | str | os.PathLike[str] | None = None,
+        environ: Mapping[str, str] = os.environ,
+        observers: Sequence[Observer] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        """Nothing is asked of Vault yet.
+
+        Args:
+            config: what the program says itself.
+            manifest: the document, or its file; without it `$VAULT_ESTATE_CONFIG`, `vault-estate.json`, or none.
+            environ: where variables are read.
+            observers: who is told what happens.
+            clock: for tests.
+
+        Raises:
+            ConfigurationError: the address or the login is missing, not clear, or can't be used.
+        """
+        self.config = config or VaultClientConfig()
+        found = opened(self.config, manifest=manifest, environ=environ, clock=clock)
+        self.manifest = found.manifest
+        self.chosen = found.chosen
+        """How it logs in, and why."""
+        self._transport = found.transport
+        self._clock = found.transport.clock
+        self._notifier = Notifier(observers)
+        self._session = Session(found.transport, found.chosen.method, notifier=self._notifier)
+        self._cache: Cache[tuple[str, int | None], Secret] = Cache(
+            mark_stale=Secret.as_stale, freshness=found.freshness, clock=self._clock, tell=self._cached
+        )
+        self._leases = Leases(self._session, self._notifier)
+        self._tells_hits = bool(observers)
+        self._warned_at = -_WARNED_EACH_SECONDS
+        _CLIENTS.add(self)
+
+    def __repr__(self) -> str:
+        name = self.manifest.application if self.manifest else "no manifest"
+        return f"VaultClient({name}, {self._transport.addresses[0]}, {self.chosen.method.kind})"
+
+    def __enter__(self) -> "VaultClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Revoke the token, and with it every lease, within a second; close connections. It is done at the process's
+        end, too. A later call logs in anew."""
+        self._leases.close()
+        self._session.close()
+        self._transport.close()
+
+    def get_secret(self, name: str, *, version: int | None = None, min_version: int | None = None) -> Secret:
+        """A secret, from memory if it was read in the last minutes.
+
+        Args:
+            name: as the manifest has it; without one, its path in the mount.
+            version: this one and no other.
+            min_version: this one or a newer one, even if an older one was read a moment ago.
+
+        Raises:
+            ConfigurationError: the manifest has no such secret; the known ones are listed.
+            SecretNotFound: Vault has none, or (`SecretDeleted`) not any more, or not yet in `min_version`.
+            PermissionDenied: this login may not read it.
+            VaultUnavailable: Vault can't be asked, and what was read is older than an hour.
+            AuthenticationError: nobody could be logged in.
+        """
+        key = (name, version)
+        if min_version is None:
+            found = self._cache.peek(key)
+            if found is not None:
+                return found
+            return self._cache.get(key, self._reader(name, version), fresh_seconds=PINNED_SECONDS if version else None)
+        secret = self._cache.get(key, self._reader(name, version), accept=lambda one: one.version >= min_version)
+        if secret.version < min_version:
+            raise SecretNotFound(
+                f"secret {name} is at version {secret.version}; expected {min_version} or later", path=secret.path
+            )
+        return secret
+
+    def peek(self, name: str) -> Secret | None:
+        """A secret that is in memory and fresh, without asking Vault; None: it isn't."""
+        return self._cache.peek((name, None))
+
+    def refresh(self, name: str) -> Secret:
+        """A secret as Vault has it now, which is kept. Raises as `get_secret`, and nothing stale."""
+        return self._cache.refresh((name, None), self._reader(name, None))
+
+    def invalidate(self, name: str | None = None) -> None:
+        """Forget a secret, or all: whoever asks next asks Vault."""
+        if name is None:
+            self._cache.invalidate()
+        else:
+            self._cache.invalidate((name, None))
+
+    def accepted(self, name: str, *, grace_seconds: float = GRACE_SECONDS) -> tuple[Secret, ...]:
+        """What a verifier takes: the secret, and the version before it until its grace is over. By Vault's clock.
+        Raises as `get_secret`."""
+        secret = self.get_secret(name)
+        age = self._transport.server_time() - secret.created_at.timestamp() if secret.created_at else grace_seconds
+        if secret.version < 2 or age >= grace_seconds:
+            return (secret,)
+        try:
+            return secret, self.get_secret(name, version=secret.version - 1)
+        except SecretNotFound:
+            return (secret,)
+
+    def database(self, role: str) -> DatabaseLogin:
+        """A database role's credentials, kept alive and replaced in time. Use it with `with`.
+        Raises ConfigurationError: the manifest has no such role."""
+        if self.manifest is None:
+            return DatabaseLogin(
+                DatabasePlace(role=role, path=f"database/creds/{_path(role)}", connection={}), self._leases
+            )
+        found = self.manifest.database_role(role)
+        mount = self.manifest.database.mount if self.manifest.database else "database"
+        engine = "static-creds" if isinstance(found, ManifestStaticRole) else "creds"
+        connection = {"host": found.host, "port": found.port, "dbname": found.database, "sslmode": found.ssl_mode}
+        place = DatabasePlace(role=role, path=f"{mount}/{engine}/{_path(role)}", connection=connection)
+        return DatabaseLogin(place, self._leases)
+
+    def certificate(
+        self, role: str, common_name: str, *, ttl_seconds: int | None = None, names: Sequence[str] = ()
+    ) -> IssuedCertificate:
+        """A new certificate with a new private key, which is kept nowhere. `names` are further ones it is for.
+        Raises ConfigurationError: the manifest has no such role. Raises InvalidRequest: the role refuses the names."""
+        mount = "pki"
+        if self.manifest is not None:
+            self.manifest.pki_role(role)
+            mount = self.manifest.pki.mount if self.manifest.pki else mount
+        body: dict[str, Any] = {"common_name": common_name}
+        if names:
+            body["alt_names"] = ",".join(names)
+        if ttl_seconds is not None:
+            body["ttl"] = f"{ttl_seconds}s"
+        path = f"{mount}/issue/{_path(role)}"
+        begun_at = self._transport.server_time()
+        with self._observed("issue", "pki", role):
+            data = self._data(self._session.request("POST", path, body=body, repeat=Repeat.UNSENT), path)
+        ends_at = float(_member(data, "expiration", path))
+        authorities = data.get("ca_chain") or [_member(data, "issuing_ca", path)]
+        return IssuedCertificate(
+            common_name=common_name,
+            certificate=str(_member(data, "certificate", path)),
+            key=str(_member(data, "private_key", path)),
+            authorities=tuple(map(str, authorities)),
+            serial_number=str(_member(data, "serial_number", path)),
+            ends_at=ends_at,
+            renew_at=begun_at + (ends_at - begun_at) * 2 / 3,
+        )
+
+    def encrypt(self, key: str, plaintext: bytes, *, context: bytes | None = None) -> str:
+        """A ciphertext by a transit key, which stays in Vault. `context` is asked for by derived keys, and again to
+        decrypt. Raises ConfigurationError: the manifest has no such key."""
+        body = {"plaintext": _base64(plaintext)}
+        return str(self._transit("encrypt", key, body, context, "ciphertext"))
+
+    def decrypt(self, key: str, ciphertext: str, *, context: bytes | None = None) -> bytes:
+        """What was encrypted. Raises InvalidRequest: it was not by this key, or with another context."""
+        found = self._transit("decrypt", key, {"ciphertext": ciphertext}, context, "plaintext")
+        return base64.b64decode(str(found))
+
+    def health(self) -> VaultHealth:
+        """How Vault is, and this client. Nobody is logged in for it; that Vault doesn't answer is no error."""
+        call = self._transport.prepared("GET", "sys/health")
+        told: Mapping[str, Any] = {}
+        reachable = True
+        try:
+            told = self._transport.answered(call, statuses=HEALTH_STATUSES).document()
+        except (VaultUnavailable, ValueError):
+            reachable = False
+        return VaultHealth(
+            reachable=reachable,
+            initialized=bool(told.get("initialized")),
+            sealed=bool(told.get("sealed")),
+            standby=bool(told.get("standby")),
+            version=str(told.get("version") or ""),
+            token_ttl_seconds=self._session.ttl_seconds,
+            cache_hit_ratio=self._cache.hit_ratio(),
+            stale=self._cache.has_stale(),
+        )
+
+    @property
+    def hvac(self) -> "hvac.Client":
+        """An hvac client with this one's login and connections, for everything else that Vault can do. Its errors are
+        hvac's."""
+        import hvac  # noqa: PLC0415 - it brings requests, which few need
+
+        from vault_estate.hvac_adapter import Urllib3Adapter  # noqa: PLC0415 - as above
+
+        return hvac.Client(
+            url=self._transport.addresses[0],
+            token="",
+            adapter=Urllib3Adapter,
+            transport=self._transport,
+            token_source=self._session.token,
+        )
+
+    def _reader(self, name: str, version: int | None) -> Callable[[], Secret]:
+        def read() -> Secret:
+            mount, path = self._place(name)
+            asked = f"{mount}/data/{_path(path)}{f'?version={version}' if version else ''}"
+            with self._observed("read", "kv", name):
+                data = self._data(self._session.request("GET", asked), asked)
+            return _secret(data, name=name, path=f"{mount}/{path}", asked=asked)
+
+        return read
+
+    def _place(self, name: str) -> tuple[str, str]:
+        if self.manifest is None:
+            if not name or name.startswith("/") or ".." in name.split("/"):
+                raise ConfigurationError(f"secret is {name!r}; expected its path in {self.config.kv_mount}")
+            return self.config.kv_mount, name
+        found = self.manifest.secret(name)
+        return found.mount, found.path
+
+    def _transit(self, operation: str, key: str, body: dict[str, str], context: bytes | None, wanted: str) -> object:
+        mount = "transit"
+        if self.manifest is not None:
+            self.manifest.transit_key(key)
+            mount = self.manifest.transit.mount if self.manifest.transit else mount
+        if context is not None:
+            body["context"] = _base64(context)
+        path = f"{mount}/{operation}/{_path(key)}"
+        with self._observed(operation, "transit", key):
+            return _member(self._data(self._session.request("POST", path, body=body), path), wanted, path)
+
+    @staticmethod
+    def _data(document: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        data = document.get("data")
+        if not isinstance(data, Mapping):
+            raise ProtocolError(f"{path}: the answer has no data; expected some", path=path)
+        return data
+
+    @contextmanager
+    def _observed(self, operation: str, secret_type: str, name: str) -> Iterator[None]:
+        if not self._notifier:
+            yield
+            return
+        begun_at, error = self._clock.now(), ""
+        try:
+            yield
+        except VaultEstateError as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            self._notifier.tell(
+                Event(
+                    kind=EventKind.OPERATION,
+                    operation=operation,
+                    secret_type=secret_type,
+                    name=name,
+                    seconds=self._clock.now() - begun_at,
+                    error=error,
+                )
+            )
+
+    def _cached(self, event: CacheEvent, key: tuple[str, int | None]) -> None:
+        if event is CacheEvent.STALE:
+            self._warn_of_stale(key[0])
+        if self._tells_hits:
+            self._notifier.tell(Event(kind=_KINDS[event], operation="read", secret_type="kv", name=key[0]))  # noqa: S106 - a kind
+
+    def _warn_of_stale(self, name: str) -> None:
+        now = self._clock.now()
+        if now - self._warned_at >= _WARNED_EACH_SECONDS:
+            self._warned_at = now
+            _LOG.warning("Vault can't be asked; secret %s is served as it was read before", name)
+
+    def _forked(self) -> None:
+        self._transport.forked()
+        self._session.forked()
+        self._cache.forked()
+        self._leases.forked()
+
+
+def _path(text: str) -> str:
+    return quote(text, safe="/")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _member(data: Mapping[str, Any], name: str, path: str) -> Any:
+    if name not in data:
+        raise ProtocolError(f"{path}: the answer has no {name}; expected one", path=path)
+    return data[name]
+
+
+def _secret(data: Mapping[str, Any], *, name: str, path: str, asked: str) -> Secret:
+    values, metadata = data.get("data"), data.get("metadata")
+    if not isinstance(values, Mapping) or not isinstance(metadata, Mapping):
+        raise ProtocolError(
+            f"{asked}: the answer is no version of a secret; expected a KV mount of version 2", path=asked
+        )
+    created = metadata.get("created_time")
+    return Secret(
+        values,
+        name=name,
+        path=path,
+        version=int(metadata.get("version") or 0),
+        created_at=datetime.fromisoformat(created) if isinstance(created, str) else None,
+    )
+
+
+def _after_fork() -> None:
+    for client in list(_CLIENTS):
+        client._forked()
+
+
+def _at_exit() -> None:
+    for client in list(_CLIENTS):
+        client.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

@@ -1,0 +1,13 @@
+"""What holds a secret is neither pickled nor shown."""
+
+from typing import NoReturn
+
+
+class NotPickled:
+    """Refuses to be pickled or copied: a queue, a cache or a crash report would hold the secret then."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        msg = f"{type(self).__name__} holds a secret or a connection; expected not to be pickled or copied"
+        raise TypeError(msg)
