@@ -1,28 +1,28 @@
 """How an application logs in: one class for each way, and the choice between them."""
 
-from vault_estate.auth.agent import Agent
-from vault_estate.auth.approle import AppRole, SecretIdFile, SecretIdVariable, WrappedSecretIdFile
-from vault_estate.auth.certificate import ClientCertificate
+from vault_estate.auth.agent import AgentLogin
+from vault_estate.auth.approle import AppRoleLogin, SecretIdFile, SecretIdVariable, WrappedSecretIdFile
+from vault_estate.auth.certificate import CertificateLogin
 from vault_estate.auth.choosing import Chosen, choose
-from vault_estate.auth.jwt import GitHubIdentity, IdentityFile, Jwt
-from vault_estate.auth.kubernetes import Kubernetes
+from vault_estate.auth.jwt import GitHubIdentity, IdentityFile, JwtLogin
+from vault_estate.auth.kubernetes import KubernetesLogin
 from vault_estate.auth.method import IssuedToken, LoginMethod
-from vault_estate.auth.token import GivenToken
+from vault_estate.auth.token import TokenLogin
 
 __all__ = [
-    "Agent",
-    "AppRole",
+    "AgentLogin",
+    "AppRoleLogin",
+    "CertificateLogin",
     "Chosen",
-    "ClientCertificate",
     "GitHubIdentity",
-    "GivenToken",
     "IdentityFile",
     "IssuedToken",
-    "Jwt",
-    "Kubernetes",
+    "JwtLogin",
+    "KubernetesLogin",
     "LoginMethod",
     "SecretIdFile",
     "SecretIdVariable",
+    "TokenLogin",
     "WrappedSecretIdFile",
     "choose",
 ]

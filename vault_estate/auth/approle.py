@@ -140,7 +140,7 @@ class WrappedSecretIdFile(NotPickled):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppRole:
+class AppRoleLogin:
     """By RoleID and SecretID."""
 
     kind: ClassVar[str] = "approle"

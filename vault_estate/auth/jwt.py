@@ -94,7 +94,7 @@ class GitHubIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jwt:
+class JwtLogin:
     """By a signed token."""
 
     kind: ClassVar[str] = "jwt"
