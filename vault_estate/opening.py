@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vault_estate import manifest as manifests
-from vault_estate.auth.agent import FRESH_SECONDS, AgentLogin
+from vault_estate.auth.agent import FRESH_SECONDS, AgentAuth
 from vault_estate.auth.choosing import Chosen, LoginHints, choose
 from vault_estate.auth.method import LoginMethod
 from vault_estate.cache import Freshness
@@ -122,7 +122,7 @@ def _addresses(
 ) -> tuple[tuple[str, ...], str]:
     if config.address is not None:
         return (config.address,), "the argument address"
-    if isinstance(chosen.method, AgentLogin) and (agent := variables.find("AGENT_ADDR")):
+    if isinstance(chosen.method, AgentAuth) and (agent := variables.find("AGENT_ADDR")):
         return (agent.value,), agent.name
     if known is not None:
         return known.addresses, "the manifest"
@@ -144,5 +144,5 @@ def _freshness(config: VaultClientConfig, known: ClientManifest | None, chosen: 
     if seconds is None and known is not None:
         seconds = known.fresh_seconds
     if seconds is None:
-        seconds = FRESH_SECONDS if isinstance(chosen.method, AgentLogin) else Freshness.fresh_seconds
+        seconds = FRESH_SECONDS if isinstance(chosen.method, AgentAuth) else Freshness.fresh_seconds
     return Freshness(fresh_seconds=seconds, stale_seconds=config.stale_seconds, entries=config.entries)

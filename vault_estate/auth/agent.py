@@ -11,7 +11,7 @@ FRESH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class AgentLogin:
+class AgentAuth:
     """No login at all; the address is the agent's."""
 
     kind: ClassVar[str] = "agent"

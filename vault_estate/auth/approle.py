@@ -140,7 +140,7 @@ class WrappedSecretIdFile(NotPickled):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppRoleLogin:
+class AppRoleAuth:
     """By RoleID and SecretID."""
 
     kind: ClassVar[str] = "approle"

@@ -10,7 +10,7 @@ from vault_estate.transport import Transport
 
 
 @dataclass(kw_only=True)
-class CertificateLogin:
+class CertificateAuth:
     """By the certificate of the transport's `Trust`; files that changed are read again before a login."""
 
     kind: ClassVar[str] = "cert"

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vault_estate.auth.agent import AgentLogin
-from vault_estate.auth.approle import AppRoleLogin, SecretIdFile, SecretIdSource, SecretIdVariable, WrappedSecretIdFile
-from vault_estate.auth.certificate import CertificateLogin
-from vault_estate.auth.jwt import GITHUB_TOKEN, GITHUB_URL, GitHubIdentity, IdentityFile, IdentitySource, JwtLogin
-from vault_estate.auth.kubernetes import SERVICE_ACCOUNT_TOKEN, KubernetesLogin
+from vault_estate.auth.agent import AgentAuth
+from vault_estate.auth.approle import AppRoleAuth, SecretIdFile, SecretIdSource, SecretIdVariable, WrappedSecretIdFile
+from vault_estate.auth.certificate import CertificateAuth
+from vault_estate.auth.jwt import GITHUB_TOKEN, GITHUB_URL, GitHubIdentity, IdentityFile, IdentitySource, JwtAuth
+from vault_estate.auth.kubernetes import SERVICE_ACCOUNT_TOKEN, KubernetesAuth
 from vault_estate.auth.method import LoginMethod
-from vault_estate.auth.token import TokenLogin
+from vault_estate.auth.token import TokenAuth
 from vault_estate.errors import ConfigurationError
 from vault_estate.variables import Variables
 
@@ -102,12 +102,12 @@ def _of_a_person(home: Path | None) -> Chosen:
     if file is None or not file.exists():
         needs = "; ".join(f"{kind}: {way.needs}" for kind, way in _WAYS.items())
         raise ConfigurationError(f"the login is not given; expected a manifest, or for one of {needs}")
-    return Chosen(method=TokenLogin(file=file), why="a person at a terminal has logged in", read_from=(str(file),))
+    return Chosen(method=TokenAuth(file=file), why="a person at a terminal has logged in", read_from=(str(file),))
 
 
 def _agent(variables: Variables, _: LoginHints | None) -> tuple[LoginMethod, tuple[str, ...]] | None:
     address = variables.find("AGENT_ADDR")
-    return (AgentLogin(), (address.name,)) if address else None
+    return (AgentAuth(), (address.name,)) if address else None
 
 
 def _approle(variables: Variables, hints: LoginHints | None) -> tuple[LoginMethod, tuple[str, ...]] | None:
@@ -117,7 +117,7 @@ def _approle(variables: Variables, hints: LoginHints | None) -> tuple[LoginMetho
     if known is None or source is None:
         return None
     mount = variables.find("AUTH_MOUNT")
-    method = AppRoleLogin(
+    method = AppRoleAuth(
         role_id=known,
         secret_id=source[0],
         mount=mount.value if mount else hints.mount if hints else "approle",
@@ -146,8 +146,8 @@ def _kubernetes(variables: Variables, hints: LoginHints | None) -> tuple[LoginMe
     if name is None:
         return None
     found = file[0] if file else SERVICE_ACCOUNT_TOKEN
-    method = KubernetesLogin(
-        role=name, file=found, mount=mount.value if mount else hints.mount if hints else KubernetesLogin.mount
+    method = KubernetesAuth(
+        role=name, file=found, mount=mount.value if mount else hints.mount if hints else KubernetesAuth.mount
     )
     return method, (role.name if role else "the manifest's role", f"{file[1] if file else 'Kubernetes'} ({found})")
 
@@ -158,8 +158,8 @@ def _jwt(variables: Variables, hints: LoginHints | None) -> tuple[LoginMethod, t
     source = _identity(variables, hints)
     if name is None or source is None:
         return None
-    method = JwtLogin(
-        role=name, identity=source[0], mount=mount.value if mount else hints.mount if hints else JwtLogin.mount
+    method = JwtAuth(
+        role=name, identity=source[0], mount=mount.value if mount else hints.mount if hints else JwtAuth.mount
     )
     return method, (role.name if role else "the manifest's role", source[1])
 
@@ -179,20 +179,20 @@ def _certificate(variables: Variables, _: LoginHints | None) -> tuple[LoginMetho
     if certificate is None or key is None:
         return None
     role, mount = variables.find("CERT_ROLE"), variables.find("AUTH_MOUNT")
-    method = CertificateLogin(
+    method = CertificateAuth(
         certificate_file=certificate[0],
         key_file=key[0],
         role=role.value if role else None,
-        mount=mount.value if mount else CertificateLogin.mount,
+        mount=mount.value if mount else CertificateAuth.mount,
     )
     return method, (f"{certificate[1]} ({certificate[0]})", f"{key[1]} ({key[0]})")
 
 
 def _token(variables: Variables, _: LoginHints | None) -> tuple[LoginMethod, tuple[str, ...]] | None:
     if found := variables.file("TOKEN_FILE"):
-        return TokenLogin(file=found[0]), (f"{found[1]} ({found[0]})",)
+        return TokenAuth(file=found[0]), (f"{found[1]} ({found[0]})",)
     if plain := variables.find("TOKEN"):
-        return TokenLogin(variable=plain.name, environ=variables.environ), (plain.name,)
+        return TokenAuth(variable=plain.name, environ=variables.environ), (plain.name,)
     return None
 
 

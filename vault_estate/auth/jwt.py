@@ -94,7 +94,7 @@ class GitHubIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JwtLogin:
+class JwtAuth:
     """By a signed token."""
 
     kind: ClassVar[str] = "jwt"

@@ -15,7 +15,7 @@ _STARTING_SECONDS = 30.0
 
 
 @dataclass(kw_only=True)
-class KubernetesLogin:
+class KubernetesAuth:
     """By a service account's token."""
 
     kind: ClassVar[str] = "kubernetes"

@@ -16,7 +16,7 @@ from vault_estate.transport import Transport
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenLogin:
+class TokenAuth:
     """By a token in a file, or in a variable by its name."""
 
     kind: ClassVar[str] = "token"

@@ -14,16 +14,16 @@ from tests.support.answering import Answering, Said, answering
 from tests.support.clocks import SetClock
 from vault_estate import errors
 from vault_estate.auth import (
-    AgentLogin,
-    AppRoleLogin,
-    CertificateLogin,
+    AgentAuth,
+    AppRoleAuth,
+    CertificateAuth,
     GitHubIdentity,
     IdentityFile,
-    JwtLogin,
-    KubernetesLogin,
+    JwtAuth,
+    KubernetesAuth,
     SecretIdFile,
     SecretIdVariable,
-    TokenLogin,
+    TokenAuth,
     WrappedSecretIdFile,
     choose,
 )
@@ -111,7 +111,7 @@ def test_of_secret_ids_the_file_counts_first() -> None:
     found = []
     for _ in range(3):
         method = choose(environ, hints=APPROLE).method
-        assert isinstance(method, AppRoleLogin)
+        assert isinstance(method, AppRoleAuth)
         found.append(type(method.secret_id))
         environ.popitem()
     assert found == [SecretIdFile, WrappedSecretIdFile, SecretIdVariable]
@@ -120,13 +120,13 @@ def test_of_secret_ids_the_file_counts_first() -> None:
 def test_a_persons_token_counts_at_a_terminal_only(tmp_path: Path) -> None:
     (tmp_path / ".vault-token").write_text("t")
     chosen = choose({}, home=tmp_path)
-    assert isinstance(chosen.method, TokenLogin)
+    assert isinstance(chosen.method, TokenAuth)
     assert chosen.read_from == (str(tmp_path / ".vault-token"),)
 
 
 def test_a_mount_of_another_name() -> None:
     environ = {"VAULT_AUTH_MOUNT": "k8s-west", "VAULT_KUBERNETES_ROLE": "r", "VAULT_KUBERNETES_TOKEN_FILE": "/p"}
-    assert choose(environ).method == KubernetesLogin(role="r", mount="k8s-west", file=Path("/p"))
+    assert choose(environ).method == KubernetesAuth(role="r", mount="k8s-west", file=Path("/p"))
 
 
 def _sent(server: Answering) -> list[tuple[str, object]]:
@@ -138,7 +138,7 @@ def test_approle_sends_what_the_file_holds_now(
 ) -> None:
     file = tmp_path / "secret-id"
     file.touch(mode=0o600)
-    method = AppRoleLogin(role_id="r", secret_id=SecretIdFile(file), mount="aos")
+    method = AppRoleAuth(role_id="r", secret_id=SecretIdFile(file), mount="aos")
     server.says(LOGGED_IN, LOGGED_IN)
     for content in ("one\n", "two"):
         file.write_text(content)
@@ -160,17 +160,17 @@ def test_what_can_be_no_credential_is_not_sent(
     file.write_text(content)
     server.says()
     with pytest.raises(errors.ConfigurationError, match=f"SecretID in .* is {said}"):
-        AppRoleLogin(role_id="r", secret_id=SecretIdFile(file)).log_in(transport)
+        AppRoleAuth(role_id="r", secret_id=SecretIdFile(file)).log_in(transport)
     file.unlink()
     with pytest.raises(errors.ConfigurationError, match="can't be read"):
-        AppRoleLogin(role_id="r", secret_id=SecretIdFile(file)).log_in(transport)
+        AppRoleAuth(role_id="r", secret_id=SecretIdFile(file)).log_in(transport)
     with pytest.raises(errors.ConfigurationError, match="NAME is empty"):
-        AppRoleLogin(role_id="r", secret_id=SecretIdVariable("NAME", {})).log_in(transport)
+        AppRoleAuth(role_id="r", secret_id=SecretIdVariable("NAME", {})).log_in(transport)
     assert server.asked == []
 
 
 def test_a_refused_login_says_what_was_shown(server: Answering, transport: Transport) -> None:
-    method = AppRoleLogin(role_id="r", secret_id=SecretIdVariable("S", {"S": "canary"}))
+    method = AppRoleAuth(role_id="r", secret_id=SecretIdVariable("S", {"S": "canary"}))
     for status, kind in ((400, errors.CredentialExpired), (403, errors.AuthenticationError)):
         server.says(Said(status=status, body=b'{"errors":["invalid role or secret ID canary"]}'))
         with pytest.raises(kind, match="the SecretID in S is") as raised:
@@ -191,7 +191,7 @@ def test_a_pods_first_login_waits_for_its_network(server: Answering, transport: 
             file.write_text("pods")
 
     clock.while_sleeping = appear
-    method = KubernetesLogin(role="aos", file=file)
+    method = KubernetesAuth(role="aos", file=file)
     server.says(LOGGED_IN)
     method.log_in(transport)
     assert clock.slept == [1, 1, 1]
@@ -201,14 +201,14 @@ def test_a_pods_first_login_waits_for_its_network(server: Answering, transport: 
     with pytest.raises(errors.ConfigurationError):
         method.log_in(transport)
     with pytest.raises(errors.ConfigurationError):
-        KubernetesLogin(role="aos", file=file).log_in(transport)
+        KubernetesAuth(role="aos", file=file).log_in(transport)
     assert len(clock.slept) == 3 + 30
 
 
 def test_a_jwt_of_a_file(server: Answering, transport: Transport, tmp_path: Path) -> None:
     (tmp_path / "jwt").write_text("signed")
     server.says(LOGGED_IN, Said(status=400, body=b'{"errors":["error validating token"]}'))
-    method = JwtLogin(role="ci", identity=IdentityFile(tmp_path / "jwt"))
+    method = JwtAuth(role="ci", identity=IdentityFile(tmp_path / "jwt"))
     method.log_in(transport)
     assert _sent(server) == [("/v1/auth/jwt/login", {"role": "ci", "jwt": "signed"})]
     with pytest.raises(errors.AuthenticationError, match=r"the token in .*jwt, for role ci, is refused"):
@@ -219,7 +219,7 @@ def test_a_jwt_of_github(server: Answering, transport: Transport) -> None:
     environ = {GITHUB_URL: f"{server.address}/token?api=2", GITHUB_TOKEN: "request-token"}
     identity = GitHubIdentity(environ=environ, audience="https://vault", trust=Trust(ca_file=server.ca_file))
     server.says(Said(body=b'{"value": "signed"}'), LOGGED_IN)
-    JwtLogin(role="ci", identity=identity).log_in(transport)
+    JwtAuth(role="ci", identity=identity).log_in(transport)
     issuer, login = server.asked
     assert issuer.path == "/token?api=2&audience=https%3A%2F%2Fvault"
     assert issuer.headers["Authorization"] == "Bearer request-token"
@@ -252,7 +252,7 @@ def test_a_client_certificate_that_changed_is_read_again(
     key.write_bytes(b"")
     reloaded: list[int] = []
     monkeypatch.setattr(transport, "reload_certificates", lambda: reloaded.append(1))
-    method = CertificateLogin(certificate_file=certificate, key_file=key, role="aos")
+    method = CertificateAuth(certificate_file=certificate, key_file=key, role="aos")
     server.says(*[LOGGED_IN] * 3)
     method.log_in(transport)
     method.log_in(transport)
@@ -267,7 +267,7 @@ def test_a_client_certificate_that_changed_is_read_again(
 
 
 def test_a_root_token_is_for_loopback_only(server: Answering, transport: Transport) -> None:
-    method = TokenLogin(environ={"VAULT_TOKEN": "canary"})
+    method = TokenAuth(environ={"VAULT_TOKEN": "canary"})
     root = Said(body=b'{"data": {"policies": ["root"], "ttl": 0}}')
     server.says(root, root)
     assert method.log_in(transport).ttl_seconds == 0
@@ -278,7 +278,7 @@ def test_a_root_token_is_for_loopback_only(server: Answering, transport: Transpo
 
 
 def test_an_agent_gives_no_token(transport: Transport) -> None:
-    assert AgentLogin().log_in(transport).value == ""
+    assert AgentAuth().log_in(transport).value == ""
 
 
 @pytest.mark.parametrize(

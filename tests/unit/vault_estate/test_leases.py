@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.scripted_vault import ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
-from vault_estate.auth import AppRoleLogin, SecretIdVariable
+from vault_estate.auth import AppRoleAuth, SecretIdVariable
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
 from vault_estate.session import Session
@@ -28,7 +28,7 @@ class Estate:
         self.vault = vault
         self.told: list[Event] = []
         notifier = Notifier([self.told.append])
-        method = AppRoleLogin(role_id=ROLE_ID, secret_id=SecretIdVariable("S", {"S": SECRET_ID}))
+        method = AppRoleAuth(role_id=ROLE_ID, secret_id=SecretIdVariable("S", {"S": SECRET_ID}))
         self.leases = Leases(Session(vault.transport(), method, notifier=notifier), notifier)
         self.login = DatabaseLogin(PLACE, self.leases)
 
@@ -206,7 +206,7 @@ def test_credentials_that_the_database_does_not_know_are_replaced_once(monkeypat
 
 def test_the_thread_runs_while_there_is_a_lease() -> None:
     vault = ScriptedVault()
-    method = AppRoleLogin(role_id=ROLE_ID, secret_id=SecretIdVariable("S", {"S": SECRET_ID}))
+    method = AppRoleAuth(role_id=ROLE_ID, secret_id=SecretIdVariable("S", {"S": SECRET_ID}))
     leases = Leases(Session(vault.transport(), method), Notifier())
     login = DatabaseLogin(PLACE, leases)
     assert not [one for one in threading.enumerate() if one.name == "vault-estate-leases"]

@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.scripted_vault import ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
-from vault_estate.auth import AppRoleLogin, SecretIdVariable, TokenLogin
-from vault_estate.auth.agent import AgentLogin
+from vault_estate.auth import AppRoleAuth, SecretIdVariable, TokenAuth
+from vault_estate.auth.agent import AgentAuth
 from vault_estate.auth.method import LoginMethod
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.session import Session
@@ -24,8 +24,8 @@ ENVIRON = {"VAULT_SECRET_ID": SECRET_ID}
 SECRET = "secret/data/app"
 
 
-def _approle(environ: Mapping[str, str] = ENVIRON) -> AppRoleLogin:
-    return AppRoleLogin(role_id=ROLE_ID, secret_id=SecretIdVariable("VAULT_SECRET_ID", environ))
+def _approle(environ: Mapping[str, str] = ENVIRON) -> AppRoleAuth:
+    return AppRoleAuth(role_id=ROLE_ID, secret_id=SecretIdVariable("VAULT_SECRET_ID", environ))
 
 
 def _session(vault: ScriptedVault, method: LoginMethod | None = None, **options: Notifier) -> Session:
@@ -242,7 +242,7 @@ def test_a_given_token_is_kept_renewed_and_neither_replaced_nor_revoked() -> Non
     vault = ScriptedVault()
     other = _session(vault)
     environ = {"VAULT_TOKEN": other.token()}
-    session = Session(vault.transport(), TokenLogin(environ=environ))
+    session = Session(vault.transport(), TokenAuth(environ=environ))
     session.request("GET", SECRET)
     session.close()
     assert vault.count("revoke-self") == 0
@@ -251,12 +251,12 @@ def test_a_given_token_is_kept_renewed_and_neither_replaced_nor_revoked() -> Non
     with pytest.raises(errors.CredentialExpired, match="token gives no other"):
         session.request("GET", SECRET)
     with pytest.raises(errors.CredentialExpired, match="the token in VAULT_TOKEN is dead"):
-        Session(vault.transport(), TokenLogin(environ=environ)).token()
+        Session(vault.transport(), TokenAuth(environ=environ)).token()
 
 
 def test_behind_an_agent_nobody_logs_in() -> None:
     vault = ScriptedVault()
-    session = _session(vault, AgentLogin())
+    session = _session(vault, AgentAuth())
     with pytest.raises(errors.PermissionDenied):
         session.request("GET", SECRET)
     assert vault.asked == [f"GET {SECRET}"]
