@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vault_estate.client import VaultClient
+    from vault_estate.environment import load_secrets_to_env
     from vault_estate.errors import (
         AuthenticationError,
         ConfigurationError,
@@ -81,6 +82,7 @@ __all__ = [
     "WrappingPathMismatch",
     "WrappingTokenInvalid",
     "__version__",
+    "load_secrets_to_env",
 ]
 
 _ELSEWHERE = {
@@ -88,6 +90,7 @@ _ELSEWHERE = {
     "Event": "events",
     "EventKind": "events",
     "Observer": "events",
+    "load_secrets_to_env": "environment",
     "DatabaseLogin": "leases",
     "Credentials": "models",
     "IssuedCertificate": "models",

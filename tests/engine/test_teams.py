@@ -24,6 +24,18 @@ FIRST = ROOT / "docs/teams/README.md"
 PAGES = {page.stem: page for page in sorted(FIRST.parent.glob("*.md")) if page != FIRST}
 DENIED = {"aos": 1, "bike-data-flow": 1, "dagster": 2, "greenlang": 4, "pake-system": 1}
 """How often each page shows that something is denied."""
+PRINTED = {
+    "aos": (
+        "\n33\n",
+        "no secret of its own\nok  manifest   aos-app/vault-estate.json (aos, development)\n",
+        "from the manifest's RoleID, VAULT_SECRET_ID_FILE (aos-app/secret-id))\n",
+        "ok  secret     external-apis (version 1)\n",
+        "no  secret     app-prod (nobody gave OIDC_CLIENT_SECRET yet)\n",
+        "some values are missing\n",
+    ),
+    "pake-system": ("\ntest-secret-key\n33\n", "\nredis://override:6379/1\n"),
+}
+"""What the applications' own code prints; where it is a secret, its length."""
 
 
 def lines_of(page: Path) -> Mapping[str, Any]:
@@ -93,6 +105,7 @@ def test_a_team_works_as_its_page_says(
     token = issuer.sign(sub="job", aud=job["audience"], **job["claims"])
     said = run(local_checkout, commands(PAGES[name]), {**variables, "JOB_TOKEN": token})
     assert said.count("denied, as it must be") == DENIED[name]
+    assert [text for text in PRINTED.get(name, ()) if text not in said] == []
     kept = [path for path in local_checkout.paths.own.rglob("*.log*") if path.is_file()]
     assert [path for path in kept if b"correct-horse-battery" in path.read_bytes()] == []
 

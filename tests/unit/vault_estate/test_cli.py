@@ -1,0 +1,252 @@
+"""The command `vault-estate`: where values go and where not, the forms, and exit codes. Who reads is a double."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+import vault_estate
+from ops.paths import ROOT
+from tests.unit.vault_estate.readers import DoubleReader
+from vault_estate.cli import formats, main
+from vault_estate.errors import PermissionDenied, VaultEstateError
+
+CANARY = "canary-9a1d5c3e7b2f4860"
+ODD = {"A": 'it\'s $HOME `id` \\ "q"', "B": "two\nlines\n", "C": "ünï=cödé #no", "D": " spaces "}
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> DoubleReader:
+    """What the command reads from."""
+    secrets: dict[str, Mapping[str, str] | VaultEstateError] = {
+        "app-prod": {"AOS_API_KEY": CANARY, "WEBHOOK_KEY": "w"},
+        "odd": ODD,
+        "denied": PermissionDenied("denied at agenticverz/data/denied"),
+    }
+    reader = DoubleReader(secrets)
+    monkeypatch.setattr(vault_estate, "VaultClient", lambda: reader)
+    return reader
+
+
+class Terminal(io.TextIOWrapper):
+    """A standard output that says it is one."""
+
+    def isatty(self) -> bool:
+        """It is."""
+        return True
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """What a terminal shows from now on."""
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", Terminal(shown, encoding="ascii"))
+    return shown
+
+
+@pytest.mark.usefixtures("reads")
+def test_a_value_goes_to_a_pipe_as_it_is(capsys: Captured) -> None:
+    assert main.main(["get", "app-prod", "AOS_API_KEY"]) == 0
+    assert capsys.readouterr() == (CANARY, "")
+
+
+@pytest.mark.parametrize("arguments", [["get", "app-prod", "AOS_API_KEY"], ["env", "app-prod"]])
+def test_a_terminal_gets_none_and_nothing_is_read(
+    arguments: list[str], reads: DoubleReader, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    shown = on_a_terminal(monkeypatch)
+    assert main.main(arguments) == 2
+    assert (reads.asked, shown.getvalue()) == ([], b"")
+    assert capsys.readouterr().err == (
+        "vault-estate: standard output is a terminal; expected a pipe, or --reveal to show values\n"
+    )
+
+
+@pytest.mark.usefixtures("reads")
+def test_a_terminal_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = on_a_terminal(monkeypatch)
+    assert main.main(["get", "odd", "C", "--reveal"]) == 0
+    assert shown.getvalue() == "ünï=cödé #no\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["get", "app-prod", CANARY], "KEY is none of app-prod's; expected one of: AOS_API_KEY, WEBHOOK_KEY"),
+        (["env", "app-prod", "denied"], "denied at agenticverz/data/denied"),
+        (["env", "gone"], "secret gone is not there"),
+        (
+            ["env", "app-prod", "--format", "github"],
+            "--format is github outside of a job of GitHub's; expected sh, dotenv or json",
+        ),
+        (["run", "app-prod"], "COMMAND is missing; expected -- and a command behind the names"),
+        (["run", "app-prod", "--"], "COMMAND is missing; expected -- and a command behind the names"),
+    ],
+)
+@pytest.mark.usefixtures("reads")
+def test_what_goes_wrong_is_one_line_and_nothing_is_printed(
+    arguments: list[str], words: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_ENV", raising=False)
+    assert main.main(arguments) == 2
+    assert capsys.readouterr() == ("", f"vault-estate: {words}\n")
+
+
+@pytest.mark.parametrize("arguments", [["get", "a", "b", CANARY], ["env", "a", f"--{CANARY}"], [CANARY]])
+def test_a_wrong_argument_is_not_quoted(arguments: list[str], capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert CANARY not in said.out + said.err
+    assert len(said.err.splitlines()) == 1
+
+
+# --- forms
+
+
+def test_a_shell_reads_every_value_as_it_is(tmp_path: Path) -> None:
+    script = formats.shell(ODD) + 'for n in A B C D; do eval "printf \'%s\\0\' \\"\\$$n\\""; done'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, check=True, cwd=tmp_path)
+    assert said.stdout.decode().split("\0")[:-1] == list(ODD.values())
+
+
+def test_dotenv_reads_every_value_as_it_is() -> None:
+    assert dotenv_values(stream=io.StringIO(formats.dotenv(ODD))) == ODD
+
+
+@pytest.mark.parametrize("value", ["${HOME}", "a\rb"])
+def test_what_a_dotenv_cant_hold_is_refused(value: str) -> None:
+    with pytest.raises(VaultEstateError, match=r"variable X holds what a \.env can't; expected --format sh or json"):
+        formats.dotenv({"X": value})
+
+
+@pytest.mark.usefixtures("reads")
+def test_json_is_one_object(capsys: Captured) -> None:
+    assert main.main(["env", "odd", "--format", "json", "--prefix", "P_"]) == 0
+    assert json.loads(capsys.readouterr().out) == {f"P_{name}": value for name, value in ODD.items()}
+
+
+@pytest.mark.usefixtures("reads")
+def test_github_gets_masks_and_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    file = tmp_path / "env"
+    file.write_text("BEFORE=1\n")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_ENV", str(file))
+    assert main.main(["env", "odd", "app-prod", "--format", "github"]) == 0
+    masks = capsys.readouterr().out.splitlines()
+    assert f"::add-mask::{CANARY}" in masks
+    assert {"::add-mask::two", "::add-mask::lines"} <= set(masks)
+    assert all(line.startswith("::add-mask::") for line in masks)
+    assert _as_the_runner_reads(file.read_text()) == {
+        "BEFORE": "1",
+        **ODD,
+        "AOS_API_KEY": CANARY,
+        "WEBHOOK_KEY": "w",
+    }
+
+
+def _as_the_runner_reads(text: str) -> dict[str, str]:
+    """By GitHub's description of the file: NAME=VALUE, or NAME<<END, lines, END."""
+    found, lines = {}, iter(text.split("\n"))
+    for line in lines:
+        if "<<" in line:
+            name, end = line.split("<<")
+            value = []
+            while (one := next(lines)) != end:
+                value.append(one)
+            found[name] = "\n".join(value)
+        elif line:
+            name, _, value_ = line.partition("=")
+            found[name] = value_
+    return found
+
+
+# --- run
+
+
+class Became:
+    """What the process would be: the real call doesn't come back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.program, self.arguments, self.variables = "", [""], {"": ""}
+        monkeypatch.setattr(os, "execve", self._become)
+
+    def _become(self, program: str, arguments: list[str], variables: dict[str, str]) -> None:
+        self.program, self.arguments, self.variables = program, arguments, variables
+        raise SystemExit(0)
+
+
+def run(became: Became, *arguments: str) -> Mapping[str, str]:
+    """The variables of the command."""
+    with pytest.raises(SystemExit):
+        main.main(["run", *arguments])
+    return became.variables
+
+
+def test_a_command_takes_the_place_of_this_one_with_the_secrets(
+    reads: DoubleReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_KEY", "own")
+    became = Became(monkeypatch)
+    variables = run(became, "app-prod", "--", "sh", "-c", "--", "x")
+    assert (Path(became.program).name, became.arguments) == ("sh", ["sh", "-c", "--", "x"])
+    assert (variables["AOS_API_KEY"], variables["WEBHOOK_KEY"]) == (CANARY, "own")
+    assert CANARY not in " ".join(became.arguments)
+    assert "AOS_API_KEY" not in os.environ
+    assert reads.closed
+    assert run(became, "app-prod", "--override", "--", "sh")["WEBHOOK_KEY"] == "w"
+
+
+@pytest.mark.usefixtures("reads")
+def test_a_pristine_command_has_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", CANARY)
+    variables = run(Became(monkeypatch), "odd", "--pristine", "--", "sh")
+    assert set(variables) - set(ODD) <= {"HOME", "LANG", "LOGNAME", "PATH", "TERM", "TZ", "USER"}
+
+
+def test_a_command_that_isnt_there_is_told_before_anything_is_read(reads: DoubleReader, capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["run", "app-prod", "--", "no-such-program"])
+    assert ended.value.code == 127
+    assert reads.asked == []
+    assert capsys.readouterr().err == "vault-estate: COMMAND is no program that is found; expected one, behind --\n"
+
+
+# --- vault_env.sh, with a command that stands for ours
+
+
+def shell(tmp_path: Path, command: str, script: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """A script in a shell that finds `command` as vault-estate."""
+    program = tmp_path / "vault-estate"
+    program.write_text(f"#!/bin/sh\n{command}\n")
+    program.chmod(0o755)
+    return subprocess.run(
+        ["bash", *flags, "-c", f". {ROOT}/vault_estate/cli/vault_env.sh app-prod; {script}"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_shell_gets_the_values(tmp_path: Path) -> None:
+    said = shell(tmp_path, "echo \"export AOS_API_KEY='$1 $2'\"", 'echo "$? $AOS_API_KEY"; sh -c "echo \\$AOS_API_KEY"')
+    assert said.stdout == "0 env app-prod\nenv app-prod\n"
+
+
+def test_a_failure_sets_nothing_and_is_told(tmp_path: Path) -> None:
+    said = shell(tmp_path, "echo 'export AOS_API_KEY=half'; echo away >&2; exit 2", 'echo "$? ${AOS_API_KEY-unset}"')
+    assert (said.stdout, said.stderr) == ("2 unset\n", "away\n")
+
+
+def test_a_shells_trace_shows_no_value_and_goes_on(tmp_path: Path) -> None:
+    said = shell(tmp_path, f"echo export AOS_API_KEY={CANARY}", "true after", "-x")
+    assert CANARY not in said.stderr
+    assert "+ true after" in said.stderr
