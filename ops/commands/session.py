@@ -121,6 +121,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
         with operations.opened(
             name=file.stack,
             project=paths.project,
+            engine=engine,
             variables=variables,
             copies=paths.own / "stacks" if backend.state else None,
             policy_pack=pack_program(shims, paths.project / "policies") if choices.policies else None,

@@ -1,4 +1,4 @@
-"""A stack of the Automation API whose operations end with the engine's.
+"""The Automation API without starts of the engine that tell nothing new.
 
 Refuses to ask the engine again for what the events of an operation have told already.
 """
@@ -6,6 +6,20 @@ Refuses to ask the engine again for what the events of an operation have told al
 from datetime import UTC, datetime
 
 from pulumi import automation
+from semver import VersionInfo
+
+from ops.engine.finding import Engine
+
+
+class FoundCommand(automation.PulumiCommand):
+    """The engine that was found, first on the PATH that a workspace hands on.
+
+    The Automation API would start it once more to be told its version.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.command = "pulumi"
+        self.version = VersionInfo.parse(engine.version)
 
 
 class ToldStack(automation.Stack):

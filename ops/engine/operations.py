@@ -18,8 +18,9 @@ import yaml
 from pulumi import automation
 
 from ops.console import Steps
-from ops.engine.automation_stack import ToldStack
+from ops.engine.automation_stack import FoundCommand, ToldStack
 from ops.engine.environment import process_environment
+from ops.engine.finding import Engine
 from ops.engine.inline_program import InlineProgram
 from ops.engine.interrupts import patience
 from ops.engine.listening import Changes, Listener, failure
@@ -113,6 +114,7 @@ def opened(
     *,
     name: str,
     project: Path,
+    engine: Engine,
     variables: Mapping[str, str],
     copies: Path | None,
     policy_pack: Path | None = None,
@@ -125,7 +127,8 @@ def opened(
 
     Args:
         project: folder of `Pulumi.yaml` and of the stack's file.
-        variables: as `environment` made them.
+        engine: which one runs it.
+        variables: as `environment` made them for that engine.
         copies: folder for copies of the project's and the stack's file, of which the engine rewrites the latter (ADR
             7). None: it works on the files themselves.
         policy_pack: folder of the pack previews and updates must pass.
@@ -142,7 +145,9 @@ def opened(
             _copy(project, copies, f"Pulumi.{name}.yaml")
             if invented_secrets is not None:
                 _invent_secrets(copies / f"Pulumi.{name}.yaml", invented_secrets, content)
-        options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=dict(variables))
+        options = automation.LocalWorkspaceOptions(
+            work_dir=str(folder), env_vars=dict(variables), pulumi_command=FoundCommand(engine)
+        )
         stack = ToldStack(automation.create_or_select_stack(name, project_name=PROJECT, program=inline, opts=options))
         for key, value in (secrets or {}).items():
             _set_secret(name, folder, variables, key, value)

@@ -37,9 +37,18 @@ def wanted(packages: Sequence[str]) -> dict[str, str]:
     return {package: metadata.version(f"pulumi-{package}") for package in packages}
 
 
+def _folder(environment: Mapping[str, str]) -> Path:
+    """Where the engine keeps plugins (`GetPulumiHomeDir` and `PluginDir`, sdk/go/common/workspace/paths.go)."""
+    home = environment.get("PULUMI_HOME")
+    return (Path(home) if home else Path(environment.get("HOME", "~")).expanduser() / ".pulumi") / "plugins"
+
+
 def installed(engine: Engine, environment: Mapping[str, str]) -> dict[str, set[str]]:
     """The resource plugins the engine can find, by name, with their versions; none when it doesn't say."""
     found: dict[str, set[str]] = {}
+    # Asking takes the engine a start, at each command of whoever has none.
+    if not any(_folder(environment).glob("resource-*")):
+        return found
     try:
         plugins = json.loads(
             said([str(engine.executable), "plugin", "ls", "--json"], _LIST_SECONDS, environment) or "[]"

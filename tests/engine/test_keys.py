@@ -83,9 +83,14 @@ class Stack:
         shims = self.paths.own / "shims"
         world = self.paths.own / "world.json"
         with contextlib.chdir(self.paths.project), attach_apart(["hcloud", "vault"], world=world) as attached:
-            variables = environment(finding.find(print), Backend(), shims, attached)
-            opened = operations.opened(name="dev", project=self.paths.project, variables=variables, copies=None)
-            with opened as run, Console().stage("applying") as steps:
+            engine = finding.find(print)
+            variables = environment(engine, Backend(), shims, attached)
+            with (
+                operations.opened(
+                    name="dev", project=self.paths.project, engine=engine, variables=variables, copies=None
+                ) as run,
+                Console().stage("applying") as steps,
+            ):
                 return run.operate("up", steps)
 
 

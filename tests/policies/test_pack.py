@@ -67,11 +67,13 @@ def operate(tmp_path: Path, vault_server: VaultServer) -> Operate:
             )
 
         with attach(["vault"]) as attached:
-            variables = environment(finding.find(console.say), backend, tmp_path / "shims", attached)
+            engine = finding.find(console.say)
+            variables = environment(engine, backend, tmp_path / "shims", attached)
             with (
                 opened(
                     name="test",
                     project=project,
+                    engine=engine,
                     variables=variables,
                     copies=tmp_path / "copies",
                     policy_pack=PACK,

@@ -113,6 +113,12 @@ def _engine(folder: Path, listed: str, install: str) -> Engine:
     return Engine(executable=executable, version="9.9.9", source="PATH")
 
 
+def _environment(folder: Path) -> dict[str, str]:
+    """What the engine sees, with a folder of plugins that isn't empty."""
+    (folder / "home" / "plugins" / "resource-vault-v7.0.0").mkdir(parents=True, exist_ok=True)
+    return {"PATH": "/usr/bin:/bin", "PULUMI_HOME": str(folder / "home")}
+
+
 def _asked(folder: Path) -> list[str]:
     return (folder / "asked").read_text().splitlines()
 
@@ -125,7 +131,7 @@ def test_plugins_are_read_from_the_engines_list(tmp_path: Path) -> None:
         {"name": "aws", "kind": "resource"},
     ]
 
-    found = installed(_engine(tmp_path, json.dumps(listed), ""), {"PATH": "/usr/bin:/bin"})
+    found = installed(_engine(tmp_path, json.dumps(listed), ""), _environment(tmp_path))
 
     assert found == {"vault": {"7.0.0", VAULT}, "aws": {""}}
 
@@ -135,11 +141,19 @@ def test_an_engine_that_does_not_tell_has_none(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(plugins, "_LIST_SECONDS", 0.3)
     executable = fake_program(tmp_path / "pulumi", line)
 
-    assert installed(Engine(executable=executable, version="1", source="PATH"), {"PATH": "/usr/bin:/bin"}) == {}
+    assert installed(Engine(executable=executable, version="1", source="PATH"), _environment(tmp_path)) == {}
+
+
+def test_an_engine_without_plugins_is_not_asked(tmp_path: Path) -> None:
+    engine = _engine(tmp_path, "[]", "exit 0")
+    for variables in ({"PULUMI_HOME": str(tmp_path / "none")}, {"HOME": str(tmp_path)}):
+        assert installed(engine, {"PATH": "/usr/bin:/bin", **variables}) == {}
+
+    assert not (tmp_path / "asked").exists()
 
 
 def _missing(engine: Engine, folder: Path, said: Said, *packages: str) -> list[str]:
-    return missing(engine, packages, {"PATH": "/usr/bin:/bin"}, folder / "refused.json", said.say)
+    return missing(engine, packages, _environment(folder), folder / "refused.json", said.say)
 
 
 def test_nothing_is_missing_when_the_exact_versions_are_there(tmp_path: Path) -> None:

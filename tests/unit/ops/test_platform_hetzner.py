@@ -129,6 +129,7 @@ def test_a_copy_for_fake_providers_needs_no_ones_secrets(paths: Paths, monkeypat
     with opened(
         name="dev",
         project=paths.project,
+        engine=Engine(executable=Path("pulumi"), version="3.259.0", source="PATH"),
         variables={},
         copies=copies,
         invented_secrets=["database-password"],

@@ -223,6 +223,7 @@ def test_the_local_stack_opens_with_the_official_plugin(
     (arguments,) = opening.opened
     assert arguments["name"] == "local"
     assert arguments["project"] == tmp_path
+    assert arguments["engine"] == opening.engine
     assert arguments["copies"] == tmp_path / ".estate" / "stacks"
     assert arguments["policy_pack"] == tmp_path / ".estate" / "shims" / "vault-estate-policies"
     assert str(tmp_path / "policies") in arguments["policy_pack"].read_text()

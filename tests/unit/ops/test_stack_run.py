@@ -273,7 +273,9 @@ def test_a_stack_works_on_copies_of_its_files(tmp_path: Path, selected: list[dic
     copies = tmp_path / "own" / "stacks"
     before = (paths.project / "Pulumi.local.yaml").read_bytes()
 
-    with operations.opened(name="local", project=paths.project, variables={"A": "b"}, copies=copies) as run:
+    with operations.opened(
+        name="local", project=paths.project, engine=ENGINE, variables={"A": "b"}, copies=copies
+    ) as run:
         assert run.inline is operations.program
 
     described = yaml.safe_load((copies / "Pulumi.yaml").read_text())
@@ -284,12 +286,13 @@ def test_a_stack_works_on_copies_of_its_files(tmp_path: Path, selected: list[dic
     assert selected[0]["project_name"] == "vault-estate"
     assert selected[0]["opts"].work_dir == str(copies)
     assert selected[0]["opts"].env_vars == {"A": "b"}
+    assert str(selected[0]["opts"].pulumi_command.version) == ENGINE.version
 
 
 def test_a_stack_of_the_users_own_works_on_the_files_themselves(tmp_path: Path, selected: list[dict[str, Any]]) -> None:
     paths = checkout(tmp_path)
 
-    with operations.opened(name="local", project=paths.project, variables={}, copies=None):
+    with operations.opened(name="local", project=paths.project, engine=ENGINE, variables={}, copies=None):
         pass
 
     assert selected[0]["opts"].work_dir == str(tmp_path)
@@ -305,7 +308,7 @@ def test_the_process_sees_the_engines_variables_and_gets_its_own_back(
 
     with (
         pytest.raises(RuntimeError),
-        operations.opened(name="local", project=paths.project, variables=variables, copies=None),
+        operations.opened(name="local", project=paths.project, engine=ENGINE, variables=variables, copies=None),
     ):
         raise RuntimeError
 
