@@ -15,10 +15,14 @@ from . import (
     bucket_is_private_and_versioned,
     cloud_refuses_deletion,
     data_holding_is_protected,
+    eks,
     engines,
     exemptions,
     firewall_names_networks,
     hetzner,
+    iam,
+    kubernetes,
+    kubernetes_pods,
     logins,
     provider_verifies_tls,
     user_data_holds_no_secret,
@@ -42,6 +46,10 @@ _UNSORTED = (
     *authorities.RULES,
     *hetzner.RULES,
     *aws.RULES,
+    *eks.RULES,
+    *iam.RULES,
+    *kubernetes.RULES,
+    *kubernetes_pods.RULES,
 )
 RULES: tuple[Rule, ...] = tuple(sorted(_UNSORTED, key=lambda rule: rule.name))
 

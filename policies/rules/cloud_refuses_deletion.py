@@ -5,20 +5,25 @@ from collections.abc import Iterator
 from .data_holding_is_protected import wanted
 from .rule import Resource, Rule
 
+_PROPERTIES = {
+    "aws:eks/cluster:Cluster": "deletionProtection",
+    "hcloud:index/primaryIp:PrimaryIp": "deleteProtection",
+    "hcloud:index/volume:Volume": "deleteProtection",
+}
+"""What each type calls it."""
+
 
 def _check(resource: Resource) -> Iterator[str]:
-    if wanted(resource) and resource.known("deleteProtection") and resource.get("deleteProtection") is not True:
-        yield "deleteProtection is off, but the stack's settings say protect"
+    name = _PROPERTIES[resource.type]
+    if wanted(resource) and resource.known(name) and resource.get(name) is not True:
+        yield f"{name} is off, but the stack's settings say protect"
 
 
 RULE = Rule(
     name="cloud-refuses-deletion",
-    sentence="The cloud refuses to delete a volume or an address unless the stack's settings say protect: false.",
-    remediation="Pass delete_protection=settings.protect, which also holds for who works without Pulumi.",
-    source="Hetzner, Volumes and Primary IPs API: change protection",
-    types=(
-        "hcloud:index/primaryIp:PrimaryIp",
-        "hcloud:index/volume:Volume",
-    ),
+    sentence="The cloud refuses to delete volumes, addresses and clusters, unless settings say protect: false.",
+    remediation="Pass settings.protect as its own protection, which also holds for who works without Pulumi.",
+    source="Hetzner, Volumes and Primary IPs API: change protection; AWS EKS, deletion protection",
+    types=tuple(_PROPERTIES),
     check=_check,
 )

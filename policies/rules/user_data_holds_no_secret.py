@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from .rule import Resource, Rule
 
-_LOOKS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+LOOKS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a token of Vault", re.compile(rb"\bhv[sbr]\.[A-Za-z0-9_-]{20}|\b[sb]\.[A-Za-z0-9]{24}\b")),
     ("an access key of AWS", re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
     ("a private key", re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY")),
@@ -33,7 +33,7 @@ def _check(resource: Resource) -> Iterator[str]:
     for name in ("userData", "userDataBase64"):
         if resource.known(name) and resource.get(name):
             layers = _unpacked(str(resource.get(name)).encode())
-            found = dict.fromkeys(what for layer in layers for what, pattern in _LOOKS if pattern.search(layer))
+            found = dict.fromkeys(what for layer in layers for what, pattern in LOOKS if pattern.search(layer))
             yield from (f"{name} holds {what}" for what in found)
 
 

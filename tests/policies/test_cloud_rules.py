@@ -136,10 +136,12 @@ def test_the_cloud_refuses_deletion_where_settings_protect(
     monkeypatch.setenv(VARIABLE, told)
     rule = cloud_refuses_deletion.RULE
 
-    found = findings(rule, resource(rule, {"deleteProtection": value}, token=token))
+    name = "deletionProtection" if token.startswith("aws:eks/") else "deleteProtection"
+
+    found = findings(rule, resource(rule, {name: value}, token=token))
 
     assert len(found) == count
-    assert all("deleteProtection is off, but the stack's settings say protect" in message for message in found)
+    assert all(f"{name} is off, but the stack's settings say protect" in message for message in found)
 
 
 def test_deletion_without_settings_says_that_it_cannot_judge(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +218,7 @@ def test_a_public_bucket_or_one_without_versions_is_refused(kind: str, inputs: d
         (FIREWALL, "", {"rules": [incoming("1", UNKNOWN_STRING_VALUE), incoming("2", "::/0")]}, 1),
         (USER_DATA, SERVER, {"userData": UNKNOWN_STRING_VALUE}, 0),
         (USER_DATA, SERVER, {"userData": UNKNOWN_STRING_VALUE, "userDataBase64": "AKIA" + "Q" * 16}, 1),
-        (cloud_refuses_deletion.RULE, "", {"deleteProtection": UNKNOWN_BOOLEAN_VALUE}, 0),
+        (cloud_refuses_deletion.RULE, "hcloud:index/volume:Volume", {"deleteProtection": UNKNOWN_BOOLEAN_VALUE}, 0),
         (BUCKET, "aws:s3/bucket:Bucket", {"acl": UNKNOWN_STRING_VALUE, "forceDestroy": True}, 1),
         (BUCKET, "aws:s3/bucketPolicy:BucketPolicy", {"policy": UNKNOWN_STRING_VALUE}, 0),
         (

@@ -5,34 +5,25 @@ the engine runs them (`test_pack.py`).
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, UnknownValueError
 
-from policies.rules import RULES, authorities, aws, engines, hetzner, logins
+from policies.rules import RULES, authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins
 from policies.rules.rule import Rule
-from tests.support.declare import Secret
-from tests.support.policy_rules import findings, resource
+from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_PODS
+from tests.support.aws_samples import cluster, computed, site
+from tests.support.cluster_samples import servers
+from tests.support.declare import Record, Secret, declare
+from tests.support.policy_rules import Case, findings, resource
 from tests.unit.golden import local
 
-PROPERTY_RULES = {rule.name: rule for module in (authorities, aws, engines, hetzner, logins) for rule in module.RULES}
+_MODULES = (authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins)
+PROPERTY_RULES = {rule.name: rule for module in _MODULES for rule in module.RULES}
 ROLE = "vault:pkiSecret/secretBackendRole:SecretBackendRole"
 SIGNATURE = "vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One rule's passing inputs, and each change that it refuses with the words that tell so."""
-
-    passes: Mapping[str, Any]
-    refused: list[tuple[Mapping[str, Any], str]]
-    unknown: str
-    """An input of which the value may not be known yet."""
-    also_passes: list[Mapping[str, Any]] = field(default_factory=list)
-    token: str = ""
 
 
 def url(rest: str) -> dict[str, Any]:
@@ -399,6 +390,9 @@ CASES: Mapping[str, Case] = {
         ],
         unknown="policy",
     ),
+    **IN_AWS,
+    **AROUND_PODS,
+    **IN_PODS,
 }
 
 
@@ -455,15 +449,28 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def judged(records: Iterable[Record]) -> int:
+    """How many judgements there were, none of which found anything."""
+    count = 0
+    for record in records:
+        inputs = _plain(record.inputs)
+        for rule in PROPERTY_RULES.values():
+            if record.type in rule.types:
+                assert findings(rule, resource(rule, inputs, token=record.type)) == [], record.name
+                count += 1
+    return count
+
+
 @pytest.mark.parametrize("stack", ["local", "dev"])
 def test_the_committed_stacks_pass(stack: str) -> None:
-    judged = 0
-    for rule in PROPERTY_RULES.values():
-        for record in local.declared(stack).records:
-            if record.type in rule.types:
-                assert findings(rule, resource(rule, _plain(record.inputs), token=record.type)) == [], record.name
-                judged += 1
-    assert judged > 40
+    assert judged(local.declared(stack).records) > 40
+
+
+def test_what_a_cluster_is_made_of_passes() -> None:
+    place = site(endpoints="all")
+
+    assert judged(declare(lambda: cluster(place), outputs=computed).records) > 60
+    assert judged(declare(servers).records) > 30
 
 
 def test_an_intermediate_ends_sooner_than_a_root() -> None:

@@ -1,12 +1,25 @@
-"""One rule of the policy pack, tried on one resource."""
+"""One rule of the policy pack, tried on one resource; and what is tried of each."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pulumi_policy import PolicyCustomTimeouts, PolicyResourceOptions, ResourceValidationArgs
 from pulumi_policy.proxy import unknown_checking_proxy
 
 from policies.rules.rule import Rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One rule's passing inputs, and each change that it refuses with the words that tell so."""
+
+    passes: Mapping[str, Any]
+    refused: list[tuple[Mapping[str, Any], str]]
+    unknown: str
+    """An input of which the value may not be known yet."""
+    also_passes: list[Mapping[str, Any]] = field(default_factory=list)
+    token: str = ""
 
 
 def resource(
