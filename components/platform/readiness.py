@@ -25,6 +25,8 @@ from ..https import request
 from ..render.login import CertificateLogin
 
 _POLL_SECONDS = 0.5
+_VOTERS_POLL_SECONDS = 2.0
+"""Each look is a login; a server votes 10 s after it joined at the earliest."""
 _REQUEST_SECONDS = 5.0
 _TELL_SECONDS = 15.0
 """How often it is told what is waited for, when that stays the same."""
@@ -47,6 +49,9 @@ class VaultReadyArgs:
     timeout_seconds: int = 300
     server: pulumi.Input[str] | None = None
     """Identity of the machine behind the address; when it changes, this waits again."""
+    replicas: int = 1
+    """How many servers there are. Of several all have to vote: a server that joined doesn't for its first ten seconds
+    and more, and if the leader is lost before, there is never one again (measured, both flavours)."""
     pins_certificate: bool = False
     """Whether a server seen for the first time is taken at its word: its certificate is written to
     `ca_certificate_file`, and from then on nothing else is accepted. For certificates that sign themselves."""
@@ -76,15 +81,14 @@ def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = l
             pinned = _pin(address, Path(properties["ca_certificate_file"])) if pins else {}
             context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
             status = request(context, f"{address}/v1/sys/seal-status")
-            missing = _missing(status)
+            missing = _missing(status) or _missing_for_administrator(properties)
             if not missing:
-                _check_login(properties)
                 return {"cluster_id": status["cluster_id"], "server_version": status["version"], **pinned}
         except urllib.error.HTTPError as error:
             missing = f"to let {properties['login_role']!r} log in (HTTP {error.code})"
         except OSError as error:
             missing = f"to answer ({getattr(error, 'reason', error)})"
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_VOTERS_POLL_SECONDS if missing.startswith(_VOTERS) else _POLL_SECONDS)
     msg = f"Vault at {address} is not ready after {properties['timeout_seconds']:.0f} s: still waiting for it {missing}"
     raise NotReadyError(msg)
 
@@ -107,13 +111,35 @@ def _missing(status: dict[str, Any]) -> str:
     return "to be unsealed" if status["sealed"] else ""
 
 
-def _check_login(properties: dict[str, Any]) -> None:
+_VOTERS = "to have "
+
+
+def _missing_voters(state: dict[str, Any], replicas: int) -> str:
+    """What Raft's own view of the servers lacks. A server that is there is no voter yet."""
+    voters, tolerance = len(state.get("voters") or []), state.get("failure_tolerance") or 0
+    wanted = (replicas - 1) // 2
+    if voters == replicas and tolerance == wanted and state.get("healthy"):
+        return ""
+    return f"{_VOTERS}{replicas} voters and bear the loss of {wanted} (now {voters} and {tolerance})"
+
+
+def _missing_for_administrator(properties: dict[str, Any]) -> str:
+    """What the administrator finds missing, who logs in for that. Raises OSError where that isn't possible."""
     context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
     context.load_cert_chain(properties["certificate_file"], properties["private_key_file"])
     address = properties["address"]
     body = {"name": properties["login_role"]}
     answer = request(context, f"{address}/v1/auth/{properties['login_path']}/login", body=body)
-    request(context, f"{address}/v1/auth/token/revoke-self", body={}, token=answer["auth"]["client_token"])
+    token, replicas = answer["auth"]["client_token"], int(properties.get("replicas") or 1)
+    try:
+        if replicas == 1:
+            return ""
+        state = request(context, f"{address}/v1/sys/storage/raft/autopilot/state", token=token)
+        return _missing_voters(state.get("data") or {}, replicas)
+    except urllib.error.HTTPError as error:
+        return f"{_VOTERS}its voters shown (HTTP {error.code})"
+    finally:
+        request(context, f"{address}/v1/auth/token/revoke-self", body={}, token=token)
 
 
 def _tell(text: str) -> None:
@@ -160,6 +186,8 @@ class VaultReady(Resource):
         }
         if args.server is not None:
             properties["server"] = args.server
+        if args.replicas > 1:
+            properties["replicas"] = args.replicas
         if args.pins_certificate:
             properties |= {"pins_certificate": True, "certificate_sha256": None}
         super().__init__(_Waiting(), name, properties, opts)

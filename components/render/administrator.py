@@ -99,13 +99,23 @@ _ENGINES = {
 }
 
 
-def administrator_policy(name: str = ADMINISTRATOR) -> AclPolicy:
-    """What the bootstrap grants to whoever runs `pulumi up`.
+_CLUSTER = {
+    "sys/storage/raft/autopilot/configuration": "cru",
+    "sys/storage/raft/autopilot/state": "r",
+    "sys/storage/raft/configuration": "r",
+}
+"""Of several servers: who votes, and when one that is lost is forgotten. To have a leader step down isn't the
+administrator's."""
+
+
+def administrator_policy(name: str = ADMINISTRATOR, *, clustered: bool = False) -> AclPolicy:
+    """What the bootstrap grants to whoever runs `pulumi up`; where servers are `clustered`, to look at them, too.
 
     Engines may be mounted at any path of one segment, because the policy is written before the first of them. Moving
     mounts (`sys/remount`) is left out: it takes secrets out from under the policies that guard them.
     """
-    letters = {**_SYSTEM, **_AUTH, **{f"+/{path}": granted for path, granted in _ENGINES.items()}}
+    cluster = _CLUSTER if clustered else {}
+    letters = {**_SYSTEM, **cluster, **_AUTH, **{f"+/{path}": granted for path, granted in _ENGINES.items()}}
     rules = [
         AclRule(path=path, capabilities=frozenset(_CAPABILITY[letter] for letter in granted))
         for path, granted in letters.items()

@@ -25,7 +25,7 @@ class Node:
         monkeypatch.setattr("ssl.get_server_certificate", self._show)
         monkeypatch.setattr("ssl.create_default_context", lambda cafile: cafile)
         monkeypatch.setattr(readiness, "request", lambda *_: STATUS)
-        monkeypatch.setattr(readiness, "_check_login", lambda _: None)
+        monkeypatch.setattr(readiness, "_missing_for_administrator", lambda _: "")
         monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)
 
     def _show(self, address: tuple[str, int], timeout: float) -> str:

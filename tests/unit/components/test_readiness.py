@@ -13,7 +13,7 @@ import pytest
 from components.platform import readiness
 from components.platform.readiness import VaultReady, VaultReadyArgs, wait_until_ready
 from components.render.login import CertificateLogin
-from tests.support.declare import declare
+from tests.support.declare import Declared, declare
 from tests.unit.ops.https import LOGGED_IN, Answer, FakeVault, fake_vault
 
 READY = {"initialized": True, "sealed": False, "cluster_id": "c", "version": "2.7.1"}
@@ -29,6 +29,53 @@ def test_its_code_is_pickled_by_a_name_that_every_state_holds() -> None:
 
     texts = [text for _, text, _ in pickletools.genops(code) if isinstance(text, str)]
     assert texts == ["components.platform.readiness", "_Waiting"]
+
+
+def declared(**more: Any) -> Declared:
+    login = CertificateLogin(certificate_file="a.crt", private_key_file="a.key")
+    args = VaultReadyArgs(address="https://127.0.0.1:8200", login=login, ca_certificate_file=None, **more)
+    return declare(lambda: VaultReady("ready", args))
+
+
+def test_one_server_is_waited_for_as_ever() -> None:
+    """Another input would be a change of every stack there is."""
+    assert "replicas" not in declared().named("ready").inputs
+    assert declared(replicas=3).named("ready").inputs["replicas"] == 3
+
+
+def autopilot(voters: int, tolerance: int, *, healthy: bool = True) -> Answer:
+    names = [f"vault-{number}" for number in range(voters)]
+    return 200, {"data": {"voters": names, "failure_tolerance": tolerance, "healthy": healthy}}
+
+
+def test_of_several_servers_all_have_to_vote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(readiness, "_VOTERS_POLL_SECONDS", 0)
+    states = [(403, {}), autopilot(1, 0), autopilot(3, 0), autopilot(3, 1, healthy=False), autopilot(3, 1)]
+
+    def answer(_method: str, path: str) -> Answer:
+        if path == "sys/seal-status":
+            return 200, READY
+        if path == "sys/storage/raft/autopilot/state":
+            return states.pop(0)
+        return LOGGED_IN if path.endswith("/login") else (200, b"")
+
+    told: list[str] = []
+    with fake_vault(tmp_path, answer) as server:
+        found = wait_until_ready({**properties(server), "replicas": 3.0}, told.append)
+        logins = [path for _, path, _ in server.asked if path.endswith("/login")]
+        ended = [path for _, path, _ in server.asked if path.endswith("/revoke-self")]
+
+    assert found == {"cluster_id": "c", "server_version": "2.7.1"}
+    assert states == []
+    assert len(logins) == len(ended) == 5
+    begin = f"waiting for Vault at {server.address} to have "
+    assert [line.rpartition(";")[0] for line in told][1:] == [
+        f"{begin}its voters shown (HTTP 403)",
+        f"{begin}3 voters and bear the loss of 1 (now 1 and 0)",
+        f"{begin}3 voters and bear the loss of 1 (now 3 and 0)",
+        f"{begin}3 voters and bear the loss of 1 (now 3 and 1)",
+    ]
 
 
 def properties(server: FakeVault) -> dict[str, Any]:

@@ -18,6 +18,17 @@ def test_the_policy_is_exactly_this_text() -> None:
     assert render(POLICY) == Path(__file__).with_name("administrator.hcl").read_text(encoding="utf-8")
 
 
+def test_of_several_servers_it_sees_who_votes_and_takes_none_down() -> None:
+    rules = {rule.path: rule for rule in administrator_policy(clustered=True).rules}
+
+    assert {path: sorted(one.value for one in rules[path].capabilities) for path in rules.keys() - RULES.keys()} == {
+        "sys/storage/raft/autopilot/configuration": ["create", "read", "update"],
+        "sys/storage/raft/autopilot/state": ["read"],
+        "sys/storage/raft/configuration": ["read"],
+    }
+    assert {path: rules[path] for path in RULES} == RULES
+
+
 def test_sudo_is_only_where_vault_demands_it() -> None:
     assert {path for path, rule in RULES.items() if Capability.SUDO in rule.capabilities} == {
         "sys/auth/*",
