@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vault_estate.aio import AsyncVaultClient
     from vault_estate.client import VaultClient
     from vault_estate.environment import load_secrets_to_env
     from vault_estate.errors import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncVaultClient",
     "AuthenticationError",
     "ConfigurationError",
     "CredentialExpired",
@@ -86,6 +88,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "AsyncVaultClient": "aio",
     "VaultClient": "client",
     "Event": "events",
     "EventKind": "events",

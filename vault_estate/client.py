@@ -11,7 +11,6 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -120,11 +119,11 @@ class VaultClient(NotPickled):
             VaultUnavailable: Vault can't be asked, and what was read is older than an hour.
             AuthenticationError: nobody could be logged in.
         """
+        found = self.peek(name, version=version, min_version=min_version)
+        if found is not None:
+            return found
         key = (name, version)
         if min_version is None:
-            found = self._cache.peek(key)
-            if found is not None:
-                return found
             return self._cache.get(key, self._reader(name, version), fresh_seconds=PINNED_SECONDS if version else None)
         secret = self._cache.get(key, self._reader(name, version), accept=lambda one: one.version >= min_version)
         if secret.version < min_version:
@@ -133,9 +132,10 @@ class VaultClient(NotPickled):
             )
         return secret
 
-    def peek(self, name: str) -> Secret | None:
+    def peek(self, name: str, *, version: int | None = None, min_version: int | None = None) -> Secret | None:
         """A secret that is in memory and fresh, without asking Vault; None: it isn't."""
-        return self._cache.peek((name, None))
+        accept = None if min_version is None else lambda one: one.version >= min_version
+        return self._cache.peek((name, version), accept)
 
     def refresh(self, name: str) -> Secret:
         """A secret as Vault has it now, which is kept. Raises as `get_secret`, and nothing stale."""
@@ -152,7 +152,8 @@ class VaultClient(NotPickled):
         """What a verifier takes: the secret, and the version before it until its grace is over. By Vault's clock.
         Raises as `get_secret`."""
         secret = self.get_secret(name)
-        age = self._transport.server_time() - secret.created_at.timestamp() if secret.created_at else grace_seconds
+        created_at = secret.created_at
+        age = self._transport.server_time() - created_at.timestamp() if created_at else grace_seconds
         if secret.version < 2 or age >= grace_seconds:
             return (secret,)
         try:
@@ -349,13 +350,12 @@ def _secret(data: Mapping[str, Any], *, name: str, path: str, asked: str) -> Sec
         raise ProtocolError(
             f"{asked}: the answer is no version of a secret; expected a KV mount of version 2", path=asked
         )
-    created = metadata.get("created_time")
     return Secret(
         values,
         name=name,
         path=path,
         version=int(metadata.get("version") or 0),
-        created_at=datetime.fromisoformat(created) if isinstance(created, str) else None,
+        created_time=str(metadata.get("created_time") or ""),
     )
 
 

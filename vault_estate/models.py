@@ -15,7 +15,7 @@ from vault_estate.guarded import NotPickled
 class Secret(NotPickled, Mapping[str, str]):
     """One version of a secret: its keys and their values."""
 
-    __slots__ = ("_values", "created_at", "name", "path", "stale", "version")
+    __slots__ = ("_created_time", "_values", "name", "path", "stale", "version")
 
     def __init__(
         self,
@@ -24,15 +24,15 @@ class Secret(NotPickled, Mapping[str, str]):
         name: str,
         path: str,
         version: int,
-        created_at: datetime | None = None,
+        created_time: str = "",
         stale: bool = False,
     ) -> None:
-        """`path` is Vault's, with the mount and without `data/`."""
+        """`path` is Vault's, with the mount and without `data/`; `created_time` as Vault writes it."""
         self._values = values
         self.name = name
         self.path = path
         self.version = version
-        self.created_at = created_at
+        self._created_time = created_time
         self.stale = stale
         """Whether Vault could not be asked when it was time to."""
 
@@ -68,6 +68,11 @@ class Secret(NotPickled, Mapping[str, str]):
 
     __str__ = __repr__
 
+    @property
+    def created_at(self) -> datetime | None:
+        """When the version was written, by Vault's clock."""
+        return datetime.fromisoformat(self._created_time) if self._created_time else None
+
     def as_stale(self) -> "Secret":
         """The same, which says that it may be out of date."""
         return Secret(
@@ -75,7 +80,7 @@ class Secret(NotPickled, Mapping[str, str]):
             name=self.name,
             path=self.path,
             version=self.version,
-            created_at=self.created_at,
+            created_time=self._created_time,
             stale=True,
         )
 

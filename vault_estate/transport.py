@@ -36,6 +36,8 @@ from vault_estate.tls import Trust
 _POOL_CONNECTIONS = 16
 _JITTER_SECONDS = (0.05, 0.8)
 """Full jitter: any time between the first and a bound that doubles with each try, up to the second."""
+_ONCE = urllib3.Retry(total=False, redirect=False)
+"""What it raises is raised as it is; tries are counted here."""
 _REDIRECT = frozenset({307, 308})
 HEALTH_STATUSES = frozenset({200, 429, 472, 473, 501, 503})
 """What `sys/health` answers, none of which is an error there."""
@@ -267,13 +269,15 @@ class Transport:
                 f"/v1/{call.path}",
                 body=call.content,
                 headers=call.headers,
-                retries=False,
+                retries=_ONCE,
                 redirect=False,
                 timeout=timeout,
                 preload_content=False,
             )
             try:
-                content = response.read(BODY_BYTES + 1, decode_content=True)
+                length = response.headers.get("Content-Length", "")
+                short = length.isascii() and length.isdigit() and int(length) <= BODY_BYTES
+                content = response.read(None if short else BODY_BYTES + 1)
                 if len(content) > BODY_BYTES:
                     response.close()
                     raise _LostError(_too_long(call, address), taken=True)

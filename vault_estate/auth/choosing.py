@@ -1,5 +1,5 @@
-"""Which way to log in: an argument's, else the one that a variable names, else the manifest's, else the only one whose
-variables are complete.
+"""Which way to log in: an argument's, else the one that a variable names, else the manifest's if it is complete, else
+the only one that is.
 
 Owns that order, and says why. Refuses to pick one of two.
 """
@@ -74,8 +74,9 @@ def choose(
         raise ConfigurationError(f"{named.name} is {named.value[:20]!r}; expected one of {', '.join(_WAYS)}")
     if named is not None:
         return _made(named.value, variables, hints, why=f"{named.name} says so")
-    if hints is not None and variables.find("AGENT_ADDR") is None:
-        return _made(hints.kind, variables, hints, why="the manifest says so")
+    own = hints if variables.find("AGENT_ADDR") is None else None
+    if own is not None and _complete(own.kind, variables, own):
+        return _made(own.kind, variables, own, why="the manifest says so")
     complete = {kind: made for kind in _WAYS if (made := _complete(kind, variables, hints))}
     if len(complete) > 1:
         each = "; ".join(f"{kind} ({', '.join(sources)})" for kind, (_, sources) in complete.items())
@@ -83,6 +84,8 @@ def choose(
     if complete:
         ((kind, (method, sources)),) = complete.items()
         return Chosen(method=method, why=f"only {kind} is complete", read_from=sources)
+    if own is not None:
+        return _made(own.kind, variables, own, why="the manifest says so")
     return _of_a_person(home)
 
 

@@ -58,6 +58,7 @@ def transport(server: Answering) -> Transport:
     [
         ({"VAULT_SECRET_ID_FILE": "/s"}, APPROLE, "approle", "the manifest says so"),
         ({"VAULT_SECRET_ID_FILE": "/s", "VAULT_TOKEN": "t"}, APPROLE, "approle", "the manifest says so"),
+        ({"VAULT_TOKEN": "t"}, APPROLE, "token", "only token is complete"),
         ({"VAULT_TOKEN": "t", "VAULT_AUTH_METHOD": "token"}, APPROLE, "token", "VAULT_AUTH_METHOD says so"),
         ({}, KUBERNETES, "kubernetes", "the manifest says so"),
         ({"VAULT_AGENT_ADDR": "http://127.0.0.1:1"}, APPROLE, "agent", "only agent is complete"),
@@ -83,7 +84,7 @@ def test_the_way_is_chosen_and_says_why(
     ("environ", "hints", "message"),
     [
         ({}, None, "the login is not given; expected a manifest, or for one of agent: VAULT_AGENT_ADDR; approle: "),
-        ({"VAULT_TOKEN": "canary"}, APPROLE, "the login is approle, as the manifest says so; expected VAULT_ROLE_ID"),
+        ({}, APPROLE, "the login is approle, as the manifest says so; expected VAULT_ROLE_ID"),
         (
             {"VAULT_AUTH_METHOD": "jwt"},
             APPROLE,
