@@ -1,7 +1,8 @@
 """AWS in memory, and buckets of an S3 service really made where the program's provider names one: moto, in a sandbox.
 
 Owns a bucket, its versions, lock, lifecycle and policy, through boto3. Refuses a bucket with objects its deletion, as
-the service does. Other types of AWS, and buckets of a provider that names no service, stay in memory.
+the service does. Other types of AWS, and buckets of a provider that names no service, stay in memory; a cluster's are
+in `fake_providers.aws_cluster`.
 """
 
 import json
@@ -13,6 +14,7 @@ import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # as above
 from botocore.config import Config  # type: ignore[import-untyped]  # as above
 
+from fake_providers import aws_cluster
 from fake_providers.memory import MemoryProvider, MemoryType
 from fake_providers.servicer import Found, RefusedError, Values
 
@@ -103,7 +105,12 @@ TYPES: Mapping[str, MemoryType] = {
         "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
     ),
     "iam/userPolicy:UserPolicy": MemoryType("name user", "policy user"),
+    **aws_cluster.CLUSTER_TYPES,
 }
+
+
+def _kind(token: str) -> str:
+    return token.removeprefix("aws:")
 
 
 class AwsProvider(MemoryProvider):
@@ -113,8 +120,8 @@ class AwsProvider(MemoryProvider):
         super().__init__("aws", TYPES, world)
 
     def identity(self, token: str, inputs: Values, count: int) -> str:
-        """A bucket's is its name."""
-        named = inputs.get("bucket") if token == _BUCKET else None
+        """A bucket's is its name, and so it is of what AWS calls by one."""
+        named = inputs.get("bucket") if token == _BUCKET else aws_cluster.name_of(_kind(token), inputs)
         return str(named or count)
 
     def configure(self, settings: Values) -> Client:
@@ -133,6 +140,8 @@ class AwsProvider(MemoryProvider):
 
     def create(self, connection: Client, token: str, inputs: Values) -> Found:
         """At the service first: what it refuses is nowhere."""
+        with self.world() as world:
+            aws_cluster.hold(world, _kind(token), inputs)
         self._do(connection, _WRITES.get(token), inputs)
         return super().create(None, token, inputs)
 
@@ -142,7 +151,9 @@ class AwsProvider(MemoryProvider):
         return super().update(None, token, found, inputs)
 
     def delete(self, connection: Client, token: str, found: Found) -> None:
-        """A bucket; what is set on it goes with it."""
+        """A bucket; what is set on it goes with it. What others need stays."""
+        with self.world() as world:
+            aws_cluster.let_go(world, _kind(token), found.identity)
         self._do(connection, _remove if token == _BUCKET else None, found.inputs)
         super().delete(None, token, found)
 

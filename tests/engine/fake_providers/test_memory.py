@@ -7,7 +7,7 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from fake_providers import aws, hcloud
+from fake_providers import aws, aws_cluster, hcloud
 from fake_providers.attach import attach, attach_apart
 from fake_providers.envelope import UNKNOWN, pack
 from tests.engine.fake_providers.wire import Values, Wire, urn
@@ -38,6 +38,10 @@ INPUTS: dict[str, Values] = {
         f"aws:s3/bucket{part}:Bucket{part}": {"bucket": "snapshots"}
         for part in ("Versioning", "ObjectLockConfiguration", "LifecycleConfiguration", "Policy")
     },
+    **{f"aws:{kind}": dict.fromkeys(made.required, "x") for kind, made in aws_cluster.CLUSTER_TYPES.items()},
+    "aws:cloudwatch/logGroup:LogGroup": {"name": "flow-logs"},
+    "aws:iam/role:Role": {"name": "nodes", "assumeRolePolicy": "{}"},
+    "aws:eks/cluster:Cluster": {"name": "vault", "roleArn": "arn", "vpcConfig": {}},
 }
 KINDS = {"hcloud": hcloud.TYPES, "aws": aws.TYPES}
 NETWORK = "hcloud:index/network:Network"
@@ -47,11 +51,21 @@ def test_every_type_has_inputs() -> None:
     assert set(INPUTS) == {f"{package}:{kind}" for package, kinds in KINDS.items() for kind in kinds}
 
 
+def needed(wire: Wire, token: str) -> Values:
+    """What a type of AWS' is made of, made before it: the inputs that name it."""
+    found: Values = {}
+    for name, other in aws_cluster.REFERS.get(token.removeprefix("aws:"), {}).items():
+        of = f"aws:{other}"
+        found[name] = wire.create(of, INPUTS[of] | needed(wire, of)).identity
+    return found
+
+
 @pytest.mark.parametrize("token", INPUTS)
 def test_life(token: str) -> None:
-    package, inputs = token.split(":", maxsplit=1)[0], INPUTS[token]
-    changed = inputs | {"labels": {"team": "platform"}}
+    package = token.split(":", maxsplit=1)[0]
     with attach([package]) as environment, Wire(environment, package) as wire:
+        inputs = INPUTS[token] | needed(wire, token)
+        changed = inputs | {"labels": {"team": "platform"}}
         planned = wire.create(token, inputs, preview=True)
         made = wire.create(token, inputs)
         kind = KINDS[package][token.split(":", 1)[1]]
@@ -99,6 +113,26 @@ def test_replacing_and_refusing() -> None:
             wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
             with pytest.raises(grpc.RpcError, match="snapshots already exists"):
                 wire.create("aws:s3/bucket:Bucket", INPUTS["aws:s3/bucket:Bucket"])
+
+
+def test_nothing_is_made_of_what_isnt_there_or_goes_while_it_is_needed() -> None:
+    addon, cluster = "aws:eks/addon:Addon", "aws:eks/cluster:Cluster"
+    inputs = {"clusterName": "vault", "addonName": "vpc-cni"}
+    with attach(["aws"]) as environment, Wire(environment, "aws") as wire:
+        with pytest.raises(grpc.RpcError, match="clusterName is vault, which doesn't exist in memory"):
+            wire.create(addon, inputs)
+        made = wire.create(cluster, INPUTS[cluster])
+        with pytest.raises(grpc.RpcError, match="vault already exists"):
+            wire.create(cluster, INPUTS[cluster])
+        of_it = wire.create(addon, inputs)
+        with pytest.raises(grpc.RpcError, match="vault is needed by eks/addon:Addon"):
+            wire.delete(made)
+        wire.delete(of_it)
+        protected = wire.update(made, INPUTS[cluster] | {"deletionProtection": True})
+        with pytest.raises(grpc.RpcError, match="vault is protected; expected deletionProtection to be taken off"):
+            wire.delete(protected)
+        wire.delete(wire.update(protected, INPUTS[cluster]))
+        assert wire.read(made) is None
 
 
 def test_secrets_stay_secret() -> None:

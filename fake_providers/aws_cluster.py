@@ -1,0 +1,129 @@
+"""What an EKS cluster is made of, in memory: which types, what AWS computes for them, and what holds on to what.
+
+Keeps the rules of AWS' that a stack runs into: a thing is made of others that are there (`InvalidParameter`,
+`ResourceNotFound`, `NoSuchEntity`), none goes while another needs it (`DependencyViolation`, `ResourceInUse`,
+`DeleteConflict`), a protected cluster isn't deleted, and a name is unique where AWS says so. Judges no policy and makes
+no machine.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from fake_providers.memory import MemoryType
+from fake_providers.servicer import RefusedError, Values
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+CLUSTER = "eks/cluster:Cluster"
+_ROLE = "iam/role:Role"
+_VPC, _SUBNET, _TABLE = "ec2/vpc:Vpc", "ec2/subnet:Subnet", "ec2/routeTable:RouteTable"
+_GROUP, _LOGS = "ec2/securityGroup:SecurityGroup", "cloudwatch/logGroup:LogGroup"
+
+
+def _named(service: str, kind: str, *, region: str = REGION) -> str:
+    return f"arn:aws:{service}:{region}:{ACCOUNT}:{kind}"
+
+
+CLUSTER_TYPES: Mapping[str, MemoryType] = {
+    _LOGS: MemoryType("name", arn=lambda _, inputs: f"{_named('logs', 'log-group')}:{inputs['name']}"),
+    _VPC: MemoryType("cidrBlock", "cidrBlock", arn=lambda identity, _: _named("ec2", f"vpc/{identity}")),
+    _SUBNET: MemoryType(
+        "availabilityZoneId cidrBlock vpcId", "vpcId", arn=lambda identity, _: _named("ec2", f"subnet/{identity}")
+    ),
+    _TABLE: MemoryType("vpcId", "vpcId"),
+    _GROUP: MemoryType("vpcId description name"),
+    "ec2/defaultSecurityGroup:DefaultSecurityGroup": MemoryType("vpcId"),
+    "ec2/eip:Eip": MemoryType(publicIp=lambda identity, _: f"198.51.100.{int(identity) % 250 + 1}"),
+    "ec2/flowLog:FlowLog": MemoryType("vpcId trafficType logDestination iamRoleArn maxAggregationInterval"),
+    "ec2/internetGateway:InternetGateway": MemoryType(),
+    "ec2/launchTemplate:LaunchTemplate": MemoryType("name", latestVersion=lambda _id, _: 1),
+    "ec2/natGateway:NatGateway": MemoryType("allocationId subnetId"),
+    "ec2/route:Route": MemoryType("destinationCidrBlock routeTableId", "routeTableId"),
+    "ec2/routeTableAssociation:RouteTableAssociation": MemoryType("subnetId", "routeTableId"),
+    "ec2/vpcEndpoint:VpcEndpoint": MemoryType("vpcId serviceName vpcEndpointType", "vpcId serviceName"),
+    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": MemoryType(
+        "securityGroupId", "securityGroupId ipProtocol"
+    ),
+    CLUSTER: MemoryType(
+        "name roleArn bootstrapSelfManagedAddons",
+        "roleArn vpcConfig",
+        arn=lambda _, inputs: _named("eks", f"cluster/{inputs['name']}"),
+        endpoint=lambda _, inputs: f"https://{inputs['name']}.eks.invalid",
+        certificateAuthority=lambda _id, _: {"data": "QUE="},
+        identities=lambda _, inputs: [{"oidcs": [{"issuer": f"https://oidc.invalid/{inputs['name']}"}]}],
+        status=lambda _id, _: "in memory only",
+    ),
+    "eks/accessEntry:AccessEntry": MemoryType("clusterName principalArn type", "clusterName principalArn"),
+    "eks/accessPolicyAssociation:AccessPolicyAssociation": MemoryType(
+        "clusterName principalArn policyArn accessScope", "clusterName principalArn policyArn accessScope"
+    ),
+    "eks/addon:Addon": MemoryType("clusterName addonName", "clusterName addonName"),
+    "eks/nodeGroup:NodeGroup": MemoryType(
+        "amiType capacityType clusterName instanceTypes nodeGroupNamePrefix nodeRoleArn subnetIds",
+        "clusterName nodeRoleArn scalingConfig subnetIds",
+    ),
+    "eks/podIdentityAssociation:PodIdentityAssociation": MemoryType(
+        "clusterName namespace serviceAccount", "clusterName namespace roleArn serviceAccount"
+    ),
+    _ROLE: MemoryType(
+        "name", "assumeRolePolicy", arn=lambda _, inputs: _named("iam", f"role/{inputs['name']}", region="")
+    ),
+    "iam/rolePolicy:RolePolicy": MemoryType("name role", "role policy"),
+    "iam/rolePolicyAttachment:RolePolicyAttachment": MemoryType("policyArn role", "policyArn role"),
+}
+
+_OF_CLUSTER = {"clusterName": CLUSTER}
+REFERS: Mapping[str, Mapping[str, str]] = {
+    _SUBNET: {"vpcId": _VPC},
+    _TABLE: {"vpcId": _VPC},
+    _GROUP: {"vpcId": _VPC},
+    "ec2/defaultSecurityGroup:DefaultSecurityGroup": {"vpcId": _VPC},
+    "ec2/flowLog:FlowLog": {"vpcId": _VPC},
+    "ec2/internetGateway:InternetGateway": {"vpcId": _VPC},
+    "ec2/vpcEndpoint:VpcEndpoint": {"vpcId": _VPC},
+    "ec2/natGateway:NatGateway": {"subnetId": _SUBNET, "allocationId": "ec2/eip:Eip"},
+    "ec2/route:Route": {
+        "routeTableId": _TABLE,
+        "gatewayId": "ec2/internetGateway:InternetGateway",
+        "natGatewayId": "ec2/natGateway:NatGateway",
+    },
+    "ec2/routeTableAssociation:RouteTableAssociation": {"routeTableId": _TABLE, "subnetId": _SUBNET},
+    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"securityGroupId": _GROUP},
+    "eks/accessEntry:AccessEntry": _OF_CLUSTER,
+    "eks/accessPolicyAssociation:AccessPolicyAssociation": _OF_CLUSTER,
+    "eks/addon:Addon": _OF_CLUSTER,
+    "eks/nodeGroup:NodeGroup": _OF_CLUSTER,
+    "eks/podIdentityAssociation:PodIdentityAssociation": _OF_CLUSTER,
+    "iam/rolePolicy:RolePolicy": {"role": _ROLE},
+    "iam/rolePolicyAttachment:RolePolicyAttachment": {"role": _ROLE},
+}
+"""By type, which input names which other thing; of AWS' own words for these refusals there are several."""
+UNIQUE: Mapping[str, str] = {CLUSTER: "name", _ROLE: "name", _LOGS: "name"}
+"""Whose name is its id, and there once."""
+
+
+def name_of(kind: str, inputs: Values) -> str | None:
+    """The id of a thing that is called by its name."""
+    return str(inputs[UNIQUE[kind]]) if kind in UNIQUE else None
+
+
+def hold(world: Values, kind: str, inputs: Values) -> None:
+    """Raises RefusedError where something it needs isn't there."""
+    for name, other in REFERS.get(kind, {}).items():
+        if inputs.get(name) is not None and f"aws:{other} {inputs[name]}" not in world:
+            raise RefusedError(f"{name} is {inputs[name]}, which doesn't exist in memory (ResourceNotFound)")
+
+
+def let_go(world: Values, kind: str, identity: str) -> None:
+    """Raises RefusedError where something needs it, or it is protected."""
+    held = world.get(f"aws:{kind} {identity}")
+    if kind == CLUSTER and held and held["inputs"].get("deletionProtection"):
+        raise RefusedError(f"{identity} is protected; expected deletionProtection to be taken off first")
+    for user in _users(world, kind, identity):
+        raise RefusedError(f"{identity} is needed by {user} (DependencyViolation)")
+
+
+def _users(world: Values, kind: str, identity: str) -> Iterator[str]:
+    for key, one in world.items():
+        token = key.partition(" ")[0].removeprefix("aws:")
+        for name, other in REFERS.get(token, {}).items():
+            if other == kind and str(one["inputs"].get(name)) == identity:
+                yield key.removeprefix("aws:")
