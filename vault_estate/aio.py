@@ -9,16 +9,18 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vault_estate.client import GRACE_SECONDS, VaultClient
 from vault_estate.errors import VaultEstateError
 from vault_estate.events import Observer
 from vault_estate.guarded import NotPickled
 from vault_estate.leases import DatabaseLogin
-from vault_estate.manifest import ClientManifest
 from vault_estate.models import IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig
+
+if TYPE_CHECKING:
+    from vault_estate.manifest import ClientManifest
 
 _Question = tuple[asyncio.AbstractEventLoop, str, int | None, int | None]
 
@@ -30,7 +32,7 @@ class AsyncVaultClient(NotPickled):
         self,
         config: VaultClientConfig | None = None,
         *,
-        manifest: ClientManifest | str | os.PathLike[str] | None = None,
+        manifest: "ClientManifest | str | os.PathLike[str] | None" = None,
         environ: Mapping[str, str] = os.environ,
         observers: Sequence[Observer] = (),
     ) -> None:

@@ -20,7 +20,6 @@ from vault_estate.errors import ConfigurationError, ProtocolError, SecretNotFoun
 from vault_estate.events import Event, EventKind, Notifier, Observer
 from vault_estate.guarded import NotPickled
 from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
-from vault_estate.manifest import ClientManifest, ManifestStaticRole
 from vault_estate.models import IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig, opened
 from vault_estate.session import Session
@@ -28,6 +27,8 @@ from vault_estate.transport import HEALTH_STATUSES, Repeat
 
 if TYPE_CHECKING:
     import hvac
+
+    from vault_estate.manifest import ClientManifest
 
 _LOG = logging.getLogger("vault_estate")
 _LOG.addHandler(logging.NullHandler())
@@ -53,7 +54,7 @@ class VaultClient(NotPickled):
         self,
         config: VaultClientConfig | None = None,
         *,
-        manifest: ClientManifest | str | os.PathLike[str] | None = None,
+        manifest: "ClientManifest | str | os.PathLike[str] | None" = None,
         environ: Mapping[str, str] = os.environ,
         observers: Sequence[Observer] = (),
         clock: Clock | None = None,
@@ -168,9 +169,9 @@ class VaultClient(NotPickled):
             return DatabaseLogin(
                 DatabasePlace(role=role, path=f"database/creds/{_path(role)}", connection={}), self._leases
             )
-        found = self.manifest.database_role(role)
-        mount = self.manifest.database.mount if self.manifest.database else "database"
-        engine = "static-creds" if isinstance(found, ManifestStaticRole) else "creds"
+        found, database = self.manifest.database_role(role), self.manifest.database
+        mount = database.mount if database else "database"
+        engine = "static-creds" if database and role in database.static_roles else "creds"
         connection = {"host": found.host, "port": found.port, "dbname": found.database, "sslmode": found.ssl_mode}
         place = DatabasePlace(role=role, path=f"{mount}/{engine}/{_path(role)}", connection=connection)
         return DatabaseLogin(place, self._leases)

@@ -25,11 +25,15 @@ class EventKind(Enum):
     LOGIN = "login"
     TOKEN_RENEWED = "token_renewed"  # noqa: S105 - an event
     TOKEN_LOST = "token_lost"  # noqa: S105 - an event
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - an event
+    """By the client, which is closed."""
     LEASE_CREATED = "lease_created"
     LEASE_RENEWED = "lease_renewed"
     LEASE_REPLACED = "lease_replaced"
     LEASE_LOST = "lease_lost"
     """It has ended, and no other could be had yet."""
+    LEASE_RELEASED = "lease_released"
+    """Nobody needs it any more; it ends by itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

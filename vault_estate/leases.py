@@ -148,6 +148,8 @@ class DatabaseLogin(NotPickled):
     def close(self) -> None:
         """Keep it alive no longer; what was lent ends by itself, at the latest with the client's token."""
         self._keeper.forget(self)
+        if self._lease is not None:
+            self._tell(EventKind.LEASE_RELEASED)
 
     def look(self) -> float:
         """Renew or replace what is due; the seconds until it is due again."""

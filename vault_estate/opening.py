@@ -8,18 +8,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vault_estate import manifest as manifests
 from vault_estate.auth.agent import FRESH_SECONDS, AgentAuth
 from vault_estate.auth.choosing import Chosen, LoginHints, choose
 from vault_estate.auth.method import LoginMethod
 from vault_estate.cache import Freshness
 from vault_estate.clock import Clock
 from vault_estate.errors import ConfigurationError
-from vault_estate.manifest import ClientManifest, ManifestAppRole, ManifestJwt, ManifestKubernetes
 from vault_estate.tls import Trust
 from vault_estate.transport import Patience, Transport
 from vault_estate.variables import Variables
+
+if TYPE_CHECKING:
+    from vault_estate.manifest import ClientManifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class VaultClientConfig:
 class OpenedClient:
     """Everything that a client needs, and where it is from."""
 
-    manifest: ClientManifest | None
+    manifest: "ClientManifest | None"
     transport: Transport
     chosen: Chosen
     freshness: Freshness
@@ -61,7 +63,7 @@ class OpenedClient:
 def opened(
     config: VaultClientConfig,
     *,
-    manifest: ClientManifest | str | os.PathLike[str] | None = None,
+    manifest: "ClientManifest | str | os.PathLike[str] | None" = None,
     environ: Mapping[str, str] = os.environ,
     clock: Clock | None = None,
 ) -> OpenedClient:
@@ -90,35 +92,37 @@ def opened(
 
 
 def _manifest(
-    given: ClientManifest | str | os.PathLike[str] | None, environ: Mapping[str, str]
-) -> ClientManifest | None:
-    if isinstance(given, ClientManifest):
+    given: "ClientManifest | str | os.PathLike[str] | None", environ: Mapping[str, str]
+) -> "ClientManifest | None":
+    from vault_estate import manifest as manifests  # noqa: PLC0415 - it brings pydantic, which an import needn't wait for
+
+    if isinstance(given, manifests.ClientManifest):
         return given
     if given is None and manifests.find(environ) is None:
         return None
     return manifests.load(given, environ)
 
 
-def _chosen(config: VaultClientConfig, known: ClientManifest | None, environ: Mapping[str, str]) -> Chosen:
+def _chosen(config: VaultClientConfig, known: "ClientManifest | None", environ: Mapping[str, str]) -> Chosen:
     if config.auth is not None:
         return Chosen(method=config.auth, why="the program says so", read_from=("the argument auth",))
     home = Path.home() if sys.stdin is not None and sys.stdin.isatty() else None
     return choose(environ, hints=_hints(known) if known else None, home=home)
 
 
-def _hints(known: ClientManifest) -> LoginHints:
-    login: ManifestAppRole | ManifestKubernetes | ManifestJwt = known.login
+def _hints(known: "ClientManifest") -> LoginHints:
+    login = known.login
     return LoginHints(
         kind=login.kind,
         mount=login.mount,
         role=login.role,
-        role_id=login.role_id if isinstance(login, ManifestAppRole) else None,
-        audience=None if isinstance(login, ManifestAppRole) else login.audience,
+        role_id=login.role_id if login.kind == "approle" else None,
+        audience=None if login.kind == "approle" else login.audience,
     )
 
 
 def _addresses(
-    config: VaultClientConfig, known: ClientManifest | None, variables: Variables, chosen: Chosen
+    config: VaultClientConfig, known: "ClientManifest | None", variables: Variables, chosen: Chosen
 ) -> tuple[tuple[str, ...], str]:
     if config.address is not None:
         return (config.address,), "the argument address"
@@ -132,14 +136,14 @@ def _addresses(
     return (found.value,), found.name
 
 
-def _trust(known: ClientManifest | None, variables: Variables) -> Trust:
+def _trust(known: "ClientManifest | None", variables: Variables) -> Trust:
     told = variables.trust()
     if known is None or known.ca_certificate is None:
         return told
     return replace(told, ca_certificate=known.ca_certificate, ca_file=None, ca_folder=None)
 
 
-def _freshness(config: VaultClientConfig, known: ClientManifest | None, chosen: Chosen) -> Freshness:
+def _freshness(config: VaultClientConfig, known: "ClientManifest | None", chosen: Chosen) -> Freshness:
     seconds = config.fresh_seconds
     if seconds is None and known is not None:
         seconds = known.fresh_seconds

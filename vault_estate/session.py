@@ -147,6 +147,7 @@ class Session(NotPickled):
             held, self._held = self._held, None
         if held is None or held.token.is_batch or not held.token.value or not self.method.repeats:
             return
+        self._tell(EventKind.TOKEN_REVOKED)
         try:
             self.transport.send(
                 "POST",

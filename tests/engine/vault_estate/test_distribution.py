@@ -22,6 +22,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 import vault_estate
 loaded = [name for name in ("hvac", "pydantic", "requests", "urllib3") if name in sys.modules]
+from vault_estate import AsyncVaultClient, VaultClient
+loaded += [name for name in ("hvac", "pydantic", "requests") if name in sys.modules]
 public = [getattr(vault_estate, name).__name__ for name in vault_estate.__all__ if name != "__version__"]
 others = [name for name in ("components", "ops", "pulumi", "settings") if find_spec(name)]
 print(json.dumps([version("vault-estate"), loaded, public, others]))

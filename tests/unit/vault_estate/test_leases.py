@@ -61,7 +61,8 @@ def test_it_is_taken_when_it_is_first_needed_and_stays(monkeypatch: pytest.Monke
             "password": first.password,
         }
         assert login.recycle_seconds == 1_200
-    assert [one.kind for one in estate.told] == [EventKind.LOGIN, EventKind.LEASE_CREATED]
+    kinds = [EventKind.LOGIN, EventKind.LEASE_CREATED, EventKind.LEASE_RELEASED]
+    assert [one.kind for one in estate.told] == kinds
 
 
 @pytest.mark.parametrize(
