@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from vault_estate.environment import ReadsSecrets
@@ -61,16 +61,14 @@ class VaultSettings(BaseSettings):
     """Who reads, given the variables of the environment and of `.env`. None: a `VaultClient`, which is closed then."""
 
     def __init__(self, **given: Any) -> None:
-        refused = None
         try:
             super().__init__(**given)
         except ValidationError as error:
-            refused = _refused(type(self), error)
-            if refused is None:
-                raise
-        if refused is not None:
-            # Out here, so that pydantic's error, which has the values, isn't its context.
-            raise refused
+            refused = _refused(type(self), error) or _without_values(error)
+        else:
+            return
+        # Out here, so that pydantic's error, which has the values, isn't its context.
+        raise refused
 
     @classmethod
     def __pydantic_init_subclass__(cls, **more: Any) -> None:
@@ -278,6 +276,20 @@ def _variable(settings: type[BaseSettings], name: str) -> str:
     key = _key(name, settings.model_fields[name])
     whole = key if key != name else f"{settings.model_config.get('env_prefix', '')}{name}"
     return whole if settings.model_config.get("case_sensitive") else whole.upper()
+
+
+def _without_values(error: ValidationError) -> ValidationError:
+    """Pydantic's error without what was given: of a check of the whole that is every value."""
+    mistakes = error.errors(include_url=False, include_context=False, include_input=False)
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError(one["type"], "{said}", {"said": one["msg"]}),
+            loc=one["loc"],
+            input=None,
+        )
+        for one in mistakes
+    ]
+    return ValidationError.from_exception_data(error.title, details, hide_input=True)
 
 
 def _refused(settings: type[BaseSettings], error: ValidationError) -> ConfigurationError | None:

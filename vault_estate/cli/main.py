@@ -7,6 +7,7 @@ error and exit code 2; nothing is printed then.
 import argparse
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
     """One line for a wrong argument, which isn't quoted: a value may have been put there by mistake."""
 
     def error(self, message: str) -> NoReturn:
-        told = message if message.startswith(("the following arguments", "argument --format")) else "wrong arguments"
+        told = message if message.startswith("the following arguments") else "these arguments are none of its own"
         self.exit(FAILED, f"{self.prog}: {told}; expected as {self.prog} --help says\n")
 
 
@@ -122,6 +123,9 @@ def _run(given: argparse.Namespace) -> NoReturn:
         sys.exit(_tell("COMMAND is no program that is found; expected one, behind --", NOT_FOUND))
     found = variables(read_all(given.names), given.prefix)
     inherited = {name: os.environ[name] for name in _KEPT if name in os.environ} if given.pristine else dict(os.environ)
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        # Python ignores them, and what it becomes would, too: `yes | head` there would not end.
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
     os.execve(program, command, joined(inherited, found, override=given.override))  # noqa: S606 - the point of it
 
 

@@ -75,3 +75,6 @@ def test_installed_alone_it_has_its_names_and_loads_nothing_before_they_are_used
     assert loaded == []
     assert sorted([*public, "__version__"]) == sorted(vault_estate.__all__)
     assert others == []
+    helped = run(python.with_name("vault-estate"), "--help", directory=tmp_path)
+    named = [line.split()[0] for line in helped.splitlines() if line.startswith("    ")]
+    assert named == ["get", "env", "run", "doctor"]

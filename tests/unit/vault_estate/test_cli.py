@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -98,7 +99,10 @@ def test_what_goes_wrong_is_one_line_and_nothing_is_printed(
     assert capsys.readouterr() == ("", f"vault-estate: {words}\n")
 
 
-@pytest.mark.parametrize("arguments", [["get", "a", "b", CANARY], ["env", "a", f"--{CANARY}"], [CANARY]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["get", "a", "b", CANARY], ["env", "a", f"--{CANARY}"], ["env", "a", "--format", CANARY], [CANARY]],
+)
 def test_a_wrong_argument_is_not_quoted(arguments: list[str], capsys: Captured) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(arguments)
@@ -176,17 +180,24 @@ class Became:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.program, self.arguments, self.variables = "", [""], {"": ""}
+        self.pipes: object = None
         monkeypatch.setattr(os, "execve", self._become)
 
     def _become(self, program: str, arguments: list[str], variables: dict[str, str]) -> None:
         self.program, self.arguments, self.variables = program, arguments, variables
+        self.pipes = signal.getsignal(signal.SIGPIPE)
         raise SystemExit(0)
 
 
 def run(became: Became, *arguments: str) -> Mapping[str, str]:
     """The variables of the command."""
-    with pytest.raises(SystemExit):
-        main.main(["run", *arguments])
+    before = [(one, signal.getsignal(one)) for one in (signal.SIGPIPE, signal.SIGXFSZ)]
+    try:
+        with pytest.raises(SystemExit):
+            main.main(["run", *arguments])
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
     return became.variables
 
 
@@ -201,6 +212,7 @@ def test_a_command_takes_the_place_of_this_one_with_the_secrets(
     assert CANARY not in " ".join(became.arguments)
     assert "AOS_API_KEY" not in os.environ
     assert reads.closed
+    assert became.pipes is signal.SIG_DFL
     assert run(became, "app-prod", "--override", "--", "sh")["WEBHOOK_KEY"] == "w"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import AliasChoices, BaseModel, PostgresDsn, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, PostgresDsn, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 import vault_estate
@@ -356,8 +356,11 @@ def test_a_missing_field_is_told_where_vault_is_off(monkeypatch: pytest.MonkeyPa
 
 def test_a_mistake_in_another_field_stays_pydantics_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBUG", "perhaps")
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as caught:
         pake(reader(**PAKE))()
+    (mistake,) = caught.value.errors()
+    assert (mistake["type"], mistake["loc"]) == ("bool_parsing", ("DEBUG",))
+    assert mistake["msg"].startswith("Input should be a valid boolean")
 
 
 def test_a_field_of_vault_inside_of_another_is_refused() -> None:
@@ -414,6 +417,20 @@ def test_no_value_is_in_a_repr_a_log_or_an_error(caplog: pytest.LogCaptureFixtur
         ),
     ]
     assert caught.value.__context__ is None
+
+    class Whole(VaultSettings):
+        vault_client = given(reader(security={"secret_key": CANARY}))
+        SECRET_KEY: str = VaultField("security", "secret_key")
+
+        @model_validator(mode="after")
+        def _check(self) -> "Whole":
+            raise ValueError("the two don't {fit}")
+
+    with pytest.raises(ValidationError) as whole:
+        Whole()
+    assert whole.value.errors()[0]["msg"] == "Value error, the two don't {fit}"
+    assert CANARY not in repr(whole.value.errors()) + "".join(traceback.format_exception(whole.value))
+    assert whole.value.__context__ is None
 
     class Plain(VaultSettings):
         vault_client = given(reader(security={"secret_key": CANARY}))
