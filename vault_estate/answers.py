@@ -33,6 +33,8 @@ BODY_BYTES = 8 << 20
 """The longest answer that is read. A value is at most 1 MiB; lists of some 100,000 names are shorter."""
 _VAULTS_OWN = frozenset({400, 403, 404, 405})
 """Refusals that only mean something if Vault itself wrote them, and not a proxy before it."""
+_NAMES = frozenset({"alt_names", "common_name", "name", "role", "ttl"})
+"""Of a request's body, what is no secret and should be read in an error."""
 _TRANSIENT = frozenset({412, 429, 472, 473, 502, 504})
 
 
@@ -69,12 +71,13 @@ class Answer:
 
 
 def strings(value: object) -> Iterator[str]:
-    """Every text in a request's body."""
+    """Every text in a request's body that could be a secret."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from strings(one)
+        for name, one in value.items():
+            if name not in _NAMES:
+                yield from strings(one)
     elif isinstance(value, Iterable) and not isinstance(value, bytes):
         for one in value:
             yield from strings(one)

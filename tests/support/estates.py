@@ -16,12 +16,13 @@ from tests.support.servers import PostgresServer, VaultServer, call
 MOUNT = "agenticverz"
 APPLICATION = "aos"
 KEY = "AOS_API_KEY"
+DATABASE_ROLE, TRANSIT_KEY, PKI_ROLE = "aos-readwrite", "data-encryption-key", "internal-mtls"
 POLICY = f"""
 path "{MOUNT}/data/*" {{ capabilities = ["read"] }}
-path "database/creds/{APPLICATION}" {{ capabilities = ["read"] }}
-path "transit/encrypt/{APPLICATION}" {{ capabilities = ["update"] }}
-path "transit/decrypt/{APPLICATION}" {{ capabilities = ["update"] }}
-path "pki/issue/{APPLICATION}" {{ capabilities = ["update"] }}
+path "database/creds/{DATABASE_ROLE}" {{ capabilities = ["read"] }}
+path "transit/encrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
+path "transit/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
+path "pki/issue/{PKI_ROLE}" {{ capabilities = ["update"] }}
 """
 DENIED = f'path "{MOUNT}/data/denied" {{ capabilities = ["deny"] }}\n'
 
@@ -97,14 +98,14 @@ class ApplicationEstate:
             "secrets": secrets,
             "transit": {
                 "mount": "transit",
-                "keys": {APPLICATION: {"type": "aes256-gcm96", "derived": False, "convergent": False}},
+                "keys": {TRANSIT_KEY: {"type": "aes256-gcm96", "derived": False, "convergent": False}},
             },
             "pki": {
                 "mount": "pki",
                 "root_mount": "pki",
                 "roles": {
-                    APPLICATION: {
-                        "allowed_domains": ["aos.internal"],
+                    PKI_ROLE: {
+                        "allowed_domains": ["aos.internal", "mtls.internal"],
                         "allow_subdomains": True,
                         "allow_bare_domains": False,
                         "server": True,
@@ -122,17 +123,17 @@ def application_estate(server: VaultServer) -> ApplicationEstate:
     root = server.client
     call(root, "POST", f"sys/mounts/{MOUNT}", {"type": "kv", "options": {"version": "2"}})
     call(root, "POST", "sys/mounts/transit", {"type": "transit"})
-    call(root, "POST", f"transit/keys/{APPLICATION}", {})
+    call(root, "POST", f"transit/keys/{TRANSIT_KEY}", {})
     call(root, "POST", "sys/mounts/pki", {"type": "pki"})
     call(root, "POST", "pki/root/generate/internal", {"common_name": "root", "key_type": "ec", "ttl": "24h"})
     role = {
-        "allowed_domains": ["aos.internal"],
+        "allowed_domains": ["aos.internal", "mtls.internal"],
         "allow_subdomains": True,
         "key_type": "ec",
         "key_bits": 256,
         "ttl": "1h",
     }
-    call(root, "POST", f"pki/roles/{APPLICATION}", role)
+    call(root, "POST", f"pki/roles/{PKI_ROLE}", role)
     call(root, "POST", "sys/auth/approle", {"type": "approle"})
     call(root, "PUT", f"sys/policies/acl/{APPLICATION}", {"policy": POLICY + DENIED})
     call(root, "POST", f"auth/approle/role/{APPLICATION}", {"token_policies": [APPLICATION], "token_ttl": "1h"})
@@ -147,7 +148,7 @@ def with_database(estate: ApplicationEstate, postgres: PostgresServer, *, ttl: s
     url = f"postgresql://{{{{username}}}}:{{{{password}}}}@{postgres.host}:{postgres.port}/app"
     connection = {
         "plugin_name": "postgresql-database-plugin",
-        "allowed_roles": APPLICATION,
+        "allowed_roles": DATABASE_ROLE,
         "connection_url": url,
         "username": postgres.root_username,
         "password": postgres.root_password,
@@ -155,12 +156,12 @@ def with_database(estate: ApplicationEstate, postgres: PostgresServer, *, ttl: s
     call(root, "POST", "database/config/app", connection)
     made = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
     role = {"db_name": "app", "creation_statements": [made], "default_ttl": ttl, "max_ttl": max_ttl}
-    call(root, "POST", f"database/roles/{APPLICATION}", role)
+    call(root, "POST", f"database/roles/{DATABASE_ROLE}", role)
     document = estate.document()
     document["database"] = {
         "mount": "database",
         "roles": {
-            APPLICATION: {
+            DATABASE_ROLE: {
                 "host": postgres.host,
                 "port": postgres.port,
                 "database": "app",

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import hvac
 import psycopg
@@ -24,10 +25,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from ops.paths import ROOT
+from tests.support.documents import blocks
 from tests.support.estates import (
     APPLICATION,
+    DATABASE_ROLE,
     KEY,
     MOUNT,
+    PKI_ROLE,
+    TRANSIT_KEY,
     ApplicationEstate,
     application_estate,
     with_database,
@@ -76,12 +81,26 @@ def estate(vault_server: VaultServer) -> ApplicationEstate:
     return application_estate(vault_server)
 
 
+@pytest.fixture(scope="module")
+def databases(estate: ApplicationEstate, postgres_server: PostgresServer) -> dict[str, Any]:
+    """Its document, with a database role of short leases."""
+    return with_database(estate, postgres_server, ttl="2s", max_ttl="4s")
+
+
 @pytest.fixture
 def environ(estate: ApplicationEstate, tmp_path: Path) -> dict[str, str]:
     """Its environment, with a new SecretID, and a secret that has a value."""
     estate.role(token_ttl="1h", token_max_ttl="4h", secret_id_num_uses=0, token_type="service")
     estate.write("app-prod", {KEY: CANARY})
     return estate.environ(tmp_path)
+
+
+@pytest.fixture
+def environ_of_all(estate: ApplicationEstate, environ: dict[str, str], databases: dict[str, Any]) -> dict[str, str]:
+    """The same, with the database's document and another secret."""
+    estate.write("database", {"url": "x"})
+    Path(environ["VAULT_ESTATE_CONFIG"]).write_text(json.dumps(databases))
+    return environ
 
 
 def test_a_secret_its_versions_and_what_becomes_of_them(estate: ApplicationEstate, environ: dict[str, str]) -> None:
@@ -113,11 +132,11 @@ def test_a_secret_its_versions_and_what_becomes_of_them(estate: ApplicationEstat
 
 def test_keys_and_certificates(environ: dict[str, str]) -> None:
     with VaultClient(environ=environ) as client:
-        ciphertext = client.encrypt(APPLICATION, b"\x00binary")
-        assert client.decrypt(APPLICATION, ciphertext) == b"\x00binary"
+        ciphertext = client.encrypt(TRANSIT_KEY, b"\x00binary")
+        assert client.decrypt(TRANSIT_KEY, ciphertext) == b"\x00binary"
         with pytest.raises(errors.InvalidRequest):
-            client.decrypt(APPLICATION, "vault:v1:AAAA")
-        issued = client.certificate(APPLICATION, "web.aos.internal", ttl_seconds=600, names=["api.aos.internal"])
+            client.decrypt(TRANSIT_KEY, "vault:v1:AAAA")
+        issued = client.certificate(PKI_ROLE, "web.aos.internal", ttl_seconds=600, names=["api.aos.internal"])
         leaf = x509.load_pem_x509_certificate(issued.chain.encode())
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(issued.authorities[0].encode()))
         key = serialization.load_pem_private_key(issued.key.encode(), password=None)
@@ -125,7 +144,7 @@ def test_keys_and_certificates(environ: dict[str, str]) -> None:
         assert 500 < issued.ends_at - time.time() <= 601
         assert 300 < issued.renew_at - time.time() <= 401
         with pytest.raises(errors.InvalidRequest):
-            client.certificate(APPLICATION, "evil.example")
+            client.certificate(PKI_ROLE, "evil.example")
         health = client.health()
         assert (health.ok, health.standby) == (True, False)
         assert health.version.startswith("2.")
@@ -208,14 +227,16 @@ def test_tokens_that_live_seconds_are_renewed_and_replaced(estate: ApplicationEs
 
 
 def test_a_database_login_outlives_its_token(
-    estate: ApplicationEstate, environ: dict[str, str], postgres_server: PostgresServer
+    estate: ApplicationEstate,
+    environ: dict[str, str],
+    databases: dict[str, Any],
+    postgres_server: PostgresServer,
 ) -> None:
-    document = with_database(estate, postgres_server, ttl="2s", max_ttl="4s")
     estate.role(token_ttl="2s", token_max_ttl="3s")
-    manifest = ClientManifest.model_validate_json(json.dumps(document))
+    manifest = ClientManifest.model_validate_json(json.dumps(databases))
     changes: list[float] = []
     users: set[str] = set()
-    with VaultClient(environ=environ, manifest=manifest) as client, client.database(APPLICATION) as login:
+    with VaultClient(environ=environ, manifest=manifest) as client, client.database(DATABASE_ROLE) as login:
         login.on_change(lambda: changes.append(time.monotonic()))
         end = time.monotonic() + 6
         while time.monotonic() < end:
@@ -378,13 +399,13 @@ def test_no_canary_is_found_anywhere(
     texts: list[str] = []
     client = VaultClient(environ=environ)
     shown: list[object] = [client, client.get_secret("app-prod"), client.health(), client.chosen]
-    issued = client.certificate(APPLICATION, "web.aos.internal")
+    issued = client.certificate(PKI_ROLE, "web.aos.internal")
     token = client._session.token()
     shown += [issued, client._session, client._transport.prepared("GET", "x", token=token)]
     failing: list[Callable[[], object]] = [
         lambda: client.get_secret("denied"),
         lambda: client.get_secret("app-prod")["nope"],
-        lambda: client.decrypt(APPLICATION, CANARY),
+        lambda: client.decrypt(TRANSIT_KEY, CANARY),
         lambda: client.hvac.secrets.kv.v2.create_or_update_secret("app-prod", {KEY: CANARY}, mount_point=MOUNT),
         lambda: client._transport.send("POST", "auth/approle/login", body={"role_id": CANARY, "secret_id": CANARY}),
         lambda: client.get_secret(CANARY + "/../x"),
@@ -404,6 +425,27 @@ def test_no_canary_is_found_anywhere(
     for value in (CANARY, token, secret_id, issued.key.splitlines()[1], estate.role_id):
         assert value not in everything, hashlib.sha256(value.encode()).hexdigest()
         assert value not in source
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "client.md", ROOT / "vault_estate" / "README.md"])
+def test_every_block_of_a_page_works(
+    page: Path,
+    environ_of_all: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In order, in one program, with nothing but the environment."""
+    for name, value in environ_of_all.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(asyncio, "run", run_async)
+    programs = [block for block in blocks(page) if block.language == "python"]
+    assert len(programs) >= 3
+    namespace: dict[str, Any] = {}
+    for block in programs:
+        exec(compile(block.text, f"{page.name}:{block.line}", "exec"), namespace)  # noqa: S102 - that is the test
+    assert CANARY not in capsys.readouterr().out
+    if page.name == "README.md":
+        assert all(len(block.text.splitlines()) <= 10 for block in programs)
 
 
 def test_sealed_it_serves_what_it_has_and_says_so(estate: ApplicationEstate, environ: dict[str, str]) -> None:
