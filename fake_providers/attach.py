@@ -91,7 +91,11 @@ def _provider(package: str, world: Path | None, machines: Path | None, *, adopti
         from fake_providers.aws import AwsProvider  # noqa: PLC0415
 
         return AwsProvider(world)
-    raise ValueError(f"package {package!r}: expected one of vault, hcloud, aws")
+    if package == "kubernetes":
+        from fake_providers.kubernetes import KubernetesProvider  # noqa: PLC0415
+
+        return KubernetesProvider(world)
+    raise ValueError(f"package {package!r}: expected one of vault, hcloud, aws, kubernetes")
 
 
 @contextmanager

@@ -7,11 +7,11 @@ lets a secret into a status message.
 # ruff: noqa: N802, ARG002 - the methods' names and signatures are gRPC's
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 from google.protobuf import empty_pb2
@@ -44,6 +44,25 @@ class Found:
     identity: str
     inputs: Values = field(default_factory=dict)
     outputs: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """One resource of a component that a provider makes."""
+
+    type: str
+    """Its token."""
+    name: str
+    """Of the resource, in the engine."""
+    inputs: Values
+
+
+@runtime_checkable
+class Constructing(Protocol):
+    """A provider that makes components."""
+
+    def children(self, token: str, name: str, inputs: Values) -> Iterable[Child]:
+        """What a component is made of."""
 
 
 class Provider(Protocol):
@@ -216,6 +235,18 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             known = Found(request.id, inputs.values, outputs.values)
             self.provider.delete(self._connection(context), token, known)
         return empty_pb2.Empty()
+
+    def Construct(self, request: pb.ConstructRequest, context: Context) -> pb.ConstructResponse:
+        from fake_providers.constructing import construct  # noqa: PLC0415 - it needs this module's `Child`
+
+        inputs = unpack(request.inputs)
+        with self._answering(request.type, context, inputs):
+            if not isinstance(self.provider, Constructing):
+                raise RefusedError(f"the fake {self.package} provider has no components")
+            # As the official provider, which can't render what isn't known yet.
+            known = not has_unknown(inputs.values)
+            children = list(self.provider.children(request.type, request.name, inputs.values)) if known else []
+        return construct(request, children)
 
     def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:
         with self._answering(request.tok, context):

@@ -20,10 +20,12 @@ _LEVELS = ("enforce", "audit", "warn")
 
 @dataclass(frozen=True, kw_only=True)
 class ServerNamespacesArgs:
-    """What may connect."""
+    """What may connect, and what is kept."""
 
     traffic: PodTraffic
     """Connections of the servers and of the jobs."""
+    protect: bool
+    """Keeps the namespaces: whoever deletes one deletes the claims in it."""
 
 
 class ServerNamespaces(pulumi.ComponentResource):
@@ -32,15 +34,16 @@ class ServerNamespaces(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ServerNamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:ServerNamespaces", name, {}, opts)
-        self._made(f"{name}-servers", NAMESPACE, network_policies.servers(args.traffic))
-        self._made(f"{name}-jobs", JOBS_NAMESPACE, network_policies.jobs(args.traffic))
+        # Claims stay when the stack goes, and they can't without their namespace.
+        kept = pulumi.ResourceOptions(parent=self, protect=args.protect, retain_on_delete=True)
+        gone = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        self._made(f"{name}-servers", NAMESPACE, network_policies.servers(args.traffic), kept)
+        self._made(f"{name}-jobs", JOBS_NAMESPACE, network_policies.jobs(args.traffic), gone)
         self.register_outputs({})
 
-    def _made(self, name: str, called: str, traffic: Mapping[str, Any]) -> None:
+    def _made(self, name: str, called: str, traffic: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
         restricted = {f"pod-security.kubernetes.io/{level}": "restricted" for level in _LEVELS}
-        namespace = kubernetes.core.v1.Namespace(
-            name, metadata={"name": called, "labels": restricted}, opts=pulumi.ResourceOptions(parent=self)
-        )
+        namespace = kubernetes.core.v1.Namespace(name, metadata={"name": called, "labels": restricted}, opts=opts)
         within = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
         specifications: Mapping[str, Any] = {"nothing": network_policies.nothing(), RELEASE: traffic}
         for suffix, specification in specifications.items():

@@ -46,6 +46,7 @@ HOLDS_DATA = (
     "aws:s3/bucket:Bucket",
     "hcloud:index/primaryIp:PrimaryIp",
     "hcloud:index/volume:Volume",
+    "kubernetes:core/v1:Namespace",
     "kubernetes:core/v1:PersistentVolumeClaim",
     "vault:index/mount:Mount",
     "vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert",
@@ -91,12 +92,11 @@ HOLDS_NONE = (
     "hcloud:index/serverNetwork:ServerNetwork",
     "hcloud:index/volumeAttachment:VolumeAttachment",
     "hcloud:index/zoneRrset:ZoneRrset",
-    # Pods only; their claims stay when it goes.
+    # Pods only; their claims stay when it goes. A namespace takes them along.
     "kubernetes:apps/v1:StatefulSet",
     "kubernetes:cert-manager.io/v1:Certificate",
     "kubernetes:cert-manager.io/v1:Issuer",
     "kubernetes:core/v1:ConfigMap",
-    "kubernetes:core/v1:Namespace",
     "kubernetes:core/v1:Service",
     "kubernetes:core/v1:ServiceAccount",
     "kubernetes:helm.sh/v4:Chart",

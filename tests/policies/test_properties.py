@@ -11,14 +11,19 @@ from typing import Any
 import pytest
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, UnknownValueError
 
+from components.render.chart.server_file import ClusterServer, server_file
+from components.render.chart.values import values
+from fake_providers.kubernetes import CHART, KubernetesProvider
+from fake_providers.servicer import Child
 from policies.rules import RULES, authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins
 from policies.rules.rule import Rule
 from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_PODS
 from tests.support.aws_samples import cluster, computed, site
-from tests.support.cluster_samples import servers
+from tests.support.cluster_samples import ARCHIVES, servers
 from tests.support.declare import Record, Secret, declare
 from tests.support.policy_rules import Case, findings, resource
 from tests.unit.golden import local
+from tests.unit.render.chart_samples import PLACE, SERVERS
 
 _MODULES = (authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins)
 PROPERTY_RULES = {rule.name: rule for module in _MODULES for rule in module.RULES}
@@ -449,7 +454,7 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def judged(records: Iterable[Record]) -> int:
+def judged(records: Iterable[Record | Child]) -> int:
     """How many judgements there were, none of which found anything."""
     count = 0
     for record in records:
@@ -471,6 +476,17 @@ def test_what_a_cluster_is_made_of_passes() -> None:
 
     assert judged(declare(lambda: cluster(place), outputs=computed).records) > 60
     assert judged(declare(servers).records) > 30
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=[one.flavor for one in SERVERS])
+def test_what_the_charts_make_of_our_values_passes(server: ClusterServer) -> None:
+    given = {
+        "chart": ARCHIVES[server.flavor],
+        "namespace": "vault",
+        "values": values(server, server_file(server, PLACE)),
+    }
+
+    assert judged(KubernetesProvider(None).children(CHART, "vault", given)) > 25
 
 
 def test_an_intermediate_ends_sooner_than_a_root() -> None:

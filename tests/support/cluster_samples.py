@@ -14,7 +14,7 @@ from tests.unit.render.chart_samples import KEY, VAULT
 
 CLUSTER = "arn:aws:eks:eu-central-1:123456789012:cluster/vault-staging"
 DISKS = "arn:aws:kms:eu-central-1:123456789012:key/5678cdef"
-ARCHIVE = "charts/vault-0.34.1.tgz"
+ARCHIVES = {"vault": "charts/vault-0.34.1.tgz", "openbao": "charts/openbao-0.29.2.tgz"}
 TRAFFIC = PodTraffic(
     flavor="vault",
     api_networks=("10.0.0.0/16", "172.20.0.1/32"),
@@ -28,33 +28,18 @@ TRAFFIC = PodTraffic(
     destinations={"db.internal": ("10.8.0.0/24",)},
 )
 
-CHART_MAKES = {
-    f"kubernetes:{kind}"
-    for kind in (
-        "apps/v1:StatefulSet",
-        "core/v1:ConfigMap",
-        "core/v1:Service",
-        "core/v1:ServiceAccount",
-        "policy/v1:PodDisruptionBudget",
-        "rbac.authorization.k8s.io/v1:ClusterRoleBinding",
-        "rbac.authorization.k8s.io/v1:Role",
-        "rbac.authorization.k8s.io/v1:RoleBinding",
-    )
-}
-"""Types of what Helm made of both charts with our values, each a resource of its own."""
-
 
 def servers(server: ClusterServer = VAULT, *, protect: bool = True) -> None:
     """Everything in the cluster."""
     provider = cluster_provider("cluster", kubeconfig="{}", cluster=CLUSTER)
     options = pulumi.ResourceOptions(providers=[provider])
-    namespaces = ServerNamespaces("namespaces", ServerNamespacesArgs(traffic=TRAFFIC), options)
+    namespaces = ServerNamespaces("namespaces", ServerNamespacesArgs(traffic=TRAFFIC, protect=protect), options)
     within = pulumi.ResourceOptions(providers=[provider], depends_on=[namespaces])
     names = ListenerCertificateArgs(pods=server.pods, more_names=("vault.example.com",))
     certificate = ListenerCertificate("certificate", names, within)
     storage = ServerStorage("storage", ServerStorageArgs(server=server, kms_key_arn=DISKS, protect=protect), within)
     ServerChart(
         "vault",
-        ServerChartArgs(server=server, archive=ARCHIVE, seal_key_arn=KEY),
+        ServerChartArgs(server=server, archive=ARCHIVES[server.flavor], seal_key_arn=KEY),
         pulumi.ResourceOptions(providers=[provider], depends_on=[namespaces, certificate, storage]),
     )

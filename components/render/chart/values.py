@@ -69,7 +69,7 @@ def values(server: ClusterServer, config: Any) -> Values:
             **_probes(),
             **_rights(),
             **_volumes(server),
-            **_storage(server),
+            **_storage(),
             **_placement(server),
             **_reached(),
         },
@@ -237,16 +237,14 @@ def _volumes(server: ClusterServer) -> Values:
     }
 
 
-def _storage(server: ClusterServer) -> Values:
-    """Sizes in a StatefulSet can't change: these are of its first claims, and claims grow by themselves. They stay when
-    the set goes, and when it shrinks."""
-
-    def volume(gibibytes: int) -> Values:
-        return {"enabled": True, "size": f"{gibibytes}Gi", "storageClass": STORAGE_CLASS}
-
+def _storage() -> Values:
+    """What a StatefulSet says of its claims can't change, so another size would replace the set and end all its pods.
+    The claims are there before it, each of its own size, and this one is never used. They stay when the set goes, and
+    when it shrinks."""
+    volume = {"enabled": True, "size": "20Gi", "storageClass": STORAGE_CLASS}
     return {
-        "dataStorage": volume(server.pods.data_gibibytes),
-        "auditStorage": volume(server.pods.audit_gibibytes),
+        "dataStorage": volume,
+        "auditStorage": volume,
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
     }
 

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2
 
-from fake_providers import aws, aws_cluster, hcloud
+from fake_providers import aws, aws_cluster, hcloud, kubernetes
 from fake_providers.attach import attach, attach_apart
 from fake_providers.envelope import UNKNOWN, pack
 from tests.engine.fake_providers.wire import Values, Wire, urn
@@ -40,10 +40,13 @@ INPUTS: dict[str, Values] = {
     },
     **{f"aws:{kind}": dict.fromkeys(made.required, "x") for kind, made in aws_cluster.CLUSTER_TYPES.items()},
     "aws:cloudwatch/logGroup:LogGroup": {"name": "flow-logs"},
+    **{f"kubernetes:{kind}": {"metadata": {"name": "one", "namespace": "vault"}} for kind in kubernetes.TYPES},
+    "kubernetes:core/v1:Namespace": {"metadata": {"name": "vault"}},
     "aws:iam/role:Role": {"name": "nodes", "assumeRolePolicy": "{}"},
     "aws:eks/cluster:Cluster": {"name": "vault", "roleArn": "arn", "vpcConfig": {}},
 }
-KINDS = {"hcloud": hcloud.TYPES, "aws": aws.TYPES}
+KINDS = {"hcloud": hcloud.TYPES, "aws": aws.TYPES, "kubernetes": kubernetes.TYPES}
+NAMESPACE = "kubernetes:core/v1:Namespace"
 NETWORK = "hcloud:index/network:Network"
 
 
@@ -52,8 +55,10 @@ def test_every_type_has_inputs() -> None:
 
 
 def needed(wire: Wire, token: str) -> Values:
-    """What a type of AWS' is made of, made before it: the inputs that name it."""
+    """What a type is made of, made before it: the inputs that name it."""
     found: Values = {}
+    if token.startswith("kubernetes:") and token != NAMESPACE:
+        wire.create(NAMESPACE, INPUTS[NAMESPACE])
     for name, other in aws_cluster.REFERS.get(token.removeprefix("aws:"), {}).items():
         of = f"aws:{other}"
         found[name] = wire.create(of, INPUTS[of] | needed(wire, of)).identity
@@ -133,6 +138,29 @@ def test_nothing_is_made_of_what_isnt_there_or_goes_while_it_is_needed() -> None
             wire.delete(protected)
         wire.delete(wire.update(protected, INPUTS[cluster]))
         assert wire.read(made) is None
+
+
+def test_a_cluster_has_namespaces_names_and_what_cant_be_changed() -> None:
+    stateful, volumes = "kubernetes:apps/v1:StatefulSet", "kubernetes:storage.k8s.io/v1:StorageClass"
+    inputs = INPUTS[stateful] | {"spec": {"replicas": 3, "volumeClaimTemplates": [{"size": "20Gi"}]}}
+    with attach(["kubernetes"]) as environment, Wire(environment, "kubernetes") as wire:
+        with pytest.raises(grpc.RpcError, match='namespaces "vault" not found'):
+            wire.create(stateful, inputs)
+        namespace = wire.create(NAMESPACE, INPUTS[NAMESPACE])
+        made = wire.create(stateful, inputs)
+        assert made.identity == "vault/one"
+        with pytest.raises(grpc.RpcError, match="namespace vault still has kubernetes:apps/v1:StatefulSet vault/one"):
+            wire.delete(namespace)
+        assert not wire.diff(made, inputs | {"spec": inputs["spec"] | {"replicas": 5}}).replaces
+        larger = inputs | {"spec": inputs["spec"] | {"volumeClaimTemplates": [{"size": "30Gi"}]}}
+        change = wire.diff(made, larger)
+        assert (list(change.replaces), change.deleteBeforeReplace) == (["spec"], True)
+        renamed = wire.diff(made, inputs | {"metadata": {"name": "two", "namespace": "vault"}})
+        assert list(renamed.replaces) == ["metadata"]
+        with pytest.raises(ValueError, match=r"metadata\.name is missing"):
+            wire.check(volumes, {"metadata": {}})
+        wire.delete(made)
+        wire.delete(namespace)
 
 
 def test_secrets_stay_secret() -> None:

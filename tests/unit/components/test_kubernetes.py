@@ -14,7 +14,7 @@ import pytest
 from components.render.chart.server_file import server_file
 from components.render.chart.values import values
 from components.render.kubeconfig import kubeconfig
-from tests.support.cluster_samples import ARCHIVE, CLUSTER, DISKS, servers
+from tests.support.cluster_samples import ARCHIVES, CLUSTER, DISKS, servers
 from tests.support.declare import Declared, declare
 from tests.unit.render.chart_samples import OPENBAO, PLACE, VAULT
 
@@ -59,12 +59,14 @@ def test_five_servers_have_ten_claims() -> None:
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_only_claims_are_kept_and_they_stay_when_they_are_forgotten(protect: bool) -> None:
+def test_claims_are_kept_with_their_namespace_and_stay_when_the_stack_goes(protect: bool) -> None:
     declared = built(protect=protect)
 
     kept = {one.name for one in declared.records if one.options.protect}
-    assert kept == (set(CLAIMS) if protect else set())
-    assert {one.name for one in declared.records if one.options.retain_on_delete} == set(CLAIMS)
+    assert kept == ({*CLAIMS, "namespaces-servers", "namespaces-jobs"} if protect else set())
+    staying = {one.name for one in declared.records if one.options.retain_on_delete}
+    # Whoever deletes a namespace deletes the claims in it.
+    assert staying == {*CLAIMS, "namespaces-servers"}
 
 
 def test_volumes_are_encrypted_grow_stay_and_are_made_where_their_pod_is() -> None:
@@ -86,7 +88,6 @@ def test_a_claim_is_what_the_set_would_have_made() -> None:
         "storageClassName": "vault-gp3",
         "resources": {"requests": {"storage": "20Gi"}},
     }
-    assert values(VAULT, "")["server"]["dataStorage"]["size"] == "20Gi"
 
 
 def test_both_namespaces_are_restricted() -> None:
@@ -123,7 +124,11 @@ def test_the_chart_is_not_waited_for_and_comes_after_what_its_pods_need() -> Non
     chart = declared.named("vault-chart")
 
     assert chart.inputs["skipAwait"] is True
-    assert (chart.inputs["name"], chart.inputs["namespace"], chart.inputs["chart"]) == ("vault", "vault", ARCHIVE)
+    assert (chart.inputs["name"], chart.inputs["namespace"], chart.inputs["chart"]) == (
+        "vault",
+        "vault",
+        ARCHIVES["vault"],
+    )
     before = ("vault-priority", "certificate-listener", "namespaces-servers-nothing", *CLAIMS)
     needed = {declared.named(name).urn for name in before}
     parent = declared.named("vault", "vault-estate:index:ServerChart")
@@ -165,8 +170,9 @@ def test_a_kubeconfig_asks_for_each_token(more: dict[str, str], expected: list[s
     assert "token" not in user["user"]
 
 
-def test_a_smaller_server_is_another_size_of_claim() -> None:
-    pods = VAULT.pods.model_copy(update={"data_gibibytes": 30})
+def test_another_size_is_another_claims_and_nothing_of_the_set() -> None:
+    larger = replace(VAULT, pods=VAULT.pods.model_copy(update={"data_gibibytes": 30}))
 
-    claim = built(server=replace(VAULT, pods=pods)).named("storage-data-vault-0").inputs
+    claim = built(server=larger).named("storage-data-vault-0").inputs
     assert claim["spec"]["resources"] == {"requests": {"storage": "30Gi"}}
+    assert values(larger, "") == values(VAULT, "")

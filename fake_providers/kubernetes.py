@@ -1,0 +1,118 @@
+"""A Kubernetes cluster's objects in memory, and the objects that a Helm chart makes.
+
+Keeps the rules of the API and of the official provider that a stack runs into: an object has a name and is in a
+namespace that is there, a namespace with something in it stays, and what Kubernetes can't change is replaced
+(pulumi-kubernetes, provider/pkg/clients: force-new properties). Runs no pod and judges no schema.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fake_providers import chart
+from fake_providers.memory import MemoryProvider, MemoryType
+from fake_providers.servicer import Change, Child, Found, RefusedError, Values
+
+CHART = "kubernetes:helm.sh/v4:Chart"
+_NAMESPACE = "core/v1:Namespace"
+_CLUSTER_WIDE = (
+    _NAMESPACE,
+    "rbac.authorization.k8s.io/v1:ClusterRoleBinding",
+    "scheduling.k8s.io/v1:PriorityClass",
+    "storage.k8s.io/v1:StorageClass",
+)
+_KINDS = (
+    *_CLUSTER_WIDE,
+    "apps/v1:StatefulSet",
+    "cert-manager.io/v1:Certificate",
+    "cert-manager.io/v1:Issuer",
+    "core/v1:ConfigMap",
+    "core/v1:PersistentVolumeClaim",
+    "core/v1:Service",
+    "core/v1:ServiceAccount",
+    "networking.k8s.io/v1:NetworkPolicy",
+    "policy/v1:PodDisruptionBudget",
+    "rbac.authorization.k8s.io/v1:Role",
+    "rbac.authorization.k8s.io/v1:RoleBinding",
+)
+TYPES: Mapping[str, MemoryType] = {kind: MemoryType("", "metadata") for kind in _KINDS}
+_FIXED: Mapping[str, tuple[str, ...]] = {
+    "apps/v1:StatefulSet": (
+        "spec.podManagementPolicy",
+        "spec.selector",
+        "spec.serviceName",
+        "spec.volumeClaimTemplates",
+    ),
+    "core/v1:PersistentVolumeClaim": ("spec.accessModes", "spec.storageClassName"),
+    "core/v1:Service": ("spec.clusterIP",),
+    "rbac.authorization.k8s.io/v1:ClusterRoleBinding": ("roleRef",),
+    "rbac.authorization.k8s.io/v1:RoleBinding": ("roleRef",),
+    "scheduling.k8s.io/v1:PriorityClass": ("value",),
+    "storage.k8s.io/v1:StorageClass": ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"),
+}
+_ALWAYS_FIXED = ("metadata.name", "metadata.namespace")
+
+
+def _at(values: Values, path: str) -> Any:
+    found: Any = values
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+class KubernetesProvider(MemoryProvider):
+    """The package `kubernetes`."""
+
+    def __init__(self, world: Path | None) -> None:
+        super().__init__("kubernetes", TYPES, world)
+
+    def check(self, token: str, news: Values) -> Values:
+        """A name is asked for: the official provider would make one up, and what hangs on it would not find it."""
+        checked = super().check(token, news)
+        if not _at(checked, "metadata.name"):
+            raise RefusedError("metadata.name is missing")
+        return checked
+
+    def identity(self, token: str, inputs: Values, count: int) -> str:
+        """Namespace and name, as the official provider has it."""
+        del token, count
+        return "/".join(filter(None, (_at(inputs, "metadata.namespace"), _at(inputs, "metadata.name"))))
+
+    def diff(self, token: str, old: Values, new: Values) -> Change:
+        """By value; what can't be changed is replaced, and since names are fixed the old one goes first."""
+        found = super().diff(token, old, new)
+        fixed = (*_ALWAYS_FIXED, *_FIXED.get(self._kind(token), ()))
+        replaced = tuple(sorted({path.split(".")[0] for path in fixed if _at(old, path) != _at(new, path)}))
+        return Change(found.changed, replaced, delete_first=bool(replaced))
+
+    def create(self, connection: None, token: str, inputs: Values) -> Found:
+        """In a namespace that is there."""
+        namespace = _at(inputs, "metadata.namespace")
+        if self._kind(token) not in _CLUSTER_WIDE:
+            with self.world() as world:
+                if f"kubernetes:{_NAMESPACE} {namespace}" not in world:
+                    raise RefusedError(f'namespaces "{namespace}" not found')
+        return super().create(connection, token, inputs)
+
+    def delete(self, connection: None, token: str, found: Found) -> None:
+        """A namespace goes last: Kubernetes would take everything in it along."""
+        if self._kind(token) == _NAMESPACE:
+            with self.world() as world:
+                inside = [key for key in world if key.partition(" ")[2].startswith(f"{found.identity}/")]
+            if inside:
+                raise RefusedError(f"namespace {found.identity} still has {inside[0]} in it")
+        super().delete(connection, token, found)
+
+    def children(self, token: str, name: str, inputs: Values) -> Iterator[Child]:
+        """The objects of a chart's release, by the names that the official provider gives them."""
+        if token != CHART:
+            raise RefusedError("this type isn't offered by the fake kubernetes provider")
+        release, namespace = inputs.get("name") or name, inputs.get("namespace") or "default"
+        for one in chart.render(str(inputs.get("chart")), release, namespace, inputs.get("values") or {}):
+            version = one["apiVersion"]
+            kind = f"kubernetes:{version if '/' in version else f'core/{version}'}:{one['kind']}"
+            where = "/".join(filter(None, (one["metadata"].get("namespace"), one["metadata"]["name"])))
+            yield Child(type=kind, name=f"{name}:{where}", inputs=one)
+
+    def _kind(self, token: str) -> str:
+        return token.removeprefix("kubernetes:")
