@@ -10,10 +10,10 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from fake_providers.envelope import pack
-from fake_providers.servicer import Child
+from fake_providers.servicer import ChildResource
 
 
-def construct(request: pb.ConstructRequest, children: Iterable[Child]) -> pb.ConstructResponse:
+def construct(request: pb.ConstructRequest, children: Iterable[ChildResource]) -> pb.ConstructResponse:
     """Register a component and its children. What the component waits for, they wait for too."""
     package = request.type.partition(":")[0]
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

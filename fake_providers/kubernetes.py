@@ -11,7 +11,7 @@ from typing import Any
 
 from fake_providers import chart
 from fake_providers.memory import MemoryProvider, MemoryType
-from fake_providers.servicer import Change, Child, Found, RefusedError, Values
+from fake_providers.servicer import Change, ChildResource, Found, RefusedError, Values
 
 CHART = "kubernetes:helm.sh/v4:Chart"
 _NAMESPACE = "core/v1:Namespace"
@@ -103,7 +103,7 @@ class KubernetesProvider(MemoryProvider):
                 raise RefusedError(f"namespace {found.identity} still has {inside[0]} in it")
         super().delete(connection, token, found)
 
-    def children(self, token: str, name: str, inputs: Values) -> Iterator[Child]:
+    def children(self, token: str, name: str, inputs: Values) -> Iterator[ChildResource]:
         """The objects of a chart's release, by the names that the official provider gives them."""
         if token != CHART:
             raise RefusedError("this type isn't offered by the fake kubernetes provider")
@@ -112,7 +112,7 @@ class KubernetesProvider(MemoryProvider):
             version = one["apiVersion"]
             kind = f"kubernetes:{version if '/' in version else f'core/{version}'}:{one['kind']}"
             where = "/".join(filter(None, (one["metadata"].get("namespace"), one["metadata"]["name"])))
-            yield Child(type=kind, name=f"{name}:{where}", inputs=one)
+            yield ChildResource(type=kind, name=f"{name}:{where}", inputs=one)
 
     def _kind(self, token: str) -> str:
         return token.removeprefix("kubernetes:")

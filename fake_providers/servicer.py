@@ -47,7 +47,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Child:
+class ChildResource:
     """One resource of a component that a provider makes."""
 
     type: str
@@ -61,7 +61,7 @@ class Child:
 class Constructing(Protocol):
     """A provider that makes components."""
 
-    def children(self, token: str, name: str, inputs: Values) -> Iterable[Child]:
+    def children(self, token: str, name: str, inputs: Values) -> Iterable[ChildResource]:
         """What a component is made of."""
 
 
@@ -237,7 +237,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Construct(self, request: pb.ConstructRequest, context: Context) -> pb.ConstructResponse:
-        from fake_providers.constructing import construct  # noqa: PLC0415 - it needs this module's `Child`
+        from fake_providers.constructing import construct  # noqa: PLC0415 - it needs this module's `ChildResource`
 
         inputs = unpack(request.inputs)
         with self._answering(request.type, context, inputs):

@@ -14,7 +14,7 @@ from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, Unkn
 from components.render.chart.server_file import ClusterServer, server_file
 from components.render.chart.values import values
 from fake_providers.kubernetes import CHART, KubernetesProvider
-from fake_providers.servicer import Child
+from fake_providers.servicer import ChildResource
 from policies.rules import RULES, authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins
 from policies.rules.rule import Rule
 from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_PODS
@@ -454,7 +454,7 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def judged(records: Iterable[Record | Child]) -> int:
+def judged(records: Iterable[Record | ChildResource]) -> int:
     """How many judgements there were, none of which found anything."""
     count = 0
     for record in records:
