@@ -97,6 +97,9 @@ class Application(Section):
     """Entries of `pki.roles` it may have certificates of."""
     login_limit: LoginLimit = LoginLimit()
     """How often it may log in."""
+    environment_variables: bool = True
+    """Whether its library sets secrets as variables of a process. Where it is false, `load_secrets_to_env` and
+    `vault-estate env` and `run` refuse. Vault can't hold anybody to it: it doesn't see what becomes of a value."""
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:

@@ -36,6 +36,7 @@ def client_manifest(
         mount=own.mount,
         layout=own.layout or settings.layout,
         fresh_seconds=settings.client.refresh,
+        environment_variables=own.environment_variables,
         secrets={
             one.name if one.owner == application else f"{one.owner}/{one.name}": document.ManifestSecret(
                 mount=one.mount, path=one.path, keys=one.keys, access=one.access, owner=one.owner

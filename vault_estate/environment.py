@@ -1,7 +1,8 @@
 """Secrets as variables of a process: read all first, then set, so that a failure leaves the environment as it was.
 
 Owns which names a variable may have and what becomes of one that is there already. Refuses names that change how
-programs start, and two secrets that give one name different values. Sets nothing that it can't set as a whole.
+programs start, two secrets that give one name different values, and applications whose estate wants no secret in
+variables. Sets nothing that it can't set as a whole.
 """
 
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Protocol
 
 from vault_estate.errors import ConfigurationError
+from vault_estate.manifest import ClientManifest
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOADS_CODE = re.compile(
@@ -48,28 +50,42 @@ def load_secrets_to_env(
         The names of the variables that were set.
 
     Raises:
-        ConfigurationError: a name or a value can't be a variable, or two secrets differ about one. Nothing is set.
+        ConfigurationError: a name or a value can't be a variable, two secrets differ about one, or the estate wants no
+            secret of this application in variables. Nothing is set.
         VaultEstateError: a secret can't be read. Nothing is set.
     """
     target = os.environ if environ is None else environ
-    found = variables(read_all(names, client), prefix)
+    found = variables(read_all(names, client, as_variables=True), prefix)
     chosen = {name: value for name, value in found.items() if override or not target.get(name)}
     target.update(chosen)
     return list(chosen)
 
 
-def read_all(names: Iterable[str], client: ReadsSecrets | None = None) -> Mapping[str, Mapping[str, str]]:
-    """Secrets by their names, each read once. Raises as `load_secrets_to_env` does."""
+def read_all(
+    names: Iterable[str], client: ReadsSecrets | None = None, *, as_variables: bool = False
+) -> Mapping[str, Mapping[str, str]]:
+    """Secrets by their names, each read once; `as_variables` tells what they are for. Raises as `load_secrets_to_env`
+    does."""
     wanted = [] if isinstance(names, str) else list(dict.fromkeys(names))
     if not wanted:
         said = "text" if isinstance(names, str) else "empty"
         raise ConfigurationError(f"names is {said}; expected a list of secrets' names, such as ['app-prod']")
     if client is not None:
-        return {name: client.get_secret(name) for name in wanted}
+        return _read(wanted, client, as_variables=as_variables)
     from vault_estate import VaultClient  # noqa: PLC0415 - only who reads needs an HTTP library
 
     with VaultClient() as own:
-        return {name: own.get_secret(name) for name in wanted}
+        return _read(wanted, own, as_variables=as_variables)
+
+
+def _read(names: Iterable[str], client: ReadsSecrets, *, as_variables: bool) -> Mapping[str, Mapping[str, str]]:
+    manifest = getattr(client, "manifest", None)
+    if as_variables and isinstance(manifest, ClientManifest) and not manifest.environment_variables:
+        who = f"applications.{manifest.application}.environment_variables"
+        raise ConfigurationError(
+            f"{who} is false in its estate; expected its secrets to be read by settings or a client"
+        )
+    return {name: client.get_secret(name) for name in names}
 
 
 def variables(secrets: Mapping[str, Mapping[str, str]], prefix: str = "") -> dict[str, str]:

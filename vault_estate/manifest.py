@@ -241,6 +241,8 @@ class ClientManifest(_Part):
     """Where its own secrets live, as `vault_estate.paths.secret_path` takes it."""
     fresh_seconds: LifeSeconds | None = None
     """How long a read secret counts as fresh. None: the library's own default."""
+    environment_variables: bool = True
+    """Whether secrets may be set as variables of a process."""
     secrets: Mapping[VaultPlace, ManifestSecret]
     """By name; another application's secret, which is only read, is called OWNER/NAME."""
     database: ManifestDatabase | None = None

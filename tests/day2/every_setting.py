@@ -808,5 +808,6 @@ BY_COMMAND = {
     # tests/unit/settings/test_client_manifest.py
     "Settings.client",
     "Client.refresh",
+    "Application.environment_variables",
 }
 """What a test of its own walks."""

@@ -104,7 +104,7 @@ def _env(given: argparse.Namespace) -> int:
         raise ConfigurationError("--format is github outside of a job of GitHub's; expected sh, dotenv or json")
     if not github:
         _refuse_terminal(given)
-    found = variables(read_all(given.names), given.prefix)
+    found = variables(read_all(given.names, as_variables=True), given.prefix)
     if not github:
         _print(formats.FORMATS[given.format](found))
         return 0
@@ -121,7 +121,7 @@ def _run(given: argparse.Namespace) -> NoReturn:
     program = shutil.which(command[0])
     if program is None:
         sys.exit(_tell("COMMAND is no program that is found; expected one, behind --", NOT_FOUND))
-    found = variables(read_all(given.names), given.prefix)
+    found = variables(read_all(given.names, as_variables=True), given.prefix)
     inherited = {name: os.environ[name] for name in _KEPT if name in os.environ} if given.pristine else dict(os.environ)
     for name in ("SIGPIPE", "SIGXFSZ"):
         # Python ignores them, and what it becomes would, too: `yes | head` there would not end.

@@ -109,6 +109,7 @@ def test_an_application_with_everything_by_hand() -> None:
         "mount": "secret",
         "layout": "{mount}/{application}/{environment}/{name}",
         "fresh_seconds": 15,
+        "environment_variables": True,
         "secrets": {
             "database": {
                 "mount": "secret",
@@ -172,6 +173,15 @@ def test_the_other_logins_by_hand() -> None:
 def test_a_refresh_of_its_own_is_the_documents() -> None:
     settings = parse({**FULL, "client": {"refresh": "2m"}})
     assert made(settings, "app").fresh_seconds == 120
+
+
+def test_greenlang_wants_no_secret_in_variables() -> None:
+    told = {name: made(EVERY["local"], name).environment_variables for name in EVERY["local"].applications}
+    assert sorted(name for name, allowed_ in told.items() if not allowed_) == [
+        "greenlang-agents",
+        "greenlang-api",
+        "greenlang-jobs",
+    ]
 
 
 def test_a_name_that_anothers_secret_has_here_is_refused() -> None:

@@ -68,6 +68,7 @@ DEFAULTS: dict[str, object] = {
     "applications.app.reads": (),
     "applications.app.secrets.database.access": "read",
     "applications.app.login_limit.rate": 50,
+    "applications.app.environment_variables": True,
     "applications.app.login_limit.interval": 1,
     "applications.pod.secrets": {},
     "applications.pod.database_roles": (),

@@ -1,5 +1,6 @@
 """Secrets as variables: all or nothing, who wins, and which names and values are refused. No value is in any error."""
 
+import json
 import os
 import traceback
 
@@ -7,6 +8,9 @@ import pytest
 
 import vault_estate
 from tests.unit.vault_estate.readers import DoubleReader
+from tests.unit.vault_estate.test_manifest import GOOD
+from vault_estate import manifest
+from vault_estate.cli import main
 from vault_estate.environment import load_secrets_to_env
 from vault_estate.errors import ConfigurationError, PermissionDenied
 
@@ -112,6 +116,28 @@ def test_a_name_that_decides_what_code_runs_is_refused(name: str) -> None:
 )
 def test_what_cant_be_a_variable_is_refused(secrets: dict[str, dict[str, str]], words: str) -> None:
     assert refusal(secrets) == words
+
+
+def test_an_estate_may_want_no_secret_in_variables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = manifest.parse(json.dumps({**GOOD, "environment_variables": False}))
+    reader, environ = DoubleReader(AOS, document), dict[str, str]()
+    words = (
+        "applications.aos.environment_variables is false in its estate; expected its secrets to be read by settings or "
+        "a client"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_secrets_to_env(["app-prod"], client=reader, environ=environ)
+    assert (str(caught.value), environ, reader.asked) == (words, {}, [])
+
+    monkeypatch.setattr(vault_estate, "VaultClient", lambda: reader)
+    for arguments in (["env", "app-prod"], ["run", "app-prod", "--", "true"]):
+        assert main.main(arguments) == 2
+        assert capsys.readouterr() == ("", f"vault-estate: {words}\n")
+    assert reader.asked == []
+    assert main.main(["get", "app-prod", "AOS_API_KEY"]) == 0
+    assert capsys.readouterr().out == "k1"
 
 
 def test_nothing_is_set_where_one_secret_cant_be_read() -> None:
