@@ -105,6 +105,10 @@ TYPES: Mapping[str, MemoryType] = {
         "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
     ),
     "iam/userPolicy:UserPolicy": MemoryType("name user", "policy user"),
+    **{
+        f"s3/bucket{part}:Bucket{part}": MemoryType("bucket", "bucket")
+        for part in ("OwnershipControls", "PublicAccessBlock", "ServerSideEncryptionConfiguration")
+    },
     **aws_cluster.CLUSTER_TYPES,
 }
 

@@ -40,6 +40,22 @@ def _starred(resource: Resource) -> Iterator[str]:
                         yield f"statement {number} allows every {name.lower()}"
 
 
+def _encrypted(resource: Resource) -> Iterator[str]:
+    if resource.has_inputs and resource.known("rules"):
+        with resource.remembering():
+            rules = resource.get("rules") or []
+            by_default = [rule.get("applyServerSideEncryptionByDefault") or {} for rule in rules]
+            if not by_default or any(
+                one.get("sseAlgorithm") != "aws:kms" or not one.get("kmsMasterKeyId") for one in by_default
+            ):
+                yield "rules don't encrypt by a key of the account's own"
+
+
+def _enforced(value: Any) -> str | None:
+    owner = (value or {}).get("objectOwnership")
+    return None if owner == "BucketOwnerEnforced" else "lets who uploads an object own it"
+
+
 def _entries(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -80,6 +96,22 @@ RULES = (
         source="AWS, S3 Lifecycle: expiration of current and noncurrent versions",
         types=("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",),
         check=_forgetful,
+    ),
+    Rule(
+        name="snapshots-are-encrypted-by-own-key",
+        sentence="A bucket at AWS encrypts what is in it by a key of the account's own.",
+        remediation="Set sse_algorithm to aws:kms with kms_master_key_id.",
+        source="AWS, S3: server-side encryption with KMS keys; Checkov CKV_AWS_145",
+        types=("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",),
+        check=_encrypted,
+    ),
+    Rule(
+        name="snapshots-are-their-buckets",
+        sentence="What is in a bucket belongs to the bucket's owner.",
+        remediation="Set object_ownership to BucketOwnerEnforced, which also ends access lists.",
+        source="AWS, S3: controlling ownership of objects; Checkov CKV2_AWS_65",
+        types=("aws:s3/bucketOwnershipControls:BucketOwnershipControls",),
+        check=inputs(rule=_enforced),
     ),
     Rule(
         name="grants-name-what-they-allow",

@@ -29,6 +29,10 @@ def key(principal: Any, action: str = "kms:Decrypt", **condition: Any) -> dict[s
     return document(Action=[action], Principal=principal, Resource=["*"], Condition=condition)
 
 
+def encrypted(**by_default: Any) -> dict[str, Any]:
+    return {"rules": [{"applyServerSideEncryptionByDefault": by_default}]}
+
+
 def access(**vpc: Any) -> dict[str, Any]:
     return {"vpcConfig": {"endpointPrivateAccess": True, "endpointPublicAccess": True, **vpc}}
 
@@ -219,6 +223,20 @@ IN_AWS: Mapping[str, Case] = {
         also_passes=[{"rotationPeriodInDays": None}],
         refused=[({"rotationPeriodInDays": 2560.0}, "rotationPeriodInDays is over a year")],
         unknown="rotationPeriodInDays",
+    ),
+    "snapshots-are-encrypted-by-own-key": Case(
+        passes=encrypted(sseAlgorithm="aws:kms", kmsMasterKeyId="arn"),
+        refused=[
+            (encrypted(sseAlgorithm="AES256"), "rules don't encrypt by a key of the account's own"),
+            (encrypted(sseAlgorithm="aws:kms"), "rules don't encrypt by a key of the account's own"),
+            ({"rules": None}, "rules don't encrypt by a key of the account's own"),
+        ],
+        unknown="rules",
+    ),
+    "snapshots-are-their-buckets": Case(
+        passes={"rule": {"objectOwnership": "BucketOwnerEnforced"}},
+        refused=[({"rule": {"objectOwnership": "ObjectWriter"}}, "rule lets who uploads an object own it")],
+        unknown="rule",
     ),
     "role-is-taken-on-for-this-account": Case(
         passes=trust({"Service": ["pods.eks.amazonaws.com"]}, StringEquals={"aws:SourceAccount": [ACCOUNT]}),

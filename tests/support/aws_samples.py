@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
 from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.aws.cluster_site import EksSite
@@ -13,6 +14,7 @@ from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
 from components.render.aws import key_policies, role_policies
+from components.render.snapshots import Bucket
 
 NAME = "vault-staging"
 BUCKET = "snapshots-of-vault-staging"
@@ -125,7 +127,11 @@ def _keys(
         kms_endpoint_id=network.kms_endpoint_id,
         protect=protect,
     )
-    ServerKeys("keys", args, options)
+    keys = ServerKeys("keys", args, options)
+    bucket = Bucket(name=BUCKET, endpoint=f"https://s3.{where.region}.amazonaws.com", region=where.region)
+    ClusterBucket(
+        "snapshot", ClusterBucketArgs(bucket=bucket, kms_key_arn=keys.snapshots_key_arn, protect=protect), options
+    )
 
 
 def computed(kind: str, name: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:

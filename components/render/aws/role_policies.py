@@ -70,20 +70,58 @@ def first_boot(account: AwsAccount, environment: str, names: Iterable[str]) -> s
     return document(written)
 
 
-def snapshots(bucket: str, prefix: str) -> str:
+def snapshots(bucket_name: str, prefix: str) -> str:
     """Adds snapshots, looks at them and hides old ones. To destroy one is `s3:DeleteObjectVersion`."""
     written = Statement(
         sid="Snapshots",
         actions=("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
-        resources=(objects(bucket, prefix),),
+        resources=(objects(bucket_name, prefix),),
     )
     listed = Statement(
         sid="List",
         actions=("s3:ListBucket",),
-        resources=(f"arn:aws:s3:::{bucket}",),
+        resources=(f"arn:aws:s3:::{bucket_name}",),
         conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
     )
     return document(written, listed)
+
+
+_OBJECTS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:GetObject",
+    "s3:GetObjectRetention",
+    "s3:GetObjectVersion",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+    "s3:PutObjectRetention",
+)
+_LISTS = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions")
+_KEY_OF_UPLOAD = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+
+
+def bucket(name: str, key_arn: str) -> str:
+    """Of the snapshots' bucket, whoever asks: nothing without TLS, and no object by another key. An upload that names
+    no key has the bucket's own."""
+    arn = f"arn:aws:s3:::{name}"
+    tls = Statement(
+        sid="TlsOnly",
+        effect="Deny",
+        actions=(*_OBJECTS, *_LISTS),
+        resources=(arn, objects(name, "")),
+        principal=Anybody(),
+        conditions={"Bool": {"aws:SecureTransport": ["false"]}},
+    )
+    own_key = Statement(
+        sid="OwnKeyOnly",
+        effect="Deny",
+        actions=("s3:PutObject",),
+        resources=(objects(name, ""),),
+        principal=Anybody(),
+        conditions={"StringNotEquals": {_KEY_OF_UPLOAD: [key_arn]}, "Null": {_KEY_OF_UPLOAD: ["false"]}},
+    )
+    return document(tls, own_key)
 
 
 def flow_logs(log_group_arn: str) -> str:
@@ -182,7 +220,7 @@ def storage_endpoint(account: AwsAccount, buckets: Iterable[str]) -> str:
     snapshots_of = Statement(
         sid="OwnBuckets",
         actions=("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
-        resources=(*(f"arn:aws:s3:::{bucket}" for bucket in own), *(objects(bucket, "") for bucket in own)),
+        resources=(*(f"arn:aws:s3:::{one}" for one in own), *(objects(one, "") for one in own)),
         principal=Anybody(),
         conditions={"StringEquals": {"aws:PrincipalAccount": [account.account_id]}},
     )

@@ -36,7 +36,15 @@ INPUTS: dict[str, Values] = {
     "aws:iam/userPolicy:UserPolicy": {"name": "seal", "user": "seal", "policy": "{}"},
     **{
         f"aws:s3/bucket{part}:Bucket{part}": {"bucket": "snapshots"}
-        for part in ("Versioning", "ObjectLockConfiguration", "LifecycleConfiguration", "Policy")
+        for part in (
+            "LifecycleConfiguration",
+            "ObjectLockConfiguration",
+            "OwnershipControls",
+            "Policy",
+            "PublicAccessBlock",
+            "ServerSideEncryptionConfiguration",
+            "Versioning",
+        )
     },
     **{f"aws:{kind}": dict.fromkeys(made.required, "x") for kind, made in aws_cluster.CLUSTER_TYPES.items()},
     "aws:cloudwatch/logGroup:LogGroup": {"name": "flow-logs"},

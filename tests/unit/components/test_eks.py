@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from components.aws.cluster_bucket import ClusterBucketArgs
 from components.aws.cluster_site import EksSite
+from components.render.snapshots import Bucket
 from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, NAME, SITE, cluster, computed, site
 from tests.support.declare import Declared, Record, declare
 
@@ -42,6 +44,14 @@ def test_exactly_these_resources() -> None:
         "AccessPolicyAssociation": 2,
         "Addon": 7,
         "Alias": 4,
+        "Bucket": 1,
+        "BucketLifecycleConfiguration": 1,
+        "BucketObjectLockConfiguration": 1,
+        "BucketOwnershipControls": 1,
+        "BucketPolicy": 1,
+        "BucketPublicAccessBlock": 1,
+        "BucketServerSideEncryptionConfiguration": 1,
+        "BucketVersioning": 1,
         "Cluster": 1,
         "DefaultSecurityGroup": 1,
         "Eip": 1,
@@ -81,8 +91,8 @@ def documents(declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known() -> None:
     declared = built(**PRODUCTION)
     found = dict(documents(declared))
-    # Roles' trust, roles' own, keys' and endpoints': a document that isn't found isn't looked at.
-    assert len(found) == 8 + 4 + 4 + 9
+    # Roles' trust, roles' own, keys', endpoints' and the bucket's: a document that isn't found isn't looked at.
+    assert len(found) == 8 + 4 + 4 + 9 + 1
     wildcards = set()
     for where, document in found.items():
         for statement in document["Statement"]:
@@ -102,6 +112,7 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
             f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/vault-estate/{NAME}/flow-logs:*",
         ),
         ("snapshots-policy.policy", "arn:aws:s3:::snapshots-of-vault-staging/raft/*"),
+        ("snapshot-policy.policy", "arn:aws:s3:::snapshots-of-vault-staging/*"),
         *(
             (
                 "bootstrap-policy.policy",
@@ -148,7 +159,7 @@ def test_what_is_kept(protect: bool) -> None:
 
     kept = {one.name for one in declared.records if one.options.protect}
     keys = {"disks-key", *(f"keys-{name}-key" for name in ("seal", "snapshots", "key-shares"))}
-    assert kept == ({"eks-cluster", *keys} if protect else set())
+    assert kept == ({"eks-cluster", "snapshot-bucket-bucket", *keys} if protect else set())
     assert declared.named("eks-cluster").inputs["deletionProtection"] is protect
 
 
@@ -282,6 +293,30 @@ def test_a_container_never_gets_its_nodes_credentials_and_nobody_logs_in() -> No
     (disk,) = inputs["blockDeviceMappings"]
     assert (disk["ebs"]["encrypted"], disk["ebs"]["volumeType"]) == ("true", "gp3")
     assert not inputs.keys() & {"keyName", "userData"}
+
+
+def test_the_bucket_takes_no_other_key_and_nothing_without_tls() -> None:
+    key = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/keys-snapshots-key"
+    (rule,) = staging().named("snapshot-encryption").inputs["rules"]
+    statements = {
+        one["Sid"]: one for one in json.loads(staging().named("snapshot-policy").inputs["policy"])["Statement"]
+    }
+    header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+
+    assert rule["applyServerSideEncryptionByDefault"] == {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": key}
+    assert {one["Effect"] for one in statements.values()} == {"Deny"}
+    assert statements["TlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": ["false"]}}
+    # An upload that names no key has the bucket's own, and isn't refused.
+    assert statements["OwnKeyOnly"]["Condition"] == {"StringNotEquals": {header: [key]}, "Null": {header: ["false"]}}
+    staying = {one.name for one in staging().records if one.options.retain_on_delete}
+    assert {"snapshot-bucket-bucket", "snapshot-encryption", "snapshot-policy", "snapshot-closed"} <= staying
+
+
+def test_a_writer_of_a_bucket_elsewhere_is_refused() -> None:
+    bucket = Bucket(name="one", endpoint="https://s3.invalid", region="one", writer="arn:aws:iam:::user/a:b")
+
+    with pytest.raises(ValueError, match=r"bucket\.writer is given; expected none"):
+        ClusterBucketArgs(bucket=bucket, kms_key_arn="arn", protect=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""The bucket of a cluster's snapshots, at AWS itself: encrypted by a key of the account's own, reached by TLS only.
+
+Owns what an S3 service elsewhere doesn't have; the bucket, its versions and its lock are those of `snapshot_bucket`.
+Refuses another key than the snapshots', which somebody else could take away.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from ..model import SettingError
+from ..render.aws import role_policies
+from ..render.snapshots import Bucket
+from .snapshot_bucket import SnapshotBucket, SnapshotBucketArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterBucketArgs:
+    """Which bucket, and by which key."""
+
+    bucket: Bucket
+    """The bucket; its `writer` is left out, since pods have roles that say what they may do."""
+    kms_key_arn: pulumi.Input[str]
+    """The snapshots' key."""
+    protect: bool
+    """Keeps the bucket."""
+
+    def __post_init__(self) -> None:
+        if self.bucket.writer:
+            raise SettingError("bucket.writer", "given", "none: pods have roles that say what they may do")
+
+
+class ClusterBucket(pulumi.ComponentResource):
+    """A bucket of versions that are locked for a while and encrypted by a key of the account's own."""
+
+    bucket_name: pulumi.Output[str]
+    """Its name, once it is there."""
+
+    def __init__(self, name: str, args: ClusterBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:ClusterBucket", name, {}, opts)
+        itself = pulumi.ResourceOptions(parent=self)
+        inner = SnapshotBucketArgs(bucket=args.bucket, protect=args.protect)
+        bucket = SnapshotBucket(f"{name}-bucket", inner, itself).bucket_name
+        # What is set on the bucket stays with it.
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
+        by_key = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+            sse_algorithm="aws:kms", kms_master_key_id=args.kms_key_arn
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket,
+            rules=[
+                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=by_key,
+                    # One request to KMS for many objects, where each would be one.
+                    bucket_key_enabled=True,
+                )
+            ],
+            opts=child,
+        )
+        aws.s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=bucket,
+            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=child,
+        )
+        closed = aws.s3.BucketPublicAccessBlock(
+            f"{name}-closed",
+            bucket=bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=bucket,
+            policy=pulumi.Output.from_input(args.kms_key_arn).apply(
+                lambda key: role_policies.bucket(args.bucket.name, key)
+            ),
+            # AWS refuses two changes of a bucket's access at once.
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=[closed]),
+        )
+        self.bucket_name = bucket
+        self.register_outputs({"bucket_name": self.bucket_name})
