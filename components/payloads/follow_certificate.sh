@@ -18,7 +18,7 @@ while true; do
   fi
   # A server that isn't there yet, or just ended, reads both when it starts.
   if [ -n "$signal" ] && server=$(pidof "$PROGRAM"); then
-    # shellcheck disable=SC2086 - one number, or several
+    # shellcheck disable=SC2086 # one number, or several
     kill -HUP $server && seen=$now
   fi
   # Names have their time in them, so the first ones are the oldest.

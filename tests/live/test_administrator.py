@@ -11,6 +11,7 @@ import hvac
 import pytest
 from hvac.exceptions import Forbidden
 
+from components.platform import readiness
 from components.render.acl import AclPolicy, kv_prefixes, kv_read, kv_write, render
 from components.render.administrator import administrator_policy
 from tests.support.servers import VaultServer
@@ -182,6 +183,24 @@ def test_it_is_denied_the_rest(
 ) -> None:
     with pytest.raises(Forbidden):
         call(administrator, method, path, body)
+
+
+def test_of_several_servers_it_sees_who_votes(
+    root: hvac.Client, administrator: hvac.Client, vault_server: VaultServer
+) -> None:
+    """What `VaultReady` reads, with the server's own names; of one server, which is enough for these."""
+    path = "sys/storage/raft/autopilot/state"
+    clustered = token_with(root, vault_server, administrator_policy(name="tried-clustered", clustered=True))
+
+    state = call(clustered, "get", path)["data"]
+
+    assert readiness._missing_voters(state, 1) == ""
+    assert readiness._missing_voters(state, 3) == "to have 3 voters and bear the loss of 1 (now 1 and 0)"
+    assert call(clustered, "get", "sys/storage/raft/configuration")["data"]["config"]["servers"]
+    with pytest.raises(Forbidden):
+        call(administrator, "get", path)
+    with pytest.raises(Forbidden):
+        call(clustered, "put", "sys/step-down")
 
 
 def test_a_secret_id_can_be_had_wrapped(administrator: hvac.Client, seeded: str, vault_server: VaultServer) -> None:
