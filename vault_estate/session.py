@@ -19,7 +19,6 @@ from vault_estate.errors import (
     InvalidRequest,
     PermissionDenied,
     VaultEstateError,
-    VaultUnavailable,
 )
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.guarded import NotPickled
@@ -112,29 +111,26 @@ class Session(NotPickled):
     ) -> dict[str, Any]:
         """A document, as `Transport.send`; a request with a dead token is sent once more after a new login."""
         held = self._current()
-
-        def send(with_token: IssuedToken) -> dict[str, Any]:
-            return self.transport.send(method, path, token=with_token.value, body=body, headers=headers, repeat=repeat)
-
-        try:
-            return send(held.token)
-        except PermissionDenied as error:
-            if not self._is_dead(held):
-                raise
-            refused = error
-        if not self.method.repeats:
-            raise CredentialExpired(
-                f"{path}: the token is dead, and {self.method.kind} gives no other; expected a new one",
-                path=path,
-                status=403,
-            ) from None
-        replaced = self._replaced(held)
-        try:
-            return send(replaced.token)
-        except PermissionDenied:
-            # It is new and refused: whether it is dead is not asked again soon.
-            replaced.checked_at = self._clock.now()
-            raise copy(refused) from None
+        failed = None
+        for is_second in (False, True):
+            try:
+                return self.transport.send(
+                    method, path, token=held.token.value, body=body, headers=headers, repeat=repeat
+                )
+            except VaultEstateError as error:
+                failed = copy(error)  # without frames, whose variables are tokens and bodies
+            if not isinstance(failed, PermissionDenied):
+                break
+            if is_second:
+                # It is new and refused: whether it is dead is not asked again soon.
+                held.checked_at = self._clock.now()
+            elif self._is_dead(held):
+                held = self._replaced(held, path)
+            else:
+                break
+        if failed is None:
+            raise AssertionError  # there are two tries
+        raise failed
 
     def keep_alive(self) -> float:
         """Renew or replace the token if it is time; the seconds until it is time again. For whoever holds leases."""
@@ -143,8 +139,10 @@ class Session(NotPickled):
     def close(self) -> None:
         """Revoke the token, and with it every lease of it, within a second if Vault answers. A batch token, or one that
         somebody gave out, is left alone."""
-        with self._lock:
-            held, self._held = self._held, None
+        if not self._lock.acquire(timeout=_REVOKE_SECONDS):
+            return  # somebody waits for a login, and nobody for this
+        held, self._held = self._held, None
+        self._lock.release()
         if held is None or held.token.is_batch or not held.token.value or not self.method.repeats:
             return
         self._tell(EventKind.TOKEN_REVOKED)
@@ -175,10 +173,9 @@ class Session(NotPickled):
 
     def _waited(self, held: _Held | None) -> _Held:
         """The token after a renewal or a login that everybody waits for."""
-        longest = -1 if held is None or self._clock.now() >= held.ends_at else _WAIT_SECONDS
-        if not self._lock.acquire(timeout=longest):
-            if held is None:
-                raise VaultUnavailable("the login takes too long; ask again")
+        if held is None or self._clock.now() >= held.ends_at:
+            self._lock.acquire()
+        elif not self._lock.acquire(timeout=_WAIT_SECONDS):
             return held
         try:
             return self._due(self._held)
@@ -188,8 +185,7 @@ class Session(NotPickled):
     def _due(self, held: _Held | None) -> _Held:
         """With the lock: what is there if it is good, renewed or replaced if not."""
         now = self._clock.now()
-        if self._held is not held and self._held is not None:
-            held = self._held
+        held = self._held or held
         if held is not None and now < held.renew_at:
             return held
         if held is None or now >= held.ends_at:
@@ -197,7 +193,8 @@ class Session(NotPickled):
         try:
             return self._renew(held)
         except VaultEstateError as error:
-            # It lives on: tried again after a tenth of what is left, and at the latest by those who have to wait.
+            # It lives on: tried again after a tenth of what is left.
+            held = self._held or held
             held.renew_at = now + max((held.ends_at - now) / 10, 0.1)
             held.mandatory_at = max(held.mandatory_at, held.renew_at)
             self._tell(EventKind.TOKEN_RENEWED, error=type(error).__name__)
@@ -214,14 +211,14 @@ class Session(NotPickled):
         except (CredentialExpired, PermissionDenied, InvalidRequest) as error:
             self._tell(EventKind.TOKEN_LOST, error=type(error).__name__)
             return self._log_in() if self.method.repeats else self._until_its_end(held)
-        if renewed.ttl_seconds < self._first_ttl * _CAPPED and self.method.repeats:
-            # Near its maximum TTL: another one now, while leases of this one are still good. It isn't revoked, as that
-            # would end them.
-            return self._log_in()
         renewed.value = held.token.value
+        present = self._hold(renewed, begun_at)
         self._tell(EventKind.TOKEN_RENEWED, ttl_seconds=renewed.ttl_seconds)
-        capped = renewed.ttl_seconds < self._first_ttl * _CAPPED
-        return self._hold(renewed, begun_at) if not capped else self._until_its_end(self._hold(renewed, begun_at))
+        if renewed.ttl_seconds >= self._first_ttl * _CAPPED:
+            return present
+        # Near its maximum TTL: another one now, while leases of this one are still good. It isn't revoked, as that
+        # would end them.
+        return self._log_in() if self.method.repeats else self._until_its_end(present)
 
     @staticmethod
     def _until_its_end(held: _Held) -> _Held:
@@ -235,22 +232,23 @@ class Session(NotPickled):
         begun_at = self._clock.now()
         try:
             token = self.method.log_in(self.transport)
-        except AuthenticationError as error:
-            failed = self._explained(error)
+        except VaultEstateError as error:
+            failed = copy(self._explained(error))  # without frames, whose variables are credentials
         else:
             self._failures, self._failed = 0, None
             self._first_ttl = token.ttl_seconds
             self.logins += 1
             self._tell(EventKind.LOGIN, ttl_seconds=token.ttl_seconds, seconds=self._clock.now() - begun_at)
             return self._hold(token, begun_at)
-        self._failures += 1
-        self._failed = failed
-        pause = min(_FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), _LONGEST_PAUSE_SECONDS)
-        self._pause_until = self._clock.now() + pause
+        if isinstance(failed, AuthenticationError):
+            self._failures += 1
+            self._failed = copy(failed)
+            pause = min(_FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1), _LONGEST_PAUSE_SECONDS)
+            self._pause_until = self._clock.now() + pause
         self._tell(EventKind.LOGIN, error=type(failed).__name__, seconds=self._clock.now() - begun_at)
         raise failed
 
-    def _explained(self, error: AuthenticationError) -> VaultEstateError:
+    def _explained(self, error: VaultEstateError) -> VaultEstateError:
         if not (self._was_forked and isinstance(error, CredentialExpired)):
             return error
         return ConfigurationError(
@@ -286,7 +284,14 @@ class Session(NotPickled):
             return False
         return False
 
-    def _replaced(self, dead: _Held) -> _Held:
+    def _replaced(self, dead: _Held, path: str) -> _Held:
+        """Another token. Raises CredentialExpired: this way to log in gives no other."""
+        if not self.method.repeats:
+            raise CredentialExpired(
+                f"{path}: the token is dead, and {self.method.kind} gives no other; expected a new one",
+                path=path,
+                status=403,
+            )
         with self._lock:
             if self._held is not None and self._held.token.value == dead.token.value:
                 self._held = None

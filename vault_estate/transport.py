@@ -110,36 +110,42 @@ class Transport:
             self._headers["X-Vault-Namespace"] = namespace
         self._present = 0
         self._dated: tuple[str, float] | None = None
+        self._context = self._trust.context()
         self.forked()
 
     def forked(self) -> None:
         """Forget every connection: after a fork they are the parent's."""
         self._breaker = Breaker(self.clock)
-        self._pools = [self._pool(one) for one in self.addresses]
+        self._pools: dict[int, urllib3.HTTPConnectionPool] = {}
 
-    def _pool(self, address: str) -> urllib3.HTTPConnectionPool:
-        parts = urlsplit(address)
+    def _pool(self, number: int) -> urllib3.HTTPConnectionPool:
+        """Connections to one address."""
+        found = self._pools.get(number)
+        if found is not None:
+            return found
+        parts = urlsplit(self.addresses[number])
         host, port = str(parts.hostname), parts.port
         if parts.scheme == "http":
-            return urllib3.HTTPConnectionPool(host, port, maxsize=_POOL_CONNECTIONS)
-        named = self._trust.server_name
-        return urllib3.HTTPSConnectionPool(
+            return self._pools.setdefault(number, urllib3.HTTPConnectionPool(host, port, maxsize=_POOL_CONNECTIONS))
+        pool = urllib3.HTTPSConnectionPool(
             host,
             port,
             maxsize=_POOL_CONNECTIONS,
-            ssl_context=self._trust.context(),
-            server_hostname=named,  # the certificate is compared with it, too
+            ssl_context=self._context,
+            server_hostname=self._trust.server_name,  # the certificate is compared with it, too
         )
+        return self._pools.setdefault(number, pool)
 
     def reload_certificates(self) -> None:
-        """Use what stands in the files of certificates now, for connections made from now on."""
-        self._pools = [self._pool(one) for one in self.addresses]
+        """Use what stands in the files of certificates now, for connections made from now on.
+        Raises ConfigurationError: they can't be used."""
+        self._context, self._pools = self._trust.context(), {}
 
     def close(self) -> None:
         """Close what is open; a later request opens anew."""
-        for pool in self._pools:
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
             pool.close()
-        self._pools = [self._pool(one) for one in self.addresses]
 
     def server_time(self) -> float:
         """Seconds since 1970 by Vault's clock, as it last said; by this machine's before it said anything."""
@@ -258,7 +264,7 @@ class Transport:
 
     def _exchange(self, call: Call, present: int, deadline: float) -> Answer:
         """One request at one address. Raises _LostError: no answer."""
-        address, pool = self.addresses[present], self._pools[present]
+        address, pool = self.addresses[present], self._pool(present)
         left = max(deadline - self.clock.now(), 0.05)
         timeout = urllib3.Timeout(
             connect=min(self.patience.connect_seconds, left), read=min(self.patience.read_seconds, left)

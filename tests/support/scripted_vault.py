@@ -100,7 +100,8 @@ class ScriptedVault:
         if path == "auth/token/revoke-self":
             del self.tokens[value]
             return self._said(204, None)
-        return self._said(200, {"data": {"ttl": token.ends_at - self.clock.now(), "policies": ["aos"]}})
+        told = {"ttl": token.ends_at - self.clock.now(), "policies": ["aos"], "renewable": not token.batch}
+        return self._said(200, {"data": told})
 
     def _log_in(self, body: Mapping[str, Any]) -> Answer:
         if body.get("role_id") != ROLE_ID or body.get("secret_id") not in self.secret_ids:

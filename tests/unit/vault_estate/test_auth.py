@@ -270,9 +270,10 @@ def test_a_client_certificate_that_changed_is_read_again(
 def test_a_root_token_is_for_loopback_only(server: Answering, transport: Transport) -> None:
     method = TokenAuth(environ={"VAULT_TOKEN": "canary"})
     root = Said(body=b'{"data": {"policies": ["root"], "ttl": 0}}')
-    server.says(root, root)
+    server.says(root, root, root)
     assert method.log_in(transport).ttl_seconds == 0
     elsewhere = Transport([server.address], trust=Trust(ca_file=server.ca_file))
+    elsewhere.send("GET", "sys/health")  # it keeps the connection to the server here
     elsewhere.addresses = ("https://vault.example.com:8200",)
     with pytest.raises(errors.ConfigurationError, match="VAULT_TOKEN is a root token"):
         method.log_in(elsewhere)

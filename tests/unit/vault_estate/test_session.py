@@ -85,6 +85,47 @@ def test_lives_of_seconds_hold_too() -> None:
     assert vault.count("login") <= 12
 
 
+def test_without_another_login_a_token_serves_to_its_last_second() -> None:
+    """Its SecretID has ended, and nobody brought another."""
+    vault = ScriptedVault(ttl=600, max_ttl=1_500)
+    session = _session(vault)
+    begun = vault.clock.now()
+    session.token()
+    vault.secret_ids = set()
+    while vault.clock.now() < begun + 1_495:
+        session.request("GET", SECRET)
+        vault.clock.advance(5)
+    vault.clock.advance(10)
+    with pytest.raises(errors.CredentialExpired):
+        session.token()
+    assert vault.count("login") < 60
+
+
+def test_a_file_that_is_missing_for_a_while_is_no_harm() -> None:
+    vault = ScriptedVault(ttl=900, batch=True)
+    environ = dict(ENVIRON)
+    session = _session(vault, _approle(environ))
+    first = session.token()
+    del environ["VAULT_SECRET_ID"]
+    vault.clock.advance(800)
+    assert session.token() == first
+    environ.update(ENVIRON)
+    vault.clock.advance(50)
+    assert session.token() != first
+
+
+def test_a_given_token_near_its_longest_life_is_used_to_its_end() -> None:
+    vault = ScriptedVault(ttl=600, max_ttl=1_000)
+    environ = {"VAULT_TOKEN": _session(vault).token()}
+    session = Session(vault.transport(), TokenAuth(environ=environ))
+    for _ in range(99):
+        session.request("GET", SECRET)
+        vault.clock.advance(10)
+    vault.clock.advance(20)
+    with pytest.raises(errors.CredentialExpired, match="is dead"):
+        session.request("GET", SECRET)
+
+
 def test_a_token_that_is_given_up_is_not_revoked() -> None:
     vault = ScriptedVault(ttl=6, max_ttl=20)
     session = _session(vault)
