@@ -1,7 +1,12 @@
-"""What every test run starts from. Owns the environment that Pulumi's SDK reads, and what an interrupt does."""
+"""What every test run starts from. Owns the environment that Pulumi's SDK reads, what an interrupt does, and which
+tests share a worker."""
 
 import os
 import signal
+
+import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 # An Output that is put into a string by accident raises instead of deploying the text "Calling __str__ on an Output…".
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "true"
@@ -9,3 +14,12 @@ os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "true"
 # A shell that starts the tests in the background has them ignore interrupts, and all their children with them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Have each module run in one worker, and all modules of machines in the same: they share booted nodes, and one
+    that boots takes a core."""
+    scheduler = LoadScopeScheduling(config, log)
+    of_others = scheduler._split_scope
+    scheduler._split_scope = lambda test: "machines" if test.startswith("tests/machines/") else of_others(test)
+    return scheduler

@@ -26,7 +26,8 @@ from fake_providers.machines.commands import MachineError, environment, eventual
 from fake_providers.machines.disks import Volume, disk_lines, pull, push
 from fake_providers.shared_file import locked, shared
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
+"""It takes 2 s on a machine that does nothing else."""
 STOP_SECONDS = 90.0
 """systemd gives a service 90 s to stop, and ours ask for less."""
 

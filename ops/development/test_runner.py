@@ -24,10 +24,10 @@ TIERS = ("unit", "policies", "engine", "live", "upgrade")
 DAY2, HASHICORP = "day2", "hashicorp"
 """What `--all` adds to these: what is done to an estate over the years, which takes long; HashiCorp's server, which
 takes minutes to build."""
-_SLOWEST_FIRST = (DAY2, HASHICORP, "engine", "live", "upgrade", "policies", "unit")
-"""In this order tests run: what is quick fills the gaps at the end, where one worker would wait for the other."""
 MACHINES = "machines"
-"""And the booted node and the cluster. One test after the other: each has the machine to itself."""
+"""And the booted node and the cluster. One test after the other, beside those of other tiers: `tests/conftest.py`."""
+_SLOWEST_FIRST = (MACHINES, DAY2, HASHICORP, "engine", "live", "upgrade", "policies", "unit")
+"""In this order tests run: what is quick fills the gaps at the end, where one worker would wait for the other."""
 _PROGRAMS = {"ssh": "openssh-client", "shellcheck": "shellcheck"}
 """What the tests of machines look at nodes and scripts with, and its Debian package; nothing of it runs by itself."""
 _PACKAGES = ("debootstrap", "iproute2", *_PROGRAMS.values(), "systemd-container")
@@ -35,9 +35,8 @@ _PACKAGES = ("debootstrap", "iproute2", *_PROGRAMS.values(), "systemd-container"
 _MACHINES_CODE = "fake_providers/machines/*"
 _COVERAGE_PERCENT = 90
 """Of `settings`, `estate`, `components` and `ops`, as the founding issue asks."""
-_WORKERS = "2"
-_INTERRUPTED = 2
-"""pytest's exit code."""
+_WORKERS = "3"
+"""On two cores, too: tests that wait for a lease, an unsealing or a machine leave them idle."""
 _GATES = (
     ("format", ("ruff", "format", "--check", "--quiet", ".")),
     ("lint", ("ruff", "check", "--quiet", ".")),
@@ -81,8 +80,8 @@ def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str],
 
 
 def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
-    """Run tiers of tests in parallel, machines after them, with line coverage when all tiers run; pytest's exit code, 1
-    also when something was asked for that can't be had here.
+    """Run tiers of tests in parallel, with line coverage when all tiers run; pytest's exit code, 1 also when something
+    was asked for that can't be had here.
     Raises EstateError: as for `tiers_to_run`, or nothing was asked for that can be had here."""
     wanted, left_out = tiers_to_run(chosen, everything=everything)
     preparing = {HASHICORP: _prepare_hashicorp, MACHINES: _prepare_machines}
@@ -90,9 +89,7 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     wanted = [tier for tier in wanted if tier not in missing]
     if not wanted:
         raise EstateError("; ".join(missing.values()))
-    together = [tier for tier in _SLOWEST_FIRST if tier in wanted]
-    runs = [run for run in (together, [MACHINES] if MACHINES in wanted else []) if run]
-    counted = set(TIERS) <= set(wanted)
+    ordered = [tier for tier in _SLOWEST_FIRST if tier in wanted]
     environment = {**os.environ, "PULUMI_ERROR_OUTPUT_STRING": "true", "PYTHONPATH": str(ROOT)}
     environment.pop("UNCOUNTED", None)  # of a run around this one
     # Hundreds of commands would each compile the project anew: a fourth of what each start takes (measured).
@@ -100,14 +97,8 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     if MACHINES not in wanted:
         # Nothing of it can run without machines: it would only hide what else isn't covered.
         environment["UNCOUNTED"] = _MACHINES_CODE
-    code = 0
-    for run_now in runs:
-        coverage = ["--cov", *([] if run_now is runs[0] else ["--cov-append"])]
-        judged = ["--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
-        coverage += judged if run_now is runs[-1] else ["--cov-report="]
-        code = max(code, _pytest(console, run_now, coverage if counted else [], environment))
-        if code == _INTERRUPTED:
-            break
+    coverage = ["--cov", "--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
+    code = _pytest(console, ordered, coverage if set(TIERS) <= set(wanted) else [], environment)
     sys.stdout.flush()
     if left_out:
         console.say(f"not run: {', '.join(left_out)}; run them with ./estate test {' '.join(left_out)}")

@@ -23,8 +23,6 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from tests.support.checkouts import Checkout
 
-pytestmark = pytest.mark.timeout(400)
-
 NAME = "aos.mtls.internal"
 BEAT_SECONDS = 0.1
 

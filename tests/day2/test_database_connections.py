@@ -7,13 +7,10 @@ Not proven: a database that isn't the local one's own is played by the same Post
 import json
 from typing import Any
 
-import pytest
 from psycopg import sql
 
 from ops.errors import EstateError
 from tests.support.checkouts import Checkout
-
-pytestmark = pytest.mark.timeout(400)
 
 Connection = dict[str, Any]
 

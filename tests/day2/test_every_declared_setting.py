@@ -23,6 +23,8 @@ from tests.support.declare import declare
 from tests.unit.golden import local
 from tests.unit.render.nodes import files
 
+pytestmark = pytest.mark.no_cover
+"""Counting lines takes as long as running them, and other tests run the same."""
 PASSWORDS = ("database-password", "other-password", "oidc-secret")
 AGE = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 """Letters that an age key may have."""

@@ -34,8 +34,6 @@ from tests.support.checkouts import Checkout, checkout
 from tests.support.servers import free_ports
 from tests.unit.golden.local import stack_config
 
-pytestmark = pytest.mark.timeout(400)
-
 Plain = dict[str, Any]
 LOGINS = ("legacy", "legacy_other", "legacy_added")
 """Users of the database that stand for existing ones."""

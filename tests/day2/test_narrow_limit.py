@@ -7,12 +7,8 @@ minutes at that rate. Not proven: the official provider's waiting, which `maxRet
 import json
 from typing import Any
 
-import pytest
-
 from tests.support.checkouts import Checkout
 from tests.support.servers import call
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def limited(checkout: Checkout, rate: int) -> dict[str, Any]:

@@ -18,8 +18,6 @@ from ops.engine import replacing
 from ops.errors import EstateError
 from tests.support.checkouts import Checkout
 
-pytestmark = pytest.mark.timeout(300)
-
 _KINDS = (
     "sys/policies/acl",
     "sys/policies/password",

@@ -27,7 +27,6 @@ from tests.support.servers import VaultServer, eventually, local_platform, postg
 
 __all__ = ["local_platform", "postgres_template", "vault_server"]
 
-pytestmark = pytest.mark.timeout(600)
 
 KINDS = {f"vault:{kind}" for kind in TABLE} - {"vault:index/audit:Audit"}
 

@@ -98,7 +98,7 @@ def elsewhere(program: str, made: Estate, *arguments: str) -> "subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=480,
     )
 
 

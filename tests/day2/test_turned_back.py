@@ -8,14 +8,10 @@ import datetime
 import json
 from typing import Any
 
-import pytest
-
 from ops.errors import EstateError
 from ops.keys.certificates import new_administrator
 from ops.local.postgres import ROOT_ROLE
 from tests.support.checkouts import Checkout
-
-pytestmark = pytest.mark.timeout(400)
 
 
 def done(checkout: Checkout, *arguments: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Clone:
     def diff(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The command."""
         command = [sys.executable, "-m", "ops", "diff", *words]
-        return subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(command, cwd=self.directory, capture_output=True, text=True, check=False, timeout=480)
 
     def found(self, *words: str) -> dict[str, Any]:
         """The document of a comparison with the first commit, by stack."""

@@ -32,7 +32,6 @@ from tests.support.servers import VaultServer, local_platform, postgres_template
 from tests.unit.render.nodes import TEXTS, node
 
 __all__ = ["local_platform", "postgres_template", "vault_server"]
-pytestmark = pytest.mark.timeout(300)
 
 _INDEX = "hcloud:index/"
 NETWORK, SUBNET = f"{_INDEX}network:Network", f"{_INDEX}networkSubnet:NetworkSubnet"

@@ -16,8 +16,6 @@ from tests.support.checkouts import Checkout, checkout
 from tests.support.killed_runs import accessors, asked, finished, recorded
 from tests.support.servers import eventually
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
@@ -66,7 +64,6 @@ FIRST_BOOT = (
 """Steps of the first boot after which `up` is killed here, as it prints them."""
 
 
-@pytest.mark.timeout(600)
 def test_killed_ten_times_from_the_first_boot_on_the_last_one_ends_whole(fresh: Checkout) -> None:
     reached = []
     for step in FIRST_BOOT:
@@ -115,7 +112,7 @@ def test_an_interrupted_up_ends_in_order_and_can_be_run_again(fresh: Checkout, n
     running = fresh.begin("up")
     with held_at(fresh, running, "a mount"):
         running.send_signal(number)
-    said, _ = running.communicate(timeout=90)
+    said, _ = running.communicate(timeout=300)
 
     assert running.returncode == 130, said
     assert "interrupted" in said
@@ -130,7 +127,7 @@ def test_a_command_whose_engine_dies_ends_and_can_be_run_again(fresh: Checkout) 
         for child in psutil.Process(running.pid).children(recursive=True):
             if child.name() == "pulumi":
                 child.kill()
-    said, _ = running.communicate(timeout=60)
+    said, _ = running.communicate(timeout=600)
 
     assert running.returncode == 2, said
     assert said.endswith("estate: up failed:\n  the engine was ended by SIGKILL; run the command again\n")
@@ -156,7 +153,7 @@ def test_a_second_up_at_the_same_time_is_told_to_wait(fresh: Checkout) -> None:
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1
     assert f"process {running.pid}" in second.stderr
-    said, _ = running.communicate(timeout=180)
+    said, _ = running.communicate(timeout=600)
     assert running.returncode == 0, said
 
 
@@ -194,7 +191,7 @@ def test_a_server_that_hangs_is_named(fresh: Checkout) -> None:
     assert len(stopped) == 1
     stopped[0].suspend()
     try:
-        answer = fresh.run("secret-id", "aos", timeout=90)
+        answer = fresh.run("secret-id", "aos", timeout=300)
     finally:
         stopped[0].resume()
     assert answer.returncode == 2

@@ -41,8 +41,6 @@ from tests.support.language_host import install
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import call
 
-pytestmark = pytest.mark.timeout(400)
-
 HEADING = "# A comment of the team's, to be kept.\n"
 
 
@@ -124,7 +122,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             acl.render(administrator_policy()),
             auto_unseal=True,
         )
-        _, said = boot.communicate(timeout=60)
+        _, said = boot.communicate(timeout=600)
         assert boot.returncode == 0, said
         yield Stack(paths=paths, server=server, first=made, arguments=folder / "arguments")
 
@@ -167,7 +165,7 @@ def test_both_commands_log_in_with_it(stack: Stack, tmp_path: Path) -> None:
             env=_plain(stack, tmp_path, attached),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
 

@@ -387,7 +387,7 @@ def test_the_command_shows_where_to_log_in(built: Checkout, its_issuer: Issuer) 
     assert stray.status_code == 404
     assert its_issuer.browse(line.removeprefix("log in at: ").strip()).status_code == 200
     rest = running.stdout.read()
-    assert running.wait(timeout=60) == 0, rest
+    assert running.wait(timeout=600) == 0, rest
     assert "is logged in to https://127.0.0.1:" in rest
 
 

@@ -19,8 +19,6 @@ from fake_providers.attach import attach_apart
 from tests.support.checkouts import Checkout
 from tests.support.language_host import install
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture(scope="module")
 def built(local_checkout: Checkout) -> Checkout:
@@ -56,7 +54,7 @@ def pulumi(built: Checkout, environment: dict[str, str], *arguments: str) -> sub
         env=environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 

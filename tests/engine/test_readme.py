@@ -17,8 +17,6 @@ from ops.paths import ROOT
 from tests.support.checkouts import Checkout, add_launcher, checkout
 from tests.support.documents import DOCUMENTS, Block, blocks
 
-pytestmark = pytest.mark.timeout(400)
-
 NOT_RUN = {
     ("README.md", "needs the official Python language host and plugins"): (
         "pulumi preview -s local --policy-pack policies\npulumi up -s local --policy-pack policies\n"

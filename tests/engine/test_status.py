@@ -22,7 +22,7 @@ def _asked(folder: Path, **more: str) -> dict[str, Any]:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PULUMI_BACKEND_URL": f"file://{folder / 'state'}", **more}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=480
     )
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)

@@ -18,7 +18,6 @@ from tests.support.tokens import Issuer
 
 __all__ = ["local_checkout"]
 
-pytestmark = pytest.mark.timeout(300)
 
 FIRST = ROOT / "docs/teams/README.md"
 PAGES = {page.stem: page for page in sorted(FIRST.parent.glob("*.md")) if page != FIRST}
@@ -61,7 +60,7 @@ def run(made: Checkout, script: str, variables: Mapping[str, str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -26,8 +26,6 @@ from tests.support.tenants import (
 )
 from tests.support.tokens import Issuer
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture(scope="module")
 def estate(local_checkout: Checkout) -> Iterator[TenantsEstate]:

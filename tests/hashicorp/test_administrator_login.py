@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     operators = [("ada", ensure_operator(folder / "operator").read_text())]
     with sealed(folder / "node", "vault", "transit") as node:
         boot = node.bootstrap(operators, 1, certificate.read_text(), EARLIER, auto_unseal=True)
-        _, said = boot.communicate(timeout=60)
+        _, said = boot.communicate(timeout=600)
         assert boot.returncode == 0, said
         yield Server(
             address=node.address, ca_file=node.ca_file, administrator_certificate=certificate, administrator_key=key

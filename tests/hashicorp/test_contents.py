@@ -42,7 +42,6 @@ from tests.support.tokens import Issuer as TokenIssuer
 
 __all__ = ["local_platform", "postgres_template", "vault_server"]
 
-pytestmark = pytest.mark.timeout(400)
 
 ISSUER = TokenIssuer()
 PASSWORD = "-".join(("canary", "own", "password"))
@@ -88,7 +87,7 @@ class Made:
             input=given,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         assert answer.returncode == 0, answer.stderr

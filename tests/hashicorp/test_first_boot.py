@@ -47,7 +47,7 @@ class Boot:
             told += line
             if "waiting-for-unseal" in line and kill_at != "waiting-for-unseal":
                 unseal(client_of(self.server), [open_share(self.server.custody, key.with_name("private.asc"), input)])
-        _, said = boot.communicate(timeout=60)
+        _, said = boot.communicate(timeout=600)
         return boot.returncode, told, said
 
     def nothing_happened(self) -> None:

@@ -101,29 +101,29 @@ def test_it_goes_on_as_soon_as_enough_operators_have_come(tmp_path: Path, wanted
     process = start(tmp_path, wanted)
     wait_for(process, "waiting-for-unseal")
     unseal(tmp_path, wanted, ["ada", "eve"])
-    output, said = process.communicate(timeout=60)
+    output, said = process.communicate(timeout=600)
     assert (process.returncode, said) == (0, "")
     assert [json.loads(line)["step"] for line in output.splitlines()][-2:] == ["token-dead", "done"]
     again = start(tmp_path, wanted)
-    assert again.wait(timeout=60) == 0
+    assert again.wait(timeout=600) == 0
 
 
 def test_operators_who_never_come_are_waited_for_only_so_long(tmp_path: Path, wanted: BootstrapRun) -> None:
     process = start(tmp_path, replace(wanted, unseal_wait_seconds=1))
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 3
     assert "was not unsealed within 1 s: the key shares handed out open nothing any more" in said
     assert json.loads((tmp_path / "custody.json").read_text())["keys"] == "secret"
-    assert start(tmp_path, wanted).wait(timeout=60) == 10
+    assert start(tmp_path, wanted).wait(timeout=600) == 10
 
 
 def test_stopped_while_waiting_it_says_so_and_the_next_run_begins_anew(tmp_path: Path, wanted: BootstrapRun) -> None:
     process = start(tmp_path, wanted)
     wait_for(process, "waiting-for-unseal")
     os.kill(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=600)
     assert (process.returncode, said) == (7, "bootstrap: stopped by a signal\n")
     again = start(tmp_path, wanted)
-    _, said = again.communicate(timeout=60)
+    _, said = again.communicate(timeout=600)
     assert again.returncode == 10
     assert "stopped before anybody could log in: it holds nothing" in said

@@ -132,7 +132,7 @@ def run(made: Estate, text: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=480,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -57,7 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         certificate = (folder / "administrator.crt").read_text()
         public_key = ensure_operator(folder / "operator").read_text()
         boot = server.bootstrap([("ada", public_key)], 1, certificate, ADMINISTRATOR_POLICY, auto_unseal=True)
-        _, said = boot.communicate(timeout=60)
+        _, said = boot.communicate(timeout=600)
         assert boot.returncode == 0, said
         yield Stack(folder=folder, server=server, cluster=str(server.status()["cluster_id"]))
 

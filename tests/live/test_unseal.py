@@ -91,7 +91,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(state, "read_outputs", lambda *_, **__: {})
             first = unseal(Paths(project=folder), "dev", Console(), Typed(shares["ada"], shares["cyd"]))
-        rest, said = boot.communicate(timeout=60)
+        rest, said = boot.communicate(timeout=600)
         assert boot.returncode == 0, said
         assert "root-token-dead" in rest
         assert first.cluster_id
@@ -235,7 +235,7 @@ def test_a_server_with_another_seal_gets_none(stack: Stack, tmp_path: Path, outp
         holder = [(name, (stack.paths.project / f"{name}.asc").read_text()) for name in NAMES]
         certificate = (stack.paths.project / "administrator.crt").read_text()
         boot = other.bootstrap(holder, THRESHOLD, certificate, ADMINISTRATOR_POLICY, auto_unseal=True)
-        _, said = boot.communicate(timeout=60)
+        _, said = boot.communicate(timeout=600)
         assert boot.returncode == 0, said
         outputs.pop("cluster_id")
 
@@ -293,5 +293,5 @@ def _command(stack: Stack, share: str) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", program]
     return subprocess.run(
-        command, input=share, env=environment, capture_output=True, text=True, check=False, timeout=60
+        command, input=share, env=environment, capture_output=True, text=True, check=False, timeout=600
     )

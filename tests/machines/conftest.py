@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -12,17 +12,43 @@ from tests.support.booting import BootedNode, booted_node
 
 
 @pytest.fixture(scope="session")
-def machines_boot() -> Iterator[None]:
-    """Skips, and says why, where no machine can boot.
-
-    With the umask of whoever is most careful, as `./estate` is: a machine's users must read what is made under it.
-    """
+def machines_boot() -> None:
+    """Skips, and says why, where no machine can boot."""
     reason = machines.why_not()
     if reason:
         pytest.skip(f"no machine can boot here: {reason}")
+
+
+@contextmanager
+def careful() -> Iterator[None]:
+    """The umask of whoever is most careful, as `./estate` is: a machine's users must read what is made under it. Tests
+    of other tiers, which follow in this worker, have their own."""
     umask = os.umask(0o077)
-    yield
-    os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(umask)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Set up a test's fixtures with that umask."""
+    with careful():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Run a test with that umask."""
+    with careful():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Tear its fixtures down with that umask."""
+    with careful():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,6 @@ from cryptography import x509
 from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
 from tests.support.servers import eventually
 
-pytestmark = pytest.mark.timeout(900)
-
 NAME = "vault-dev.example.com"
 RENEWAL = "/var/lib/vault/letsencrypt/renewal/vault.conf"
 
@@ -34,7 +32,7 @@ class Node:
 
     def sh(self, script: str) -> str:
         """What a script prints on the node; it has to succeed."""
-        answer = self.made.node.run(["sh", "-euc", script], timeout=120)
+        answer = self.made.node.run(["sh", "-euc", script], timeout=480)
         assert answer.returncode == 0, f"{script}\n{answer.stdout}\n{answer.stderr}\n{self.made.node.journal()[-4000:]}"
         return answer.stdout.strip()
 

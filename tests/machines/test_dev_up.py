@@ -6,7 +6,6 @@ network; Let's Encrypt. The engine's faults are in `tests/engine/test_dev_stack.
 
 import datetime
 import json
-import os
 import re
 import subprocess
 import time
@@ -18,18 +17,12 @@ import psutil
 import pytest
 
 from tests.support.access_checks import amiss
-from tests.support.booting import keep_journal, last_words
+from tests.support.booting import first_secret_limit, keep_journal, last_words
 from tests.support.dev_checkouts import STACK, DevCheckout, dev_checkout
 from tests.support.servers import eventually
 
-pytestmark = pytest.mark.timeout(900)
-
 NAME = "vault-dev.example.com"
 ADDRESS = f"https://{NAME}:8200"
-FIRST_SECRET_SECONDS = 30.0
-"""As the issue asks, on a machine that does nothing else."""
-BUSY_FACTOR = 4
-"""How much longer it may take on one that does."""
 REFRESH = """
 from ops import stack_file
 from ops.console import Console
@@ -84,9 +77,8 @@ def test_the_first_secret_is_there_soon(dev: DevCheckout, built: Mapping[str, An
     begun = (dev.node.folder / "root").lstat().st_mtime
     made = datetime.datetime.fromisoformat(_secret(dev)["metadata"]["created_time"])
     seconds = made.timestamp() - begun
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-    print(f"boot to first secret: {seconds:.1f} s, {'busy' if busy else 'quiet'} machine")
-    assert 0 < seconds < FIRST_SECRET_SECONDS * (BUSY_FACTOR if busy else 1)
+    print(f"boot to first secret: {seconds:.1f} s")
+    assert 0 < seconds < first_secret_limit()
 
 
 def test_a_second_up_and_a_refresh_change_nothing(dev: DevCheckout, built: Mapping[str, Any]) -> None:
@@ -99,7 +91,7 @@ def test_a_second_up_and_a_refresh_change_nothing(dev: DevCheckout, built: Mappi
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=600,
     )
     assert refreshed.returncode == 0, refreshed.stderr
     assert refreshed.stdout.strip().splitlines()[-1].startswith("{'same': ")

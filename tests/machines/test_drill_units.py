@@ -23,9 +23,9 @@ def test_systemd_takes_the_units_and_the_schedule(tmp_path: Path, monkeypatch: p
     units = schedule(Paths(project=project), "dev", ["--identity", str(project / "age key"), "--sandbox"])
 
     read = subprocess.run(
-        ["systemd-analyze", "verify", *map(str, units)], capture_output=True, text=True, check=False, timeout=60
+        ["systemd-analyze", "verify", *map(str, units)], capture_output=True, text=True, check=False, timeout=600
     )
     assert (read.returncode, read.stdout + read.stderr) == (0, "")
     calendar = ["systemd-analyze", "calendar", "--iterations=5", SCHEDULE]
-    shown = subprocess.run(calendar, capture_output=True, text=True, check=True, timeout=60).stdout
+    shown = subprocess.run(calendar, capture_output=True, text=True, check=True, timeout=600).stdout
     assert "*-01,04,07,10-01 00:00:00" in shown

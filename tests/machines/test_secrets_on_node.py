@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.booting import BootedNode
 
-pytestmark = pytest.mark.timeout(300)
 TOKEN = re.compile(rb"\b(?:hvs|hvb|s|b)\.[A-Za-z0-9]{24,}\b")
 _CHUNK, _OVERLAP = 1 << 24, 1 << 10
 

@@ -102,7 +102,7 @@ class Lost:
 
     def sh(self, script: str) -> str:
         """On the node as root."""
-        done = self.dev.node.run(["sh", "-euc", script], timeout=120)
+        done = self.dev.node.run(["sh", "-euc", script], timeout=480)
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         return done.stdout.strip()
 
@@ -116,7 +116,7 @@ class Lost:
 
     def ssh(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """As a person types it."""
-        return subprocess.run(["ssh", *arguments], capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(["ssh", *arguments], capture_output=True, text=True, check=False, timeout=600)
 
     def bring(self) -> None:
         """What an operator brings to each node."""

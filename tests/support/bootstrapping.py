@@ -61,7 +61,7 @@ def run(
     script, file = write_files(platform.directory / "bootstrap", wanted)
     if kill_at is not None:
         command = [sys.executable, "-c", KILLER, str(script), str(file), kill_at, str(int(by))]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         return done.returncode, [json.loads(line)["step"] for line in done.stdout.splitlines()], done.stderr
     numbers = (signal.SIGTERM, signal.SIGINT)
     handlers = {number: signal.getsignal(number) for number in numbers}

@@ -97,7 +97,7 @@ class Checkout:
         """What a command of the copy sees: its own code, not the project's."""
         return {**os.environ, "PYTHONPATH": str(self.directory)}
 
-    def run(self, *arguments: str, timeout: float = 180, given: str = "") -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 600, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run one command to its end, with what is piped into it."""
         return subprocess.run(
             self.command(*arguments),

@@ -67,7 +67,7 @@ def begin(made: Checkout, stack: str, operation: str, *, address: str = "") -> s
 
 def done(running: subprocess.Popen[str]) -> dict[str, Any]:
     """What an operation that must succeed did: `counts`, `resources`, `outputs`."""
-    out, said = running.communicate(timeout=200)
+    out, said = running.communicate(timeout=600)
     assert running.returncode == 0, said
     document: dict[str, Any] = json.loads(out)
     return document
@@ -75,6 +75,6 @@ def done(running: subprocess.Popen[str]) -> dict[str, Any]:
 
 def failed(running: subprocess.Popen[str]) -> str:
     """What an operation that must fail said at its end."""
-    _, said = running.communicate(timeout=200)
+    _, said = running.communicate(timeout=600)
     assert running.returncode == 2, said
     return said

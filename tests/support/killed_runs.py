@@ -32,7 +32,7 @@ lifecycle.up(Paths(), "local", Console(), Choices(sandbox=True, policies=False))
 """An `up` in which the engine never hears that the first object of each of these types was made."""
 
 _STILL_SECONDS = 3.0
-_LONGEST_SECONDS = 120.0
+_LONGEST_SECONDS = 300.0
 
 
 def accessors(made: Checkout) -> dict[str, str]:

@@ -38,7 +38,7 @@ from ops.local.openbao import wheel_binary
 from tests.support.bootstrapping import KILLER
 from tests.support.hetzner_samples import NODE, SSH, VAULT
 
-_START_SECONDS = 30.0
+_START_SECONDS = 90.0
 
 
 def free_address() -> str:

@@ -142,7 +142,7 @@ def made(folder: Path, flavor: Flavor, kind: str) -> Iterator[Stack]:
             assert boot.stdout is not None
             assert any("waiting-for-unseal" in line for line in boot.stdout)
             unseal(stack, *stack.shares("ada", "bob"))
-        _, said = boot.communicate(timeout=60)
+        _, said = boot.communicate(timeout=600)
         assert boot.returncode == 0, said
         patch.setattr(state, "read_outputs", lambda *_, **__: {"address": server.address})
         patch.setattr(regaining, "REGAIN_SOCKET", str(server.regain_socket))

@@ -172,8 +172,8 @@ def processes_of(platform: LocalServers) -> list[psutil.Process]:
     return found
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether the condition comes true in time."""
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    """Whether the condition comes true in time, on a busy machine too."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -23,8 +23,6 @@ from tests.support import engine_runs
 from tests.support.dev_checkouts import DevCheckout
 from tests.upgrade.recordings import SNAPSHOT, STATES, Place, Recording
 
-pytestmark = pytest.mark.timeout(200)
-
 RECORDINGS = [
     Recording(version=file.parent.name, stack=file.name.split(".")[0]) for file in sorted(STATES.glob("*/*.encrypted"))
 ]

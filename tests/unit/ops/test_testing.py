@@ -104,14 +104,14 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
 
     (command,) = ran.commands
     assert command == [
-        *("-m", "pytest", "-q", "-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"),
+        *("-m", "pytest", "-q", "-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"),
         *(f"tests/{tier}" for tier in ("engine", "live", "upgrade", "policies", "unit")),
         *("--cov", "--cov-report=term", "--cov-fail-under=90"),
     ]
     assert ran.options[0]["env"]["PULUMI_ERROR_OUTPUT_STRING"] == "true"
     assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
     assert capsys.readouterr().err.splitlines() == [
-        "tests: engine, live, upgrade, policies, unit, 2 at a time",
+        "tests: engine, live, upgrade, policies, unit, 3 at a time",
         "not run: day2, hashicorp, machines; run them with ./estate test day2 hashicorp machines",
     ]
 
@@ -144,45 +144,39 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return prepared
 
 
-def test_machines_run_after_the_others_and_count(
+def test_machines_run_beside_the_others_and_count(
     with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("UNCOUNTED", "what a run around this one leaves out")
     assert test_runner.run(Console(), [], everything=True) == 0
 
     assert with_machines == ["debian-12", "ubuntu-24.04"]
-    first, second = ran.commands
-    assert first[-2:] == ["--cov", "--cov-report="]
-    assert second == [
-        *("-m", "pytest", "-q", "-n", "0", "tests/machines"),
-        *("--cov", "--cov-append", "--cov-report=term", "--cov-fail-under=90"),
-    ]
-    assert ["UNCOUNTED" in options["env"] for options in ran.options] == [False, False]
+    (command,) = ran.commands
+    assert command[8:10] == ["tests/machines", "tests/day2"]
+    assert command[-3:] == ["--cov", "--cov-report=term", "--cov-fail-under=90"]
+    assert "UNCOUNTED" not in ran.options[0]["env"]
     assert capsys.readouterr().err.splitlines() == [
         "building the server",
         "making debian-12",
         "making ubuntu-24.04",
-        "tests: day2, hashicorp, engine, live, upgrade, policies, unit, 2 at a time",
-        "tests: machines, one after the other",
+        "tests: machines, day2, hashicorp, engine, live, upgrade, policies, unit, 3 at a time",
     ]
 
 
-def test_a_failure_of_either_run_is_one(with_machines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = [1, 0]
-    monkeypatch.setattr(
-        "ops.development.test_runner.subprocess.run",
-        lambda command, **_: subprocess.CompletedProcess(command, codes.pop(0)),
-    )
+def test_machines_alone_run_one_after_the_other(
+    with_machines: list[str], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert test_runner.run(Console(), ["machines"], everything=False) == 0
 
-    assert test_runner.run(Console(), [], everything=True) == 1
-    assert codes == []
+    assert ran.commands == [["-m", "pytest", "-q", "-n", "0", "tests/machines"]]
+    assert "tests: machines, one after the other" in capsys.readouterr().err.splitlines()
 
 
-def test_an_interrupt_ends_all(with_machines: list[str], ran: Ran) -> None:
-    ran.answers["pytest"] = (2, "", "")
+@pytest.mark.parametrize("code", [1, 2])
+def test_a_failure_and_an_interrupt_are_told(with_machines: list[str], ran: Ran, code: int) -> None:
+    ran.answers["pytest"] = (code, "", "")
 
-    assert test_runner.run(Console(), [], everything=True) == 2
-    assert len(ran.commands) == 1
+    assert test_runner.run(Console(), [], everything=True) == code
 
 
 WHY = (
@@ -303,6 +297,14 @@ def test_the_tests_run_with_this_python(root: Path, monkeypatch: pytest.MonkeyPa
     test_runner.run(Console(), ["unit"], everything=False)
 
     assert programs == [sys.executable]
+
+
+def test_processes_of_tests_keep_what_they_compiled(root: Path, ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    test_runner.run(Console(), ["unit"], everything=False)
+
+    assert "PYTHONDONTWRITEBYTECODE" not in ran.options[0]["env"]
 
 
 def test_no_test_module_takes_anything_from_another() -> None:
