@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from tests.support.answering import Answering, Said, answering
-from tests.unit.vault_estate.test_manifest import GOOD
+from tests.support.manifests import GOOD
 from vault_estate import dagster as resource
 from vault_estate.dagster import (
     LoginByAppRole,

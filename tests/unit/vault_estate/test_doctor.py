@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.vault_estate.test_manifest import GOOD
+from tests.support.manifests import GOOD
 from vault_estate.cli import main
 from vault_estate.cli.doctor import look
 

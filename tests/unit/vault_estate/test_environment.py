@@ -7,8 +7,8 @@ import traceback
 import pytest
 
 import vault_estate
+from tests.support.manifests import GOOD
 from tests.unit.vault_estate.readers import DoubleReader
-from tests.unit.vault_estate.test_manifest import GOOD
 from vault_estate import manifest
 from vault_estate.cli import main
 from vault_estate.environment import load_secrets_to_env

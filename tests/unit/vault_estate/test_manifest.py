@@ -3,7 +3,6 @@
 import json
 import pickle
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from components.model import VAULT_PATH
+from tests.support.manifests import GOOD
 from vault_estate import manifest
 from vault_estate.errors import ConfigurationError
 from vault_estate.paths import PATH, is_path, secret_path
 
 CANARY = "canary-7f3a9b2c4d5e6f70"
 URL = "a URL such as https://vault.example.com:8200, without a login or a question"
-GOOD: Mapping[str, Any] = {
-    "schema_version": 1,
-    "application": "aos",
-    "environment": "production",
-    "flavor": "openbao",
-    "addresses": ["https://vault.example.com:8200"],
-    "login": {
-        "kind": "approle",
-        "mount": "approle",
-        "role": "aos",
-        "role_id": "role-1",
-        "secret_id_ttl_seconds": 86_400,
-        "secret_id_uses": 0,
-        "renews_secret_id": True,
-        "token_ttl_seconds": 3_600,
-        "token_max_ttl_seconds": 14_400,
-        "token_type": "service",
-    },
-    "mount": "agenticverz",
-    "layout": "{mount}/{name}",
-    "secrets": {
-        "app-prod": {
-            "mount": "agenticverz",
-            "path": "app-prod",
-            "keys": ["AOS_API_KEY"],
-            "access": "read",
-            "owner": "aos",
-        },
-        "other/shared": {
-            "mount": "secret",
-            "path": "other/shared",
-            "keys": ["token"],
-            "access": "read",
-            "owner": "other",
-        },
-    },
-    "transit": {"mount": "transit", "keys": {"main": {"type": "aes256-gcm96", "derived": False, "convergent": False}}},
-}
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
