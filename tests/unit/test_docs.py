@@ -3,6 +3,7 @@
 README's commands are run by `tests/engine/test_readme.py`. Not proven: prose.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,12 +15,14 @@ import yaml
 from pydantic import BaseModel
 
 import settings
-from docs import reference
+from docs import iam, reference
 from ops.cli.main import app
 from ops.paths import ROOT
 from policies.rules import RULES
 from settings import Settings
+from tests.support.aws_samples import cluster, computed, site
 from tests.support.checkouts import base_settings
+from tests.support.declare import declare
 from tests.support.documents import DOCUMENTS, blocks
 from tests.unit.golden import local
 
@@ -49,6 +52,23 @@ def test_the_page_of_components_is_current() -> None:
     written = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
     assert written == reference.components_page(), "run: python -m docs.reference"
     assert written.startswith("# Components\n\n"), "its introduction is nobody's but its own; expected it to stay"
+
+
+def test_the_page_of_iam_is_current_and_has_what_a_cluster_declares() -> None:
+    written = iam.PAGE.read_text(encoding="utf-8")
+    assert written == reference.iam_page(), "run: python -m docs.reference"
+    place = site(endpoints="all")
+    declared = declare(lambda: cluster(place), outputs=computed).records
+    found = {_shape(one.inputs[name]) for one in declared for name in _OF_IAM if name in one.inputs}
+    assert found == {_shape(text) for text in iam.documents().values()}
+
+
+_OF_IAM = ("policy", "assumeRolePolicy")
+
+
+def _shape(text: str) -> tuple[tuple[str, ...], ...]:
+    """What a document says beside its names: each statement with its effect and its actions."""
+    return tuple((one["Sid"], one["Effect"], *one["Action"]) for one in json.loads(text)["Statement"])
 
 
 def test_every_setting_is_on_the_page_with_its_default() -> None:
