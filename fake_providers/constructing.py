@@ -3,14 +3,26 @@
 Owns the protocol's side of it. What the children are says the provider.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import resource_pb2, resource_pb2_grpc
 
 from fake_providers.envelope import pack
-from fake_providers.servicer import ChildResource
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildResource:
+    """One resource of a component that a provider makes."""
+
+    type: str
+    """Its token."""
+    name: str
+    """Of the resource, in the engine."""
+    inputs: Mapping[str, Any]
 
 
 def construct(request: pb.ConstructRequest, children: Iterable[ChildResource]) -> pb.ConstructResponse:

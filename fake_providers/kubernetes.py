@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fake_providers import chart
+from fake_providers.constructing import ChildResource
 from fake_providers.memory import MemoryProvider, MemoryType
-from fake_providers.servicer import Change, ChildResource, Found, RefusedError, Values
+from fake_providers.servicer import Change, Found, RefusedError, Values
 
 CHART = "kubernetes:helm.sh/v4:Chart"
 _NAMESPACE = "core/v1:Namespace"

@@ -18,6 +18,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from fake_providers.constructing import ChildResource, construct
 from fake_providers.envelope import Properties, compact, has_unknown, pack, unpack, written_json
 
 Values = dict[str, Any]
@@ -44,17 +45,6 @@ class Found:
     identity: str
     inputs: Values = field(default_factory=dict)
     outputs: Values = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChildResource:
-    """One resource of a component that a provider makes."""
-
-    type: str
-    """Its token."""
-    name: str
-    """Of the resource, in the engine."""
-    inputs: Values
 
 
 @runtime_checkable
@@ -237,8 +227,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return empty_pb2.Empty()
 
     def Construct(self, request: pb.ConstructRequest, context: Context) -> pb.ConstructResponse:
-        from fake_providers.constructing import construct  # noqa: PLC0415 - it needs this module's `ChildResource`
-
         inputs = unpack(request.inputs)
         with self._answering(request.type, context, inputs):
             if not isinstance(self.provider, Constructing):

@@ -13,8 +13,8 @@ from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, UNKNOWN_STRING_VALUE, Unkn
 
 from components.render.chart.server_file import ClusterServer, server_file
 from components.render.chart.values import values
+from fake_providers.constructing import ChildResource
 from fake_providers.kubernetes import CHART, KubernetesProvider
-from fake_providers.servicer import ChildResource
 from policies.rules import RULES, authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins
 from policies.rules.rule import Rule
 from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_PODS
