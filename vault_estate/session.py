@@ -252,8 +252,8 @@ class Session(NotPickled):
         if not (self._was_forked and isinstance(error, CredentialExpired)):
             return error
         return ConfigurationError(
-            f"{error}. This process was forked from one that had logged in: expected the client to be created after "
-            "the fork, or a SecretID with at least as many uses as there are processes",
+            f"{error.path}: this process was forked from one that had logged in, and the SecretID is refused; expected "
+            "the client to be created after the fork, or a SecretID with as many uses as there are processes",
             path=error.path,
             status=error.status,
         )

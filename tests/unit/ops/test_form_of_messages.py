@@ -1,7 +1,7 @@
-"""What ops says of a mistake has one form: ``<what or setting> is <value>; expected <what>``, on one line.
+"""What ops and the library say of a mistake has one form: ``<what or setting> is <value>; expected <what>``, one line.
 
-Reads the sources: every message of an `EstateError` or a `SettingError` that is written where it is raised, or just
-before. Not proven: that it is plain, nor anything of a message that is put together elsewhere.
+Reads the sources: every message of one of `RAISED` that is written where it is raised, or just before.
+Not proven: that it is plain, nor anything of a message that is put together elsewhere.
 """
 
 import ast
@@ -12,7 +12,7 @@ import pytest
 
 from ops.paths import ROOT
 
-RAISED = ("EstateError", "SettingError")
+RAISED = ("ConfigurationError", "EstateError", "SettingError")
 OTHERS_WORDS = {
     # The engine's, a server's, a program's or the system's own last words; nobody here knows what they ask for.
     "stack {}: the engine can't keep its secrets: {}",
@@ -96,7 +96,7 @@ def messages(source: str) -> Iterator[tuple[int, str]]:
 
 
 def _all() -> Iterator[tuple[Path, int, str]]:
-    for file in sorted((ROOT / "ops").rglob("*.py")):
+    for file in sorted([*(ROOT / "ops").rglob("*.py"), *(ROOT / "vault_estate").rglob("*.py")]):
         for line, text in messages(file.read_text(encoding="utf-8")):
             yield file.relative_to(ROOT), line, text
 
