@@ -1,9 +1,9 @@
 #!/bin/sh
 # Beside the server in its pod: signals it when its certificate changed, and when its audit log is to begin anew.
 # Needs CERTIFICATE, AUDIT_LOG, AUDIT_BYTES, AUDIT_FILES and PROGRAM. Ends only with the pod.
-set -u
+set -eu
 
-checksum() { sha256sum "$CERTIFICATE" 2>/dev/null; }
+checksum() { sha256sum "$CERTIFICATE" 2>/dev/null || true; }
 
 seen=$(checksum)
 while true; do
