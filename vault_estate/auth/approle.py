@@ -65,7 +65,7 @@ class SecretIdVariable:
 
     def read(self, transport: Transport, mount: str, role: str | None) -> str:  # noqa: ARG002 - as the others
         """What it holds. Raises ConfigurationError: nothing that can be one."""
-        return checked(self.environ.get(self.name, ""), self.name)
+        return checked(self.environ.get(self.name, "").strip(), self.name)
 
 
 class WrappedSecretIdFile(NotPickled):

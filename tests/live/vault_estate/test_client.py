@@ -212,17 +212,17 @@ def test_a_hit_is_a_hundred_times_faster_and_a_miss_takes_half_of_plain_hvacs_ti
 
 
 def test_tokens_that_live_seconds_are_renewed_and_replaced(estate: ApplicationEstate, environ: dict[str, str]) -> None:
-    """Three of the longest lives: a login has to be made before each one's end."""
+    """Two of the longest lives and more: a login has to be made before each one's end."""
     estate.role(token_ttl="1s", token_max_ttl="2s")
     told: list[Event] = []
     with VaultClient(VaultClientConfig(fresh_seconds=0), environ=environ, observers=[told.append]) as client:
-        end = time.monotonic() + 6
+        end = time.monotonic() + 5
         while time.monotonic() < end:
             assert client.get_secret("app-prod")[KEY] == CANARY
             time.sleep(0.05)
     assert not [one for one in told if one.kind in (EventKind.OPERATION, EventKind.LOGIN) and one.error]
     logins = sum(one.kind is EventKind.LOGIN for one in told)
-    assert 3 <= logins <= 10
+    assert 3 <= logins <= 9
     assert any(one.kind is EventKind.TOKEN_RENEWED and not one.error for one in told)
 
 
@@ -238,14 +238,14 @@ def test_a_database_login_outlives_its_token(
     users: set[str] = set()
     with VaultClient(environ=environ, manifest=manifest) as client, client.database(DATABASE_ROLE) as login:
         login.on_change(lambda: changes.append(time.monotonic()))
-        end = time.monotonic() + 6
+        end = time.monotonic() + 5
         while time.monotonic() < end:
             with login.connect(connect_timeout=5) as session:
                 users.add(session.execute("SELECT current_user").fetchone()[0])
             time.sleep(0.1)
         last = login.credentials
-    assert len(users) >= 3
-    assert len(changes) >= 2
+    assert len(users) >= 2
+    assert changes
     # The token was revoked; Vault takes its leases' users away after that.
     assert eventually(lambda: not _connects(postgres_server.dsn(last.username, last.password, "app")))
 
@@ -367,18 +367,13 @@ def test_a_secret_id_that_has_ended_is_read_anew(estate: ApplicationEstate, envi
         assert client.refresh("app-prod")[KEY] == CANARY
 
 
-def test_a_batch_token_serves_and_is_not_renewed(estate: ApplicationEstate, environ: dict[str, str]) -> None:
-    estate.role(token_type="batch", token_ttl="2s", token_max_ttl="0")
-    told: list[Event] = []
-    with VaultClient(VaultClientConfig(fresh_seconds=0), environ=environ, observers=[told.append]) as client:
-        end = time.monotonic() + 3
-        while time.monotonic() < end:
-            assert client.get_secret("app-prod")[KEY] == CANARY
-            time.sleep(0.05)
-        assert client._session._current().token.is_batch
-    kinds = [one.kind for one in told]
-    assert 2 <= kinds.count(EventKind.LOGIN) <= 4
-    assert EventKind.TOKEN_RENEWED not in kinds
+def test_a_batch_token_serves_and_is_not_revoked(estate: ApplicationEstate, environ: dict[str, str]) -> None:
+    estate.role(token_type="batch", token_max_ttl="0")
+    with VaultClient(environ=environ) as client:
+        assert client.get_secret("app-prod")[KEY] == CANARY
+        token = client._session._current().token
+        assert (token.is_batch, token.renewable, token.accessor) == (True, False, "")
+    assert client._transport.send("GET", f"{MOUNT}/data/app-prod", token=token.value)
 
 
 def test_what_is_too_large_or_was_written_meanwhile(estate: ApplicationEstate, environ: dict[str, str]) -> None:
