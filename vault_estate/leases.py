@@ -158,7 +158,7 @@ class DatabaseLogin(NotPickled):
             return _LONGEST_WAIT_SECONDS
         now = self._clock.now()
         try:
-            if lease.login != self._keeper.session.logins and lease.lease_id:
+            if not self._is_of_present_login(lease):
                 self._replace(lease)
             elif now >= lease.due_at:
                 self._renew(lease)
@@ -173,7 +173,7 @@ class DatabaseLogin(NotPickled):
     def _present(self) -> _Lease:
         lease = self._lease
         if lease is not None and self._clock.now() < lease.ends_at:
-            return lease
+            return lease if self._is_of_present_login(lease) else self._of_present_login(lease)
         with self._lock:
             if self._lease is lease:
                 self._take(EventKind.LEASE_CREATED if lease is None else EventKind.LEASE_REPLACED)
@@ -181,6 +181,17 @@ class DatabaseLogin(NotPickled):
             if self._lease is None:
                 raise VaultUnavailable(f"database role {self._place.role} was lost meanwhile; ask again")
             return self._lease
+
+    def _is_of_present_login(self, lease: _Lease) -> bool:
+        return not lease.lease_id or lease.login == self._keeper.session.logins
+
+    def _of_present_login(self, lease: _Lease) -> _Lease:
+        """Another lease, since this one ends with a token that was replaced; this one while there is no other."""
+        try:
+            self._replace(lease)
+        except VaultEstateError as error:
+            _LOG.warning("database role %s was not taken anew: %s", self._place.role, error)
+        return self._lease or lease
 
     def _renew(self, lease: _Lease) -> None:
         if not (lease.lease_id and lease.renewable):

@@ -132,6 +132,22 @@ def test_a_lease_that_was_revoked_is_replaced(monkeypatch: pytest.MonkeyPatch) -
     assert estate.is_good()
 
 
+def test_a_lease_of_a_token_that_was_replaced_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's read met a dead token, and the thread has not looked since."""
+    estate = Estate(ScriptedVault(), monkeypatch)
+    first = estate.login.credentials
+    estate.vault.kill_tokens()
+    estate.vault.write("app", a="b")
+    estate.leases.session.request("GET", "secret/data/app")
+    assert estate.is_good()
+    assert estate.login.credentials is not first
+    second = estate.login.credentials
+    estate.vault.kill_tokens()
+    estate.leases.session.request("GET", "secret/data/app")
+    estate.vault.sealed = True
+    assert estate.login.credentials is second, "it may be good, and there is no other"
+
+
 def test_a_forgotten_login_is_not_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     estate = Estate(ScriptedVault(), monkeypatch)
     with estate.login:
