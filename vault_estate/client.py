@@ -251,6 +251,7 @@ class VaultClient(NotPickled):
             adapter=Urllib3Adapter,
             transport=self._transport,
             token_source=self._session.token,
+            another_token=self._session.another,
         )
 
     def _reader(self, name: str, version: int | None) -> Callable[[], Secret]:

@@ -31,12 +31,15 @@ class Urllib3Adapter(adapters.JSONAdapter):
         *,
         transport: Transport,
         token_source: Callable[[], str] = str,
+        another_token: Callable[[str], str | None] = lambda _: None,
         namespace: str | None = None,
         **_: Any,
     ) -> None:
-        """`token_source` gives the token of each request, unless `token` is one."""
+        """`token_source` gives the token of each request, unless `token` is one; `another_token` one instead of a token
+        that was refused, or None."""
         self._transport = transport
         self._token_source = token_source
+        self._another_token = another_token
         self._own_token = token
         super().__init__(base_uri=base_uri or transport.addresses[0], token=token, namespace=namespace)
 
@@ -87,12 +90,17 @@ class Urllib3Adapter(adapters.JSONAdapter):
             headers["X-Vault-Namespace"] = self.namespace
         unauthenticated = path.endswith("/login") or "/login/" in path
         token = (self._own_token or "") if unauthenticated else self.token
-        call = self._transport.prepared(
-            method, f"{path}?{query}" if query else path, token=token, body=kwargs.get("json"), headers=headers
-        )
+        whole = f"{path}?{query}" if query else path
         repeat = Repeat.ALWAYS if method in _READS else Repeat.UNSENT
         timeout = kwargs.get("timeout")
-        return self._transport.answered(call, repeat=repeat, deadline_seconds=float(timeout) if timeout else None)
+
+        def answered(with_token: str) -> Answer:
+            call = self._transport.prepared(method, whole, token=with_token, body=kwargs.get("json"), headers=headers)
+            return self._transport.answered(call, repeat=repeat, deadline_seconds=float(timeout) if timeout else None)
+
+        answer = answered(token)
+        other = self._another_token(token) if answer.status == 403 and token and not self._own_token else None
+        return answer if other is None else answered(other)
 
 
 def _hvacs(answer: Answer, method: str, url: str) -> exceptions.VaultError:

@@ -132,6 +132,14 @@ class Session(NotPickled):
             raise AssertionError  # there are two tries
         raise failed
 
+    def another(self, refused: str) -> str | None:
+        """Another token than one that was refused, if that is dead; None: it is alive, and may not.
+        Raises as `token`, and CredentialExpired: there is no other."""
+        held = self._current()
+        if held.token.value != refused:
+            return held.token.value
+        return self._replaced(held, "hvac").token.value if self._is_dead(held) else None
+
     def keep_alive(self) -> float:
         """Renew or replace the token if it is time; the seconds until it is time again. For whoever holds leases."""
         return max(self._current().renew_at - self._clock.now(), 0.0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hvac import exceptions
 
 from tests.support.scripted_vault import ADDRESS, ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
@@ -210,6 +211,23 @@ def test_the_manifest_says_where_and_how_long(vault: ScriptedVault, make: Callab
         with pytest.raises(errors.ConfigurationError, match="expected one that aos is granted: none is"):
             use()
     assert repr(client) == f"VaultClient(aos, {ADDRESS}, approle)"
+
+
+def test_hvac_with_a_dead_token_has_another(vault: ScriptedVault, make: Callable[..., VaultClient]) -> None:
+    client = make()
+
+    def read(name: str) -> Any:
+        return client.hvac.secrets.kv.v2.read_secret_version(name, raise_on_deleted_version=True)["data"]["data"]
+
+    assert read("app")["a"] == CANARY
+    vault.kill_tokens()
+    assert read("app")["a"] == CANARY
+    assert vault.count("login") == 2
+    vault.denied.add("secret/data/app")
+    for _ in range(3):
+        with pytest.raises(exceptions.Forbidden):
+            read("app")
+    assert vault.count("login") == 2
 
 
 @pytest.mark.parametrize("name", ["", "/app", "a/../b"])
