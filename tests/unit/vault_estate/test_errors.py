@@ -3,7 +3,6 @@
 import inspect
 import pickle
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
@@ -58,7 +57,7 @@ def test_they_are_what_python_expects_of_their_kind() -> None:
     [
         TOKEN,
         "hvs." + "CAESIJ" * 6,
-        str(uuid4()),
+        "7fc49f1f-1d19-4b64-bff4-3117b9f1b417",
         "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
         "vault:v1:" + "q83v" * 6,
         "0123456789abcdef" * 2,
