@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from vault_estate import tls
 from vault_estate.errors import ConfigurationError
 from vault_estate.paths import is_path
 
@@ -48,12 +49,16 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
 
 
 def _address(value: str) -> str:
-    if not re.fullmatch(
-        r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9._~/-]*)?", value
-    ):
-        raise ValueError("expected a URL such as https://vault.example.com:8200, without a login or a question")
-    if value.startswith("http:") and not re.match(r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?:[:/]|\Z)", value):
-        raise ValueError("expected https:// for an address that isn't this machine's own")
+    try:
+        tls.address(value.replace("http:", "https:", 1))
+    except ConfigurationError:
+        raise ValueError(
+            "expected a URL such as https://vault.example.com:8200, without a path, a login or a question"
+        ) from None
+    try:
+        tls.address(value)
+    except ConfigurationError:
+        raise ValueError("expected https:// for an address that isn't this machine's own") from None
     return value.rstrip("/")
 
 
@@ -303,8 +308,8 @@ def load(file: str | os.PathLike[str] | None = None, environ: Mapping[str, str] 
     try:
         with path.open("rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        words = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # a ValueError: no name of a file
+        words = getattr(error, "strerror", None) or "no such name"
         raise ConfigurationError(f"{path} can't be read ({words}); expected a file of ./estate client-config") from None
     if len(content) > LARGEST_BYTES:
         raise ConfigurationError(f"{path} is larger than 1 MiB; expected a file of ./estate client-config")
@@ -332,7 +337,11 @@ def parse(content: bytes | str, source: str = FILE) -> ClientManifest:
     try:
         return ClientManifest.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigurationError(f"{source}: {_line(error.errors(include_url=False)[0])}") from None
+        mistake = error.errors(include_url=False)[0]
+    if not mistake["loc"]:
+        # Pydantic's JSON is narrower than Python's: no half of a surrogate pair, and less depth.
+        raise ConfigurationError(f"{source} is no JSON document; expected one of ./estate client-config")
+    raise ConfigurationError(f"{source}: {_line(mistake)}")
 
 
 class _NotOnceError(ValueError):

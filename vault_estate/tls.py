@@ -5,6 +5,7 @@ Owns what an address may look like and which authorities count. Refuses the envi
 """
 
 import ipaddress
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from vault_estate.errors import ConfigurationError
 
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
+"""A name in ASCII, as DNS has it, or a number."""
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -32,7 +35,7 @@ def address(text: str, setting: str = "address") -> str:
         port = parts.port or _PORTS[parts.scheme]
     except (ValueError, KeyError):
         raise ConfigurationError(f"{setting} is {_shown(text)}; expected {wanted}") from None
-    if not _is_plain(parts):
+    if not text.isprintable() or not _is_plain(parts):  # urlsplit drops line ends
         raise ConfigurationError(f"{setting} is {_shown(text)}; expected {wanted}")
     host = str(parts.hostname)
     if parts.scheme == "http" and not is_loopback(host):
@@ -41,7 +44,11 @@ def address(text: str, setting: str = "address") -> str:
 
 
 def _is_plain(parts: SplitResult) -> bool:
-    return bool(parts.hostname) and parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+    return (
+        bool(_HOST.fullmatch(parts.hostname or ""))
+        and parts.path in ("", "/")
+        and not (parts.query or parts.fragment or parts.username)
+    )
 
 
 def _shown(text: str) -> str:

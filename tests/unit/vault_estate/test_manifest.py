@@ -16,7 +16,7 @@ from vault_estate.errors import ConfigurationError
 from vault_estate.paths import PATH, is_path, secret_path
 
 CANARY = "canary-7f3a9b2c4d5e6f70"
-URL = "a URL such as https://vault.example.com:8200, without a login or a question"
+URL = "a URL such as https://vault.example.com:8200, without a path, a login or a question"
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
@@ -63,6 +63,11 @@ BAD: list[tuple[str, object, str]] = [
     (
         "addresses",
         [f"https://ada:{CANARY}@vault.example.com"],
+        f"addresses.0 is other text; expected {URL}",
+    ),
+    (
+        "addresses",
+        ["https://vault.example.com:8200/path"],
         f"addresses.0 is other text; expected {URL}",
     ),
     (
@@ -122,6 +127,15 @@ def test_a_bad_place_is_told_in_one_line(path: str, value: object, words: str) -
         (f'{{"token": "{CANARY}', "app.json is no JSON document; expected one of ./estate client-config"),
         (b"\xff\xfe", "app.json is no JSON document; expected one of ./estate client-config"),
         ("[" * 100_000, "app.json is no JSON document; expected one of ./estate client-config"),
+        ("[" * 900 + "]" * 900, "app.json is a list; expected a mapping"),
+        (
+            f'{{"schema_version": 1, "layout": {"[" * 500 + "]" * 500}}}',
+            "app.json is no JSON document; expected one of ./estate client-config",
+        ),
+        (
+            r'{"schema_version": 1, "layout": "\ud800"}',
+            "app.json is no JSON document; expected one of ./estate client-config",
+        ),
         ('{"schema_version": NaN}', "app.json is no JSON document; expected one of ./estate client-config"),
         ("[]", "app.json is empty; expected a mapping"),
         (f'"{CANARY}"', "app.json is other text; expected a mapping"),
@@ -196,6 +210,10 @@ def test_a_document_that_isnt_there_is_told(tmp_path: Path, monkeypatch: pytest.
         (
             {manifest.VARIABLE: "."},
             ". can't be read (Is a directory); expected a file of ./estate client-config",
+        ),
+        (
+            {manifest.VARIABLE: "a\0b"},
+            "a\0b can't be read (no such name); expected a file of ./estate client-config",
         ),
         (
             {manifest.VARIABLE: "large.json"},
