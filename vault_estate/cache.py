@@ -183,14 +183,12 @@ class Cache(Generic[K, V]):
             self._generation += 1
             self._store(key, value, None)
 
-    def invalidate(self, key: K | None = None) -> None:
-        """Forget a value, or all; the next who asks asks Vault."""
+    def invalidate(self, concerns: Callable[[K], bool] = lambda _: True) -> None:
+        """Forget the values of those keys, or all; the next who asks asks Vault."""
         with self._lock:
             self._generation += 1
             self._refusals.clear()
-            if key is None:
-                self._entries.clear()
-            else:
+            for key in [one for one in self._entries if concerns(one)]:
                 self._entries.pop(key, None)
 
     def hit_ratio(self) -> float | None:

@@ -11,6 +11,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -114,7 +115,7 @@ class VaultClient(NotPickled):
             min_version: this one or a newer one, even if an older one was read a moment ago.
 
         Raises:
-            ConfigurationError: the manifest has no such secret; the known ones are listed.
+            ConfigurationError: the manifest has no such secret; the known ones are listed. Or a version below 1.
             SecretNotFound: Vault has none, or (`SecretDeleted`) not any more, or not yet in `min_version`.
             PermissionDenied: this login may not read it.
             VaultUnavailable: Vault can't be asked, and what was read is older than an hour.
@@ -123,6 +124,9 @@ class VaultClient(NotPickled):
         found = self.peek(name, version=version, min_version=min_version)
         if found is not None:
             return found
+        if version is not None and version < 1:
+            # Vault takes 0 for the newest, which is no version that can't change.
+            raise ConfigurationError(f"version is {version}; expected 1 or more")
         key = (name, version)
         if min_version is None:
             return self._cache.get(key, self._reader(name, version), fresh_seconds=PINNED_SECONDS if version else None)
@@ -143,11 +147,8 @@ class VaultClient(NotPickled):
         return self._cache.refresh((name, None), self._reader(name, None))
 
     def invalidate(self, name: str | None = None) -> None:
-        """Forget a secret, or all: whoever asks next asks Vault."""
-        if name is None:
-            self._cache.invalidate()
-        else:
-            self._cache.invalidate((name, None))
+        """Forget a secret with every version of it, or all: whoever asks next asks Vault."""
+        self._cache.invalidate(lambda key: name in (None, key[0]))
 
     def accepted(self, name: str, *, grace_seconds: float = GRACE_SECONDS) -> tuple[Secret, ...]:
         """What a verifier takes: the secret, and the version before it until its grace is over. By Vault's clock.
@@ -266,8 +267,7 @@ class VaultClient(NotPickled):
 
     def _place(self, name: str) -> tuple[str, str]:
         if self.manifest is None:
-            if not name or name.startswith("/") or ".." in name.split("/"):
-                raise ConfigurationError(f"secret is {name!r}; expected its path in {self.config.kv_mount}")
+            _path(name, f"its path in {self.config.kv_mount}")
             return self.config.kv_mount, name
         found = self.manifest.secret(name)
         return found.mount, found.path
@@ -332,7 +332,9 @@ class VaultClient(NotPickled):
         self._leases.forked()
 
 
-def _path(text: str) -> str:
+def _path(text: str, expected: str = "a name, or names joined by '/'") -> str:
+    if not text.isprintable() or not {"", ".", ".."}.isdisjoint(text.split("/")):
+        raise ConfigurationError(f"name is {text!a}; expected {expected}")
     return quote(text, safe="/")
 
 
@@ -352,13 +354,15 @@ def _secret(data: Mapping[str, Any], *, name: str, path: str, asked: str) -> Sec
         raise ProtocolError(
             f"{asked}: the answer is no version of a secret; expected a KV mount of version 2", path=asked
         )
-    return Secret(
-        values,
-        name=name,
-        path=path,
-        version=int(metadata.get("version") or 0),
-        created_time=str(metadata.get("created_time") or ""),
-    )
+    try:
+        version = int(metadata.get("version") or 0)
+        created_time = str(metadata.get("created_time") or "")
+        datetime.fromisoformat(created_time or "1970-01-01")
+    except (TypeError, ValueError):
+        pass
+    else:
+        return Secret(values, name=name, path=path, version=version, created_time=created_time)
+    raise ProtocolError(f"{asked}: the answer's metadata is not Vault's; expected a version and its time", path=asked)
 
 
 def _after_fork() -> None:

@@ -114,7 +114,7 @@ def test_a_secret_its_versions_and_what_becomes_of_them(estate: ApplicationEstat
         with pytest.raises(errors.SecretNotFound, match="there is nothing"):
             client.get_secret("app-prod", version=newer + 1)
         call(estate.root, "POST", f"{MOUNT}/destroy/app-prod", {"versions": [newer - 1]})
-        client._cache.invalidate(("app-prod", newer - 1))
+        client.invalidate("app-prod")
         with pytest.raises(errors.SecretDeleted, match="is destroyed") as destroyed:
             client.get_secret("app-prod", version=newer - 1)
         assert (destroyed.value.destroyed, destroyed.value.version) == (True, newer - 1)

@@ -4,9 +4,10 @@ Not proven: that a server answers so (`tests/live/vault_estate/`).
 """
 
 import copy
+import json
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hvac import exceptions
 
 from tests.support.scripted_vault import ADDRESS, ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
+from vault_estate.answers import Answer
 from vault_estate.client import VaultClient
 from vault_estate.events import Event, EventKind
 from vault_estate.manifest import ClientManifest
@@ -104,6 +106,12 @@ def test_refreshing_and_forgetting(vault: ScriptedVault, make: Callable[..., Vau
     vault.write("app", a="newer")
     client.invalidate("app")
     assert client.get_secret("app")["a"] == "newer"
+    assert client.get_secret("app", version=1)["a"] == CANARY
+    client.invalidate("app")
+    assert client.peek("app", version=1) is None, "of a version that was destroyed nobody wants to have the value"
+    client.get_secret("app")
+    client.invalidate("other")
+    assert client.peek("app") is not None
     client.invalidate()
     assert client.peek("app") is None
 
@@ -230,7 +238,26 @@ def test_hvac_with_a_dead_token_has_another(vault: ScriptedVault, make: Callable
     assert vault.count("login") == 2
 
 
-@pytest.mark.parametrize("name", ["", "/app", "a/../b"])
+@pytest.mark.parametrize("version", [0, -1])
+def test_a_version_that_can_not_be_is_not_the_newest(
+    vault: ScriptedVault, make: Callable[..., VaultClient], version: int
+) -> None:
+    with pytest.raises(errors.ConfigurationError, match=f"version is {version}; expected 1 or more"):
+        make().get_secret("app", version=version)
+    assert vault.asked == []
+
+
+@pytest.mark.parametrize("metadata", [{"version": "x"}, {"version": [1]}, {"version": 1, "created_time": "soon"}])
+def test_metadata_that_is_not_vaults_is_told(
+    vault: ScriptedVault, make: Callable[..., VaultClient], monkeypatch: pytest.MonkeyPatch, metadata: Mapping[str, Any]
+) -> None:
+    body = json.dumps({"data": {"data": {"a": CANARY}, "metadata": metadata}}).encode()
+    monkeypatch.setattr(vault, "_read", lambda *_: Answer(status=200, headers={}, body=body))
+    with pytest.raises(errors.ProtocolError, match="metadata is not Vault's; expected a version and its time"):
+        make().get_secret("app")
+
+
+@pytest.mark.parametrize("name", ["", "/app", "a/../b", "a//b", "./a", "a/", "a\nb", "a\ud800"])
 def test_without_a_manifest_a_name_is_a_path(make: Callable[..., VaultClient], name: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="expected its path in secret"):
         make().get_secret(name)
