@@ -63,7 +63,10 @@ class Answer:
         Raises ValueError: it is something else."""
         if not self.body:
             return {}
-        found = json.loads(self.body)
+        try:
+            found = json.loads(self.body)
+        except RecursionError:
+            found = None
         if not isinstance(found, dict):
             msg = "no object"
             raise ValueError(msg)  # noqa: TRY004 - as for whatever else isn't one

@@ -34,6 +34,7 @@ from vault_estate.errors import (
 from vault_estate.tls import Trust
 
 _POOL_CONNECTIONS = 16
+_PART_BYTES = 65_536
 _JITTER_SECONDS = (0.05, 0.8)
 """Full jitter: any time between the first and a bound that doubles with each try, up to the second."""
 _ONCE = urllib3.Retry(total=False, redirect=False)
@@ -59,7 +60,7 @@ class Patience:
     """How long one call may take."""
 
     deadline_seconds: float = 3.0
-    """In all, with every try."""
+    """In all, with every try. A body that comes in bits is given up `read_seconds` later at most."""
     connect_seconds: float = 1.0
     read_seconds: float = 2.0
     """Without a byte."""
@@ -266,9 +267,8 @@ class Transport:
         """One request at one address. Raises _LostError: no answer."""
         address, pool = self.addresses[present], self._pool(present)
         left = max(deadline - self.clock.now(), 0.05)
-        timeout = urllib3.Timeout(
-            connect=min(self.patience.connect_seconds, left), read=min(self.patience.read_seconds, left)
-        )
+        silence = min(self.patience.read_seconds, left)
+        timeout = urllib3.Timeout(connect=min(self.patience.connect_seconds, left), read=silence)
         try:
             response = pool.urlopen(
                 call.method,
@@ -281,21 +281,32 @@ class Transport:
                 preload_content=False,
             )
             try:
-                length = response.headers.get("Content-Length", "")
-                short = length.isascii() and length.isdigit() and int(length) <= BODY_BYTES
-                content = response.read(None if short else BODY_BYTES + 1)
-                if len(content) > BODY_BYTES:
-                    response.close()
-                    raise _LostError(_too_long(call, address), taken=True)
+                content = self._content(response, call, address, deadline)
             finally:
                 response.release_conn()
         except failures.HTTPError as error:
-            raise _lost(call, address, error, left) from None
+            raise _lost(call, address, error, silence) from None
         except (OSError, ValueError) as error:
-            raise _lost(call, address, failures.ProtocolError(type(error).__name__), left) from None
+            raise _lost(call, address, failures.ProtocolError(type(error).__name__), silence) from None
         if (date := response.headers.get("Date")) is not None:
             self._dated = (date, self.clock.now())
         return Answer(status=response.status, headers=response.headers, body=content, sent=call.sent)
+
+    def _content(self, response: urllib3.BaseHTTPResponse, call: Call, address: str, deadline: float) -> bytes:
+        """The body, piece by piece. It isn't unpacked: nobody asked for that, and it could become of any length.
+        Raises _LostError: it is too long, or goes on after the deadline."""
+        parts, size = [], 0
+        while part := response.read1(_PART_BYTES, decode_content=False):
+            parts.append(part)
+            size += len(part)
+            if size > BODY_BYTES:
+                response.close()
+                raise _LostError(_too_long(call, address), taken=True)
+            if response.length_remaining != 0 and self.clock.now() >= deadline:
+                response.close()
+                late = VaultTimeout(f"{call.path}: the answer of {address} did not end in time", path=call.path)
+                raise _LostError(late, taken=True)
+        return b"".join(parts)
 
     def _redirected(self, call: Call, answer: Answer, deadline: float) -> Answer:
         """What the leader answers that a standby named. Raises _LostError: it is none of the addresses."""
@@ -345,7 +356,7 @@ def _too_long(call: Call, address: str) -> ProtocolError:
     )
 
 
-def _lost(call: Call, address: str, error: failures.HTTPError, left: float) -> _LostError:
+def _lost(call: Call, address: str, error: failures.HTTPError, silence: float) -> _LostError:
     """What a failure of urllib3 is; its own texts name objects of this process."""
     path = call.path
     if isinstance(error, failures.SSLError):
@@ -355,7 +366,7 @@ def _lost(call: Call, address: str, error: failures.HTTPError, left: float) -> _
     if isinstance(error, failures.ConnectTimeoutError):
         return _LostError(VaultTimeout(f"{path}: {address} took no connection in time", path=path), taken=False)
     if isinstance(error, failures.TimeoutError):
-        return _LostError(VaultTimeout(f"{path}: {address} did not answer in {left:.3g} s", path=path), taken=True)
+        return _LostError(VaultTimeout(f"{path}: {address} did not answer in {silence:.3g} s", path=path), taken=True)
     if "IncompleteRead" in str(error):
         return _LostError(ProtocolError(f"{path}: the answer of {address} is cut off", path=path), taken=True)
     return _LostError(VaultUnavailable(f"{path}: {address} ended the connection", path=path), taken=True)

@@ -3,6 +3,7 @@
 Not proven: that Vault answers so (`tests/live/vault_estate/`).
 """
 
+import gzip
 import http.client
 import json
 import logging
@@ -118,6 +119,25 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(server: Answering) ->
         _transport(server, patience=Patience(tries=1)).send("GET", "secret/data/x")
 
 
+def test_a_body_that_goes_on_after_the_deadline_is_given_up(server: Answering) -> None:
+    class Slow(SetClock):
+        def now(self) -> float:
+            """As if a second had passed since somebody looked."""
+            self.advance(1)
+            return self.time
+
+    server.says(Said(body=b" " * 200_000))
+    with pytest.raises(errors.VaultTimeout, match="did not end in time"):
+        _transport(server, patience=Patience(tries=1), clock=Slow()).send("GET", "secret/data/x")
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b'{"data": 1}'), b"[" * 100_000], ids=["packed", "deep"])
+def test_what_is_packed_or_endlessly_deep_is_not_vaults(server: Answering, body: bytes) -> None:
+    server.says(Said(body=body, headers={"Content-Encoding": "gzip"} if body[:1] != b"[" else {}))
+    with pytest.raises(errors.ProtocolError, match="is not Vault's; expected JSON"):
+        _transport(server).send("GET", "secret/data/x")
+
+
 def test_a_deleted_version_says_which_and_when(server: Answering) -> None:
     metadata = {"version": 3, "deletion_time": "2026-11-01T10:00:00.123456789Z", "destroyed": False}
     server.says(_refused(404, data={"data": None, "metadata": metadata}))
@@ -189,7 +209,7 @@ def test_silence_ends_with_the_time_to_read(server: Answering) -> None:
     waiting = threading.Event()
     server.says(Said(wait=waiting))
     try:
-        with pytest.raises(errors.VaultTimeout, match="did not answer"):
+        with pytest.raises(errors.VaultTimeout, match=r"did not answer in 0\.05 s"):
             _transport(server, patience=Patience(read_seconds=0.05, tries=1)).send("GET", "secret/data/x")
     finally:
         waiting.set()
