@@ -16,7 +16,9 @@ from vault_estate.transport import Patience
 
 _PREFIXES = ("BAO_", "VAULT_")
 """OpenBao's own client looks in this order."""
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?")
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)?")
+_LONGEST_SECONDS = 86_400.0
+"""Of a month, sockets say that it is too much."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -82,8 +84,8 @@ class Variables:
         timeout, retries = self.find("CLIENT_TIMEOUT"), self.find("MAX_RETRIES")
         usual = Patience()
         seconds = _seconds(timeout) if timeout else usual.deadline_seconds
-        if retries is not None and not (retries.value.isascii() and retries.value.isdigit()):
-            raise ConfigurationError(f"{retries.name} is {retries.value[:20]!r}; expected a number, 0 or more")
+        if retries is not None and not re.fullmatch("[0-9]{1,3}", retries.value):
+            raise ConfigurationError(f"{retries.name} is {retries.value[:20]!r}; expected a number from 0 to 999")
         return Patience(
             deadline_seconds=seconds,
             read_seconds=seconds if timeout else usual.read_seconds,
@@ -94,6 +96,9 @@ class Variables:
 def _seconds(variable: Variable) -> float:
     """As Go writes a duration: `60s`, `2m`, `500ms`, or seconds alone."""
     found = _DURATION.fullmatch(variable.value)
-    if found is None or not float(found[1]):
-        raise ConfigurationError(f"{variable.name} is {variable.value[:20]!r}; expected a duration, as 60s")
-    return float(found[1]) * _UNITS[found[2]]
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if not 0 < seconds <= _LONGEST_SECONDS:
+        raise ConfigurationError(
+            f"{variable.name} is {variable.value[:20]!r}; expected a duration of a day at most, as 60s"
+        )
+    return seconds

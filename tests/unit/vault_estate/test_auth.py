@@ -170,6 +170,12 @@ def test_what_can_be_no_credential_is_not_sent(
     assert server.asked == []
 
 
+def test_a_secret_id_of_a_variable_may_end_with_a_line(server: Answering, transport: Transport) -> None:
+    server.says(LOGGED_IN)
+    AppRoleAuth(role_id="r", secret_id=SecretIdVariable("S", {"S": "one\n"})).log_in(transport)
+    assert _sent(server)[0][1] == {"role_id": "r", "secret_id": "one"}
+
+
 def test_a_refused_login_says_what_was_shown(server: Answering, transport: Transport) -> None:
     method = AppRoleAuth(role_id="r", secret_id=SecretIdVariable("S", {"S": "canary"}))
     for status, kind in ((400, errors.CredentialExpired), (403, errors.AuthenticationError)):
@@ -320,7 +326,10 @@ def test_other_variables() -> None:
         ("BAO_SKIP_VERIFY", "1", "BAO_SKIP_VERIFY is set"),
         ("VAULT_CLIENT_TIMEOUT", "soon", "VAULT_CLIENT_TIMEOUT is 'soon'; expected a duration"),
         ("VAULT_CLIENT_TIMEOUT", "0", "VAULT_CLIENT_TIMEOUT is '0'; expected a duration"),
+        ("VAULT_CLIENT_TIMEOUT", "25h", "VAULT_CLIENT_TIMEOUT is '25h'; expected a duration of a day at most"),
+        ("VAULT_CLIENT_TIMEOUT", "9" * 400, "VAULT_CLIENT_TIMEOUT is '9{20}'; expected a duration"),
         ("VAULT_MAX_RETRIES", "-1", "VAULT_MAX_RETRIES is '-1'; expected a number"),
+        ("VAULT_MAX_RETRIES", "9" * 5_000, "VAULT_MAX_RETRIES is '9{20}'; expected a number"),
     ],
 )
 def test_variables_that_can_not_be_used(name: str, value: str, message: str) -> None:
