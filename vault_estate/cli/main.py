@@ -21,6 +21,8 @@ FAILED = 2
 """Exit code of what somebody can mend: a wrong name, a refusal, a server that is away."""
 NOT_FOUND = 127
 """Exit code for a command that isn't there, as shells have it."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 _KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "TERM", "TZ", "USER")
 """What of this process' variables a command has with `--pristine`."""
 _GITHUB = "github"
@@ -39,12 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever reads has gone. The interpreter would say so at its end once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except OSError as error:
         return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
 
 
 def _tell(words: str, code: int = FAILED) -> int:
-    print(f"vault-estate: {' '.join(words.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # it was closed; print would take standard output, which a shell evaluates
+        print(f"vault-estate: {' '.join(words.split())}", file=sys.stderr)
     return code
 
 
@@ -146,7 +151,10 @@ def joined(inherited: Mapping[str, str], found: Mapping[str, str], *, override: 
 
 
 def _refuse_terminal(given: argparse.Namespace) -> bool:
-    """Whether standard output is a terminal. Raises ConfigurationError unless values are to be shown there."""
+    """Whether standard output is a terminal. Raises ConfigurationError unless values are to be shown there, or if there
+    is no standard output."""
+    if sys.stdout is None:
+        raise ConfigurationError("standard output is closed; expected a pipe")
     terminal = sys.stdout.isatty()
     if terminal and not given.reveal:
         raise ConfigurationError("standard output is a terminal; expected a pipe, or --reveal to show values")

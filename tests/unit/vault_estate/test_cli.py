@@ -69,6 +69,34 @@ def test_a_terminal_gets_none_and_nothing_is_read(
     )
 
 
+@pytest.mark.parametrize("arguments", [["get", "app-prod", "AOS_API_KEY"], ["env", "app-prod"]])
+def test_a_closed_output_is_told_and_nothing_is_read(
+    arguments: list[str], reads: DoubleReader, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main.main(arguments) == 2
+    assert reads.asked == []
+    assert capsys.readouterr().err == "vault-estate: standard output is closed; expected a pipe\n"
+
+
+@pytest.mark.usefixtures("reads")
+def test_what_goes_wrong_is_not_printed_where_a_shell_evaluates(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main.main(["env", "denied"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_ctrl_c_ends_it_without_a_traceback(monkeypatch: pytest.MonkeyPatch, reads: DoubleReader) -> None:
+    def interrupted(_: str) -> Mapping[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reads, "get_secret", interrupted)
+    assert main.main(["env", "app-prod"]) == 130
+    assert reads.closed
+
+
 @pytest.mark.usefixtures("reads")
 def test_a_terminal_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = on_a_terminal(monkeypatch)
