@@ -19,8 +19,11 @@ _RESULTS = {
     "PermissionDenied": "denied",
     "AuthenticationError": "denied",
     "CredentialExpired": "denied",
+    "WrappingTokenInvalid": "denied",
+    "WrappingPathMismatch": "denied",
     "SecretNotFound": "not_found",
     "SecretDeleted": "not_found",
+    "SecretKeyMissing": "not_found",
 }
 _GIVEN_BACK = frozenset({EventKind.LEASE_RELEASED, EventKind.TOKEN_REVOKED})
 _LENT = frozenset({EventKind.LEASE_CREATED, EventKind.LEASE_RENEWED, EventKind.LEASE_REPLACED})

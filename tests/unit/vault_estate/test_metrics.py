@@ -70,3 +70,17 @@ def test_another_prefix_and_a_second_observer() -> None:
     PrometheusObserver(prefix="other_", registry=registry)
     with pytest.raises(errors.ConfigurationError, match="metrics named aos_… already"):
         PrometheusObserver(prefix="aos_", registry=registry)
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [(errors.PermissionDenied, "denied"), (errors.AuthenticationError, "denied"), (errors.SecretNotFound, "not_found")],
+)
+def test_a_refusal_of_each_kind_is_no_error_of_the_servers(kind: type[errors.VaultEstateError], result: str) -> None:
+    registry = CollectorRegistry()
+    observer = PrometheusObserver(registry=registry)
+    kinds = [kind, *kind.__subclasses__()]
+    for one in kinds:
+        observer(Event(kind=EventKind.OPERATION, operation="read", secret_type="kv", error=one.__name__))
+    labels = {"operation": "read", "secret_type": "kv", "result": result}
+    assert registry.get_sample_value("gl_secrets_operations_total", labels) == len(kinds)
