@@ -197,9 +197,9 @@ class Cache(Generic[K, V]):
         return self.asked[CacheEvent.HIT] / asked if asked else None
 
     def has_stale(self) -> bool:
-        """Whether any value is older than it should be."""
+        """Whether any value is older than it should be because Vault couldn't be asked; not: because nobody asked."""
         now = self._now()
-        return any(now >= one.fresh_until for one in list(self._entries.values()))
+        return any(one.retry_at and now >= one.fresh_until for one in list(self._entries.values()))
 
     def _board(self, key: K) -> tuple[_Flight[V], bool]:
         """The question under way, or a new one that the caller has to ask."""

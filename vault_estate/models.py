@@ -152,7 +152,7 @@ class VaultHealth:
     cache_hit_ratio: float | None = None
     """Questions that Vault wasn't asked, of all; None before the first."""
     stale: bool = False
-    """Whether any value in the cache is older than it should be."""
+    """Whether any value in the cache is older than it should be because Vault couldn't be asked for it."""
 
     @property
     def ok(self) -> bool:

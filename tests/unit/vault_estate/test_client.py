@@ -198,6 +198,8 @@ def test_how_vault_is(vault: ScriptedVault, make: Callable[..., VaultClient]) ->
     client.get_secret("app")
     client.get_secret("app")
     assert client.health().cache_hit_ratio == 0.5
+    vault.clock.advance(400)
+    assert not client.health().stale, "nobody has asked since"
     vault.sealed = True
     sealed = client.health()
     assert (sealed.ok, sealed.reachable, sealed.sealed) == (False, True, True)
