@@ -66,7 +66,7 @@ class Freshness:
 
 
 class _Entry(Generic[V]):
-    __slots__ = ("fresh_until", "read_at", "refresh_at", "retry_at", "used", "value")
+    __slots__ = ("failed", "fresh_until", "read_at", "refresh_at", "retry_at", "used", "value")
 
     def __init__(self, value: V, read_at: float, life: float) -> None:
         self.value = value
@@ -74,6 +74,7 @@ class _Entry(Generic[V]):
         self.fresh_until = read_at + life
         self.refresh_at = read_at + life * _AHEAD
         self.retry_at = 0.0
+        self.failed: type[VaultUnavailable] | None = None
 
 
 class _Flight(Generic[V]):
@@ -152,7 +153,7 @@ class Cache(Generic[K, V]):
         entry = self._entries.get(key)
         if entry is not None and accept is not None and not accept(entry.value):
             entry = None
-        if entry is not None and now < entry.retry_at and self._may_serve(entry, now, None):
+        if entry is not None and now < entry.retry_at and self._may_serve(entry, now, entry.failed):
             return self._served(key, entry, now)
         if accept is None:
             self._raise_refusal(key, now)
@@ -160,7 +161,7 @@ class Cache(Generic[K, V]):
             flight, leads = self._board(key)
             if leads:
                 return self._lead(key, flight, load, entry, fresh_seconds)
-            if entry is not None and now < entry.fresh_until:
+            if entry is not None and (now < entry.fresh_until or self._may_outlive(entry, now)):
                 return self._served(key, entry, now)
             flight.ended.wait()
             if flight.value is None:
@@ -199,7 +200,7 @@ class Cache(Generic[K, V]):
     def has_stale(self) -> bool:
         """Whether any value is older than it should be because Vault couldn't be asked; not: because nobody asked."""
         now = self._now()
-        return any(one.retry_at and now >= one.fresh_until for one in list(self._entries.values()))
+        return any(one.failed and now >= one.fresh_until for one in list(self._entries.values()))
 
     def _board(self, key: K) -> tuple[_Flight[V], bool]:
         """The question under way, or a new one that the caller has to ask."""
@@ -260,16 +261,21 @@ class Cache(Generic[K, V]):
         if error is None:
             error = VaultUnavailable("somebody else's request was interrupted; ask again")
         now = self._now()
-        if entry is not None and isinstance(error, VaultUnavailable) and self._may_serve(entry, now, error):
+        if entry is not None and isinstance(error, VaultUnavailable) and self._may_serve(entry, now, type(error)):
+            entry.failed = type(error)
             pause = error.retry_after if isinstance(error, RateLimited) else None
             entry.retry_at = now + max(pause or 0.0, _AFTER_FAILURE_SECONDS)
             return self._served(key, entry, now)
         raise copy(error) from None
 
-    def _may_serve(self, entry: _Entry[V], now: float, error: VaultUnavailable | None) -> bool:
-        if isinstance(error, VaultUntrusted) and now >= entry.fresh_until + _UNTRUSTED_SECONDS:
+    def _may_serve(self, entry: _Entry[V], now: float, failed: type[VaultUnavailable] | None) -> bool:
+        if failed is not None and issubclass(failed, VaultUntrusted) and now >= entry.fresh_until + _UNTRUSTED_SECONDS:
             return False
         return now < entry.fresh_until or now < entry.read_at + self._freshness.stale_seconds
+
+    def _may_outlive(self, entry: _Entry[V], now: float) -> bool:
+        """Whether nobody has to wait for the one who asks: Vault was away the last time."""
+        return entry.failed is not None and self._may_serve(entry, now, entry.failed)
 
     def _served(self, key: K, entry: _Entry[V], now: float) -> V:
         entry.used = now

@@ -134,6 +134,31 @@ def test_its_end_is_seen_within_two_seconds(cache: Cache[str, str], clock: SetCl
     assert cache.get("a", source) == "v3"
 
 
+@pytest.mark.parametrize(("kind", "longest"), [(errors.VaultSealed, 3_599), (errors.VaultUntrusted, 599)])
+def test_in_an_outage_only_one_waits_for_an_answer(
+    cache: Cache[str, str], clock: SetClock, source: Source, kind: type[errors.VaultUnavailable], longest: float
+) -> None:
+    cache.get("a", source)
+    clock.advance(301)
+    source.fails = kind("away")
+    assert cache.get("a", source) == "stale v1"
+    clock.advance(longest - 301)
+    source.began.clear()
+    source.during.clear()
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            asks = pool.submit(cache.get, "a", source)
+            assert source.began.wait(10)
+            assert pool.submit(cache.get, "a", source).result(1) == "stale v1"
+            clock.advance(2)
+            too_late = pool.submit(cache.get, "a", source)
+        finally:
+            source.during.set()
+        for one in (asks, too_late):
+            with pytest.raises(kind):
+                one.result(10)
+
+
 def test_a_quotas_wait_is_kept(cache: Cache[str, str], clock: SetClock, source: Source) -> None:
     cache.get("a", source)
     clock.advance(301)
