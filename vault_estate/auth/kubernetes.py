@@ -1,6 +1,7 @@
 """Kubernetes: a pod logs in with the token of its service account, which the kubelet renews in its file."""
 
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from vault_estate.transport import Transport
 SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 """Where Kubernetes puts it; a projected one, with Vault's audience, is where its pod says."""
 _STARTING_SECONDS = 30.0
-"""How long a pod's first login may fail: its network's proxy, or its volume, may come after it."""
+"""How long after its start a pod's login is tried again: its network's proxy, or its volume, may come after it."""
 
 
 @dataclass(kw_only=True)
@@ -24,20 +25,21 @@ class KubernetesAuth:
     role: str
     mount: str = "kubernetes"
     file: Path = SERVICE_ACCOUNT_TOKEN
-    _started: bool = field(default=False, init=False, repr=False)
+    _starting_until: float | None = field(default=None, init=False, repr=False)
 
     def log_in(self, transport: Transport) -> IssuedToken:
         """A token. Raises AuthenticationError: the role isn't this service account's, or the audience is another."""
-        deadline = transport.clock.now() + (0 if self._started else _STARTING_SECONDS)
+        if self._starting_until is None:
+            self._starting_until = transport.clock.now() + _STARTING_SECONDS
         while True:
             try:
                 found = self._once(transport)
             except (VaultUnavailable, ConfigurationError):
-                if transport.clock.now() >= deadline:
+                if transport.clock.now() >= self._starting_until:
                     raise
                 transport.clock.sleep(1)
             else:
-                self._started = True
+                self._starting_until = -inf
                 return found
 
     def _once(self, transport: Transport) -> IssuedToken:

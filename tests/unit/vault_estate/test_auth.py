@@ -212,6 +212,16 @@ def test_a_pods_first_login_waits_for_its_network(server: Answering, transport: 
     assert len(clock.slept) == 3 + 30
 
 
+def test_a_pod_that_never_could_log_in_waits_once(transport: Transport, tmp_path: Path) -> None:
+    clock = transport.clock
+    assert isinstance(clock, SetClock)
+    method = KubernetesAuth(role="aos", file=tmp_path / "token")
+    for _ in range(3):
+        with pytest.raises(errors.ConfigurationError, match="can't be read"):
+            method.log_in(transport)
+    assert sum(clock.slept) == 30
+
+
 def test_a_jwt_of_a_file(server: Answering, transport: Transport, tmp_path: Path) -> None:
     (tmp_path / "jwt").write_text("signed")
     server.says(LOGGED_IN, Said(status=400, body=b'{"errors":["error validating token"]}'))
