@@ -37,7 +37,9 @@ def look(environ: Mapping[str, str] = os.environ) -> Iterator[Symptom]:
         found = opened(VaultClientConfig(), environ=environ)
         client = VaultClient(environ=environ)
     except VaultEstateError as error:
-        yield Symptom(subject="manifest", found=str(file or "none"), why=_named(environ))
+        yield Symptom(
+            subject="manifest", found=str(file or "none"), why=_named(environ), well=file is None or _is_good(environ)
+        )
         yield Symptom(subject="settings", found=str(error), well=False)
         return
     whose = f"{found.manifest.application}, {found.manifest.environment}" if found.manifest else _named(environ)
@@ -54,6 +56,14 @@ def look(environ: Mapping[str, str] = os.environ) -> Iterator[Symptom]:
 
 def _named(environ: Mapping[str, str]) -> str:
     return f"neither {manifest.VARIABLE} nor {manifest.FILE} here" if manifest.find(environ) is None else ""
+
+
+def _is_good(environ: Mapping[str, str]) -> bool:
+    try:
+        manifest.load(environ=environ)
+    except VaultEstateError:
+        return False
+    return True
 
 
 def _login(why: str, read_from: tuple[str, ...]) -> str:

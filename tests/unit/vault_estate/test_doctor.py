@@ -40,3 +40,10 @@ def test_it_says_why_a_client_cant_begin(here: Path, capsys: pytest.CaptureFixtu
     assert str(settings).startswith("no  settings   the login is not given; expected ")
     assert main.main(["doctor"]) == 1
     assert CANARY not in capsys.readouterr().out
+
+
+def test_a_manifest_that_is_none_is_not_well(here: Path) -> None:
+    (here / "vault-estate.json").write_text("{}")
+    manifest, settings = (str(one) for one in look({}))
+    assert manifest == "no  manifest   vault-estate.json"
+    assert settings.startswith("no  settings   vault-estate.json: schema_version is missing; expected ")
