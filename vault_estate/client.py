@@ -101,7 +101,8 @@ class VaultClient(NotPickled):
 
     def close(self) -> None:
         """Revoke the token, and with it every lease, within a second; close connections. It is done at the process's
-        end, too. A later call logs in anew."""
+        end, too, but where a signal ends it, as SIGTERM does unless the program handles it. A later call logs in
+        anew."""
         self._leases.close()
         self._session.close()
         self._transport.close()
