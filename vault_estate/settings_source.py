@@ -24,6 +24,12 @@ from vault_estate.manifest import ClientManifest
 SWITCH = "USE_VAULT"
 """Variable that says whether Vault is asked; where it isn't set, it is."""
 
+_OF_ANOTHER_LOGIN = (
+    *("SECRET_ID", "SECRET_ID_FILE", "AUTH_METHOD", "AGENT_ADDR"),
+    *("KUBERNETES_ROLE", "KUBERNETES_TOKEN_FILE", "JWT_ROLE", "JWT_FILE"),
+)
+"""How variables end that say which login is meant, if it isn't `VAULT_TOKEN`'s."""
+
 
 @dataclass(frozen=True)
 class VaultKey:
@@ -235,8 +241,8 @@ def _own_client(environ: Mapping[str, str]) -> AbstractContextManager[ReadsSecre
 
 def _by_token(environ: Mapping[str, str]) -> Mapping[str, str]:
     """With `VAULT_TOKEN`, and nothing of another login, it is the login, also where the manifest has another."""
-    other = [name for name in environ if name.endswith(("SECRET_ID", "SECRET_ID_FILE", "AUTH_METHOD", "AGENT_ADDR"))]
-    if environ.get("VAULT_TOKEN") and not any(name.startswith(("VAULT_", "BAO_")) for name in other):
+    others = [name for name in environ if name.startswith(("VAULT_", "BAO_")) and name.endswith(_OF_ANOTHER_LOGIN)]
+    if environ.get("VAULT_TOKEN") and not others:
         return {**environ, "VAULT_AUTH_METHOD": "token"}
     return environ
 

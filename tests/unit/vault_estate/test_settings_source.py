@@ -245,6 +245,8 @@ def test_the_manifest_tells_the_place_and_a_key_that_it_hasnt_is_never_absent() 
         ({"VAULT_AUTH_METHOD": "approle"}, "approle"),
         ({"BAO_SECRET_ID_FILE": "/run/x"}, None),
         ({"VAULT_AGENT_ADDR": "unix:///run/x"}, None),
+        ({"VAULT_JWT_FILE": "/run/x"}, None),
+        ({"BAO_KUBERNETES_ROLE": "x"}, None),
         ({"OTHER_SECRET_ID": "x"}, "token"),
     ],
 )
