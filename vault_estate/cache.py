@@ -178,12 +178,6 @@ class Cache(Generic[K, V]):
                 return self._lead(key, flight, load, None, fresh_seconds)
             flight.ended.wait()
 
-    def put(self, key: K, value: V) -> None:
-        """A value that was just written; whoever is reading meanwhile may have an older one, which is not kept."""
-        with self._lock:
-            self._generation += 1
-            self._store(key, value, None)
-
     def invalidate(self, concerns: Callable[[K], bool] = lambda _: True) -> None:
         """Forget the values of those keys, or all; the next who asks asks Vault."""
         with self._lock:

@@ -183,25 +183,5 @@ class ProtocolError(VaultUnavailable):
     """What answers isn't Vault, or its answer is cut off or too long."""
 
 
-class RotationError(VaultEstateError):
-    """A secret could not be rotated; the old value is current."""
-
-
-class RotationInProgress(RotationError):
-    """Another run rotates the same secret."""
-
-
-class RotationFailed(RotationError):
-    """A rotation stopped.
-
-    Attributes:
-        phase: in which one.
-    """
-
-    def __init__(self, message: str, *, phase: str = "", path: str | None = None) -> None:
-        super().__init__(message, path=path)
-        self.phase = phase
-
-
 class MigrationError(VaultEstateError):
     """A step of a migration was refused; what was done before it stays done."""
