@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any, Protocol
 
 from vault_estate.errors import (
@@ -212,6 +213,15 @@ def _server(told: _Told) -> VaultEstateError:
     if told.status == 503 and told.says("sealed"):
         return VaultSealed(told.line("Vault is sealed"), **told.fields())
     return VaultUnavailable(told.line("Vault can't answer"), **told.fields())
+
+
+def seconds_of(value: object, path: str) -> float:
+    """A duration or a time in an answer's document, in seconds; none counts as 0. Raises ProtocolError."""
+    if value is None:
+        return 0.0
+    if isinstance(value, int | float) and isfinite(value):
+        return float(value)
+    raise ProtocolError(f"{path}: the answer has a time that is no number; expected seconds", path=path)
 
 
 def _seconds(headers: Headers) -> float | None:

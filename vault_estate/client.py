@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from vault_estate.answers import seconds_of
 from vault_estate.cache import Cache, CacheEvent
 from vault_estate.clock import Clock
 from vault_estate.errors import ConfigurationError, ProtocolError, SecretNotFound, VaultEstateError, VaultUnavailable
@@ -196,7 +197,7 @@ class VaultClient(NotPickled):
         begun_at = self._transport.server_time()
         with self._observed("issue", "pki", role):
             data = self._data(self._session.request("POST", path, body=body, repeat=Repeat.UNSENT), path)
-        ends_at = float(_member(data, "expiration", path))
+        ends_at = seconds_of(_member(data, "expiration", path), path)
         authorities = data.get("ca_chain") or [_member(data, "issuing_ca", path)]
         return IssuedCertificate(
             common_name=common_name,
@@ -217,7 +218,11 @@ class VaultClient(NotPickled):
     def decrypt(self, key: str, ciphertext: str, *, context: bytes | None = None) -> bytes:
         """What was encrypted. Raises InvalidRequest: it was not by this key, or with another context."""
         found = self._transit("decrypt", key, {"ciphertext": ciphertext}, context, "plaintext")
-        return base64.b64decode(str(found))
+        try:
+            return base64.b64decode(str(found), validate=True)
+        except ValueError:
+            pass  # its traceback would have the plaintext
+        raise ProtocolError(f"key {key}: the answer's plaintext is not base64; expected what Vault sends")
 
     def health(self) -> VaultHealth:
         """How Vault is, and this client. Nobody is logged in for it; that Vault doesn't answer is no error."""

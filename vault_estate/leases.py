@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
 
+from vault_estate.answers import seconds_of
 from vault_estate.errors import ConfigurationError, ProtocolError, VaultEstateError, VaultUnavailable
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.guarded import NotPickled
@@ -50,7 +51,7 @@ class _Lease:
         self.lease_id = str(document.get("lease_id") or "")
         self.renewable = bool(document.get("renewable"))
         # A static role has no lease: its password is good until Vault replaces it.
-        self.seconds = float(document.get("lease_duration") or 0) if self.lease_id else float(data.get("ttl") or 0)
+        self.seconds = seconds_of(document.get("lease_duration") if self.lease_id else data.get("ttl"), place.path)
         self.login = login
         self.renewed(begun_at, self.seconds)
 
@@ -200,9 +201,8 @@ class DatabaseLogin(NotPickled):
         begun_at = self._clock.now()
         body = {"lease_id": lease.lease_id, "increment": int(lease.seconds)}
         try:
-            seconds = float(
-                self._keeper.session.request("POST", "sys/leases/renew", body=body).get("lease_duration") or 0
-            )
+            renewed = self._keeper.session.request("POST", "sys/leases/renew", body=body)
+            seconds = seconds_of(renewed.get("lease_duration"), "sys/leases/renew")
         except VaultUnavailable:
             raise
         except VaultEstateError:

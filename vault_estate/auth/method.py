@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from vault_estate.answers import seconds_of
 from vault_estate.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -67,7 +68,7 @@ def issued(document: Mapping[str, Any], path: str) -> IssuedToken:
         raise ProtocolError(f"{path}: the answer has no token; expected one", path=path)
     return IssuedToken(
         token,
-        ttl_seconds=float(auth.get("lease_duration") or 0),
+        ttl_seconds=seconds_of(auth.get("lease_duration"), path),
         renewable=bool(auth.get("renewable")),
         is_batch=auth.get("token_type") == "batch",
         accessor=str(auth.get("accessor") or ""),

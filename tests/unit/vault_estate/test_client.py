@@ -7,6 +7,7 @@ import copy
 import json
 import logging
 import pickle
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -247,6 +248,16 @@ def test_a_version_that_can_not_be_is_not_the_newest(
     with pytest.raises(errors.ConfigurationError, match=f"version is {version}; expected 1 or more"):
         make().get_secret("app", version=version)
     assert vault.asked == []
+
+
+def test_a_plaintext_that_is_not_vaults_is_told_and_not_shown(
+    make: Callable[..., VaultClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make()
+    monkeypatch.setattr(client, "_transit", lambda *_: f"%{CANARY}%")
+    with pytest.raises(errors.ProtocolError, match="is not base64") as caught:
+        client.decrypt("k", "vault:v1:x")
+    assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("metadata", [{"version": "x"}, {"version": [1]}, {"version": 1, "created_time": "soon"}])

@@ -180,6 +180,15 @@ def test_a_static_roles_password_is_read_anew_when_vault_replaces_it(monkeypatch
         login.kwargs()
 
 
+@pytest.mark.parametrize("life", ["soon", [], float("nan")])
+def test_a_life_that_is_no_number_is_not_vaults(monkeypatch: pytest.MonkeyPatch, life: object) -> None:
+    estate = Estate(ScriptedVault(), monkeypatch)
+    told = {"lease_id": "one", "lease_duration": life, "data": {"username": "u", "password": "p"}}
+    monkeypatch.setattr(estate.leases.session, "request", lambda *_, **__: told)
+    with pytest.raises(errors.ProtocolError, match="has a time that is no number; expected seconds"):
+        estate.login.credentials  # noqa: B018 - asking for it is what is tried
+
+
 def test_an_answer_without_credentials_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     estate = Estate(ScriptedVault(), monkeypatch)
     monkeypatch.setattr(estate.leases.session, "request", lambda *_, **__: {"data": {"username": "u"}})
