@@ -4,6 +4,8 @@ Not proven: that it works there with a server (`tests/live/vault_estate/`).
 """
 
 import json
+import os
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -23,10 +25,18 @@ from importlib.util import find_spec
 import vault_estate
 loaded = [name for name in ("hvac", "pydantic", "requests", "urllib3") if name in sys.modules]
 from vault_estate import AsyncVaultClient, VaultClient
-loaded += [name for name in ("hvac", "pydantic", "requests") if name in sys.modules]
+loaded += [name for name in ("hvac", "pydantic", "pytest", "requests", "vault_estate.testing") if name in sys.modules]
 public = [getattr(vault_estate, name).__name__ for name in vault_estate.__all__ if name != "__version__"]
 others = [name for name in ("components", "ops", "pulumi", "settings") if find_spec(name)]
 print(json.dumps([version("vault-estate"), loaded, public, others]))
+"""
+_APPLICATIONS_TEST = """
+import pytest, vault_estate
+@pytest.mark.vault(live=False)
+def test_a_secret(vault):
+    assert "site-packages" in vault_estate.__file__
+    vault.put("app-prod", KEY="x")
+    assert vault_estate.VaultClient().get_secret("app-prod")["KEY"] == "x"
 """
 
 
@@ -78,3 +88,14 @@ def test_installed_alone_it_has_its_names_and_loads_nothing_before_they_are_used
     helped = run(python.with_name("vault-estate"), "--help", directory=tmp_path)
     named = [line.split()[0] for line in helped.splitlines() if line.startswith("    ")]
     assert named == ["get", "env", "run", "doctor"]
+    _the_plugin_of_pytest_is_found(python, tmp_path)
+
+
+def _the_plugin_of_pytest_is_found(python: Path, directory: Path) -> None:
+    """By its entry point: this pytest, with what the other environment has."""
+    (installed,) = python.parents[1].glob("lib/python*/site-packages")
+    (directory / "test_application.py").write_text(_APPLICATIONS_TEST, encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)}
+    told = run(sys.executable, "-m", "pytest", "--strict-markers", directory=directory, environment=environment)
+    assert "vault-estate-" in told
+    assert "1 passed" in told

@@ -46,6 +46,8 @@ from vault_estate.events import Event, EventKind
 from vault_estate.manifest import ClientManifest
 from vault_estate.opening import VaultClientConfig
 
+pytest_plugins = ("vault_estate.testing.plugin",)  # its mark is on the page
+
 CANARY = "canary-" + "Zq7" * 6
 _FORKING = """
 import hashlib, os, sys, time

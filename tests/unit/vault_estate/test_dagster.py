@@ -25,6 +25,9 @@ from vault_estate.dagster import (
     VaultSecretsResource,
 )
 from vault_estate.errors import ConfigurationError
+from vault_estate.testing import FakeVault
+
+pytest_plugins = ("vault_estate.testing.plugin",)
 
 CANARY, SECRET_ID = "canary-1f6a3d8b0c5e7294", "canary-secret-id-8d2e"
 LOGGED_IN = Said(
@@ -214,3 +217,9 @@ def test_older_pipelines_read_by_a_path(server: Answering, manifest: str) -> Non
     ):
         with pytest.warns(DeprecationWarning, match="get_secret"), pytest.raises(ConfigurationError, match=words):
             vault.read_secret(path)
+
+
+@pytest.mark.parametrize("value", ["1", "2"])
+def test_each_test_of_a_pipeline_has_its_own_fake(vault: FakeVault, value: str) -> None:
+    vault.put("app-prod", AOS_API_KEY=value)
+    assert VaultSecretsResource(vault_addr="https://a.example").get_secret("app-prod")["AOS_API_KEY"] == value
