@@ -140,7 +140,8 @@ class VaultDouble(ABC):
         raise TimeoutError(msg)
 
     def expire(self) -> None:
-        """End the token of every client, as when an operator revokes it: the next request is refused."""
+        """End the token of every client, as when an operator revokes it: the next request is refused. A real server
+        can't end a batch token before its time."""
         self.administer("POST", "sys/leases/revoke-prefix/auth/approle/login")
 
     def administer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -156,10 +157,14 @@ class VaultDouble(ABC):
         clock: Clock | None = None,
     ) -> OpenedClient:
         """As `vault_estate.opening.opened`, which it takes the place of: a client's address, trust and login are this
-        Vault's, whatever is said; its manifest is the test's unless the program names one."""
-        known = self.manifest if manifest is None else _read(manifest)
+        Vault's, whatever is said, and its manifest the test's.
+        Raises ConfigurationError: the program names another manifest."""
+        if manifest is not None and _read(manifest) != self.manifest:
+            raise ConfigurationError(
+                "manifest of the client is not the test's; expected a fixture `vault_manifest` that gives the same"
+            )
         own = replace(config, address=self._address, auth=self._login(), trust=self._trust)
-        found = opening.opened(own, manifest=known, environ={}, clock=clock or self.clock)
+        found = opening.opened(own, manifest=self.manifest, environ={}, clock=clock or self.clock)
         transport = self._connection(self.requests, found.transport.patience, clock)
         self._opened.append(transport)
         return replace(found, transport=transport)

@@ -14,6 +14,10 @@ Reply = tuple[int, dict[str, Any] | None]
 
 NOTHING: Reply = (404, {"errors": []})
 DONE: Reply = (204, None)
+_NO_NUMBER = (
+    "Field validation failed: error converting input for field \"version\": '' cannot parse value as 'int': "
+    "strconv.ParseInt: invalid syntax"
+)
 _KEPT_VERSIONS = 10
 """Vault's default where `max_versions` is 0."""
 
@@ -90,7 +94,7 @@ class FakeKv:
         entry = self._entries.get(name)
         asked = query.get("version", "0")
         if not (asked.isascii() and asked.isdigit()):
-            return refused('error converting input for field "version"')
+            return refused(_NO_NUMBER)
         number = int(asked) or (entry.current if entry else 0)
         version = entry.versions.get(number) if entry else None
         if entry is None or version is None:
@@ -116,9 +120,11 @@ class FakeKv:
 
     @staticmethod
     def _prune(entry: _KvEntry) -> None:
-        while len(entry.versions) > (entry.max_versions or _KEPT_VERSIONS):
-            del entry.versions[min(entry.versions)]
-            entry.oldest = min(entry.versions)
+        kept = entry.max_versions or _KEPT_VERSIONS
+        if entry.current - entry.oldest < kept:
+            return
+        entry.oldest = entry.current - kept + 1
+        entry.versions = {number: one for number, one in entry.versions.items() if number >= entry.oldest}
 
     def _mark_deleted(self, entry: _KvEntry, numbers: list[int]) -> None:
         for number in numbers:

@@ -38,13 +38,14 @@ class LiveServer:
     def __init__(self, directory: Path) -> None:
         """Start it, with its files in a folder that is there. Raises ConfigurationError: it is not installed, or it
         doesn't start."""
+        program = _program()
         self._log = directory / "server.log"
         self.root_token = secrets.token_hex(16)
         with socket.socket() as taken:
             taken.bind((_LOOPBACK, 0))
             place = f"{_LOOPBACK}:{taken.getsockname()[1]}"
         self.address = f"https://{place}"
-        command = [_program(), "server", "-dev", "-dev-tls", f"-dev-tls-cert-dir={directory}", "-dev-no-store-token"]
+        command = [program, "server", "-dev", "-dev-tls", f"-dev-tls-cert-dir={directory}", "-dev-no-store-token"]
         environment = {
             "HOME": str(directory),
             "PATH": os.environ.get("PATH", ""),

