@@ -16,7 +16,7 @@ from ops.commands.secrets import SecretPlace
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.vault.origins import Note
+from vault_estate.origins import Note
 
 app = typer.Typer(
     help="Work with the values of secrets, by your own login: ./estate login first.",

@@ -19,12 +19,13 @@ from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
 from ops.people.session import person, who
-from ops.vault import origins, values
+from ops.vault import values
 from ops.vault.api import call, reason
 from ops.vault.kv_secret import KvSecret, SecretVersion, readable, versions
-from ops.vault.origins import Origin
 from ops.vault.values import Value
 from settings import Settings
+from vault_estate import origins
+from vault_estate.origins import Origin
 
 LONGEST_VALUE = 524_288
 """Bytes. The servers take an entry of 1 MiB at most (Raft, `max_entry_size`), and a secret may hold several values."""

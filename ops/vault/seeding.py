@@ -8,8 +8,8 @@ import requests
 from hvac.exceptions import Forbidden, InvalidRequest, VaultError
 
 from ops.errors import EstateError
-from ops.vault import origins
 from ops.vault.api import call, reason
+from vault_estate import origins
 
 UP = "up"
 """Who wrote such a value, in the note of its origin."""

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 
 import hvac
 
-from ops.vault import origins
 from ops.vault.kv_secret import KvSecret, readable
-from ops.vault.origins import Note
 from settings import Settings
+from vault_estate import origins
+from vault_estate.origins import Note
 
 ValueOrigin = Literal["generated", "given", "missing"]
 TITLE = "values that a person has yet to give"

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from ops.vault import origins, values
+from ops.vault import values
 from ops.vault.kv_secret import readable
 from tests.unit.ops.fakes import asked_of
+from vault_estate import origins
 
 
 def _metadata(version: int, custom: dict[str, str], **versions: Any) -> dict[str, Any]:
@@ -90,6 +91,6 @@ def test_a_version_that_ends_by_itself_is_there_until_then() -> None:
 
 
 def test_notes_are_read_once_for_all_values_of_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = asked_of(monkeypatch, "ops.vault.origins.read", origins.Notes())
+    asked = asked_of(monkeypatch, "vault_estate.origins.read", origins.Notes())
     values.of_keys(_metadata(1, {}), ["a", "b", "c"])
     assert len(asked) == 1
