@@ -52,6 +52,20 @@ NOT_RUN = {
         '    if one["operator"] == "ada":\n'
         """        print(one["encrypted_share"])' | base64 -d | gpg --quiet --batch --decrypt\n"""
     ),
+    ("docs/migration.md", "in an application's folder, run by tests/live/vault_estate/test_migration.py"): (
+        "cat >migration.yaml <<'END'\n"
+        "DATABASE_URL: database#url\n"
+        "REDIS_URL: redis#url\n"
+        "SECRET_KEY: security#secret_key\n"
+        "FIRECRAWL_API_KEY: api_keys#firecrawl_api_key\n"
+        "PAKE_DEBUG: stays\n"
+        "USE_VAULT: stays\n"
+        "VAULT_URL: stays\n"
+        "END\n"
+        'vault-estate migrate plan --login "$LOGIN"\n'
+        'vault-estate migrate apply --login "$LOGIN"\n'
+        "vault-estate migrate status\n"
+    ),
     ("docs/renewal.md", "as root on the application's machine, run by tests/machines/test_dev_up.py"): (
         "sh aos-login/install.sh\n"
     ),

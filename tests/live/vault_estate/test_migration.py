@@ -1,0 +1,126 @@
+"""A migration of the shapes of `.env` that teams have, on a real OpenBao, by a person with an owner's ACL policy; and
+the commands of docs/migration.md, in order.
+
+Not proven: HashiCorp's server, and the login that `./estate login` keeps (`tests/engine/test_teams.py` has it).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.render.acl import AclPolicy, kv_own, merged, render
+from ops.paths import ROOT
+from tests.support.documents import blocks
+from tests.support.estates import MOUNT, ApplicationEstate, application_estate
+from tests.support.migrating import AOS_KEYS, PAKE_KEYS, aos_env, canary, pake_env
+from tests.support.servers import VaultServer, call
+from vault_estate import origins
+from vault_estate.manifest import ClientManifest
+
+_KILLED = """
+import os, signal, sys
+from vault_estate.cli import main
+from vault_estate.migration import journal, kept_secret
+write = kept_secret.KeptSecret.write
+def once(*given, **more):
+    write(*given, **more)
+    os.kill(os.getpid(), signal.SIGKILL)
+kept_secret.KeptSecret.write = once
+main.main(["migrate", "apply"])
+"""
+"""Ends right after Vault has written a version, before anything knows it."""
+
+
+@pytest.fixture(scope="module")
+def estate(vault_server: VaultServer) -> ApplicationEstate:
+    """One application, and ada, who owns its secrets and works by a password."""
+    made = application_estate(vault_server)
+    names = {*AOS_KEYS, *PAKE_KEYS}
+    rules = merged([rule for name in names for rule in kv_own(MOUNT, name, destroys=False)])
+    policy = AclPolicy(name="group-aos-owners", administrative=True, rules=rules)
+    call(made.root, "PUT", "sys/policies/acl/group-aos-owners", {"policy": render(policy)})
+    call(made.root, "POST", "sys/auth/userpass", {"type": "userpass"})
+    login = {"password": "correct-horse-battery", "token_policies": ["group-aos-owners"]}
+    call(made.root, "POST", "auth/userpass/users/ada", login)
+    return made
+
+
+class Team:
+    """A folder with a `.env`, and what the shell of whoever works there has."""
+
+    def __init__(self, estate: ApplicationEstate, folder: Path, keys: Mapping[str, tuple[str, ...]], text: str) -> None:
+        self.estate, self.folder = estate, folder
+        secret = {"mount": MOUNT, "access": "read", "owner": "aos"}
+        secrets = {name: {**secret, "path": name, "keys": list(one)} for name, one in keys.items()}
+        self.known = ClientManifest.model_validate_json(json.dumps({**estate.document(), "secrets": secrets}))
+        (folder / "vault-estate.json").write_text(self.known.render())
+        (folder / ".env").write_bytes(text.encode())
+        answer = call(estate.root, "POST", "auth/userpass/login/ada", {"password": "correct-horse-battery"})
+        self.token = str(answer["auth"]["client_token"])
+        kept = folder / "token.json"
+        kept.touch(mode=0o600)
+        kept.write_text(json.dumps({"address": estate.server.address, "token": self.token}))
+        shim = folder / "bin" / "vault-estate"
+        shim.parent.mkdir()
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vault_estate "$@"\n')
+        shim.chmod(0o755)
+        self.environ = {
+            "PATH": f"{shim.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "LOGIN": str(kept),
+            "VAULT_SECRET_ID_FILE": str(estate.secret_id_file(folder)),
+        }
+
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command in the folder."""
+        return subprocess.run(
+            command, cwd=self.folder, env={**self.environ, **more}, capture_output=True, text=True, check=False
+        )
+
+    def kept(self, name: str) -> tuple[Any, Any]:
+        """A secret's values, and its metadata."""
+        found = call(self.estate.root, "GET", f"{MOUNT}/data/{name}")["data"]["data"]
+        return found, call(self.estate.root, "GET", f"{MOUNT}/metadata/{name}")["data"]
+
+
+def test_aos_is_killed_in_the_midst_and_comes_in_whole(estate: ApplicationEstate, tmp_path: Path) -> None:
+    estate.write("app-prod", {"AOS_API_KEY": "chosen", "OTHER": "kept"})
+    note = {"AOS_API_KEY": "generated 2026-11-26T21:57:00Z version 1 by up", origins.WRITERS: "1 up"}
+    call(estate.root, "POST", f"{MOUNT}/metadata/app-prod", {"custom_metadata": note})
+    team = Team(estate, tmp_path, AOS_KEYS, aos_env())
+    planned = team.run("vault-estate", "migrate", "plan", "--json", VAULT_TOKEN=team.token)
+    states = {row["variable"]: row["state"] for row in json.loads(planned.stdout)["rows"]}
+    assert states.pop("AOS_API_KEY") == "generated"
+    assert set(states.values()) == {"new"}
+
+    killed = team.run(sys.executable, "-c", _KILLED, VAULT_TOKEN=team.token)
+    assert killed.returncode == -signal.SIGKILL
+    assert team.kept("app-prod")[1]["current_version"] == 2
+    done = team.run("vault-estate", "migrate", "apply", VAULT_TOKEN=team.token)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, keys in AOS_KEYS.items():
+        values, metadata = team.kept(name)
+        is_first = name == "app-prod"
+        assert values == {key: canary(key) for key in keys} | ({"OTHER": "kept"} if is_first else {})
+        assert metadata["current_version"] == (2 if is_first else 1)
+        assert {origins.read(metadata).values[key].who for key in keys} == {"ada"}
+    shown = planned.stdout + planned.stderr + killed.stdout + killed.stderr + done.stdout
+    assert "q7Z" not in shown + "".join(file.read_text() for file in (tmp_path / ".env-migration").iterdir())
+
+
+def test_the_page_of_migration_is_followed_by_the_pake_system(estate: ApplicationEstate, tmp_path: Path) -> None:
+    """Every block of docs/migration.md, in one shell."""
+    team = Team(estate, tmp_path, PAKE_KEYS, pake_env())
+    script = "".join(one.text for one in blocks(ROOT / "docs" / "migration.md") if one.language == "sh")
+    done = team.run("sh", "-eu", "-c", script)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SECRET_KEY         agenticverz/security#secret_key  1        held\n" in done.stdout
+    assert team.kept("security")[0] == {"secret_key": canary("SECRET_KEY")}
+    assert "q7Z" not in done.stdout

@@ -1,0 +1,149 @@
+"""`vault-estate migrate`: the variables of a `.env` go into Vault, a step at a time. Owns words and exit codes.
+
+Exit code 3: a variable isn't mapped. Shows no value, in whatever form.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vault_estate import manifest
+from vault_estate.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from vault_estate.migration.dotenv_file import EnvFile
+    from vault_estate.migration.journal import Journal
+
+UNMAPPED = 3
+"""Exit code for a variable that nobody mapped."""
+FOLDER = ".env-migration"
+"""Where plan and journal are, beside `.env`."""
+
+
+def add(commands: Any, parser_class: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the command to a parser's commands."""
+    migrate = commands.add_parser("migrate", help="move a .env into Vault, a step at a time")
+    steps = migrate.add_subparsers(required=True, metavar="STEP", parser_class=parser_class)
+    shared = parser_class(add_help=False)
+    shared.add_argument("--env-file", type=Path, default=Path(".env"), help=".env by default")
+    shared.add_argument("--folder", type=Path, help=f"of plan and journal; {FOLDER} beside the file by default")
+    shared.add_argument("--json", action="store_true", help="as one JSON document")
+    writes = parser_class(add_help=False)
+    writes.add_argument("--login", type=Path, help="file of ./estate login; without it VAULT_TOKEN counts")
+
+    plan = steps.add_parser("plan", parents=[shared, writes], help="compare with Vault; writes the plan, nothing else")
+    plan.add_argument("--map", type=Path, help="migration.yaml by default, if it is there")
+    plan.add_argument("--resolve", action="store_true", help="write what ${...} stands for now")
+    plan.set_defaults(act=_plan)
+
+    apply = steps.add_parser("apply", parents=[shared, writes], help="write what is planned; run it again if it ended")
+    apply.add_argument("--replace", action="append", default=[], metavar="NAME", help="a variable that differs")
+    apply.set_defaults(act=_apply)
+
+    status = steps.add_parser("status", parents=[shared], help="tell how far each variable has come")
+    status.set_defaults(act=_status)
+
+
+def _plan(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate.migration import mapping, plans, writer  # noqa: PLC0415 - the extra `migrate`
+
+    known = manifest.load()
+    env = _env(given, resolves=given.resolve)
+    default = Path(mapping.FILE)
+    file = given.map or (default if default.exists() else None)
+    try:
+        mapped = mapping.places(known, env.variables, file)
+    except mapping.UnmappedError as error:
+        secret = [name for name in error.names if mapping.looks(name, env.variables[name].value) == "secret"]
+        print(f"vault-estate: {error}; like a secret looks: {', '.join(secret) or 'none'}", file=sys.stderr)
+        return UNMAPPED
+    with writer.session(known, os.environ, given.login) as session:
+        plan = plans.make(env, mapped, known, session, resolves=given.resolve)
+    where = plans.save(plan, _folder(given))
+    rows = [
+        (one.name, f"{one.secret}#{one.key}" if one.secret else "", one.state, one.length, one.fingerprint, one.looks)
+        for one in plan.variables
+    ]
+    columns = ("variable", "place", "state", "length", "fingerprint", "looks")
+    _show(given, columns, rows, {"plan": str(where)})
+    return 0
+
+
+def _apply(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate.migration import applying, plans, writer  # noqa: PLC0415 - the extra `migrate`
+
+    known = manifest.load()
+    plan = plans.load(_folder(given))
+    env = _env(given, resolves=plan.resolves)
+    with writer.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
+        done = applying.apply(plan, env, known, session, journal, replace=given.replace)
+    for one in done:
+        if one.warning:
+            print(f"vault-estate: {one.warning}", file=sys.stderr)
+    rows = [(one.secret, one.path, one.version, "written" if one.is_written else "there already") for one in done]
+    _show(given, ("secret", "path", "version", "done"), rows)
+    return 0
+
+
+def _status(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate.migration import journal, plans, status  # noqa: PLC0415 - the extra `migrate`
+
+    folder = _folder(given)
+    plan = plans.load(folder) if (folder / plans.FILE).exists() else None
+    found = status.look(plan, journal.load(folder))
+    _show(given, ("name", "place", "version", "stage"), [tuple(asdict(one).values()) for one in found])
+    return 0
+
+
+def _need_extra() -> None:
+    try:
+        import dotenv  # noqa: F401, PLC0415 - whether it is there
+        import yaml  # noqa: F401, PLC0415 - as above
+    except ImportError:
+        raise ConfigurationError("the extra migrate is missing; expected pip install 'vault-estate[migrate]'") from None
+
+
+def _folder(given: argparse.Namespace) -> Path:
+    folder: Path = given.folder or given.env_file.absolute().parent / FOLDER
+    return folder
+
+
+def _env(given: argparse.Namespace, *, resolves: bool) -> "EnvFile":
+    from vault_estate.migration import dotenv_file  # noqa: PLC0415 - the extra `migrate`
+
+    return dotenv_file.load(given.env_file, resolve=os.environ if resolves else None)
+
+
+def _journal(given: argparse.Namespace, known: manifest.ClientManifest) -> "Journal":
+    from vault_estate.migration.journal import Journal  # noqa: PLC0415 - the extra `migrate`
+
+    return Journal(
+        _folder(given), application=known.application, environment=known.environment, env_file=given.env_file
+    )
+
+
+def _show(
+    given: argparse.Namespace,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    more: dict[str, object] | None = None,
+) -> None:
+    """A table, or with `--json` a list of objects, and what else there is to say."""
+    if given.json:
+        found = [dict(zip(columns, row, strict=True)) for row in rows]
+        print(json.dumps({"rows": found, **(more or {})}))
+        return
+    shown = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+    for row in (columns, *shown):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for name, value in (more or {}).items():
+        print(f"{name}: {value}")
