@@ -41,9 +41,7 @@ class LiveServer:
         program = _program()
         self._log = directory / "server.log"
         self.root_token = secrets.token_hex(16)
-        with socket.socket() as taken:
-            taken.bind((_LOOPBACK, 0))
-            place = f"{_LOOPBACK}:{taken.getsockname()[1]}"
+        place = f"{_LOOPBACK}:{_free_port()}"
         self.address = f"https://{place}"
         command = [program, "server", "-dev", "-dev-tls", f"-dev-tls-cert-dir={directory}", "-dev-no-store-token"]
         environment = {
@@ -85,6 +83,16 @@ class LiveServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _free_port() -> int:
+    """One that nobody listens on, below those that systems hand out for outgoing connections, of which one could
+    take it before the server does."""
+    while True:
+        port = 12_000 + secrets.randbelow(20_000)
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind((_LOOPBACK, port))
+            return port
 
 
 def _program() -> str:
