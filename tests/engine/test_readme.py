@@ -64,6 +64,8 @@ NOT_RUN = {
         "END\n"
         'vault-estate migrate plan --login "$LOGIN"\n'
         'vault-estate migrate apply --login "$LOGIN"\n'
+        "vault-estate migrate verify\n"
+        "vault-estate migrate redact\n"
         "vault-estate migrate status\n"
     ),
     ("docs/renewal.md", "as root on the application's machine, run by tests/machines/test_dev_up.py"): (

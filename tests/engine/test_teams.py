@@ -32,7 +32,13 @@ PRINTED = {
         "no  secret     app-prod (nobody gave OIDC_CLIENT_SECRET yet)\n",
         "some values are missing\n",
     ),
-    "pake-system": ("\ntest-secret-key\n33\n", "\nredis://override:6379/1\n"),
+    "pake-system": (
+        "\ntest-secret-key\n",
+        "DATABASE_URL  pake_system/development/database#url  1        verified\n",
+        "\nDATABASE_URL\nREDIS_URL\nexample: ",
+        "\n33\n",
+        "\nredis://override:6379/1\n",
+    ),
 }
 """What the applications' own code prints; where it is a secret, its length."""
 

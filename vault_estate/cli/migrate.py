@@ -45,6 +45,15 @@ def add(commands: Any, parser_class: Callable[..., argparse.ArgumentParser]) -> 
     apply.add_argument("--replace", action="append", default=[], metavar="NAME", help="a variable that differs")
     apply.set_defaults(act=_apply)
 
+    verify = steps.add_parser("verify", parents=[shared], help="read everything by the application's own login")
+    verify.set_defaults(act=_verify)
+
+    redact = steps.add_parser("redact", parents=[shared], help="comment out in .env what is verified")
+    redact.set_defaults(act=_redact)
+
+    rollback = steps.add_parser("rollback", parents=[shared, writes], help="write into .env again what was taken out")
+    rollback.set_defaults(act=_rollback)
+
     status = steps.add_parser("status", parents=[shared], help="tell how far each variable has come")
     status.set_defaults(act=_status)
 
@@ -101,6 +110,56 @@ def _status(given: argparse.Namespace) -> int:
     found = status.look(plan, journal.load(folder))
     _show(given, ("name", "place", "version", "stage"), [tuple(asdict(one).values()) for one in found])
     return 0
+
+
+def _verify(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate import VaultClient  # noqa: PLC0415 - as the command's other steps, by whatever a test puts there
+    from vault_estate.migration import verifying, writer  # noqa: PLC0415 - the extra `migrate`
+
+    known = manifest.load()
+    env = _env(given, resolves=_resolves(given))
+    with (
+        _journal(given, known) as journal,
+        VaultClient(manifest=known, environ=writer.without_tokens(os.environ)) as client,
+    ):
+        found = verifying.verify(env, journal, client.get_secret)
+    rows = [(one.name, one.place, one.version, one.verdict) for one in found]
+    _show(given, ("name", "place", "version", "verdict"), rows)
+    return 0 if all(one.verdict == "verified" for one in found) else 1
+
+
+def _redact(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate.migration import redacting  # noqa: PLC0415 - the extra `migrate`
+
+    known = manifest.load()
+    env = _env(given, resolves=_resolves(given))
+    with _journal(given, known) as journal:
+        done = redacting.redact(env, journal)
+    now = ", ".join(done.rotate_now)
+    more: dict[str, object] = {"example": str(done.example), "in git": done.in_git, "rotate now": now or "none"}
+    _show(given, ("redacted",), [(name,) for name in done.variables], more)
+    return 0
+
+
+def _rollback(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate.migration import redacting, writer  # noqa: PLC0415 - the extra `migrate`
+
+    known = manifest.load()
+    env = _env(given, resolves=_resolves(given))
+    with writer.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
+        names = redacting.rebuild(env, journal, known, session)
+    _show(given, ("rebuilt",), [(name,) for name in names])
+    return 0
+
+
+def _resolves(given: argparse.Namespace) -> bool:
+    from vault_estate.migration import plans  # noqa: PLC0415 - the extra `migrate`
+
+    folder = _folder(given)
+    return (folder / plans.FILE).exists() and plans.load(folder).resolves
 
 
 def _need_extra() -> None:

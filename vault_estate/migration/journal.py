@@ -206,6 +206,10 @@ class Journal:
             (one for one in reversed(self.records) if isinstance(one, ValuesHeld) and one.secret == secret), None
         )
 
+    def all_held(self) -> Sequence[ValuesHeld]:
+        """Of each secret what was last written or found."""
+        return list({one.secret: one for one in self.records if isinstance(one, ValuesHeld)}.values())
+
     def open_intent(self, secret: str) -> WriteIntended | None:
         """A write of which it isn't known whether it was done."""
         for record in reversed(self.records):

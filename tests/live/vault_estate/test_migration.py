@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_settings import SettingsConfigDict
 
 from components.render.acl import AclPolicy, kv_own, merged, render
 from ops.paths import ROOT
@@ -23,6 +24,7 @@ from tests.support.migrating import AOS_KEYS, PAKE_KEYS, aos_env, canary, pake_e
 from tests.support.servers import VaultServer, call
 from vault_estate import origins
 from vault_estate.manifest import ClientManifest
+from vault_estate.settings_source import VaultField, VaultSettings
 
 _KILLED = """
 import os, signal, sys
@@ -75,6 +77,7 @@ class Team:
             "PATH": f"{shim.parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "LOGIN": str(kept),
+            "VAULT_ESTATE_CONFIG": str(folder / "vault-estate.json"),
             "VAULT_SECRET_ID_FILE": str(estate.secret_id_file(folder)),
         }
 
@@ -115,12 +118,28 @@ def test_aos_is_killed_in_the_midst_and_comes_in_whole(estate: ApplicationEstate
     assert "q7Z" not in shown + "".join(file.read_text() for file in (tmp_path / ".env-migration").iterdir())
 
 
-def test_the_page_of_migration_is_followed_by_the_pake_system(estate: ApplicationEstate, tmp_path: Path) -> None:
-    """Every block of docs/migration.md, in one shell."""
+def test_the_page_of_migration_is_followed_by_the_pake_system(
+    estate: ApplicationEstate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every block of docs/migration.md, in one shell; then the application's settings read from Vault."""
     team = Team(estate, tmp_path, PAKE_KEYS, pake_env())
     script = "".join(one.text for one in blocks(ROOT / "docs" / "migration.md") if one.language == "sh")
     done = team.run("sh", "-eu", "-c", script)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "SECRET_KEY         agenticverz/security#secret_key  1        held\n" in done.stdout
+    assert "SECRET_KEY         agenticverz/security#secret_key  1        redacted\n" in done.stdout
     assert team.kept("security")[0] == {"secret_key": canary("SECRET_KEY")}
-    assert "q7Z" not in done.stdout
+    left = (tmp_path / ".env").read_text() + (tmp_path / ".env.example").read_text()
+    assert "q7Z" not in done.stdout + left
+
+    class Settings(VaultSettings):
+        model_config = SettingsConfigDict(env_file=tmp_path / ".env")
+        SECRET_KEY: str = VaultField("security", "secret_key")
+        REDIS_URL: str = VaultField("redis", "url")
+        PAKE_DEBUG: bool = False
+
+    for name in ("VAULT_SECRET_ID_FILE", "VAULT_ESTATE_CONFIG"):
+        monkeypatch.setenv(name, team.environ[name])
+    found = Settings()
+    assert found.PAKE_DEBUG
+    assert canary("SECRET_KEY") == found.SECRET_KEY
+    assert canary("REDIS_URL") in found.REDIS_URL

@@ -1,5 +1,6 @@
 """`vault-estate migrate`: what it prints, where, and its exit codes. Vault is in memory."""
 
+import io
 import json
 import ssl
 from collections.abc import Iterator
@@ -8,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 
+import vault_estate
 from tests.support.migrating import PAKE_KEYS, PAKE_MAP, PERSON, ScriptedKv, canary, manifest, pake_env
 from tests.support.scripted_vault import ADDRESS
+from tests.unit.vault_estate.readers import DoubleReader
 from vault_estate.cli import main, migrate
-from vault_estate.errors import ConfigurationError
+from vault_estate.errors import ConfigurationError, PermissionDenied
+from vault_estate.manifest import ClientManifest
 from vault_estate.migration import plans, writer
+from vault_estate.models import Secret
 from vault_estate.session import Session
 from vault_estate.tls import Trust
 
@@ -70,6 +76,38 @@ def test_plan_apply_and_status_show_no_value(vault: ScriptedKv, tmp_path: Path, 
     assert "SECRET_KEY         agenticverz/security#secret_key  1        held\n" in said.out
     assert "q7Z" not in said.out + said.err
     assert vault.versions("security") == [{"secret_key": canary("SECRET_KEY")}]
+
+
+def test_verify_redact_and_rollback(
+    vault: ScriptedKv, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "migration.yaml").write_text(PAKE_MAP)
+    text = (tmp_path / ".env").read_text()
+    environs: list[dict[str, str]] = []
+
+    class Application(DoubleReader):
+        """Reads what is in memory."""
+
+        def __init__(self, *, manifest: ClientManifest, environ: dict[str, str]) -> None:
+            environs.append(environ)
+            values = {name: vault.versions(name)[-1] for name in ("security", "database")}
+            super().__init__(
+                {name: Secret(one, name=name, path=name, version=1) for name, one in values.items()}
+                | {"redis": PermissionDenied("denied")},
+                manifest,
+            )
+
+    monkeypatch.setattr(vault_estate, "VaultClient", Application)
+    monkeypatch.setenv("VAULT_TOKEN", PERSON)
+    assert [run("plan"), run("apply"), run("verify"), run("redact")] == [0, 0, 1, 0]
+    assert "VAULT_TOKEN" not in environs[0]
+    said = capsys.readouterr().out
+    assert "REDIS_URL     agenticverz/redis#url            1        denied\n" in said
+    assert said.endswith("in git: no\nrotate now: none\n")
+    assert [canary(name) in (tmp_path / ".env").read_text() for name in ("SECRET_KEY", "REDIS_URL")] == [False, True]
+    assert run("rollback") == 0
+    assert dotenv_values(stream=io.StringIO(text)) == dotenv_values(tmp_path / ".env")
+    assert "q7Z" not in said + "".join(capsys.readouterr())
 
 
 @pytest.mark.usefixtures("vault")

@@ -4,13 +4,11 @@ Not proven: what a real server answers (`tests/live/vault_estate/test_migration.
 """
 
 import errno
-import json
 import logging
 import os
 import ssl
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,9 @@ from tests.support.migrating import (
     MOUNT,
     PAKE_KEYS,
     PAKE_MAP,
+    Ends,
     Killed,
+    Move,
     ScriptedKv,
     aos_env,
     canary,
@@ -30,91 +30,9 @@ from tests.support.migrating import (
 )
 from vault_estate import origins
 from vault_estate.errors import ConfigurationError, MigrationError, VaultEstateError, VaultUnavailable
-from vault_estate.manifest import ClientManifest
 from vault_estate.migration import applying, dotenv_file, journal, mapping, plans, status
-from vault_estate.migration.applying import AppliedSecret
-from vault_estate.migration.journal import Journal, JournalRecord
-from vault_estate.migration.plans import MigrationPlan
+from vault_estate.migration.journal import Journal
 from vault_estate.tls import Trust
-
-
-class Ends:
-    """Ends a run at one of its steps: before and after each request, and around each line of the journal."""
-
-    def __init__(self, at: int | None = None) -> None:
-        self.at = at
-        self.steps: list[str] = []
-
-    def step(self, what: str) -> None:
-        """One more. Raises Killed: it is the one."""
-        self.steps.append(what)
-        if len(self.steps) == self.at:
-            raise Killed
-
-
-class EndingJournal(Journal):
-    """The journal, which can be ended before, in the midst of and after a line."""
-
-    ends = Ends()
-
-    def append(self, record: JournalRecord) -> None:
-        """As the base."""
-        self.ends.step(f"before {record.event}")
-        try:
-            self.ends.step(f"within {record.event}")
-        except Killed:
-            os.write(self._descriptor, record.model_dump_json().encode()[:40])
-            raise
-        super().append(record)
-        self.ends.step(f"after {record.event}")
-
-
-@dataclass(kw_only=True)
-class Move:
-    """A migration of one file."""
-
-    vault: ScriptedKv
-    folder: Path
-    known: ClientManifest
-    map_file: Path | None = None
-
-    @property
-    def env(self) -> Path:
-        """The file."""
-        return self.folder / ".env"
-
-    @property
-    def own(self) -> Path:
-        """Plan and journal."""
-        return self.folder / "migration"
-
-    def plan(self) -> MigrationPlan:
-        """Made, and saved."""
-        env = dotenv_file.load(self.env)
-        mapped = mapping.places(self.known, env.variables, self.map_file)
-        plans.save(plans.make(env, mapped, self.known, self.vault.session()), self.own)
-        return plans.load(self.own)
-
-    def states(self) -> Mapping[str, str]:
-        """Of each variable, now."""
-        return {one.name: one.state for one in self.plan().variables}
-
-    def apply(self, *replace: str, ends: Ends | None = None) -> list[AppliedSecret]:
-        """What was planned."""
-        run = ends or Ends()
-        self.vault.before = lambda call: run.step(f"before {call.method} {call.path}")
-        self.vault.after = lambda call: run.step(f"after {call.method} {call.path}")
-        EndingJournal.ends = run
-        plan, env = plans.load(self.own), dotenv_file.load(self.env)
-        with EndingJournal(
-            self.own, application=self.known.application, environment=self.known.environment, env_file=self.env
-        ) as lines:
-            return list(applying.apply(plan, env, self.known, self.vault.session(), lines, replace=replace))
-
-    def records(self, event: str) -> list[dict[str, Any]]:
-        """Lines of the journal."""
-        lines = (self.own / journal.FILE).read_text().splitlines()
-        return [one for one in map(json.loads, lines) if one["event"] == event]
 
 
 @pytest.fixture(autouse=True)
