@@ -62,6 +62,7 @@ NOT_RUN = {
         "USE_VAULT: stays\n"
         "VAULT_URL: stays\n"
         "END\n"
+        'vault-estate migrate scan --login "$LOGIN"\n'
         'vault-estate migrate plan --login "$LOGIN"\n'
         'vault-estate migrate apply --login "$LOGIN"\n'
         "vault-estate migrate verify\n"

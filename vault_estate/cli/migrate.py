@@ -18,6 +18,8 @@ from vault_estate.errors import ConfigurationError
 if TYPE_CHECKING:
     from vault_estate.migration.dotenv_file import EnvFile
     from vault_estate.migration.journal import Journal
+    from vault_estate.migration.mapping import ValuePlace
+    from vault_estate.migration.scanning.uses import VariableUse
 
 UNMAPPED = 3
 """Exit code for a variable that nobody mapped."""
@@ -35,6 +37,13 @@ def add(commands: Any, parser_class: Callable[..., argparse.ArgumentParser]) -> 
     shared.add_argument("--json", action="store_true", help="as one JSON document")
     writes = parser_class(add_help=False)
     writes.add_argument("--login", type=Path, help="file of ./estate login; without it VAULT_TOKEN counts")
+
+    scan = steps.add_parser(
+        "scan", parents=[shared, writes], help="tell which variables sources read, and where they are"
+    )
+    scan.add_argument("sources", type=Path, nargs="?", default=Path(), help="this folder by default")
+    scan.add_argument("--map", type=Path, help="migration.yaml by default, if it is there")
+    scan.set_defaults(act=_scan)
 
     plan = steps.add_parser("plan", parents=[shared, writes], help="compare with Vault; writes the plan, nothing else")
     plan.add_argument("--map", type=Path, help="migration.yaml by default, if it is there")
@@ -58,16 +67,66 @@ def add(commands: Any, parser_class: Callable[..., argparse.ArgumentParser]) -> 
     status.set_defaults(act=_status)
 
 
+def _scan(given: argparse.Namespace) -> int:
+    _need_extra()
+    from vault_estate.migration import mapping  # noqa: PLC0415 - the extra `migrate`
+    from vault_estate.migration.scanning import table  # noqa: PLC0415 - as above
+
+    known = manifest.load()
+    found = table.sources(given.sources)
+    env = _env(given, resolves=True).variables if given.env_file.exists() else {}
+    mapped = mapping.known(known, {*env, *(use.name for use in found.uses)}, _map_file(given))
+    kept = _kept(given, known)
+    shown = table.KnownPlaces(env=env, mapped=mapped, kept=kept).rows(found)
+    rows = [
+        (one.name, _where(given, one.uses), _word(one.in_env), _word(one.in_vault), one.mapped, _word(one.is_nowhere))
+        for one in shown
+    ]
+    more: dict[str, object] = {"not told by": found.unknown} if found.unknown else {}
+    more |= {"not read": found.unread} if found.unread else {}
+    _show(given, ("variable", "read at", "in .env", "in Vault", "mapped", "missing"), rows, more)
+    return 1 if found.unread or any(one.is_nowhere for one in shown) else 0
+
+
+def _where(given: argparse.Namespace, uses: Sequence["VariableUse"]) -> object:
+    if given.json:
+        return [one.where for one in uses]
+    return uses[0].where + (f" and {len(uses) - 1} more" if len(uses) > 1 else "")
+
+
+def _word(answer: bool | None) -> str:
+    return "not asked" if answer is None else "yes" if answer else "no"
+
+
+def _kept(given: argparse.Namespace, known: manifest.ClientManifest) -> "Sequence[ValuePlace] | None":
+    """What Vault has, if there is somebody who may ask."""
+    from vault_estate.migration import mapping, plans, writer  # noqa: PLC0415 - the extra `migrate`
+
+    if given.login is None and not writer.has_token(os.environ):
+        return None
+    own = mapping.own_places(known)
+    with writer.session(known, os.environ, given.login) as session:
+        secrets = plans.own_secrets(known, session, [one.secret for one in own])
+        newest = {name: secret.newest().values for name, secret in secrets.items()}
+    return [one for one in own if one.key in newest[one.secret]]
+
+
+def _map_file(given: argparse.Namespace) -> Path | None:
+    from vault_estate.migration import mapping  # noqa: PLC0415 - the extra `migrate`
+
+    default = Path(mapping.FILE)
+    found: Path | None = given.map or (default if default.exists() else None)
+    return found
+
+
 def _plan(given: argparse.Namespace) -> int:
     _need_extra()
     from vault_estate.migration import mapping, plans, writer  # noqa: PLC0415 - the extra `migrate`
 
     known = manifest.load()
     env = _env(given, resolves=given.resolve)
-    default = Path(mapping.FILE)
-    file = given.map or (default if default.exists() else None)
     try:
-        mapped = mapping.places(known, env.variables, file)
+        mapped = mapping.places(known, env.variables, _map_file(given))
     except mapping.UnmappedError as error:
         secret = [name for name in error.names if mapping.looks(name, env.variables[name].value) == "secret"]
         print(f"vault-estate: {error}; like a secret looks: {', '.join(secret) or 'none'}", file=sys.stderr)

@@ -61,20 +61,9 @@ def places(manifest: ClientManifest, variables: Iterable[str], file: Path | None
     """Where each variable goes. `file` is a `migration.yaml`.
     Raises UnmappedError, which lists what nobody mapped. Raises ConfigurationError: a mapping can't be."""
     wanted = list(variables)
-    own = _own(manifest)
-    written = _written(file, own) if file is not None else {}
-    named: dict[str, list[ValuePlace]] = {}
-    for place in own:
-        named.setdefault(place.key, []).append(place)
-    found: dict[str, ValuePlace | None] = {}
-    unmapped = []
-    for name in wanted:
-        if name in written:
-            found[name] = written[name]
-        elif len(named.get(name, ())) == 1:
-            found[name] = named[name][0]
-        else:
-            unmapped.append(name)
+    said = known(manifest, wanted, file)
+    found = {name: said[name] for name in wanted if name in said}
+    unmapped = [name for name in wanted if name not in found]
     if unmapped:
         raise UnmappedError(
             f"{', '.join(unmapped)} of the file: not mapped; expected each in {file or FILE}, as NAME: secret#key or "
@@ -86,6 +75,17 @@ def places(manifest: ClientManifest, variables: Iterable[str], file: Path | None
         both = ", ".join(name for name, place in found.items() if place == twice[0])
         raise ConfigurationError(f"{twice[0]} is where {both} go; expected one variable for each key")
     return found
+
+
+def known(manifest: ClientManifest, variables: Iterable[str], file: Path | None) -> Mapped:
+    """Where those of the variables go of which that is said, and those that only `file` names.
+    Raises ConfigurationError: `file` can't be used."""
+    own = own_places(manifest)
+    named: dict[str, list[ValuePlace]] = {}
+    for place in own:
+        named.setdefault(place.key, []).append(place)
+    found: dict[str, ValuePlace | None] = {name: named[name][0] for name in variables if len(named.get(name, ())) == 1}
+    return {**found, **(_written(file, own) if file is not None else {})}
 
 
 def looks(name: str, value: str) -> Looks:
@@ -101,7 +101,8 @@ def _is_random(word: str) -> bool:
     return -sum(count / len(word) * math.log2(count / len(word)) for count in Counter(word).values()) >= _BITS
 
 
-def _own(manifest: ClientManifest) -> Sequence[ValuePlace]:
+def own_places(manifest: ClientManifest) -> Sequence[ValuePlace]:
+    """Every key of every secret that is the application's own."""
     return [
         ValuePlace(secret=name, key=key)
         for name, secret in manifest.secrets.items()

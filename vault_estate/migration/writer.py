@@ -65,6 +65,12 @@ def _kept(file: Path, manifest: ClientManifest) -> str:
     return token
 
 
+def has_token(environ: Mapping[str, str]) -> bool:
+    """Whether the environment has a person's token. Raises ConfigurationError: two differ."""
+    variables = Variables(environ=environ)
+    return any(variables.find(name) for name in TOKENS)
+
+
 def without_tokens(environ: Mapping[str, str]) -> Mapping[str, str]:
     """The environment for the application's own login: without a person's token."""
     persons = {f"{prefix}_{name}" for prefix in ("BAO", "VAULT") for name in TOKENS}

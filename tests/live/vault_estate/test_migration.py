@@ -123,10 +123,12 @@ def test_the_page_of_migration_is_followed_by_the_pake_system(
 ) -> None:
     """Every block of docs/migration.md, in one shell; then the application's settings read from Vault."""
     team = Team(estate, tmp_path, PAKE_KEYS, pake_env())
+    (tmp_path / "config.py").write_text("import os\nKEY = os.environ['SECRET_KEY']\n")
     script = "".join(one.text for one in blocks(ROOT / "docs" / "migration.md") if one.language == "sh")
     done = team.run("sh", "-eu", "-c", script)
     assert (done.returncode, done.stderr) == (0, "")
     assert "SECRET_KEY         agenticverz/security#secret_key  1        redacted\n" in done.stdout
+    assert "SECRET_KEY  config.py:2  yes      no        security#secret_key  no\n" in done.stdout
     assert team.kept("security")[0] == {"secret_key": canary("SECRET_KEY")}
     left = (tmp_path / ".env").read_text() + (tmp_path / ".env.example").read_text()
     assert "q7Z" not in done.stdout + left

@@ -128,6 +128,21 @@ def test_for_programs_it_is_json(tmp_path: Path, capsys: Captured) -> None:
     assert {row["stage"] for row in found["status"]["rows"]} == {"held", "stays", "empty"}
 
 
+def test_scan_asks_vault_where_somebody_is_logged_in(
+    vault: ScriptedKv, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "migration.yaml").write_text(PAKE_MAP)
+    (tmp_path / "a.sh").write_text("echo $SECRET_KEY $FIRECRAWL_API_KEY\n")
+    (tmp_path / ".env").unlink()
+    vault.put("security", {"secret_key": "x"})
+    monkeypatch.setenv("VAULT_TOKEN", PERSON)
+    assert run("scan") == 1
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["FIRECRAWL_API_KEY", "a.sh:1", "no", "no", "api_keys#firecrawl_api_key", "yes"],
+        ["SECRET_KEY", "a.sh:1", "no", "yes", "security#secret_key", "no"],
+    ]
+
+
 @pytest.mark.usefixtures("vault")
 def test_what_is_refused_is_one_line_and_exit_code_2(tmp_path: Path, capsys: Captured) -> None:
     assert run("apply") == 2

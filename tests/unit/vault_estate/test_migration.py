@@ -85,7 +85,7 @@ def test_aos_goes_in_whole_one_version_each(aos: Move) -> None:
 def test_pake_goes_in_by_its_map(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(pake_env().encode())
     map_file = tmp_path / "migration.yaml"
-    map_file.write_text(PAKE_MAP)
+    map_file.write_text(PAKE_MAP + "NOT_THERE: stays\n")
     pake = Move(vault=ScriptedKv(), folder=tmp_path, known=manifest(PAKE_KEYS), map_file=map_file)
     assert pake.states() == {
         "USE_VAULT": "stays",

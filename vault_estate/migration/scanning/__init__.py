@@ -1,0 +1,1 @@
+"""Where a program reads variables of its environment: in its sources, without running anything of it."""
