@@ -264,4 +264,4 @@ def _show(
     for row in (columns, *shown):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for name, value in (more or {}).items():
-        print(f"{name}: {value}")
+        print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")

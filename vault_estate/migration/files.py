@@ -5,7 +5,6 @@ Owns how one is replaced. Refuses to follow a link, to replace a file that has a
 
 import os
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +16,11 @@ PRIVATE = 0o600
 def replace(path: Path, content: bytes, *, like: os.stat_result | None = None, mode: int = PRIVATE) -> None:
     """Put a file in the place of another, synced; with the mode and the owner of `like`, or with `mode`.
     Raises OSError, and then the old one is still there."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # One name, so that what a killed run left there, which may be values, is gone with the next.
+    beside = path.with_name(f".{path.name.removeprefix('.')}.migrating")
+    beside.unlink(missing_ok=True)
     try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
         with os.fdopen(descriptor, "wb") as stream:
             if like is not None and (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(descriptor, like.st_uid, like.st_gid)
@@ -26,10 +28,10 @@ def replace(path: Path, content: bytes, *, like: os.stat_result | None = None, m
             stream.write(content)
             stream.flush()
             os.fsync(descriptor)
-        Path(name).replace(path)
+        beside.replace(path)
     except BaseException as error:
         with suppress(OSError):
-            Path(name).unlink()
+            beside.unlink()
         if isinstance(error, OSError):
             error.filename = str(path)
         raise

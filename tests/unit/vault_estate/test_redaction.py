@@ -196,6 +196,15 @@ def test_a_file_that_can_not_be_replaced_is_as_it_was(aos: Move, monkeypatch: py
     assert sorted(one.name for one in aos.folder.iterdir()) == [".env", "migration", "migration.yaml"]
 
 
+def test_what_a_killed_run_left_beside_the_file_is_gone_with_the_next(aos: Move) -> None:
+    verify(aos)
+    beside = aos.folder / ".env.migrating"
+    beside.write_text(canary("left"))
+    redact(aos)
+    assert not beside.exists()
+    assert "q7Z" not in aos.env.read_text()
+
+
 def test_an_example_that_is_there_keeps_the_rest(aos: Move) -> None:
     example = aos.folder / ".env.example"
     example.write_text("# How to start\nAOS_API_KEY=ask-ops\nAOS_PORT=8000\nDEBUG=1")

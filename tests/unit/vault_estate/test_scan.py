@@ -178,7 +178,9 @@ def test_the_command_tells_what_is_missing(
         "    SECRET_KEY: str\n    DATABASE_URL: str\n    PAKE_DEBUG: bool = False\n"
     )
     assert main.main(["migrate", "scan"]) == 0
-    (tmp_path / "more.py").write_text("import os\nos.environ['SENTRY_DSN'], os.environ['SECRET_KEY']\n")
+    (tmp_path / "more.py").write_text(
+        "import os\nos.environ['SENTRY_DSN'], os.environ['SECRET_KEY']\nos.environ['PATH'], os.environ[x]\n"
+    )
     capsys.readouterr()
     assert main.main(["migrate", "scan"]) == 1
     assert (

@@ -87,7 +87,8 @@ class KnownPlaces:
         """Each variable that is read once, by name."""
         by_name: dict[str, list[VariableUse]] = {}
         for use in sorted(found.uses, key=lambda one: (one.file, one.line)):
-            by_name.setdefault(use.name, []).append(use)
+            if not text_files.SYSTEMS_OWN.fullmatch(use.name):
+                by_name.setdefault(use.name, []).append(use)
         return [self._row(name, by_name[name], is_set=name in found.sets) for name in sorted(by_name)]
 
     def _row(self, name: str, uses: Sequence[VariableUse], *, is_set: bool) -> ScannedVariable:
