@@ -129,7 +129,9 @@ def test_a_machine_gets_the_next_secret_id_of_its_application(
     assert inside(dev, f"stat -c '%U %a' {file}") == "games 400\n"
     first = inside(dev, f"cat {file}")
     assert inside(dev, f"systemctl is-active {unit}.timer") == "active\n"
-    assert inside(dev, f"systemctl show {unit}.timer --property=NextElapseUSecMonotonic --value").strip() != "infinity"
+    # Known once the first run has ended.
+    shown = f"systemctl show {unit}.timer --property=NextElapseUSecMonotonic --value"
+    assert eventually(lambda: inside(dev, shown).strip() != "infinity")
     inside(dev, f'sed -i \'s/"grace_seconds": 60/"grace_seconds": 1/\' /etc/vault-estate/{unit}.json')
     inside(dev, f"systemctl start {unit}.service")
     assert inside(dev, f"cat {file}") != first
