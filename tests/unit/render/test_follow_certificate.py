@@ -17,8 +17,11 @@ SIGNALLED = 'trap "echo HUP >>told" HUP; echo began >>told; while true; do sleep
 
 @contextmanager
 def running(folder: Path, text: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    # A shell can't trap what whoever started the tests ignores, as `nohup` does.
     process = subprocess.Popen(
-        ["sh", "-c", text], cwd=folder, env={"PATH": f"{folder}:{os.defpath}:/usr/bin:/bin", **environment}
+        ["env", "--default-signal=HUP", "sh", "-c", text],
+        cwd=folder,
+        env={"PATH": f"{folder}:{os.defpath}:/usr/bin:/bin", **environment},
     )
     try:
         yield process
