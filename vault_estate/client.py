@@ -24,7 +24,7 @@ from vault_estate.guarded import NotPickled
 from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
 from vault_estate.models import IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig, opened
-from vault_estate.session import Session
+from vault_estate.session import RENEW_AT, Session
 from vault_estate.transport import HEALTH_STATUSES, Repeat
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class VaultClient(NotPickled):
             authorities=tuple(map(str, authorities)),
             serial_number=str(_member(data, "serial_number", path)),
             ends_at=ends_at,
-            renew_at=begun_at + (ends_at - begun_at) * 2 / 3,
+            renew_at=begun_at + (ends_at - begun_at) * RENEW_AT,
         )
 
     def encrypt(self, key: str, plaintext: bytes, *, context: bytes | None = None) -> str:

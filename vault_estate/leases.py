@@ -17,11 +17,9 @@ from vault_estate.errors import ConfigurationError, ProtocolError, VaultEstateEr
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.guarded import NotPickled
 from vault_estate.models import Credentials
-from vault_estate.session import Session
+from vault_estate.session import CAPPED, RENEW_AT, Session
 
 _LOG = logging.getLogger("vault_estate")
-_RENEW_AT = 2 / 3
-_CAPPED = 0.95
 _AGAIN_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
 """The thread looks at least so often, since a request may have replaced the token meanwhile."""
@@ -59,7 +57,7 @@ class _Lease:
         """It is good for so long from now."""
         self.begun_at = begun_at
         self.ends_at = begun_at + seconds if seconds else inf
-        share = _RENEW_AT if self.lease_id else 1.0
+        share = RENEW_AT if self.lease_id else 1.0
         self.due_at = begun_at + seconds * share if seconds else inf
 
 
@@ -140,7 +138,7 @@ class DatabaseLogin(NotPickled):
     def recycle_seconds(self) -> int:
         """How old a pool's connection may become: it ends before its user does."""
         seconds = self._present().seconds
-        return max(int(seconds * (1 - _RENEW_AT)), 1) if seconds else -1
+        return max(int(seconds * (1 - RENEW_AT)), 1) if seconds else -1
 
     def on_change(self, call: Callable[[], object]) -> None:
         """Call something, as an engine's `dispose`, each time there are other credentials."""
@@ -207,7 +205,7 @@ class DatabaseLogin(NotPickled):
             raise
         except VaultEstateError:
             seconds = 0.0
-        if seconds < lease.seconds * _CAPPED:
+        if seconds < lease.seconds * CAPPED:
             # Near its maximum; it stays good for what it has left, which is what connections need to be replaced in.
             self._replace(lease)
             return

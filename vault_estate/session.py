@@ -25,14 +25,14 @@ from vault_estate.guarded import NotPickled
 from vault_estate.transport import Repeat, Transport
 
 _LOG = logging.getLogger("vault_estate")
-_RENEW_AT = 2 / 3
+RENEW_AT = 2 / 3
 """Of its TTL, with 10 % either way: as Vault's own clients do."""
 _BATCH_AT = 0.8
 _MANDATORY = 0.1
 _MANDATORY_SECONDS = 10.0
 """The last tenth, or ten seconds: everybody waits for one renewal then."""
 _WAIT_SECONDS = 3.0
-_CAPPED = 0.95
+CAPPED = 0.95
 """A renewal that gives less than this of the first TTL is near the token's maximum."""
 _LOOKUP_SECONDS = 5.0
 """How often a refused request may ask whether the token is dead."""
@@ -54,7 +54,7 @@ class _Held:
             self.ends_at = self.renew_at = self.mandatory_at = inf
             return
         self.ends_at = begun_at + ttl
-        self.renew_at = begun_at + ttl * (_RENEW_AT * spread if token.renewable else _BATCH_AT)
+        self.renew_at = begun_at + ttl * (RENEW_AT * spread if token.renewable else _BATCH_AT)
         self.mandatory_at = max(self.renew_at, self.ends_at - max(_MANDATORY_SECONDS, _MANDATORY * ttl))
 
 
@@ -222,7 +222,7 @@ class Session(NotPickled):
         renewed.value = held.token.value
         present = self._hold(renewed, begun_at)
         self._tell(EventKind.TOKEN_RENEWED, ttl_seconds=renewed.ttl_seconds)
-        if renewed.ttl_seconds >= self._first_ttl * _CAPPED:
+        if renewed.ttl_seconds >= self._first_ttl * CAPPED:
             return present
         # Near its maximum TTL: another one now, while leases of this one are still good. It isn't revoked, as that
         # would end them.

@@ -32,7 +32,7 @@ _LOSING = ("kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
 SEALS = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt")
 """All that the awskms seal does (Vault, awskms seal: authentication)."""
 _WRAPS = ("kms:Decrypt", "kms:GenerateDataKey")
-_DISKS = (
+DISKS = (
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -83,7 +83,7 @@ def disks_key(account: AwsAccount) -> str:
     which encrypts the cluster's secrets by it."""
     disks = Statement(
         sid="Disks",
-        actions=_DISKS,
+        actions=DISKS,
         resources=(THIS_KEY,),
         principal=Anybody(),
         conditions={

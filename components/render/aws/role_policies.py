@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from .account import AwsAccount
 from .iam import BY_THE_CALLER, Anybody, Pattern, Service, Statement, document, objects, secret
+from .key_policies import DISKS
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 """AWS' managed policies of the control plane (AWS EKS, cluster IAM role)."""
@@ -174,16 +175,7 @@ ENDPOINTS = {
     "ecr.api": _IMAGES,
     "ecr.dkr": _IMAGES,
     "eks-auth": ("eks-auth:AssumeRoleForPodIdentity",),
-    "kms": (
-        "kms:CreateGrant",
-        "kms:Decrypt",
-        "kms:DescribeKey",
-        "kms:Encrypt",
-        "kms:GenerateDataKey",
-        "kms:GenerateDataKeyWithoutPlaintext",
-        "kms:ReEncryptFrom",
-        "kms:ReEncryptTo",
-    ),
+    "kms": DISKS,  # the seal and the bucket need some of these
     "logs": ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
     "secretsmanager": ("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource"),
     "sts": ("sts:AssumeRole", "sts:GetCallerIdentity", "sts:TagSession"),
