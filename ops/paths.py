@@ -32,6 +32,16 @@ class Paths:
         """Pulumi state of the local stack."""
         return self.own / "state"
 
+    @property
+    def taking_over(self) -> Path:
+        """Record that an `up` takes over what the local server holds and the state doesn't know."""
+        return self.own / "adopting"
+
+    @property
+    def taking_down(self) -> Path:
+        """Record that a `down` of the local stack has begun."""
+        return self.own / "destroying"
+
     def stack_file(self, stack: str) -> Path:
         """The committed settings of a stack."""
         return self.project / f"Pulumi.{stack}.yaml"

@@ -1,11 +1,15 @@
 """Taking over what a stack's Vault holds and its state has lost: seen before anything is changed, done when asked for.
 
-Owns the record that it is under way. Refuses to delete or replace anything meanwhile, and an `up` that would begin anew
-where an estate is.
+A `down` of the local stack that didn't end has left just that: what goes with its server is taken out of the state
+first, and is on the server until that is removed. So an `up` that follows one takes over, too.
+
+Owns the records that either is under way. Refuses to delete or replace anything meanwhile, and an `up` that would begin
+anew where an estate is.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ops.commands.session import Choices, Session
@@ -17,6 +21,24 @@ _SHOWN = 3
 _IN_USE = "path is already in use"
 
 
+def begin_destroying(platform: PlatformDriver) -> None:
+    """Record that a `down` has begun; `remove` of the platform ends it. Not of a cloud, whose state may be shared."""
+    if platform.fake_cloud is None:
+        platform.paths.make_own()
+        platform.paths.taking_down.touch(mode=0o600)
+
+
+def after_down(platform: PlatformDriver, choices: Choices, console: Console) -> Choices:
+    """The choices of an `up`, which takes over where a `down` didn't end.
+    Raises EstateError: something is to be replaced meanwhile."""
+    if platform.fake_cloud or choices.adopt or not platform.paths.taking_down.is_file():
+        return choices
+    if choices.replace:
+        raise EstateError(f"--replace: the last `down` didn't end; expected {platform.up_command} without it first")
+    console.say("the last `down` didn't end: what it left is taken over")
+    return replace(choices, adopt=True)
+
+
 @contextmanager
 def adopting(
     platform: PlatformDriver, opened: Session, deployment: Mapping[str, Any], console: Console, choices: Choices
@@ -24,7 +46,7 @@ def adopting(
     """Around an `up`, before which the state was `deployment`. What is created and there already is taken over where
     that was asked for. Raises EstateError: it wasn't, and should be; or something would be lost."""
     # Until it ends, a state in which authorities look as if a killed run had just begun them: those would be emptied.
-    record = platform.paths.own / "adopting"
+    record = platform.paths.taking_over
     command = f"{platform.up_command} --adopt"
     if not choices.adopt:
         if record.is_file():
@@ -50,6 +72,7 @@ def adopting(
     record.touch(mode=0o600)
     yield
     record.unlink()
+    platform.paths.taking_down.unlink(missing_ok=True)
 
 
 def refuse_lost(platform: PlatformDriver, deployment: Mapping[str, Any], *, running: bool = True) -> None:

@@ -68,32 +68,37 @@ class Built:
 def up(paths: Paths, stack: str, console: Console, choices: Choices) -> Built:
     """Build a stack and check each application's access.
     Raises EstateError: the first thing that went wrong. The same command goes on from there."""
-    with (
-        _ready(paths, stack, "up", console, choices) as platform,
-        session.opened(platform, console, "up", choices) as opened,
-    ):
-        deployment = opened.run.deployment()
-        moves.refuse(platform.file, deployment)
-        if not choices.sandbox:
-            passwords.refuse_missing(paths, platform.file)
-        passwords.refuse_worthless(platform, deployment)
-        replace = replacing.urns(lambda: deployment, stack, choices.replace)
-        generations.refuse_unraised(platform.file, deployment)
-        removals.tell(platform.file, deployment, console)
-        platform.start(deployment, console)
-        with adopting.adopting(platform, opened, deployment, console, choices):
-            adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
-            taken_out.reset(platform, deployment)
-            joining.make_room(platform, deployment, console)
-            compared = refreshing.compare(platform, deployment, console)
-            refresh, replace = choices.refresh or compared.other, (*replace, *compared.lost)
-            with console.stage(f"applying {stack}") as steps:
-                changes = opened.run.operate("up", steps, replace=replace, refresh=refresh)
-        if deployment.get("pending_operations"):
-            recovery.settle(opened.run.stack)
-        refreshing.remember(platform, opened.run, changes.outputs, compared, console)
-        checks = _check_access(platform, changes.outputs, console)
-        warnings = ends.after_up(platform, changes.outputs["address"]).warnings
+    with _ready(paths, stack, "up", console, choices) as platform:
+        choices = adopting.after_down(platform, choices, console)
+        with session.opened(platform, console, "up", choices) as opened:
+            return _build(platform, opened, console, choices)
+
+
+def _build(platform: PlatformDriver, opened: Session, console: Console, choices: Choices) -> Built:
+    """What `up` does once a stack is ready for it and open."""
+    paths, stack = platform.paths, platform.file.stack
+    deployment = opened.run.deployment()
+    moves.refuse(platform.file, deployment)
+    if not choices.sandbox:
+        passwords.refuse_missing(paths, platform.file)
+    passwords.refuse_worthless(platform, deployment)
+    replace = replacing.urns(lambda: deployment, stack, choices.replace)
+    generations.refuse_unraised(platform.file, deployment)
+    removals.tell(platform.file, deployment, console)
+    platform.start(deployment, console)
+    with adopting.adopting(platform, opened, deployment, console, choices):
+        adopted = 0 if choices.adopt else _adopt(platform, opened, deployment, console)
+        taken_out.reset(platform, deployment)
+        joining.make_room(platform, deployment, console)
+        compared = refreshing.compare(platform, deployment, console)
+        refresh, replace = choices.refresh or compared.other, (*replace, *compared.lost)
+        with console.stage(f"applying {stack}") as steps:
+            changes = opened.run.operate("up", steps, replace=replace, refresh=refresh)
+    if deployment.get("pending_operations"):
+        recovery.settle(opened.run.stack)
+    refreshing.remember(platform, opened.run, changes.outputs, compared, console)
+    checks = _check_access(platform, changes.outputs, console)
+    warnings = ends.after_up(platform, changes.outputs["address"]).warnings
     return Built(
         stack=stack,
         changes=changes,
@@ -176,6 +181,7 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
             with session.opened(platform, console, "down", choices) as opened:
                 _refuse_protected(platform, opened.run.deployment())
                 ensure_placed(paths, platform.file, platform.backend, console)
+                adopting.begin_destroying(platform)
                 with console.stage(f"destroying {stack}") as steps:
                     changes = opened.run.operate("destroy", steps)
                 if opened.backend.state:

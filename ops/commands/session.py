@@ -103,7 +103,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
     )
     if choices.adopt:
         # No official provider takes over an authority, or a role that it would have to create.
-        providers = plugins.Choice(fakes=tuple(platform.packages), reason="asked for with --adopt")
+        providers = plugins.Choice(fakes=tuple(platform.packages), reason="they alone take over what Vault holds")
     if providers.fakes:
         console.say(f"fake providers for {', '.join(providers.fakes)}: {providers.reason}")
     fake = platform.fake_cloud if providers.fakes else None

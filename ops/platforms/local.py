@@ -151,7 +151,12 @@ class Local(PlatformDriver):
             if name not in built or built[name].password_version != one.password_version
         ]
         # While a lost state is taken over, no password is sent.
-        return any(map(self.gives_first_password, sent)) and not (self.paths.own / "adopting").exists()
+        return any(map(self.gives_first_password, sent)) and not any(record.exists() for record in self._records)
+
+    @property
+    def _records(self) -> tuple[Path, Path]:
+        """While there is one, the server holds what the state doesn't know."""
+        return self.paths.taking_over, self.paths.taking_down
 
     def held(self) -> Sequence[str]:
         """Mounts and auth methods of the settings."""
@@ -179,8 +184,9 @@ class Local(PlatformDriver):
     def remove(self) -> None:
         """Servers, data, keys, state and the claim."""
         self.servers.wipe()
-        for name in ("passphrase", "local-stack", "adopting", f"regaining-{self.file.stack}"):
-            (self.paths.own / name).unlink(missing_ok=True)
+        names = ("passphrase", "local-stack", f"regaining-{self.file.stack}")
+        for file in (*(self.paths.own / name for name in names), *self._records):
+            file.unlink(missing_ok=True)
         for folder in (self.paths.state, self.paths.own / "stacks"):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -64,7 +64,8 @@ def first_secret_limit() -> float:
 
 @dataclass
 class Observed:
-    """What `ps` would have shown of the machine's processes at any moment, looked at some 100 times a second."""
+    """What `ps` shows of the machine's processes, looked at as often as there is time for: not of those that end in
+    between."""
 
     argv: set[str] = field(default_factory=set)
     environment: set[str] = field(default_factory=set)
@@ -76,12 +77,18 @@ class Observed:
         own = Path("/proc/self/ns/pid").readlink()
 
         def look() -> None:
+            others: set[Path] = set()
             while not ended.wait(0.005):
-                for process in Path("/proc").glob("[0-9]*"):
+                there = set(Path("/proc").glob("[0-9]*"))
+                # Whose a process is doesn't change while it lives.
+                others &= there
+                for process in there - others:
                     try:
-                        if (process / "ns/pid").readlink() != own:
-                            self.argv.add((process / "cmdline").read_text(errors="replace"))
-                            self.environment.add((process / "environ").read_text(errors="replace"))
+                        if (process / "ns/pid").readlink() == own:
+                            others.add(process)
+                            continue
+                        self.argv.add((process / "cmdline").read_text(errors="replace"))
+                        self.environment.add((process / "environ").read_text(errors="replace"))
                     except OSError:
                         continue  # it ended
 

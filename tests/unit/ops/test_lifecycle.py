@@ -23,7 +23,7 @@ from ops.engine.environment import Backend
 from ops.engine.finding import Engine
 from ops.engine.listening import Changes
 from ops.errors import EstateError
-from ops.platforms.driver import PlatformDriver, Purpose, Status
+from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status
 from ops.vault import issued
 from ops.vault.access_checks import AccessChecks
 from ops.vault.endpoint import VaultEndpoint
@@ -73,6 +73,8 @@ class Stack:
         self.happened = self.platform.happened
         self.deployment: Mapping[str, Any] = {}
         self.backend = Backend(state=folder)
+        self.opened_with: list[Choices] = []
+        self.fails_at = ""
         monkeypatch.setattr(lifecycle, "platform_of", lambda *_, **__: self.platform)
         monkeypatch.setattr("ops.commands.lifecycle.session.opened", self._opened)
         monkeypatch.setattr(lifecycle, "log_in", self._log_in)
@@ -81,7 +83,8 @@ class Stack:
         self.remembered = asked_of(monkeypatch, "ops.commands.refreshing.remember", None)
 
     @contextmanager
-    def _opened(self, *_: object) -> Iterator[Any]:
+    def _opened(self, *asked: Any) -> Iterator[Any]:
+        self.opened_with.append(asked[3])
         run = SimpleNamespace(
             deployment=lambda: self.deployment,
             operate=self._operate,
@@ -95,6 +98,8 @@ class Stack:
     ) -> Changes:
         how = [word for word, asked in (("importing", wrap), ("refreshing", refresh)) if asked]
         self.happened.append(" ".join([operation, *how, *replace]))
+        if operation == self.fails_at:
+            raise EstateError("failed as ordered")
         return Changes(counts={"same": 1}, outputs={"address": ADDRESS})
 
     @contextmanager
@@ -156,6 +161,36 @@ def test_a_killed_run_that_began_no_vault_object_adopts_nothing(stack: Stack, mo
 
     assert stack.happened[1:] == ["start", "up"]
     assert settled == [("a stack",)]
+
+
+def test_an_up_takes_over_what_a_down_that_did_not_end_has_left(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.fails_at = "destroy"
+    with pytest.raises(EstateError, match="ordered"):
+        stack.down()
+    with pytest.raises(EstateError, match=r"the last `down` didn't end; expected \./estate up local without it first"):
+        stack.up("policies-aos")
+
+    stack.up()
+
+    assert "the last `down` didn't end: what it left is taken over" in capsys.readouterr().err
+    assert [choices.adopt for choices in stack.opened_with] == [False, True]
+    assert not stack.paths.taking_down.exists()
+    assert not stack.paths.taking_over.exists()
+
+    stack.up()
+
+    assert stack.opened_with[-1].adopt is False
+
+
+def test_of_a_cloud_no_record_is_kept_that_a_down_began(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakePlatform, "fake_cloud", FakeCloud(folder=stack.paths.own))
+
+    stack.down()
+
+    assert "destroy" in stack.happened
+    assert not stack.paths.taking_down.exists()
 
 
 def test_replace_reaches_the_update_and_the_preview(stack: Stack) -> None:
