@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3 import exceptions as failures
 
-from vault_estate import tls
+from vault_estate import http_response, tls
 from vault_estate.answers import BODY_BYTES, Answer, is_transient, read, refusal, strings
 from vault_estate.breaker import Breaker
 from vault_estate.clock import Clock, SystemClock
@@ -106,9 +106,9 @@ class Transport:
         self.patience = patience or Patience()
         self.clock: Clock = clock or SystemClock()
         self._trust = trust or Trust()
-        self._headers = {"X-Vault-Request": "true", "Content-Type": "application/json"}
+        self._headers = {"X-Vault-Request": "true"}
         if namespace:
-            self._headers["X-Vault-Namespace"] = namespace
+            self._headers["X-Vault-Namespace"] = _line(namespace)
         self._present = 0
         self._dated: tuple[str, float] | None = None
         self._context = self._trust.context()
@@ -127,14 +127,17 @@ class Transport:
         parts = urlsplit(self.addresses[number])
         host, port = str(parts.hostname), parts.port
         if parts.scheme == "http":
-            return self._pools.setdefault(number, urllib3.HTTPConnectionPool(host, port, maxsize=_POOL_CONNECTIONS))
-        pool = urllib3.HTTPSConnectionPool(
-            host,
-            port,
-            maxsize=_POOL_CONNECTIONS,
-            ssl_context=self._context,
-            server_hostname=self._trust.server_name,  # the certificate is compared with it, too
-        )
+            pool = urllib3.HTTPConnectionPool(host, port, maxsize=_POOL_CONNECTIONS)
+            pool.ConnectionCls = http_response.QuickConnection
+        else:
+            pool = urllib3.HTTPSConnectionPool(
+                host,
+                port,
+                maxsize=_POOL_CONNECTIONS,
+                ssl_context=self._context,
+                server_hostname=self._trust.server_name,  # the certificate is compared with it, too
+            )
+            pool.ConnectionCls = http_response.QuickTLSConnection
         return self._pools.setdefault(number, pool)
 
     def reload_certificates(self) -> None:
@@ -185,15 +188,15 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> Call:
         """A request with its headers. Raises ConfigurationError: a header would be two lines."""
-        all_headers = {**self._headers, **(headers or {})}
+        all_headers = dict(self._headers)
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            all_headers["Content-Type"] = "application/json"
+        for name, value in (headers or {}).items():
+            all_headers[name] = _line(value)
         if token:
-            all_headers["X-Vault-Token"] = token
-        if not all(one.isascii() and one.isprintable() for one in all_headers.values()):
-            # http.client would raise it with the value.
-            raise ConfigurationError(
-                "a header of the request is not one line of ASCII; expected a token without spaces"
-            )
-        content = None if body is None else json.dumps(body).encode()
+            all_headers["X-Vault-Token"] = _line(token)
         sent = (*strings(body), *([token] if token else [])) if body else ((token,) if token else ())
         return Call(method=method.upper(), path=path, headers=all_headers, content=content, sent=sent)
 
@@ -302,7 +305,9 @@ class Transport:
             if size > BODY_BYTES:
                 response.close()
                 raise _LostError(_too_long(call, address), taken=True)
-            if response.length_remaining != 0 and self.clock.now() >= deadline:
+            if response.length_remaining == 0:
+                break
+            if self.clock.now() >= deadline:
                 response.close()
                 late = VaultTimeout(f"{call.path}: the answer of {address} did not end in time", path=call.path)
                 raise _LostError(late, taken=True)
@@ -348,6 +353,13 @@ class _LostError(Exception):
     def __init__(self, error: VaultEstateError, *, taken: bool) -> None:
         super().__init__(str(error))
         self.loss = _Loss(error=error, taken=taken)
+
+
+def _line(value: str) -> str:
+    """A header's value. Raises ConfigurationError: it would be two lines; http.client would raise it with the value."""
+    if value.isascii() and value.isprintable():
+        return value
+    raise ConfigurationError("a header of the request is not one line of ASCII; expected a token without spaces")
 
 
 def _too_long(call: Call, address: str) -> ProtocolError:
