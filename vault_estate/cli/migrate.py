@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vault_estate import manifest
+from vault_estate import manifest, persons_login
 from vault_estate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -100,12 +100,12 @@ def _word(answer: bool | None) -> str:
 
 def _kept(given: argparse.Namespace, known: manifest.ClientManifest) -> "Sequence[ValuePlace] | None":
     """What Vault has, if there is somebody who may ask."""
-    from vault_estate.migration import mapping, plans, writer  # noqa: PLC0415 - the extra `migrate`
+    from vault_estate.migration import mapping, plans  # noqa: PLC0415 - the extra `migrate`
 
-    if given.login is None and not writer.has_token(os.environ):
+    if given.login is None and not persons_login.has_token(os.environ):
         return None
     own = mapping.own_places(known)
-    with writer.session(known, os.environ, given.login) as session:
+    with persons_login.session(known, os.environ, given.login) as session:
         secrets = plans.own_secrets(known, session, [one.secret for one in own])
         newest = {name: secret.newest().values for name, secret in secrets.items()}
     return [one for one in own if one.key in newest[one.secret]]
@@ -121,7 +121,7 @@ def _map_file(given: argparse.Namespace) -> Path | None:
 
 def _plan(given: argparse.Namespace) -> int:
     _need_extra()
-    from vault_estate.migration import mapping, plans, writer  # noqa: PLC0415 - the extra `migrate`
+    from vault_estate.migration import mapping, plans  # noqa: PLC0415 - the extra `migrate`
 
     known = manifest.load()
     env = _env(given, resolves=given.resolve)
@@ -131,7 +131,7 @@ def _plan(given: argparse.Namespace) -> int:
         secret = [name for name in error.names if mapping.looks(name, env.variables[name].value) == "secret"]
         print(f"vault-estate: {error}; like a secret looks: {', '.join(secret) or 'none'}", file=sys.stderr)
         return UNMAPPED
-    with writer.session(known, os.environ, given.login) as session:
+    with persons_login.session(known, os.environ, given.login) as session:
         plan = plans.make(env, mapped, known, session, resolves=given.resolve)
     where = plans.save(plan, _folder(given))
     rows = [
@@ -145,12 +145,12 @@ def _plan(given: argparse.Namespace) -> int:
 
 def _apply(given: argparse.Namespace) -> int:
     _need_extra()
-    from vault_estate.migration import applying, plans, writer  # noqa: PLC0415 - the extra `migrate`
+    from vault_estate.migration import applying, plans  # noqa: PLC0415 - the extra `migrate`
 
     known = manifest.load()
     plan = plans.load(_folder(given))
     env = _env(given, resolves=plan.resolves)
-    with writer.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
+    with persons_login.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
         done = applying.apply(plan, env, known, session, journal, replace=given.replace)
     for one in done:
         if one.warning:
@@ -174,13 +174,13 @@ def _status(given: argparse.Namespace) -> int:
 def _verify(given: argparse.Namespace) -> int:
     _need_extra()
     from vault_estate import VaultClient  # noqa: PLC0415 - as the command's other steps, by whatever a test puts there
-    from vault_estate.migration import verifying, writer  # noqa: PLC0415 - the extra `migrate`
+    from vault_estate.migration import verifying  # noqa: PLC0415 - the extra `migrate`
 
     known = manifest.load()
     env = _env(given, resolves=_resolves(given))
     with (
         _journal(given, known) as journal,
-        VaultClient(manifest=known, environ=writer.without_tokens(os.environ)) as client,
+        VaultClient(manifest=known, environ=persons_login.without_tokens(os.environ)) as client,
     ):
         found = verifying.verify(env, journal, client.get_secret)
     rows = [(one.name, one.place, one.version, one.verdict) for one in found]
@@ -204,11 +204,11 @@ def _redact(given: argparse.Namespace) -> int:
 
 def _rollback(given: argparse.Namespace) -> int:
     _need_extra()
-    from vault_estate.migration import redacting, writer  # noqa: PLC0415 - the extra `migrate`
+    from vault_estate.migration import redacting  # noqa: PLC0415 - the extra `migrate`
 
     known = manifest.load()
     env = _env(given, resolves=_resolves(given))
-    with writer.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
+    with persons_login.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
         names = redacting.rebuild(env, journal, known, session)
     _show(given, ("rebuilt",), [(name,) for name in names])
     return 0

@@ -9,10 +9,10 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from vault_estate.errors import ConfigurationError, MigrationError, PermissionDenied, VaultEstateError, VersionConflict
+from vault_estate.kept_secret import KeptSecret, KeptVersion, same, whose
 from vault_estate.manifest import ClientManifest
 from vault_estate.migration.dotenv_file import EnvFile
 from vault_estate.migration.journal import Journal, ValuesHeld, WriteIntended, now
-from vault_estate.migration.kept_secret import KeptSecret, KeptVersion, same, whose
 from vault_estate.migration.plans import MigrationPlan, compared, digest, own_secrets, values_digest
 from vault_estate.session import Session
 

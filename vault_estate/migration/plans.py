@@ -15,10 +15,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vault_estate.errors import ConfigurationError
+from vault_estate.kept_secret import KeptSecret, KeptVersion, same
 from vault_estate.manifest import ClientManifest
 from vault_estate.migration import files, mapping
 from vault_estate.migration.dotenv_file import EnvFile
-from vault_estate.migration.kept_secret import KeptSecret, KeptVersion, same
 from vault_estate.migration.mapping import Looks, Mapped, ValuePlace
 from vault_estate.session import Session
 

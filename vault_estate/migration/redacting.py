@@ -13,11 +13,11 @@ from typing import Literal
 
 from vault_estate.cli import formats
 from vault_estate.errors import ConfigurationError, MigrationError, VaultEstateError
+from vault_estate.kept_secret import KeptSecret
 from vault_estate.manifest import ClientManifest
 from vault_estate.migration import dotenv_file, files
 from vault_estate.migration.dotenv_file import EnvFile, EnvLine
 from vault_estate.migration.journal import Journal, LinesRebuilt, LinesRedacted, ValuesHeld, ValuesVerified, now
-from vault_estate.migration.kept_secret import KeptSecret
 from vault_estate.migration.plans import digest, values_digest
 from vault_estate.session import Session
 

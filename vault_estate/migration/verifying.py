@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vault_estate.errors import ConfigurationError, PermissionDenied, SecretNotFound
+from vault_estate.kept_secret import same
 from vault_estate.migration.dotenv_file import EnvFile
 from vault_estate.migration.journal import Journal, ValuesHeld, ValuesVerified, now
-from vault_estate.migration.kept_secret import same
 from vault_estate.migration.plans import digest
 from vault_estate.models import Secret
 

@@ -29,7 +29,8 @@ from vault_estate.settings_source import VaultField, VaultSettings
 _KILLED = """
 import os, signal, sys
 from vault_estate.cli import main
-from vault_estate.migration import journal, kept_secret
+from vault_estate import kept_secret
+from vault_estate.migration import journal
 write = kept_secret.KeptSecret.write
 def once(*given, **more):
     write(*given, **more)

@@ -15,10 +15,11 @@ import vault_estate
 from tests.support.migrating import PAKE_KEYS, PAKE_MAP, PERSON, ScriptedKv, canary, manifest, pake_env
 from tests.support.scripted_vault import ADDRESS
 from tests.unit.vault_estate.readers import DoubleReader
+from vault_estate import persons_login
 from vault_estate.cli import main, migrate
 from vault_estate.errors import ConfigurationError, PermissionDenied
 from vault_estate.manifest import ClientManifest
-from vault_estate.migration import plans, writer
+from vault_estate.migration import plans
 from vault_estate.models import Secret
 from vault_estate.session import Session
 from vault_estate.tls import Trust
@@ -37,7 +38,7 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedKv:
         yield found.session()
 
     monkeypatch.setattr(Trust, "context", lambda _: context)
-    monkeypatch.setattr(writer, "session", session)
+    monkeypatch.setattr(persons_login, "session", session)
     monkeypatch.setattr(plans, "_COST", 2)
     monkeypatch.delenv("VAULT_ESTATE_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -171,7 +172,7 @@ def test_a_person_writes_by_a_token_or_a_kept_login(tmp_path: Path) -> None:
     token.write_text(PERSON)
     vault = ScriptedKv()
     for environ, file in ({}, kept), ({"VAULT_TOKEN": PERSON}, None), ({"BAO_TOKEN_FILE": str(token)}, None):
-        with writer.session(known, {"VAULT_SECRET_ID_FILE": "x", **environ}, file) as session:
+        with persons_login.session(known, {"VAULT_SECRET_ID_FILE": "x", **environ}, file) as session:
             assert session.method.log_in(vault.transport()).value == PERSON
             assert PERSON not in repr(session) + repr(session.method)
 
@@ -186,12 +187,12 @@ def test_a_person_writes_by_a_token_or_a_kept_login(tmp_path: Path) -> None:
 )
 def test_a_login_that_can_not_be_used_is_refused(content: str, mode: int, words: str, tmp_path: Path) -> None:
     file = login(tmp_path, content, mode)
-    with pytest.raises(ConfigurationError, match=words) as caught, writer.session(manifest(), {}, file):
+    with pytest.raises(ConfigurationError, match=words) as caught, persons_login.session(manifest(), {}, file):
         pass
     assert PERSON not in str(caught.value)
 
 
 def test_the_applications_own_login_does_not_write() -> None:
     environ = {"VAULT_SECRET_ID_FILE": "secret-id"}
-    with pytest.raises(ConfigurationError, match=r"^nobody is logged in"), writer.session(manifest(), environ):
+    with pytest.raises(ConfigurationError, match=r"^nobody is logged in"), persons_login.session(manifest(), environ):
         pass

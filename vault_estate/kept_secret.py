@@ -1,4 +1,4 @@
-"""A secret of KV version 2 as a migration reads and writes it, by a person's token.
+"""A secret of KV version 2 as a migration and a rotation read and write it.
 
 Owns the requests and what is noted beside a version. Refuses to write over a version that wasn't read.
 """
@@ -54,7 +54,7 @@ class KeptSecret:
 
     def newest(self) -> KeptVersion:
         """As it is now."""
-        metadata = self._metadata()
+        metadata = self.metadata()
         number = int(metadata.get("current_version") or 0)
         return KeptVersion(number=number, values=self.values(number) if number else {}, metadata=metadata)
 
@@ -85,11 +85,13 @@ class KeptSecret:
 
     def note(self, version: int, brought: Mapping[str, origins.Origin], held: Mapping[str, Any], who: str) -> None:
         """Note beside a version who gave what, unless that was done."""
-        metadata = self._metadata()
-        if version in origins.read(metadata).writers:
-            return
-        patch = origins.noted(metadata, brought, held.keys(), version=version, who=who)
-        self.session.request("PATCH", self._path("metadata"), body={"custom_metadata": dict(patch)}, headers=_PATCH)
+        metadata = self.metadata()
+        if version not in origins.read(metadata).writers:
+            self.describe(origins.noted(metadata, brought, held.keys(), version=version, who=who))
+
+    def describe(self, notes: Mapping[str, str | None]) -> None:
+        """Patch the notes."""
+        self.session.request("PATCH", self._path("metadata"), body={"custom_metadata": dict(notes)}, headers=_PATCH)
 
     def read_back(self, version: int, values: Mapping[str, Any]) -> None:
         """Compare what a version holds. Raises MigrationError: it isn't what was written."""
@@ -97,7 +99,8 @@ class KeptSecret:
         if found.keys() != values.keys() or not all(same(found[key], value) for key, value in values.items()):
             raise MigrationError(f"{self} holds in version {version} what was not written; expected the same values")
 
-    def _metadata(self) -> Mapping[str, Any]:
+    def metadata(self) -> Mapping[str, Any]:
+        """Its versions and notes; empty: there is no such secret."""
         try:
             found = self.session.request("GET", self._path("metadata")).get("data")
         except SecretNotFound:
@@ -127,4 +130,5 @@ def whose(session: Session) -> str:
             if not name.startswith(_NAMED_BY_SERVER):
                 return name
     meta = about.get("meta") or {}
-    return str(meta.get("username") or meta.get("common_name") or about.get("display_name") or "somebody")
+    told = (meta.get("username"), meta.get("common_name"), meta.get("role_name"), about.get("display_name"))
+    return str(next((one for one in told if one), "somebody"))
