@@ -152,18 +152,22 @@ class VaultClient(NotPickled):
         """Forget a secret with every version of it, or all: whoever asks next asks Vault."""
         self._cache.invalidate(lambda key: name in (None, key[0]))
 
-    def accepted(self, name: str, *, grace_seconds: float = GRACE_SECONDS) -> tuple[Secret, ...]:
-        """What a verifier takes: the secret, and the version before it until its grace is over. By Vault's clock.
-        Raises as `get_secret`."""
+    def accepted(self, name: str, *, grace_seconds: float | None = None) -> tuple[Secret, ...]:
+        """What a verifier takes: the secret, and each version before it until its grace is over, newest first. By
+        Vault's clock; without `grace_seconds` as long as the secret's rotation says, else 10 minutes. Raises as
+        `get_secret`."""
         secret = self.get_secret(name)
-        created_at = secret.created_at
-        age = self._transport.server_time() - created_at.timestamp() if created_at else grace_seconds
-        if secret.version < 2 or age >= grace_seconds:
-            return (secret,)
-        try:
-            return secret, self.get_secret(name, version=secret.version - 1)
-        except SecretNotFound:
-            return (secret,)
+        grace = self._grace_seconds(name) if grace_seconds is None else grace_seconds
+        found, now = [secret], self._transport.server_time()
+        while found[-1].version > 1:
+            created_at = found[-1].created_at
+            if created_at is None or now - created_at.timestamp() >= grace:
+                break
+            try:
+                found.append(self.get_secret(name, version=found[-1].version - 1))
+            except SecretNotFound:
+                break
+        return tuple(found)
 
     def database(self, role: str) -> DatabaseLogin:
         """A database role's credentials, kept alive and replaced in time. Use it with `with`.
@@ -270,6 +274,10 @@ class VaultClient(NotPickled):
             return _secret(data, name=name, path=f"{mount}/{path}", asked=asked)
 
         return read
+
+    def _grace_seconds(self, name: str) -> float:
+        rotation = self.manifest.secret(name).rotation if self.manifest else None
+        return GRACE_SECONDS if rotation is None else rotation.grace_seconds
 
     def _place(self, name: str) -> tuple[str, str]:
         if self.manifest is None:

@@ -185,3 +185,32 @@ class ProtocolError(VaultUnavailable):
 
 class MigrationError(VaultEstateError):
     """A step of a migration was refused; what was done before it stays done."""
+
+
+class RotationError(VaultEstateError):
+    """A secret could not be rotated; the value that was in use stays in use."""
+
+
+class RotationInProgress(RotationError):
+    """Another run has the secret, or the value before the present one is still accepted."""
+
+
+class RotationFailed(RotationError):
+    """A step of a rotation failed. The run is kept, and the next one goes on with it.
+
+    Attributes:
+        phase: where it stands; the next run begins there.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: str = "",
+        path: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        texts: Iterable[str] = (),
+    ) -> None:
+        super().__init__(message, path=path, status=status, request_id=request_id, texts=texts)
+        self.phase = phase

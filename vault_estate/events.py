@@ -34,6 +34,8 @@ class EventKind(Enum):
     """It has ended, and no other could be had yet."""
     LEASE_RELEASED = "lease_released"
     """Nobody needs it any more; it ends by itself."""
+    ROTATION = "rotation"
+    """A run to replace a secret's values has come to its end for now, well or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +44,7 @@ class Event:
 
     kind: EventKind
     operation: str = ""
-    """`read`, `login`, `renew`, `issue`, `encrypt`, `decrypt`."""
+    """`read`, `login`, `renew`, `issue`, `encrypt`, `decrypt`, `rotate`."""
     secret_type: str = ""
     """`kv`, `database`, `pki`, `transit` or `auth`."""
     name: str = ""

@@ -6,6 +6,7 @@ Owns the requests and what is noted beside a version. Refuses to write over a ve
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote
@@ -87,7 +88,8 @@ class KeptSecret:
         """Note beside a version who gave what, unless that was done."""
         metadata = self.metadata()
         if version not in origins.read(metadata).writers:
-            self.describe(origins.noted(metadata, brought, held.keys(), version=version, who=who))
+            at = datetime.fromtimestamp(self.session.transport.server_time(), tz=UTC)
+            self.describe(origins.noted(metadata, brought, held.keys(), version=version, who=who, at=at))
 
     def describe(self, notes: Mapping[str, str | None]) -> None:
         """Patch the notes."""

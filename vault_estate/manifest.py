@@ -27,6 +27,8 @@ FILE = "vault-estate.json"
 LARGEST_BYTES = 1_048_576
 """More than any estate's document has; whatever is larger is another file."""
 
+ROTATION_BY = r"^(?:random|hook:[a-z][a-z0-9_-]{0,62})$"
+"""Pattern of what replaces values."""
 _KINDS = "'approle', 'kubernetes', 'jwt'"
 _CERTIFICATES = re.compile(r"(?:\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
 _SHOWN = ("access", "flavor", "kind", "token_type", "type")
@@ -41,6 +43,7 @@ _EXPECTED: Mapping[str, str] = {
     "model_attributes_type": "a mapping",
     "too_short": "at least one entry",
     "string_too_short": "some text",
+    "string_pattern_mismatch": "random, or hook:NAME",
 }
 _BOUNDS: Mapping[str, tuple[str, str]] = {
     "greater_than": ("more than", "gt"),
@@ -129,6 +132,23 @@ class ManifestJwt(_ManifestLogin):
     """Whom the job's token must be made for."""
 
 
+class ManifestRotation(_Part):
+    """How and how often a secret's values are replaced."""
+
+    by: Annotated[str, Field(pattern=ROTATION_BY)]
+    """`random`: values that are hard to guess. `hook:NAME`: by a program of the application's own."""
+    every_seconds: LifeSeconds
+    """How old a value may become."""
+    grace_seconds: Annotated[int, Field(ge=0)]
+    """How long the value before is accepted beside the new one."""
+    keys: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Names of the values that are replaced, together."""
+    password_policy: VaultPlace | None = None
+    """Of Vault's, by which random values are made. None: 32 characters of base64."""
+    forms: Mapping[str, Text] = {}
+    """By key, what a random value is part of: a text with `{random}` in it."""
+
+
 class ManifestSecret(_Part):
     """A secret that the application may read; no value is here."""
 
@@ -142,6 +162,8 @@ class ManifestSecret(_Part):
     """`write` includes `read`."""
     owner: Text
     """The application that owns it."""
+    rotation: ManifestRotation | None = None
+    """How its values are replaced; None: nobody does unasked."""
 
 
 class _ManifestDatabaseServer(_Part):

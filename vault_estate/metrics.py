@@ -66,6 +66,12 @@ class PrometheusObserver:
             self._misses = Counter(
                 f"{prefix}secrets_cache_misses", "Secrets that Vault was asked for", registry=registry
             )
+            self._rotations = Counter(
+                f"{prefix}secrets_rotation",
+                "Runs that replaced a secret's values: success or failed",
+                ["secret_type", "status"],
+                registry=registry,
+            )
         except ValueError:
             raise ConfigurationError(
                 f"the registry has metrics named {prefix}… already; expected one PrometheusObserver for all clients"
@@ -85,6 +91,8 @@ class PrometheusObserver:
         elif event.kind is EventKind.TOKEN_RENEWED:
             self._renewals.labels("failed" if event.error else "success").inc()
             self._note_end(event)
+        elif event.kind is EventKind.ROTATION:
+            self._rotations.labels(event.secret_type, "failed" if event.error else "success").inc()
         elif event.kind in _LENT:
             self._note_end(event)
         elif event.kind in _GIVEN_BACK:

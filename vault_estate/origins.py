@@ -67,15 +67,22 @@ def read(metadata: Mapping[str, Any], newest: int | None = None) -> Notes:
 
 
 def noted(
-    metadata: Mapping[str, Any], written: Mapping[str, Origin], held: Collection[str], *, version: int, who: str
+    metadata: Mapping[str, Any],
+    written: Mapping[str, Origin],
+    held: Collection[str],
+    *,
+    version: int,
+    who: str,
+    at: datetime | None = None,
 ) -> Mapping[str, str | None]:
     """How `custom_metadata` is to be patched when a version has been written.
 
     `metadata` are the newest, `written` the values that this version brought, and `held` all that it has. Where
-    whoever wrote the next version noted theirs first, what they couldn't know is added to it.
+    whoever wrote the next version noted theirs first, what they couldn't know is added to it. `at` is when that was;
+    without it, now, by this machine's clock.
     """
     name = who.replace(",", " ")[:_LONGEST_NAME]
-    time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     old = read(metadata, version - 1)
     writers = _in_one_note({**old.writers, version: name})
     notes = {key: str(Note(origin=origin, time=time, version=version, who=name)) for key, origin in written.items()}

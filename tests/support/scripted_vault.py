@@ -39,7 +39,7 @@ class ScriptedVault:
     batch: bool = False
     secret_ids: set[str] = field(default_factory=lambda: {SECRET_ID})
     kv: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    written_at: dict[str, float] = field(default_factory=dict)
+    written_at: dict[str, list[float]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     sealed: bool = False
     gone: bool = False
@@ -145,14 +145,14 @@ class ScriptedVault:
         number = int(whole.partition("version=")[2] or len(versions or ()))
         if not versions or number > len(versions):
             return self._said(404, {"errors": []})
-        created = self.written_at.get(name, 0.0)
+        created = self.written_at[name][number - 1] if name in self.written_at else 0.0
         metadata = {"version": number, "created_time": _stamp(self.clock.wall() - self.clock.now() + created)}
         return self._said(200, {"data": {"data": versions[number - 1], "metadata": metadata}})
 
     def write(self, name: str, **values: Any) -> None:
         """A new version of a secret."""
         self.kv.setdefault(name, []).append(values)
-        self.written_at[name] = self.clock.now()
+        self.written_at.setdefault(name, []).append(self.clock.now())
 
     @staticmethod
     def _said(status: int, document: object) -> Answer:

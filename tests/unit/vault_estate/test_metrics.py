@@ -84,3 +84,15 @@ def test_a_refusal_of_each_kind_is_no_error_of_the_servers(kind: type[errors.Vau
         observer(Event(kind=EventKind.OPERATION, operation="read", secret_type="kv", error=one.__name__))
     labels = {"operation": "read", "secret_type": "kv", "result": result}
     assert registry.get_sample_value("gl_secrets_operations_total", labels) == len(kinds)
+
+
+def test_runs_of_a_rotation_are_counted() -> None:
+    registry = CollectorRegistry()
+    observer = PrometheusObserver(registry=registry)
+    for error in ("", "", "RotationFailed"):
+        observer(Event(kind=EventKind.ROTATION, operation="rotate", secret_type="kv", name="app", error=error))
+    found = {
+        status: registry.get_sample_value("gl_secrets_rotation_total", {"secret_type": "kv", "status": status})
+        for status in ("success", "failed")
+    }
+    assert found == {"success": 2, "failed": 1}

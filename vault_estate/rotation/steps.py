@@ -1,0 +1,266 @@
+"""One run for one secret, a step at a time. Each step begins with what the record says and ends with a record.
+
+Owns what is done in each phase. Refuses to go over what somebody else wrote: a value that was given meanwhile, or a
+record of another process.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from vault_estate import origins
+from vault_estate.client import GRACE_SECONDS
+from vault_estate.errors import (
+    ConfigurationError,
+    RotationFailed,
+    RotationInProgress,
+    SecretNotFound,
+    VaultEstateError,
+    VersionConflict,
+)
+from vault_estate.kept_secret import KeptSecret, KeptVersion, same
+from vault_estate.models import Secret
+from vault_estate.rotation.record import HELD_SECONDS, NOTE, RecordEntry, RotationNote, RotationRecord
+from vault_estate.rotation.rotator import Overlap, RotationRun, Rotator
+from vault_estate.rotation.schedule import moment
+
+GIVEN = "given"
+"""What a run is by, if somebody brings the values."""
+_TRIES = 5
+"""How often a secret is read anew because somebody wrote another value of it."""
+
+Given = TypeVar("Given")
+
+
+@dataclass(kw_only=True)
+class RotationSteps:
+    """Everything that one run touches."""
+
+    name: str
+    secret: KeptSecret
+    entry: RecordEntry
+    rotator: Rotator
+    by: str
+    owner: str
+    _is_new: bool = field(default=False, init=False)
+    _keys: tuple[str, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        self._keys = self.record.keys
+
+    @property
+    def record(self) -> RotationRecord:
+        """As it is kept."""
+        return self.entry.record
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of the run; of none: those of the settings."""
+        policy = self.secret.place.rotation
+        return self._keys or (policy.keys if policy else ())
+
+    @property
+    def is_grace_over(self) -> bool:
+        """Whether the values before the present ones have had their time."""
+        return self._now() >= self.record.grace_until
+
+    def refuse_taken(self) -> None:
+        """Raises RotationInProgress: another process has the run."""
+        held = self.record
+        if held.owner not in ("", self.owner) and held.held_until > self._now():
+            until = moment(held.held_until)
+            raise RotationInProgress(
+                f"secret {self.name} is being rotated by another process; expected its end, or {until}, when a run "
+                "that was cut off may be taken over"
+            )
+
+    def begin(self, keys: tuple[str, ...], given: Mapping[str, str], *, who: str, grace_seconds: int | None) -> None:
+        """Write down that there is a run, and given values at once.
+        Raises SecretNotFound: nobody has given the secret a value. Raises ConfigurationError: a value is in use."""
+        kept = self.secret.newest()
+        if not kept.values:
+            raise SecretNotFound(
+                f"secret {self.name} has no value; expected one that was put there before it is rotated",
+                path=str(self.secret),
+            )
+        current = self._as_secret(kept)
+        previous = {key: current[key] for key in keys if key in current}
+        if any(same(previous.get(key), value) for key, value in given.items()):
+            raise ConfigurationError(f"the value is the one that {self.name} has; expected another")
+        seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
+        self._write(
+            RotationRecord(
+                phase="pending" if given else "creating",
+                run=secrets.token_hex(8),
+                by=self.by,
+                who=who,
+                keys=keys,
+                grace_seconds=int(seconds),
+                pending=dict(given),
+                previous=previous,
+            )
+        )
+        self._is_new, self._keys = True, keys
+        self._note(phase=self.record.phase, begun_at=self._now())
+
+    def carry_out(self) -> None:
+        """From wherever it stands until the secret has its new values. Raises VaultEstateError: a step failed."""
+        if self.record.phase == "creating":
+            self._create()
+        if self.record.phase == "pending":
+            self._prove()
+        if self.record.phase == "promoting":
+            self._promote()
+
+    def end_grace(self, *, now: bool = False) -> None:
+        """End the values before the present ones. Raises RotationInProgress: it is not time, unless it is to be now."""
+        if not (now or self.is_grace_over):
+            raise RotationInProgress(
+                f"secret {self.name} was rotated, and the values before are accepted until "
+                f"{moment(self.record.grace_until)}; expected that time, or --now to end them"
+            )
+        self._write(self.record)
+        if self.record.previous:
+            ended = self._as_secret(self.secret.newest(), self.record.previous)
+            self._called("revoke", lambda: self.rotator.revoke(ended, self._run()))
+        self._finish()
+
+    def abandon(self) -> None:
+        """End new values that nobody has. Raises RotationError: there is no such run, or it is too late."""
+        record = self.record
+        if record.phase in ("idle", "grace"):
+            raise RotationInProgress(f"secret {self.name} has no run that is not at its end; expected one to give up")
+        kept = self.secret.newest()
+        is_used = bool(record.pending) and self._holds(kept, record.pending)
+        if is_used or (record.pending and self.rotator.overlap is Overlap.NONE):
+            raise RotationInProgress(
+                f"secret {self.name} has a run whose values are in use already; expected it to be carried out"
+            )
+        self._write(record)
+        if record.pending:
+            pending = self._as_secret(kept, record.pending)
+            self._called("revoke", lambda: self.rotator.revoke(pending, self._run()))
+        self._called("remove_orphans", lambda: self.rotator.remove_orphans(self._run()))
+        self._finish()
+
+    def settle(self, *, grace_until: int = 0) -> None:
+        """Of a run that was at its end: forget what it kept, and note it."""
+        self.entry.forget()
+        self._note(phase="idle", grace_until=grace_until, begun_at=0, error="", failures=0, next_try_at=0)
+
+    def note_failure(self, error: str, pause: Callable[[int], int]) -> None:
+        """Give the run free for others, and note that it failed. Raises VaultEstateError."""
+        before = RotationNote.of(self.secret.metadata())
+        failures = before.failures + 1
+        next_try_at = self._now() + pause(failures)
+        self._note(phase=self.record.phase, error=error, failures=failures, next_try_at=next_try_at)
+        if self.record.phase != "idle":
+            self._write(self.record, is_held=False)
+
+    def _create(self) -> None:
+        run, current = self._run(), self._as_secret(self.secret.newest())
+        if not self._is_new:
+            self._write(self.record)
+            self._called("remove_orphans", lambda: self.rotator.remove_orphans(run))
+        made = self._called("create", lambda: self.rotator.create(current, run))
+        is_whole = isinstance(made, Mapping) and made.keys() == set(run.keys)
+        if not is_whole or not all(isinstance(one, str) and one for one in made.values()):
+            raise self._failed("create", "gave something else; expected a text for each of its keys")
+        if any(same(self.record.previous.get(key), value) for key, value in made.items()):
+            raise self._failed("create", "gave a value that is in use; expected another")
+        self._write(self.record.model_copy(update={"phase": "pending", "pending": dict(made)}))
+
+    def _prove(self) -> None:
+        self._write(self.record)
+        pending = self._as_secret(self.secret.newest(), self.record.pending)
+        self._called("install", lambda: self.rotator.install(pending, self._run()))
+        self._called("test", lambda: self.rotator.test(pending, self._run()))
+        self._write(self.record.model_copy(update={"phase": "promoting"}))
+
+    def _promote(self) -> None:
+        self._write(self.record)
+        record = self.record
+        version, values = self._written()
+        self.secret.note(version, dict.fromkeys(record.keys, self._origin()), values, record.who)
+        self.secret.read_back(version, values)
+        now = self._now()
+        until = now if self.rotator.overlap is Overlap.NONE else now + record.grace_seconds
+        has_end = self.rotator.overlap is Overlap.TWO_KEYS and until > now
+        # First: whoever looks for what is due sees by it that this is done.
+        self._note(
+            phase="grace",
+            rotated_at=now,
+            version=version,
+            begun_at=0,
+            grace_until=until,
+            error="",
+            failures=0,
+            next_try_at=0,
+        )
+        if self.rotator.overlap is not Overlap.TWO_KEYS:
+            self._finish(grace_until=until)
+            return
+        kept = record.model_copy(update={"phase": "grace", "grace_until": until, "pending": {}})
+        self._write(kept, is_held=not has_end)
+        if not has_end:
+            self.end_grace()
+
+    def _written(self) -> tuple[int, Mapping[str, Any]]:
+        """The version that has the new values, by this run or by one that was cut off, and all that it has."""
+        record = self.record
+        for _ in range(_TRIES):
+            kept = self.secret.newest()
+            if self._holds(kept, record.pending):
+                return kept.number, kept.values
+            if not all(same(kept.values.get(key), record.previous.get(key)) for key in record.keys):
+                raise self._failed("promote", "found another value, which somebody gave meanwhile; expected --abandon")
+            values = {**kept.values, **record.pending}
+            try:
+                return self.secret.write(values, seen=kept.number), values
+            except VersionConflict:
+                continue
+        raise self._failed("promote", f"found another version {_TRIES} times; expected the secret to be at rest")
+
+    def _finish(self, *, grace_until: int = 0) -> None:
+        self._write(RotationRecord(), is_held=False)
+        self.settle(grace_until=grace_until)
+
+    @staticmethod
+    def _holds(kept: KeptVersion, values: Mapping[str, str]) -> bool:
+        return all(same(kept.values.get(key), value) for key, value in values.items())
+
+    def _origin(self) -> origins.Origin:
+        return "given" if self.record.by == GIVEN else "generated"
+
+    def _run(self) -> RotationRun:
+        return RotationRun(id=self.record.run, secret=self.name, keys=self.record.keys)
+
+    def _as_secret(self, kept: KeptVersion, changed: Mapping[str, str] | None = None) -> Secret:
+        values = {**kept.values, **(changed or {})}
+        return Secret(values, name=self.name, path=str(self.secret), version=kept.number)
+
+    def _write(self, record: RotationRecord, *, is_held: bool = True) -> None:
+        held = {"owner": self.owner, "held_until": self._now() + HELD_SECONDS}
+        self.entry.write(record.model_copy(update=held if is_held else {"owner": "", "held_until": 0}))
+
+    def _note(self, **changes: object) -> None:
+        """Change some of what is noted."""
+        note = RotationNote.of(self.secret.metadata()).model_copy(update=changes)
+        self.secret.describe({NOTE: note.render()})
+
+    def _now(self) -> int:
+        return int(self.secret.session.transport.server_time())
+
+    def _called(self, step: str, act: Callable[[], Given]) -> Given:
+        """What a rotator gives. Raises RotationFailed: it raised, which is told by its class only."""
+        try:
+            return act()
+        except VaultEstateError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a program of somebody else's
+            raised = type(error).__name__
+        raise self._failed(step, f"raised {raised}; expected no error. The values in use stay")
+
+    def _failed(self, step: str, words: str) -> RotationFailed:
+        return RotationFailed(f"secret {self.name}: {self.by} in {step} {words}", phase=self.record.phase)
