@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from ..model import NAME, POLICY_NAME, Form, PolicyName, hold
 from .bootstrap import ADMINISTRATOR
-from .snapshots import CANARY, NODE_LOGIN, OPERATOR_LOGIN
+from .snapshots import CANARY, CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN
 
 _WILDCARDS = ("*", "+")
 TENANT = "{tenant}"
@@ -225,6 +225,28 @@ def kv_own(mount: str, path: str, *, destroys: bool) -> tuple[AclRule, ...]:
         _rule(content, *writing),
         AclRule(path=metadata, capabilities=frozenset(noting), allowed_parameters=frozenset({"custom_metadata"})),
         *(_rule(f"{mount}/{step}/{path}", Capability.UPDATE) for step in ends),
+    )
+
+
+def kv_rotate(mount: str, path: str) -> tuple[AclRule, ...]:
+    """Give one KV v2 secret new values, note when, and keep the record of it in the estate's own mount. It begins no
+    secret and ends no version of one."""
+    content, metadata = kv_prefixes(mount, path)
+    noting = AclRule(
+        path=metadata,
+        capabilities=frozenset({Capability.PATCH, Capability.READ}),
+        allowed_parameters=frozenset({"custom_metadata"}),
+    )
+    return (_rule(content, Capability.READ, Capability.UPDATE), noting, *kv_rotation_record(mount, path))
+
+
+def kv_rotation_record(mount: str, path: str) -> tuple[AclRule, ...]:
+    """The record of one KV v2 secret's rotation, which holds new values until they are in use."""
+    own = f"rotation/{mount}/{path}"
+    writing = (Capability.CREATE, Capability.READ, Capability.UPDATE)
+    return (
+        _rule(f"{CANARY_MOUNT}/data/{own}", *writing),
+        _rule(f"{CANARY_MOUNT}/destroy/{own}", Capability.UPDATE),
     )
 
 

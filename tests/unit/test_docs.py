@@ -175,6 +175,7 @@ RUNNABLE = (
     "docs/migration.md",
     "docs/operators.md",
     "docs/people.md",
+    "docs/rotation.md",
     "docs/snapshots.md",
 )
 """Pages of which every command is run by some test."""

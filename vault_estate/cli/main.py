@@ -1,4 +1,4 @@
-"""`vault-estate get|env|run|migrate|doctor`: secrets for a pipe, a shell and a program. Owns words and exit codes.
+"""`vault-estate get|env|run|migrate|rotate|doctor`: secrets for a pipe, a shell, a program. Owns words and exit codes.
 
 Refuses to print a value on a terminal unless it was asked to with `--reveal`. What goes wrong is one line on standard
 error and exit code 2; nothing is printed then.
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from vault_estate.cli import formats, migrate
+from vault_estate.cli import formats, migrate, rotate
 from vault_estate.environment import read_all, variables
 from vault_estate.errors import ConfigurationError, VaultEstateError
 
@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(act=_run)
 
     migrate.add(commands, _Parser)
+    rotate.add(commands)
 
     doctor = commands.add_parser("doctor", help="tell where each thing is taken from, and what works; no value")
     doctor.set_defaults(act=_doctor)

@@ -4,15 +4,15 @@ Exit code 3: a variable isn't mapped. Shows no value, in whatever form.
 """
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vault_estate import manifest, persons_login
+from vault_estate.cli.tables import show
 from vault_estate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _scan(given: argparse.Namespace) -> int:
     ]
     more: dict[str, object] = {"not told by": found.unknown} if found.unknown else {}
     more |= {"not read": found.unread} if found.unread else {}
-    _show(given, ("variable", "read at", "in .env", "in Vault", "mapped", "missing"), rows, more)
+    show(("variable", "read at", "in .env", "in Vault", "mapped", "missing"), rows, more, as_json=given.json)
     return 1 if found.unread or any(one.is_nowhere for one in shown) else 0
 
 
@@ -139,7 +139,7 @@ def _plan(given: argparse.Namespace) -> int:
         for one in plan.variables
     ]
     columns = ("variable", "place", "state", "length", "fingerprint", "looks")
-    _show(given, columns, rows, {"plan": str(where)})
+    show(columns, rows, {"plan": str(where)}, as_json=given.json)
     return 0
 
 
@@ -156,7 +156,7 @@ def _apply(given: argparse.Namespace) -> int:
         if one.warning:
             print(f"vault-estate: {one.warning}", file=sys.stderr)
     rows = [(one.secret, one.path, one.version, "written" if one.is_written else "there already") for one in done]
-    _show(given, ("secret", "path", "version", "done"), rows)
+    show(("secret", "path", "version", "done"), rows, as_json=given.json)
     return 0
 
 
@@ -167,7 +167,7 @@ def _status(given: argparse.Namespace) -> int:
     folder = _folder(given)
     plan = plans.load(folder) if (folder / plans.FILE).exists() else None
     found = status.look(plan, journal.load(folder))
-    _show(given, ("name", "place", "version", "stage"), [tuple(asdict(one).values()) for one in found])
+    show(("name", "place", "version", "stage"), [tuple(asdict(one).values()) for one in found], as_json=given.json)
     return 0
 
 
@@ -184,7 +184,7 @@ def _verify(given: argparse.Namespace) -> int:
     ):
         found = verifying.verify(env, journal, client.get_secret)
     rows = [(one.name, one.place, one.version, one.verdict) for one in found]
-    _show(given, ("name", "place", "version", "verdict"), rows)
+    show(("name", "place", "version", "verdict"), rows, as_json=given.json)
     return 0 if all(one.verdict == "verified" for one in found) else 1
 
 
@@ -198,7 +198,7 @@ def _redact(given: argparse.Namespace) -> int:
         done = redacting.redact(env, journal)
     now = ", ".join(done.rotate_now)
     more: dict[str, object] = {"example": str(done.example), "in git": done.in_git, "rotate now": now or "none"}
-    _show(given, ("redacted",), [(name,) for name in done.variables], more)
+    show(("redacted",), [(name,) for name in done.variables], more, as_json=given.json)
     return 0
 
 
@@ -210,7 +210,7 @@ def _rollback(given: argparse.Namespace) -> int:
     env = _env(given, resolves=_resolves(given))
     with persons_login.session(known, os.environ, given.login) as session, _journal(given, known) as journal:
         names = redacting.rebuild(env, journal, known, session)
-    _show(given, ("rebuilt",), [(name,) for name in names])
+    show(("rebuilt",), [(name,) for name in names], as_json=given.json)
     return 0
 
 
@@ -246,22 +246,3 @@ def _journal(given: argparse.Namespace, known: manifest.ClientManifest) -> "Jour
     return Journal(
         _folder(given), application=known.application, environment=known.environment, env_file=given.env_file
     )
-
-
-def _show(
-    given: argparse.Namespace,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    more: dict[str, object] | None = None,
-) -> None:
-    """A table, or with `--json` a list of objects, and what else there is to say."""
-    if given.json:
-        found = [dict(zip(columns, row, strict=True)) for row in rows]
-        print(json.dumps({"rows": found, **(more or {})}))
-        return
-    shown = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
-    for row in (columns, *shown):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for name, value in (more or {}).items():
-        print(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
