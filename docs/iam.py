@@ -35,7 +35,6 @@ def documents() -> Mapping[str, str]:
     pods = role_policies.trusts_pods(ACCOUNT, _CLUSTER)
     key = f"arn:aws:kms:eu-central-1:{_NUMBER}:key/1234abcd"
     logs = f"arn:aws:logs:eu-central-1:{_NUMBER}:log-group:/vault-estate/{_NAME}/flow-logs"
-    names = ("reservation", "shares", "completion")
     return {
         "Key of the seal": key_policies.seal_key(
             ACCOUNT,
@@ -55,7 +54,7 @@ def documents() -> Mapping[str, str]:
         "Who takes on the nodes' role": role_policies.trusts_machines(),
         "Who takes on the flow logs' role": role_policies.trusts_service("vpc-flow-logs", ACCOUNT),
         "What nodes may": role_policies.hands_out_identities(_CLUSTER),
-        "What first boot may": role_policies.first_boot(ACCOUNT, "staging", names),
+        "What first boot may": role_policies.first_boot(ACCOUNT, "vault/staging/key-shares"),
         "What snapshots may": role_policies.snapshots(_BUCKET, "raft/"),
         "What flow logs may": role_policies.flow_logs(logs),
         "Bucket of snapshots": role_policies.bucket(_BUCKET, key),

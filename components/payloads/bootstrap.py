@@ -3,8 +3,9 @@
 This file is shipped as text and run as `python3 bootstrap.py PARAMETERS.json` on the VPS, in the cluster and on the
 local machine. It needs Python 3.9 and its standard library, plus `gpg` or the `pysequoia` package to try PGP keys with.
 
-It tries each operator's PGP key, waits for the server, reserves a file for the key shares, initialises the server so
-that they leave it only encrypted, and writes them there. It exchanges the root token for one that ends by itself after
+It tries each operator's PGP key, waits for the server, reserves a place for the key shares, initialises the server so
+that they leave it only encrypted, and writes them there: into a file, or, by key_shares_in_aws.py beside it, into a
+secret of AWS that it can't read. It exchanges the root token for one that ends by itself after
 30 seconds, and looks whether the root token is dead. Then it prepares the administrator's login by certificate at a
 path that nobody uses, and moves it to its own path, which Vault does at once or not at all. It refuses to initialise
 when key shares or a snapshot exist: then storage is missing, not new. Run again after success it changes nothing.
@@ -29,6 +30,7 @@ import base64
 import binascii
 import contextlib
 import fcntl
+import functools
 import hashlib
 import http.client
 import importlib
@@ -133,8 +135,18 @@ class SharesFile:
         self.path, self.completion = Path(path), Path(path + ".complete")
         self.descriptor = -1
 
-    def read(self, path: Path) -> Document | None:
-        """What the file of key shares or its completion record holds; None if there is none."""
+    def wait_for_earlier_run(self) -> None:
+        """Nothing to wait for: the lock of a run ends with it."""
+
+    def read(self) -> Document | None:
+        """What the file of key shares holds; None if there is none."""
+        return self._read(self.path)
+
+    def read_completion(self) -> Document | None:
+        """What the record holds that everything was done; None if there is none."""
+        return self._read(self.completion)
+
+    def _read(self, path: Path) -> Document | None:
         try:
             # Empty: a run was stopped in the very moment it made the file.
             document: Document = json.loads(path.read_text(encoding="utf-8") or f'{{"state": "{RESERVED}"}}')
@@ -202,7 +214,8 @@ def _sync_directory(path: Path) -> None:
 class VaultApi:
     """The HTTP API. Holds the root token from the init to its revocation, in memory only."""
 
-    def __init__(self, address: str, ca_file: str) -> None:
+    def __init__(self, address: str, ca_file: str, *, servers: int) -> None:
+        self.servers = servers
         parts = urllib.parse.urlsplit(address)
         self.address, self.host, self.port = address, parts.hostname or "", parts.port or 443
         if parts.scheme != "https" or not self.host:
@@ -243,14 +256,15 @@ class VaultApi:
             time.sleep(POLL_SECONDS)
 
     def health(self, seconds: float, *, active: bool = False, poll_seconds: float = POLL_SECONDS) -> Document:
-        """What the server says of itself, as soon as it answers, or as soon as it is unsealed and active."""
+        """What the server says of itself, as soon as it answers, or as soon as it is unsealed and it or the server that
+        it forwards to is active."""
         deadline = time.monotonic() + seconds
         while True:
             reason = "something else answers there"
             try:
                 _, document = self.call("GET", "sys/health")
                 if "initialized" in document:
-                    if not active or not (document["sealed"] or document["standby"]):
+                    if not active or not (document["sealed"] or (document["standby"] and not self._forwards())):
                         return document
                     reason = "sealed; unseal it and run this again" if document["sealed"] else "not active"
             except ssl.SSLCertVerificationError as error:
@@ -260,6 +274,20 @@ class VaultApi:
             if time.monotonic() > deadline:
                 raise BootstrapError(NO_ANSWER, f"{self.address} was not ready in time: {reason}")
             time.sleep(poll_seconds)
+
+    def _forwards(self) -> bool:
+        """Whether a standby knows an active server; where there is one server alone, it could be its own memory."""
+        return self.servers > 1 and bool(self.call("GET", "sys/leader")[1].get("leader_address"))
+
+
+def _key_shares(told: Document) -> Any:
+    """Where they are kept."""
+    if told["kind"] == "file":
+        return SharesFile(told["path"])
+    if told["kind"] != "secrets_manager":
+        raise BootstrapError(BAD_PARAMETERS, f"custody.kind is {told['kind']!r}; expected 'file' or 'secrets_manager'")
+    kept = importlib.import_module("key_shares_in_aws")
+    return kept.KeySharesInAws(told, refused=functools.partial(BootstrapError, UNWRITABLE), progress=progress)
 
 
 class FirstBoot:
@@ -274,20 +302,19 @@ class FirstBoot:
         if not 1 <= self.threshold <= len(self.operators):
             raise BootstrapError(BAD_PARAMETERS, f"threshold: {self.threshold} of {len(self.operators)} operators")
         progress("keys-tried", fingerprints=[operator.fingerprint for operator in self.operators])
-        if parameters["custody"]["kind"] != "file":
-            raise BootstrapError(BAD_PARAMETERS, f"custody.kind is {parameters['custody']['kind']!r}; expected 'file'")
-        self.custody = SharesFile(parameters["custody"]["path"])
-        self.server = VaultApi(parameters["address"], parameters["ca_file"])
+        self.custody = _key_shares(parameters["custody"])
+        self.server = VaultApi(parameters["address"], parameters["ca_file"], servers=parameters["servers"])
 
     def run(self) -> None:
         """Do what is left to do."""
+        self.custody.wait_for_earlier_run()
         health = self.server.health(self.wait_seconds)
         progress("server-answers", initialized=health["initialized"])
-        custody = self.custody.read(self.custody.path)
+        custody = self.custody.read()
         state = custody.get("state", "") if custody else ""
         has_shares = state not in ("", *WITHOUT_SHARES)
         if health["initialized"]:
-            completion = self.custody.read(self.custody.completion)
+            completion = self.custody.read_completion()
             if completion is not None and has_shares:
                 self._verify_earlier_run(completion)
             else:

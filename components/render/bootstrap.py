@@ -6,7 +6,7 @@ initialised. Nothing here is secret: PGP keys and the administrator's certificat
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -27,7 +27,8 @@ from ..model import (
 )
 from .login import CertificateLogin
 
-_PROGRAM = Path(__file__).parents[1] / "payloads" / "bootstrap.py"
+_PAYLOADS = Path(__file__).parents[1] / "payloads"
+_PROGRAM = _PAYLOADS / "bootstrap.py"
 ADMINISTRATOR = "administrator"
 """Name of the administrator's `cert` role, and of its ACL policy."""
 ADMINISTRATOR_TRIAL = "administrator-trial"
@@ -118,6 +119,18 @@ class Bootstrap(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharesSecret:
+    """Key shares in AWS Secrets Manager: one secret for what first boot has got to, and one for each run's shares."""
+
+    name: str
+    """What the secrets' names begin with, such as `vault/staging/key-shares`."""
+    region: str
+    """Where they are."""
+    kms_key_arn: str
+    """Key that Secrets Manager encrypts them by, over the operators' own encryption."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BootstrapRun:
     """One run of the program: what settings say, and what only the place knows where it runs."""
 
@@ -130,9 +143,13 @@ class BootstrapRun:
     """CA certificates the server is verified with, on the machine that runs the program."""
     auto_unseal: bool
     """Whether the server unseals itself; the operators then hold recovery keys instead of unseal keys."""
-    shares_file: str
+    shares_file: str | None = None
     """Absolute path of a file that doesn't exist yet, for the encrypted key shares; a record of completion is put
-    beside it as `PATH.complete`."""
+    beside it as `PATH.complete`. Either this or `shares_secret`."""
+    shares_secret: SharesSecret | None = None
+    """Where the program keeps the encrypted key shares if it runs where no disk lasts."""
+    servers: int = 1
+    """How many servers are one cluster. Where there are several, one that forwards to another will do."""
     policy: str
     """Text of the administrator's ACL policy."""
     token_bound_cidrs: tuple[str, ...] = ()
@@ -152,11 +169,24 @@ class BootstrapRun:
             raise SettingError("address", repr(self.address), "one that begins with https://")
         if not self.policy.strip():
             raise SettingError("policy", "empty", "rules, or the administrator could do nothing")
+        if (self.shares_file is None) is (self.shares_secret is None):
+            given = "missing" if self.shares_file is None else "given beside shares_secret"
+            raise SettingError("shares_file", given, "either this or shares_secret")
+        if self.shares_secret is not None and not self.auto_unseal:
+            # People may take a day to unseal, and another run would have to wait for this one as long.
+            raise SettingError("auto_unseal", "false", "true where key shares are kept in a secret of AWS")
 
 
 def program() -> str:
     """The program, to be run as `python3 FILE PARAMETERS.json`. Needs Python 3.9 or later."""
     return _PROGRAM.read_text(encoding="utf-8")
+
+
+def programs_of_a_job() -> dict[str, str]:
+    """The program and what it loads where key shares are kept in AWS, by their files' names; they belong into one
+    folder. Beside the standard library they need boto3 and pysequoia."""
+    names = ("bootstrap.py", "key_shares_in_aws.py")
+    return {name: (_PAYLOADS / name).read_text(encoding="utf-8") for name in names}
 
 
 def administrator_role(
@@ -182,7 +212,10 @@ def parameters(run: BootstrapRun) -> str:
         "auto_unseal": run.auto_unseal,
         "threshold": first.threshold,
         "operators": [{"name": one.name, "public_key": run.texts[one.pgp_key]} for one in first.operators],
-        "custody": {"kind": "file", "path": run.shares_file},
+        "servers": run.servers,
+        "custody": {"kind": "file", "path": run.shares_file}
+        if run.shares_secret is None
+        else {"kind": "secrets_manager", **asdict(run.shares_secret)},
         "snapshot": run.snapshot,
         "wait_seconds": run.wait_seconds,
         "unseal_wait_seconds": run.unseal_wait_seconds,

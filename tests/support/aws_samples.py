@@ -97,7 +97,7 @@ def _keys(
 ) -> None:
     policies = {
         "servers": None,
-        "bootstrap": role_policies.first_boot(where, "staging", ("reservation", "shares", "completion")),
+        "bootstrap": role_policies.first_boot(where, "vault/staging/key-shares"),
         "snapshots": role_policies.snapshots(BUCKET, "raft/"),
     }
     roles = {

@@ -14,6 +14,8 @@ CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly")
 """Of nodes: the smaller ones (AWS EKS, node IAM role). Addresses and disks are given by pods that have roles of their
 own."""
+RECORD, _RANDOM = "record", 12
+"""Of key shares in Secrets Manager: the record's name, and how many characters a run's own name has."""
 CNI_POLICIES = ("AmazonEKS_CNI_Policy",)
 DISK_POLICIES = ("service-role/AmazonEBSCSIDriverPolicy",)
 
@@ -60,15 +62,19 @@ def hands_out_identities(cluster_arn: str) -> str:
     return document(given)
 
 
-def first_boot(account: AwsAccount, environment: str, names: Iterable[str]) -> str:
-    """Writes each of these secrets once, and looks whether it is there. It reads none, and overwrites none."""
-    secrets = [f"vault/{environment}/{name}" for name in names]
-    written = Statement(
-        sid="KeySharesOnce",
-        actions=("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource"),
-        resources=tuple(secret(region=account.region, account=account.account_id, name=name) for name in secrets),
+def first_boot(account: AwsAccount, name: str) -> str:
+    """Makes secrets of key shares, each once and with its value, and notes in the tags of one of them, the record, how
+    far it has got. It reads the value of none, and changes none."""
+    record = secret(region=account.region, account=account.account_id, name=f"{name}/{RECORD}")
+    shares = Pattern(
+        text=secret(region=account.region, account=account.account_id, name=f"{name}/{'?' * _RANDOM}").text,
+        stands_for="the random name of a run's key shares, and the characters that AWS adds to it",
     )
-    return document(written)
+    made = Statement(sid="KeySharesOnce", actions=("secretsmanager:CreateSecret",), resources=(record, shares))
+    noted = Statement(
+        sid="Record", actions=("secretsmanager:DescribeSecret", "secretsmanager:TagResource"), resources=(record,)
+    )
+    return document(made, noted)
 
 
 def snapshots(bucket_name: str, prefix: str) -> str:

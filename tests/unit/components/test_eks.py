@@ -116,9 +116,9 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
         *(
             (
                 "bootstrap-policy.policy",
-                f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/{name}-??????",
+                f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/key-shares/{name}-??????",
             )
-            for name in ("reservation", "shares", "completion")
+            for name in ("record", "????????????")
         ),
     }
 

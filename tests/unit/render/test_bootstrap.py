@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator, parameters, program
+from components.render.bootstrap import (
+    Administrator,
+    Bootstrap,
+    BootstrapRun,
+    Operator,
+    SharesSecret,
+    parameters,
+    program,
+    programs_of_a_job,
+)
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 TEXTS = {"ada.asc": "A", "bob.asc": "B", "administrator.crt": CERTIFICATE}
@@ -22,12 +31,14 @@ ONE = BootstrapRun(
     shares_file="/srv/custody.json",
     policy='path "*" {}',
 )
+SECRET = SharesSecret(name="vault/staging/key-shares", region="eu-central-1", kms_key_arn="arn:aws:kms:key")
 STANDARD_LIBRARY_AND_OURS = {
     "__future__",
     "base64",
     "binascii",
     "contextlib",
     "fcntl",
+    "functools",
     "hashlib",
     "http.client",
     "importlib",
@@ -78,6 +89,7 @@ def test_every_parameter_arrives() -> None:
         "auto_unseal": False,
         "threshold": 2,
         "operators": [{"name": "ada", "public_key": "A"}, {"name": "bob", "public_key": "B"}],
+        "servers": 1,
         "custody": {"kind": "file", "path": "/custody"},
         "snapshot": "/snapshot",
         "wait_seconds": 5,
@@ -99,6 +111,19 @@ def test_every_parameter_arrives() -> None:
     }
 
 
+def test_key_shares_in_a_secret_of_aws() -> None:
+    told = json.loads(parameters(replace(ONE, shares_file=None, shares_secret=SECRET, servers=3)))
+
+    assert told["custody"] == {
+        "kind": "secrets_manager",
+        "name": "vault/staging/key-shares",
+        "region": "eu-central-1",
+        "kms_key_arn": "arn:aws:kms:key",
+    }
+    assert told["servers"] == 3
+    assert program() == programs_of_a_job()["bootstrap.py"]
+
+
 def test_the_defaults() -> None:
     told = json.loads(parameters(ONE))
     assert (told["wait_seconds"], told["unseal_wait_seconds"], told["snapshot"]) == (120, 86_400, None)
@@ -113,6 +138,12 @@ def test_the_defaults() -> None:
     [
         ({"address": "http://127.0.0.1"}, "address is 'http://127.0.0.1'; expected one that begins with https://"),
         ({"policy": " \n"}, "policy is empty; expected rules"),
+        ({"shares_file": None}, "shares_file is missing; expected either this or shares_secret"),
+        ({"shares_secret": SECRET}, "shares_file is given beside shares_secret; expected either"),
+        (
+            {"shares_file": None, "shares_secret": SECRET, "auto_unseal": False},
+            "auto_unseal is false; expected true where key shares are kept in a secret of AWS",
+        ),
     ],
 )
 def test_what_cant_work_is_refused(change: dict[str, Any], words: str) -> None:

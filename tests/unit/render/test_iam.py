@@ -153,14 +153,14 @@ def test_pods_take_on_a_role_from_one_cluster_only() -> None:
 
 
 def test_first_boot_writes_key_shares_once_and_reads_none() -> None:
-    (written,) = statements(role_policies.first_boot(site(), "staging", ("shares",))).values()
+    found = statements(role_policies.first_boot(site(), "vault/staging/key-shares"))
+    below = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/key-shares"
 
-    assert written["Action"] == [
-        "secretsmanager:CreateSecret",
-        "secretsmanager:DescribeSecret",
-        "secretsmanager:TagResource",
-    ]
-    assert written["Resource"] == [f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/shares-??????"]
+    assert found["KeySharesOnce"]["Action"] == ["secretsmanager:CreateSecret"]
+    assert found["KeySharesOnce"]["Resource"] == [f"{below}/record-??????", f"{below}/????????????-??????"]
+    assert found["Record"]["Action"] == ["secretsmanager:DescribeSecret", "secretsmanager:TagResource"]
+    assert found["Record"]["Resource"] == [f"{below}/record-??????"]
+    assert len(found) == 2
 
 
 def test_a_snapshot_is_added_and_hidden_and_never_destroyed() -> None:

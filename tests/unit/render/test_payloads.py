@@ -13,8 +13,9 @@ from components import payloads
 PROGRAMS = sorted(set(Path(payloads.__file__).parent.glob("*.py")) - {Path(payloads.__file__)})
 LOADED = {
     "adopt_seal_key": set(),
-    "bootstrap": {"pysequoia"},
+    "bootstrap": {"key_shares_in_aws", "pysequoia"},
     "key_shares": set(),
+    "key_shares_in_aws": {"boto3", "botocore.config", "botocore.exceptions"},
     "move_seal_key": set(),
     "regain_pipe": set(),
     "renew_secret_id": set(),
