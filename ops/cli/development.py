@@ -3,6 +3,7 @@
 Words in, tables or JSON out. What does the work is imported when it is asked for: nobody else's command waits for it.
 """
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,32 +58,50 @@ def run_tests(
         raise typer.Exit(1)
 
 
+class Subject(StrEnum):
+    """What is measured."""
+
+    ESTATE = "estate"
+    CLIENT = "client"
+
+
 def bench(
+    subject: Annotated[
+        Subject, typer.Argument(help="The estate's own commands, or reads by the library that applications use.")
+    ] = Subject.ESTATE,
+    *,
     sizes: Annotated[str, typer.Option(help="Numbers of applications, joined by commas.")] = "10,100,1000",
     compared_sizes: Annotated[
         str, typer.Option(help="Numbers of ACL policies to compare on; empty: none.")
     ] = "100,1000",
     runs: Annotated[int, typer.Option(min=1, help="How often each case is run; the median counts.")] = 3,
+    reads: Annotated[int, typer.Option(min=20, help="Of `client`: how often the secret is read each way.")] = 2_000,
     note: Annotated[str, typer.Option(help="A line for the report, such as what else the machine does.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Measure the estate and write benchmarks/README.md."""
+    """Measure the estate, or the library, and write benchmarks/README.md or benchmarks/client.md."""
     from ops.development.bench import suite  # noqa: PLC0415 - for developers only
 
     console = Console(as_json=as_json)
-    found = suite.measured(
-        console.say,
-        sizes=_numbers("--sizes", sizes),
-        compared_sizes=_numbers("--compared-sizes", compared_sizes),
-        runs=runs,
-        note=note,
-    )
-    report = ROOT / "benchmarks" / "README.md"
-    report.write_text(suite.text(found, report.read_text(encoding="utf-8")), encoding="utf-8")
-    verdicts = list(suite.verdicts(found))
+    if subject is Subject.CLIENT:
+        from ops.development.bench import client  # noqa: PLC0415 - as above
+
+        read = client.measured(reads, console.say)
+        name, verdicts, tables = "client.md", list(client.verdicts(read)), client.tables(read, suite.facts(note))
+    else:
+        found = suite.measured(
+            console.say,
+            sizes=_numbers("--sizes", sizes),
+            compared_sizes=_numbers("--compared-sizes", compared_sizes),
+            runs=runs,
+            note=note,
+        )
+        name, verdicts, tables = "README.md", list(suite.verdicts(found)), suite.tables(found)
+    report = ROOT / "benchmarks" / name
+    report.write_text(suite.filled(tables, report.read_text(encoding="utf-8")), encoding="utf-8")
     rows = [[target, measured, "✓" if met else "missed"] for target, measured, met in verdicts]
     console.table("targets", ["target", "measured", "met"], rows)
-    console.result("written to benchmarks/README.md")
+    console.result(f"written to benchmarks/{name}")
     console.document({target: {"measured": measured, "met": met} for target, measured, met in verdicts})
     missed = [f"{target}: {measured}" for target, measured, met in verdicts if not met]
     if missed:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from vault_estate import client as clients
 from vault_estate import manifest as manifests
@@ -147,6 +148,12 @@ class VaultDouble(ABC):
     def administer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask as the administrator, by the path of Vault's API; the document. Raises VaultEstateError."""
         return self._administration.send(method, path, token=self._root_token, body=body)
+
+    def client(self, config: VaultClientConfig | None = None) -> "clients.VaultClient":
+        """The application's client, for programs without pytest's fixture. It ends with `close`.
+        Raises ConfigurationError: as `VaultClient`."""
+        with mock.patch.object(clients, "opened", self.opened):
+            return clients.VaultClient(config)
 
     def opened(
         self,

@@ -62,7 +62,7 @@ def measured(
     Each case is run `runs` times; the median counts. `note` is what a reader of the report has to know about this
     machine or its tools. Takes from minutes to an hour; leaves nothing behind.
     Raises EstateError: a case failed. Nothing of it is reported as measured."""
-    facts = _facts() | ({"note": note} if note else {})
+    about = facts(note)
     samples: defaultdict[Case, list[Measured]] = defaultdict(list)
 
     def live(part: str, size: int, operate: Callable[[str], Measured]) -> None:
@@ -87,7 +87,7 @@ def measured(
                 with scratch(Path(folder), settings(1)) as local, tool.begun(size, local) as operate:
                     live(THEIRS, size, operate)
     named = tool if isinstance(tool, str) else tool.version
-    return Results(facts, named, {case: medians(found) for case, found in samples.items()})
+    return Results(about, named, {case: medians(found) for case, found in samples.items()})
 
 
 def medians(runs: Sequence[Measured]) -> Measured:
@@ -109,7 +109,8 @@ def program_imports() -> dict[str, list[str]]:
     return found
 
 
-def _facts() -> dict[str, str]:
+def facts(note: str = "") -> dict[str, str]:
+    """Where and with what it was measured."""
     describe = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     told = Path("/proc/cpuinfo")
@@ -121,6 +122,7 @@ def _facts() -> dict[str, str]:
         "load before": ", ".join(f"{load:.1f}" for load in os.getloadavg()) + " (1, 5 and 15 minutes)",
         "system": f"{platform.system()} {platform.release()}",
         **{one.subject: one.taken for one in doctor.examine(Paths(), STACK, Console(as_json=True))},
+        **({"note": note} if note else {}),
     }
 
 
@@ -150,9 +152,8 @@ def growth(times: Mapping[int, float]) -> float:
     return last / first if first > 0 else float("inf")
 
 
-def text(found: Results, before: str) -> str:
-    """The report with its tables of `before` replaced by this run's; the words between them stay."""
-    targets = [(words, one, "met" if met else "**missed**") for words, one, met in verdicts(found)]
+def tables(found: Results) -> list[str]:
+    """Those of the report, in its order."""
     cases = []
     for (part, case, size), one in found.cases.items():
         times = [f"{seconds:.2f} s" for seconds in (one.seconds, one.spread_seconds, one.cpu_seconds)]
@@ -163,17 +164,31 @@ def text(found: Results, before: str) -> str:
         for operation in OPERATIONS
         for size in found.sizes(THEIRS, operation)
     ]
-    tables = iter(
-        (
-            _table("what | value", {**found.facts, "compared with": found.peer}.items()),
-            _table("target | measured | ", targets),
-            _table("of | what | size | time | spread | CPU | memory | runs", cases),
-            _table("operation | policies | time ratio | CPU ratio | memory ratio", compared),
-        )
-    )
-    return re.sub(r"(?:^\|.*\n)+", lambda _: next(tables), before, flags=re.MULTILINE)
+    return [
+        table("what | value", {**found.facts, "compared with": found.peer}.items()),
+        targets(verdicts(found)),
+        table("of | what | size | time | spread | CPU | memory | runs", cases),
+        table("operation | policies | time ratio | CPU ratio | memory ratio", compared),
+    ]
 
 
-def _table(header: str, rows: Iterable[Sequence[str]]) -> str:
+def targets(found: Iterable[tuple[str, str, bool]]) -> str:
+    """The table of what was to be met."""
+    return table("target | measured | ", [(words, one, "met" if met else "**missed**") for words, one, met in found])
+
+
+def text(found: Results, before: str) -> str:
+    """The report with this run's tables."""
+    return filled(tables(found), before)
+
+
+def filled(made: Iterable[str], before: str) -> str:
+    """A report with its tables of `before` replaced by those; the words between them stay."""
+    those = iter(made)
+    return re.sub(r"(?:^\|.*\n)+", lambda _: next(those), before, flags=re.MULTILINE)
+
+
+def table(header: str, rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
     line = " | ".join("---" for _ in header.split("|"))
     return "".join(f"| {cells} |\n" for cells in (header, line, *(" | ".join(row) for row in rows)))
