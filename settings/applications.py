@@ -10,6 +10,7 @@ from components.vault.approle import AppRoleLogin
 from components.vault.jwt import JwtLogin
 from components.vault.kubernetes import KubernetesLogin
 from components.vault.quotas import LoginLimit
+from settings.rotation import SecretRotation
 
 Layout = Annotated[
     str,
@@ -30,6 +31,10 @@ Seed = Annotated[
 ]
 
 
+_MOST_ROTATED_KEYS = 62
+"""Vault keeps 64 notes of a secret: one for each value, one for the writers, one for its rotation."""
+
+
 Login = Annotated[AppRoleLogin | KubernetesLogin | JwtLogin, Field(discriminator="kind")]
 
 
@@ -46,6 +51,13 @@ class Secret(Section):
     text with `{random}` in it."""
     seeds: Mapping[Name, Seed] = {}
     """The same by key, where they differ."""
+    rotation: SecretRotation | None = None
+    """How its values are replaced; without it nobody does unasked."""
+
+    @property
+    def rotated_keys(self) -> tuple[str, ...]:
+        """Names of the values that are replaced; empty: none is."""
+        return (self.rotation.keys or self.keys) if self.rotation else ()
 
     @property
     def first_values(self) -> Mapping[str, str]:
@@ -57,6 +69,18 @@ class Secret(Section):
     def _seeds_its_own_keys(self) -> Self:
         for key in self.seeds:
             known(f"seeds.{key}", key, "keys", self.keys)
+        return self
+
+    @model_validator(mode="after")
+    def _rotates_its_own_keys(self) -> Self:
+        for number, key in enumerate(self.rotated_keys):
+            where = f"rotation.keys[{number}]" if self.rotation and self.rotation.keys else f"keys[{number}]"
+            known(where, key, "keys", self.keys)
+            if self.rotation and self.rotation.by == "random" and key not in self.first_values:
+                expected = "one that has a seed, since rotation.by is random and nobody else has to know the value then"
+                raise SettingError(where, repr(key), expected)
+        if self.rotation and len(self.keys) > _MOST_ROTATED_KEYS:
+            raise SettingError("keys", f"a list of {len(self.keys)}", f"at most {_MOST_ROTATED_KEYS} beside rotation")
         return self
 
 

@@ -39,7 +39,12 @@ def client_manifest(
         environment_variables=own.environment_variables,
         secrets={
             one.name if one.owner == application else f"{one.owner}/{one.name}": document.ManifestSecret(
-                mount=one.mount, path=one.path, keys=one.keys, access=one.access, owner=one.owner
+                mount=one.mount,
+                path=one.path,
+                keys=one.keys,
+                access=one.access,
+                owner=one.owner,
+                rotation=_rotation(settings, one),
             )
             for one in granted
             if isinstance(one, KvGrant)
@@ -47,6 +52,24 @@ def client_manifest(
         database=_database([one for one in granted if isinstance(one, DatabaseGrant | StaticDatabaseGrant)]),
         transit=_transit([one for one in granted if isinstance(one, TransitGrant)]),
         pki=_pki([one for one in granted if isinstance(one, PkiGrant)]),
+    )
+
+
+def _rotation(settings: Settings, grant: KvGrant) -> document.ManifestRotation | None:
+    secret = settings.applications[grant.owner].secrets[grant.name]
+    own = secret.rotation
+    if own is None:
+        return None
+    forms = {
+        key: text for key, text in secret.first_values.items() if key in secret.rotated_keys and text != "{random}"
+    }
+    return document.ManifestRotation(
+        by=own.by,
+        every_seconds=settings.rotation.every_of(grant.name, own),
+        grace_seconds=settings.rotation.grace_of(own),
+        keys=secret.rotated_keys,
+        password_policy=own.password_policy,
+        forms=forms if own.by == "random" else {},
     )
 
 

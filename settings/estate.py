@@ -14,6 +14,7 @@ from components.model import (
     Seconds,
     Section,
     SettingError,
+    at_most,
     by_profile,
     known,
     separate,
@@ -41,6 +42,7 @@ from settings.applications import Application, Client, Layout, Secret
 from settings.hetzner import HetznerPlatform
 from settings.people import OwnersGroup, People
 from settings.platform import LocalPlatform
+from settings.rotation import Rotation
 from settings.sources import DatabaseWithPasswords, KubernetesWithAuthority
 from vault_estate.paths import secret_path
 
@@ -100,6 +102,7 @@ class Settings(Section):
     applications: Mapping[ApplicationName, Application]
     """The applications, and what each may touch."""
     client: Client = Client()
+    rotation: Rotation = Rotation()
     people: People | None = None
     """The people who work in Vault: owners of secrets, operators, auditors."""
 
@@ -291,6 +294,17 @@ class Settings(Section):
             ):
                 for number, choice in enumerate(getattr(application, setting)):
                     known(f"{where}.{setting}[{number}]", choice, granted, choices)
+        return self
+
+    @model_validator(mode="after")
+    def _rotations(self) -> Self:
+        for application, name, secret in self.secrets():
+            if own := secret.rotation:
+                where = f"applications.{application}.secrets.{name}.rotation"
+                if own.password_policy:
+                    known(f"{where}.password_policy", own.password_policy, "password_policies", self.password_policies)
+                every = self.rotation.every_of(name, own)
+                at_most(f"{where}.grace", self.rotation.grace_of(own), "how often it is rotated", every)
         return self
 
     @model_validator(mode="after")

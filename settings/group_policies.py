@@ -57,7 +57,9 @@ def _person(settings: Settings, name: str) -> acl.AclPolicy:
 def _owned(settings: Settings, group: OwnersGroup) -> Iterator[acl.AclRule]:
     for application in group.applications:
         for name in settings.applications[application].secrets:
-            yield from acl.kv_own(*settings.secret_path(application, name), destroys=group.destroys)
+            place = settings.secret_path(application, name)
+            yield from acl.kv_own(*place, destroys=group.destroys)
+            yield from acl.kv_rotation_record(*place)
     # What a new value may be made by.
     for name in settings.password_policies:
         yield from acl.look(f"sys/policies/password/{name}/generate")

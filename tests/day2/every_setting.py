@@ -809,5 +809,9 @@ BY_COMMAND = {
     "Settings.client",
     "Client.refresh",
     "Application.environment_variables",
+    "Secret.rotation",
+    "Settings.rotation",
+    *(f"SecretRotation.{name}" for name in ("by", "every", "grace", "keys", "password_policy")),
+    *(f"Rotation.{name}" for name in ("every", "api_keys_every", "grace")),
 }
 """What a test of its own walks."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import hvac
 import pytest
 
-from ops.cli import main, secrets
+from ops.cli import main, rotation, secrets
 from ops.commands import secrets as secret_commands
 from ops.console import Console
 from ops.errors import EstateError
@@ -38,6 +38,8 @@ path "agenticverz/metadata/*" {
 path "agenticverz/delete/*" { capabilities = ["update"] }
 path "agenticverz/undelete/*" { capabilities = ["update"] }
 path "sys/policies/password/strong/generate" { capabilities = ["read"] }
+path "vault-estate/data/rotation/agenticverz/*" { capabilities = ["create", "read", "update"] }
+path "vault-estate/destroy/rotation/agenticverz/*" { capabilities = ["update"] }
 """
 AOS = ("aos", "external-apis")
 KEY = "ANTHROPIC_API_KEY"
@@ -61,7 +63,7 @@ def administrator(local_checkout: Checkout) -> hvac.Client:
     servers.start()
     bootstrap(servers, policy=ADMINISTRATOR_POLICY)
     client = administrator_client(servers)
-    for mount in ("secret", "agenticverz", "pake_system"):
+    for mount in ("secret", "agenticverz", "pake_system", "vault-estate"):
         call(client, "post", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
     call(client, "post", "sys/policies/acl/owner", {"policy": OWNER})
     call(client, "post", "sys/policies/acl/other", {"policy": OWNER.replace("agenticverz", "pake_system")})
@@ -80,20 +82,21 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
-    """Runs `./estate secret …` as somebody, with what they give on standard input."""
+    """Runs `./estate secret …` as somebody, or another command, with what they give on standard input."""
     for name in ("VAULT_TOKEN", "BAO_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(secrets, "Paths", lambda: local_checkout.paths)
+    monkeypatch.setattr(rotation, "Paths", lambda: local_checkout.paths)
     shown = []
 
-    def run(*arguments: str, given: str | bytes = "", by: str = "ada") -> Ended:
+    def run(*arguments: str, given: str | bytes = "", by: str = "ada", command: str = "secret") -> Ended:
         token = call(administrator, "post", f"auth/userpass/login/{by}", {"password": f"of-{by}"})["auth"][
             "client_token"
         ]
         keep(local_checkout.local, KeptLogin(address=local_checkout.local.servers.address, token=token))
         raw = given.encode() if isinstance(given, str) else given
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
-        code = main.main(["secret", *arguments])
+        code = main.main([command, *arguments])
         said = capsys.readouterr()
         shown.append(said.err + ("" if arguments[0] == "get" else said.out))
         return Ended(code, said.out, said.err)
@@ -207,6 +210,31 @@ def test_another_owner_is_denied_all_of_it(run: Run) -> None:
         assert re.fullmatch(r"estate: bob may not .*; expected a person of a group that owns aos\n", ended.err)
     assert run("get", *AOS, KEY).out == CANARY
     assert {key.split()[0] for key in listed(run, by="bob")} == {"database", "redis", "security", "api_keys"}
+
+
+def test_an_owner_rotates_what_is_due_and_what_they_name(run: Run) -> None:
+    token, key = "MACHINE_SECRET_TOKEN", "AOS_API_KEY"
+    assert run("put", "aos", "app-prod", given=json.dumps({token: CANARY, key: f"{CANARY}-key"})).code == 0
+    told = json.loads(run("aos", "--json", command="rotate").out)["secrets"]
+    assert [(one["secret"], one["keys"], one["state"]) for one in told] == [("app-prod", [token], "waiting")]
+    assert json.loads(run("aos", "--due", "--json", command="rotate").out)["rotated"] == []
+
+    done = run("aos", "app-prod", "--json", command="rotate")
+    assert (done.code, done.err) == (0, "")
+    (row,) = json.loads(done.out)["rotated"]
+    assert (row["secret"], row["keys"], row["version"], row["phase"]) == ("app-prod", [token], 2, "idle")
+    rotated = run("get", "aos", "app-prod", token).out
+    assert len(rotated) == 32
+    assert rotated not in done.out
+    assert run("get", "aos", "app-prod", key).out == f"{CANARY}-key"
+    assert run("aos", "app-prod", key, command="rotate").code == 0
+    history = json.loads(run("history", "aos", "app-prod", "--json").out)["versions"]
+    assert [one["by"] for one in history] == ["ada", "ada", "ada"]
+
+    for arguments in ((), ("app-prod",), ("app-prod", "--abandon")):
+        denied = run("aos", *arguments, command="rotate", by="bob")
+        assert (denied.code, denied.out) == (2, "")
+        assert "permission denied" in denied.err
 
 
 def test_of_two_at_once_one_wins_and_the_other_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,40 @@ BAD: list[tuple[str, object, str]] = [
         ["url", "url"],
         ".applications.app.secrets.database.keys[1] is 'url'; expected each entry once",
     ),
+    (
+        "applications/app/secrets/database",
+        {"keys": ["url"], "rotation": {"keys": ["uri"], "by": "hook:shop"}},
+        ".applications.app.secrets.database.rotation.keys[0] is 'uri'; expected one of keys: url",
+    ),
+    (
+        "applications/app/secrets/database",
+        {"keys": ["url"], "rotation": {}},
+        (
+            ".applications.app.secrets.database.keys[0] is 'url'; expected one that has a seed, since rotation.by is "
+            "random and nobody else has to know the value then"
+        ),
+    ),
+    (
+        "applications/app/secrets/database",
+        {"keys": [f"k{one}" for one in range(63)], "seed": "random", "rotation": {}},
+        ".applications.app.secrets.database.keys is a list of 63; expected at most 62 beside rotation",
+    ),
+    (
+        "applications/app/secrets/database",
+        {"keys": ["url"], "seed": "random", "rotation": {"password_policy": "weak"}},
+        (
+            ".applications.app.secrets.database.rotation.password_policy is 'weak'; expected one of "
+            "password_policies: strong"
+        ),
+    ),
+    (
+        "applications/app/secrets/database",
+        {"keys": ["url"], "rotation": {"by": "hook:Shop"}},
+        (
+            ".applications.app.secrets.database.rotation.by is 'hook:Shop'; expected random, or hook: and the name of "
+            "an application's own program"
+        ),
+    ),
     ("applications/job/login/claims", {"ref": "*"}, f".applications.job.login.claims.ref is '*'; {EXACT}"),
     (
         "applications/job/login/claims",

@@ -175,6 +175,42 @@ def test_a_refresh_of_its_own_is_the_documents() -> None:
     assert made(settings, "app").fresh_seconds == 120
 
 
+def test_a_rotation_is_told_with_what_holds_where_nothing_is_said() -> None:
+    secrets = {
+        "database": {"keys": ["url"]},
+        "signing": {"keys": ["key", "other"], "seeds": {"key": "sk-{random}"}, "rotation": {"keys": ["key"]}},
+        "api-keys/shop": {"keys": ["api_key"], "rotation": {"by": "hook:shop", "grace": "1d"}},
+        "token": {"keys": ["t"], "seed": "random", "rotation": {"every": "2h", "password_policy": "strong"}},
+    }
+    application = {**FULL["applications"]["app"], "secrets": secrets}
+    settings = parse({**FULL, "applications": {**FULL["applications"], "app": application}})
+    found = {name: one.rotation for name, one in made(settings, "app").secrets.items()}
+    assert found["database"] is None
+    told = {name: one.model_dump(exclude_defaults=True) for name, one in found.items() if one}
+    assert told == {
+        "signing": {
+            "by": "random",
+            "every_seconds": 43_200,
+            "grace_seconds": 600,
+            "keys": ("key",),
+            "forms": {"key": "sk-{random}"},
+        },
+        "api-keys/shop": {
+            "by": "hook:shop",
+            "every_seconds": 7_776_000,
+            "grace_seconds": 86_400,
+            "keys": ("api_key",),
+        },
+        "token": {
+            "by": "random",
+            "every_seconds": 7_200,
+            "grace_seconds": 600,
+            "keys": ("t",),
+            "password_policy": "strong",
+        },
+    }
+
+
 def test_greenlang_wants_no_secret_in_variables() -> None:
     told = {name: made(EVERY["local"], name).environment_variables for name in EVERY["local"].applications}
     assert sorted(name for name, allowed_ in told.items() if not allowed_) == [

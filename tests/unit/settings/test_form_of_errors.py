@@ -43,8 +43,9 @@ def node(**platform: Any) -> dict[str, Any]:
 
 
 WITH_PEOPLE = {**FULL, "people": PEOPLE}
+ROTATED = {"keys": ["key"], "seed": "random", "rotation": {"password_policy": "strong"}}
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "local": {**WITH_PEOPLE, "snapshots": FOLDER},
+    "local": changed("applications/app/secrets/signing", ROTATED, {**WITH_PEOPLE, "snapshots": FOLDER}),
     "node": NODE,
     "kms": {**node(seal=KMS, tls={"kind": "provided"}), "server": VAULT},
     "transit": node(seal=TRANSIT, tls={"kind": "internal", "certificate_file": "node.crt"}),
@@ -166,6 +167,13 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Snapshots._stale": {**MINIMAL, "snapshots": {**FOLDER, "schedule": "weekly"}},
     "SocketAudit._address_of_its_kind": changed("audit", {"a": {"type": "socket", "address": "/run/audit.sock"}}),
     "Secret._seeds_its_own_keys": changed("applications/app/secrets/database", {"keys": ["a"], "seeds": {"b": "none"}}),
+    "Secret._rotates_its_own_keys": changed("applications/app/secrets/database", {"keys": ["a"], "rotation": {}}),
+    "SecretRotation._policy_of_random_values": changed(
+        "applications/app/secrets/database/rotation", {"by": "hook:shop", "password_policy": "strong"}
+    ),
+    "Settings._rotations": changed(
+        "applications/app/secrets/database/rotation", {"by": "hook:shop", "every": "5m", "grace": "1h"}
+    ),
     "Settings._empty_sections": changed("pki", None),
     "Settings._flavour": changed("server/flavor", "vault"),
     "Settings._local_database": changed(

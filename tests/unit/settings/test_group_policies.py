@@ -43,6 +43,8 @@ def test_an_owner_does_everything_with_their_own_but_end_it() -> None:
     assert allowed(owner, "agenticverz/destroy/external-apis") == []
     assert allowed(owner, "agenticverz/metadata/") == ["list"]
     assert allowed(owner, "sys/policies/password/strong/generate") == ["list", "read"]
+    assert allowed(owner, "vault-estate/data/rotation/agenticverz/external-apis") == ["create", "read", "update"]
+    assert allowed(owner, "vault-estate/data/canary") == []
 
 
 def test_an_auditor_sees_how_each_auth_method_is_set() -> None:

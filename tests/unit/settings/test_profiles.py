@@ -23,6 +23,7 @@ DEFAULTS: Mapping[str, tuple[object, object, object]] = {
     "DatabaseRole.max_ttl": (86_400, 43_200, 21_600),
     "DatabaseStaticRole.rotation_period": (604_800, 86_400, 43_200),
     "Settings.audit_retention": (7 * 86_400, 30 * 86_400, 365 * 86_400),
+    "Rotation.every": (604_800, 86_400, 43_200),
 }
 """Written by hand: for development, staging and production."""
 PROFILES = get_args(Profile)
@@ -44,6 +45,7 @@ def found(settings: Settings) -> tuple[object, ...]:
         settings.database.roles["app-read"].max_ttl,
         settings.database.static_roles["app-legacy"].rotation_period,
         settings.audit_retention,
+        settings.rotation.every,
     )
 
 
