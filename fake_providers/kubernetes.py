@@ -25,6 +25,7 @@ _CLUSTER_WIDE = (
 _KINDS = (
     *_CLUSTER_WIDE,
     "apps/v1:StatefulSet",
+    "batch/v1:Job",
     "cert-manager.io/v1:Certificate",
     "cert-manager.io/v1:Issuer",
     "core/v1:ConfigMap",
@@ -44,6 +45,7 @@ _FIXED: Mapping[str, tuple[str, ...]] = {
         "spec.serviceName",
         "spec.volumeClaimTemplates",
     ),
+    "batch/v1:Job": ("spec.completions", "spec.selector", "spec.template"),
     "core/v1:PersistentVolumeClaim": ("spec.accessModes", "spec.storageClassName"),
     "core/v1:Service": ("spec.clusterIP",),
     "rbac.authorization.k8s.io/v1:ClusterRoleBinding": ("roleRef",),

@@ -189,6 +189,11 @@ def programs_of_a_job() -> dict[str, str]:
     return {name: (_PAYLOADS / name).read_text(encoding="utf-8") for name in names}
 
 
+def publishing_program() -> dict[str, str]:
+    """The program that publishes the servers' authority in a cluster, by its file's name."""
+    return {"publish_authority.py": (_PAYLOADS / "publish_authority.py").read_text(encoding="utf-8")}
+
+
 def administrator_role(
     certificate: str, token_ttl: int, token_bound_cidrs: Sequence[str], name: str = ADMINISTRATOR
 ) -> dict[str, Any]:

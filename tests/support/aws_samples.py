@@ -12,6 +12,7 @@ from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.aws.cluster_site import EksSite
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
+from components.aws.first_boot_role import FirstBootRole, FirstBootRoleArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
 from components.render.aws import key_policies, role_policies
 from components.render.snapshots import Bucket
@@ -97,7 +98,6 @@ def _keys(
 ) -> None:
     policies = {
         "servers": None,
-        "bootstrap": role_policies.first_boot(where, "vault/staging/key-shares"),
         "snapshots": role_policies.snapshots(BUCKET, "raft/"),
     }
     roles = {
@@ -116,13 +116,16 @@ def _keys(
         ).role_arn
         for name, policy in policies.items()
     }
+    first_boot = FirstBootRoleArgs(
+        physical_name=NAME, account=where, environment="staging", cluster_name=control_plane.cluster_name
+    )
     args = ServerKeysArgs(
         physical_name=NAME,
         account=where,
         namespace="vault",
         service_account="vault",
         servers_role_arn=roles["servers"],
-        first_boot_role_arn=roles["bootstrap"],
+        first_boot_role_arn=FirstBootRole("bootstrap", first_boot, options).role_arn,
         snapshots_role_arn=roles["snapshots"],
         kms_endpoint_id=network.kms_endpoint_id,
         protect=protect,

@@ -2,11 +2,15 @@
 
 import pulumi
 
+from components.kubernetes.authority import PublishedAuthority, PublishedAuthorityArgs
+from components.kubernetes.bootstrap_job import BootstrapJob, BootstrapJobArgs
 from components.kubernetes.certificates import ListenerCertificate, ListenerCertificateArgs
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
 from components.kubernetes.provider import cluster_provider
 from components.kubernetes.server_chart import ServerChart, ServerChartArgs
 from components.kubernetes.storage import ServerStorage, ServerStorageArgs
+from components.render.bootstrap import Administrator, Bootstrap, Operator
+from components.render.chart.jobs import first_boot_needs
 from components.render.chart.network_policies import PodTraffic
 from components.render.chart.server_file import ClusterServer
 from components.render.traffic import Need
@@ -14,6 +18,7 @@ from tests.unit.render.chart_samples import KEY, VAULT
 
 CLUSTER = "arn:aws:eks:eu-central-1:123456789012:cluster/vault-staging"
 DISKS = "arn:aws:kms:eu-central-1:123456789012:key/5678cdef"
+SHARES = "arn:aws:kms:eu-central-1:123456789012:key/9012abcd"
 ARCHIVES = {"vault": "charts/vault-0.34.1.tgz", "openbao": "charts/openbao-0.29.2.tgz"}
 TRAFFIC = PodTraffic(
     flavor="vault",
@@ -24,8 +29,26 @@ TRAFFIC = PodTraffic(
         Need(host="db.internal", port=5432, reason="database main"),
         Need(host="10.9.0.4", port=5432, reason="database second"),
     ),
-    job_needs=(Need(host="secretsmanager.eu-central-1.amazonaws.com", port=443, reason="key shares"),),
+    job_needs=(first_boot_needs("eu-central-1"),),
     destinations={"db.internal": ("10.8.0.0/24",)},
+)
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+TOOLS = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/vault-estate/tools@sha256:{'1' * 64}"
+FIRST_BOOT = BootstrapJobArgs(
+    bootstrap=Bootstrap(
+        operators=(Operator(name="ada", pgp_key="ada.asc"),),
+        threshold=1,
+        administrator=Administrator(certificate_pem=CERTIFICATE, private_key_secret="administrator"),
+    ),
+    texts={"ada.asc": "A"},
+    policy='path "sys/mounts" {}',
+    replicas=3,
+    image=TOOLS,
+    environment="staging",
+    region="eu-central-1",
+    kms_key_arn=SHARES,
 )
 
 
@@ -38,8 +61,18 @@ def servers(server: ClusterServer = VAULT, *, protect: bool = True) -> None:
     names = ListenerCertificateArgs(pods=server.pods, more_names=("vault.example.com",))
     certificate = ListenerCertificate("certificate", names, within)
     storage = ServerStorage("storage", ServerStorageArgs(server=server, kms_key_arn=DISKS, protect=protect), within)
-    ServerChart(
+    chart = ServerChart(
         "vault",
         ServerChartArgs(server=server, archive=ARCHIVES[server.flavor], seal_key_arn=KEY),
         pulumi.ResourceOptions(providers=[provider], depends_on=[namespaces, certificate, storage]),
+    )
+    authority = PublishedAuthority(
+        "authority",
+        PublishedAuthorityArgs(image=TOOLS, api_networks=TRAFFIC.api_networks),
+        pulumi.ResourceOptions(providers=[provider], depends_on=[namespaces, certificate]),
+    )
+    BootstrapJob(
+        "first-boot",
+        FIRST_BOOT,
+        pulumi.ResourceOptions(providers=[provider], depends_on=[chart, authority]),
     )

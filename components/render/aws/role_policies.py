@@ -62,6 +62,11 @@ def hands_out_identities(cluster_arn: str) -> str:
     return document(given)
 
 
+def key_shares(environment: str) -> str:
+    """What the names of an environment's secrets of key shares begin with."""
+    return f"vault/{environment}/key-shares"
+
+
 def first_boot(account: AwsAccount, name: str) -> str:
     """Makes secrets of key shares, each once and with its value, and notes in the tags of one of them, the record, how
     far it has got. It reads the value of none, and changes none."""

@@ -78,6 +78,15 @@ def servers(traffic: PodTraffic) -> Specification:
     }
 
 
+def only_the_clusters_api(api_networks: Sequence[str], selected: Mapping[str, str]) -> Specification:
+    """Of pods that ask Kubernetes and nobody else; nobody reaches them. Raises SettingError for no networks."""
+    return {
+        "podSelector": {"matchLabels": dict(selected)},
+        "policyTypes": ["Ingress", "Egress"],
+        "egress": [_to(api_networks, "api_networks", _ports("tcp", HTTPS_PORT))],
+    }
+
+
 def jobs(traffic: PodTraffic) -> Specification:
     """Of first boot and of snapshots: nobody reaches them."""
     pods = {

@@ -115,7 +115,7 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
         ("snapshot-policy.policy", "arn:aws:s3:::snapshots-of-vault-staging/*"),
         *(
             (
-                "bootstrap-policy.policy",
+                "bootstrap-identity-policy.policy",
                 f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/key-shares/{name}-??????",
             )
             for name in ("record", "????????????")

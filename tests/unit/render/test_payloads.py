@@ -17,6 +17,7 @@ LOADED = {
     "key_shares": set(),
     "key_shares_in_aws": {"boto3", "botocore.config", "botocore.exceptions"},
     "move_seal_key": set(),
+    "publish_authority": set(),
     "regain_pipe": set(),
     "renew_secret_id": set(),
     "snapshot": {"boto3", "botocore.config", "botocore.exceptions", "pyrage"},

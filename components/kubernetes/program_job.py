@@ -1,0 +1,78 @@
+"""A program that runs once in the cluster, with a service account of its own.
+
+Owns the account, the ConfigMap with the program, and the Job. Refuses to run the same thing twice: a Job's name says
+what runs.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from ..model import hold
+from ..render.chart import jobs
+from ..render.chart.jobs import PINNED, JobPod
+
+_NAME_DIGITS = 12
+_WAITED = "20m"
+"""Longer than a Job may take (render/chart/jobs.py), and for an image to be fetched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramJobArgs:
+    """What runs where."""
+
+    namespace: str
+    """Where it runs."""
+    pod: JobPod
+    """The pod. The names of the Job and of its ConfigMap begin with its account's."""
+    files: Mapping[str, pulumi.Input[str]]
+    """Programs and parameters by their names. No secret: a ConfigMap is plain text."""
+    known: str
+    """All of the files that is known before anything is made. Another text is another Job."""
+
+    def __post_init__(self) -> None:
+        hold("image", self.pod.image, PINNED.check)
+
+
+class ProgramJob(pulumi.ComponentResource):
+    """It is waited for until it has succeeded; one that failed is replaced by the next `up`."""
+
+    def __init__(self, name: str, args: ProgramJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("vault-estate:index:ProgramJob", name, {}, opts)
+        digest = hashlib.sha256(f"{args.pod.image}\n{args.pod.command}\n{args.known}".encode()).hexdigest()
+        called = f"{args.pod.account}-{digest[:_NAME_DIGITS]}"
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{name}-account",
+            metadata={"name": args.pod.account, "namespace": args.namespace},
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        programs = kubernetes.core.v1.ConfigMap(
+            f"{name}-programs",
+            metadata={"name": called, "namespace": args.namespace},
+            data=args.files,
+            immutable=True,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        specification: Any = jobs.job(args.pod, called)
+        kubernetes.batch.v1.Job(
+            f"{name}-job",
+            metadata={
+                "name": called,
+                "namespace": args.namespace,
+                # Without it, one that failed would be waited for again, for ever.
+                "annotations": {"pulumi.com/replaceUnready": "true"},
+            },
+            spec=specification,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                depends_on=[account, programs],
+                custom_timeouts=pulumi.CustomTimeouts(create=_WAITED, update=_WAITED),
+            ),
+        )
+        self.register_outputs({})
