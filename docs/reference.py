@@ -1,5 +1,5 @@
-"""Writes `docs/settings.md`, `components.md`, `policies.md` and `iam.md`, below their introductions: `python -m
-docs.reference`.
+"""Writes `docs/settings.md`, `components.md`, `policies.md`, `iam.md` and `api.md`, below their introductions: `python
+-m docs.reference`.
 
 Owns the tables' form; the words are the settings' and the components' own, and stand below each in its class. Refuses a
 setting, an argument or an output without any. Of components, sections are also dataclasses, and are called by their
@@ -38,7 +38,7 @@ from components.model import (
     told_by_profile,
 )
 from components.vault.jwt import Claim
-from docs import iam
+from docs import iam, library
 from policies.rules import RULES
 from policies.rules.data_holding_is_protected import HOLDS_DATA, HOLDS_NONE
 from settings import Settings
@@ -350,7 +350,13 @@ def iam_page() -> str:
     return below_introduction(iam.PAGE, iam.lines())
 
 
+def library_page() -> str:
+    """The whole page of the library's public names."""
+    return below_introduction(library.PAGE, library.lines())
+
+
 if __name__ == "__main__":
+    library.PAGE.write_text(library_page(), encoding="utf-8")
     iam.PAGE.write_text(iam_page(), encoding="utf-8")
     POLICIES.write_text(policies_page(), encoding="utf-8")
     SETTINGS.write_text(settings_page(), encoding="utf-8")

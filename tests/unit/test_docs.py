@@ -3,6 +3,7 @@
 README's commands are run by `tests/engine/test_readme.py`. Not proven: prose.
 """
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ import yaml
 from pydantic import BaseModel
 
 import settings
-from docs import iam, reference
+import vault_estate
+from docs import iam, library, reference
 from ops.cli.main import app
 from ops.paths import ROOT
 from policies.rules import RULES
@@ -52,6 +54,30 @@ def test_the_page_of_components_is_current() -> None:
     written = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
     assert written == reference.components_page(), "run: python -m docs.reference"
     assert written.startswith("# Components\n\n"), "its introduction is nobody's but its own; expected it to stay"
+
+
+def test_the_page_of_the_library_is_current_and_has_every_public_name() -> None:
+    written = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert written == reference.library_page(), "run: python -m docs.reference"
+    headings = set(re.findall(r"^### `(\w+)`$", written, re.MULTILINE))
+    assert {name for name in vault_estate.__all__ if not name.startswith("_")} <= headings
+    assert {"vault", "live_vault", "VaultSettings", "VaultSecretsResource", "JwtAuth", "PrometheusObserver"} <= headings
+    for module in library.PUBLIC:
+        assert importlib.util.find_spec(module) is not None
+
+
+def test_a_public_name_without_words_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "vault_estate"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        '"""A library."""\n__all__ = ["said", "silent"]\ndef said(): "Something."\ndef silent(): pass\n'
+    )
+    monkeypatch.setattr(library, "PAGE", tmp_path / "docs" / "api.md")
+    monkeypatch.setattr(library, "PUBLIC", {"vault_estate": ()})
+    with pytest.raises(ValueError, match=r"vault_estate\.silent says nothing; expected what it is, below it"):
+        library.lines()
+    monkeypatch.setattr(library, "PUBLIC", {"vault_estate": ("said",)})
+    assert library.lines()[4:] == ["### `said`", "", "```text", "said()", "```", "", "Something.", ""]
 
 
 def test_the_page_of_iam_is_current_and_has_what_a_cluster_declares() -> None:
