@@ -75,12 +75,12 @@ class ServerKeysArgs:
     """Namespace of the servers."""
     service_account: str
     """Service account of the servers."""
-    servers_role_arn: pulumi.Input[str]
-    """Role of the servers' pods."""
-    first_boot_role_arn: pulumi.Input[str]
-    """Role of first boot, which writes key shares."""
-    snapshots_role_arn: pulumi.Input[str]
-    """Role of the job that takes snapshots."""
+    servers_role_arn: pulumi.Input[str] | None = None
+    """Role of the servers' pods; none: the seal has no key here."""
+    first_boot_role_arn: pulumi.Input[str] | None = None
+    """Role of first boot, which writes key shares; none: they have no key."""
+    snapshots_role_arn: pulumi.Input[str] | None = None
+    """Role of the job that takes snapshots; none: they have no key."""
     kms_endpoint_id: pulumi.Input[str] | None = None
     """Endpoint of KMS in the network; the seal's key answers there only."""
     protect: bool
@@ -88,35 +88,27 @@ class ServerKeysArgs:
 
 
 class ServerKeys(pulumi.ComponentResource):
-    """Three keys that pods use: the seal's, the snapshots' and the key shares'. The cluster's own is a `ClusterKey`
-    that is there before it."""
+    """Keys that pods use, one for each role that is given: the seal's, the snapshots' and the key shares'. The
+    cluster's own is a `ClusterKey` that is there before it."""
 
-    seal_key_arn: pulumi.Output[str]
+    seal_key_arn: pulumi.Output[str] | None = None
     """What Vault unseals itself with."""
-    snapshots_key_arn: pulumi.Output[str]
+    snapshots_key_arn: pulumi.Output[str] | None = None
     """Of the bucket."""
-    key_shares_key_arn: pulumi.Output[str]
+    key_shares_key_arn: pulumi.Output[str] | None = None
     """Of the key shares in Secrets Manager."""
 
     def __init__(self, name: str, args: ServerKeysArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:ServerKeys", name, {}, opts)
-        account = args.account
-        known = pulumi.Output.all(args.servers_role_arn, args.kms_endpoint_id)
-        seal = known.apply(
-            lambda found: key_policies.seal_key(
-                account,
-                role_arn=found[0],
-                cluster_arn=account.cluster_arn(args.physical_name),
-                namespace=args.namespace,
-                service_account=args.service_account,
-                vpc_endpoint_id=found[1],
-            )
-        )
-        snapshots = _wraps(account, args.snapshots_role_arn, "s3")
-        shares = _wraps(account, args.first_boot_role_arn, "secretsmanager")
-        self.seal_key_arn = self._made(name, args, "seal", "Auto-unseal of Vault", seal)
-        self.snapshots_key_arn = self._made(name, args, "snapshots", "Snapshots of Vault", snapshots)
-        self.key_shares_key_arn = self._made(name, args, "key-shares", "Encrypted key shares of Vault", shares)
+        self._name, self._args = name, args
+        if args.servers_role_arn is not None:
+            self.seal_key_arn = self._made("seal", "Auto-unseal of Vault", self._seal(args.servers_role_arn))
+        if args.snapshots_role_arn is not None:
+            policy = _wraps(args.account, args.snapshots_role_arn, "s3")
+            self.snapshots_key_arn = self._made("snapshots", "Snapshots of Vault", policy)
+        if args.first_boot_role_arn is not None:
+            policy = _wraps(args.account, args.first_boot_role_arn, "secretsmanager")
+            self.key_shares_key_arn = self._made("key-shares", "Encrypted key shares of Vault", policy)
         self.register_outputs(
             {
                 "seal_key_arn": self.seal_key_arn,
@@ -125,9 +117,21 @@ class ServerKeys(pulumi.ComponentResource):
             }
         )
 
-    def _made(
-        self, name: str, args: ServerKeysArgs, suffix: str, description: str, policy: pulumi.Input[str]
-    ) -> pulumi.Output[str]:
+    def _seal(self, role_arn: pulumi.Input[str]) -> pulumi.Output[str]:
+        args = self._args
+        return pulumi.Output.all(role_arn, args.kms_endpoint_id).apply(
+            lambda found: key_policies.seal_key(
+                args.account,
+                role_arn=found[0],
+                cluster_arn=args.account.cluster_arn(args.physical_name),
+                namespace=args.namespace,
+                service_account=args.service_account,
+                vpc_endpoint_id=found[1],
+            )
+        )
+
+    def _made(self, suffix: str, description: str, policy: pulumi.Input[str]) -> pulumi.Output[str]:
+        args = self._args
         key = ClusterKeyArgs(
             physical_name=f"{args.physical_name}-{suffix}",
             description=f"{description}, {args.physical_name}",
@@ -135,7 +139,7 @@ class ServerKeys(pulumi.ComponentResource):
             policy=policy,
             protect=args.protect,
         )
-        return ClusterKey(f"{name}-{suffix}", key, pulumi.ResourceOptions(parent=self)).key_arn
+        return ClusterKey(f"{self._name}-{suffix}", key, pulumi.ResourceOptions(parent=self)).key_arn
 
 
 def _wraps(account: AwsAccount, role_arn: pulumi.Input[str], service: str) -> pulumi.Output[str]:

@@ -11,12 +11,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..model import Form, Ipv4Cidr, Section, SettingError, by_profile
+from ..model import Form, Ipv4Cidr, Section, SettingError, by_profile, twins
 from ..render.aws.account import AwsAccount
 
 _PRIVATE_PREFIX, _PUBLIC_PREFIX = 20, 24
 """Of each zone's two subnets: 4,091 addresses for nodes and pods, and 251 for a NAT gateway (AWS keeps five)."""
 _NETWORK_PREFIX = 16
+SERVICE_CIDR = "172.20.0.0/16"
+"""Addresses of the cluster's services, which exist inside of it only. Fixed when a cluster is made; EKS would choose
+between two by the network's (AWS EKS, CreateCluster: serviceIpv4Cidr)."""
+API_SERVICE = "172.20.0.1/32"
+"""The first of them, which the cluster's own API has (Kubernetes, ServiceIPAllocation)."""
 _FIRST_PUBLIC = 240
 """Public subnets are at the end of the network, where no private one reaches."""
 
@@ -108,10 +113,12 @@ class EksSite(AwsAccount):
         network = ipaddress.IPv4Network(self.network_cidr)
         if network.prefixlen != _NETWORK_PREFIX or not network.is_private:
             raise SettingError("network_cidr", repr(self.network_cidr), "a private network of /16 such as 10.0.0.0/16")
+        if self.network_cidr == SERVICE_CIDR:
+            raise SettingError("network_cidr", repr(self.network_cidr), "another one: the cluster's services are there")
         return self
 
     @model_validator(mode="after")
     def _zones_differ(self) -> Self:
-        if len(set(self.zone_ids)) < len(self.zone_ids):
-            raise SettingError("zone_ids", repr(list(self.zone_ids)), "each zone once")
+        for number, _, zone in twins(dict(enumerate(self.zone_ids))):
+            raise SettingError(f"zone_ids[{number}]", repr(zone), "each zone once")
         return self

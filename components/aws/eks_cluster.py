@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from ..render.aws import role_policies
-from .cluster_site import EksSite
+from .cluster_site import SERVICE_CIDR, EksSite
 from .pod_identity import PodIdentity, PodIdentityArgs
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -112,6 +112,7 @@ class EksCluster(pulumi.ComponentResource):
             encryption_config=aws.eks.ClusterEncryptionConfigArgs(
                 provider=aws.eks.ClusterEncryptionConfigProviderArgs(key_arn=args.kms_key_arn), resources=["secrets"]
             ),
+            kubernetes_network_config=aws.eks.ClusterKubernetesNetworkConfigArgs(service_ipv4_cidr=SERVICE_CIDR),
             # Support that goes on for longer costs six times as much.
             upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
             vpc_config=aws.eks.ClusterVpcConfigArgs(

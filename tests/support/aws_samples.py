@@ -131,6 +131,7 @@ def _keys(
         protect=protect,
     )
     keys = ServerKeys("keys", args, options)
+    assert keys.snapshots_key_arn is not None
     bucket = Bucket(name=BUCKET, endpoint=f"https://s3.{where.region}.amazonaws.com", region=where.region)
     ClusterBucket(
         "snapshot", ClusterBucketArgs(bucket=bucket, kms_key_arn=keys.snapshots_key_arn, protect=protect), options

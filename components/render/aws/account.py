@@ -19,7 +19,7 @@ class AwsAccount(Section):
     region: Region
     """Where everything is."""
     profile: Name | None = None
-    """Name of the profile in AWS' files with which everything is made. None: whatever else AWS' tools find."""
+    """Name of the profile in AWS' files with which everything is made. None: the variables `AWS_*`."""
     deployer_role_arn: RoleArn
     """Who runs `up`. A role, since a session's ARN would be another one each day."""
     break_glass_role_arn: RoleArn | None = None

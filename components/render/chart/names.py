@@ -86,6 +86,11 @@ def pod_address(ordinal: int) -> str:
     return f"https://{host(ordinal)}:{API_PORT}"
 
 
+def api_in_cluster() -> str:
+    """The API for pods of every namespace that is let in: any server that is ready."""
+    return f"https://{RELEASE}.{NAMESPACE}.svc:{API_PORT}"
+
+
 def certified(replicas: int) -> Iterator[str]:
     """Every name that the listener's certificate is for."""
     for service in (RELEASE, ACTIVE):

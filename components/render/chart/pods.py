@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from ...model import Form, Section, by_profile
-from ..release import Version
 
 _MOST_REPLICAS = 7
 """What HashiCorp advises at most for Raft (Integrated storage reference architecture): each one has to agree."""
@@ -27,7 +26,7 @@ Gibibytes = Annotated[int, Field(ge=10, le=16_384)]
 
 
 class ServerImage(Section):
-    """The server's container image. Its digest decides; the version is for people and for the chart's labels."""
+    """The server's container image. Its digest decides; the server's version stands beside it for people and labels."""
 
     repository: Annotated[
         str,
@@ -37,8 +36,6 @@ class ServerImage(Section):
         ),
     ]
     """With its registry, which is never left to a default."""
-    version: Version
-    """Exact version, for example ``2.0.4``."""
     digest: Annotated[str, Form(r"sha256:[0-9a-f]{64}", "a digest: sha256:, and 64 hexadecimal digits in lower case")]
     """Of the image, or of its index of architectures."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...model import SettingError
 from ..audit import FileAudit
-from ..release import Flavor
+from ..release import Flavor, Version
 from ..seals import AwsKmsSeal, SealPlace, TransitSeal
 from ..server_hcl import RetryJoin, ServerHcl, Telemetry, render
 from ..traffic import API_PORT
@@ -27,6 +27,8 @@ class ClusterServer:
 
     flavor: Flavor
     """HashiCorp Vault or OpenBao, each by its own chart."""
+    version: Version
+    """Exact version of what is in the image."""
     pods: ServerPods
     """How many, and how large."""
     seal: AwsKmsSeal | TransitSeal
@@ -36,6 +38,11 @@ class ClusterServer:
 
     def __post_init__(self) -> None:
         _server(self, SealPlace())
+
+    @property
+    def tag(self) -> str:
+        """The image's tag, of which the digest decides."""
+        return f"{self.version}@{self.pods.image.digest}"
 
     @property
     def home(self) -> str:

@@ -79,8 +79,7 @@ def values(server: ClusterServer, config: Any) -> Values:
 def _image(server: ClusterServer) -> Values:
     """The templates write `repository:tag`, so the digest is part of the tag. OpenBao's puts a registry before it,
     quay.io unless it is told."""
-    image = server.pods.image
-    tag = f"{image.version}@{image.digest}"
+    image, tag = server.pods.image, server.tag
     if server.flavor == "openbao":
         registry, _, repository = image.repository.partition("/")
         return {"image": {"registry": registry, "repository": repository, "tag": tag}}
@@ -146,7 +145,6 @@ def _process(server: ClusterServer) -> Values:
 def _beside(server: ClusterServer) -> Values:
     """A second container that signals the server when its certificate changed, since Vault doesn't look by itself, and
     when its audit log is to begin anew. It sees the server's process, and has its user and its image."""
-    image = server.pods.image
     told = {
         "CERTIFICATE": f"{server.tls}/tls.crt",
         "AUDIT_LOG": server.audit_log,
@@ -156,7 +154,7 @@ def _beside(server: ClusterServer) -> Values:
     }
     container = {
         "name": "certificate",
-        "image": f"{image.repository}:{image.version}@{image.digest}",
+        "image": f"{server.pods.image.repository}:{server.tag}",
         "command": ["/bin/sh", "-c", _FOLLOWS.read_text(encoding="utf-8")],
         "env": [{"name": name, "value": value} for name, value in told.items()],
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "32Mi"}},

@@ -13,16 +13,14 @@ DIGEST = f"sha256:{'0' * 64}"
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 VAULT = ClusterServer(
     flavor="vault",
-    pods=ServerPods(
-        image=ServerImage(repository=f"{REGISTRY}/hashicorp/vault", version="2.0.4", digest=DIGEST), replicas=3
-    ),
+    version="2.0.4",
+    pods=ServerPods(image=ServerImage(repository=f"{REGISTRY}/hashicorp/vault", digest=DIGEST), replicas=3),
     seal=AwsKmsSeal(region="eu-central-1"),
 )
 OPENBAO = ClusterServer(
     flavor="openbao",
-    pods=ServerPods(
-        image=ServerImage(repository=f"{REGISTRY}/openbao/openbao", version="2.7.2", digest=DIGEST), replicas=5
-    ),
+    version="2.7.2",
+    pods=ServerPods(image=ServerImage(repository=f"{REGISTRY}/openbao/openbao", digest=DIGEST), replicas=5),
     seal=TransitSeal(address="https://other.internal:8200", key="vault"),
 )
 SERVERS = (VAULT, OPENBAO)
