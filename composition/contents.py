@@ -215,7 +215,8 @@ def _kubernetes(
     settings: Settings, kubernetes: KubernetesWithAuthority, options: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
     logins, token_policies = _of_kind(settings, KubernetesLogin)
-    authority = public("kubernetes.ca_certificate_file", kubernetes.ca_certificate_file, CERTIFICATE)
+    file = kubernetes.ca_certificate_file
+    authority = public("kubernetes.ca_certificate_file", file, CERTIFICATE) if file else None
     args = KubernetesAuthArgs(
         kubernetes=kubernetes, ca_certificate=authority, logins=logins, token_policies=token_policies
     )

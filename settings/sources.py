@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from components.model import Name, Named, RelativeFile, exactly_one
+from components.model import Name, Named, RelativeFile, SettingError, exactly_one
 from components.vault.database import Database, DatabaseConnection
 from components.vault.kubernetes import Kubernetes
 
@@ -32,5 +32,13 @@ class DatabaseWithPasswords(Database):
 class KubernetesWithAuthority(Kubernetes):
     """The Kubernetes auth method."""
 
-    ca_certificate_file: RelativeFile
-    """PEM file of the API server's authority, relative to the project's root."""
+    ca_certificate_file: RelativeFile | None = None
+    """PEM file of the API server's authority, relative to the project's root; given with `host`. None: Vault takes the
+    one that its pod has."""
+
+    @model_validator(mode="after")
+    def _both_of_another_cluster(self) -> Self:
+        if (self.host is None) != (self.ca_certificate_file is None):
+            missing, given = ("host", "ca_certificate_file") if self.host is None else ("ca_certificate_file", "host")
+            raise SettingError(missing, "missing", f"it beside {given}")
+        return self

@@ -17,14 +17,17 @@ from ..model import AuthPath, HttpsUrl, Name, Section, SettingError
 from .children import child
 from .logins import LoginsArgs, TokenLifetime
 
+OWN_CLUSTER = "https://kubernetes.default.svc"
+"""Where a pod reaches the API server of the cluster that it is in."""
+
 
 class Kubernetes(Section):
     """The Kubernetes auth method."""
 
     path: AuthPath = "kubernetes"
     """Where it is mounted."""
-    host: HttpsUrl
-    """URL of the cluster's API server, as Vault reaches it."""
+    host: HttpsUrl | None = None
+    """URL of the cluster's API server, as Vault reaches it. None: Vault is in that cluster itself."""
 
 
 class KubernetesLogin(TokenLifetime):
@@ -46,12 +49,16 @@ class KubernetesAuthArgs(LoginsArgs):
 
     kubernetes: Kubernetes
     """The mount, and the cluster it is for."""
-    ca_certificate: pulumi.Input[str]
-    """PEM of the API server's authority. Required: without it Vault outside of a cluster refuses the settings."""
+    ca_certificate: pulumi.Input[str] | None = None
+    """PEM of the API server's authority. Without it Vault takes the one of its own pod, and outside of a cluster it
+    refuses the settings; so it is asked for where `kubernetes` has a host, and there only."""
     logins: Mapping[str, KubernetesLogin]
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a plain CA that can't be one, beside what `LoginsArgs` refuses."""
+        """Raise ValueError for a CA that is missing, in vain or no CA, beside what `LoginsArgs` refuses."""
+        if (self.ca_certificate is None) != (self.kubernetes.host is None):
+            said, expected = ("missing", "it beside") if self.ca_certificate is None else ("given", "none without")
+            raise SettingError("ca_certificate", said, f"{expected} kubernetes.host")
         if isinstance(self.ca_certificate, str) and "-----BEGIN CERTIFICATE-----" not in self.ca_certificate:
             raise SettingError("ca_certificate", "something else", "PEM text with '-----BEGIN CERTIFICATE-----'")
         super().__post_init__()
@@ -75,7 +82,7 @@ class KubernetesAuth(pulumi.ComponentResource):
         vault.kubernetes.AuthBackendConfig(
             f"{name}-settings",
             backend=mount.path,
-            kubernetes_host=args.kubernetes.host,
+            kubernetes_host=args.kubernetes.host or OWN_CLUSTER,
             kubernetes_ca_cert=args.ca_certificate,
             disable_iss_validation=True,  # TokenReview checks it; Vault's own check is deprecated since 1.9
             opts=child(self),

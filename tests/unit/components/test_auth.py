@@ -202,6 +202,16 @@ def test_kubernetes() -> None:
     }
 
 
+def test_vault_in_the_cluster_itself_takes_the_authority_of_its_pod() -> None:
+    made = graph(lambda: KubernetesAuth("pods", pods(kubernetes=Kubernetes(), ca_certificate=None)))
+    _, settings = made["pods-settings"]
+    assert settings == {
+        "backend": "kubernetes",
+        "kubernetesHost": "https://kubernetes.default.svc",
+        "disableIssValidation": True,
+    }
+
+
 def test_a_pods_token_lives_an_hour_and_four_at_most() -> None:
     login = KubernetesLogin(**POD)
 
@@ -340,6 +350,8 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: Kubernetes(path="a//b", host="https://k"), "path\n.*expected names joined by '/'"),
     (lambda: Kubernetes(host="http://k"), "host\n.*expected a URL that begins with https://"),
     (lambda: pods(ca_certificate="no"), "ca_certificate is something else; expected PEM text"),
+    (lambda: pods(ca_certificate=None), "ca_certificate is missing; expected it beside kubernetes.host"),
+    (lambda: pods(kubernetes=Kubernetes()), "ca_certificate is given; expected none without kubernetes.host"),
     (lambda: pods(logins={"-": KubernetesLogin(**POD)}), f"logins.- is '-'; {NAME}"),
     (lambda: pods(token_policies={}), "token_policies.app is missing; expected at least one ACL policy"),
     (jwt(audience=""), "audience\n.*at least 1 character"),
