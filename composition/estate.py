@@ -8,6 +8,7 @@ from components.platform.endpoint import Platform
 from composition import contents, local
 from composition.contents import SecretReader
 from settings import Settings
+from settings.eks import EksPlatform
 from settings.platform import LocalPlatform
 
 
@@ -24,6 +25,11 @@ def place(settings: Settings) -> Platform:
     """Declare where Vault runs. Raises ValueError where a file that the settings name can't be read."""
     if isinstance(settings.platform, LocalPlatform):
         return local.build(settings, settings.platform)
-    from composition import hetzner  # noqa: PLC0415 - each cloud's SDK costs every other stack's start 40 ms
+    # Each cloud's SDK costs every other stack's start 40 ms.
+    if isinstance(settings.platform, EksPlatform):
+        from composition import eks  # noqa: PLC0415 - as above
+
+        return eks.build(settings, settings.platform)
+    from composition import hetzner  # noqa: PLC0415 - as above
 
     return hetzner.build(settings, settings.platform)

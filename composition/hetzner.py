@@ -18,7 +18,8 @@ from components.render.administrator import administrator_policy
 from components.render.node.model import Node
 from components.render.seals import AwsKmsSeal
 from components.render.snapshots import AGE_KEY
-from components.render.traffic import Flow, Need, need_of_url, plan
+from components.render.traffic import Flow, Need, plan
+from composition import needs
 from settings import Settings
 from settings.hetzner import HetznerPlatform
 from settings.named_files import CERTIFICATE, PGP_KEY, SSH_KEY, public
@@ -127,15 +128,4 @@ def _needs(settings: Settings, platform: HetznerPlatform) -> Iterator[Need]:
     if platform.logs:
         yield from platform.logs.needs()
     yield from platform.seal.needs()
-    for name, connection in settings.database.connections.items() if settings.database else ():
-        yield Need(host=connection.host, port=connection.port, reason=f"database {name}")
-    if settings.kubernetes:
-        yield need_of_url(settings.kubernetes.host, "Kubernetes logins")
-    issuers = {"JWT logins": settings.jwt, "logins of tenants": settings.tenants.issuer if settings.tenants else None}
-    for reason, jwt in issuers.items():
-        if jwt and not jwt.jwt_validation_pubkeys:
-            yield need_of_url(jwt.oidc_discovery_url or jwt.jwks_url or "", reason)
-    if settings.people and settings.people.oidc:
-        yield need_of_url(settings.people.oidc.discovery_url, "logins of people")
-    for name, device in settings.audit.items():
-        yield from device.needs(name)
+    yield from needs.of_contents(settings)

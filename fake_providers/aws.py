@@ -95,6 +95,7 @@ TYPES: Mapping[str, MemoryType] = {
     ),
     "kms/key:Key": MemoryType(
         "customerMasterKeySpec keyUsage",
+        foretold={"arn": "arn:aws:kms:us-east-1:123456789012:key/foretold"},
         arn=lambda identity, _: f"arn:aws:kms:us-east-1:123456789012:key/{identity}",
         keyId=lambda identity, _: identity,
     ),

@@ -22,8 +22,15 @@ def _named(service: str, kind: str, *, region: str = REGION) -> str:
     return f"arn:aws:{service}:{region}:{ACCOUNT}:{kind}"
 
 
+_FORETOLD = "foretold"
+"""Name of what isn't there yet, in a preview: whoever looks at one sees which of it is invented."""
+_AUTHORITY: Values = {"data": "QUE="}
 CLUSTER_TYPES: Mapping[str, MemoryType] = {
-    _LOGS: MemoryType("name", arn=lambda _, inputs: f"{_named('logs', 'log-group')}:{inputs['name']}"),
+    _LOGS: MemoryType(
+        "name",
+        foretold={"arn": _named("logs", f"log-group:{_FORETOLD}")},
+        arn=lambda _, inputs: f"{_named('logs', 'log-group')}:{inputs['name']}",
+    ),
     _VPC: MemoryType("cidrBlock", "cidrBlock", arn=lambda identity, _: _named("ec2", f"vpc/{identity}")),
     _SUBNET: MemoryType(
         "availabilityZoneId cidrBlock vpcId", "vpcId", arn=lambda identity, _: _named("ec2", f"subnet/{identity}")
@@ -43,11 +50,16 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         "securityGroupId", "securityGroupId ipProtocol"
     ),
     CLUSTER: MemoryType(
-        "name roleArn bootstrapSelfManagedAddons",
+        "name roleArn bootstrapSelfManagedAddons kubernetesNetworkConfig",
         "roleArn vpcConfig",
+        {
+            "arn": _named("eks", f"cluster/{_FORETOLD}"),
+            "endpoint": f"https://{_FORETOLD}.eks.invalid",
+            "certificateAuthority": _AUTHORITY,
+        },
         arn=lambda _, inputs: _named("eks", f"cluster/{inputs['name']}"),
         endpoint=lambda _, inputs: f"https://{inputs['name']}.eks.invalid",
-        certificateAuthority=lambda _id, _: {"data": "QUE="},
+        certificateAuthority=lambda _id, _: _AUTHORITY,
         identities=lambda _, inputs: [{"oidcs": [{"issuer": f"https://oidc.invalid/{inputs['name']}"}]}],
         status=lambda _id, _: "in memory only",
     ),
@@ -64,7 +76,10 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         "clusterName namespace serviceAccount", "clusterName namespace roleArn serviceAccount"
     ),
     _ROLE: MemoryType(
-        "name", "assumeRolePolicy", arn=lambda _, inputs: _named("iam", f"role/{inputs['name']}", region="")
+        "name",
+        "assumeRolePolicy",
+        {"arn": _named("iam", f"role/{_FORETOLD}", region="")},
+        arn=lambda _, inputs: _named("iam", f"role/{inputs['name']}", region=""),
     ),
     "iam/rolePolicy:RolePolicy": MemoryType("name role", "role policy"),
     "iam/rolePolicyAttachment:RolePolicyAttachment": MemoryType("policyArn role", "policyArn role"),

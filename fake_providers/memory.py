@@ -28,11 +28,11 @@ class MemoryType:
         self,
         replaces: str = "",
         required: str = "",
-        foretold: Mapping[str, str] | None = None,
+        foretold: Mapping[str, Any] | None = None,
         **computed: Callable[[str, Values], Any],
     ) -> None:
         self.replaces, self.required, self.computed = replaces.split(), required.split(), computed
-        self.foretold: Mapping[str, str] = foretold or {}
+        self.foretold: Mapping[str, Any] = foretold or {}
 
 
 class MemoryProvider:

@@ -39,6 +39,7 @@ from components.vault.transit import Transit
 from components.vault.userpass import Userpass
 from settings import shapes
 from settings.applications import Application, Client, Layout, Secret
+from settings.eks import EksPlatform
 from settings.hetzner import HetznerPlatform
 from settings.people import OwnersGroup, People
 from settings.platform import LocalPlatform
@@ -73,7 +74,7 @@ class Settings(Section):
     """Refuse to delete what holds data: mounts, transit keys, authorities, a database password that Vault has replaced,
     a node's volume and address. Roles, policies and limits come and go. Turning it off is a change of its own."""
     server: Server
-    platform: Annotated[LocalPlatform | HetznerPlatform, Field(discriminator="kind")]
+    platform: Annotated[LocalPlatform | HetznerPlatform | EksPlatform, Field(discriminator="kind")]
     """Where Vault runs."""
     bootstrap: Bootstrap
     layout: Layout = "{mount}/{application}/{environment}/{name}"
@@ -199,20 +200,34 @@ class Settings(Section):
                 repr(self.platform.seal.kind),
                 f"one of {', '.join(map(repr, kinds_for(flavor)))}, which {flavor!r} has: it is server.flavor",
             )
-        if self.platform.kind == "hetzner" and self.database:
+        if self.platform.kind != "local" and self.database:
             for name, connection in self.database.connections.items():
                 if connection.ssl_mode == "disable":
+                    kind = self.platform.kind
                     raise SettingError(
                         f"database.connections.{name}.host",
                         repr(connection.host),
-                        "the name of a server, since platform.kind is 'hetzner' and none runs on the node itself",
+                        f"the name of a server, since platform.kind is {kind!r} and none runs beside Vault",
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _cluster(self) -> Self:
+        """What only Vault in a cluster has, and what it hasn't."""
+        if self.platform.kind == "eks":
+            self.platform.hold_beside(self.server, self.audit)
+        elif self.kubernetes and self.kubernetes.host is None:
+            expected = f"the URL of a cluster's API server, since platform.kind is {self.platform.kind!r}"
+            raise SettingError("kubernetes.host", "missing", expected)
         return self
 
     @model_validator(mode="after")
     def _snapshots(self) -> Self:
         if self.snapshots is None:
             return self
+        if self.platform.kind == "eks":
+            expected = "no such section, since platform.kind is 'eks', where nothing takes any yet"
+            raise SettingError("snapshots", "given", expected)
         remote = self.platform.kind == "hetzner"
         if remote and self.snapshots.store.kind != "bucket":
             raise SettingError(

@@ -1,9 +1,10 @@
-"""Files that settings name, which hold something public or a first password.
+"""Files that settings name, which hold something public or a first password, or are used as they are.
 
 Owns the sentence that tells which setting named which file. Refuses a private key where its public half is meant: what
-is read here goes into user-data, state and Vault. Quotes nothing of what a file holds.
+is read here goes into user-data, state and Vault. Quotes nothing of what a file holds, but for the checksum of one.
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -38,3 +39,14 @@ def public(setting: str, file: str, form: Form, project: Path = Path()) -> str:
         held = "a private key" if private else "something else"
         raise ValueError(f"{WHOLE}.{setting} is {file!r}, which holds {held}; expected {form.words}")
     return content
+
+
+def verify(setting: str, file: str, checksum: str, project: Path = Path()) -> None:
+    """Hold a file to its SHA-256, where it is there; whoever uses it says where it isn't. Raises ValueError where it is
+    another one."""
+    path = project / file
+    if not path.is_file():
+        return
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != checksum:
+        raise ValueError(f"{WHOLE}.{setting} is {checksum!r}; expected {found!r}, or another file at {file!r}")

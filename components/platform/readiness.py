@@ -52,6 +52,8 @@ class VaultReadyArgs:
     replicas: int = 1
     """How many servers there are. Of several all have to vote: a server that joined doesn't for its first ten seconds
     and more, and if the leader is lost before, there is never one again (measured, both flavours)."""
+    authority_comes: bool = False
+    """Whether somebody brings `ca_certificate_file` while this waits: a cluster makes its authority itself."""
     pins_certificate: bool = False
     """Whether a server seen for the first time is taken at its word: its certificate is written to
     `ca_certificate_file`, and from then on nothing else is accepted. For certificates that sign themselves."""
@@ -65,8 +67,8 @@ def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = l
     pinned. Raises NotReadyError where it isn't ready within `timeout_seconds`; says what was still missing.
     """
     address = properties["address"]
-    pins = bool(properties.get("pins_certificate"))
-    for name in ("certificate_file", "private_key_file", *(() if pins else ("ca_certificate_file",))):
+    pins, comes = bool(properties.get("pins_certificate")), bool(properties.get("authority_comes"))
+    for name in ("certificate_file", "private_key_file", *(() if pins or comes else ("ca_certificate_file",))):
         file = properties[name]
         if file is not None and not Path(file).is_file():
             msg = f"{name} {file!r} is not there; expected it before the estate is built (local: run ./estate up)"
@@ -77,6 +79,10 @@ def wait_until_ready(properties: dict[str, Any], told: Callable[[str], None] = l
         if missing != last or time.monotonic() >= next_time:
             last, next_time = missing, time.monotonic() + _TELL_SECONDS
             told(f"{WAITING}Vault at {address} {missing}; up to {deadline - time.monotonic():.0f} s more")
+        if comes and not Path(properties["ca_certificate_file"]).is_file():
+            missing = f"to have its authority's certificate in {properties['ca_certificate_file']}"
+            time.sleep(_POLL_SECONDS)
+            continue
         try:
             pinned = _pin(address, Path(properties["ca_certificate_file"])) if pins else {}
             context = ssl.create_default_context(cafile=properties["ca_certificate_file"])
@@ -188,6 +194,8 @@ class VaultReady(Resource):
             properties["server"] = args.server
         if args.replicas > 1:
             properties["replicas"] = args.replicas
+        if args.authority_comes:
+            properties["authority_comes"] = True
         if args.pins_certificate:
             properties |= {"pins_certificate": True, "certificate_sha256": None}
         super().__init__(_Waiting(), name, properties, opts)

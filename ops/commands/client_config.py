@@ -39,7 +39,8 @@ def describe(paths: Paths, stack: str, application: str, console: Console, *, sa
         else:
             endpoint = platform.find_endpoint(console)
         authority = endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None
-    return client_manifest(settings, application, address=endpoint.address, ca_certificate=authority, role_id=role_id)
+        address = platform.address_for_applications(endpoint.address)
+    return client_manifest(settings, application, address=address, ca_certificate=authority, role_id=role_id)
 
 
 def _role_id(client: hvac.Client, mount: str, role: str) -> str:

@@ -146,6 +146,10 @@ class PlatformDriver(ABC):
             ),
         )
 
+    def address_for_applications(self, address: str) -> str:
+        """Where applications reach the Vault that has this address from here."""
+        return address
+
     def find_endpoint(self, console: Console) -> VaultEndpoint:
         """The Vault that the stack exports.
 

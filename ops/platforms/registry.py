@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 
+from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
+from ops.platforms.eks import Eks
 from ops.platforms.hetzner import Hetzner
 from ops.platforms.local import Local
 from ops.platforms.sandbox import Sandbox
 from ops.stack_file import StackFile
 
-_DRIVERS: Mapping[str, type[PlatformDriver]] = {"local": Local, "hetzner": Hetzner}
-_SANDBOXES: Mapping[str, type[PlatformDriver]] = {"hetzner": Sandbox}
-"""Of platforms elsewhere, when `--sandbox` is given. One on this machine is the same with it and without."""
+_DRIVERS: Mapping[str, type[PlatformDriver]] = {"local": Local, "hetzner": Hetzner, "eks": Eks}
+_SANDBOXES: Mapping[str, type[PlatformDriver]] = {"local": Local, "hetzner": Sandbox}
+"""When `--sandbox` is given. A platform on this machine is the same with it and without."""
 
 
 def platform_of(paths: Paths, file: StackFile, *, sandbox: bool = False) -> PlatformDriver:
-    """The driver of a stack's platform."""
+    """The driver of a stack's platform. Raises EstateError where that has no sandbox."""
     kind = file.settings.platform.kind
-    driver = _SANDBOXES.get(kind, _DRIVERS[kind]) if sandbox else _DRIVERS[kind]
-    return driver(paths=paths, file=file)
+    drivers = _SANDBOXES if sandbox else _DRIVERS
+    if kind not in drivers:
+        expected = f"one of {', '.join(map(repr, drivers))} with --sandbox"
+        raise EstateError(f"{file.named('platform.kind')} is {kind!r}; expected {expected}")
+    return drivers[kind](paths=paths, file=file)

@@ -28,6 +28,10 @@ _UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # The wire format's own markers (sdk/python/lib/pulumi/runtime/rpc.py); they are part of Pulumi's protocol.
 
 COMPUTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "aws:cloudwatch/logGroup:LogGroup": ("arn",),
+    "aws:ec2/launchTemplate:LaunchTemplate": ("latestVersion",),
+    "aws:iam/role:Role": ("arn",),
+    "aws:kms/key:Key": ("arn", "keyId"),
     "pulumi-python:dynamic/vault:AdministratorLogin": ("accessor",),
     "vault:appRole/authBackendRole:AuthBackendRole": ("roleId",),
     "vault:index/authBackend:AuthBackend": ("accessor",),
@@ -45,6 +49,16 @@ HETZNER: Final[Mapping[str, Mapping[str, str]]] = {
     "hcloud:index/volume:Volume": {"linuxDevice": "/dev/disk/by-id/scsi-0HC_Volume_101"},
 }
 """What Hetzner would compute, in the shapes a node is rendered from."""
+
+CLUSTER: Final[Mapping[str, Mapping[str, Any]]] = {
+    "aws:eks/cluster:Cluster": {
+        "arn": "arn:aws:eks:eu-central-1:123456789012:cluster/estate",
+        "endpoint": "https://eks.example.com",
+        "certificateAuthority": {"data": "QUE="},
+        "identities": [{"oidcs": [{"issuer": "https://oidc.example.com"}]}],
+    },
+}
+"""What EKS would compute, in the shapes that a kubeconfig is rendered from."""
 
 Outputs = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
 """Computed properties of a resource, by its type, name and inputs."""
@@ -183,7 +197,7 @@ class _Answers(pulumi.runtime.Mocks):
         if self._preview:
             return "", dict(args.inputs)
         computed = {name: f"<{args.name}.{name}>" for name in COMPUTED.get(args.typ, ())}
-        computed |= dict(HETZNER.get(args.typ, {}))
+        computed |= {**HETZNER.get(args.typ, {}), **CLUSTER.get(args.typ, {})}
         # Hetzner's ids are numbers.
         identity = str(zlib.crc32(args.name.encode())) if args.typ.startswith("hcloud:") else f"{args.name}-id"
         return identity, {**args.inputs, **computed, **self._outputs(args.typ, args.name, args.inputs)}

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.render.seals import TransitSeal
+from docs import reference
+from settings.eks import EksPlatform
+
 Change = Sequence[tuple[str, object]]
 """Settings by their way below the stack's, joined by slashes, and what they become."""
 
@@ -805,6 +809,13 @@ BY_COMMAND = {
     "MemberByCertificate.file",
     "MemberByOidc.kind",
     "OidcWithSecret.client_secret_file",
+    # tests/unit/test_eks_estate.py and tests/unit/settings/test_eks.py; what isn't of these models fails there
+    *(
+        f"{part.model.__name__}.{name}"
+        for part in reference.parts(EksPlatform, "platform")
+        for name in part.model.model_fields
+        if part.model is not TransitSeal
+    ),
     # tests/unit/settings/test_client_manifest.py
     "Settings.client",
     "Client.refresh",

@@ -6,6 +6,7 @@ Doesn't prove that a server accepts any of it; `tests/live` and `tests/engine` d
 import base64
 import difflib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.unit.golden import local, node
 from tests.unit.render.nodes import unpacked
 
 STACKS = sorted(path.name.split(".")[1] for path in local.ROOT.glob("Pulumi.*.yaml"))
+declared_of = cache(local.declared)
+"""Each takes seconds, and no test changes one."""
 HOLDING = {"KvMount", "TransitEngine", "PostgresEngine", "PkiEngine"}
 """Components whose loss is a loss of data."""
 
@@ -148,12 +151,12 @@ def test_every_stack_file_loads(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_stack_file_builds(stack: str) -> None:
-    assert len(local.declared(stack).records) > 20
+    assert len(declared_of(stack).records) > 20
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_no_secret_of_any_stack_stands_in_plain(stack: str) -> None:
-    declared = local.declared(stack)
+    declared = declared_of(stack)
     texts = [text for _, text in plain_strings(declared)]
     for server in declared.of("hcloud:index/server:Server"):
         # Compressed, it would hide in there.

@@ -78,6 +78,31 @@ def test_of_several_servers_all_have_to_vote(tmp_path: Path, monkeypatch: pytest
     ]
 
 
+def test_an_authority_may_come_while_it_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster makes its own. Whoever brings it does so between two looks."""
+    assert "authority_comes" not in declared().named("ready").inputs
+    assert declared(authority_comes=True).named("ready").inputs["authority_comes"] is True
+    told: list[str] = []
+    with fake_vault(tmp_path, lambda _, path: (200, READY) if path == "sys/seal-status" else LOGGED_IN) as server:
+        file = tmp_path / "brought" / "authority.crt"
+
+        def bring(_seconds: float) -> None:
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(server.ca_file.read_bytes())
+
+        monkeypatch.setattr("time.sleep", bring)
+        wanted = {**properties(server), "ca_certificate_file": str(file)}
+        with pytest.raises(readiness.NotReadyError, match="is not there; expected it before the estate is built"):
+            wait_until_ready(wanted)
+        found = wait_until_ready({**wanted, "authority_comes": True}, told.append)
+
+    assert found == {"cluster_id": "c", "server_version": "2.7.1"}
+    assert [line.rpartition(";")[0] for line in told] == [
+        f"waiting for Vault at {server.address} to answer",
+        f"waiting for Vault at {server.address} to have its authority's certificate in {file}",
+    ]
+
+
 def properties(server: FakeVault) -> dict[str, Any]:
     """The resource's properties."""
     return {

@@ -69,10 +69,10 @@ BAD: list[tuple[str, object, str]] = [
     ),
     ("server/flavour", "vault", ".server.flavour is not a setting; expected one of flavor, version"),
     # platform
-    ("platform/kind", "moon", ".platform.kind is 'moon'; expected one of 'local', 'hetzner'"),
-    ("platform/kind", None, ".platform.kind is empty; expected one of 'local', 'hetzner'"),
-    ("platform/kind", "", ".platform.kind is empty; expected one of 'local', 'hetzner'"),
-    ("platform/kind", ["local"], ".platform.kind is a list; expected one of 'local', 'hetzner'"),
+    ("platform/kind", "moon", ".platform.kind is 'moon'; expected one of 'local', 'hetzner', 'eks'"),
+    ("platform/kind", None, ".platform.kind is empty; expected one of 'local', 'hetzner', 'eks'"),
+    ("platform/kind", "", ".platform.kind is empty; expected one of 'local', 'hetzner', 'eks'"),
+    ("platform/kind", ["local"], ".platform.kind is a list; expected one of 'local', 'hetzner', 'eks'"),
     ("platform/api_port", "8200", ".platform.api_port is '8200'; expected a whole number"),
     ("platform/api_port", 8200.5, ".platform.api_port is 8200.5; expected a whole number"),
     ("platform/api_port", True, ".platform.api_port is true; expected a whole number"),
@@ -135,7 +135,7 @@ BAD: list[tuple[str, object, str]] = [
     # auth methods
     ("approle/path", "/approle", f".approle.path is '/approle'; {PATH}"),
     ("kubernetes/host", "http://cluster", f".kubernetes.host is 'http://cluster'; {HTTPS}"),
-    ("kubernetes/ca_certificate_file", MISSING, ".kubernetes.ca_certificate_file is missing; expected a value"),
+    ("kubernetes/ca_certificate_file", MISSING, ".kubernetes.ca_certificate_file is missing; expected it beside host"),
     ("jwt/bound_issuer", "https://a b", f".jwt.bound_issuer is 'https://a b'; {HTTPS}"),
     (
         "jwt/jwks_url",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from docs import reference
 from settings import Settings, SettingsError, parse
+from tests.support import eks_samples
 from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT, VAULT
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, PEOPLE, changed, refusal
 
@@ -57,6 +58,10 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
             "host": {"type": "syslog"},
             "far": {"type": "socket", "address": "127.0.0.1:9090"},
         },
+    },
+    "eks": {
+        **eks_samples.cluster(**eks_samples.OF_OPENBAO, destinations={"db.internal": ["10.0.0.0/8"]}),
+        "server": eks_samples.OPENBAO,
     },
 }
 """Together they hold every section there is."""
@@ -144,6 +149,8 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
         "database/static_roles/app-read", {"connection": "main", "username": "x"}
     ),
     "DatabaseWithPasswords._references": changed("database/roles/app-read/connection", "other"),
+    "EksPlatform._divisible": eks_samples.cluster(network_cidr="10.0.0.0/20"),
+    "EksPlatform._zones_differ": eks_samples.cluster(zone_ids=["euc1-az1", "euc1-az1", "euc1-az2"]),
     "HetznerPlatform._certified_name": node(dns=None),
     "HetznerPlatform._checksum_of_its_architecture": node(server_type="cax11"),
     "HetznerPlatform._one_name": node(domain="vault.example.com"),
@@ -153,6 +160,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Jwt._one_source": changed("jwt/jwks_url", "https://issuer.internal/jwks"),
     "JwtLogin._ttl": changed("applications/job/login/token_ttl", "5h"),
     "KubernetesLogin._ttl": changed("applications/pod/login/token_ttl", "5h"),
+    "KubernetesWithAuthority._both_of_another_cluster": changed("kubernetes/host", MISSING),
     "LocalPlatform._ports_differ": changed("platform/cluster_port", 8200),
     "OidcWithSecret._one_secret": changed("people/oidc/client_secret_file", "secret.txt", WITH_PEOPLE),
     "People._belong_together": changed("people/groups/operators/claims", ["org:app"], WITH_PEOPLE),
@@ -174,6 +182,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Settings._rotations": changed(
         "applications/app/secrets/database/rotation", {"by": "hook:shop", "every": "5m", "grace": "1h"}
     ),
+    "Settings._cluster": {**eks_samples.CLUSTER, "server": eks_samples.OPENBAO},
     "Settings._empty_sections": changed("pki", None),
     "Settings._flavour": changed("server/flavor", "vault"),
     "Settings._local_database": changed(

@@ -15,6 +15,8 @@ from docs import reference
 from ops import stack_file
 from ops.paths import ROOT, Paths
 from settings import Settings, SettingsError, parse, read
+from settings.eks import EksPlatform
+from tests.support.eks_samples import CLUSTER
 from tests.unit.settings.samples import FULL
 
 DEFAULTS: Mapping[str, tuple[object, object, object]] = {
@@ -24,6 +26,11 @@ DEFAULTS: Mapping[str, tuple[object, object, object]] = {
     "DatabaseStaticRole.rotation_period": (604_800, 86_400, 43_200),
     "Settings.audit_retention": (7 * 86_400, 30 * 86_400, 365 * 86_400),
     "Rotation.every": (604_800, 86_400, 43_200),
+    "EksSite.endpoints": ("none", "none", "all"),
+    "EksSite.log_days": (30, 30, 365),
+    "EksSite.nat_gateways": ("one", "one", "each_zone"),
+    "EksSite.system_nodes": (2, 2, 3),
+    "ServerPods.replicas": (1, 3, 5),
 }
 """Written by hand: for development, staging and production."""
 PROFILES = get_args(Profile)
@@ -49,11 +56,24 @@ def found(settings: Settings) -> tuple[object, ...]:
     )
 
 
+def found_of_a_cluster(settings: Settings) -> tuple[object, ...]:
+    platform = settings.platform
+    assert isinstance(platform, EksPlatform)
+    return (
+        platform.endpoints,
+        platform.log_days,
+        platform.nat_gateways,
+        platform.system_nodes,
+        platform.pods.replicas,
+    )
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_each_profile_has_its_defaults(number: int) -> None:
     settings = parse(plain(profile=PROFILES[number]))
 
-    assert found(settings) == tuple(values[number] for values in DEFAULTS.values())
+    cluster = parse({**CLUSTER, "profile": PROFILES[number], "bootstrap": plain(profile=PROFILES[number])["bootstrap"]})
+    assert found(settings) + found_of_a_cluster(cluster) == tuple(values[number] for values in DEFAULTS.values())
 
 
 @pytest.mark.parametrize(
@@ -191,7 +211,8 @@ def test_a_second_place_would_be_found() -> None:
 @pytest.mark.parametrize("setting", DEFAULTS)
 def test_a_component_without_a_profile_has_productions(setting: str) -> None:
     section, name = setting.split(".")
-    (model,) = {model for model in MODELS if model.__name__ == section}
+    (model,) = {base for model in MODELS for base in model.__mro__ if base.__name__ == section}
+    assert issubclass(model, BaseModel)
     field = model.model_fields[name]
 
     assert field.default == told_by_profile(field)["production"]

@@ -1,0 +1,66 @@
+"""Settings of servers in an EKS cluster: the cluster, the pods in it, their chart, and how Vault is reached from here.
+
+Owns which choices fit together. Refuses what no pod could do: another flavour's seal, and a file outside its volumes.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.aws.cluster_site import EksSite
+from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, SettingError
+from components.render.audit import AuditDevice, FileAudit
+from components.render.chart.archive import ChartArchive
+from components.render.chart.pods import ServerPods
+from components.render.chart.server_file import ClusterServer
+from components.render.release import Server
+from components.render.seals import AwsKmsSeal, TransitSeal
+
+
+class EksPlatform(EksSite):
+    """Servers in an EKS cluster of their own, by the official chart of their flavour, unsealed by AWS KMS."""
+
+    kind: Literal["eks"]
+    """An EKS cluster in an account of AWS."""
+    pods: ServerPods
+    chart: ChartArchive
+    seal: TransitSeal | None = None
+    """Another Vault that unseals the servers. None: a key in KMS, which the estate makes; OpenBao hasn't that seal."""
+    forwarded_port: Port
+    """Port on 127.0.0.1 by which Vault is reached from here: it is forwarded to a pod's, and each stack has another
+    one. The administrator's login is good from there only."""
+    boot_timeout: PositiveSeconds = 1_800
+    """How long `up` waits for all servers to vote, beginning with their pods. They are initialised in that time, and
+    the port is forwarded."""
+    destinations: dict[Host, Annotated[tuple[Ipv4Cidr, ...], Field(min_length=1, strict=False)]] = {}
+    """Networks behind a host name. To a host that isn't listed, its port is open to anywhere."""
+
+    def authority_file(self, stack: str) -> str:
+        """Where the certificate of the cluster's own authority is put, relative to the project's root."""
+        return f".estate/{stack}/authority.crt"
+
+    def servers(self, server: Server) -> ClusterServer:
+        """The servers. Raises SettingError where the flavour lacks the seal."""
+        return ClusterServer(
+            flavor=server.flavor,
+            version=server.version,
+            pods=self.pods,
+            seal=self.seal or AwsKmsSeal(region=self.region),
+            zones=len(self.zone_ids),
+        )
+
+    def hold_beside(self, server: Server, audit: Mapping[str, AuditDevice]) -> None:
+        """Raises SettingError for what doesn't go with the sections beside the platform's."""
+        if self.seal is None and server.flavor not in AwsKmsSeal.flavors:
+            expected = f"a seal of kind 'transit': server.flavor is {server.flavor!r}, which lacks the one by AWS KMS"
+            raise SettingError("platform.seal", "missing", expected)
+        try:
+            self.chart.hold(server.flavor)
+        except SettingError as wrong:
+            raise SettingError(f"platform.chart.{wrong.setting}", wrong.value, wrong.expected) from None
+        own = self.servers(server).audit_log
+        for name, device in audit.items():
+            if isinstance(device, FileAudit) and device.file_path not in (own, "stdout"):
+                expected = f"{own!r}, on a pod's own volume, or 'stdout'"
+                raise SettingError(f"audit.{name}.file_path", repr(device.file_path), expected)

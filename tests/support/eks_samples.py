@@ -1,0 +1,32 @@
+"""Settings of a stack in an EKS cluster to begin a test from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.aws_samples import SITE
+from tests.support.hetzner_samples import TRANSIT
+from tests.unit.settings.samples import MINIMAL, MISSING
+
+SHA256 = "0" * 64
+SERVER = {"flavor": "vault", "version": "2.0.4"}
+OPENBAO = {"flavor": "openbao", "version": "2.7.2"}
+PLATFORM: Mapping[str, Any] = {
+    "kind": "eks",
+    **{name: SITE[name] for name in ("account_id", "region", "deployer_role_arn", "zone_ids", "addons")},
+    "pods": {"image": {"repository": "docker.io/hashicorp/vault", "digest": f"sha256:{SHA256}"}},
+    "chart": {"file": "charts/vault-0.34.1.tgz", "checksum": SHA256},
+    "forwarded_port": 8210,
+}
+"""Nothing that has a default."""
+CLUSTER: Mapping[str, Any] = {**MINIMAL, "server": SERVER, "platform": PLATFORM}
+OF_OPENBAO: Mapping[str, Any] = {
+    "chart": {"file": "charts/openbao-0.29.2.tgz", "checksum": SHA256},
+    "seal": TRANSIT,
+}
+"""Of the platform, what OpenBao has otherwise."""
+
+
+def cluster(base: Mapping[str, Any] = CLUSTER, **platform: Any) -> dict[str, Any]:
+    """Settings with parts of the platform replaced, or (`MISSING`) taken out."""
+    whole = {**base["platform"], **platform}
+    return {**base, "platform": {name: value for name, value in whole.items() if value is not MISSING}}

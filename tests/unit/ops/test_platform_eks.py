@@ -1,0 +1,124 @@
+"""The driver of servers in an EKS cluster: what its account needs, what has to be here before `up`, and its keys.
+
+Doesn't prove that anything gets built.
+"""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ops import stack_file
+from ops.commands.session import secret_names
+from ops.console import Console
+from ops.engine import plugins
+from ops.errors import EstateError
+from ops.paths import Paths
+from ops.platforms.eks import Eks
+from ops.platforms.registry import platform_of
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
+from tests.unit.settings.samples import MINIMAL
+
+OWN = {
+    "operators": [{"name": "ada", "pgp_key": ".estate/trial/operators/ada/public.asc"}],
+    "threshold": 1,
+    "administrator": {
+        "certificate": ".estate/trial/administrator.crt",
+        "private_key": ".estate/trial/administrator.key",
+    },
+}
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A checkout with a stack `trial`, whose keys are to be made."""
+    write(tmp_path, {**CLUSTER, "bootstrap": OWN})
+    found = Paths(project=tmp_path)
+    found.make_own()
+    return found
+
+
+def write(folder: Path, settings: object) -> None:
+    """Write the stack's file."""
+    (folder / "Pulumi.trial.yaml").write_text(yaml.safe_dump({"config": {"vault-estate:estate": settings}}))
+
+
+def driver(paths: Paths) -> Eks:
+    """The stack's driver."""
+    found = platform_of(paths, stack_file.read(paths, "trial"))
+    assert isinstance(found, Eks)
+    return found
+
+
+def test_there_is_no_sandbox_of_it_to_take_for_the_cluster(paths: Paths) -> None:
+    with pytest.raises(EstateError) as caught:
+        platform_of(paths, stack_file.read(paths, "trial"), sandbox=True)
+    assert str(caught.value) == (
+        "Pulumi.trial.yaml: vault-estate:estate.platform.kind is 'eks'; expected one of 'local', 'hetzner' with "
+        "--sandbox"
+    )
+
+
+def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths) -> None:
+    with pytest.raises(EstateError) as caught, driver(paths).ready("up", Console()):
+        pass
+    assert str(caught.value) == (
+        "Pulumi.trial.yaml: vault-estate:estate.platform.chart.file is 'charts/vault-0.34.1.tgz', which isn't there; "
+        "expected it, as docs/eks.md tells"
+    )
+    assert not (paths.own / "trial").exists()
+    (paths.project / "charts").mkdir()
+    (paths.project / PLATFORM["chart"]["file"]).touch()
+    with driver(paths).ready("up", Console()) as platform:
+        assert platform.file.stack == "trial"
+
+
+def test_a_preview_makes_the_keys_that_are_its_own_and_asks_for_no_archive(paths: Paths) -> None:
+    with driver(paths).ready("preview", Console()):
+        made = {path.name for path in (paths.own / "trial").rglob("*") if path.is_file()}
+    assert made == {"administrator.crt", "administrator.key", "public.asc", "private.asc"}
+
+
+def test_fake_providers_are_named_one_by_one(paths: Paths) -> None:
+    platform = driver(paths)
+    chosen = plugins.choose(
+        operation="preview",
+        cloud=platform.fake_cloud is not None,
+        sandbox=False,
+        packages=platform.packages,
+        lacking=["kubernetes"],
+        credentials=False,
+    )
+    assert chosen.fakes == ("aws", "kubernetes", "vault")
+    with pytest.raises(EstateError, match="up of a cloud stack: the cloud's credentials are missing"):
+        plugins.choose(
+            operation="up", cloud=True, sandbox=False, packages=platform.packages, lacking=[], credentials=False
+        )
+
+
+def test_a_profile_takes_the_place_of_credentials(paths: Paths) -> None:
+    assert driver(paths).credentials == ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    write(paths.project, cluster(profile="estate"))
+    assert driver(paths).credentials == ()
+
+
+def test_where_it_is_reached_and_by_whom(paths: Paths) -> None:
+    platform = driver(paths)
+    assert platform.expected_address == "https://127.0.0.1:8210"
+    assert platform.address_for_applications("https://127.0.0.1:8210") == "https://vault.vault.svc:8200"
+    assert platform.authority_file == paths.own / "trial" / "authority.crt"
+    assert platform.administrator_networks == ("127.0.0.1/32",)
+    assert secret_names(platform.file) == []
+
+
+def test_what_unseals_it_is_told(paths: Paths) -> None:
+    assert driver(paths).seal_kind == "awskms"
+    write(paths.project, {**cluster(**OF_OPENBAO), "server": OPENBAO})
+    assert driver(paths).seal_kind == "transit"
+
+
+def test_elsewhere_applications_reach_it_by_the_same_address(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    paths = Paths(project=tmp_path)
+    local = platform_of(paths, stack_file.read(paths, "trial"), sandbox=True)
+    assert local.address_for_applications("https://127.0.0.1:8200") == "https://127.0.0.1:8200"

@@ -1,0 +1,126 @@
+"""Settings of servers in an EKS cluster: who says how many, and what doesn't go together.
+
+Not proven: that AWS has what is named; `tests/unit/test_eks_estate.py` shows where each setting goes.
+"""
+
+from typing import Any
+
+import pytest
+
+from components.render.chart.server_file import ClusterServer
+from ops.paths import Paths
+from ops.stack_file import read as read_file
+from settings import parse, read
+from settings.eks import EksPlatform
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
+from tests.support.hetzner_samples import BUCKET
+from tests.unit.settings.samples import MINIMAL, refusal
+
+
+def platform(whole: dict[str, Any]) -> EksPlatform:
+    found = parse(whole).platform
+    assert isinstance(found, EksPlatform)
+    return found
+
+
+def test_a_stack_says_another_number_of_servers_and_that_is_told() -> None:
+    told = read({**cluster(pods={**PLATFORM["pods"], "replicas": 3}), "profile": "production"})
+    said = told.layers.said["platform", "pods", "replicas"]
+    assert (said.value, said.source, said.instead and (said.instead.value, said.instead.source)) == (
+        3,
+        "stack",
+        (5, "profile"),
+    )
+
+
+@pytest.mark.parametrize(("stack", "replicas"), [("staging", 3), ("prod", 5)])
+def test_the_committed_stacks_take_their_number_from_the_profile(stack: str, replicas: int) -> None:
+    said = read_file(Paths(), stack).layers.said["platform", "pods", "replicas"]
+    assert (said.value, said.source) == (replicas, "profile")
+
+
+def test_the_seal_is_by_kms_of_the_clusters_own_region_unless_another_vault_unseals() -> None:
+    own = platform(cluster()).servers(parse(cluster()).server)
+    assert isinstance(own, ClusterServer)
+    assert (own.seal.kind, own.version, own.zones) == ("awskms", "2.0.4", 3)
+    other = {**cluster(**OF_OPENBAO), "server": OPENBAO}
+    assert platform(other).servers(parse(other).server).seal.kind == "transit"
+
+
+AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
+
+
+@pytest.mark.parametrize(
+    ("whole", "line"),
+    [
+        (
+            {**CLUSTER, "server": OPENBAO},
+            (
+                "platform.seal is missing; expected a seal of kind 'transit': server.flavor is 'openbao', which "
+                "lacks the one by AWS KMS"
+            ),
+        ),
+        (
+            cluster(chart={**PLATFORM["chart"], "file": "charts/vault-0.33.0.tgz"}),
+            (
+                "platform.chart.file is 'charts/vault-0.33.0.tgz'; expected a file called vault-0.34.1.tgz, the "
+                "chart that the values are for"
+            ),
+        ),
+        (
+            {**cluster(seal=OF_OPENBAO["seal"]), "server": OPENBAO},
+            (
+                "platform.chart.file is 'charts/vault-0.34.1.tgz'; expected a file called openbao-0.29.2.tgz, the "
+                "chart that the values are for"
+            ),
+        ),
+        (
+            {**CLUSTER, "audit": AUDIT},
+            (
+                "audit.one.file_path is '/var/log/audit.log'; expected '/vault/audit/audit.log', on a pod's own "
+                "volume, or 'stdout'"
+            ),
+        ),
+        (
+            {**CLUSTER, "snapshots": BUCKET},
+            "snapshots is given; expected no such section, since platform.kind is 'eks', where nothing takes any yet",
+        ),
+        (
+            cluster(pods={**PLATFORM["pods"], "replicas": 4}),
+            (
+                "platform.pods.replicas is 4; expected an odd number, since an even one bears the loss of no more "
+                "pods than one fewer"
+            ),
+        ),
+        (
+            cluster(network_cidr="172.20.0.0/16"),
+            "platform.network_cidr is '172.20.0.0/16'; expected another one: the cluster's services are there",
+        ),
+        (
+            cluster(zone_ids=["euc1-az1", "euc1-az1", "euc1-az2"]),
+            "platform.zone_ids[1] is 'euc1-az1'; expected each zone once",
+        ),
+        (
+            {**MINIMAL, "kubernetes": {}},
+            "kubernetes.host is missing; expected the URL of a cluster's API server, since platform.kind is 'local'",
+        ),
+        (
+            {**CLUSTER, "kubernetes": {"ca_certificate_file": "ca.pem"}},
+            "kubernetes.host is missing; expected it beside ca_certificate_file",
+        ),
+    ],
+    ids=[
+        "seal",
+        "another-version",
+        "another-chart",
+        "audit",
+        "snapshots",
+        "even",
+        "services",
+        "zones",
+        "no-cluster",
+        "one-half",
+    ],
+)
+def test_what_does_not_go_together_is_one_line(whole: dict[str, Any], line: str) -> None:
+    assert refusal(whole) == [f"vault-estate:estate.{line}"]

@@ -1,0 +1,206 @@
+"""Servers in an EKS cluster, composed: the order in which things are there, whose provider makes them, and where each
+setting goes. Under the recorder, so nothing is proven of AWS or Kubernetes; `tests/engine/test_eks_stacks.py` has the
+real engine.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from pydantic import BaseModel
+
+from composition import eks, needs
+from composition.estate import place
+from settings import parse
+from settings.eks import EksPlatform
+from tests.support.aws_samples import SITE
+from tests.support.declare import Declared, declare
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
+from tests.unit.golden.local import text
+from tests.unit.settings.samples import FULL
+
+VERSIONS = tuple(SITE["addons"])
+
+
+def built(whole: Mapping[str, Any], *, preview: bool = False) -> Declared:
+    settings = parse(whole)
+    return declare(lambda: place(settings), preview=preview)
+
+
+@cache
+def production() -> Declared:
+    """With everything that a cluster may have."""
+    return built(CLUSTER)
+
+
+def after(declared: Declared, name: str) -> set[str]:
+    """Everything that is there before a resource is made: its component, its provider, and what these wait for."""
+    by_urn = {one.urn: one for one in declared.records}
+    found: set[str] = set()
+    waiting = [declared.named(name)]
+    while waiting:
+        one = waiting.pop()
+        for urn in (one.parent, one.provider.rpartition("::")[0], *one.options.depends_on):
+            if urn in by_urn and by_urn[urn].name not in found:
+                found.add(by_urn[urn].name)
+                waiting.append(by_urn[urn])
+    return found
+
+
+def test_things_are_there_before_what_needs_them() -> None:
+    declared = production()
+    assert {"cluster-access-deployer", "nodes-cert-manager", "nodes-servers-euc1-az1"} <= after(
+        declared, "certificate-self-signed"
+    )
+    assert "namespaces-servers-nothing" in after(declared, "storage-data-vault-0")
+    assert {
+        "servers-association",
+        "keys-seal-key",
+        "certificate-listener",
+        "storage-data-vault-4",
+        "namespaces-servers",
+    } <= after(declared, "servers-chart-chart")
+    assert "servers-chart-chart" in after(declared, "platform-ready")
+    assert built(CLUSTER, preview=True).names() == declared.names()
+
+
+def test_what_stands_in_the_cluster_goes_with_it_and_nothing_uses_a_default_provider() -> None:
+    declared = production()
+    cluster_itself = declared.named("cluster").urn
+    for name in ("namespaces", "certificate", "storage", "servers-chart"):
+        assert declared.named(name).options.deleted_with == cluster_itself, name
+    providers = {one.type.rpartition(":")[2]: one.urn for one in declared.records if "pulumi:providers:" in one.type}
+    for one in declared.records:
+        package = one.type.partition(":")[0]
+        if one.custom and package in ("aws", "kubernetes"):
+            assert one.provider.startswith(f"{providers[package]}::"), one.name
+    (itself,) = declared.of("pulumi:providers:aws")
+    assert itself.inputs["allowedAccountIds"] == json.dumps([SITE["account_id"]])
+
+
+def test_all_servers_of_a_cluster_are_waited_for_by_a_port_of_this_machine() -> None:
+    ready = production().named("platform-ready").inputs
+    assert (ready["address"], ready["replicas"], ready["timeout_seconds"]) == ("https://127.0.0.1:8210", 5, 1_800)
+    assert (ready["ca_certificate_file"], ready["authority_comes"]) == (".estate/test/authority.crt", True)
+    assert production().exports == {}
+
+
+def test_openbao_has_no_key_in_kms() -> None:
+    declared = built({**cluster(**OF_OPENBAO), "server": OPENBAO})
+    assert [one.name for one in declared.of("aws:kms/key:Key")] == ["disks-key"]
+    assert declared.of("aws:eks/podIdentityAssociation:PodIdentityAssociation") == ()
+
+
+def test_pods_reach_what_contents_name_and_their_own_cluster_by_its_service_only() -> None:
+    settings = parse({**FULL, "kubernetes": FULL["kubernetes"]})
+    assert {need.reason for need in needs.of_contents(settings)} >= {"database main", "Kubernetes logins"}
+    inside = parse({**CLUSTER, "kubernetes": {}})
+    assert list(needs.of_contents(inside)) == []
+    policy = production().named("namespaces-servers-vault").inputs["spec"]
+    blocks = {one["ipBlock"]["cidr"] for rule in policy["egress"] for one in rule["to"] if "ipBlock" in one}
+    assert {"10.0.0.0/16", "172.20.0.1/32"} <= blocks
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "charts").mkdir()
+    return tmp_path
+
+
+def test_the_charts_archive_is_the_one_that_is_named_or_nothing_is_built(here: Path) -> None:
+    archive = here / PLATFORM["chart"]["file"]
+    archive.write_bytes(b"another chart")
+    settings = parse(CLUSTER)
+    found = sha256(b"another chart").hexdigest()
+    with pytest.raises(
+        ValueError, match=rf"platform\.chart\.checksum is '0{{64}}'; expected '{found}', or another file"
+    ):
+        place(settings)
+    right = parse(cluster(chart={**PLATFORM["chart"], "checksum": found}))
+    assert len(declare(lambda: place(right)).records) > 80
+
+
+OTHERWISE: Mapping[str, tuple[Any, str]] = {
+    "account_id": ("210987654321", "arn:aws:iam::210987654321:root"),
+    "region": ("eu-west-1", "com.amazonaws.eu-west-1.s3"),
+    "profile": ("estate", "AWS_PROFILE"),
+    "deployer_role_arn": ("arn:aws:iam::210987654321:role/deploys", "role/deploys"),
+    "break_glass_role_arn": ("arn:aws:iam::210987654321:role/breaks", "role/breaks"),
+    "zone_ids": (["euw1-az1", "euw1-az2", "euw1-az3"], "euw1-az2"),
+    "network_cidr": ("10.9.0.0/16", "10.9.16.0/20"),
+    "nat_gateways": ("one", ""),
+    "endpoints": ("none", ""),
+    "api_cidrs": (["198.51.100.0/24"], "198.51.100.0/24"),
+    "kubernetes_version": ("1.36", '"1.36"'),
+    "node_type": ("r7g.large", "r7g.large"),
+    "system_node_type": ("m7g.medium", "m7g.medium"),
+    "system_nodes": (7, '"desiredSize": 7'),
+    "log_days": (400, '"retentionInDays": 400'),
+    "forwarded_port": (8_299, "https://127.0.0.1:8299"),
+    "boot_timeout": ("31m", '"timeout_seconds": 1860'),
+    "destinations": ({"db.internal": ["10.8.0.0/24"]}, "10.8.0.0/24"),
+    "pods.image.repository": ("registry.internal/vault", "registry.internal/vault"),
+    "pods.image.digest": (f"sha256:{'1' * 64}", f"2.0.4@sha256:{'1' * 64}"),
+    "pods.replicas": (3, '"replicas": 3'),
+    "pods.cpu_millicores": (700, "700m"),
+    "pods.memory_mebibytes": (3_000, "3000Mi"),
+    "pods.data_gibibytes": (31, "31Gi"),
+    "pods.audit_gibibytes": (32, "32Gi"),
+    **{f"addons.{name}": (f"v2.{number}.0-eksbuild.9", f"v2.{number}.0-") for number, name in enumerate(VERSIONS)},
+}
+"""Each setting of the platform, as something else, and what is declared then and wasn't before."""
+ELSEWHERE = {"kind", "chart.file", "chart.checksum", *(f"seal.{name}" for name in ("kind", "address", "key", "mount"))}
+"""In the tests above, and in `tests/unit/settings/test_eks.py`."""
+
+
+def names(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
+        if inner:
+            yield from names(inner, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
+
+
+def test_each_setting_of_the_platform_shows_in_what_is_declared() -> None:
+    assert {*OTHERWISE, *ELSEWHERE} == set(names(EksPlatform))
+    database = {
+        "connections": {
+            "main": {"host": "db.internal", "database": "app", "username": "vault", "password_secret": "first"}
+        },
+        "roles": {},
+    }
+    whole = json.loads(json.dumps({**CLUSTER, "database": database}))
+    before = built(whole)
+    for name, (value, _) in OTHERWISE.items():
+        *way, last = name.split(".")
+        section = whole["platform"]
+        for part in way:
+            section = section[part]
+        section[last] = value
+    now = built(whole)
+
+    was, said = text(before), text(now)
+    for name, (_, shown) in OTHERWISE.items():
+        if shown:
+            assert shown in said, name
+            assert shown not in was, name
+    counted = ("aws:ec2/natGateway:NatGateway", "aws:ec2/vpcEndpoint:VpcEndpoint")
+    assert [(len(before.of(kind)), len(now.of(kind))) for kind in counted] == [(3, 1), (9, 1)]
+
+
+def test_the_stack_exports_what_a_person_needs() -> None:
+    found: dict[str, pulumi.Input[str]] = {}
+    settings = parse(CLUSTER)
+    assert isinstance(settings.platform, EksPlatform)
+    platform = settings.platform
+    declare(lambda: found.update(eks.build(settings, platform).exports))
+    assert sorted(found) == ["address", "cluster_id", "cluster_name"]
