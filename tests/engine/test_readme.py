@@ -188,7 +188,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Done:
     @functools.cache
     def run(document: str) -> Sequence[Ran]:
         with checkout(tmp_path_factory.mktemp("document")) as made:
-            shutil.copy(ROOT / "Pulumi.dev.yaml", made.directory)
+            for stack in ("dev", "staging"):
+                shutil.copy(ROOT / f"Pulumi.{stack}.yaml", made.directory)
             return _run_all(made, COMMANDS[document])
 
     return run

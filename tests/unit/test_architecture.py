@@ -32,7 +32,7 @@ APART = ({"platform", "hetzner", "aws", "kubernetes"}, {"vault"})
 PURE = ("components/render", "components/payloads", "settings", "components/model.py")
 """Imports no Pulumi. `settings` reads the program's config in one place."""
 KIND_MAY_BE_ASKED = ("settings/", "composition/", "ops/platforms/")
-PLATFORMS = {"LocalPlatform", "HetznerPlatform"}
+PLATFORMS = {"LocalPlatform", "HetznerPlatform", "EksPlatform"}
 
 
 def _sources(*rooms: str) -> Iterator[Path]:

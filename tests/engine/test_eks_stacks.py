@@ -1,0 +1,39 @@
+"""The stack `prod` as it is committed, previewed by its command and the real engine without an account; docs/eks.md's
+block does the same with `staging`.
+
+Not proven: that AWS or a cluster take any of it. Nothing is made.
+"""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from ops.paths import ROOT
+from tests.support.checkouts import Checkout, copy_code
+
+
+def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the_cluster(tmp_path: Path) -> None:
+    made = Checkout(directory=tmp_path / "estate")
+    copy_code(made.directory)
+    shutil.copy(ROOT / "Pulumi.prod.yaml", made.directory)
+
+    refused = made.run("up", "prod")
+    done = made.run("preview", "prod", "--json")
+
+    assert refused.returncode == 2
+    assert "platform.kind is 'eks'; expected another one for `up`" in refused.stderr
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert "fake providers for aws, kubernetes, vault: " in done.stderr
+    assert "the cloud's credentials are missing" in document["fake_providers"]
+    assert document["changes"].keys() == {"create"}
+    kinds = Counter(one["urn"].split("::")[2].rpartition("$")[2] for one in document["resources"])
+    assert kinds["kubernetes:apps/v1:StatefulSet"] == kinds["aws:eks/cluster:Cluster"] == 1
+    assert kinds["kubernetes:core/v1:PersistentVolumeClaim"] == 10
+    assert kinds["vault:kubernetes/authBackendRole:AuthBackendRole"] == 3
+    # The seal's key is bound to KMS' endpoint in the network, whose id only AWS knows.
+    unjudged = {
+        line.partition("policy ")[2].partition(":")[0] for line in done.stderr.splitlines() if "warning" in line
+    }
+    assert unjudged == {"key-is-opened-by-its-own-policy", "key-names-its-users"}
