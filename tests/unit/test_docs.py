@@ -3,6 +3,7 @@
 README's commands are run by `tests/engine/test_readme.py`. Not proven: prose.
 """
 
+import importlib
 import importlib.util
 import json
 import re
@@ -27,6 +28,7 @@ from tests.support.checkouts import base_settings
 from tests.support.declare import declare
 from tests.support.documents import DOCUMENTS, blocks
 from tests.unit.golden import local
+from vault_estate import dagster, errors
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
@@ -228,3 +230,44 @@ def test_the_changelog_says_what_breaks() -> None:
     assert releases
     for release in releases:
         assert "### Breaking\n\n- " in release, release.splitlines()[0]
+
+
+def _rows(page: str) -> list[list[str]]:
+    """Cells of all tables of a page."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:3] == "| `"]
+
+
+def test_the_contract_of_dagsters_resource_has_every_field_and_every_error() -> None:
+    rows = {row[0].strip("| `"): row[1:] for row in _rows("dagster-resource.md")}
+    sections: list[Any] = [
+        *(dagster.VaultSecretsResource, dagster.LoginByEnvironment, dagster.LoginByAppRole, dagster.LoginByKubernetes),
+        *(dagster.LoginByJwt, dagster.LoginByToken, dagster.LoginByUserpass),
+    ]
+    for section in sections:
+        wanted = [name for name in section.model_fields if name != "auth_type"]
+        assert sorted(re.findall(r"`(\w+)`", rows[section.__name__][0])) == sorted(wanted)
+    found = {name: re.findall(r"`(\w+)`", cells[0])[0] for name, cells in rows.items() if name in vars(errors)}
+    raised = [
+        one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.VaultEstateError)
+    ]
+    assert found == {one.__name__: one.__base__.__name__ for one in raised if one is not errors.VaultEstateError}
+
+
+def test_the_data_model_names_what_there_is() -> None:
+    text = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if re.match(r"\| [A-Z]\w+ \| `", line)]
+    assert len(rows) == 7
+    for _, named, fields, _ in rows:
+        module, _, name = named.strip("`").rpartition(".")
+        kept = getattr(importlib.import_module(module), name)
+        said = re.findall(r"`(\w+)`", fields.partition(";")[0])
+        there = {*dir(kept), *getattr(kept, "__dataclass_fields__", ()), *getattr(kept, "model_fields", ())}
+        assert set(said) <= there, named
+
+
+def test_what_to_do_is_said_of_errors_that_there_are() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z]\w*[a-z]\w*)`", text))
+    assert len(named) > 8
+    assert named <= set(vars(errors))
