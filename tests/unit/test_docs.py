@@ -251,7 +251,7 @@ def test_the_contract_of_dagsters_resource_has_every_field_and_every_error() -> 
     raised = [
         one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.VaultEstateError)
     ]
-    assert found == {one.__name__: one.__base__.__name__ for one in raised if one is not errors.VaultEstateError}
+    assert found == {one.__name__: one.__bases__[0].__name__ for one in raised if one is not errors.VaultEstateError}
 
 
 def test_the_data_model_names_what_there_is() -> None:
