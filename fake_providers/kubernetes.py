@@ -25,6 +25,7 @@ _CLUSTER_WIDE = (
 _KINDS = (
     *_CLUSTER_WIDE,
     "apps/v1:StatefulSet",
+    "batch/v1:CronJob",
     "batch/v1:Job",
     "cert-manager.io/v1:Certificate",
     "cert-manager.io/v1:Issuer",

@@ -1,7 +1,7 @@
-"""A program that runs once in the cluster, with a service account of its own.
+"""A program that runs in the cluster, once or again and again, with a service account of its own.
 
-Owns the account, the ConfigMap with the program, and the Job. Refuses to run the same thing twice: a Job's name says
-what runs.
+Owns the account, the ConfigMap with the program, and the Job or CronJob. Refuses to run once what has run: a Job's name
+says what it is.
 """
 
 import hashlib
@@ -33,13 +33,15 @@ class ProgramJobArgs:
     """Programs and parameters by their names. No secret: a ConfigMap is plain text."""
     known: str
     """All of the files that is known before anything is made. Another text is another Job."""
+    schedule: str | None = None
+    """When it runs, in cron's words and in UTC; none: once."""
 
     def __post_init__(self) -> None:
         hold("image", self.pod.image, PINNED.check)
 
 
 class ProgramJob(pulumi.ComponentResource):
-    """It is waited for until it has succeeded; one that failed is replaced by the next `up`."""
+    """What runs once is waited for until it has succeeded; one that failed is replaced by the next `up`."""
 
     def __init__(self, name: str, args: ProgramJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:ProgramJob", name, {}, opts)
@@ -58,6 +60,24 @@ class ProgramJob(pulumi.ComponentResource):
             immutable=True,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
+        if args.schedule is None:
+            self._once(name, args, called, [account, programs])
+        else:
+            self._repeated(name, args, called, args.schedule, [account, programs])
+        self.register_outputs({})
+
+    def _repeated(
+        self, name: str, args: ProgramJobArgs, programs: str, schedule: str, before: list[pulumi.Resource]
+    ) -> None:
+        specification: Any = jobs.repeated(args.pod, programs, schedule)
+        kubernetes.batch.v1.CronJob(
+            f"{name}-runs",
+            metadata={"name": args.pod.account, "namespace": args.namespace},
+            spec=specification,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+        )
+
+    def _once(self, name: str, args: ProgramJobArgs, called: str, before: list[pulumi.Resource]) -> None:
         specification: Any = jobs.job(args.pod, called)
         kubernetes.batch.v1.Job(
             f"{name}-job",
@@ -71,8 +91,7 @@ class ProgramJob(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                depends_on=[account, programs],
+                depends_on=before,
                 custom_timeouts=pulumi.CustomTimeouts(create=_WAITED, update=_WAITED),
             ),
         )
-        self.register_outputs({})

@@ -1,9 +1,10 @@
 """Take one snapshot of a server's Raft storage to where nobody but its recipients can read it.
 
-Run as `python3 snapshot.py PARAMETERS.json` by a timer of the node; `./estate snapshot` runs the same functions. Needs
-Python 3.11, boto3, and `age` or the `pyrage` package. Saves from the active node, checks the archive, encrypts it,
-puts it into the store with a record beside it, looks at what arrived, and only then hides what retention doesn't keep.
-A snapshot without a record is none. Nothing printed here is secret. Ends with 1 and one sentence when it fails.
+Run as `python3 snapshot.py PARAMETERS.json` by a timer of the node or by a CronJob; `./estate snapshot` runs the same
+functions. Needs Python 3.11, boto3, and `age` or the `pyrage` package. Saves from the active node, checks the archive,
+encrypts it, puts it into the store with a record beside it, looks at what arrived, and only then hides what retention
+doesn't keep. A snapshot without a record is none. Nothing printed here is secret. Ends with 1 and one sentence when it
+fails.
 """
 
 from __future__ import annotations
@@ -70,9 +71,10 @@ def progress(step: str, **facts: object) -> None:
 class ActiveNode:
     """The active node. Each has its own connection and its own token, which no other node would know."""
 
-    def __init__(self, address: str, ca_file: str | None, pair: tuple[str, str | None]) -> None:
+    def __init__(self, address: str, ca_file: str | None, pair: tuple[str, str | None] | None) -> None:
         self.context = ssl.create_default_context(cafile=ca_file)
-        self.context.load_cert_chain(*pair)
+        if pair:
+            self.context.load_cert_chain(*pair)
         self.token, self.address = "", address
 
     def find_active(self) -> bool:
@@ -131,6 +133,27 @@ class ActiveNode:
         """The snapshot, into a file."""
         with self.open("GET", "sys/storage/raft/snapshot") as answer, file.open("wb") as out:
             shutil.copyfileobj(answer, out, BLOCK_BYTES)
+
+
+class PodsServer(ActiveNode):
+    """The active server of a cluster, for a pod that logs in by its service account. One pod is there for all servers,
+    so it goes on with whichever is active."""
+
+    def __init__(self, address: str, ca_file: str, mount: str, token_file: str) -> None:
+        super().__init__(address, ca_file, None)
+        self.mount, self.token_file = mount, token_file
+
+    def find_active(self) -> bool:
+        """The active one is talked to from now on."""
+        super().find_active()
+        return True
+
+    def login(self, role: str) -> str:
+        """A token by the pod's own, which Kubernetes renews in its file; its accessor."""
+        proof = {"role": role, "jwt": Path(self.token_file).read_text(encoding="ascii")}
+        granted = self.call("POST", f"auth/{self.mount}/login", proof)["auth"]
+        self.token = granted["client_token"]
+        return str(granted["accessor"])
 
 
 def sha256_of(file: Path) -> str:
@@ -413,13 +436,16 @@ def measure(file: Path, **values: float) -> None:
 
 
 def run(parameters: Document) -> None:
-    """One run on a node: save, measure, prune."""
+    """One run on a node or in a cluster: save, measure, prune."""
     started = time.time()
     values = {"last_attempt_timestamp_seconds": started, "stale_after_seconds": parameters["stale_after_seconds"]}
     values["success"] = 0
     try:
-        pair = (f"{parameters['credentials']}/snapshot-login", None)
-        server = ActiveNode(parameters["address"], parameters["ca_file"], pair)
+        address, ca_file = parameters["address"], parameters["ca_file"]
+        if login := parameters.get("pod_login"):
+            server: ActiveNode = PodsServer(address, ca_file, **login)
+        else:
+            server = ActiveNode(address, ca_file, (f"{parameters['credentials']}/snapshot-login", None))
         if not server.find_active():
             progress("not-the-active-node")
             return
@@ -429,7 +455,8 @@ def run(parameters: Document) -> None:
         values.update(success=1, last_success_timestamp_seconds=started, last_size_bytes=record["bytes"])
         progress("pruned", keys=len(prune(store, key.rpartition("/")[0] + "/", parameters["keep"])))
     finally:
-        measure(Path(parameters["metrics"]), duration_seconds=time.time() - started, **values)
+        if parameters["metrics"]:
+            measure(Path(parameters["metrics"]), duration_seconds=time.time() - started, **values)
 
 
 def main(arguments: list[str]) -> int:

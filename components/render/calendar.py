@@ -1,7 +1,7 @@
 """Calendar events of systemd: when a timer elapses, checked as systemd 252 checks them.
 
-Owns the form, and the longest pause between two elapses. Refuses what systemd refuses, what never comes, and a year of
-its own: what is to go on isn't over one day.
+Owns the form, the longest pause between two elapses, and the same event in cron's words. Refuses what systemd refuses,
+what never comes, and a year of its own: what is to go on isn't over one day.
 """
 
 import calendar
@@ -56,6 +56,33 @@ def longest_pause_seconds(event: str) -> int:
     following = [*dates[1:], dates[0] + timedelta(days=_CYCLE_DAYS)]
     nights = max((after - before).days for before, after in zip(dates, following, strict=True))
     return max(within, nights * 86_400 - times[-1] + times[0])
+
+
+def cron(event: str) -> str:
+    """The same event as a CronJob says it, in UTC. Raises ValueError for what cron can't say: seconds, days from a
+    month's end, and days of the week beside days of the month, which cron takes for either."""
+    found = _EVENT.fullmatch(_WORDS.get(event, event))
+    if not found:
+        raise ValueError("expected a calendar event")
+    days, day, month = (
+        _week(found["days"]),
+        _numbers(found["day"] or "*", 1, 31),
+        _numbers(found["month"] or "*", 1, 12),
+    )
+    week = {(number + 1) % 7 for number in days}
+    if _numbers(found["second"] or "0", 0, 59) != {0} or found["from_end"] == "~" or (len(day) < 31 and len(week) < 7):
+        raise ValueError(
+            "expected an event that cron can say: no seconds, no days from a month's end, and days either of the week "
+            "or of the month"
+        )
+    fields = (
+        (_numbers(found["minute"], 0, 59), 60),
+        (_numbers(found["hour"], 0, 23), 24),
+        (day, 31),
+        (month, 12),
+        (week, 7),
+    )
+    return " ".join("*" if len(some) == whole else ",".join(map(str, sorted(some))) for some, whole in fields)
 
 
 def _dates(days: str | None, month: str, from_end: str | None, day: str) -> Iterator[date]:

@@ -8,7 +8,7 @@ and the bucket's credential lie in a folder where the program runs.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -142,6 +142,16 @@ def recipient(text: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PodLogin:
+    """A login of the Kubernetes auth method, whose role is called as a node's (`NODE_LOGIN`)."""
+
+    mount: str
+    """Where the method is mounted."""
+    token_file: str
+    """File of the pod's token, made for Vault."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotRun:
     """What only the place knows where the program runs."""
 
@@ -151,9 +161,11 @@ class SnapshotRun:
     """What verifies the server there."""
     recipients: tuple[str, ...]
     """age public keys."""
-    credentials: str
+    credentials: str | None = None
     """Folder of the login's pair, and of what goes with the snapshots where that is asked for."""
-    metrics: str
+    pod_login: PodLogin | None = None
+    """How a pod logs in; none: by the pair of `credentials`."""
+    metrics: str | None = None
     """File for what a node exporter reads."""
     escrow: bool = False
     """Whether the key of the static seal, encrypted for the recipients, and the key shares go with them."""
@@ -162,6 +174,11 @@ class SnapshotRun:
 def program() -> str:
     """The program, shortened. Needs Python 3.11 or later, boto3 and age."""
     return without_comments(_PROGRAM.read_text(encoding="utf-8"), "components/payloads/snapshot.py")
+
+
+def whole_program() -> str:
+    """The program as it is in the repository, where there is room. Needs Python 3.11 or later, boto3 and pyrage."""
+    return _PROGRAM.read_text(encoding="utf-8")
 
 
 def parameters(snapshots: Snapshots, run: SnapshotRun) -> str:
@@ -177,6 +194,7 @@ def parameters(snapshots: Snapshots, run: SnapshotRun) -> str:
         "keep": snapshots.keep.model_dump(),
         "stale_after_seconds": snapshots.stale_after,
         "metrics": run.metrics,
+        **({"pod_login": asdict(run.pod_login)} if run.pod_login else {}),
         **({"escrow": True} if run.escrow else {}),
     }
     return json.dumps(told, indent=1, sort_keys=True) + "\n"

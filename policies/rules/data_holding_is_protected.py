@@ -97,6 +97,7 @@ HOLDS_NONE = (
     "hcloud:index/zoneRrset:ZoneRrset",
     # Pods only; their claims stay when it goes. A namespace takes them along.
     "kubernetes:apps/v1:StatefulSet",
+    "kubernetes:batch/v1:CronJob",
     "kubernetes:batch/v1:Job",
     "kubernetes:cert-manager.io/v1:Certificate",
     "kubernetes:cert-manager.io/v1:Issuer",

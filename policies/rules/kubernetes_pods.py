@@ -10,7 +10,7 @@ from typing import Any
 from .rule import Check, Resource, Rule
 
 _SET = "kubernetes:apps/v1:StatefulSet"
-TYPES = (_SET, "kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job")
+TYPES = (_SET, "kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:CronJob", "kubernetes:batch/v1:Job")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 _RESTRICTED = "Kubernetes, Pod Security Standards: restricted"
 
@@ -22,6 +22,8 @@ def _context(one: Any) -> Mapping[str, Any]:
 
 
 def _pod(spec: Any) -> Any:
+    """Of what makes pods, or of what makes what makes them."""
+    spec = ((spec or {}).get("jobTemplate") or {}).get("spec") or spec
     return ((spec or {}).get("template") or {}).get("spec") or {}
 
 

@@ -8,11 +8,13 @@ from components.kubernetes.certificates import ListenerCertificate, ListenerCert
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
 from components.kubernetes.provider import cluster_provider
 from components.kubernetes.server_chart import ServerChart, ServerChartArgs
+from components.kubernetes.snapshot_cron_job import SnapshotCronJob, SnapshotCronJobArgs
 from components.kubernetes.storage import ServerStorage, ServerStorageArgs
 from components.render.bootstrap import Administrator, Bootstrap, Operator
 from components.render.chart.jobs import first_boot_needs
 from components.render.chart.network_policies import PodTraffic
 from components.render.chart.server_file import ClusterServer
+from components.render.snapshots import Bucket, Snapshots
 from components.render.traffic import Need
 from tests.unit.render.chart_samples import KEY, VAULT
 
@@ -51,6 +53,20 @@ FIRST_BOOT = BootstrapJobArgs(
     kms_key_arn=SHARES,
 )
 
+SNAPSHOTS = SnapshotCronJobArgs(
+    snapshots=Snapshots(
+        store=Bucket(name="snapshots", endpoint="https://s3.eu-central-1.amazonaws.com", region="eu-central-1"),
+        schedule="*-*-* 00/4:15",
+        stale_after=28_800,
+        recipients=("operator.txt",),
+        certificate="snapshots.crt",
+    ),
+    texts={"operator.txt": f"age1{'q' * 58}\n"},
+    image=TOOLS,
+    scratch_gibibytes=40,
+    auth_path="kubernetes",
+)
+
 
 def servers(server: ClusterServer = VAULT, *, protect: bool = True) -> None:
     """Everything in the cluster."""
@@ -71,8 +87,6 @@ def servers(server: ClusterServer = VAULT, *, protect: bool = True) -> None:
         PublishedAuthorityArgs(image=TOOLS, api_networks=TRAFFIC.api_networks),
         pulumi.ResourceOptions(providers=[provider], depends_on=[namespaces, certificate]),
     )
-    BootstrapJob(
-        "first-boot",
-        FIRST_BOOT,
-        pulumi.ResourceOptions(providers=[provider], depends_on=[chart, authority]),
-    )
+    after = pulumi.ResourceOptions(providers=[provider], depends_on=[chart, authority])
+    BootstrapJob("first-boot", FIRST_BOOT, after)
+    SnapshotCronJob("snapshots", SNAPSHOTS, after)

@@ -1,16 +1,17 @@
-"""Pods of Jobs beside the servers, as Kubernetes' specifications: first boot, and who publishes the servers' authority.
+"""Pods of Jobs beside the servers, as Kubernetes' specifications: first boot, snapshots, and who publishes the servers'
+authority.
 
-Owns what both may do and are given. Refuses the servers' private key to either: of its Secret the authority's
-certificate alone is mounted.
+Owns what they may do and are given. Refuses the servers' private key to each: of its Secret the authority's certificate
+alone is mounted.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from ...model import Form
 from ..traffic import API_PORT, HTTPS_PORT, Need
-from .names import CERTIFICATE, NAMESPACE, host
+from .names import ACTIVE, CERTIFICATE, NAMESPACE, host
 
 Specification = dict[str, Any]
 
@@ -30,6 +31,17 @@ AUTHORITY_FILE = "/authority/ca.crt"
 PROGRAMS = "/programs"
 SECONDS = 900
 """A run may wait 450 seconds for one that was killed, and may take 420 itself (payloads/key_shares_in_aws.py)."""
+ACTIVE_SERVER = f"https://{ACTIVE}.{NAMESPACE}.svc:{API_PORT}"
+"""Whichever server is active, as another namespace sees it."""
+SNAPSHOTS = "snapshots"
+"""Service account of who takes snapshots, in the jobs' namespace."""
+_IDENTITY_FOLDER = "/identity"
+IDENTITY_FILE = f"{_IDENTITY_FOLDER}/token"
+AUDIENCE = "vault"
+"""Whom that token is for, so that it opens nothing else."""
+_IDENTITY: Mapping[str, Any] = {
+    "serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": 600, "path": IDENTITY_FILE.rpartition("/")[2]}
+}
 _USER = 65_532
 """Nobody in particular."""
 _READABLE = 0o444
@@ -45,12 +57,18 @@ class JobPod:
     """What it runs in, by its digest."""
     account: str
     """Its service account."""
+    seconds: int = SECONDS
+    """How long it may run."""
     command: Sequence[str]
     """A program of PROGRAMS and its arguments."""
     authority: Mapping[str, Any]
     """Volume with the authority's certificate as `ca.crt`."""
     asks_kubernetes: bool = False
     """Whether it has a token of the cluster's own API."""
+    logs_in: bool = False
+    """Whether it has a token for Vault's Kubernetes auth method, as IDENTITY_FILE."""
+    scratch: Mapping[str, Any] = field(default_factory=lambda: {"medium": "Memory", "sizeLimit": "16Mi"})
+    """What /tmp is."""
 
 
 def job(pod: JobPod, programs: str) -> Specification:
@@ -58,8 +76,22 @@ def job(pod: JobPod, programs: str) -> Specification:
     what went wrong. It stays when it is done: one that Kubernetes took away would be made again by each `up`."""
     return {
         "backoffLimit": 0,
-        "activeDeadlineSeconds": SECONDS,
+        "activeDeadlineSeconds": pod.seconds,
         "template": {"metadata": {"labels": labels(pod.account)}, "spec": _pod(pod, programs)},
+    }
+
+
+def repeated(pod: JobPod, programs: str, schedule: str) -> Specification:
+    """A CronJob: one run at a time, and none if it is ten minutes late. The last runs stay to be looked at. The
+    schedule is in cron's words and in UTC."""
+    return {
+        "schedule": schedule,
+        "timeZone": "Etc/UTC",
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": 600,
+        "successfulJobsHistoryLimit": 3,
+        "failedJobsHistoryLimit": 5,
+        "jobTemplate": {"spec": job(pod, programs)},
     }
 
 
@@ -90,9 +122,11 @@ def _pod(pod: JobPod, programs: str) -> Specification:
         "serviceAccountName": pod.account,
         "automountServiceAccountToken": pod.asks_kubernetes,
         "enableServiceLinks": False,
+        # Servers tell each other's addresses by names of their own namespace.
+        "dnsConfig": {"searches": [f"{NAMESPACE}.svc.cluster.local"]},
         "restartPolicy": "Never",
         # Kept by the node itself, also where the rest of the cluster doesn't hear of it.
-        "activeDeadlineSeconds": SECONDS,
+        "activeDeadlineSeconds": pod.seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
@@ -118,12 +152,14 @@ def _pod(pod: JobPod, programs: str) -> Specification:
                     {"name": "programs", "mountPath": PROGRAMS, "readOnly": True},
                     {"name": "authority", "mountPath": AUTHORITY_FILE.rpartition("/")[0], "readOnly": True},
                     {"name": "scratch", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+                    *([{"name": "identity", "mountPath": _IDENTITY_FOLDER, "readOnly": True}] if pod.logs_in else []),
                 ],
             }
         ],
         "volumes": [
             {"name": "programs", "configMap": {"name": programs, "defaultMode": _READABLE}},
             {"name": "authority", **pod.authority},
-            {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+            {"name": "scratch", "emptyDir": dict(pod.scratch)},
+            *([{"name": "identity", "projected": {"sources": [_IDENTITY]}}] if pod.logs_in else []),
         ],
     }

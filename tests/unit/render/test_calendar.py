@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.render.calendar import longest_pause_seconds
+from components.render.calendar import cron, longest_pause_seconds
 
 HOUR, DAY = 3_600, 86_400
 TAKEN = {
@@ -63,3 +63,29 @@ def test_the_longest_pause_is_known(event: str, seconds: int) -> None:
 def test_what_systemd_refuses_or_never_comes_is_refused(event: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         longest_pause_seconds(event)
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ("hourly", "0 * * * *"),
+        ("minutely", "* * * * *"),
+        ("daily", "0 0 * * *"),
+        ("weekly", "0 0 * * 1"),
+        ("monthly", "0 0 1 * *"),
+        ("quarterly", "0 0 1 1,4,7,10 *"),
+        ("*-*-* 00/4:15", "15 0,4,8,12,16,20 * * *"),
+        ("*:0/20", "0,20,40 * * * *"),
+        ("Mon,Thu 03:30 UTC", "30 3 * * 1,4"),
+        ("Fri..Sun 03:30", "30 3 * * 0,5,6"),
+        ("*-01/6-1,15 12:00:00", "0 12 1,15 1,7 *"),
+    ],
+)
+def test_the_same_event_in_crons_words(event: str, expected: str) -> None:
+    assert cron(event) == expected
+
+
+@pytest.mark.parametrize("event", ["*:00:30", "*-*~01 03:00", "Mon *-*-01 03:00", "now and then"])
+def test_what_cron_cant_say_is_refused(event: str) -> None:
+    with pytest.raises(ValueError, match=r"expected (?:an event that cron can say|a calendar event)"):
+        cron(event)
