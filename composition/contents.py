@@ -23,7 +23,7 @@ from components.vault.password_policies import PasswordPolicies, PasswordPolicie
 from components.vault.people import PeopleArgs, PeopleInVault, Person, PersonAlias, PersonGroup
 from components.vault.pki import PkiEngine, PkiEngineArgs
 from components.vault.provider import administrator_provider
-from components.vault.quotas import RateLimits, RateLimitsArgs
+from components.vault.quotas import LoginLimit, RateLimits, RateLimitsArgs
 from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.tenants import TenantsAuth, TenantsAuthArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
@@ -34,6 +34,7 @@ from settings.group_policies import people_policies
 from settings.hetzner import HetznerPlatform
 from settings.named_files import CERTIFICATE, public, text
 from settings.people import Member, MemberByCertificate, OidcWithSecret, People
+from settings.rotator_policies import rotator_policies
 from settings.sources import ConnectionWithPassword, KubernetesWithAuthority
 
 SecretReader = Callable[[str], pulumi.Output[str]]
@@ -138,6 +139,8 @@ def _logins(
     mounts: dict[str, pulumi.Output[str]] = {}
     policies = {name: application_policy(settings, name) for name in settings.applications}
     AclPolicies("application-policies", AclPoliciesArgs(policies=policies), options)
+    if rotators := rotator_policies(settings):
+        AclPolicies("rotator-policies", AclPoliciesArgs(policies=rotators), options)
     accessors = {"certificate": certificates}
     if settings.userpass:
         userpass = UserpassAuth("userpass", UserpassAuthArgs(userpass=settings.userpass), options)
@@ -206,7 +209,8 @@ def _approle(settings: Settings, approle: AppRole, options: pulumi.ResourceOptio
     logins, token_policies = _of_kind(settings, AppRoleLogin)
     args = AppRoleAuthArgs(approle=approle, logins=logins, token_policies=token_policies)
     path = AppRoleAuth("approle", args, options).path
-    limits = {name: settings.applications[name].login_limit for name in logins}
+    own = settings.applications
+    limits = {name: own[name].login_limit if name in own else LoginLimit() for name in logins}
     RateLimits("login-limits", RateLimitsArgs(logins=limits, auth_path=path), options)
     return path
 
@@ -248,8 +252,8 @@ def _snapshots(settings: Settings, options: pulumi.ResourceOptions) -> None:
 
 
 def _of_kind(settings: Settings, kind: type[Kind]) -> tuple[dict[str, Kind], TokenPolicies]:
-    """The applications that log in so, and the ACL policy of each, which has its name."""
-    logins = {name: one.login for name, one in settings.applications.items() if isinstance(one.login, kind)}
+    """The machines that log in so, and the ACL policy of each, which has its name."""
+    logins = {name: login for name, login in settings.logins.items() if isinstance(login, kind)}
     return logins, {name: (name,) for name in logins}
 
 

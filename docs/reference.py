@@ -129,7 +129,9 @@ def _inner(hint: Any, location: str) -> list[Part]:
         return _inner(arguments[0], location)
     models = [one for one in arguments if _is_section(one)]
     if len(models) < 2 or not location:
-        return [part for one in models for part in _inner(one, location)]
+        # A union that is off by default stands in one of its own.
+        found = models or [one for one in arguments if get_origin(one) is Annotated]
+        return [part for one in found for part in _inner(one, location)]
     return [Part(location=f"{location} ({_tag(one)})", model=one) for one in models]
 
 

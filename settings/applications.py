@@ -105,6 +105,9 @@ class Application(Section):
 
     login: Login
     """How it logs in: one of three kinds."""
+    rotator: Login | None = None
+    """How whoever rotates its secrets by a timer logs in, as role `rotator-APP`: one of the same three kinds. Its ACL
+    policy has the secrets that have a rotation, each by its path, and nothing else. Without it owners rotate."""
     mount: VaultPath = "secret"
     """The KV mount its secrets live in."""
     layout: Layout | None = None
@@ -129,4 +132,10 @@ class Application(Section):
     def _asks_for_something(self) -> Self:
         if not (self.secrets or self.reads or self.database_roles or self.transit_keys or self.pki_roles):
             raise SettingError("secrets", "missing", "it, or one of reads, database_roles, transit_keys and pki_roles")
+        return self
+
+    @model_validator(mode="after")
+    def _rotates_something(self) -> Self:
+        if self.rotator and not any(secret.rotation for secret in self.secrets.values()):
+            raise SettingError("rotator", "given", "none, as no secret has a rotation")
         return self

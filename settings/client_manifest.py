@@ -6,6 +6,7 @@ Owns the way from one reading of grants to that document. Refuses nothing: setti
 from collections.abc import Mapping
 from typing import Any
 
+from components.render.acl import ROTATOR_PREFIX
 from components.vault.approle import AppRoleLogin
 from components.vault.database import DatabaseConnection
 from components.vault.jwt import JwtLogin
@@ -17,9 +18,15 @@ from vault_estate.manifest import ClientManifest
 
 
 def client_manifest(
-    settings: Settings, application: str, *, address: str, ca_certificate: str | None, role_id: str = ""
+    settings: Settings,
+    application: str,
+    *,
+    address: str,
+    ca_certificate: str | None,
+    role_id: str = "",
+    rotator: bool = False,
 ) -> ClientManifest:
-    """The document of one application.
+    """The document of one application, or of the `rotator` that it has: the same with that one's login.
 
     `ca_certificate` is the PEM of who vouches for the server at `address`, or None for the system's store; `role_id` is
     what an AppRole login begins with, of the stack as it was built.
@@ -32,7 +39,7 @@ def client_manifest(
         flavor=settings.server.flavor,
         addresses=(address,),
         ca_certificate=ca_certificate,
-        login=_login(settings, application, role_id),
+        login=_login(settings, f"{ROTATOR_PREFIX}{application}" if rotator else application, role_id),
         mount=own.mount,
         layout=own.layout or settings.layout,
         fresh_seconds=settings.client.refresh,
@@ -74,12 +81,12 @@ def _rotation(settings: Settings, grant: KvGrant) -> document.ManifestRotation |
 
 
 def _login(
-    settings: Settings, application: str, role_id: str
+    settings: Settings, role: str, role_id: str
 ) -> document.ManifestAppRole | document.ManifestKubernetes | document.ManifestJwt:
-    login = settings.applications[application].login
+    login = settings.logins[role]
     shared: Mapping[str, Any] = {
         "mount": settings.auth_paths[login.kind],
-        "role": application,
+        "role": role,
         "token_ttl_seconds": login.token_ttl,
         "token_max_ttl_seconds": login.token_max_ttl,
         "token_type": login.token_type,

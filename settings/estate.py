@@ -20,7 +20,7 @@ from components.model import (
     separate,
     twins,
 )
-from components.render.acl import ApplicationName
+from components.render.acl import ROTATOR_PREFIX, ApplicationName
 from components.render.audit import AuditDevice
 from components.render.bootstrap import Bootstrap
 from components.render.login import CertificateLogin
@@ -132,6 +132,14 @@ class Settings(Section):
         for application, settings in self.applications.items():
             for name, secret in settings.secrets.items():
                 yield application, name, secret
+
+    @property
+    def logins(self) -> Mapping[str, AppRoleLogin | KubernetesLogin | JwtLogin]:
+        """How each machine logs in, by its role: applications, and those that rotate their secrets."""
+        rotators = {f"{ROTATOR_PREFIX}{name}": one.rotator for name, one in self.applications.items()}
+        return {name: one.login for name, one in self.applications.items()} | {
+            name: login for name, login in rotators.items() if login
+        }
 
     @property
     def auth_paths(self) -> Mapping[str, str]:
@@ -298,9 +306,11 @@ class Settings(Section):
                 known(where, connection.password_policy, "password_policies", self.password_policies)
         for name, application in self.applications.items():
             where = f"applications.{name}"
-            kind = application.login.kind
-            if methods[type(application.login)] is None:
-                raise SettingError(f"{where}.login.kind", repr(kind), f"a section {kind} in the settings")
+            for setting, login in (("login", application.login), ("rotator", application.rotator)):
+                if login and methods[type(login)] is None:
+                    raise SettingError(
+                        f"{where}.{setting}.kind", repr(login.kind), f"a section {login.kind} in the settings"
+                    )
             known(f"{where}.mount", application.mount, "kv", self.kv)
             for setting, granted, choices in (
                 ("database_roles", "database.roles", _names(self.database, "roles", "static_roles")),
@@ -361,8 +371,8 @@ class Settings(Section):
         """Names that only become equal on their way: a mount's in Pulumi, a limit's in Vault."""
         for path, other, _ in twins({path: path.replace("/", "-") for path in self.kv}):
             raise SettingError(f"kv.{path}", repr(path), f"a path that differs from {other!r} by more than '/' and '-'")
-        for name, application in self.applications.items():
-            if name in self.rate_limits and isinstance(application.login, AppRoleLogin):
+        for name, login in self.logins.items():
+            if name in self.rate_limits and isinstance(login, AppRoleLogin):
                 raise SettingError(
                     f"rate_limits.{name}", repr(name), "another name, since this application's login limit has this one"
                 )

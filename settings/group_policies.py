@@ -102,11 +102,11 @@ def _audited(settings: Settings) -> Iterator[acl.AclRule]:
 
 def _limits(settings: Settings) -> Iterator[str]:
     yield from settings.rate_limits
-    yield from (name for name, one in settings.applications.items() if one.login.kind == "approle")
+    yield from (name for name, login in settings.logins.items() if login.kind == "approle")
 
 
 def _policy_names(settings: Settings) -> Iterator[str]:
-    yield from settings.applications
+    yield from settings.logins
     yield from acl.OWN_POLICIES
     if settings.people:
         yield from (f"{acl.GROUP_PREFIX}{name}" for name in settings.people.groups)

@@ -29,11 +29,13 @@ GROUP_PREFIX = "group-"
 """How the name of a group's ACL policy begins."""
 PERSON_PREFIX = "person-"
 """How that of one person's begins, and of their role if they log in by certificate."""
+ROTATOR_PREFIX = "rotator-"
+"""How that of a login begins that rotates an application's secrets, and the name of the login."""
 OWN_POLICIES = (ADMINISTRATOR, NODE_LOGIN, OPERATOR_LOGIN, STATE_RECORD, TENANTS)
 NOT_OF_THE_ESTATE = Form(
-    rf"(?!(?:{'|'.join(OWN_POLICIES)})\Z|{GROUP_PREFIX}|{PERSON_PREFIX}).*",
+    rf"(?!(?:{'|'.join(OWN_POLICIES)})\Z|{GROUP_PREFIX}|{PERSON_PREFIX}|{ROTATOR_PREFIX}).*",
     f"another name than {', '.join(OWN_POLICIES)}, which the estate itself uses, and none that begins with "
-    f"{GROUP_PREFIX} or {PERSON_PREFIX}",
+    f"{GROUP_PREFIX}, {PERSON_PREFIX} or {ROTATOR_PREFIX}",
 )
 """An application's policy of such a name would take the place of the estate's own."""
 ApplicationName = Annotated[PolicyName, NOT_OF_THE_ESTATE]

@@ -21,13 +21,14 @@ def client_config(
     application: Annotated[str, typer.Argument(metavar="APP", help="Name of the application.")],
     *,
     stack: StackName = "local",
+    rotator: Annotated[bool, typer.Option("--rotator", help="For the login that rotates its secrets.")] = False,
     output: Annotated[Path | None, file_option("Where to write it; by default, and for -, standard output.")] = None,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
     """Write what an application's library reads: address, login, names of secrets and roles. No secret is in it."""
     console = Console(as_json=as_json)
-    manifest = describe(Paths(), stack, application, console, sandbox=sandbox)
+    manifest = describe(Paths(), stack, application, console, rotator=rotator, sandbox=sandbox)
     if output is None or str(output) == "-":
         sys.stdout.write(manifest.render())
         return

@@ -206,6 +206,7 @@ def secret_id(
         Path | None, file_option("A folder to write what installs and renews it on the application's machine.")
     ] = None,
     user: Annotated[str, typer.Option(help="Whom the application runs as there; with --install.")] = "",
+    rotator: Annotated[bool, typer.Option("--rotator", help="For the login that rotates its secrets.")] = False,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
@@ -215,7 +216,9 @@ def secret_id(
         raise EstateError("--install and --user go together; expected both, or neither")
     there = lifecycle.Install(folder=install, user=user) if install else None
     choices = Choices(sandbox=sandbox)
-    issued = lifecycle.secret_id(Paths(), stack, application, wrap_ttl, console, choices=choices, install=there)
+    issued = lifecycle.secret_id(
+        Paths(), stack, application, wrap_ttl, console, choices=choices, install=there, rotator=rotator
+    )
     if install:
         # The token is in the folder; on a screen somebody else might take it.
         console.result(f"{install}: take it to the application's machine within {issued.ttl_seconds} s, and run there")

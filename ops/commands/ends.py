@@ -15,6 +15,7 @@ from cryptography import x509
 from hvac.exceptions import VaultError
 
 from components.model import duration_text
+from components.render.acl import ROTATOR_PREFIX
 from ops.errors import EstateError
 from ops.keys import pgp
 from ops.platforms.driver import PlatformDriver, Status, Table
@@ -183,11 +184,13 @@ def _operators(platform: PlatformDriver) -> Iterator[End]:
 
 
 def _secret_ids(platform: PlatformDriver) -> Iterator[End]:
-    for application, (begin, ends) in issued.all_of(platform.paths, platform.file.stack).items():
+    for role, (begin, ends) in issued.all_of(platform.paths, platform.file.stack).items():
         # One that nobody missed for so long was given up, or has another from elsewhere.
-        if application in platform.file.settings.applications and datetime.now(UTC) - ends < WARN:
-            way = f"./estate secret-id {application} --stack {platform.file.stack} issues another"
-            what = f"the SecretID of {application} that was issued from here"
+        if role in platform.file.settings.logins and datetime.now(UTC) - ends < WARN:
+            application = role.removeprefix(ROTATOR_PREFIX)
+            option = "" if role == application else " --rotator"
+            way = f"./estate secret-id {application}{option} --stack {platform.file.stack} issues another"
+            what = f"the SecretID of {role} that was issued from here"
             yield End(what=what, ends=ends, way=way, warn=min(WARN, (ends - begin) / 3))
 
 

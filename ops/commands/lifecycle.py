@@ -29,6 +29,7 @@ from ops.commands import (
     taken_out,
     values,
 )
+from ops.commands.client_config import role_of
 from ops.commands.session import Choices, Session
 from ops.console import Console
 from ops.engine import finding, recovery, replacing
@@ -233,8 +234,10 @@ def secret_id(
     *,
     choices: Choices,
     install: Install | None = None,
+    rotator: bool = False,
 ) -> WrappedSecretId:
-    """Issue a response-wrapped SecretID for an application; with `install`, together with what renews it.
+    """Issue a response-wrapped SecretID for an application, or for its `rotator`; with `install`, together with what
+    renews it.
     Raises EstateError: no such application, it doesn't log in by AppRole, it may not renew, or the duration is none."""
     wrap_ttl_seconds = wrapping_seconds(wrap_ttl)
     file = stack_file.read(paths, stack)
@@ -242,18 +245,20 @@ def secret_id(
     if application not in settings.applications:
         msg = f"application {application!r} is unknown; expected one of: {', '.join(settings.applications)}"
         raise EstateError(msg)
-    login = settings.applications[application].login
+    role = role_of(file, application, rotator=rotator)
+    kind = "rotator" if rotator else "login"
+    login = settings.logins[role]
     if settings.approle is None or not isinstance(login, AppRoleLogin):
-        raise EstateError(f"application {application!r} logs in by another method; expected login.kind 'approle'")
+        raise EstateError(f"application {application!r} logs in by another method; expected {kind}.kind 'approle'")
     if install and not login.renews_secret_id:
-        setting = file.named(f"applications.{application}.login.renews_secret_id")
+        setting = file.named(f"applications.{application}.{kind}.renews_secret_id")
         raise EstateError(f"{setting} is false; expected true, and an up with it, for --install")
     with platform_of(paths, file, sandbox=choices.sandbox).ready("use", console) as platform:
         platform.refuse_unbuilt()
         endpoint = platform.find_administrator(console)
         refuse_without_pair(endpoint, stack)
         told = SecretIdRenewal(
-            application=application,
+            application=role,
             user=install.user if install else "",
             address=endpoint.address,
             mount=settings.approle.path,
@@ -265,14 +270,14 @@ def secret_id(
             # Before there is anything that could be lost.
             _make_folder(install.folder, {*renewal.files(told), renewal.WRAPPED})
         with log_in(endpoint) as client:
-            wrapped = issue_secret_id(client, settings.approle.path, application, wrap_ttl_seconds)
+            wrapped = issue_secret_id(client, settings.approle.path, role, wrap_ttl_seconds)
         if install:
             written = renewal.files(replace(told, role_id=wrapped.role_id))
             _write(install.folder, {**written, renewal.WRAPPED: wrapped.wrapping_token})
         if install and not choices.sandbox:
-            issued.forget(paths, stack, application)
+            issued.forget(paths, stack, role)
         elif not choices.sandbox:
-            issued.note(paths, stack, application, login.secret_id_ttl)
+            issued.note(paths, stack, role, login.secret_id_ttl)
         return wrapped
 
 

@@ -820,6 +820,7 @@ BY_COMMAND = {
     "Settings.client",
     "Client.refresh",
     "Application.environment_variables",
+    "Application.rotator",
     "Secret.rotation",
     "Settings.rotation",
     *(f"SecretRotation.{name}" for name in ("by", "every", "grace", "keys", "password_policy")),

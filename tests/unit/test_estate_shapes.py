@@ -163,6 +163,16 @@ def test_only_approle_applications_get_an_approle_role_and_a_login_limit() -> No
     assert limited == {"app", None}
 
 
+def test_who_rotates_has_a_role_a_policy_and_a_limit() -> None:
+    secret = {"keys": ["key"], "seed": "random", "rotation": {}}
+    whole = changed("applications/app/secrets/signing", secret)
+    declared = _built(parse(changed("applications/app/rotator", {"kind": "approle", "secret_id_ttl": "1h"}, whole)))
+    role = declared.named("approle-role-rotator-app").inputs
+    assert (role["roleName"], role["tokenPolicies"], role["secretIdTtl"]) == ("rotator-app", ["rotator-app"], 3_600)
+    assert declared.named("rotator-policies-rotator-app").inputs["name"] == "rotator-app"
+    assert declared.named("login-limits-rotator-app").inputs["name"] == "rotator-app"
+
+
 def test_an_approle_login_is_bound_to_its_networks_and_uses() -> None:
     login = {"kind": "approle", "bound_cidrs": ["10.0.0.0/8"], "secret_id_uses": 3, "secret_id_ttl": "2h"}
     plain = changed("applications/app/login", login)

@@ -319,6 +319,25 @@ def test_an_application_with_another_login_has_no_secret_id(stack: Stack) -> Non
     assert str(caught.value) == "application 'aos' logs in by another method; expected login.kind 'approle'"
 
 
+def test_who_rotates_has_a_secret_id_of_its_own(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EstateError) as caught:
+        lifecycle.secret_id(stack.paths, "local", "aos", "5m", Console(), choices=Choices(), rotator=True)
+    assert str(caught.value).endswith(
+        "applications.aos.rotator is missing; expected a login, and an up with it, for --rotator"
+    )
+
+    base = stack.paths.project / "estate.base.yaml"
+    text = base.read_text(encoding="utf-8")
+    base.write_text(
+        text.replace("    mount: agenticverz\n", "    mount: agenticverz\n    rotator: { kind: approle }\n")
+    )
+    asked = asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", None)
+    _place_administrator(stack)
+    lifecycle.secret_id(stack.paths, "local", "aos", "5m", Console(), choices=Choices(), rotator=True)
+    assert [arguments[1:] for arguments in asked] == [("approle", "rotator-aos", 300)]
+    assert list(issued.all_of(stack.paths, "local")) == ["rotator-aos"]
+
+
 def test_a_secret_id_is_asked_for_as_the_administrator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", None)
     with pytest.raises(EstateError, match=r" is missing; expected it back, or a new pair: \./estate regain local --"):

@@ -73,6 +73,11 @@ BAD: list[tuple[str, object, str]] = [
         ),
     ),
     (
+        "applications/app/rotator",
+        {"kind": "approle"},
+        ".applications.app.rotator is given; expected none, as no secret has a rotation",
+    ),
+    (
         "applications/app/secrets/database",
         {"keys": ["url"], "rotation": {"by": "hook:Shop"}},
         (

@@ -68,6 +68,7 @@ DEFAULTS: dict[str, object] = {
     "applications.app.login.renews_secret_id": False,
     "applications.app.login.token_type": "service",
     "applications.app.mount": "secret",
+    "applications.app.rotator": None,
     "applications.app.layout": None,
     "applications.app.reads": (),
     "applications.app.secrets.database.access": "read",

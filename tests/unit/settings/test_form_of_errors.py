@@ -140,6 +140,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     ),
     "AppRoleLogin._ttl": changed("applications/app/login/token_ttl", "5h"),
     "Application._asks_for_something": changed("applications/app", {"login": LOGIN}),
+    "Application._rotates_something": changed("applications/app/rotator", LOGIN),
     "AwsKmsSeal._region_of_the_key": node(seal={**KMS, "region": "us-east-1"}),
     "Bootstrap._check": changed("bootstrap/operators", TWO),
     "ConnectionWithPassword._encrypted": changed("database/connections/main/ssl_mode", "disable"),

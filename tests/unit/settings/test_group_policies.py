@@ -132,5 +132,5 @@ def test_without_people_there_are_none() -> None:
 @pytest.mark.parametrize("name", ["group-a", "person-b"])
 def test_no_application_takes_such_a_name(name: str) -> None:
     applications = {name: {**FULL["applications"]["app"], "database_roles": []}}
-    with pytest.raises(ValueError, match="none that begins with group- or person-"):
+    with pytest.raises(ValueError, match="none that begins with group-, person- or rotator-"):
         parse({**FULL, "applications": applications})
