@@ -1,7 +1,7 @@
-"""Composition of servers in an EKS cluster: network, cluster, nodes, keys, and what stands in it. Owns the explicit
-providers of AWS and of the cluster, and no other resource."""
+"""Composition of servers in an EKS cluster: network, cluster, nodes, keys, what stands in it, first boot. Owns the
+explicit providers of AWS and of the cluster, and no other resource."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pulumi
 import pulumi_aws as aws
@@ -12,7 +12,10 @@ from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.aws.cluster_site import API_SERVICE
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
+from components.aws.first_boot_role import FirstBootRole, FirstBootRoleArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
+from components.kubernetes.authority import PublishedAuthority, PublishedAuthorityArgs
+from components.kubernetes.bootstrap_job import BootstrapJob, BootstrapJobArgs
 from components.kubernetes.certificates import ListenerCertificate, ListenerCertificateArgs
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
 from components.kubernetes.provider import cluster_provider
@@ -20,24 +23,28 @@ from components.kubernetes.server_chart import ServerChart, ServerChartArgs
 from components.kubernetes.storage import ServerStorage, ServerStorageArgs
 from components.platform.endpoint import Platform
 from components.platform.forwarded import ForwardedServers, ForwardedServersArgs
+from components.render import acl
+from components.render.administrator import administrator_policy
 from components.render.aws import key_policies
+from components.render.chart.jobs import first_boot_needs
 from components.render.chart.names import NAMESPACE, RELEASE
 from components.render.chart.network_policies import PodTraffic
 from components.render.chart.server_file import ClusterServer
 from components.render.kubeconfig import kubeconfig
 from components.render.traffic import Need
-from composition import needs
+from composition import first_boot, needs
 from settings import Settings
 from settings.eks import EksPlatform
 from settings.named_files import verify
 
 
 def build(settings: Settings, platform: EksPlatform) -> Platform:
-    """Declare the cluster and the servers in it. Raises ValueError where the chart's archive is another file."""
+    """Declare the cluster and the servers in it. Raises ValueError where the chart's archive is another file, or a
+    file that settings name can't be read."""
     verify("platform.chart.checksum", platform.chart.file, platform.chart.checksum)
+    texts = first_boot.texts(first_boot.named_files(settings.bootstrap))
     made = _Cluster(settings, platform)
-    servers = platform.servers(settings.server)
-    chart = _inside(settings, platform, servers, made)
+    booted = _inside(settings, platform, made, texts)
     forwarded = ForwardedServers(
         "platform",
         ForwardedServersArgs(
@@ -48,7 +55,7 @@ def build(settings: Settings, platform: EksPlatform) -> Platform:
             replicas=platform.pods.replicas,
             timeout_seconds=platform.boot_timeout,
         ),
-        pulumi.ResourceOptions(depends_on=[chart]),
+        pulumi.ResourceOptions(depends_on=[booted]),
     )
     return Platform(
         endpoint=forwarded.endpoint,
@@ -73,7 +80,9 @@ class _Cluster:
         network = ClusterNetwork("network", ClusterNetworkArgs(physical_name=self.name, site=platform), self._options)
         self.disks_key = self._disks_key()
         self.control_plane, self.nodes = self._control_plane(network)
-        self.seal_key = None if platform.seal else self._seal_key(network)
+        self.identity = None if platform.seal else self._identity()
+        self.first_boot = self._first_boot(settings.environment)
+        self.keys = self._keys(network)
         self.provider = self._reached()
 
     def _disks_key(self) -> pulumi.Output[str]:
@@ -113,9 +122,9 @@ class _Cluster:
         )
         return cluster, nodes
 
-    def _seal_key(self, network: ClusterNetwork) -> tuple[PodIdentity, pulumi.Output[str] | None]:
-        """The key, and the identity that is given to pods as they are made, and never afterwards."""
-        identity = PodIdentity(
+    def _identity(self) -> PodIdentity:
+        """By which the servers' pods use the seal's key."""
+        return PodIdentity(
             "servers",
             PodIdentityArgs(
                 role_name=f"{self.name}-servers",
@@ -127,16 +136,28 @@ class _Cluster:
             ),
             self._options,
         )
+
+    def _first_boot(self, environment: str) -> FirstBootRole:
+        args = FirstBootRoleArgs(
+            physical_name=self.name,
+            account=self._platform,
+            environment=environment,
+            cluster_name=self.control_plane.cluster_name,
+        )
+        return FirstBootRole("first-boot-role", args, self._options)
+
+    def _keys(self, network: ClusterNetwork) -> ServerKeys:
         args = ServerKeysArgs(
             physical_name=self.name,
             account=self._platform,
             namespace=NAMESPACE,
             service_account=RELEASE,
-            servers_role_arn=identity.role_arn,
+            servers_role_arn=self.identity.role_arn if self.identity else None,
+            first_boot_role_arn=self.first_boot.role_arn,
             kms_endpoint_id=network.kms_endpoint_id,
             protect=self._protect,
         )
-        return identity, ServerKeys("keys", args, self._options).seal_key_arn
+        return ServerKeys("keys", args, self._options)
 
     def _reached(self) -> kubernetes.Provider:
         """Its API, for whoever may use it: access is given before."""
@@ -153,34 +174,44 @@ class _Cluster:
         return cluster_provider("kubernetes", kubeconfig=told, cluster=self.control_plane.cluster_arn, opts=after)
 
 
-def _inside(settings: Settings, platform: EksPlatform, servers: ClusterServer, made: _Cluster) -> ServerChart:
-    """What stands in the cluster. Nothing of it is deleted for itself where the cluster goes."""
-    identity, seal_key = made.seal_key or (None, None)
+def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Mapping[str, str]) -> BootstrapJob:
+    """What stands in the cluster, to the end of first boot. Nothing of it is deleted for itself where the cluster
+    goes."""
+    servers = platform.servers(settings.server)
+    api_networks = (platform.network_cidr, API_SERVICE)
 
-    def options(*after: pulumi.Resource) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(
-            providers=[made.provider], depends_on=[made.nodes, *after], deleted_with=made.control_plane
-        )
+    def options(*after: pulumi.Resource | None) -> pulumi.ResourceOptions:
+        before = [one for one in (made.nodes, *after) if one is not None]
+        return pulumi.ResourceOptions(providers=[made.provider], depends_on=before, deleted_with=made.control_plane)
 
     traffic = PodTraffic(
         flavor=servers.flavor,
-        api_networks=(platform.network_cidr, API_SERVICE),
+        api_networks=api_networks,
         needs=tuple(_needs(settings, servers)),
+        job_needs=(first_boot_needs(platform.region),),
         destinations=platform.destinations,
     )
-    namespaces = ServerNamespaces(
-        "namespaces", ServerNamespacesArgs(traffic=traffic, protect=settings.protect), options()
-    )
+    of_namespaces = ServerNamespacesArgs(traffic=traffic, protect=settings.protect)
+    namespaces = ServerNamespaces("namespaces", of_namespaces, options())
     certificate = ListenerCertificate("certificate", ListenerCertificateArgs(pods=platform.pods), options(namespaces))
     stored = ServerStorageArgs(server=servers, kms_key_arn=made.disks_key, protect=settings.protect)
     storage = ServerStorage("storage", stored, options(namespaces))
+    charted = ServerChartArgs(server=servers, archive=platform.chart.file, seal_key_arn=made.keys.seal_key_arn)
     # A pod that is made before its identity never gets it.
-    before = [one for one in (namespaces, certificate, storage, identity) if one is not None]
-    return ServerChart(
-        "servers-chart",
-        ServerChartArgs(server=servers, archive=platform.chart.file, seal_key_arn=seal_key),
-        options(*before),
+    chart = ServerChart("servers-chart", charted, options(namespaces, certificate, storage, made.identity))
+    published = PublishedAuthorityArgs(image=platform.tools_image, api_networks=api_networks)
+    authority = PublishedAuthority("authority", published, options(namespaces, certificate))
+    booted = BootstrapJobArgs(
+        bootstrap=settings.bootstrap,
+        texts=texts,
+        policy=acl.render(administrator_policy()),
+        replicas=platform.pods.replicas,
+        image=platform.tools_image,
+        environment=settings.environment,
+        region=platform.region,
+        kms_key_arn=made.keys.key_shares_key_arn,
     )
+    return BootstrapJob("first-boot", booted, options(chart, authority, made.first_boot))
 
 
 def _needs(settings: Settings, servers: ClusterServer) -> Iterator[Need]:

@@ -19,10 +19,10 @@ from components.render.node.model import Node
 from components.render.seals import AwsKmsSeal
 from components.render.snapshots import AGE_KEY
 from components.render.traffic import Flow, Need, plan
-from composition import needs
+from composition import first_boot, needs
 from settings import Settings
 from settings.hetzner import HetznerPlatform
-from settings.named_files import CERTIFICATE, PGP_KEY, SSH_KEY, public
+from settings.named_files import CERTIFICATE, SSH_KEY
 
 
 def build(settings: Settings, platform: HetznerPlatform) -> Platform:
@@ -86,7 +86,7 @@ def node(settings: Settings, platform: HetznerPlatform, physical_name: str) -> N
         bootstrap=settings.bootstrap,
         policy=acl.render(administrator_policy()),
         administrator_networks=platform.api_cidrs,
-        texts={file: public(setting, file, form) for setting, file, form in _named_files(settings, platform) if file},
+        texts=first_boot.texts(_named_files(settings, platform)),
         ssh=platform.ssh,
         snapshots=settings.snapshots,
         logs=platform.logs,
@@ -97,9 +97,7 @@ def node(settings: Settings, platform: HetznerPlatform, physical_name: str) -> N
 
 def _named_files(settings: Settings, platform: HetznerPlatform) -> Iterator[tuple[str, str | None, Form]]:
     """The public files that a node gets: by which setting each is named, and what it has to hold."""
-    for number, operator in enumerate(settings.bootstrap.operators):
-        yield f"bootstrap.operators[{number}].pgp_key", operator.pgp_key, PGP_KEY
-    yield "bootstrap.administrator.certificate", settings.bootstrap.administrator.certificate, CERTIFICATE
+    yield from first_boot.named_files(settings.bootstrap)
     yield "platform.tls.ca_certificate_file", platform.tls.trusted_file, CERTIFICATE
     for file in platform.ssh.public_keys if platform.ssh else ():
         yield "platform.ssh.public_keys", file, SSH_KEY

@@ -12,6 +12,7 @@ from components.aws.cluster_site import EksSite
 from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, SettingError
 from components.render.audit import AuditDevice, FileAudit
 from components.render.chart.archive import ChartArchive
+from components.render.chart.jobs import PinnedImage
 from components.render.chart.pods import ServerPods
 from components.render.chart.server_file import ClusterServer
 from components.render.release import Server
@@ -27,6 +28,8 @@ class EksPlatform(EksSite):
     chart: ChartArchive
     seal: TransitSeal | None = None
     """Another Vault that unseals the servers. None: a key in KMS, which the estate makes; OpenBao hasn't that seal."""
+    tools_image: PinnedImage
+    """Image of the Jobs beside the servers, by its digest: with Python 3.9 or later, boto3 and pysequoia."""
     forwarded_port: Port
     """Port on 127.0.0.1 by which Vault is reached from here: it is forwarded to a pod's, and each stack has another
     one. The administrator's login is good from there only."""

@@ -75,10 +75,10 @@ class ServerKeysArgs:
     """Namespace of the servers."""
     service_account: str
     """Service account of the servers."""
+    first_boot_role_arn: pulumi.Input[str]
+    """Role of first boot, which writes key shares."""
     servers_role_arn: pulumi.Input[str] | None = None
     """Role of the servers' pods; none: the seal has no key here."""
-    first_boot_role_arn: pulumi.Input[str] | None = None
-    """Role of first boot, which writes key shares; none: they have no key."""
     snapshots_role_arn: pulumi.Input[str] | None = None
     """Role of the job that takes snapshots; none: they have no key."""
     kms_endpoint_id: pulumi.Input[str] | None = None
@@ -88,15 +88,15 @@ class ServerKeysArgs:
 
 
 class ServerKeys(pulumi.ComponentResource):
-    """Keys that pods use, one for each role that is given: the seal's, the snapshots' and the key shares'. The
+    """Keys that pods use: that of the key shares, and the seal's and the snapshots' where there is a role for each. The
     cluster's own is a `ClusterKey` that is there before it."""
 
+    key_shares_key_arn: pulumi.Output[str]
+    """Of the key shares in Secrets Manager."""
     seal_key_arn: pulumi.Output[str] | None = None
     """What Vault unseals itself with."""
     snapshots_key_arn: pulumi.Output[str] | None = None
     """Of the bucket."""
-    key_shares_key_arn: pulumi.Output[str] | None = None
-    """Of the key shares in Secrets Manager."""
 
     def __init__(self, name: str, args: ServerKeysArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:ServerKeys", name, {}, opts)
@@ -106,9 +106,8 @@ class ServerKeys(pulumi.ComponentResource):
         if args.snapshots_role_arn is not None:
             policy = _wraps(args.account, args.snapshots_role_arn, "s3")
             self.snapshots_key_arn = self._made("snapshots", "Snapshots of Vault", policy)
-        if args.first_boot_role_arn is not None:
-            policy = _wraps(args.account, args.first_boot_role_arn, "secretsmanager")
-            self.key_shares_key_arn = self._made("key-shares", "Encrypted key shares of Vault", policy)
+        policy = _wraps(args.account, args.first_boot_role_arn, "secretsmanager")
+        self.key_shares_key_arn = self._made("key-shares", "Encrypted key shares of Vault", policy)
         self.register_outputs(
             {
                 "seal_key_arn": self.seal_key_arn,

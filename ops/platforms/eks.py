@@ -1,6 +1,6 @@
 """Servers in an EKS cluster, as the commands use them: by the official plugins, and by a port that is forwarded.
 
-Owns how the cluster's Vault is reached from here. Refuses `up`: nothing initialises its servers yet.
+Owns what is asked of this machine before `up`. Refuses to reach the cluster itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,11 +65,12 @@ class Eks(Account):
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
-        """As elsewhere, but for `up`: it would make what costs money, and then wait in vain."""
-        if purpose == "up":
-            setting = self.file.named("platform.kind")
-            expected = "another one for `up`, since nothing initialises the servers of a cluster yet"
-            raise EstateError(f"{setting} is 'eks'; expected {expected}")
+        """As elsewhere, and the chart's archive is there."""
+        if purpose == "up" and not (self.paths.project / self.platform.chart.file).is_file():
+            setting = self.file.named("platform.chart.file")
+            raise EstateError(
+                f"{setting} is {self.platform.chart.file!r}, which isn't there; expected it, as docs/eks.md tells"
+            )
         with super().ready(purpose, console) as platform:
             yield platform
 

@@ -22,7 +22,7 @@ def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the
     done = made.run("preview", "prod", "--json")
 
     assert refused.returncode == 2
-    assert "platform.kind is 'eks'; expected another one for `up`" in refused.stderr
+    assert "platform.chart.file is 'charts/vault-0.34.1.tgz', which isn't there" in refused.stderr
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert "fake providers for aws, kubernetes, vault: " in done.stderr
@@ -31,6 +31,7 @@ def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the
     kinds = Counter(one["urn"].split("::")[2].rpartition("$")[2] for one in document["resources"])
     assert kinds["kubernetes:apps/v1:StatefulSet"] == kinds["aws:eks/cluster:Cluster"] == 1
     assert kinds["kubernetes:core/v1:PersistentVolumeClaim"] == 10
+    assert kinds["kubernetes:batch/v1:Job"] == 2
     assert kinds["vault:kubernetes/authBackendRole:AuthBackendRole"] == 3
     # The seal's key is bound to KMS' endpoint in the network, whose id only AWS knows.
     unjudged = {

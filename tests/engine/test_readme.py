@@ -25,6 +25,13 @@ NOT_RUN = {
         "./estate up dev --sandbox\n./estate status dev --sandbox\n"
         "./estate secret-id aos --stack dev --sandbox\n./estate down dev --sandbox\n"
     ),
+    ("docs/eks.md", "needs a cluster"): (
+        "aws eks update-kubeconfig --region eu-central-1 --name vault-staging --kubeconfig .estate/staging/kubeconfig\n"
+        "export KUBECONFIG=.estate/staging/kubeconfig\n"
+        "kubectl get configmap vault-authority --namespace vault-jobs --output 'jsonpath={.data.ca\\.crt}' "
+        ">.estate/staging/authority.crt\n"
+        "kubectl port-forward --namespace vault service/vault 8210:8200\n"
+    ),
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
         "./estate up dev --sandbox\n./estate status dev --sandbox\n./estate down dev --sandbox\n"
     ),

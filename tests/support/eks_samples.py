@@ -15,6 +15,7 @@ PLATFORM: Mapping[str, Any] = {
     **{name: SITE[name] for name in ("account_id", "region", "deployer_role_arn", "zone_ids", "addons")},
     "pods": {"image": {"repository": "docker.io/hashicorp/vault", "digest": f"sha256:{SHA256}"}},
     "chart": {"file": "charts/vault-0.34.1.tgz", "checksum": SHA256},
+    "tools_image": f"registry.internal/tools@sha256:{SHA256}",
     "forwarded_port": 8210,
 }
 """Nothing that has a default."""

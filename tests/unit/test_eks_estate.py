@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pulumi
@@ -21,7 +22,7 @@ from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
 from tests.support.declare import Declared, declare
 from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
-from tests.unit.golden.local import text
+from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, text
 from tests.unit.settings.samples import FULL
 
 VERSIONS = tuple(SITE["addons"])
@@ -29,7 +30,17 @@ VERSIONS = tuple(SITE["addons"])
 
 def built(whole: Mapping[str, Any], *, preview: bool = False) -> Declared:
     settings = parse(whole)
-    return declare(lambda: place(settings), preview=preview)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_keys(Path())
+        return declare(lambda: place(settings), preview=preview)
+
+
+def write_keys(folder: Path) -> None:
+    """The public halves that settings name."""
+    (folder / "keys").mkdir()
+    (folder / "keys/ada.asc").write_text(PUBLIC_KEY)
+    (folder / "admin.crt").write_text(CERTIFICATE)
 
 
 @cache
@@ -65,14 +76,20 @@ def test_things_are_there_before_what_needs_them() -> None:
         "storage-data-vault-4",
         "namespaces-servers",
     } <= after(declared, "servers-chart-chart")
-    assert "servers-chart-chart" in after(declared, "platform-ready")
+    assert {
+        "servers-chart-chart",
+        "authority-publisher-job",
+        "first-boot-role-identity-association",
+        "keys-key-shares-key",
+    } <= after(declared, "first-boot-run-job")
+    assert "first-boot-run-job" in after(declared, "platform-ready")
     assert built(CLUSTER, preview=True).names() == declared.names()
 
 
 def test_what_stands_in_the_cluster_goes_with_it_and_nothing_uses_a_default_provider() -> None:
     declared = production()
     cluster_itself = declared.named("cluster").urn
-    for name in ("namespaces", "certificate", "storage", "servers-chart"):
+    for name in ("namespaces", "certificate", "storage", "servers-chart", "authority", "first-boot"):
         assert declared.named(name).options.deleted_with == cluster_itself, name
     providers = {one.type.rpartition(":")[2]: one.urn for one in declared.records if "pulumi:providers:" in one.type}
     for one in declared.records:
@@ -92,8 +109,9 @@ def test_all_servers_of_a_cluster_are_waited_for_by_a_port_of_this_machine() -> 
 
 def test_openbao_has_no_key_in_kms() -> None:
     declared = built({**cluster(**OF_OPENBAO), "server": OPENBAO})
-    assert [one.name for one in declared.of("aws:kms/key:Key")] == ["disks-key"]
-    assert declared.of("aws:eks/podIdentityAssociation:PodIdentityAssociation") == ()
+    assert [one.name for one in declared.of("aws:kms/key:Key")] == ["disks-key", "keys-key-shares-key"]
+    (association,) = declared.of("aws:eks/podIdentityAssociation:PodIdentityAssociation")
+    assert association.inputs["serviceAccount"] == "bootstrap"
 
 
 def test_pods_reach_what_contents_name_and_their_own_cluster_by_its_service_only() -> None:
@@ -111,6 +129,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder of its own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "charts").mkdir()
+    write_keys(tmp_path)
     return tmp_path
 
 
@@ -143,6 +162,7 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "system_node_type": ("m7g.medium", "m7g.medium"),
     "system_nodes": (7, '"desiredSize": 7'),
     "log_days": (400, '"retentionInDays": 400'),
+    "tools_image": (f"registry.internal/other@sha256:{'2' * 64}", "registry.internal/other@sha256:"),
     "forwarded_port": (8_299, "https://127.0.0.1:8299"),
     "boot_timeout": ("31m", '"timeout_seconds": 1860'),
     "destinations": ({"db.internal": ["10.8.0.0/24"]}, "10.8.0.0/24"),
@@ -197,6 +217,23 @@ def test_each_setting_of_the_platform_shows_in_what_is_declared() -> None:
     assert [(len(before.of(kind)), len(now.of(kind))) for kind in counted] == [(3, 1), (9, 1)]
 
 
+def test_first_boot_is_told_who_operates_and_from_where_the_administrator_comes() -> None:
+    (made,) = (one for one in production().of("kubernetes:core/v1:ConfigMap") if one.name == "first-boot-run-programs")
+    told = json.loads(made.inputs["data"]["parameters.json"])
+    assert told["operators"] == [{"name": "ada", "public_key": PUBLIC_KEY}]
+    assert (told["threshold"], told["servers"]) == (1, 5)
+    assert told["custody"]["name"] == "vault/test/key-shares"
+    assert told["administrator"]["role"]["token_bound_cidrs"] == ["127.0.0.1/32"]
+
+
+def test_a_key_that_is_not_there_is_told_by_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = parse(CLUSTER)
+    with pytest.raises(ValueError, match=r"bootstrap\.operators\[0\]\.pgp_key is 'keys/ada\.asc', which can't be read"):
+        place(settings)
+
+
+@pytest.mark.usefixtures("here")
 def test_the_stack_exports_what_a_person_needs() -> None:
     found: dict[str, pulumi.Input[str]] = {}
     settings = parse(CLUSTER)

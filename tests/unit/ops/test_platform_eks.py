@@ -1,4 +1,4 @@
-"""The driver of servers in an EKS cluster: what its account needs, its keys, and what it refuses.
+"""The driver of servers in an EKS cluster: what its account needs, what has to be here before `up`, and its keys.
 
 Doesn't prove that anything gets built.
 """
@@ -16,7 +16,7 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.eks import Eks
 from ops.platforms.registry import platform_of
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, cluster
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
 from tests.unit.settings.samples import MINIMAL
 
 OWN = {
@@ -59,14 +59,18 @@ def test_there_is_no_sandbox_of_it_to_take_for_the_cluster(paths: Paths) -> None
     )
 
 
-def test_up_makes_nothing_that_would_wait_in_vain(paths: Paths) -> None:
+def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths) -> None:
     with pytest.raises(EstateError) as caught, driver(paths).ready("up", Console()):
         pass
     assert str(caught.value) == (
-        "Pulumi.trial.yaml: vault-estate:estate.platform.kind is 'eks'; expected another one for `up`, since nothing "
-        "initialises the servers of a cluster yet"
+        "Pulumi.trial.yaml: vault-estate:estate.platform.chart.file is 'charts/vault-0.34.1.tgz', which isn't there; "
+        "expected it, as docs/eks.md tells"
     )
     assert not (paths.own / "trial").exists()
+    (paths.project / "charts").mkdir()
+    (paths.project / PLATFORM["chart"]["file"]).touch()
+    with driver(paths).ready("up", Console()) as platform:
+        assert platform.file.stack == "trial"
 
 
 def test_a_preview_makes_the_keys_that_are_its_own_and_asks_for_no_archive(paths: Paths) -> None:
