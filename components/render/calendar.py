@@ -9,6 +9,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -40,6 +41,7 @@ _CYCLE_DAYS = 28 * 365 + 7
 _CYCLE_BEGINS = date(2001, 1, 1)
 
 
+@lru_cache  # 28 years of days take most of the time of reading a stack's file
 def longest_pause_seconds(event: str) -> int:
     """The longest time between two elapses, without a change to summer time.
     Raises ValueError where systemd wouldn't take the event, or it never comes."""

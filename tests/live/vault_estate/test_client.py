@@ -225,7 +225,8 @@ def test_tokens_that_live_seconds_are_renewed_and_replaced(estate: ApplicationEs
             time.sleep(0.05)
     assert not [one for one in told if one.kind in (EventKind.OPERATION, EventKind.LOGIN) and one.error]
     logins = sum(one.kind is EventKind.LOGIN for one in told)
-    assert 3 <= logins <= 9
+    # At most 2 s each; a machine that stands still for a moment needs fewer.
+    assert 2 <= logins <= 9
     assert any(one.kind is EventKind.TOKEN_RENEWED and not one.error for one in told)
 
 
