@@ -8,12 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import rotation_timer
 from .node.units import SANDBOX
+from .rotation_timer import RotationTimer
 
 PROGRAM = "renew_secret_id.py"
 WRAPPED = "wrapping-token"
 _GRACE_SECONDS = 60
 """An application may have read the old SecretID a moment ago."""
+_NEEDED = """\
+if ! command -v vault-estate >/dev/null; then
+    echo "vault-estate is missing; expected it on the path: pip install vault-estate" >&2
+    exit 2
+fi
+"""
 _LIBRARY, _CONFIGURATION, _STATE = "/usr/local/lib/vault-estate", "/etc/vault-estate", "/var/lib/vault-renewal"
 
 
@@ -32,6 +40,8 @@ class SecretIdRenewal:
     secret_id_ttl: int
     authority: str | None = None
     """PEM of the authority of Vault's certificate; None: one that every machine knows."""
+    rotation_document: str | None = None
+    """What the library reads if this login rotates secrets there, too; None: it doesn't."""
 
     @property
     def name(self) -> str:
@@ -42,6 +52,19 @@ class SecretIdRenewal:
     def folder(self) -> str:
         """Where the application finds its SecretID."""
         return f"{_STATE}/{self.application}"
+
+    @property
+    def rotation(self) -> RotationTimer | None:
+        """What rotates by this login; None: nothing does."""
+        if self.rotation_document is None:
+            return None
+        return RotationTimer(
+            role=self.application,
+            user=self.user,
+            configuration=_CONFIGURATION,
+            secret_id_file=f"{self.folder}/secret-id",
+            document=self.rotation_document,
+        )
 
     @property
     def every(self) -> int:
@@ -59,6 +82,7 @@ def files(renewal: SecretIdRenewal) -> Mapping[str, str]:
         f"{renewal.name}.timer": _timer(renewal),
         "install.sh": _install(renewal),
         **authority,
+        **(rotation_timer.files(renewal.rotation) if renewal.rotation else {}),
     }
 
 
@@ -112,15 +136,22 @@ WantedBy=timers.target
 
 def _install(renewal: SecretIdRenewal) -> str:
     configuration = [f"{renewal.name}.json", *([f"{renewal.name}.crt"] if renewal.authority else [])]
+    units = [f"{renewal.name}.service", f"{renewal.name}.timer"]
+    needed, then = "", ""
+    if rotation := renewal.rotation:
+        configuration.append(f"{rotation.name}.json")
+        units += [f"{rotation.name}.service", f"{rotation.name}.timer"]
+        needed = _NEEDED
+        then = f"systemctl enable --now {rotation.name}.timer\n"
     return f"""\
 #!/bin/sh
 # Run by root on the machine where {renewal.application} runs, beside the files that came with it.
 set -eu
-cd "$(dirname "$0")"
+{needed}cd "$(dirname "$0")"
 install -d -m 0755 {_LIBRARY} {_CONFIGURATION} {_STATE}
 install -m 0644 {PROGRAM} {_LIBRARY}/
 install -m 0644 {" ".join(configuration)} {_CONFIGURATION}/
-install -m 0644 {renewal.name}.service {renewal.name}.timer /etc/systemd/system/
+install -m 0644 {" ".join(units)} /etc/systemd/system/
 install -d -o {renewal.user} -m 0700 {renewal.folder}
 if [ -e {WRAPPED} ]; then
     install -o {renewal.user} -m 0400 {WRAPPED} {renewal.folder}/
@@ -129,5 +160,5 @@ fi
 systemctl daemon-reload
 systemctl start {renewal.name}.service
 systemctl enable --now {renewal.name}.timer
-echo "{renewal.application} finds its SecretID in {renewal.folder}/secret-id"
+{then}echo "{renewal.application} finds its SecretID in {renewal.folder}/secret-id"
 """

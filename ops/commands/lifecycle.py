@@ -46,6 +46,8 @@ from ops.vault import issued
 from ops.vault.access_checks import AccessChecks, check_access, not_checked
 from ops.vault.login import log_in, refuse_without_pair
 from ops.vault.secret_ids import WrappedSecretId, issue_secret_id, wrapping_seconds
+from settings import Settings
+from settings.client_manifest import client_manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,19 +268,39 @@ def secret_id(
             secret_id_ttl=login.secret_id_ttl,
             authority=endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None,
         )
+        if install and rotator:
+            told = replace(told, rotation_document=_NO_DOCUMENT)
         if install:
             # Before there is anything that could be lost.
             _make_folder(install.folder, {*renewal.files(told), renewal.WRAPPED})
         with log_in(endpoint) as client:
             wrapped = issue_secret_id(client, settings.approle.path, role, wrap_ttl_seconds)
         if install:
-            written = renewal.files(replace(told, role_id=wrapped.role_id))
+            told = replace(told, role_id=wrapped.role_id)
+            if rotator:
+                told = replace(told, rotation_document=_rotators_document(platform, settings, application, told))
+            written = renewal.files(told)
             _write(install.folder, {**written, renewal.WRAPPED: wrapped.wrapping_token})
         if install and not choices.sandbox:
             issued.forget(paths, stack, role)
         elif not choices.sandbox:
             issued.note(paths, stack, role, login.secret_id_ttl)
         return wrapped
+
+
+_NO_DOCUMENT = ""
+"""It has the RoleID, which is known only with the SecretID."""
+
+
+def _rotators_document(platform: PlatformDriver, settings: Settings, application: str, told: SecretIdRenewal) -> str:
+    return client_manifest(
+        settings,
+        application,
+        address=platform.address_for_applications(told.address),
+        ca_certificate=told.authority,
+        role_id=told.role_id,
+        rotator=True,
+    ).render()
 
 
 def _make_folder(folder: Path, names: Collection[str]) -> None:

@@ -29,6 +29,7 @@ from ops.vault.access_checks import AccessChecks
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.secret_ids import WrappedSecretId
 from tests.unit.ops.fakes import SETTINGS, asked_of, checkout, fake_program
+from vault_estate import manifest
 
 ADDRESS = "https://vault.example.com:8200"
 READY = {"urn": "r", "type": "pulumi-python:dynamic:Resource", "outputs": {"address": ADDRESS}}
@@ -336,6 +337,26 @@ def test_who_rotates_has_a_secret_id_of_its_own(stack: Stack, monkeypatch: pytes
     lifecycle.secret_id(stack.paths, "local", "aos", "5m", Console(), choices=Choices(), rotator=True)
     assert [arguments[1:] for arguments in asked] == [("approle", "rotator-aos", 300)]
     assert list(issued.all_of(stack.paths, "local")) == ["rotator-aos"]
+
+
+def test_with_that_goes_a_timer_which_rotates(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = stack.paths.project / "estate.base.yaml"
+    login = "    rotator: { kind: approle, renews_secret_id: true }\n"
+    mount = "    mount: agenticverz\n"
+    base.write_text(base.read_text(encoding="utf-8").replace(mount, mount + login))
+    made = WrappedSecretId(wrapping_token="t", accessor="", ttl_seconds=300, role_id="r1", creation_path="")
+    asked_of(monkeypatch, "ops.commands.lifecycle.issue_secret_id", made)
+    _place_administrator(stack)
+    there = Install(folder=stack.paths.project / "there", user="aos")
+    for _ in range(2):
+        lifecycle.secret_id(
+            stack.paths, "local", "aos", "5m", Console(), choices=Choices(), install=there, rotator=True
+        )
+    document = manifest.parse((there.folder / "vault-rotation-rotator-aos.json").read_text())
+    assert (document.application, document.login.role) == ("aos", "rotator-aos")
+    assert isinstance(document.login, manifest.ManifestAppRole)
+    assert document.login.role_id == "r1"
+    assert document.secrets["app-prod"].rotation is not None
 
 
 def test_a_secret_id_is_asked_for_as_the_administrator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ a file; a real server is in tests/day2/test_forty_days.py, and a machine's syste
 import itertools
 import json
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +345,33 @@ def test_the_units_run_as_the_application_and_long_before_the_end() -> None:
     }
     assert files["renew_secret_id.py"] == Path(renew_secret_id.__file__).read_text()
     assert "vault-renewal-aos.crt" not in files
+
+
+def test_a_login_that_rotates_has_a_timer_for_it_beside_its_own() -> None:
+    told = replace(TOLD, application="rotator-aos", rotation_document='{"schema_version": 1}\n')
+    found = renewal.files(told)
+    assert found["vault-rotation-rotator-aos.json"] == '{"schema_version": 1}\n'
+    unit = found["vault-rotation-rotator-aos.service"].splitlines()
+    assert "User=aos-runner" in unit
+    assert "ExecStart=/usr/bin/env vault-estate rotate --due" in unit
+    assert "Environment=VAULT_ESTATE_CONFIG=/etc/vault-estate/vault-rotation-rotator-aos.json" in unit
+    assert "Environment=VAULT_SECRET_ID_FILE=/var/lib/vault-renewal/rotator-aos/secret-id" in unit
+    assert "NoNewPrivileges=yes" in unit
+    assert "OnUnitInactiveSec=900" in found["vault-rotation-rotator-aos.timer"].splitlines()
+    script = found["install.sh"]
+    installed = [name for line in script.splitlines() if line.startswith("install -m") for name in line.split()]
+    assert {name for name in found if name != "install.sh"} <= set(installed)
+    last = "systemctl enable --now vault-renewal-rotator-aos.timer\nsystemctl enable --now vault-rotation-rotator-aos."
+    assert last in script
+
+
+def test_without_its_command_nothing_is_installed(tmp_path: Path) -> None:
+    script = tmp_path / "install.sh"
+    script.write_text(renewal.files(replace(TOLD, rotation_document="{}"))["install.sh"])
+    done = subprocess.run(["/bin/sh", script], env={"PATH": ""}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vault-estate is missing; expected it on the path: pip install vault-estate\n"
+    assert "vault-estate is missing" not in renewal.files(TOLD)["install.sh"]
 
 
 def test_an_authority_of_ones_own_goes_along() -> None:
