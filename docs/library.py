@@ -24,7 +24,7 @@ PUBLIC: Mapping[str, Sequence[str]] = {
     ),
     "vault_estate.metrics": ("PrometheusObserver",),
     "vault_estate.tracing": ("TracingObserver",),
-    "vault_estate.rotation.rotator": ("Rotator", "RotationRun", "Overlap"),
+    "vault_estate.rotation": (),
     "vault_estate.testing": (),
     "vault_estate.testing.clocks": ("FakeClock",),
     "vault_estate.testing.plugin": ("vault", "live_vault", "vault_manifest"),

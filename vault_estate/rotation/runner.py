@@ -92,7 +92,7 @@ class Runner:
             policy = place.rotation
             who = whose(self._session)
             run.begin(asked, given or {}, who=who, grace_seconds=policy.grace_seconds if policy else None)
-        elif given or (keys and set(keys) != set(run.record.keys)):
+        elif not run.is_for(keys, given):
             held = ", ".join(run.record.keys)
             raise RotationInProgress(f"secret {name} has a run for {held} that is not at its end; expected to end it")
         self._carry_out(run)
@@ -119,11 +119,13 @@ class Runner:
 
     def rotate_due(self) -> list[RotationOutcome]:
         """Go on with every run that is not at its end, end graces that are over, and rotate what is due. What fails is
-        told in its outcome, and keeps nothing else from being done."""
+        told in its outcome, and keeps nothing else from being done; what another process has in hand is left to it."""
         outcomes = []
         for name in schedule.names(self._manifest):
             try:
                 outcomes += self._brought_forward(name)
+            except RotationInProgress:
+                continue  # another process has it in hand
             except VaultEstateError as error:
                 keys = self._own(name).keys
                 outcomes.append(RotationOutcome(secret=name, keys=keys, error=str(error)))

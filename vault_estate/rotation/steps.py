@@ -5,7 +5,7 @@ record of another process.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from vault_estate.errors import (
 )
 from vault_estate.kept_secret import KeptSecret, KeptVersion, same
 from vault_estate.models import Secret
-from vault_estate.rotation.record import HELD_SECONDS, NOTE, RecordEntry, RotationNote, RotationRecord
+from vault_estate.rotation.record import HELD_SECONDS, NOTE, Phase, RecordEntry, RotationNote, RotationRecord
 from vault_estate.rotation.rotator import Overlap, RotationRun, Rotator
 from vault_estate.rotation.schedule import moment
 
@@ -65,6 +65,14 @@ class RotationSteps:
         """Whether the values before the present ones have had their time."""
         return self._now() >= self.record.grace_until
 
+    def is_for(self, keys: Collection[str], given: Mapping[str, str] | None) -> bool:
+        """Whether the run that is not at its end is what somebody asks for: the same given values, the same keys, or
+        whatever it is."""
+        if given:
+            pending = self.record.pending
+            return pending.keys() == given.keys() and all(same(pending[key], value) for key, value in given.items())
+        return not keys or set(keys) == set(self.record.keys)
+
     def refuse_taken(self) -> None:
         """Raises RotationInProgress: another process has the run."""
         held = self.record
@@ -89,9 +97,12 @@ class RotationSteps:
         if any(same(previous.get(key), value) for key, value in given.items()):
             raise ConfigurationError(f"the value is the one that {self.name} has; expected another")
         seconds = GRACE_SECONDS if grace_seconds is None else grace_seconds
+        phase: Phase = "pending" if given else "creating"
+        # Before the record: a run that nobody can see would be gone on with only when the secret is due.
+        self._note(phase=phase, begun_at=self._now())
         self._write(
             RotationRecord(
-                phase="pending" if given else "creating",
+                phase=phase,
                 run=secrets.token_hex(8),
                 by=self.by,
                 who=who,
@@ -102,7 +113,6 @@ class RotationSteps:
             )
         )
         self._is_new, self._keys = True, keys
-        self._note(phase=self.record.phase, begun_at=self._now())
 
     def carry_out(self) -> None:
         """From wherever it stands until the secret has its new values. Raises VaultEstateError: a step failed."""

@@ -1,4 +1,4 @@
-"""Rotation on a real OpenBao, by a login with the rules that an estate gives, and the commands and the program of
+"""Rotation on a real OpenBao, by the login and the document that settings give, and the commands and the program of
 docs/rotation.md, in order.
 
 Not proven: HashiCorp's server, and a kill between any two steps (`tests/unit/vault_estate/test_rotation.py` has it).
@@ -13,41 +13,59 @@ from typing import Any
 
 import pytest
 
-from components.render.acl import AclPolicy, kv_rotate, merged, render
+from components.render.acl import render
 from ops.paths import ROOT
+from settings import parse
+from settings.client_manifest import client_manifest
+from settings.rotator_policies import rotator_policies
 from tests.support.documents import blocks
 from tests.support.estates import MOUNT, TRANSIT_KEY, ApplicationEstate, application_estate
 from tests.support.servers import VaultServer, call
+from tests.unit.settings.samples import MINIMAL
 from vault_estate import origins
-from vault_estate.manifest import ClientManifest
 from vault_estate.rotation.record import FOLDER, RotationNote
 from vault_estate.rotation.record import MOUNT as OWN_MOUNT
 
 PAGE = ROOT / "docs" / "rotation.md"
 ROLE = "rotator-aos"
-_KEYS = {"app-prod": ["MACHINE_SECRET_TOKEN", "WEBHOOK_KEY"], "shop": ["API_KEY"]}
-_ROTATIONS: dict[str, dict[str, Any]] = {
-    "app-prod": {"by": "random", "every_seconds": 604_800, "grace_seconds": 600, "password_policy": "strong"},
-    "shop": {"by": "hook:shop", "every_seconds": 43_200, "grace_seconds": 1},
-}
-_STRONG = 'length = 24\nrule "charset" { charset = "abcdefghijklmnopqrstuvwxyz" }\n'
+KEYS = ("MACHINE_SECRET_TOKEN", "WEBHOOK_KEY")
+SETTINGS = parse(
+    {
+        **MINIMAL,
+        "layout": "{mount}/{name}",
+        "kv": {MOUNT: {}},
+        "approle": {},
+        "password_policies": {"strong": {"length": 24}},
+        "applications": {
+            "aos": {
+                "login": {"kind": "approle"},
+                "rotator": {"kind": "approle", "renews_secret_id": True},
+                "mount": MOUNT,
+                "secrets": {
+                    "app-prod": {
+                        "keys": KEYS,
+                        "seed": "random",
+                        "rotation": {"keys": KEYS[:1], "password_policy": "strong"},
+                    },
+                    "shop": {"keys": ["API_KEY"], "rotation": {"by": "hook:shop", "grace": 1}},
+                },
+            }
+        },
+    }
+)
+"""Of which the login's ACL policy, the password policy and the document are rendered."""
+_TRANSIT = f'path "transit/keys/{TRANSIT_KEY}/rotate" {{ capabilities = ["update"] }}\n'
 
 
 @pytest.fixture(scope="module")
 def estate(vault_server: VaultServer) -> ApplicationEstate:
-    """One application, and the login that rotates its secrets: nothing of it has a wildcard."""
+    """One application, and the login that rotates its secrets."""
     made = application_estate(vault_server)
     call(made.root, "POST", f"sys/mounts/{OWN_MOUNT}", {"type": "kv", "options": {"version": "2"}})
-    call(made.root, "PUT", "sys/policies/password/strong", {"policy": _STRONG})
-    rules = merged(rule for name in _KEYS for rule in kv_rotate(MOUNT, name))
-    others = (
-        'path "sys/policies/password/strong/generate" { capabilities = ["read"] }\n'
-        f'path "transit/keys/{TRANSIT_KEY}/rotate" {{ capabilities = ["update"] }}\n'
-    )
-    text = render(AclPolicy(name=ROLE, rules=rules)) + others
-    assert "*" not in text
-    assert "+" not in text
-    call(made.root, "PUT", f"sys/policies/acl/{ROLE}", {"policy": text})
+    for name, password_policy in SETTINGS.password_policies.items():
+        call(made.root, "PUT", f"sys/policies/password/{name}", {"policy": password_policy.render()})
+    policy = render(rotator_policies(SETTINGS)[ROLE])
+    call(made.root, "PUT", f"sys/policies/acl/{ROLE}", {"policy": policy + _TRANSIT})
     call(made.root, "POST", f"auth/approle/role/{ROLE}", {"token_policies": [ROLE], "token_ttl": "1h"})
     return made
 
@@ -57,22 +75,16 @@ class Folder:
 
     def __init__(self, estate: ApplicationEstate, place: Path) -> None:
         self.estate, self.place = estate, place
-        document = estate.document()
-        role_id = call(estate.root, "GET", f"auth/approle/role/{ROLE}/role-id")["data"]["role_id"]
-        document["login"] |= {"role": ROLE, "role_id": role_id}
-        document["secrets"] = {
-            name: {
-                "mount": MOUNT,
-                "path": name,
-                "keys": keys,
-                "access": "read",
-                "owner": "aos",
-                "rotation": {**_ROTATIONS[name], "keys": keys[:1]},
-            }
-            for name, keys in _KEYS.items()
-        }
-        known = ClientManifest.model_validate_json(json.dumps(document))
-        (place / "vault-estate.json").write_text(known.render())
+        known = client_manifest(
+            SETTINGS,
+            "aos",
+            address=estate.server.address,
+            ca_certificate=estate.server.ca_file.read_text(encoding="ascii"),
+            role_id=call(estate.root, "GET", f"auth/approle/role/{ROLE}/role-id")["data"]["role_id"],
+            rotator=True,
+        )
+        with_transit = json.loads(known.render()) | {"transit": estate.document()["transit"]}
+        (place / "vault-estate.json").write_text(json.dumps(with_transit))
         secret_id = call(estate.root, "POST", f"auth/approle/role/{ROLE}/secret-id", {})["data"]["secret_id"]
         login = place / "secret-id"
         login.touch(mode=0o600)
@@ -122,7 +134,7 @@ def test_the_page_is_followed_and_a_key_of_two_ends_is_rotated(estate: Applicati
     assert "q7Zq7Z" not in done.stdout
     assert values["MACHINE_SECRET_TOKEN"] not in done.stdout
     notes = origins.read(metadata)
-    assert [notes.values[key].origin for key in _KEYS["app-prod"]] == ["generated", "given"]
+    assert [notes.values[key].origin for key in KEYS] == ["generated", "given"]
     assert notes.writers == {2: ROLE, 3: ROLE}
 
     turned = folder.run("vault-estate", "rotate", "shop", "--json")

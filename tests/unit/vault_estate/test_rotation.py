@@ -116,6 +116,16 @@ def test_two_processes_have_one_run() -> None:
     assert len(here.vault.versions("external-apis")) == 2
 
 
+def test_timers_that_run_at_once_rotate_once() -> None:
+    here = Rotating()
+    here.vault.clock.advance(EVERY)
+    found: list[object] = []
+    here.provider.before = lambda _: found.extend(here.runner().rotate_due())
+    assert [one.phase for one in here.runner().rotate_due()] == ["grace"]
+    assert found == []
+    assert here.provider.asked == ["create", "install", "test"]
+
+
 def test_who_was_overtaken_writes_nothing() -> None:
     """Its lock ran out while the other end let it wait, and somebody else took the run over."""
     here = Rotating()
@@ -274,6 +284,40 @@ def test_a_given_value_takes_the_same_steps() -> None:
     note = origins.read({"current_version": 3, "custom_metadata": here.vault.notes[f"{MOUNT}/external-apis"]})
     assert note.values["OTHER"].origin == "given"
     assert CANARY not in repr(done) + repr(here.vault.record())
+
+
+def test_a_given_value_is_in_use_wherever_its_run_was_killed() -> None:
+    """The same command is given again, and then the timer comes by."""
+    given = {"OTHER": "brought-q7Zq7Z"}
+    for moment in count(1):
+        here = Rotating(killed_at=moment)
+        try:
+            here.runner().rotate("external-apis", given=given)
+        except Killed:
+            here.killed_at = 0
+        here.vault.clock.advance(HELD_SECONDS)
+        if here.killed_at:
+            break
+        try:
+            here.runner().rotate("external-apis", given=given)
+        except ConfigurationError as error:
+            assert "expected another" in str(error), moment  # noqa: PT017 - it may be done already
+        assert [one.error for one in here.runner().rotate_due()] in ([], [""])
+        assert [one["OTHER"] for one in here.vault.versions("external-apis")] == ["kept", "brought-q7Zq7Z"], moment
+        assert here.vault.record() == RotationRecord(), moment
+        assert here.vault.note().phase == "idle", moment
+    assert moment > 20
+
+
+def test_another_given_value_waits_for_the_run_that_is_not_at_its_end() -> None:
+    here = Rotating(killed_at=20)
+    with pytest.raises(Killed):
+        here.runner().rotate("external-apis", given={"OTHER": "brought-q7Zq7Z"})
+    here.killed_at = 0
+    here.vault.clock.advance(HELD_SECONDS)
+    with pytest.raises(RotationInProgress, match="has a run for OTHER that is not at its end") as caught:
+        here.runner().rotate("external-apis", given={"OTHER": "another-q7Zq7Z"})
+    assert CANARY not in str(caught.value)
 
 
 def test_what_can_not_be_rotated_is_refused_before_anything_is_done() -> None:
