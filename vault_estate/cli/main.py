@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from vault_estate.cli import formats, migrate, rotate
+from vault_estate.cli import formats, migrate, restarting, rotate
 from vault_estate.environment import read_all, variables
 from vault_estate.errors import ConfigurationError, VaultEstateError
 
@@ -83,7 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[named], help="run a command with secrets as its variables")
     run.add_argument("--override", action="store_true", help="take the place of variables that are set")
     run.add_argument("--pristine", action="store_true", help=f"of the others only {', '.join(_KEPT)}")
-    run.usage = "vault-estate run [--prefix PREFIX] [--override] [--pristine] NAME... -- COMMAND..."
+    run.add_argument(
+        "--restart-on-change",
+        metavar="SIGNAL",
+        help="stay, and end the command by this signal, such as SIGTERM, when a secret of it changes, to start it anew",
+    )
+    run.usage = (
+        "vault-estate run [--prefix PREFIX] [--override] [--pristine] [--restart-on-change SIGNAL] "
+        "NAME... -- COMMAND..."
+    )
     run.set_defaults(act=_run)
 
     migrate.add(commands, _Parser)
@@ -122,19 +130,41 @@ def _env(given: argparse.Namespace) -> int:
     return 0
 
 
-def _run(given: argparse.Namespace) -> NoReturn:
+def _run(given: argparse.Namespace) -> int:
     command: list[str] = given.command
     if not command:
         raise ConfigurationError("COMMAND is missing; expected -- and a command behind the names")
     program = shutil.which(command[0])
     if program is None:
         sys.exit(_tell("COMMAND is no program that is found; expected one, behind --", NOT_FOUND))
-    found = variables(read_all(given.names, as_variables=True), given.prefix)
     inherited = {name: os.environ[name] for name in _KEPT if name in os.environ} if given.pristine else dict(os.environ)
+    if given.restart_on_change is not None:
+        return _restarting(given, program, inherited)
+    return _become(given, program, inherited)
+
+
+def _become(given: argparse.Namespace, program: str, inherited: Mapping[str, str]) -> NoReturn:
+    found = variables(read_all(given.names, as_variables=True), given.prefix)
     for name in ("SIGPIPE", "SIGXFSZ"):
         # Python ignores them, and what it becomes would, too: `yes | head` there would not end.
         signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.execve(program, command, joined(inherited, found, override=given.override))  # noqa: S606 - the point of it
+    os.execve(program, given.command, joined(inherited, found, override=given.override))  # noqa: S606 - the point of it
+
+
+def _restarting(given: argparse.Namespace, program: str, inherited: Mapping[str, str]) -> int:
+    stop = restarting.stop_signal(given.restart_on_change)
+    from vault_estate import VaultClient  # noqa: PLC0415 - only who reads needs an HTTP library
+
+    with VaultClient() as client:
+
+        def read() -> Mapping[str, str]:
+            found = variables(read_all(given.names, client, as_variables=True), given.prefix)
+            return joined(inherited, found, override=given.override)
+
+        def start(with_variables: Mapping[str, str]) -> restarting.Process:
+            return restarting.started(program, given.command, with_variables)
+
+        return restarting.Restarting(read=read, start=start, stop=stop).run()
 
 
 def _doctor(_: argparse.Namespace) -> int:
