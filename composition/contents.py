@@ -6,8 +6,11 @@ from typing import TypeVar
 import pulumi
 
 from components.platform.endpoint import Endpoint
+from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render import acl
 from components.render.administrator import administrator_policy
+from components.render.chart import jobs
+from components.render.chart.names import JOBS_NAMESPACE
 from components.render.snapshots import CANARY_MOUNT, NODE_LOGIN, OPERATOR_LOGIN
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.administrator import AdministratorLogin, AdministratorLoginArgs
@@ -24,11 +27,12 @@ from components.vault.people import PeopleArgs, PeopleInVault, Person, PersonAli
 from components.vault.pki import PkiEngine, PkiEngineArgs
 from components.vault.provider import administrator_provider
 from components.vault.quotas import LoginLimit, RateLimits, RateLimitsArgs
-from components.vault.snapshot_logins import SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
+from components.vault.snapshot_logins import TOKEN_SECONDS, SnapshotLogin, SnapshotLogins, SnapshotLoginsArgs
 from components.vault.tenants import TenantsAuth, TenantsAuthArgs
 from components.vault.transit import TransitEngine, TransitEngineArgs
 from components.vault.userpass import UserpassAuth, UserpassAuthArgs
 from settings import Settings
+from settings.eks import EksPlatform
 from settings.grants import grants
 from settings.group_policies import people_policies
 from settings.hetzner import HetznerPlatform
@@ -219,6 +223,16 @@ def _kubernetes(
     settings: Settings, kubernetes: KubernetesWithAuthority, options: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
     logins, token_policies = _of_kind(settings, KubernetesLogin)
+    if settings.snapshots and isinstance(settings.platform, EksPlatform):
+        # Its ACL policy is declared with the other logins for snapshots.
+        logins[NODE_LOGIN] = KubernetesLogin(
+            service_account=jobs.SNAPSHOTS,
+            namespace=JOBS_NAMESPACE,
+            audience=jobs.AUDIENCE,
+            token_ttl=TOKEN_SECONDS,
+            token_max_ttl=TOKEN_SECONDS,
+        )
+        token_policies = {**token_policies, NODE_LOGIN: (NODE_LOGIN,)}
     file = kubernetes.ca_certificate_file
     authority = public("kubernetes.ca_certificate_file", file, CERTIFICATE) if file else None
     args = KubernetesAuthArgs(
@@ -233,12 +247,17 @@ def _snapshots(settings: Settings, options: pulumi.ResourceOptions) -> None:
     if snapshots is None:
         return
     node = platform if isinstance(platform, HetznerPlatform) else None
+    networks = (*node.api_cidrs, *ADMINISTRATOR_NETWORKS) if node else ()
+    if isinstance(platform, EksPlatform):
+        networks = ADMINISTRATOR_NETWORKS
+        taking = {NODE_LOGIN: acl.snapshot_take(NODE_LOGIN)}
+        AclPolicies("snapshot-policies", AclPoliciesArgs(policies=taking), options)
     logins = {
         "operator": SnapshotLogin(
             certificate=public("snapshots.certificate", snapshots.certificate, CERTIFICATE),
             policy=acl.snapshot_restore(OPERATOR_LOGIN),
             # Loopback too, where a drill's server is.
-            token_bound_cidrs=(*node.api_cidrs, "127.0.0.1/32") if node else (),
+            token_bound_cidrs=networks,
         )
     }
     if snapshots.node_certificate:

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
 from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
 from components.aws.cluster_site import API_SERVICE
@@ -20,29 +21,35 @@ from components.kubernetes.certificates import ListenerCertificate, ListenerCert
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
 from components.kubernetes.provider import cluster_provider
 from components.kubernetes.server_chart import ServerChart, ServerChartArgs
+from components.kubernetes.snapshot_cron_job import SnapshotCronJob, SnapshotCronJobArgs
 from components.kubernetes.storage import ServerStorage, ServerStorageArgs
+from components.model import Form
 from components.platform.endpoint import Platform
 from components.platform.forwarded import ForwardedServers, ForwardedServersArgs
 from components.render import acl
 from components.render.administrator import administrator_policy
-from components.render.aws import key_policies
-from components.render.chart.jobs import first_boot_needs
-from components.render.chart.names import NAMESPACE, RELEASE
+from components.render.aws import key_policies, role_policies
+from components.render.chart import jobs
+from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE, RELEASE
 from components.render.chart.network_policies import PodTraffic
 from components.render.chart.server_file import ClusterServer
 from components.render.kubeconfig import kubeconfig
+from components.render.snapshots import AGE_KEY, PREFIX, Bucket
 from components.render.traffic import Need
 from composition import first_boot, needs
 from settings import Settings
 from settings.eks import EksPlatform
 from settings.named_files import verify
 
+_COPIES = 2
+"""Of a snapshot, while it is taken: as Vault gives it, and encrypted."""
+
 
 def build(settings: Settings, platform: EksPlatform) -> Platform:
     """Declare the cluster and the servers in it. Raises ValueError where the chart's archive is another file, or a
     file that settings name can't be read."""
     verify("platform.chart.checksum", platform.chart.file, platform.chart.checksum)
-    texts = first_boot.texts(first_boot.named_files(settings.bootstrap))
+    texts = first_boot.texts(_named_files(settings))
     made = _Cluster(settings, platform)
     booted = _inside(settings, platform, made, texts)
     forwarded = ForwardedServers(
@@ -67,6 +74,13 @@ def build(settings: Settings, platform: EksPlatform) -> Platform:
     )
 
 
+def _named_files(settings: Settings) -> Iterator[tuple[str, str | None, Form]]:
+    """The public files that Jobs get."""
+    yield from first_boot.named_files(settings.bootstrap)
+    for file in settings.snapshots.recipients if settings.snapshots else ():
+        yield "snapshots.recipients", file, AGE_KEY
+
+
 class _Cluster:
     """What there is in AWS, before anything stands in the cluster."""
 
@@ -77,12 +91,18 @@ class _Cluster:
             "aws", region=platform.region, profile=platform.profile, allowed_account_ids=[platform.account_id]
         )
         self._options = pulumi.ResourceOptions(providers=[provider])
-        network = ClusterNetwork("network", ClusterNetworkArgs(physical_name=self.name, site=platform), self._options)
+        store = settings.snapshots.bucket if settings.snapshots else None
+        buckets = (store.name,) if store else ()
+        of_network = ClusterNetworkArgs(physical_name=self.name, site=platform, buckets=buckets)
+        network = ClusterNetwork("network", of_network, self._options)
         self.disks_key = self._disks_key()
         self.control_plane, self.nodes = self._control_plane(network)
-        self.identity = None if platform.seal else self._identity()
+        self.identity = None if platform.seal else self._identity("servers", NAMESPACE, RELEASE)
+        self.snapshots = self._taking(store) if store else None
         self.first_boot = self._first_boot(settings.environment)
         self.keys = self._keys(network)
+        key = self.keys.snapshots_key_arn
+        self.bucket = self._bucket(store, key) if store and key is not None else None
         self.provider = self._reached()
 
     def _disks_key(self) -> pulumi.Output[str]:
@@ -122,20 +142,30 @@ class _Cluster:
         )
         return cluster, nodes
 
-    def _identity(self) -> PodIdentity:
-        """By which the servers' pods use the seal's key."""
+    def _identity(self, name: str, namespace: str, account: str, policy: str | None = None) -> PodIdentity:
+        """By which pods of one account use a key, or do what the policy says."""
         return PodIdentity(
-            "servers",
+            name,
             PodIdentityArgs(
-                role_name=f"{self.name}-servers",
+                role_name=f"{self.name}-{name}",
                 account=self._platform,
                 cluster_name=self.name,
-                namespace=NAMESPACE,
-                service_account=RELEASE,
+                namespace=namespace,
+                service_account=account,
+                policy=policy,
                 associated_with=self.control_plane.cluster_name,
             ),
             self._options,
         )
+
+    def _taking(self, store: Bucket) -> PodIdentity:
+        policy = role_policies.snapshots(store.name, PREFIX)
+        return self._identity("snapshots", JOBS_NAMESPACE, jobs.SNAPSHOTS, policy)
+
+    def _bucket(self, store: Bucket, key: pulumi.Output[str]) -> ClusterBucket:
+        """It outlives the cluster."""
+        args = ClusterBucketArgs(bucket=store, kms_key_arn=key, protect=self._protect)
+        return ClusterBucket("snapshots-bucket", args, self._options)
 
     def _first_boot(self, environment: str) -> FirstBootRole:
         args = FirstBootRoleArgs(
@@ -154,6 +184,7 @@ class _Cluster:
             service_account=RELEASE,
             servers_role_arn=self.identity.role_arn if self.identity else None,
             first_boot_role_arn=self.first_boot.role_arn,
+            snapshots_role_arn=self.snapshots.role_arn if self.snapshots else None,
             kms_endpoint_id=network.kms_endpoint_id,
             protect=self._protect,
         )
@@ -188,7 +219,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         flavor=servers.flavor,
         api_networks=api_networks,
         needs=tuple(_needs(settings, servers)),
-        job_needs=(first_boot_needs(platform.region),),
+        job_needs=tuple(_needs_of_jobs(settings, platform)),
         destinations=platform.destinations,
     )
     of_namespaces = ServerNamespacesArgs(traffic=traffic, protect=settings.protect)
@@ -211,10 +242,26 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         region=platform.region,
         kms_key_arn=made.keys.key_shares_key_arn,
     )
-    return BootstrapJob("first-boot", booted, options(chart, authority, made.first_boot))
+    first = BootstrapJob("first-boot", booted, options(chart, authority, made.first_boot))
+    if settings.snapshots and settings.kubernetes:
+        taken = SnapshotCronJobArgs(
+            snapshots=settings.snapshots,
+            texts=texts,
+            image=platform.tools_image,
+            scratch_gibibytes=_COPIES * platform.pods.data_gibibytes,
+            auth_path=settings.kubernetes.path,
+        )
+        SnapshotCronJob("snapshot-job", taken, options(first, made.snapshots, made.bucket))
+    return first
 
 
 def _needs(settings: Settings, servers: ClusterServer) -> Iterator[Need]:
     """What the pods reach beyond each other and the cluster's own API."""
     yield from servers.seal.needs()
     yield from needs.of_contents(settings)
+
+
+def _needs_of_jobs(settings: Settings, platform: EksPlatform) -> Iterator[Need]:
+    yield jobs.first_boot_needs(platform.region)
+    if settings.snapshots:
+        yield from settings.snapshots.bucket.needs()

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.render.aws import key_policies, role_policies
 from components.render.aws.account import AwsAccount
+from components.render.snapshots import PREFIX
 
 PAGE = Path(__file__).with_name("iam.md")
 _NUMBER = "111122223333"
@@ -55,7 +56,7 @@ def documents() -> Mapping[str, str]:
         "Who takes on the flow logs' role": role_policies.trusts_service("vpc-flow-logs", ACCOUNT),
         "What nodes may": role_policies.hands_out_identities(_CLUSTER),
         "What first boot may": role_policies.first_boot(ACCOUNT, "vault/staging/key-shares"),
-        "What snapshots may": role_policies.snapshots(_BUCKET, "raft/"),
+        "What snapshots may": role_policies.snapshots(_BUCKET, PREFIX),
         "What flow logs may": role_policies.flow_logs(logs),
         "Bucket of snapshots": role_policies.bucket(_BUCKET, key),
         "Endpoint of S3": role_policies.storage_endpoint(ACCOUNT, (_BUCKET,)),

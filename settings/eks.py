@@ -9,14 +9,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.aws.cluster_site import EksSite
-from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, SettingError
+from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, SettingError, hold
 from components.render.audit import AuditDevice, FileAudit
+from components.render.calendar import cron
 from components.render.chart.archive import ChartArchive
 from components.render.chart.jobs import PinnedImage
 from components.render.chart.pods import ServerPods
 from components.render.chart.server_file import ClusterServer
 from components.render.release import Server
 from components.render.seals import AwsKmsSeal, TransitSeal
+from components.render.snapshots import Snapshots
 
 
 class EksPlatform(EksSite):
@@ -29,7 +31,8 @@ class EksPlatform(EksSite):
     seal: TransitSeal | None = None
     """Another Vault that unseals the servers. None: a key in KMS, which the estate makes; OpenBao hasn't that seal."""
     tools_image: PinnedImage
-    """Image of the Jobs beside the servers, by its digest: with Python 3.9 or later, boto3 and pysequoia."""
+    """Image of the Jobs beside the servers, by its digest: with Python 3.11 or later, boto3,
+    pysequoia and pyrage."""
     forwarded_port: Port
     """Port on 127.0.0.1 by which Vault is reached from here: it is forwarded to a pod's, and each stack has another
     one. The administrator's login is good from there only."""
@@ -53,8 +56,16 @@ class EksPlatform(EksSite):
             zones=len(self.zone_ids),
         )
 
-    def hold_beside(self, server: Server, audit: Mapping[str, AuditDevice]) -> None:
-        """Raises SettingError for what doesn't go with the sections beside the platform's."""
+    def hold_beside(
+        self,
+        server: Server,
+        audit: Mapping[str, AuditDevice],
+        snapshots: Snapshots | None,
+        *,
+        asks_its_own_cluster: bool,
+    ) -> None:
+        """Raises SettingError for what doesn't go with the sections beside the platform's. The last one says whether
+        pods of the cluster itself log in."""
         if self.seal is None and server.flavor not in AwsKmsSeal.flavors:
             expected = f"a seal of kind 'transit': server.flavor is {server.flavor!r}, which lacks the one by AWS KMS"
             raise SettingError("platform.seal", "missing", expected)
@@ -67,3 +78,21 @@ class EksPlatform(EksSite):
             if isinstance(device, FileAudit) and device.file_path not in (own, "stdout"):
                 expected = f"{own!r}, on a pod's own volume, or 'stdout'"
                 raise SettingError(f"audit.{name}.file_path", repr(device.file_path), expected)
+        if snapshots:
+            self._hold_snapshots(snapshots, asks_its_own_cluster=asks_its_own_cluster)
+
+    def _hold_snapshots(self, snapshots: Snapshots, *, asks_its_own_cluster: bool) -> None:
+        """What takes them is a pod, by its service account; what keeps them, a bucket of AWS' by a key of its own."""
+        store, here = snapshots.store, "since platform.kind is 'eks'"
+        if store.kind != "bucket":
+            raise SettingError("snapshots.store.kind", repr(store.kind), f"'bucket', off the cluster, {here}")
+        for setting, given in (("store.writer", store.writer), ("node_certificate", snapshots.node_certificate)):
+            if given:
+                raise SettingError(f"snapshots.{setting}", "given", f"none, {here}, where a pod has an identity")
+        endpoint = f"https://s3.{self.region}.amazonaws.com"
+        for setting, value, expected in (("region", store.region, self.region), ("endpoint", store.endpoint, endpoint)):
+            if value != expected:
+                raise SettingError(f"snapshots.store.{setting}", repr(value), f"{expected!r}, where the key is")
+        if not asks_its_own_cluster:
+            raise SettingError("kubernetes", "missing", f"it without a host, {here} and a pod takes snapshots")
+        hold("snapshots.schedule", snapshots.schedule, cron)

@@ -223,7 +223,8 @@ class Settings(Section):
     def _cluster(self) -> Self:
         """What only Vault in a cluster has, and what it hasn't."""
         if self.platform.kind == "eks":
-            self.platform.hold_beside(self.server, self.audit)
+            own = self.kubernetes is not None and self.kubernetes.host is None
+            self.platform.hold_beside(self.server, self.audit, self.snapshots, asks_its_own_cluster=own)
         elif self.kubernetes and self.kubernetes.host is None:
             expected = f"the URL of a cluster's API server, since platform.kind is {self.platform.kind!r}"
             raise SettingError("kubernetes.host", "missing", expected)
@@ -231,11 +232,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _snapshots(self) -> Self:
-        if self.snapshots is None:
+        if self.snapshots is None or self.platform.kind == "eks":
             return self
-        if self.platform.kind == "eks":
-            expected = "no such section, since platform.kind is 'eks', where nothing takes any yet"
-            raise SettingError("snapshots", "given", expected)
         remote = self.platform.kind == "hetzner"
         if remote and self.snapshots.store.kind != "bucket":
             raise SettingError(

@@ -24,6 +24,8 @@ NODE_LOGIN = "snapshots"
 OPERATOR_LOGIN = "snapshot-operator"
 """Name of those with which a person takes and restores one. The administrator may do neither."""
 
+PREFIX = "raft/"
+"""What the names of all snapshots begin with (payloads/snapshot.py)."""
 CANARY_MOUNT = "vault-estate"
 """A KV mount of the estate's own: how an application's is set can't keep a snapshot from being taken."""
 CANARY = f"{CANARY_MOUNT}/data/canary"
@@ -95,8 +97,8 @@ class Snapshots(Section):
     store: Annotated[Bucket | Folder, Field(discriminator="kind")]
     """Where they go."""
     schedule: Calendar = "hourly"
-    """When the node takes one: a calendar event of systemd, such as `hourly` or `*-*-* 00/4:15`. On the local platform
-    a person does, with `./estate snapshot`."""
+    """When the node takes one: a calendar event of systemd, such as `hourly` or `*-*-* 00/4:15`. In a cluster a
+    pod does, by UTC, at an event that cron can say; on the local platform a person, with `./estate snapshot`."""
     keep: Retention = Retention()
     """How many are kept."""
     recipients: Annotated[tuple[RelativeFile, ...], Field(min_length=1, strict=False)]

@@ -13,7 +13,7 @@ from ..model import SettingError, hold, names
 from ..render.acl import AclPolicy, render
 from .children import child
 
-_TOKEN_SECONDS = 900
+TOKEN_SECONDS = 900
 """How long one login lasts. It has to outlive one transfer; a token still alive in a snapshot comes back with it."""
 
 
@@ -64,8 +64,8 @@ class SnapshotLogins(pulumi.ComponentResource):
                 name=login.policy.name,
                 certificate=login.certificate,
                 token_policies=[policy.name],
-                token_ttl=_TOKEN_SECONDS,
-                token_max_ttl=_TOKEN_SECONDS,
+                token_ttl=TOKEN_SECONDS,
+                token_max_ttl=TOKEN_SECONDS,
                 token_bound_cidrs=list(login.token_bound_cidrs),
                 opts=child(self),
             )

@@ -3,18 +3,23 @@
 Owns what is said of a server that nobody here can look into. Refuses to start or to remove anything: the engine does.
 """
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from components.render.snapshots import Bucket
 from ops.console import Console
 from ops.engine import state
 from ops.errors import EstateError
 from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Table
 from ops.snapshots import taking
+from ops.snapshots.ages import Ages, ages
 from ops.vault import status
+
+AWS_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class Account(PlatformDriver):
@@ -24,6 +29,12 @@ class Account(PlatformDriver):
     def fake_cloud(self) -> FakeCloud | None:
         """What a preview without plugins starts from: nothing."""
         return FakeCloud(folder=self.paths.own / "previews" / self.file.stack)
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """Where snapshots go."""
+        snapshots = self.file.settings.snapshots
+        return snapshots.store if snapshots and isinstance(snapshots.store, Bucket) else None
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
@@ -77,3 +88,10 @@ class Account(PlatformDriver):
             return None, f"can't be seen: {error}"
         age = found.snapshot if found else None
         return age, taking.freshness(age, wanted.stale_after)
+
+    def snapshot_ages(self, cluster: str | None) -> Ages | None:
+        """In the bucket, for which it takes a credential, or a profile in its place."""
+        if self.bucket and self.bucket.profile is None and not all(os.environ.get(name) for name in AWS_CREDENTIALS):
+            missing = " and ".join(AWS_CREDENTIALS)
+            raise EstateError(f"{missing} are missing; expected them, or snapshots.store.profile")
+        return ages(self.paths, self.file, cluster) if self.file.settings.snapshots else None

@@ -12,8 +12,8 @@ from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render.chart.names import api_in_cluster
 from ops.console import Console
 from ops.errors import EstateError
-from ops.keys.first_use import ensure_administrator_pair, ensure_operators
-from ops.platforms.account import Account
+from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
+from ops.platforms.account import AWS_CREDENTIALS, Account
 from ops.platforms.driver import PlatformDriver, Purpose
 from settings.eks import EksPlatform
 
@@ -36,7 +36,7 @@ class Eks(Account):
     @property
     def credentials(self) -> Sequence[str]:
         """A profile in AWS' files takes their place."""
-        return () if self.platform.profile else ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        return () if self.platform.profile else AWS_CREDENTIALS
 
     @property
     def seal_kind(self) -> str:
@@ -79,3 +79,4 @@ class Eks(Account):
         bootstrap = self.file.settings.bootstrap
         ensure_administrator_pair(self.paths, bootstrap, console.say)
         ensure_operators(self.paths, bootstrap, console.say)
+        ensure_snapshot_keys(self.paths, self.file, (), console.say)

@@ -3,20 +3,14 @@
 Owns what its account needs. Refuses to make people's own keys.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from components.render.snapshots import Bucket
 from ops.console import Console
-from ops.errors import EstateError
 from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
-from ops.platforms.account import Account
-from ops.snapshots.ages import Ages, ages
+from ops.platforms.account import AWS_CREDENTIALS, Account
 from settings.hetzner import HetznerPlatform
-
-BUCKET_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class Hetzner(Account):
@@ -35,17 +29,12 @@ class Hetzner(Account):
         """With AWS' where it makes the bucket or the key of the seal."""
         seal = self.platform.seal
         makes_seal_key = seal.kind == "awskms" and seal.key_arn is None
-        return (*(("aws",) if self._bucket or makes_seal_key else ()), "hcloud", "vault")
-
-    @property
-    def _bucket(self) -> Bucket | None:
-        snapshots = self.file.settings.snapshots
-        return snapshots.store if snapshots and isinstance(snapshots.store, Bucket) else None
+        return (*(("aws",) if self.bucket or makes_seal_key else ()), "hcloud", "vault")
 
     @property
     def credentials(self) -> Sequence[str]:
         """A profile in AWS' files takes the place of the bucket's."""
-        return ("HCLOUD_TOKEN", *(BUCKET_CREDENTIALS if self._bucket and self._bucket.profile is None else ()))
+        return ("HCLOUD_TOKEN", *(AWS_CREDENTIALS if self.bucket and self.bucket.profile is None else ()))
 
     @property
     def seal_kind(self) -> str:
@@ -74,10 +63,3 @@ class Hetzner(Account):
         ensure_administrator_pair(self.paths, settings.bootstrap, console.say)
         ensure_operators(self.paths, settings.bootstrap, console.say)
         ensure_snapshot_keys(self.paths, self.file, ssh.public_keys if ssh else (), console.say)
-
-    def snapshot_ages(self, cluster: str | None) -> Ages | None:
-        """In the bucket, for which it takes a credential."""
-        if not all(os.environ.get(name) for name in self.credentials if name in BUCKET_CREDENTIALS):
-            missing = " and ".join(BUCKET_CREDENTIALS)
-            raise EstateError(f"{missing} are missing; expected them, or snapshots.store.profile")
-        return ages(self.paths, self.file, cluster) if self.file.settings.snapshots else None

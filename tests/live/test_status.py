@@ -22,7 +22,7 @@ from ops.engine.state import StateRecord
 from ops.keys.certificates import ensure_administrator
 from ops.keys.pgp import ensure_operator
 from ops.paths import Paths
-from ops.platforms import hetzner
+from ops.platforms import account
 from ops.snapshots import ages
 from ops.snapshots.stores import FolderStore
 from tests.support.nodes import NodeServer, node_server, write_stack
@@ -78,7 +78,7 @@ def known(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kn
     monkeypatch.setattr(state, "read_record", lambda *_, **__: told.record)
     monkeypatch.setattr("ops.cli.status.Paths", lambda: Paths(project=stack.folder))
     monkeypatch.setattr(os, "umask", lambda _mask: 0)
-    for name in hetzner.BUCKET_CREDENTIALS:
+    for name in account.AWS_CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
     return told
 
@@ -213,7 +213,7 @@ def test_the_newest_snapshots_age(
         "snapshots.store.profile"
     )
 
-    for name in hetzner.BUCKET_CREDENTIALS:
+    for name in account.AWS_CREDENTIALS:
         monkeypatch.setenv(name, "test")
     monkeypatch.setattr(ages, "store_of", lambda *_: FolderStore(tmp_path))
     assert answer(capsys, 0)["snapshot"] == "stale: there is none"

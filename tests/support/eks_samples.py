@@ -25,6 +25,17 @@ OF_OPENBAO: Mapping[str, Any] = {
     "seal": TRANSIT,
 }
 """Of the platform, what OpenBao has otherwise."""
+SNAPSHOTS: Mapping[str, Any] = {
+    "store": {
+        "kind": "bucket",
+        "name": "vault-snapshots",
+        "endpoint": "https://s3.eu-central-1.amazonaws.com",
+        "region": "eu-central-1",
+    },
+    "recipients": ["keys/age.pub"],
+    "certificate": "keys/snapshots.crt",
+}
+"""The section `snapshots`, which goes with a section `kubernetes`."""
 
 
 def cluster(base: Mapping[str, Any] = CLUSTER, **platform: Any) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
 from tests.support.declare import Declared, declare
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
-from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, text
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
+from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
 
 VERSIONS = tuple(SITE["addons"])
@@ -40,13 +40,14 @@ def write_keys(folder: Path) -> None:
     """The public halves that settings name."""
     (folder / "keys").mkdir()
     (folder / "keys/ada.asc").write_text(PUBLIC_KEY)
+    (folder / "keys/age.pub").write_text(RECIPIENT)
     (folder / "admin.crt").write_text(CERTIFICATE)
 
 
 @cache
 def production() -> Declared:
     """With everything that a cluster may have."""
-    return built(CLUSTER)
+    return built({**CLUSTER, "kubernetes": {}, "snapshots": SNAPSHOTS})
 
 
 def after(declared: Declared, name: str) -> set[str]:
@@ -83,7 +84,11 @@ def test_things_are_there_before_what_needs_them() -> None:
         "keys-key-shares-key",
     } <= after(declared, "first-boot-run-job")
     assert "first-boot-run-job" in after(declared, "platform-ready")
-    assert built(CLUSTER, preview=True).names() == declared.names()
+    assert {"snapshots-association", "snapshots-bucket-encryption", "first-boot-run-job"} <= after(
+        declared, "snapshot-job-taken-runs"
+    )
+    preview = built({**CLUSTER, "kubernetes": {}, "snapshots": SNAPSHOTS}, preview=True)
+    assert preview.names() == declared.names()
 
 
 def test_what_stands_in_the_cluster_goes_with_it_and_nothing_uses_a_default_provider() -> None:
@@ -224,6 +229,21 @@ def test_first_boot_is_told_who_operates_and_from_where_the_administrator_comes(
     assert (told["threshold"], told["servers"]) == (1, 5)
     assert told["custody"]["name"] == "vault/test/key-shares"
     assert told["administrator"]["role"]["token_bound_cidrs"] == ["127.0.0.1/32"]
+
+
+def test_snapshots_are_taken_by_a_pod_that_may_take_them_and_by_nobody_else_in_the_cluster() -> None:
+    whole = declared("staging")
+    role = whole.named("kubernetes-role-snapshots").inputs
+    assert (role["boundServiceAccountNames"], role["boundServiceAccountNamespaces"]) == (["snapshots"], ["vault-jobs"])
+    assert (role["tokenPolicies"], role["tokenTtl"], role["tokenMaxTtl"]) == (["snapshots"], 900, 900)
+    policy = whole.named("snapshot-policies-snapshots").inputs
+    assert policy["name"] == "snapshots"
+    assert "snapshot-force" not in policy["policy"]
+    assert whole.named("snapshots-operator").inputs["tokenBoundCidrs"] == ["127.0.0.1/32"]
+    pods = {one.inputs["roleName"] for one in whole.of("vault:kubernetes/authBackendRole:AuthBackendRole")}
+    assert pods == {"greenlang-agents", "greenlang-api", "greenlang-jobs", "snapshots"}
+    (key,) = (one for one in whole.of("aws:kms/key:Key") if one.name == "keys-snapshots-key")
+    assert key.options.protect
 
 
 def test_a_key_that_is_not_there_is_told_by_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ from ops.paths import Paths
 from ops.stack_file import read as read_file
 from settings import parse, read
 from settings.eks import EksPlatform
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
-from tests.support.hetzner_samples import BUCKET
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
 from tests.unit.settings.samples import MINIMAL, refusal
 
 
@@ -39,12 +38,24 @@ def test_the_committed_stacks_take_their_number_from_the_profile(stack: str, rep
     assert (said.value, said.source) == (replicas, "profile")
 
 
+def test_snapshots_are_taken_where_pods_log_in() -> None:
+    assert parse(snapshots()).snapshots is not None
+
+
 def test_the_seal_is_by_kms_of_the_clusters_own_region_unless_another_vault_unseals() -> None:
     own = platform(cluster()).servers(parse(cluster()).server)
     assert isinstance(own, ClusterServer)
     assert (own.seal.kind, own.version, own.zones) == ("awskms", "2.0.4", 3)
     other = {**cluster(**OF_OPENBAO), "server": OPENBAO}
     assert platform(other).servers(parse(other).server).seal.kind == "transit"
+
+
+STORE = SNAPSHOTS["store"]
+
+
+def snapshots(**parts: Any) -> dict[str, Any]:
+    """A stack that takes snapshots, with parts of their section replaced."""
+    return {**CLUSTER, "kubernetes": {}, "snapshots": {**SNAPSHOTS, **parts}}
 
 
 AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
@@ -82,8 +93,44 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
             ),
         ),
         (
-            {**CLUSTER, "snapshots": BUCKET},
-            "snapshots is given; expected no such section, since platform.kind is 'eks', where nothing takes any yet",
+            snapshots(node_certificate="keys/node.crt"),
+            (
+                "snapshots.node_certificate is given; expected none, since platform.kind is 'eks', where a pod has an "
+                "identity"
+            ),
+        ),
+        (
+            snapshots(store={**STORE, "writer": "arn:aws:iam:::user/p1:KEY"}),
+            "snapshots.store.writer is given; expected none, since platform.kind is 'eks', where a pod has an identity",
+        ),
+        (
+            snapshots(store={"kind": "folder", "path": "snapshots"}),
+            "snapshots.store.kind is 'folder'; expected 'bucket', off the cluster, since platform.kind is 'eks'",
+        ),
+        (
+            snapshots(store={**STORE, "region": "eu-west-1"}),
+            "snapshots.store.region is 'eu-west-1'; expected 'eu-central-1', where the key is",
+        ),
+        (
+            snapshots(store={**STORE, "endpoint": "https://fsn1.your-objectstorage.com"}),
+            (
+                "snapshots.store.endpoint is 'https://fsn1.your-objectstorage.com'; expected "
+                "'https://s3.eu-central-1.amazonaws.com', where the key is"
+            ),
+        ),
+        (
+            snapshots(schedule="*-*-* 03:00:30", stale_after="2d"),
+            (
+                "snapshots.schedule is '*-*-* 03:00:30'; expected an event that cron can say: no seconds, no days "
+                "from a month's end, and days either of the week or of the month"
+            ),
+        ),
+        (
+            {**CLUSTER, "snapshots": SNAPSHOTS},
+            (
+                "kubernetes is missing; expected it without a host, since platform.kind is 'eks' and a pod takes "
+                "snapshots"
+            ),
         ),
         (
             cluster(pods={**PLATFORM["pods"], "replicas": 4}),
@@ -114,7 +161,13 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
         "another-version",
         "another-chart",
         "audit",
-        "snapshots",
+        "certificate",
+        "writer",
+        "folder",
+        "region",
+        "endpoint",
+        "schedule",
+        "nobody-logs-in",
         "even",
         "services",
         "zones",
