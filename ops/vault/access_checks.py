@@ -43,6 +43,7 @@ from settings.grants import (
     TransitGrant,
     grants,
 )
+from settings.rotator_policies import rotator_policies
 
 Check = Callable[[hvac.Client, list[database.LeasedLogin]], None]
 """Uses one grant by the application's own client; what it leases goes into the list."""
@@ -102,12 +103,15 @@ def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Setting
             steps.step(application, finished=False)
             results.append(check_application(client, endpoint, settings, application))
             steps.step(application, finished=True)
+        results += [check_rotator(client, endpoint, settings, role) for role in rotator_policies(settings)]
     return AccessChecks(results=results, seeded=len(seeded), values=look(client, settings))
 
 
 def not_checked(settings: Settings, reason: str) -> AccessChecks:
     """The result where no application can be checked at all."""
-    return AccessChecks(results=[_not_checked(settings, application, reason) for application in settings.applications])
+    results = [_not_checked(settings, application, reason) for application in settings.applications]
+    unknown = CheckOutcome(CheckStatus.NOT_CHECKED, reason)
+    return AccessChecks(results=[*results, *(_rotator(role, unknown, unknown) for role in rotator_policies(settings))])
 
 
 def check_application(
@@ -135,6 +139,23 @@ def check_application(
         **{column: combined(outcomes) for column, outcomes in found.items()},
         revoked=outcome_of(partial(_revoke, own, leased, bound.token_type)),
     )
+
+
+def check_rotator(client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, role: str) -> CheckResult:
+    """Log in as what rotates an application's secrets, and ask what it may: nothing is rotated. Raises nothing for what
+    it finds."""
+    own = turns.client(endpoint.address, endpoint.ca_file)
+    login = outcome_of(partial(_log_in, client, own, settings, role))
+    if login.status is not CheckStatus.PASSED:
+        reason = login.reason if login.status is CheckStatus.NOT_CHECKED else "the login failed"
+        return _rotator(role, login, CheckOutcome(CheckStatus.NOT_CHECKED, reason))
+    asked = outcome_of(partial(capabilities.check_rules, own, rotator_policies(settings)[role].rules))
+    revoked = outcome_of(partial(_revoke, own, [], settings.logins[role].token_type))
+    return replace(_rotator(role, login, asked), revoked=revoked)
+
+
+def _rotator(role: str, login: CheckOutcome, other: CheckOutcome) -> CheckResult:
+    return CheckResult(application=role, login=login, secret=other, revoked=other)
 
 
 def _with_renewal(login: CheckOutcome, found: dict[str, list[tuple[str, CheckOutcome]]]) -> CheckOutcome:
@@ -208,13 +229,13 @@ def _foreign(settings: Settings, application: str) -> tuple[str, str] | None:
     return next((path for path in everything if path not in own), None)
 
 
-def _log_in(administrator: hvac.Client, client: hvac.Client, settings: Settings, application: str) -> None:
-    """Log in as the application does, if it does so by AppRole: only that login can be had by an administrator."""
-    login = settings.applications[application].login
+def _log_in(administrator: hvac.Client, client: hvac.Client, settings: Settings, role: str) -> None:
+    """Log in as a machine does, if it does so by AppRole: only that login can be had by an administrator."""
+    login = settings.logins[role]
     match login:
         case AppRoleLogin():
             mount = settings.approle.path if settings.approle else ""
-            _log_in_by_approle(administrator, client, mount, application)
+            _log_in_by_approle(administrator, client, mount, role)
         case KubernetesLogin():
             raise CannotCheckError("it logs in by kubernetes, as a pod of its cluster")
         case JwtLogin():

@@ -19,7 +19,7 @@ from components.render.sql import Access, creation_statements, revocation_statem
 from composition.contents import application_policy
 from ops.errors import EstateError
 from ops.vault import access_checks, turns
-from ops.vault.access_checks import CheckResult, check_application
+from ops.vault.access_checks import CheckResult, check_application, check_rotator
 from ops.vault.api import call as api_call
 from ops.vault.checks import database, pki
 from ops.vault.checks.outcome import CheckError
@@ -28,6 +28,7 @@ from ops.vault.secret_ids import issue_secret_id
 from ops.vault.seeding import seed_secrets
 from settings import Settings, parse
 from settings.grants import PkiGrant, grants
+from settings.rotator_policies import rotator_policies
 from tests.support.servers import PostgresServer, VaultServer, call
 from tests.unit.settings.samples import FULL, changed
 
@@ -233,6 +234,40 @@ def test_all_is_well(checked: Checked) -> None:
     result = checked()
     assert words(result) == dict.fromkeys(result.columns, "passed")
     assert result.passed
+
+
+def test_what_rotates_may_what_its_settings_say(vault_server: VaultServer, plain: Plain, api: Call) -> None:
+    rotation = {"rotation": {}, **SECRET}
+    by = parse(
+        changed(
+            "applications/bank/rotator",
+            {"kind": "approle", "renews_secret_id": True},
+            changed("applications/bank/secrets/rates", rotation, plain),
+        )
+    )
+    (policy,) = rotator_policies(by).values()
+    api("put", f"sys/policies/acl/{policy.name}", {"policy": render(policy)})
+    api("post", f"auth/approle/role/{policy.name}", {"token_policies": [policy.name], "token_ttl": "1h"})
+    where = VaultEndpoint(
+        address=vault_server.address,
+        ca_file=vault_server.ca_file,
+        login=CertificateLogin(certificate_file="", private_key_file=""),
+    )
+
+    def found() -> dict[str, str]:
+        told = words(check_rotator(vault_server.client, where, by, policy.name))
+        return {column: told[column] for column in ("login", "secret", "revoked")}
+
+    assert found() == {"login": "passed", "secret": "passed", "revoked": "passed"}
+    narrower = render(policy).replace('"patch", "read"', '"read"')
+    api("put", f"sys/policies/acl/{policy.name}", {"policy": narrower})
+    assert found() == {
+        "login": "passed",
+        "secret": "failed: secret/metadata/bank/test/rates allows read; expected patch, read",
+        "revoked": "passed",
+    }
+    api("delete", f"auth/approle/role/{policy.name}")
+    assert found()["login"].startswith("failed: ")
 
 
 def test_each_rule_of_the_policy_is_used(checked: Checked, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

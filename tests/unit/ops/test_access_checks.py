@@ -296,6 +296,24 @@ def test_where_nothing_can_be_checked_every_application_is_told(local: Settings)
     assert (found.passed, found.seeded) == (True, 0)
 
 
+def test_what_rotates_is_a_row_of_its_own(checks: Checks, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.used == []
+    secret = {"keys": ["url"], "seed": "random", "rotation": {}}
+    pod = {"kind": "kubernetes", "service_account": "rotator", "namespace": "prod"}
+    settings = parse(changed("applications/app/rotator", pod, changed("applications/app/secrets/database", secret)))
+    monkeypatch.setattr(access_checks, "seed_secrets", lambda *_: [])
+    monkeypatch.setattr(access_checks, "look", lambda *_: ())
+    elsewhere = "not checked: it logs in by kubernetes, as a pod of its cluster"
+    for found, words in (
+        (check_access(ADMINISTRATOR, WHERE, settings, Console()), elsewhere),
+        (not_checked(settings, "too far away"), "not checked: too far away"),
+    ):
+        last = found.results[-1]
+        assert last.application == "rotator-app"
+        told = _words(last)
+        assert {name for name, text in told.items() if text == words} == {"login", "secret", "revoked"}
+
+
 def test_secrets_are_seeded_before_anything_is_checked(
     checks: Checks, local: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
