@@ -68,7 +68,12 @@ def test_each_number_has_a_median_of_its_own() -> None:
 def test_the_import_is_of_what_the_program_imports() -> None:
     """And of its platform's own composition, which is imported when the estate is built."""
     show = "\nimport sys; print(*sorted(name for name in sys.modules if name.startswith('composition.')))"
-    for stack, platform in (("local", {"composition.local"}), ("dev", {"composition.local", "composition.hetzner"})):
+    away = {"composition.local", "composition.first_boot", "composition.needs"}
+    for stack, platform in (
+        ("local", {"composition.local"}),
+        ("dev", {*away, "composition.hetzner"}),
+        ("staging", {*away, "composition.eks"}),
+    ):
         *command, program = suite.program_imports()[stack]
         command.append(program + show)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
