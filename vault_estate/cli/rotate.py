@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
     rotate.add_argument("keys", nargs="*", metavar="KEY", help="of its values; by default those of its settings")
     rotate.add_argument("--due", action="store_true", help="whatever is due, cut off, or at the end of its grace")
     rotate.add_argument("--value-stdin", action="store_true", help="one KEY's new value comes by standard input")
-    rotate.add_argument("--now", action="store_true", help="end at once what is accepted besides: for one that leaked")
+    rotate.add_argument("--now", action="store_true", help="end the values before at once: for one that leaked")
     rotate.add_argument("--abandon", action="store_true", help="give up a run whose values nobody has")
     rotate.add_argument("--transit", metavar="KEY", help="a new version of a transit key")
     rotate.add_argument("--static-role", metavar="ROLE", help="a new password of a database user that Vault keeps")

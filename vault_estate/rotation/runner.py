@@ -73,7 +73,7 @@ class Runner:
             name: of the secret, as the manifest has it.
             keys: names of the values; none: those of its settings.
             given: new values by key that somebody brings, in the place of made ones.
-            now: end values that are accepted yet before their time: for one that leaked.
+            now: end at once what a program of the application's own would end after its grace: for one that leaked.
 
         Raises:
             ConfigurationError: the secret, a key or a value can't be rotated so; nothing was done.
@@ -96,9 +96,11 @@ class Runner:
             held = ", ".join(run.record.keys)
             raise RotationInProgress(f"secret {name} has a run for {held} that is not at its end; expected to end it")
         self._carry_out(run)
+        if now and run.record.phase == "grace":
+            self._observed(run, lambda: run.end_grace(now=True))
         return _outcome(run)
 
-    def resume(self, name: str, *, now: bool = False) -> RotationOutcome:
+    def resume(self, name: str) -> RotationOutcome:
         """Go on with the run that is not at its end, or end the grace that is over; begins none. Raises as `rotate`."""
         run = self._steps(name, self._own(name))
         run.refuse_taken()
@@ -106,8 +108,8 @@ class Runner:
             run.settle()
         elif run.record.phase != "grace":
             self._carry_out(run)
-        elif now or run.is_grace_over:
-            self._observed(run, lambda: run.end_grace(now=now))
+        elif run.is_grace_over:
+            self._observed(run, run.end_grace)
         return _outcome(run)
 
     def abandon(self, name: str) -> RotationOutcome:

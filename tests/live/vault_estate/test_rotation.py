@@ -146,7 +146,7 @@ def test_the_page_is_followed_and_a_key_of_two_ends_is_rotated(estate: Applicati
     assert (ended.returncode, ended.stderr) == (0, "")
     values, metadata = folder.kept("shop")
     assert (folder.shop / values["API_KEY"]).exists()
-    assert not (folder.shop / "key-by-hand").exists()
+    assert [one.name for one in folder.shop.iterdir()] == [values["API_KEY"]]
     assert RotationNote.of(metadata).version == 3
     assert values["API_KEY"] not in turned.stdout + ended.stdout
 
