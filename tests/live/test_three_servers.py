@@ -1,0 +1,164 @@
+"""Three servers that are one cluster: when it bears the loss of one, and what an application notices of that.
+
+Not held here: pods. Servers on this machine have the same configuration file and the same Raft.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import hvac
+import pytest
+import requests
+
+from components.platform.readiness import wait_until_ready
+from tests.support.booting import by_load
+from tests.support.servers import eventually
+from tests.support.three_servers import COUNT, OneOfThree, ThreeServers, three_servers
+from vault_estate import VaultClient, VaultClientConfig
+from vault_estate.auth import AppRoleAuth
+from vault_estate.auth.approle import SecretIdVariable
+from vault_estate.errors import VaultEstateError
+from vault_estate.manifest import ClientManifest
+from vault_estate.tls import Trust
+
+CANARY = "canary-of-three"
+FIRST_GOOD_SECONDS = 10.0
+"""From the leader's end to the next write and read, as the designs ask."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeServers]:
+    with three_servers(tmp_path_factory.mktemp("three")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ready(cluster: ThreeServers) -> tuple[Mapping[str, Any], list[str]]:
+    """What `VaultReady` gives, and what it told meanwhile."""
+    told: list[str] = []
+    login = cluster.login
+    properties = {
+        "address": cluster.servers[0].bao.address,
+        "certificate_file": login.certificate_file,
+        "private_key_file": login.private_key_file,
+        "ca_certificate_file": str(cluster.ca_file),
+        "login_path": login.mount,
+        "login_role": login.role,
+        "timeout_seconds": 240,
+        "replicas": COUNT,
+    }
+    return wait_until_ready(properties, told.append), told
+
+
+def test_ready_means_that_all_vote(cluster: ThreeServers, ready: tuple[Mapping[str, Any], list[str]]) -> None:
+    found, told = ready
+
+    state = cluster.client(cluster.leader()).adapter.get("/v1/sys/storage/raft/autopilot/state")["data"]
+    assert len(state["voters"]) == COUNT
+    assert state["failure_tolerance"] == 1
+    assert found["cluster_id"]
+    # Servers that have just joined don't vote: it had to wait for that.
+    assert any("to have 3 voters and bear the loss of 1" in line for line in told), told
+
+
+def test_a_leader_that_is_lost_at_once_stops_no_write_and_no_application(
+    cluster: ThreeServers, ready: tuple[Mapping[str, Any], list[str]]
+) -> None:
+    assert ready
+    application = prepared(cluster)
+    leader = cluster.leader()
+    with application:
+        assert application.get_secret("app")["KEY"] == CANARY
+        leader.kill()
+        begun = time.monotonic()
+        # What was read is served all the time, also where the server in use is gone.
+        assert application.get_secret("app")["KEY"] == CANARY
+
+        others = [one for one in cluster.servers if one is not leader]
+        end = begun + by_load(FIRST_GOOD_SECONDS)
+        assert wrote(cluster, others, end)
+        assert read_anew(application, end) == "after"
+
+    leader.start()
+    # It comes back as one of them.
+    assert eventually(lambda: (leader.bao.health() or {}).get("standby") is True)
+
+
+def prepared(cluster: ThreeServers) -> VaultClient:
+    """An application's client of all three, whose secret has a value."""
+    root = cluster.client(cluster.leader())
+    root.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
+    root.sys.create_or_update_policy("app", 'path "secret/data/*" { capabilities = ["read"] }')
+    root.sys.enable_auth_method("approle")
+    root.auth.approle.create_or_update_approle("app", token_policies=["app"], token_ttl="1h", token_max_ttl="4h")
+    role_id = root.auth.approle.read_role_id("app")["data"]["role_id"]
+    secret_id = root.auth.approle.generate_secret_id("app")["data"]["secret_id"]
+    end = time.monotonic() + 30
+    while not _written(root.adapter, CANARY) and time.monotonic() < end:  # a new mount refuses for a moment
+        time.sleep(0.1)
+    manifest = ClientManifest.model_validate_json(json.dumps(_document(cluster, role_id)))
+    config = VaultClientConfig(
+        auth=AppRoleAuth(role_id=role_id, secret_id=SecretIdVariable("SECRET_ID", {"SECRET_ID": secret_id})),
+        trust=Trust(ca_certificate=cluster.ca_file.read_text(encoding="ascii")),
+    )
+    return VaultClient(config, manifest=manifest)
+
+
+def _document(cluster: ThreeServers, role_id: str) -> dict[str, Any]:
+    return {
+        "application": "app",
+        "environment": "production",
+        "flavor": "openbao",
+        "fresh_seconds": 300,
+        "addresses": [one.bao.address for one in cluster.servers],
+        "login": {
+            "kind": "approle",
+            "mount": "approle",
+            "role": "app",
+            "role_id": role_id,
+            "secret_id_ttl_seconds": 3_600,
+            "secret_id_uses": 0,
+            "renews_secret_id": False,
+            "token_ttl_seconds": 3_600,
+            "token_max_ttl_seconds": 14_400,
+            "token_type": "service",
+        },
+        "mount": "secret",
+        "layout": "{mount}/{name}",
+        "secrets": {"app": {"mount": "secret", "path": "app", "keys": ["KEY"], "access": "read", "owner": "app"}},
+    }
+
+
+def _written(adapter: Any, value: str) -> bool:
+    try:
+        adapter.post("/v1/secret/data/app", json={"data": {"KEY": value}})
+    except hvac.exceptions.VaultError:
+        return False
+    return True
+
+
+def wrote(cluster: ThreeServers, servers: list[OneOfThree], end: float) -> bool:
+    """Whether one of the servers takes a write in time."""
+    while time.monotonic() < end:
+        for one in servers:
+            body = {"data": {"KEY": "after"}}
+            url, headers = f"{one.bao.address}/v1/secret/data/app", {"X-Vault-Token": cluster.root_token}
+            try:
+                if requests.post(url, json=body, headers=headers, verify=str(cluster.ca_file), timeout=5).ok:
+                    return True
+            except requests.RequestException:
+                continue
+        time.sleep(0.1)
+    return False
+
+
+def read_anew(client: VaultClient, end: float) -> str:
+    """What the application reads from Vault itself, as soon as it can."""
+    while True:
+        try:
+            return client.refresh("app")["KEY"]
+        except VaultEstateError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
