@@ -56,10 +56,15 @@ BUSY_FACTOR = 4
 """How much longer it may take on one that does."""
 
 
-def first_secret_limit() -> float:
-    """Seconds from asking for a server to reading a secret back, by what this machine does besides."""
+def by_load(seconds: float) -> float:
+    """How long something may take here that takes so many seconds on a machine that does nothing else."""
     busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-    return FIRST_SECRET_SECONDS * (BUSY_FACTOR if busy else 1)
+    return seconds * (BUSY_FACTOR if busy else 1)
+
+
+def first_secret_limit() -> float:
+    """Seconds from asking for a server to reading a secret back."""
+    return by_load(FIRST_SECRET_SECONDS)
 
 
 @dataclass
