@@ -85,7 +85,8 @@ class _Cluster:
     """What there is in AWS, before anything stands in the cluster."""
 
     def __init__(self, settings: Settings, platform: EksPlatform) -> None:
-        self.name, self._platform, self._protect = f"vault-{settings.environment}", platform, settings.protect
+        self.name = platform.cluster_name(settings.environment)
+        self._platform, self._protect = platform, settings.protect
         # Credentials come from the environment of whoever runs the program, of this account or none.
         provider = aws.Provider(
             "aws", region=platform.region, profile=platform.profile, allowed_account_ids=[platform.account_id]

@@ -42,6 +42,11 @@ class EksPlatform(EksSite):
     destinations: dict[Host, Annotated[tuple[Ipv4Cidr, ...], Field(min_length=1, strict=False)]] = {}
     """Networks behind a host name. To a host that isn't listed, its port is open to anywhere."""
 
+    @staticmethod
+    def cluster_name(environment: str) -> str:
+        """What the cluster is called in its account."""
+        return f"vault-{environment}"
+
     def authority_file(self, stack: str) -> str:
         """Where the certificate of the cluster's own authority is put, relative to the project's root."""
         return f".estate/{stack}/authority.crt"

@@ -1,10 +1,11 @@
 """Servers in an EKS cluster, as the commands use them: by the official plugins, and by a port that is forwarded.
 
-Owns what is asked of this machine before `up`. Refuses to reach the cluster itself.
+Owns what is asked of this machine before `up`, and which port is forwarded when. Refuses to reach the cluster itself:
+`forwarding` does.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,7 @@ from ops.errors import EstateError
 from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
 from ops.platforms.account import AWS_CREDENTIALS, Account
 from ops.platforms.driver import PlatformDriver, Purpose
+from ops.platforms.forwarding import ForwardedPort, forwarded
 from settings.eks import EksPlatform
 
 
@@ -45,7 +47,7 @@ class Eks(Account):
 
     @property
     def authority_file(self) -> Path:
-        """The cluster's own, which somebody brings during the first `up`."""
+        """The cluster's own, which the first `up` fetches."""
         return self.paths.project / self.platform.authority_file(self.file.stack)
 
     @property
@@ -65,14 +67,30 @@ class Eks(Account):
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
-        """As elsewhere, and the chart's archive is there."""
+        """As elsewhere, and the chart's archive is there. The port is forwarded: by an `up` as soon as there is a
+        cluster, by another command where an `up` of this checkout has reached it."""
         if purpose == "up" and not (self.paths.project / self.platform.chart.file).is_file():
             setting = self.file.named("platform.chart.file")
             raise EstateError(
                 f"{setting} is {self.platform.chart.file!r}, which isn't there; expected it, as docs/eks.md tells"
             )
-        with super().ready(purpose, console) as platform:
+        reached: AbstractContextManager[None] = nullcontext()
+        if purpose == "up" or self.authority_file.exists():
+            reached = forwarded(self.forwarded_port, waits=purpose != "up", say=console.say)
+        with super().ready(purpose, console) as platform, reached:
             yield platform
+
+    @property
+    def forwarded_port(self) -> ForwardedPort:
+        """By which the servers are reached."""
+        return ForwardedPort(
+            cluster=self.platform.cluster_name(self.file.settings.environment),
+            region=self.platform.region,
+            profile=self.platform.profile,
+            port=self.platform.forwarded_port,
+            kubeconfig=self.authority_file.with_name("kubeconfig"),
+            authority=self.authority_file,
+        )
 
     def ensure_keys(self, console: Console) -> None:
         """Make the keys under `.estate/` that the program reads. Raises EstateError."""

@@ -3,6 +3,8 @@
 Doesn't prove that anything gets built.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,10 @@ from ops.console import Console
 from ops.engine import plugins
 from ops.errors import EstateError
 from ops.paths import Paths
+from ops.platforms import eks
+from ops.platforms.driver import Purpose
 from ops.platforms.eks import Eks
+from ops.platforms.forwarding import ForwardedPort
 from ops.platforms.registry import platform_of
 from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
 from tests.unit.settings.samples import MINIMAL
@@ -59,7 +64,7 @@ def test_there_is_no_sandbox_of_it_to_take_for_the_cluster(paths: Paths) -> None
     )
 
 
-def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths) -> None:
+def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EstateError) as caught, driver(paths).ready("up", Console()):
         pass
     assert str(caught.value) == (
@@ -69,8 +74,35 @@ def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths) -
     assert not (paths.own / "trial").exists()
     (paths.project / "charts").mkdir()
     (paths.project / PLATFORM["chart"]["file"]).touch()
+    monkeypatch.setattr(eks, "forwarded", lambda _, *, waits, say: nullcontext((waits, say)))
     with driver(paths).ready("up", Console()) as platform:
         assert platform.file.stack == "trial"
+
+
+def test_the_port_is_forwarded_by_an_up_and_where_one_has_reached_the_cluster(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[ForwardedPort, bool]] = []
+
+    @contextmanager
+    def recorded(wanted: ForwardedPort, *, waits: bool, say: object) -> Iterator[None]:
+        assert say
+        asked.append((wanted, waits))
+        yield
+
+    monkeypatch.setattr(eks, "forwarded", recorded)
+    (paths.project / "charts").mkdir()
+    (paths.project / PLATFORM["chart"]["file"]).touch()
+    purposes: list[Purpose] = ["use", "preview", "up"]
+    for purpose in purposes:
+        with driver(paths).ready(purpose, Console()):
+            pass
+    assert [waits for _, waits in asked] == [False]
+    (paths.own / "trial" / "authority.crt").touch()
+    with driver(paths).ready("use", Console()):
+        assert asked[-1] == (driver(paths).forwarded_port, True)
+    assert asked[-1][0].kubeconfig == paths.own / "trial" / "kubeconfig"
+    assert (asked[-1][0].cluster, asked[-1][0].port) == ("vault-test", 8210)
 
 
 def test_a_preview_makes_the_keys_that_are_its_own_and_asks_for_no_archive(paths: Paths) -> None:

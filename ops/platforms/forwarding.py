@@ -1,0 +1,205 @@
+"""A port of this machine that is forwarded to a pod of a cluster's servers, for as long as a command works.
+
+Owns the programs that do it, `aws` and `kubectl`, and the certificate of the servers' authority, which is fetched once
+and never replaced: a server that another one signed is refused by whoever connects. Refuses to end what somebody else
+forwards, and to wait for a cluster that isn't there: it tries again.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+from components.render.chart.jobs import AUTHORITY
+from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE, RELEASE
+from components.render.traffic import API_PORT
+from composition.private_files import create_private, private_directory
+
+RETRY_SECONDS = 5.0
+COMMAND_SECONDS = 60
+"""For one question to AWS or to the cluster."""
+READY_SECONDS = 20.0
+"""How long a command waits for the port, in a cluster that is there."""
+_ANSWER_SECONDS = 0.2
+_HEADER = "-----BEGIN CERTIFICATE-----\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardedPort:
+    """Which port of which cluster."""
+
+    cluster: str
+    """The cluster's name."""
+    region: str
+    """Where it is."""
+    profile: str | None
+    """Profile in AWS' files; none: whatever else AWS' tools find."""
+    port: int
+    """On 127.0.0.1."""
+    kubeconfig: Path
+    """Where the cluster's address is written. It holds no credential: each is asked for by `aws`."""
+    authority: Path
+    """Where the certificate of the servers' authority is put."""
+
+    @property
+    def finds(self) -> list[str]:
+        """Writes the cluster's address."""
+        where = ["--region", self.region, "--name", self.cluster, "--kubeconfig", str(self.kubeconfig)]
+        return ["aws", "eks", "update-kubeconfig", *where, *(["--profile", self.profile] if self.profile else [])]
+
+    @property
+    def asks(self) -> list[str]:
+        """Prints the authority's certificate."""
+        what = ["get", "configmap", AUTHORITY, "--namespace", JOBS_NAMESPACE, "--output", r"jsonpath={.data.ca\.crt}"]
+        return [*self._kubectl, *what]
+
+    @property
+    def forwards(self) -> list[str]:
+        """Forwards the port until it is ended, or its pod is."""
+        to = ["--namespace", NAMESPACE, "--address", "127.0.0.1", f"service/{RELEASE}", f"{self.port}:{API_PORT}"]
+        return [*self._kubectl, "port-forward", *to]
+
+    @property
+    def _kubectl(self) -> list[str]:
+        return ["kubectl", "--kubeconfig", str(self.kubeconfig)]
+
+    def answers(self) -> bool:
+        """Whether somebody takes connections there."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=_ANSWER_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(kw_only=True)
+class Programs:
+    """The programs, as they are started."""
+
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+    def missing(self) -> list[str]:
+        """Which of them aren't here."""
+        return [name for name in ("aws", "kubectl") if shutil.which(name, path=self.environ.get("PATH")) is None]
+
+    def ask(self, command: Sequence[str]) -> tuple[str, str]:
+        """Its output, and why there is none."""
+        try:
+            done = subprocess.run(
+                command, env=self.environ, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return "", f"{command[0]} didn't end within {COMMAND_SECONDS} s"
+        return (done.stdout, "") if done.returncode == 0 else ("", f"{command[0]}: {_last_line(done.stderr)}")
+
+    def start(self, command: Sequence[str]) -> "subprocess.Popen[str]":
+        """One that runs until it is ended. An interrupt isn't meant for it: the engine goes on for a while."""
+        return subprocess.Popen(
+            command,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "said nothing")
+
+
+class Forwarding:
+    """Keeps the port forwarded, from the moment on when there is a cluster to forward it to."""
+
+    def __init__(self, wanted: ForwardedPort, programs: Programs) -> None:
+        self.wanted, self.programs = wanted, programs
+        self.reason = ""
+        """Why it isn't forwarded, as far as is known."""
+        self._stopped = Event()
+        self._process: subprocess.Popen[str] | None = None
+
+    def attempt(self) -> bool:
+        """Fetch what is missing and forward the port, until that ends. False where the cluster or its authority isn't
+        there yet; `reason` tells."""
+        wanted, programs = self.wanted, self.programs
+        private_directory(wanted.kubeconfig.parent)
+        _, self.reason = programs.ask(wanted.finds)
+        if self.reason:
+            return False
+        if not wanted.authority.exists():
+            certificate, self.reason = programs.ask(wanted.asks)
+            if not certificate.startswith(_HEADER):
+                self.reason = self.reason or f"ConfigMap {AUTHORITY} is empty yet"
+                return False
+            create_private(wanted.authority, certificate.encode())
+        self._process = programs.start(wanted.forwards)
+        if self._stopped.is_set():  # it was, before there was a process to end
+            self._process.terminate()
+        self._process.wait()
+        self.reason = "kubectl ended"
+        return True
+
+    def keep(self) -> None:
+        """Attempt it again and again until `stop`."""
+        while not self._stopped.is_set():
+            self.attempt()
+            self._stopped.wait(RETRY_SECONDS)
+
+    def stop(self) -> None:
+        """End it."""
+        self._stopped.set()
+        if self._process is not None:
+            self._process.terminate()
+
+
+@contextmanager
+def forwarded(
+    wanted: ForwardedPort,
+    *,
+    waits: bool,
+    say: Callable[[str], None],
+    programs: Programs | None = None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Iterator[None]:
+    """The port is forwarded meanwhile, unless somebody does so already. `waits` for it, where the cluster is there.
+
+    Where a program is missing, or it can't be had in time, `say` is told what to do, and what needs the port says
+    itself that nobody answers.
+    """
+    programs = programs or Programs()
+    if wanted.answers():
+        yield
+        return
+    if missing := programs.missing():
+        say(f"{' and '.join(missing)} not found; expected here, or port {wanted.port} forwarded as docs/eks.md tells")
+        yield
+        return
+    keeping = Forwarding(wanted, programs)
+    thread = Thread(target=keeping.keep, name="forwarded-port", daemon=True)
+    thread.start()
+    try:
+        if waits:
+            _wait(wanted, keeping, say, pause)
+        yield
+    finally:
+        keeping.stop()
+        thread.join(RETRY_SECONDS)  # it may be waiting for an answer, after which it does nothing more
+
+
+def _wait(
+    wanted: ForwardedPort, keeping: Forwarding, say: Callable[[str], None], pause: Callable[[float], object]
+) -> None:
+    waited = 0.0
+    while not wanted.answers():
+        if waited >= READY_SECONDS:
+            say(f"port {wanted.port} isn't forwarded to the cluster: {keeping.reason or 'it takes long'}")
+            return
+        pause(_ANSWER_SECONDS)
+        waited += _ANSWER_SECONDS

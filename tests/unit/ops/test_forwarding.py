@@ -1,0 +1,172 @@
+"""The port that is forwarded to a cluster while a command works: what is asked of which program, in which order.
+
+Doesn't prove: that `aws` and `kubectl` do what their documents say.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any, cast
+
+import pytest
+
+from ops.platforms.forwarding import READY_SECONDS, ForwardedPort, Forwarding, Programs, forwarded
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+class Process:
+    """A fake of kubectl that forwards until it is ended."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self.ended = Event()
+        if ends:
+            self.ended.set()
+
+    def wait(self) -> int:
+        assert self.ended.wait(60)
+        return 0
+
+    def terminate(self) -> None:
+        self.ended.set()
+
+
+class FakePrograms(Programs):
+    """Fakes of both programs: what each answers, and what was asked."""
+
+    def __init__(self, *answers: tuple[str, str], ends: bool = True, missing: Sequence[str] = ()) -> None:
+        super().__init__(environ={})
+        self.answers, self.ends, self.gone = list(answers), ends, list(missing)
+        self.asked: list[str] = []
+        self.processes: list[Process] = []
+        self.started = Event()
+
+    def missing(self) -> list[str]:
+        return self.gone
+
+    def ask(self, command: Sequence[str]) -> tuple[str, str]:
+        self.asked.append(" ".join(command))
+        return self.answers.pop(0) if self.answers else ("", "aws: no such cluster")
+
+    def start(self, command: Sequence[str]) -> "subprocess.Popen[str]":
+        self.asked.append(" ".join(command))
+        self.processes.append(Process(ends=self.ends))
+        self.started.set()
+        return cast("subprocess.Popen[str]", self.processes[-1])
+
+
+@pytest.fixture
+def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ForwardedPort:
+    """A port that nobody answers."""
+    monkeypatch.setattr(ForwardedPort, "answers", lambda _: False)
+    return ForwardedPort(
+        cluster="vault-staging",
+        region="eu-central-1",
+        profile=None,
+        port=8210,
+        kubeconfig=tmp_path / "staging" / "kubeconfig",
+        authority=tmp_path / "staging" / "authority.crt",
+    )
+
+
+def test_the_authority_is_fetched_once_and_then_the_port_is_forwarded(wanted: ForwardedPort) -> None:
+    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ("", ""))
+    keeping = Forwarding(wanted, programs)
+
+    assert (keeping.attempt(), keeping.attempt()) == (True, True)
+    found = f"aws eks update-kubeconfig --region eu-central-1 --name vault-staging --kubeconfig {wanted.kubeconfig}"
+    kubectl = f"kubectl --kubeconfig {wanted.kubeconfig}"
+    forwards = f"{kubectl} port-forward --namespace vault --address 127.0.0.1 service/vault 8210:8200"
+    asks = f"{kubectl} get configmap vault-authority --namespace vault-jobs --output jsonpath={{.data.ca\\.crt}}"
+    assert programs.asked == [found, asks, forwards, found, forwards]
+    assert wanted.authority.read_text() == CERTIFICATE
+
+
+def test_an_authority_that_is_known_is_never_replaced(wanted: ForwardedPort) -> None:
+    wanted.authority.parent.mkdir()
+    wanted.authority.write_text("known")
+
+    assert Forwarding(wanted, FakePrograms(("", ""), (CERTIFICATE, ""))).attempt() is True
+    assert wanted.authority.read_text() == "known"
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([("", "aws: no such cluster")], "aws: no such cluster"),
+        ([("", ""), ("", "kubectl: not found")], "kubectl: not found"),
+        ([("", ""), ("", "")], "ConfigMap vault-authority is empty yet"),
+    ],
+    ids=["no-cluster", "no-config-map", "not-published"],
+)
+def test_what_isnt_there_yet_is_told_and_nothing_is_forwarded(
+    wanted: ForwardedPort, answers: list[tuple[str, str]], reason: str
+) -> None:
+    programs = FakePrograms(*answers)
+    keeping = Forwarding(wanted, programs)
+
+    assert (keeping.attempt(), keeping.reason, programs.processes) == (False, reason, [])
+    assert not wanted.authority.exists()
+
+
+def test_a_profile_is_handed_on() -> None:
+    folder = Path("/nowhere")
+    port = ForwardedPort(
+        cluster="c", region="r", profile="trial", port=1, kubeconfig=folder / "k", authority=folder / "a"
+    )
+    assert port.finds[-2:] == ["--profile", "trial"]
+
+
+def test_it_is_ended_with_the_command(wanted: ForwardedPort) -> None:
+    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ends=False)
+    told: list[str] = []
+
+    with forwarded(wanted, waits=False, say=told.append, programs=programs):
+        assert programs.started.wait(60)
+        (process,) = programs.processes
+        assert not process.ended.is_set()
+    assert process.ended.is_set()
+    assert told == []
+
+
+def test_one_that_is_stopped_as_it_begins_is_ended(wanted: ForwardedPort) -> None:
+    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ends=False)
+    keeping = Forwarding(wanted, programs)
+    keeping.stop()
+
+    assert keeping.attempt() is True
+    assert programs.processes[0].ended.is_set()
+
+
+def test_a_command_waits_a_while_and_then_says_why(wanted: ForwardedPort) -> None:
+    paused: list[float] = []
+    told: list[str] = []
+
+    with forwarded(wanted, waits=True, say=told.append, programs=FakePrograms(), pause=paused.append):
+        assert READY_SECONDS <= sum(paused) < READY_SECONDS + 1
+    assert len(told) == 1
+    assert told[0].startswith("port 8210 isn't forwarded to the cluster: ")
+
+
+def test_a_port_that_somebody_forwards_is_left_to_them(wanted: ForwardedPort, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForwardedPort, "answers", lambda _: True)
+    programs, told = FakePrograms(), list[Any]()
+    with forwarded(wanted, waits=True, say=told.append, programs=programs):
+        assert (programs.asked, told) == ([], [])
+
+
+def test_a_program_that_is_missing_is_told_once(wanted: ForwardedPort) -> None:
+    programs, told = FakePrograms(missing=["kubectl"]), list[str]()
+    with forwarded(wanted, waits=True, say=told.append, programs=programs):
+        assert programs.asked == []
+    assert told == ["kubectl not found; expected here, or port 8210 forwarded as docs/eks.md tells"]
+
+
+def test_what_a_program_said_last_is_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "aws").write_text("#!/bin/sh\nprintf 'usage\\n\\nno such cluster\\n\\n' >&2\nexit 255\n")
+    (tmp_path / "aws").chmod(0o755)
+    programs = Programs(environ={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+    assert programs.ask([str(tmp_path / "aws"), "eks"]) == ("", f"{tmp_path}/aws: no such cluster")
+    assert "aws" not in programs.missing()
