@@ -95,10 +95,14 @@ class KeptSecret:
         """Patch the notes."""
         self.session.request("PATCH", self._path("metadata"), body={"custom_metadata": dict(notes)}, headers=_PATCH)
 
+    def holds(self, version: int, values: Mapping[str, Any]) -> bool:
+        """Whether a version has these values and no others."""
+        found = self.values(version)
+        return found.keys() == values.keys() and all(same(found[key], value) for key, value in values.items())
+
     def read_back(self, version: int, values: Mapping[str, Any]) -> None:
         """Compare what a version holds. Raises MigrationError: it isn't what was written."""
-        found = self.values(version)
-        if found.keys() != values.keys() or not all(same(found[key], value) for key, value in values.items()):
+        if not self.holds(version, values):
             raise MigrationError(f"{self} holds in version {version} what was not written; expected the same values")
 
     def metadata(self) -> Mapping[str, Any]:

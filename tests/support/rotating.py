@@ -54,6 +54,8 @@ class RotatedKv(ScriptedKv):
         if kind == "destroy" and call.method == "POST":
             self.deleted |= {(f"{mount}/{name}", number) for number in body["versions"]}
             return self._said(204, None)
+        if path in ("database/rotate-role/legacy", "database/rotate-root/main") and call.method == "POST":
+            return self._said(204, None)
         if path == "sys/policies/password/strong/generate" and path not in self.denied:
             self.made += 1
             return self._said(200, {"data": {"password": f"strong-{self.made}-q7Zq7Zq7Z"}})

@@ -193,7 +193,8 @@ class RotationSteps:
         record = self.record
         version, values = self._written()
         self.secret.note(version, dict.fromkeys(record.keys, self._origin()), values, record.who)
-        self.secret.read_back(version, values)
+        if not self.secret.holds(version, values):
+            raise self._failed("promote", f"found in version {version} what was not written; expected the same values")
         now = self._now()
         until = now if self.rotator.overlap is Overlap.NONE else now + record.grace_seconds
         has_end = self.rotator.overlap is Overlap.TWO_KEYS and until > now

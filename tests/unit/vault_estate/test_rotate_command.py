@@ -141,6 +141,20 @@ def test_a_transit_key_is_rotated(here: Rotating, capsys: Captured) -> None:
     assert run("--transit", "nope") == 2
 
 
+def test_database_users_whose_passwords_vault_keeps(here: Rotating, tmp_path: Path, capsys: Captured) -> None:
+    server = {"host": "db.internal", "port": 5432, "database": "app", "ssl_mode": "verify-full"}
+    legacy = {**server, "username": "shop", "rotation_period_seconds": 43_200}
+    document = json.loads(here.manifest().render())
+    document["database"] = {"mount": "database", "roles": {}, "static_roles": {"legacy": legacy}}
+    (tmp_path / "vault-estate.json").write_text(json.dumps(document))
+    assert run("--static-role", "legacy") == 0
+    assert capsys.readouterr().out.splitlines()[1] == "static role  legacy  a new password of shop"
+    assert run("--database-root", "main", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["engine"] == "database root"
+    asked = [one for one in here.vault.asked if one.startswith("POST database/")]
+    assert asked == ["POST database/rotate-role/legacy", "POST database/rotate-root/main"]
+
+
 def _state(metadata: dict[str, object], now: int = 2_000_000_000) -> schedule.ScheduledSecret:
     policy = rotated_manifest().secrets["external-apis"].rotation
     assert policy is not None

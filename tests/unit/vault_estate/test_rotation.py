@@ -26,6 +26,7 @@ from vault_estate.manifest import ClientManifest
 from vault_estate.rotation import Overlap, Runner
 from vault_estate.rotation.record import HELD_SECONDS, RotationRecord
 from vault_estate.tls import Trust
+from vault_estate.transport import Call
 
 CANARY = "q7Zq7Z"
 
@@ -231,6 +232,19 @@ def test_another_value_that_somebody_writes_meanwhile_is_kept() -> None:
     here.provider.after = write
     assert here.runner().rotate("external-apis").version == 3
     assert here.vault.versions("external-apis")[-1] == {KEY: "key-2-q7Zq7Zq7Zq7Zq7Z", "OTHER": "newer"}
+
+
+def test_a_version_that_does_not_hold_what_was_written_fails() -> None:
+    here = Rotating(by="random")
+
+    def tamper(call: Call) -> None:
+        if call.method == "POST" and call.path == f"{MOUNT}/data/external-apis":
+            here.vault.versions("external-apis")[-1][KEY] = "tampered"
+
+    here.vault.after = tamper
+    with pytest.raises(RotationFailed, match="in promote found in version 2 what was not written; expected the same"):
+        here.runner().rotate("external-apis")
+    assert here.vault.note().error == "RotationFailed"
 
 
 def test_a_run_is_given_up() -> None:
