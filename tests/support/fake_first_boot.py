@@ -51,12 +51,11 @@ class Clock:
 
 @dataclass
 class Wire:
-    """Every request of one process. It is killed before one is sent, or before its answer arrives."""
+    """Every request of one process. It is killed when one has been done and its answer hasn't arrived."""
 
     clock: Clock
     kill_at: int = 0
-    answered: bool = False
-    """Whether the request at which it is killed has been done."""
+    """Number of that request; 0: none."""
     meanwhile: Callable[[], None] | None = None
     """What happens elsewhere at that request instead of the kill."""
     sent: list[str] = field(default_factory=list)
@@ -68,17 +67,12 @@ class Wire:
         number = len(self.sent)
         if self.kill_at and number > self.kill_at and not self.meanwhile:
             raise KilledError
-        if number == self.kill_at and not self.answered:
-            self._stop()
         answer = act()
-        if number == self.kill_at and self.answered:
-            self._stop()
+        if number == self.kill_at:
+            if self.meanwhile is None:
+                raise KilledError
+            self.meanwhile()
         return answer
-
-    def _stop(self) -> None:
-        if self.meanwhile is None:
-            raise KilledError
-        self.meanwhile()
 
 
 class FakeFirstServer:
