@@ -48,17 +48,14 @@ _COPIES = 2
 def build(settings: Settings, platform: EksPlatform) -> Platform:
     """Declare the cluster and the servers in it. Raises ValueError where the chart's archive is another file, or a
     file that settings name can't be read."""
-    verify("platform.chart.checksum", platform.chart.file, platform.chart.checksum)
-    texts = first_boot.texts(_named_files(settings))
-    made = _Cluster(settings, platform)
-    booted = _inside(settings, platform, made, texts)
+    control_plane, booted = servers(settings, platform)
     forwarded = ForwardedServers(
         "platform",
         ForwardedServersArgs(
             port=platform.forwarded_port,
             ca_certificate_file=platform.authority_file(pulumi.get_stack()),
             login=settings.bootstrap.administrator.login(pulumi.get_stack()),
-            cluster=made.control_plane.cluster_arn,
+            cluster=control_plane.cluster_arn,
             replicas=platform.pods.replicas,
             timeout_seconds=platform.boot_timeout,
         ),
@@ -69,9 +66,17 @@ def build(settings: Settings, platform: EksPlatform) -> Platform:
         exports={
             "address": forwarded.endpoint.address,
             "cluster_id": forwarded.cluster_id,
-            "cluster_name": made.control_plane.cluster_name,
+            "cluster_name": control_plane.cluster_name,
         },
     )
+
+
+def servers(settings: Settings, platform: EksPlatform) -> tuple[EksCluster, BootstrapJob]:
+    """Declare everything that is there before anybody waits for Vault. Raises ValueError as `build` does."""
+    verify("platform.chart.checksum", platform.chart.file, platform.chart.checksum)
+    texts = first_boot.texts(_named_files(settings))
+    made = _Cluster(settings, platform)
+    return made.control_plane, _inside(settings, platform, made, texts)
 
 
 def _named_files(settings: Settings) -> Iterator[tuple[str, str | None, Form]]:
@@ -209,7 +214,7 @@ class _Cluster:
 def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Mapping[str, str]) -> BootstrapJob:
     """What stands in the cluster, to the end of first boot. Nothing of it is deleted for itself where the cluster
     goes."""
-    servers = platform.servers(settings.server)
+    wanted = platform.servers(settings.server)
     api_networks = (platform.network_cidr, API_SERVICE)
 
     def options(*after: pulumi.Resource | None) -> pulumi.ResourceOptions:
@@ -217,18 +222,18 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         return pulumi.ResourceOptions(providers=[made.provider], depends_on=before, deleted_with=made.control_plane)
 
     traffic = PodTraffic(
-        flavor=servers.flavor,
+        flavor=wanted.flavor,
         api_networks=api_networks,
-        needs=tuple(_needs(settings, servers)),
+        needs=tuple(_needs(settings, wanted)),
         job_needs=tuple(_needs_of_jobs(settings, platform)),
         destinations=platform.destinations,
     )
     of_namespaces = ServerNamespacesArgs(traffic=traffic, protect=settings.protect)
     namespaces = ServerNamespaces("namespaces", of_namespaces, options())
     certificate = ListenerCertificate("certificate", ListenerCertificateArgs(pods=platform.pods), options(namespaces))
-    stored = ServerStorageArgs(server=servers, kms_key_arn=made.disks_key, protect=settings.protect)
+    stored = ServerStorageArgs(server=wanted, kms_key_arn=made.disks_key, protect=settings.protect)
     storage = ServerStorage("storage", stored, options(namespaces))
-    charted = ServerChartArgs(server=servers, archive=platform.chart.file, seal_key_arn=made.keys.seal_key_arn)
+    charted = ServerChartArgs(server=wanted, archive=platform.chart.file, seal_key_arn=made.keys.seal_key_arn)
     # A pod that is made before its identity never gets it.
     chart = ServerChart("servers-chart", charted, options(namespaces, certificate, storage, made.identity))
     published = PublishedAuthorityArgs(image=platform.tools_image, api_networks=api_networks)
@@ -256,9 +261,9 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
     return first
 
 
-def _needs(settings: Settings, servers: ClusterServer) -> Iterator[Need]:
+def _needs(settings: Settings, wanted: ClusterServer) -> Iterator[Need]:
     """What the pods reach beyond each other and the cluster's own API."""
-    yield from servers.seal.needs()
+    yield from wanted.seal.needs()
     yield from needs.of_contents(settings)
 
 
