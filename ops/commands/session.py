@@ -100,6 +100,7 @@ def opened(platform: PlatformDriver, console: Console, operation: Operation, cho
         packages=platform.packages,
         lacking=() if choices.sandbox else lacking_plugins(platform, console, engine),
         credentials=all(os.environ.get(name) for name in platform.credentials),
+        has_sandbox=platform.has_sandbox,
     )
     if choices.adopt:
         # No official provider takes over an authority, or a role that it would have to create.

@@ -102,11 +102,13 @@ def choose(
     packages: Sequence[str],
     lacking: Sequence[str],
     credentials: bool,
+    has_sandbox: bool = True,
 ) -> Choice:
     """Decide who serves the providers of one run.
 
     `cloud` says whether the stack's platform is one, `sandbox` whether fake providers were asked for, `lacking` which
-    of its packages have no official plugin here, `credentials` whether the cloud's are there.
+    of its packages have no official plugin here, `credentials` whether the cloud's are there, `has_sandbox` whether
+    there is one to ask for.
     Raises EstateError: a cloud stack would have to be changed through fake providers nobody asked for."""
     if sandbox:
         return Choice(fakes=tuple(packages), reason="asked for with --sandbox")
@@ -119,5 +121,5 @@ def choose(
         return Choice(fakes=tuple(lacking), reason=reason)
     if operation == "preview":
         return Choice(fakes=tuple(packages), reason=reason)
-    msg = f"{operation} of a cloud stack: {reason}; expected plugins and credentials, or a sandbox: --sandbox"
-    raise EstateError(msg)
+    instead = ", or a sandbox: --sandbox" if has_sandbox else ""
+    raise EstateError(f"{operation} of a cloud stack: {reason}; expected plugins and credentials{instead}")

@@ -112,6 +112,11 @@ class PlatformDriver(ABC):
         """What fake providers work on; None where they work on the same server as the official plugins."""
         return None
 
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether it can be had on this machine, with `--sandbox`."""
+        return True
+
     # --- Vault
 
     @property

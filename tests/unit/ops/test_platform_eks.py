@@ -122,10 +122,19 @@ def test_fake_providers_are_named_one_by_one(paths: Paths) -> None:
         credentials=False,
     )
     assert chosen.fakes == ("aws", "kubernetes", "vault")
-    with pytest.raises(EstateError, match="up of a cloud stack: the cloud's credentials are missing"):
+    with pytest.raises(EstateError) as caught:
         plugins.choose(
-            operation="up", cloud=True, sandbox=False, packages=platform.packages, lacking=[], credentials=False
+            operation="up",
+            cloud=True,
+            sandbox=False,
+            packages=platform.packages,
+            lacking=[],
+            credentials=False,
+            has_sandbox=platform.has_sandbox,
         )
+    assert str(caught.value) == (
+        "up of a cloud stack: the cloud's credentials are missing; expected plugins and credentials"
+    )
 
 
 def test_a_profile_takes_the_place_of_credentials(paths: Paths) -> None:
