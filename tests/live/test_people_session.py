@@ -12,7 +12,7 @@ from ops.local.bootstrap import bootstrap
 from ops.people import session
 from ops.people.session import KeptLogin, keep, person, who
 from tests.support.checkouts import Checkout, local_checkout
-from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, eventually
+from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, seal
 
 __all__ = ["local_checkout"]
 
@@ -124,8 +124,7 @@ def test_a_server_that_refuses_or_is_sealed_is_one_line(
         person(local_checkout.paths, "local", Console()) as client,
     ):
         call(client, "get", "sys/auth")
-    call(administrator, "post", "sys/seal")
-    assert eventually(lambda: bool(call(administrator, "get", "sys/seal-status")["sealed"]))
+    seal(administrator, local_checkout.local.servers)
     with (
         pytest.raises(EstateError, match=r"^Vault at https://\S+ is sealed; expected it unsealed$"),
         person(local_checkout.paths, "local", Console()),

@@ -24,7 +24,7 @@ from ops.people.session import KeptLogin, keep
 from ops.vault.kv_secret import KvSecret
 from ops.vault.seeding import seed_secrets
 from tests.support.checkouts import Checkout, local_checkout
-from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call
+from tests.support.servers import ADMINISTRATOR_POLICY, administrator_client, call, seal
 
 __all__ = ["local_checkout"]
 
@@ -410,13 +410,13 @@ def test_a_server_that_is_sealed_meanwhile_is_one_line(
 ) -> None:
     run("put", *AOS, KEY, given="before")
     write = KvSecret.write
+    servers = local_checkout.local.servers
 
     def sealed_first(secret: KvSecret, values: Mapping[str, str], *, seen: int) -> int:
-        call(administrator, "put", "sys/seal")
+        seal(administrator, servers)
         return write(secret, values, seen=seen)
 
     monkeypatch.setattr(KvSecret, "write", sealed_first)
-    servers = local_checkout.local.servers
     try:
         ended = run("put", *AOS, KEY, given=CANARY)
     finally:
@@ -433,7 +433,7 @@ def test_a_value_that_was_written_is_never_told_as_an_error(
     servers = local_checkout.local.servers
     note = KvSecret.note
     ends: tuple[tuple[str, Callable[[], object], str], ...] = (
-        ("one", lambda: call(administrator, "put", "sys/seal"), "sealed"),
+        ("one", lambda: seal(administrator, servers), "sealed"),
         ("another", servers.stop, "refused"),
     )
     for value, end, why in ends:

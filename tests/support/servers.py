@@ -182,6 +182,18 @@ def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     return True
 
 
+def seal(client: hvac.Client, platform: LocalServers) -> None:
+    """Seal a server that was begun here, for good.
+
+    OpenBao 2.7.2 goes on trying to unseal itself each 5 s after its start, until it finds that somebody, as the one who
+    initialised it, has. A seal before that is undone by it.
+    """
+    found = "vault is already unsealed"
+    assert eventually(lambda: found in platform.openbao.log.read_text(encoding="utf-8")), "it looks once more"
+    call(client, "put", "sys/seal")
+    assert eventually(lambda: bool(call(client, "get", "sys/seal-status")["sealed"])), "it answers before it is sealed"
+
+
 def supervisor_pid(platform: LocalServers) -> int:
     """Whom the platform's pid file names."""
     return int((platform.directory / supervisor.PID).read_text().splitlines()[0])

@@ -9,7 +9,7 @@ import pytest
 from fake_providers.attach import attach
 from tests.engine.fake_providers.filling import asked, write
 from tests.engine.fake_providers.wire import Known, Values, Wire
-from tests.support.servers import VaultServer, eventually, free_ports
+from tests.support.servers import VaultServer, free_ports, seal
 
 MOUNT, POLICY = "vault:index/mount:Mount", "vault:index/policy:Policy"
 CONNECTION = "vault:database/secretBackendConnection:SecretBackendConnection"
@@ -137,8 +137,7 @@ def test_settings(settings: Values, vault_server: VaultServer) -> None:
 
 def test_a_sealed_server_is_named(settings: Values, vault_server: VaultServer) -> None:
     with attach(["vault"]) as environment, Wire(environment, "vault", settings) as wire:
-        vault_server.client.adapter.put("/v1/sys/seal")
-        assert eventually(vault_server.client.sys.is_sealed), "it answers before it is sealed"
+        seal(vault_server.client, vault_server.platform)
         with pytest.raises(grpc.RpcError) as error:
             wire.load(POLICY, "default")
     assert f"Vault at {vault_server.address} is sealed" in status(error)

@@ -38,7 +38,7 @@ from tests.support.estates import (
     with_database,
 )
 from tests.support.loops import run_async
-from tests.support.servers import PostgresServer, VaultServer, call, eventually, living_tokens
+from tests.support.servers import PostgresServer, VaultServer, call, eventually, living_tokens, seal
 from vault_estate import errors
 from vault_estate.aio import AsyncVaultClient
 from vault_estate.client import VaultClient
@@ -461,7 +461,7 @@ def test_sealed_it_serves_what_it_has_and_says_so(estate: ApplicationEstate, env
     """The last one here: nobody unseals the server again."""
     with VaultClient(VaultClientConfig(fresh_seconds=0.2), environ=environ) as client:
         client.get_secret("app-prod")
-        call(estate.root, "PUT", "sys/seal")
+        seal(estate.root, estate.server.platform)
         time.sleep(0.25)
         stale = client.get_secret("app-prod")
         assert (stale.stale, stale[KEY]) == (True, CANARY)
