@@ -95,9 +95,7 @@ def prepared(cluster: ThreeServers) -> VaultClient:
     root.auth.approle.create_or_update_approle("app", token_policies=["app"], token_ttl="1h", token_max_ttl="4h")
     role_id = root.auth.approle.read_role_id("app")["data"]["role_id"]
     secret_id = root.auth.approle.generate_secret_id("app")["data"]["secret_id"]
-    end = time.monotonic() + 30
-    while not _written(root.adapter, CANARY) and time.monotonic() < end:  # a new mount refuses for a moment
-        time.sleep(0.1)
+    assert eventually(lambda: _written(root.adapter, CANARY))  # a new mount refuses for a moment
     manifest = ClientManifest.model_validate_json(json.dumps(_document(cluster, role_id)))
     config = VaultClientConfig(
         auth=AppRoleAuth(role_id=role_id, secret_id=SecretIdVariable("SECRET_ID", {"SECRET_ID": secret_id})),
@@ -134,24 +132,18 @@ def _document(cluster: ThreeServers, role_id: str) -> dict[str, Any]:
 def _written(adapter: Any, value: str) -> bool:
     try:
         adapter.post("/v1/secret/data/app", json={"data": {"KEY": value}})
-    except hvac.exceptions.VaultError:
+    except (hvac.exceptions.VaultError, requests.RequestException):
         return False
     return True
 
 
 def wrote(cluster: ThreeServers, servers: list[OneOfThree], end: float) -> bool:
     """Whether one of the servers takes a write in time."""
-    while time.monotonic() < end:
-        for one in servers:
-            body = {"data": {"KEY": "after"}}
-            url, headers = f"{one.bao.address}/v1/secret/data/app", {"X-Vault-Token": cluster.root_token}
-            try:
-                if requests.post(url, json=body, headers=headers, verify=str(cluster.ca_file), timeout=5).ok:
-                    return True
-            except requests.RequestException:
-                continue
-        time.sleep(0.1)
-    return False
+
+    def taken() -> bool:
+        return any(_written(cluster.client(one).adapter, "after") for one in servers)
+
+    return eventually(taken, end - time.monotonic())
 
 
 def read_anew(client: VaultClient, end: float) -> str:

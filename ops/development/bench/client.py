@@ -7,7 +7,6 @@ trace, by a clock that is set, and a Vault in memory.
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -23,10 +22,12 @@ import hvac
 import psutil
 import urllib3
 
+from composition.private_files import write_private
 from ops.development.bench import suite
 from ops.development.bench.client_trace import readings
 from ops.errors import EstateError
 from ops.local.openbao import wheel_binary
+from ops.processes.ports import LOOPBACK, free_ports
 from vault_estate.testing.double import ROLE
 from vault_estate.testing.fake import FakeVault
 from vault_estate.testing.live import LiveServer, LiveVault
@@ -169,11 +170,8 @@ def _agent(vault: LiveVault, server: LiveServer, folder: Path) -> Iterator[tuple
         "secret-id": vault.administer("POST", f"{role}/secret-id", {})["data"]["secret_id"],
     }
     for name, content in login.items():
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_text(content)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        write_private(folder / name, content.encode())
+    place = f"{LOOPBACK}:{free_ports(1)[0]}"
     method = {"role_id_file_path": str(folder / "role-id"), "secret_id_file_path": str(folder / "secret-id")}
     settings = {
         "vault": {"address": server.address, "ca_cert": str(folder / "vault-ca.pem")},
