@@ -1,5 +1,5 @@
-"""What every test run starts from. Owns the environment that Pulumi's SDK reads, what an interrupt does, and which
-tests share a worker."""
+"""What every test run starts from. Owns the environment that Pulumi's SDK reads, what an interrupt does, which
+tests share a worker, and what is said of what isn't there."""
 
 import os
 import signal
@@ -23,3 +23,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     of_others = scheduler._split_scope
     scheduler._split_scope = lambda test: "machines" if test.startswith("tests/machines/") else of_others(test)
     return scheduler
+
+
+def pytest_report_header() -> list[str]:
+    """What isn't on this machine, and which tests of charts therefore aren't collected."""
+    from tests.support import official_chart
+
+    return list(official_chart.missing())
