@@ -58,7 +58,7 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
             address=endpoint.address,
             ca_certificate_file=endpoint.ca_certificate_file,
             login=login,
-            policy=administrator_policy(login.role),
+            policy=administrator_policy(login.role, clustered=endpoint.servers > 1),
             token_ttl=settings.bootstrap.administrator.token_ttl,
             token_bound_cidrs=endpoint.administrator_networks,
             networks_setting="platform.api_cidrs",

@@ -241,7 +241,8 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
     booted = BootstrapJobArgs(
         bootstrap=settings.bootstrap,
         texts=texts,
-        policy=acl.render(administrator_policy()),
+        # Ready is told by what only this policy lets the administrator see.
+        policy=acl.render(administrator_policy(clustered=platform.pods.replicas > 1)),
         replicas=platform.pods.replicas,
         image=platform.tools_image,
         environment=settings.environment,

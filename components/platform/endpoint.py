@@ -29,6 +29,8 @@ class Endpoint:
     """Created only when the server is initialised, unsealed and accepts the administrator; providers depend on it."""
     administrator_networks: tuple[str, ...] = ()
     """From where that login's tokens are good; none: from anywhere."""
+    servers: int = 1
+    """How many servers there are, which are one cluster."""
     holds_data: pulumi.Resource
     """The resource whose deletion takes Vault's storage with it; contents are `deleted_with` it."""
 

@@ -64,6 +64,7 @@ class ForwardedServers(pulumi.ComponentResource):
             login=args.login,
             ready=ready,
             administrator_networks=ADMINISTRATOR_NETWORKS,
+            servers=args.replicas,
             # Not the volumes' component: servers wait for that, and would wait for what is below it.
             holds_data=self,
         )

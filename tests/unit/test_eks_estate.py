@@ -261,3 +261,12 @@ def test_the_stack_exports_what_a_person_needs() -> None:
     platform = settings.platform
     declare(lambda: found.update(eks.build(settings, platform).exports))
     assert sorted(found) == ["address", "cluster_id", "cluster_name"]
+
+
+def test_the_administrator_of_several_servers_sees_who_votes_from_first_boot_on() -> None:
+    """Else `VaultReady` would wait for what nobody shows it."""
+    seen = 'path "sys/storage/raft/autopilot/state"'
+    whole = declared("staging")
+    (made,) = (one for one in whole.of("kubernetes:core/v1:ConfigMap") if one.name == "first-boot-run-programs")
+    assert seen in json.loads(made.inputs["data"]["parameters.json"])["administrator"]["policy"]
+    assert seen in whole.named("administrator-login").inputs["policy"]
