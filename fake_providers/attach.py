@@ -94,7 +94,7 @@ def _provider(package: str, world: Path | None, machines: Path | None, *, adopti
     if package == "kubernetes":
         from fake_providers.kubernetes import KubernetesProvider  # noqa: PLC0415
 
-        return KubernetesProvider(world)
+        return KubernetesProvider(world, machines)
     raise ValueError(f"package {package!r}: expected one of vault, hcloud, aws, kubernetes")
 
 

@@ -46,8 +46,9 @@ class MemoryProvider:
     def check_settings(self, settings: Values) -> None:
         """Any settings will do: there is no account to reach."""
 
-    def configure(self, settings: Values) -> None:
+    def configure(self, settings: Values) -> Any:
         """No connection either."""
+        return None
 
     def close(self, connection: None) -> None:
         """Nothing to end."""

@@ -9,13 +9,14 @@ lets a secret into a status message.
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Protocol, runtime_checkable
 
 import grpc
-from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
+from google.protobuf import any_pb2, empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from fake_providers.constructing import ChildResource, construct
@@ -27,6 +28,10 @@ Context = grpc.ServicerContext
 
 class RefusedError(ValueError):
     """What a provider can't or won't do, in one line for the operator. Never holds a secret."""
+
+
+TIMEOUT_SECONDS: ContextVar[float] = ContextVar("TIMEOUT_SECONDS", default=0.0)
+"""How long the program lets the present operation take; 0: it doesn't say."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,22 @@ class Found:
     identity: str
     inputs: Values = field(default_factory=dict)
     outputs: Values = field(default_factory=dict)
+
+
+class HalfDoneError(RefusedError):
+    """An object was made or changed, and isn't ready. The engine keeps it, and has it changed by the next run."""
+
+    def __init__(self, found: Found, message: str) -> None:
+        super().__init__(message)
+        self.found = found
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A provider that compares with what is there, too."""
+
+    def diff_there(self, connection: Any, token: str, found: Found, new: Values) -> Change:
+        """As `diff`, of an object of the last deployment."""
 
 
 @runtime_checkable
@@ -114,8 +135,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             self.provider.close(connection)
 
     @contextmanager
-    def _answering(self, token: str, context: Context, *given: Properties) -> Iterator[None]:
+    def _answering(
+        self, token: str, context: Context, *given: Properties, timeout_seconds: float = 0.0
+    ) -> Iterator[None]:
         """Turn a refusal into one status line without any of the given secrets."""
+        TIMEOUT_SECONDS.set(timeout_seconds)
         try:
             yield
         except RefusedError as refusal:
@@ -123,7 +147,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             # The longest first: an old secret may be a part of the new one.
             for text in sorted({text for one in given for text in one.secret_texts()}, key=len, reverse=True):
                 message = message.replace(text, "[secret]")
-            context.abort(grpc.StatusCode.UNKNOWN, " ".join(message.split()))
+            message = " ".join(message.split())
+            if isinstance(refusal, HalfDoneError):
+                secret = self.provider.sensitive(token).union(*(one.secret for one in given))
+                _tell_half_done(context, refusal.found, message, secret)
+            context.abort(grpc.StatusCode.UNKNOWN, message)
+
+    def _known(self, context: Context) -> object | None:
+        """The connection; None where the provider's settings aren't known yet."""
+        with self._lock:
+            return self._connections.get(context.peer())
 
     def _connection(self, context: Context) -> object:
         with self._lock:
@@ -177,7 +210,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token = _token(request.urn)
         old, new = unpack(request.old_inputs), unpack(request.news)
         with self._answering(token, context, old, new):
-            change = self.provider.diff(token, old.values, new.values)
+            if isinstance(self.provider, Looking):
+                known = Found(request.id, old.values, unpack(request.olds).values)
+                change = self.provider.diff_there(self._known(context), token, known, new.values)
+            else:
+                change = self.provider.diff(token, old.values, new.values)
         return _difference(change)
 
     def Create(self, request: pb.CreateRequest, context: Context) -> pb.CreateResponse:
@@ -187,7 +224,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             planned = self.provider.planned(token, inputs.values, {})
             return pb.CreateResponse(properties=pack(planned, secret))
-        with self._answering(token, context, inputs):
+        with self._answering(token, context, inputs, timeout_seconds=request.timeout):
             _refuse_unknown(inputs)
             made = self.provider.create(self._connection(context), token, inputs.values)
         return pb.CreateResponse(id=made.identity, properties=pack(made.outputs, secret))
@@ -212,7 +249,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             planned = self.provider.planned(token, news.values, outputs.values)
             return pb.UpdateResponse(properties=pack(planned, secret))
-        with self._answering(token, context, old_inputs, outputs, news):
+        with self._answering(token, context, old_inputs, outputs, news, timeout_seconds=request.timeout):
             _refuse_unknown(news)
             known = Found(request.id, old_inputs.values, outputs.values)
             made = self.provider.update(self._connection(context), token, known, news.values)
@@ -221,7 +258,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: pb.DeleteRequest, context: Context) -> empty_pb2.Empty:
         token = _token(request.urn)
         inputs, outputs = unpack(request.old_inputs), unpack(request.properties)
-        with self._answering(token, context, inputs, outputs):
+        with self._answering(token, context, inputs, outputs, timeout_seconds=request.timeout):
             known = Found(request.id, inputs.values, outputs.values)
             self.provider.delete(self._connection(context), token, known)
         return empty_pb2.Empty()
@@ -249,6 +286,23 @@ def _settings(values: Values) -> Values:
     """Provider settings with their JSON texts as the official plugins rewrite them."""
     written = {key: written_json(value) for key, value in values.items() if isinstance(value, str)}
     return values | {key: compact(value) for key, value in written.items() if value is not None}
+
+
+def _tell_half_done(context: Context, found: Found, message: str, secret: Iterable[str]) -> None:
+    """What the engine asks of an answer to record an object that isn't ready (sdk/go/common/resource/plugin,
+    `parseError`): the status' details, where gRPC has them."""
+    detail = any_pb2.Any()
+    secret = tuple(secret)
+    detail.Pack(
+        pb.ErrorResourceInitFailed(
+            id=found.identity,
+            properties=pack(found.outputs, secret),
+            inputs=pack(found.inputs, secret),
+            reasons=[message],
+        )
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message, details=[detail])
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
 
 
 def _refuse_unknown(inputs: Properties) -> None:
