@@ -63,7 +63,7 @@ class Patience:
     """In all, with every try. A body that comes in bits is given up `read_seconds` later at most."""
     connect_seconds: float = 1.0
     read_seconds: float = 2.0
-    """Without a byte."""
+    """Without a byte; of an answer's header until it is whole."""
     tries: int = 3
 
     def __post_init__(self) -> None:

@@ -2,9 +2,11 @@
 
 import http.client
 import io
+from typing import Any
 
 import pytest
 
+from tests.support.clocks import SetClock
 from vault_estate.http_response import QuickResponse
 
 READ = ("status", "reason", "version", "length", "chunked", "will_close")
@@ -47,12 +49,52 @@ REFUSED = {
 class Wire:
     """A connection's end with an answer on it."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, timeout: float | None = None) -> None:
         self._answer = answer
+        self.timeout = timeout
 
-    def makefile(self, _: str) -> io.BytesIO:
+    def makefile(self, _: str) -> io.BufferedReader:
         """The answer, as a file."""
-        return io.BytesIO(self._answer)
+        return io.BufferedReader(io.BytesIO(self._answer))
+
+    def gettimeout(self) -> float | None:
+        """As a socket's."""
+        return self.timeout
+
+    def settimeout(self, seconds: float | None) -> None:
+        """As a socket's."""
+        self.timeout = seconds
+
+
+class Dripping(io.RawIOBase):
+    """An answer that comes byte by byte, each `seconds` after the one before, by a clock that is set."""
+
+    def __init__(self, answer: bytes, seconds: float) -> None:
+        self._bytes = iter(answer)
+        self._seconds = seconds
+        self.clock = SetClock()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.clock.advance(self._seconds)
+        for one in self._bytes:
+            buffer[0] = one
+            return 1
+        return 0
+
+
+class DrippingWire(Wire):
+    """Its connection's end."""
+
+    def __init__(self, stream: Dripping, timeout: float) -> None:
+        super().__init__(b"", timeout)
+        self.stream = stream
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        """The answer, as a file."""
+        return io.BufferedReader(self.stream)
 
 
 def begun(kind: type[http.client.HTTPResponse], answer: bytes, method: str = "GET") -> http.client.HTTPResponse:
@@ -70,6 +112,31 @@ def test_an_answer_is_read_as_http_client_reads_it(name: str, method: str) -> No
     assert quick.headers.items() == [(key, value.strip()) for key, value in usual.headers.items()]
     quick.begin()
     assert quick.read() == usual.read()
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_an_answer_that_comes_in_bits_is_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = begun(http.client.HTTPResponse, SAME[name])
+    wire = DrippingWire(Dripping(SAME[name], 0.001), timeout=2.0)
+    monkeypatch.setattr(QuickResponse, "now", wire.stream.clock.now)
+    quick = QuickResponse(wire, method="GET")
+    quick.begin()
+
+    assert [getattr(quick, one) for one in READ] == [getattr(usual, one) for one in READ]
+    assert quick.read() == usual.read()
+    assert wire.timeout == 2.0
+
+
+def test_a_header_has_the_connections_timeout_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time for http.client, which would wait for 300 of them."""
+    wire = DrippingWire(Dripping(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 300, 0.9), timeout=2.0)
+    begun_at = wire.stream.clock.now()
+    monkeypatch.setattr(QuickResponse, "now", wire.stream.clock.now)
+    with pytest.raises(TimeoutError):
+        QuickResponse(wire, method="GET").begin()
+
+    assert wire.stream.clock.now() - begun_at <= 3.0
+    assert wire.timeout == 2.0, "the next answer has all of it"
 
 
 @pytest.mark.parametrize("name", REFUSED)
