@@ -11,7 +11,7 @@ from copy import copy
 from math import inf
 from typing import Any
 
-from vault_estate.auth.method import IssuedToken, LoginMethod, issued
+from vault_estate.auth.method import GivenLogin, IssuedToken, LoginMethod, issued
 from vault_estate.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -211,14 +211,14 @@ class Session(NotPickled):
     def _renew(self, held: _Held) -> _Held:
         """With the lock: longer, or another if it can't be longer."""
         if not held.token.renewable:
-            return self._log_in() if self.method.repeats else self._until_its_end(held)
+            return self._log_in() if self._has_another(held) else self._until_its_end(held)
         begun_at = self._clock.now()
         path = "auth/token/renew-self"
         try:
             renewed = issued(self.transport.send("POST", path, token=held.token.value, body={}), path)
         except (CredentialExpired, PermissionDenied, InvalidRequest) as error:
             self._tell(EventKind.TOKEN_LOST, error=type(error).__name__)
-            return self._log_in() if self.method.repeats else self._until_its_end(held)
+            return self._log_in() if self._has_another(held) else self._until_its_end(held)
         renewed.value = held.token.value
         present = self._hold(renewed, begun_at)
         self._tell(EventKind.TOKEN_RENEWED, ttl_seconds=renewed.ttl_seconds)
@@ -226,7 +226,13 @@ class Session(NotPickled):
             return present
         # Near its maximum TTL: another one now, while leases of this one are still good. It isn't revoked, as that
         # would end them.
-        return self._log_in() if self.method.repeats else self._until_its_end(present)
+        return self._log_in() if self._has_another(present) else self._until_its_end(present)
+
+    def _has_another(self, held: _Held) -> bool:
+        """Whether a login would give another token than this one."""
+        if self.method.repeats:
+            return True
+        return isinstance(self.method, GivenLogin) and self.method.is_replaced(held.token.value)
 
     @staticmethod
     def _until_its_end(held: _Held) -> _Held:
@@ -294,7 +300,7 @@ class Session(NotPickled):
 
     def _replaced(self, dead: _Held, path: str) -> _Held:
         """Another token. Raises CredentialExpired: this way to log in gives no other."""
-        if not self.method.repeats:
+        if not self._has_another(dead):
             raise CredentialExpired(
                 f"{path}: the token is dead, and {self.method.kind} gives no other; expected a new one",
                 path=path,

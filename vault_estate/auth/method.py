@@ -7,7 +7,7 @@ import logging
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from vault_estate.answers import seconds_of
 from vault_estate.errors import (
@@ -58,6 +58,14 @@ class LoginMethod(Protocol):
         """A token.
         Raises AuthenticationError: it was refused. Raises VaultUnavailable: nobody answered. Raises ConfigurationError:
         a file or a variable that it needs can't be read."""
+
+
+@runtime_checkable
+class GivenLogin(Protocol):
+    """A way to log in by what somebody gives out, which logs in again only when they have given another."""
+
+    def is_replaced(self, token: str) -> bool:
+        """Whether another token is there than this one. It isn't tried."""
 
 
 def issued(document: Mapping[str, Any], path: str) -> IssuedToken:

@@ -1,6 +1,6 @@
-"""Token: one that somebody gave out. When it ends nobody can replace it.
+"""Token: one that somebody gave out. When it ends, whoever writes its file may have put another there.
 
-Owns where it is read. Refuses a root token for a server on another machine.
+Owns where it is read, anew each time. Refuses a root token for a server on another machine.
 """
 
 from collections.abc import Mapping
@@ -28,12 +28,7 @@ class TokenAuth:
 
     def log_in(self, transport: Transport) -> IssuedToken:
         """The token, with what Vault says of it. Raises CredentialExpired: it is dead, or never was one."""
-        where = str(self.file) if self.file else self.variable
-        value = (
-            credential(self.file, "token")
-            if self.file
-            else checked(self.environ.get(self.variable, "").strip(), self.variable)
-        )
+        where, value = str(self.file) if self.file else self.variable, self._read()
         path = "auth/token/lookup-self"
         try:
             data = transport.send("GET", path, token=value).get("data")
@@ -44,6 +39,18 @@ class TokenAuth:
         else:
             return self._described(value, data if isinstance(data, Mapping) else {}, where, transport)
         raise failed
+
+    def is_replaced(self, token: str) -> bool:
+        """Whether the file, or the variable, has another; one that can't be read is none."""
+        try:
+            return self._read() != token
+        except ConfigurationError:
+            return False
+
+    def _read(self) -> str:
+        if self.file:
+            return credential(self.file, "token")
+        return checked(self.environ.get(self.variable, "").strip(), self.variable)
 
     @staticmethod
     def _described(value: str, data: Mapping[str, object], where: str, transport: Transport) -> IssuedToken:

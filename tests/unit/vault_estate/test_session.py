@@ -9,6 +9,7 @@ import pickle
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -293,6 +294,52 @@ def test_a_given_token_is_kept_renewed_and_neither_replaced_nor_revoked() -> Non
         session.request("GET", SECRET)
     with pytest.raises(errors.CredentialExpired, match="the token in VAULT_TOKEN is dead"):
         Session(vault.transport(), TokenAuth(environ=environ)).token()
+
+
+def test_another_token_in_the_file_takes_the_place_of_a_dead_one(tmp_path: Path) -> None:
+    vault = ScriptedVault()
+    vault.write("app", a="b")
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    giver = Session(vault.transport(), _approle())
+
+    def give() -> None:
+        giver.forked()  # it forgets the one before, and doesn't revoke it
+        file.write_text(giver.token())
+
+    give()
+    session = Session(vault.transport(), TokenAuth(file=file))
+    session.request("GET", SECRET)
+    first = session.token()
+    del vault.tokens[first]
+    with pytest.raises(errors.CredentialExpired, match="token gives no other"):
+        session.request("GET", SECRET)
+    give()
+    session.request("GET", SECRET)
+    assert session.token() == file.read_text() != first
+    file.unlink()
+    vault.clock.advance(5)  # a refusal asks so often whether the token is dead
+    vault.kill_tokens()
+    with pytest.raises(errors.CredentialExpired, match="token gives no other"):
+        session.request("GET", SECRET)
+    assert vault.count("revoke-self") == 0
+
+
+def test_another_token_in_the_file_is_taken_before_the_longest_life_ends(tmp_path: Path) -> None:
+    vault = ScriptedVault(ttl=1_500, max_ttl=1_500)
+    vault.write("app", a="b")
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    giver = Session(vault.transport(), _approle())
+    file.write_text(giver.token())
+    session = Session(vault.transport(), TokenAuth(file=file))
+    for passed in range(0, 9_000, 5):
+        vault.clock.advance(5)
+        if passed % 1_200 == 600:
+            giver.forked()
+            file.write_text(giver.token())
+        session.request("GET", SECRET)
+    assert session.logins >= 6
 
 
 def test_behind_an_agent_nobody_logs_in() -> None:
