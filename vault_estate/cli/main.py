@@ -1,7 +1,7 @@
 """`vault-estate get|env|run|migrate|rotate|doctor`: secrets for a pipe, a shell, a program. Owns words and exit codes.
 
 Refuses to print a value on a terminal unless it was asked to with `--reveal`. What goes wrong is one line on standard
-error and exit code 2; nothing is printed then.
+error and exit code 2; nothing is printed then. A signal that ends it, but SIGKILL, ends its token, too.
 """
 
 import argparse
@@ -9,8 +9,11 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from vault_estate.cli import formats, migrate, restarting, rotate
@@ -26,6 +29,8 @@ INTERRUPTED = 130
 _KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "TERM", "TZ", "USER")
 """What of this process' variables a command has with `--pristine`."""
 _GITHUB = "github"
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that would end this process with nothing given back. Who has them ignored goes on to."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ends = words.index("--") if words[:1] == ["run"] and "--" in words else len(words)
     given = _parser().parse_args(words[:ends], argparse.Namespace(command=words[ends + 1 :]))
     try:
-        return int(given.act(given))
+        with _leaving_by_signals():
+            return int(given.act(given))
     except VaultEstateError as error:
         return _tell(str(error))
     except BrokenPipeError:
@@ -45,6 +51,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
+
+
+@contextmanager
+def _leaving_by_signals() -> Iterator[None]:
+    """Leave as by `sys.exit`, so that what was taken is given back: a token is revoked, a rotation is free."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [one for one in _ENDING if signal.getsignal(one) is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, _leave)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _tell(words: str, code: int = FAILED) -> int:

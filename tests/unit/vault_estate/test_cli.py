@@ -97,6 +97,44 @@ def test_ctrl_c_ends_it_without_a_traceback(monkeypatch: pytest.MonkeyPatch, rea
     assert reads.closed
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it_as_shells_have_it_and_the_client_is_closed(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, reads: DoubleReader, capsys: Captured
+) -> None:
+    """A client that is closed revokes its token."""
+
+    def ended(_: str) -> Mapping[str, str]:
+        signal.raise_signal(number)
+        raise AssertionError
+
+    monkeypatch.setattr(reads, "get_secret", ended)
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as left:
+            main.main(["run", "app-prod", "--", "sh"])
+        assert signal.getsignal(number) is signal.SIG_DFL
+        assert (left.value.code, reads.closed) == (128 + number, True)
+    finally:
+        signal.signal(number, before)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch, reads: DoubleReader) -> None:
+    """As below `nohup`."""
+
+    def ignored(_: str) -> Mapping[str, str]:
+        signal.raise_signal(signal.SIGHUP)
+        return {"A": "b"}
+
+    monkeypatch.setattr(reads, "get_secret", ignored)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main.main(["env", "app-prod"]) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.usefixtures("reads")
 def test_a_terminal_gets_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = on_a_terminal(monkeypatch)
