@@ -6,6 +6,7 @@ with another process by pickling, and to be of one with its parent after a fork.
 
 import atexit
 import base64
+import json
 import logging
 import os
 import weakref
@@ -22,7 +23,7 @@ from vault_estate.errors import ConfigurationError, ProtocolError, SecretNotFoun
 from vault_estate.events import Event, EventKind, Notifier, Observer
 from vault_estate.guarded import NotPickled
 from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
-from vault_estate.models import IssuedCertificate, Secret, VaultHealth
+from vault_estate.models import ROTATION_NOTE, IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig, opened
 from vault_estate.session import RENEW_AT, Session
 from vault_estate.transport import HEALTH_STATUSES, Repeat
@@ -153,13 +154,13 @@ class VaultClient(NotPickled):
         self._cache.invalidate(lambda key: name in (None, key[0]))
 
     def accepted(self, name: str, *, grace_seconds: float | None = None) -> tuple[Secret, ...]:
-        """What a verifier takes: the secret, and each version before it until its grace is over, newest first. By
-        Vault's clock; without `grace_seconds` as long as the secret's rotation says, else 10 minutes. Raises as
-        `get_secret`."""
+        """What a verifier takes: the secret, and each version before it until its grace is over, newest first; none
+        that was ended before its time (`rotate --now`). By Vault's clock; without `grace_seconds` as long as the
+        secret's rotation says, else 10 minutes. Raises as `get_secret`."""
         secret = self.get_secret(name)
         grace = self._grace_seconds(name) if grace_seconds is None else grace_seconds
         found, now = [secret], self._transport.server_time()
-        while found[-1].version > 1:
+        while found[-1].version > max(secret.accepted_from, 1):
             created_at = found[-1].created_at
             if created_at is None or now - created_at.timestamp() >= grace:
                 break
@@ -375,8 +376,26 @@ def _secret(data: Mapping[str, Any], *, name: str, path: str, asked: str) -> Sec
     except (TypeError, ValueError):
         pass
     else:
-        return Secret(values, name=name, path=path, version=version, created_time=created_time)
+        return Secret(
+            values,
+            name=name,
+            path=path,
+            version=version,
+            created_time=created_time,
+            accepted_from=_accepted_from(metadata.get("custom_metadata")),
+        )
     raise ProtocolError(f"{asked}: the answer's metadata is not Vault's; expected a version and its time", path=asked)
+
+
+def _accepted_from(notes: object) -> int:
+    """As a rotation noted it; a note that can't be read is none."""
+    told = notes.get(ROTATION_NOTE) if isinstance(notes, Mapping) else None
+    try:
+        note = json.loads(told) if isinstance(told, str) else {}
+    except ValueError:
+        return 0
+    found = note.get("accepted_from") if isinstance(note, Mapping) else 0
+    return found if isinstance(found, int) else 0
 
 
 def _after_fork() -> None:

@@ -11,11 +11,15 @@ from typing import Any
 from vault_estate.errors import InvalidRequest, SecretKeyMissing
 from vault_estate.guarded import NotPickled
 
+ROTATION_NOTE = "rotation state"
+"""Beside a secret, in its `custom_metadata`, what is noted of its rotation. No value can be called so: names of values
+have no spaces."""
+
 
 class Secret(NotPickled, Mapping[str, str]):
     """One version of a secret: its keys and their values."""
 
-    __slots__ = ("_created_time", "_values", "name", "path", "stale", "version")
+    __slots__ = ("_created_time", "_values", "accepted_from", "name", "path", "stale", "version")
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class Secret(NotPickled, Mapping[str, str]):
         path: str,
         version: int,
         created_time: str = "",
+        accepted_from: int = 0,
         stale: bool = False,
     ) -> None:
         """`path` is Vault's, with the mount and without `data/`; `created_time` as Vault writes it."""
@@ -33,6 +38,8 @@ class Secret(NotPickled, Mapping[str, str]):
         self.path = path
         self.version = version
         self._created_time = created_time
+        self.accepted_from = accepted_from
+        """The first version that verifiers still take, as a rotation noted that ended those before; 0: any."""
         self.stale = stale
         """Whether Vault could not be asked when it was time to."""
 
@@ -81,6 +88,7 @@ class Secret(NotPickled, Mapping[str, str]):
             path=self.path,
             version=self.version,
             created_time=self._created_time,
+            accepted_from=self.accepted_from,
             stale=True,
         )
 

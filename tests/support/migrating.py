@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.manifests import GOOD
-from tests.support.scripted_vault import ROLE_ID, ScriptedVault, _Token
+from tests.support.scripted_vault import ROLE_ID, ScriptedVault, _stamp, _Token
 from vault_estate.answers import Answer
 from vault_estate.auth.token import TokenAuth
 from vault_estate.manifest import ClientManifest, parse
@@ -162,7 +162,13 @@ class ScriptedKv(ScriptedVault):
         number = int(asked.partition("version=")[2] or len(versions))
         if not 0 < number <= len(versions):
             return self._said(404, {"errors": []})
-        metadata = {"version": number, "created_time": "2026-01-02T03:04:05Z", "deletion_time": "", "destroyed": False}
+        metadata = {
+            "version": number,
+            "created_time": _stamp(self.clock.wall() - self.clock.now() + self.written_at[whole][number - 1]),
+            "custom_metadata": self.notes.get(whole),
+            "deletion_time": "",
+            "destroyed": False,
+        }
         if (whole, number) in self.deleted:
             gone = {"data": None, "metadata": {**metadata, "deletion_time": "2026-01-03T00:00:00Z"}}
             return self._said(404, {"data": gone})

@@ -17,7 +17,7 @@ from vault_estate.answers import Answer
 from vault_estate.manifest import ClientManifest
 from vault_estate.models import Secret
 from vault_estate.rotation import Overlap, RotationRun, Rotator, Runner
-from vault_estate.rotation.record import NOTE, RotationNote, RotationRecord
+from vault_estate.rotation.record import RotationNote, RotationRecord
 from vault_estate.transport import Call
 
 EVERY, GRACE = 86_400, 600
@@ -180,4 +180,4 @@ def rotated_manifest(**changes: Any) -> ClientManifest:
     return ClientManifest.model_validate_json(json.dumps(document))
 
 
-__all__ = ["EVERY", "GRACE", "KEY", "NOTE", "KeyProvider", "Rotating", "rotated_manifest"]
+__all__ = ["EVERY", "GRACE", "KEY", "KeyProvider", "Rotating", "rotated_manifest"]

@@ -14,16 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vault_estate.errors import ProtocolError, RotationInProgress, SecretDeleted, SecretNotFound, VersionConflict
 from vault_estate.manifest import ManifestSecret
+from vault_estate.models import ROTATION_NOTE
 from vault_estate.session import Session
 from vault_estate.transport import Repeat
 
 MOUNT = "vault-estate"
 """The estate's own KV mount; no application is granted anything there."""
 FOLDER = "rotation"
-NOTE = "rotation state"
-"""The note's name. No value can be called so: names of values have no spaces."""
-HELD_SECONDS = 900
-"""How long a run is another process' after its last step: longer than any step takes."""
 _KEPT_VERSIONS = 10
 """Of a KV mount that says nothing else (Vault's default)."""
 
@@ -64,6 +61,8 @@ class RotationNote(BaseModel):
     """When a run last gave the secret new values."""
     version: int = 0
     """Of the secret, the first that had them."""
+    accepted_from: int = 0
+    """Of the secret, the first version that verifiers still take, however short ago it was; 0: any."""
     begun_at: int = 0
     """When the run that is in hand was last begun."""
     grace_until: int = 0
@@ -78,7 +77,7 @@ class RotationNote(BaseModel):
         """The one in a secret's metadata; one that can't be read counts as none."""
         notes = metadata.get("custom_metadata")
         try:
-            return cls.model_validate_json((notes or {}).get(NOTE) or "{}")
+            return cls.model_validate_json((notes or {}).get(ROTATION_NOTE) or "{}")
         except ValidationError:
             return cls()
 

@@ -73,7 +73,7 @@ class Runner:
             name: of the secret, as the manifest has it.
             keys: names of the values; none: those of its settings.
             given: new values by key that somebody brings, in the place of made ones.
-            now: end at once what a program of the application's own would end after its grace: for one that leaked.
+            now: end at once what would be accepted until its grace is over: for one that leaked.
 
         Raises:
             ConfigurationError: the secret, a key or a value can't be rotated so; nothing was done.
@@ -91,13 +91,14 @@ class Runner:
         if run.record.phase == "idle":
             policy = place.rotation
             who = whose(self._session)
-            run.begin(asked, given or {}, who=who, grace_seconds=policy.grace_seconds if policy else None)
+            grace_seconds = 0 if now else policy.grace_seconds if policy else None
+            run.begin(asked, given or {}, who=who, grace_seconds=grace_seconds)
         elif not run.is_for(keys, given):
             held = ", ".join(run.record.keys)
             raise RotationInProgress(f"secret {name} has a run for {held} that is not at its end; expected to end it")
+        elif now:
+            self._observed(run, run.end_early)
         self._carry_out(run)
-        if now and run.record.phase == "grace":
-            self._observed(run, lambda: run.end_grace(now=True))
         return _outcome(run)
 
     def resume(self, name: str) -> RotationOutcome:
@@ -178,6 +179,10 @@ class Runner:
             act()
         except RotationInProgress as raised:
             failed = copy(raised)
+        except (KeyboardInterrupt, SystemExit):
+            with suppress(VaultEstateError):
+                run.release()
+            raise
         except VaultEstateError as raised:
             # Without frames, whose variables are values.
             failed = _failure(run, raised)

@@ -20,8 +20,9 @@ from vault_estate.errors import (
     VersionConflict,
 )
 from vault_estate.kept_secret import KeptSecret, KeptVersion, same
-from vault_estate.models import Secret
-from vault_estate.rotation.record import HELD_SECONDS, NOTE, Phase, RecordEntry, RotationNote, RotationRecord
+from vault_estate.models import ROTATION_NOTE, Secret
+from vault_estate.rotation.holding import HELD_SECONDS, held
+from vault_estate.rotation.record import Phase, RecordEntry, RotationNote, RotationRecord
 from vault_estate.rotation.rotator import Overlap, RotationRun, Rotator
 from vault_estate.rotation.schedule import moment
 
@@ -75,9 +76,9 @@ class RotationSteps:
 
     def refuse_taken(self) -> None:
         """Raises RotationInProgress: another process has the run."""
-        held = self.record
-        if held.owner not in ("", self.owner) and held.held_until > self._now():
-            until = moment(held.held_until)
+        record = self.record
+        if record.owner not in ("", self.owner) and record.held_until > self._now():
+            until = moment(record.held_until)
             raise RotationInProgress(
                 f"secret {self.name} is being rotated by another process; expected its end, or {until}, when a run "
                 "that was cut off may be taken over"
@@ -113,6 +114,19 @@ class RotationSteps:
             )
         )
         self._is_new, self._keys = True, keys
+
+    def end_early(self) -> None:
+        """Of a run that is not at its end: grant the values before no grace."""
+        if self.record.grace_seconds:
+            self._write(self.record.model_copy(update={"grace_seconds": 0}))
+
+    def release(self) -> None:
+        """Give the run free for others, where it stands. Raises VaultEstateError."""
+        if self.record.owner == self.owner:
+            self._write(self.record, is_held=False)
+
+    def _hold_on(self) -> None:
+        self._write(self.record)
 
     def carry_out(self) -> None:
         """From wherever it stands until the secret has its new values. Raises VaultEstateError: a step failed."""
@@ -227,6 +241,9 @@ class RotationSteps:
             if not all(same(kept.values.get(key), record.previous.get(key)) for key in record.keys):
                 raise self._failed("promote", "found another value, which somebody gave meanwhile; expected --abandon")
             values = {**kept.values, **record.pending}
+            if not record.grace_seconds:
+                # Before there is such a version: whoever reads it reads this, too.
+                self._note(accepted_from=kept.number + 1)
             try:
                 return self.secret.write(values, seen=kept.number), values
             except VersionConflict:
@@ -252,13 +269,13 @@ class RotationSteps:
         return Secret(values, name=self.name, path=str(self.secret), version=kept.number)
 
     def _write(self, record: RotationRecord, *, is_held: bool = True) -> None:
-        held = {"owner": self.owner, "held_until": self._now() + HELD_SECONDS}
-        self.entry.write(record.model_copy(update=held if is_held else {"owner": "", "held_until": 0}))
+        lock = {"owner": self.owner, "held_until": self._now() + HELD_SECONDS}
+        self.entry.write(record.model_copy(update=lock if is_held else {"owner": "", "held_until": 0}))
 
     def _note(self, **changes: object) -> None:
         """Change some of what is noted."""
         note = RotationNote.of(self.secret.metadata()).model_copy(update=changes)
-        self.secret.describe({NOTE: note.render()})
+        self.secret.describe({ROTATION_NOTE: note.render()})
 
     def _now(self) -> int:
         return int(self.secret.session.transport.server_time())
@@ -266,7 +283,8 @@ class RotationSteps:
     def _called(self, step: str, act: Callable[[], Given]) -> Given:
         """What a rotator gives. Raises RotationFailed: it raised, which is told by its class only."""
         try:
-            return act()
+            with held(self._hold_on):
+                return act()
         except VaultEstateError:
             raise
         except Exception as error:  # noqa: BLE001 - a program of somebody else's

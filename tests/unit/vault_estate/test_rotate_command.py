@@ -17,8 +17,9 @@ from tests.support.rotating import EVERY, KEY, Rotating, rotated_manifest
 from vault_estate import origins
 from vault_estate.cli import main, rotate
 from vault_estate.manifest import ClientManifest
+from vault_estate.models import ROTATION_NOTE
 from vault_estate.rotation import schedule
-from vault_estate.rotation.record import NOTE, RotationNote
+from vault_estate.rotation.record import RotationNote
 from vault_estate.session import Session
 from vault_estate.tls import Trust
 
@@ -162,7 +163,7 @@ def _state(metadata: dict[str, object], now: int = 2_000_000_000) -> schedule.Sc
 
 
 def _metadata(note: RotationNote, created: str = "2033-05-17T00:00:00Z") -> dict[str, object]:
-    return {"current_version": 3, "created_time": created, "custom_metadata": {NOTE: note.render()}}
+    return {"current_version": 3, "created_time": created, "custom_metadata": {ROTATION_NOTE: note.render()}}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_value_that_a_person_gave_counts_as_new() -> None:
 
 
 def test_a_note_that_can_not_be_read_counts_as_none() -> None:
-    metadata = {"current_version": 1, "created_time": "2033-05-18T00:00:00Z", "custom_metadata": {NOTE: "{"}}
+    metadata = {"current_version": 1, "created_time": "2033-05-18T00:00:00Z", "custom_metadata": {ROTATION_NOTE: "{"}}
     assert _state(metadata).state == "waiting"
 
 

@@ -24,7 +24,8 @@ from vault_estate.errors import (
 from vault_estate.events import Event, EventKind
 from vault_estate.manifest import ClientManifest
 from vault_estate.rotation import Overlap, Runner
-from vault_estate.rotation.record import HELD_SECONDS, RotationRecord
+from vault_estate.rotation.holding import HELD_SECONDS
+from vault_estate.rotation.record import RotationRecord
 from vault_estate.tls import Trust
 from vault_estate.transport import Call
 
@@ -70,7 +71,7 @@ def test_killed_at_any_moment_it_ends_with_one_key_and_no_orphan(overlap: Overla
         killed = _until_killed(here)
         here.killed_at = 0
         for _ in range(4):
-            here.vault.clock.advance(HELD_SECONDS)
+            here.vault.clock.advance(GRACE)
             assert [one.error for one in here.runner().rotate_due()] in ([], [""], ["", ""])
         if overlap is not Overlap.VERSIONS:
             assert list(here.provider.keys) == [here.present], moment
@@ -309,7 +310,7 @@ def test_a_given_value_is_in_use_wherever_its_run_was_killed() -> None:
             here.runner().rotate("external-apis", given=given)
         except Killed:
             here.killed_at = 0
-        here.vault.clock.advance(HELD_SECONDS)
+        here.vault.clock.advance(GRACE)
         if here.killed_at:
             break
         try:
