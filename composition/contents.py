@@ -16,6 +16,7 @@ from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.administrator import AdministratorLogin, AdministratorLoginArgs
 from components.vault.approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
+from components.vault.autopilot import RaftAutopilot, RaftAutopilotArgs
 from components.vault.database import PostgresEngine, PostgresEngineArgs
 from components.vault.jwt import JwtAuth, JwtAuthArgs, JwtLogin
 from components.vault.kubernetes import KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
@@ -79,6 +80,8 @@ def build(settings: Settings, endpoint: Endpoint, secret: SecretReader) -> Mappi
     holding = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=settings.protect))
     if settings.audit:
         AuditDevices("audit", AuditDevicesArgs(devices=settings.audit), options)
+    if endpoint.servers > 1:
+        RaftAutopilot("autopilot", RaftAutopilotArgs(servers=endpoint.servers), options)
     TraceHeaders("trace-headers", TraceHeadersArgs(), options)
     mounts = _engines(settings, endpoint, secret, options=options, holding=holding)
     logins = _logins(settings, secret, administrator.accessor, options)

@@ -114,6 +114,11 @@ class Settings(Section):
             raise SettingError("platform.kind", repr(self.platform.kind), "'local'")
         return self.platform
 
+    @property
+    def servers(self) -> int:
+        """How many servers there are, which are one cluster."""
+        return self.platform.pods.replicas if self.platform.kind == "eks" else 1
+
     def secret_path(self, application: str, name: str) -> tuple[str, str]:
         """Where a secret lives: its mount, and its path inside that mount."""
         settings = self.applications[application]

@@ -79,6 +79,8 @@ def _operated(settings: Settings) -> Iterator[acl.AclRule]:
     yield from _seen(settings)
     yield from acl.look(*_OPERATED)
     yield from acl.ask("sys/leases/lookup")
+    if settings.servers > 1:
+        yield from acl.hand_over()
 
 
 def _audited(settings: Settings) -> Iterator[acl.AclRule]:

@@ -274,6 +274,11 @@ def ask(*paths: str) -> tuple[AclRule, ...]:
     return tuple(_rule(path, Capability.UPDATE) for path in paths)
 
 
+def hand_over() -> tuple[AclRule, ...]:
+    """Have the leader of several servers step down, so that it can be replaced. Vault demands `sudo`."""
+    return (_rule("sys/step-down", Capability.UPDATE, Capability.SUDO),)
+
+
 def merged(rules: Iterable[AclRule]) -> tuple[AclRule, ...]:
     """One rule a path: what several allow there together. A secret can be a folder, too."""
     found: dict[str, AclRule] = {}

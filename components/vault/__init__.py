@@ -7,6 +7,7 @@ from .acl import AclPolicies, AclPoliciesArgs
 from .administrator import AdministratorLogin, AdministratorLoginArgs
 from .approle import AppRole, AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from .audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
+from .autopilot import RaftAutopilot, RaftAutopilotArgs
 from .database import Database, DatabaseConnection, DatabaseRole, DatabaseStaticRole, PostgresEngine, PostgresEngineArgs
 from .jwt import Jwt, JwtAuth, JwtAuthArgs, JwtLogin
 from .kubernetes import Kubernetes, KubernetesAuth, KubernetesAuthArgs, KubernetesLogin
@@ -27,6 +28,7 @@ from .userpass import Userpass, UserpassAuth, UserpassAuthArgs
 __all__ = ["AclPolicies", "AclPoliciesArgs", "AppRole", "AppRoleAuth", "AppRoleAuthArgs", "AppRoleLogin"]
 __all__ += ["AdministratorLogin", "AdministratorLoginArgs"]
 __all__ += ["AuditDevices", "AuditDevicesArgs", "TraceHeaders", "TraceHeadersArgs"]
+__all__ += ["RaftAutopilot", "RaftAutopilotArgs"]
 __all__ += ["PostgresEngine", "PostgresEngineArgs"]
 __all__ += ["Database", "DatabaseConnection", "DatabaseRole", "DatabaseStaticRole"]
 __all__ += ["Jwt", "JwtAuth", "JwtAuthArgs", "JwtLogin"]

@@ -138,10 +138,19 @@ class AuditHeaderEntry(Entry):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlyOneEntry(Entry):
-    """Settings that a server always has: made by writing what is given, taken back by writing `first`."""
+class AlwaysThere(Entry):
+    """Settings that a server always has, known by their path: taken back by writing `first`."""
 
     first: Mapping[str, Any] = field(default_factory=dict)
+
+    def delete(self, vault: VaultSession, found: Found) -> None:  # noqa: ARG002 - an Entry's signature
+        """As it was at first."""
+        vault.write(self.place, dict(self.first))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlyOneEntry(AlwaysThere):
+    """Such settings without an id: made by writing what is given."""
 
     def known_as(self, values: Values) -> str:  # noqa: ARG002 - an Entry's signature
         """As the official plugin knows what has no id."""
@@ -161,10 +170,6 @@ class OnlyOneEntry(Entry):
     def _sends(self, entry: Field, inputs: Values, old: Values | None) -> bool:  # noqa: ARG002 - an Entry's signature
         """Only what the program gives."""
         return entry.name in inputs
-
-    def delete(self, vault: VaultSession, found: Found) -> None:  # noqa: ARG002 - an Entry's signature
-        """As it was at first."""
-        vault.write(self.place, dict(self.first))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from fake_providers.vault.entry import Entry
 from fake_providers.vault.fields import keyed, of, shown
 from fake_providers.vault.identity import Identified
 from fake_providers.vault.kinds import (
+    AlwaysThere,
     AnyPathEntry,
     AppRoleEntry,
     AuditDevice,
@@ -160,6 +161,22 @@ TABLE: Mapping[str, Entry] = {
             decided_by_server=True,
         )
         | of("set", "rateLimitExemptPaths absoluteRateLimitExemptPaths", decided_by_server=True),
+    ),
+    "index/raftAutopilot:RaftAutopilot": AlwaysThere(
+        place="sys/storage/raft/autopilot/configuration",
+        first={
+            "cleanup_dead_servers": False,
+            "dead_server_last_contact_threshold": "24h0m0s",
+            "last_contact_threshold": "10s",
+            "max_trailing_logs": 1000,
+            "min_quorum": 3,
+            "server_stabilization_time": "10s",
+        },
+        table=of("boolean", "cleanupDeadServers", default=False, sent="set")
+        | of("duration", "deadServerLastContactThreshold", default="24h0m0s", sent="set")
+        | of("duration", "lastContactThreshold serverStabilizationTime", default="10s", sent="set")
+        | of("integer", "maxTrailingLogs", default=1000, sent="set")
+        | of("integer", "minQuorum", default=3, sent="set"),
     ),
     "generic/endpoint:Endpoint": AnyPathEntry(
         place="{path}",

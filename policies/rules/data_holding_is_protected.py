@@ -129,6 +129,7 @@ HOLDS_NONE = (
     "vault:index/policy:Policy",
     "vault:index/quotaConfig:QuotaConfig",
     "vault:index/quotaRateLimit:QuotaRateLimit",
+    "vault:index/raftAutopilot:RaftAutopilot",
     "vault:jwt/authBackend:AuthBackend",
     "vault:jwt/authBackendRole:AuthBackendRole",
     "vault:kubernetes/authBackendConfig:AuthBackendConfig",

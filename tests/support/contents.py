@@ -7,6 +7,7 @@ from components.render.audit import AuditDevice, FileAudit, SyslogAudit
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.approle import AppRoleAuth, AppRoleAuthArgs, AppRoleLogin
 from components.vault.audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
+from components.vault.autopilot import RaftAutopilot, RaftAutopilotArgs
 from components.vault.database import (
     Database,
     DatabaseConnection,
@@ -76,6 +77,7 @@ def logins(prefix: str, opts: pulumi.ResourceOptions | None = None) -> None:
     groups = {"owners": PersonGroup(policies=("app",), claims=("team",))}
     PeopleInVault(f"{prefix}-people", PeopleArgs(persons=persons, groups=groups, claims_accessor=oidc.accessor), opts)
     RateLimits(f"{prefix}-limits", RateLimitsArgs(limits={"everything": RateLimit(rate=500)}, answers=True), opts)
+    RaftAutopilot(f"{prefix}-autopilot", RaftAutopilotArgs(servers=3), opts)
     TraceHeaders(f"{prefix}-trace-headers", TraceHeadersArgs(), opts)
     devices: dict[str, AuditDevice] = {"file": FileAudit(file_path="/var/log/vault/audit.log"), "syslog": SyslogAudit()}
     AuditDevices(f"{prefix}-audit", AuditDevicesArgs(devices=devices), opts)

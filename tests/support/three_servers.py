@@ -46,6 +46,16 @@ class OneOfThree:
                 stderr=subprocess.STDOUT,
             )
 
+    def leads(self, ca_file: Path) -> bool:
+        """Whether it is the one that writes."""
+        if self.process is None:
+            return False
+        try:
+            answer = requests.get(f"{self.bao.address}/v1/sys/leader", verify=str(ca_file), timeout=5)
+        except requests.RequestException:
+            return False
+        return answer.ok and bool(answer.json()["is_self"])
+
     def kill(self) -> None:
         """As a lost machine."""
         if self.process is not None:
@@ -79,15 +89,7 @@ class ThreeServers:
 
     def leader(self) -> OneOfThree:
         """Who leads now. Raises StopIteration: nobody."""
-        return next(one for one in self.servers if one.process is not None and _leads(one, self.ca_file))
-
-
-def _leads(one: OneOfThree, ca_file: Path) -> bool:
-    try:
-        answer = requests.get(f"{one.bao.address}/v1/sys/leader", verify=str(ca_file), timeout=5)
-    except requests.RequestException:
-        return False
-    return answer.ok and bool(answer.json()["is_self"])
+        return next(one for one in self.servers if one.leads(self.ca_file))
 
 
 @contextmanager

@@ -270,3 +270,4 @@ def test_the_administrator_of_several_servers_sees_who_votes_from_first_boot_on(
     (made,) = (one for one in whole.of("kubernetes:core/v1:ConfigMap") if one.name == "first-boot-run-programs")
     assert seen in json.loads(made.inputs["data"]["parameters.json"])["administrator"]["policy"]
     assert seen in whole.named("administrator-login").inputs["policy"]
+    assert whole.named("autopilot-configuration").inputs["minQuorum"] == 3

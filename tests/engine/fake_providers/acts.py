@@ -113,6 +113,18 @@ ACTS: Mapping[str, Act] = {
         touch={"enableRateLimitAuditLogging": False},
         least={"enableRateLimitResponseHeaders": True},
     ),
+    "index/raftAutopilot:RaftAutopilot": Act(
+        full={
+            "cleanupDeadServers": True,
+            "deadServerLastContactThreshold": "26h0m0s",
+            "lastContactThreshold": "11s",
+            "maxTrailingLogs": 900,
+            "minQuorum": 5,
+            "serverStabilizationTime": "12s",
+        },
+        touch={"minQuorum": 4},
+        least={"cleanupDeadServers": True},
+    ),
     "generic/endpoint:Endpoint": Act(
         full={
             "path": "sys/auth/case-userpass/tune",

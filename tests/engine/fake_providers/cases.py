@@ -146,6 +146,19 @@ CASES = [
         deletable=False,
     ),
     Case(
+        token="index/raftAutopilot:RaftAutopilot",
+        inputs={"cleanupDeadServers": True, "minQuorum": 5},
+        identity="sys/storage/raft/autopilot/configuration",
+        at="sys/storage/raft/autopilot/configuration",
+        change={"minQuorum": 4},
+        seen=("min_quorum", 4),
+        replace={},
+        replaces=(),
+        drift=("sys/storage/raft/autopilot/configuration", {"min_quorum": 7}),
+        drifted="minQuorum",
+        deletable=False,
+    ),
+    Case(
         token="generic/endpoint:Endpoint",
         inputs={
             "path": "auth/case-userpass/users/sam",

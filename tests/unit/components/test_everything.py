@@ -32,6 +32,7 @@ COMPONENTS = {
     "PeopleInVault": 8,
     "PkiEngine": 13,
     "PostgresEngine": 5,
+    "RaftAutopilot": 1,
     "RateLimits": 2,
     "TenantsAuth": 3,
     "TraceHeaders": 2,
@@ -79,6 +80,7 @@ def test_every_component_registers_its_outputs() -> None:
     assert {record.name: sorted(declared.outputs[record.urn]) for record in declared.records if not record.custom} == {
         "estate-approle": ["path", "role_ids"],
         "estate-audit": [],
+        "estate-autopilot": [],
         "estate-database": ["mount_path"],
         "estate-jwt": ["path"],
         "estate-tenants": ["path"],

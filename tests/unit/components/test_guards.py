@@ -11,6 +11,7 @@ from components.render.acl import AclPolicy, kv_read, render, transit_use
 from components.render.audit import AuditDevice, FileAudit, SocketAudit, SyslogAudit
 from components.vault.acl import AclPolicies, AclPoliciesArgs
 from components.vault.audit import AuditDevices, AuditDevicesArgs, TraceHeaders, TraceHeadersArgs
+from components.vault.autopilot import RaftAutopilot, RaftAutopilotArgs
 from components.vault.kv import KvMount, KvMountArgs
 from components.vault.password_policies import CharsetRule, PasswordPolicies, PasswordPoliciesArgs, PasswordPolicy
 from components.vault.quotas import LoginLimit, RateLimit, RateLimits, RateLimitsArgs
@@ -102,6 +103,26 @@ def test_headers_that_are_audited() -> None:
         f"trace-{name}": ("vault:index/auditRequestHeader:AuditRequestHeader", {"name": name, "hmac": False})
         for name in ("traceparent", "x-request-id")
     }
+
+
+@pytest.mark.parametrize(("servers", "voters"), [(3, 3), (5, 3), (7, 4)])
+def test_a_lost_server_is_forgotten_after_a_day_while_a_majority_stays(servers: int, voters: int) -> None:
+    assert graph(lambda: RaftAutopilot("autopilot", RaftAutopilotArgs(servers=servers))) == {
+        "autopilot-configuration": (
+            "vault:index/raftAutopilot:RaftAutopilot",
+            {
+                "cleanupDeadServers": True,
+                "deadServerLastContactThreshold": "24h0m0s",
+                "minQuorum": voters,
+                "serverStabilizationTime": "10s",
+            },
+        )
+    }
+
+
+def test_servers_that_bear_no_loss_have_none_to_forget() -> None:
+    with pytest.raises(ValueError, match="servers is 1; expected at least 3, which bear the loss of one"):
+        RaftAutopilotArgs(servers=1)
 
 
 def test_answers_of_rate_limits() -> None:

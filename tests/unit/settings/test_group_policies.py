@@ -95,6 +95,15 @@ def test_who_looks_after_the_estate_sees_every_secret_and_no_value(group: str) -
     assert writing == ({"sys/leases/lookup"} if group == "operators" else set())
 
 
+def test_an_operator_of_several_servers_has_their_leader_step_down() -> None:
+    several = stack_file.read(Paths(), "staging").settings
+    assert several.servers == 3
+    assert allowed(rules(several, "group-operators"), "sys/step-down") == ["sudo", "update"]
+    assert allowed(rules(several, "group-operators"), "sys/storage/raft/autopilot/state") == ["list", "read"]
+    assert allowed(rules(several, "group-auditors"), "sys/step-down") == []
+    assert allowed(rules(local(), "group-operators"), "sys/step-down") == []
+
+
 def test_an_auditor_is_given_no_credential_and_no_secret_id() -> None:
     auditor = rules(local(), "group-auditors")
     for path in ("database/roles/aos-readwrite", "transit/keys/data-encryption-key", "auth/approle/role/aos"):
