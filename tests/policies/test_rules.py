@@ -208,7 +208,7 @@ def stack_settings(monkeypatch: pytest.MonkeyPatch) -> Any:
     return choose
 
 
-@pytest.mark.parametrize("token", sorted(data_holding_is_protected.RULE.types))
+@pytest.mark.parametrize("token", sorted(data_holding_is_protected.HOLDS_DATA))
 @pytest.mark.parametrize(
     ("setting", "protect", "count"),
     [

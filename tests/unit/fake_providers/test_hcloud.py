@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fake_providers.envelope import UNKNOWN
 from fake_providers.hcloud import HcloudProvider
 from fake_providers.servicer import Found, RefusedError
 
@@ -38,6 +39,12 @@ def test_a_volume_has_one_server(cloud: HcloudProvider) -> None:
 
     cloud.delete(None, ATTACHMENT, attached)
     assert make(cloud, ATTACHMENT, serverId=int(second), volumeId=int(volume))
+
+
+@pytest.mark.parametrize(("token", "name"), [(ADDRESS, "ipAddress"), (VOLUME, "linuxDevice")])
+def test_what_user_data_is_made_of_is_known_in_a_preview(cloud: HcloudProvider, token: str, name: str) -> None:
+    """So that the policy pack judges user-data in a pull request."""
+    assert cloud.planned(token, {}, {})[name] != UNKNOWN
 
 
 def test_a_server_lets_go_when_it_is_deleted(cloud: HcloudProvider) -> None:

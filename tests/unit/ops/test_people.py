@@ -153,6 +153,7 @@ class FakeIdentities:
             found = there.get(json["name"]) if "name" in json else self.aliases.get(alias)
             return {"data": {"id": found, "name": self.names[found]}} if found else {}
         if place.startswith("identity/entity/id/"):
+            assert json == {"disabled": True}
             self.disabled.add(self.names[place.rpartition("/")[2]])
         elif method == "get":
             raise InvalidPath

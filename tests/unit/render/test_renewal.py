@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from components.payloads import renew_secret_id
-from components.payloads.renew_secret_id import PRESENT, WRAPPED, Answer, Folder, Renewal, RenewalError
+from components.payloads.renew_secret_id import NEXT, PRESENT, WRAPPED, Answer, Folder, Renewal, RenewalError
 from components.render import renewal
 from components.render.renewal import SecretIdRenewal
 
@@ -149,6 +149,18 @@ def test_each_run_leaves_one_that_is_another(tmp_path: Path, server: FakeServer,
         assert {(tmp_path / PRESENT).read_text()} == server.good
     assert len(seen) == 4
     assert {file.name for file in tmp_path.iterdir()} == {PRESENT}
+
+
+def test_one_that_is_refused_takes_no_place(tmp_path: Path, server: FakeServer, run: Callable[..., str]) -> None:
+    deliver(server, tmp_path)
+    run()
+    (present,) = server.good
+    (tmp_path / NEXT).write_text("ended-long-ago")
+    server.answers[PATH] = Answer(503, {"errors": ["Vault is sealed"]})
+    with pytest.raises(RenewalError):
+        run()
+    assert (tmp_path / PRESENT).read_text() == present
+    assert not (tmp_path / NEXT).exists()
 
 
 def test_an_old_one_lives_until_applications_have_read_the_new_one(tmp_path: Path, server: FakeServer) -> None:
