@@ -6,6 +6,8 @@ from .acl_text import AclTextError, Grant, grants
 from .rule import Resource, Rule
 
 _DENIED = frozenset({"deny"})
+_HANDS_OVER = "sys/step-down"
+"""Which Vault gives to nobody without sudo. It reads and changes nothing: the servers choose another leader."""
 _KV_OPERATIONS = frozenset({"data", "metadata", "delete", "undelete", "destroy", "subkeys"})
 """Segments that KV v2 puts between the mount and the secret's path."""
 
@@ -26,7 +28,7 @@ def _faults(grant: Grant) -> Iterator[str]:
     """What is too much about one `path` block; one that only denies grants nothing."""
     if grant.capabilities <= _DENIED:
         return
-    if "sudo" in grant.capabilities:
+    if "sudo" in grant.capabilities and grant.path != _HANDS_OVER:
         yield f"path '{grant.path}' grants sudo"
     # The server ignores a leading slash, and so must a rule that looks at the first segment.
     segments = grant.path.lstrip("/").split("/")
@@ -43,7 +45,7 @@ def _faults(grant: Grant) -> Iterator[str]:
 
 RULE = Rule(
     name="acl-no-broad-wildcard",
-    sentence="An ACL policy grants no whole mount, no wildcard under sys/ and no sudo.",
+    sentence="An ACL policy grants no whole mount, no wildcard under sys/, and sudo to step down only.",
     remediation="Grant the application's own prefix, such as secret/data/APPLICATION/*, with the capabilities it uses.",
     source="HashiCorp, Production hardening: least privilege; OWASP, Secrets Management Cheat Sheet, 2.4",
     types=("vault:index/policy:Policy",),

@@ -123,6 +123,9 @@ def test_acl_beyond_a_prefix_is_refused(name: str, fault: str) -> None:
 def test_acl_sudo_is_refused_wherever_it_stands() -> None:
     [message] = acl(path("sys/rotate", "update", "SUDO"))
     assert "path 'sys/rotate' grants sudo" in message
+    [message] = acl(path("sys/step-down/", "update", "sudo"))
+    assert "path 'sys/step-down/' grants sudo" in message
+    assert acl(path("sys/step-down", "update", "sudo")) == []
 
 
 def test_acl_that_only_denies_grants_nothing() -> None:

@@ -129,7 +129,8 @@ def test_a_person_sees_themselves_and_sets_their_own_password() -> None:
 
 
 def test_the_pack_finds_none_of_them_broad() -> None:
-    for settings in (local(), parse({**FULL, "people": PEOPLE})):
+    staging = stack_file.read(Paths(), "staging").settings
+    for settings in (local(), staging, parse({**FULL, "people": PEOPLE})):
         for policy in people_policies(settings).values():
             assert findings(RULE, resource(RULE, {"name": policy.name, "policy": render(policy)})) == [], policy.name
 
