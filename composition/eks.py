@@ -15,6 +15,7 @@ from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
 from components.aws.first_boot_role import FirstBootRole, FirstBootRoleArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
+from components.aws.role_boundary import RoleBoundary, RoleBoundaryArgs
 from components.kubernetes.authority import PublishedAuthority, PublishedAuthorityArgs
 from components.kubernetes.bootstrap_job import BootstrapJob, BootstrapJobArgs
 from components.kubernetes.certificates import ListenerCertificate, ListenerCertificateArgs
@@ -99,7 +100,10 @@ class _Cluster:
         self._options = pulumi.ResourceOptions(providers=[provider])
         store = settings.snapshots.bucket if settings.snapshots else None
         buckets = (store.name,) if store else ()
-        of_network = ClusterNetworkArgs(physical_name=self.name, site=platform, buckets=buckets)
+        self._boundary = self._bounded(settings.environment)
+        of_network = ClusterNetworkArgs(
+            physical_name=self.name, site=platform, boundary_arn=self._boundary, buckets=buckets
+        )
         network = ClusterNetwork("network", of_network, self._options)
         self.disks_key = self._disks_key()
         self.control_plane, self.nodes = self._control_plane(network)
@@ -110,6 +114,10 @@ class _Cluster:
         key = self.keys.snapshots_key_arn
         self.bucket = self._bucket(store, key) if store and key is not None else None
         self.provider = self._reached()
+
+    def _bounded(self, environment: str) -> pulumi.Output[str]:
+        args = RoleBoundaryArgs(physical_name=self.name, account=self._platform, environment=environment)
+        return RoleBoundary("boundary", args, self._options).arn
 
     def _disks_key(self) -> pulumi.Output[str]:
         args = ClusterKeyArgs(
@@ -129,6 +137,7 @@ class _Cluster:
                 physical_name=self.name,
                 site=self._platform,
                 subnet_ids=subnets,
+                boundary_arn=self._boundary,
                 kms_key_arn=self.disks_key,
                 protect=self._protect,
             ),
@@ -142,6 +151,7 @@ class _Cluster:
                 site=self._platform,
                 replicas=self._platform.pods.replicas,
                 subnet_ids=subnets,
+                boundary_arn=self._boundary,
                 kms_key_arn=self.disks_key,
             ),
             self._options,
@@ -156,6 +166,7 @@ class _Cluster:
                 role_name=f"{self.name}-{name}",
                 account=self._platform,
                 cluster_name=self.name,
+                boundary_arn=self._boundary,
                 namespace=namespace,
                 service_account=account,
                 policy=policy,
@@ -177,6 +188,7 @@ class _Cluster:
         args = FirstBootRoleArgs(
             physical_name=self.name,
             account=self._platform,
+            boundary_arn=self._boundary,
             environment=environment,
             cluster_name=self.control_plane.cluster_name,
         )

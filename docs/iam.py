@@ -50,6 +50,7 @@ def documents() -> Mapping[str, str]:
         "Key of key shares": key_policies.wrapping_key(
             ACCOUNT, role_arn=_role(f"{_NAME}-bootstrap"), service="secretsmanager"
         ),
+        "The most that any role may": role_policies.boundary(ACCOUNT, "staging"),
         "Who takes on a role of pods": pods,
         "Who takes on the control plane's role": role_policies.trusts_service("eks", ACCOUNT),
         "Who takes on the nodes' role": role_policies.trusts_machines(),

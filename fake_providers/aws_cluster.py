@@ -13,7 +13,7 @@ from fake_providers.servicer import RefusedError, Values
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 CLUSTER = "eks/cluster:Cluster"
-_ROLE = "iam/role:Role"
+_ROLE, _POLICY = "iam/role:Role", "iam/policy:Policy"
 _VPC, _SUBNET, _TABLE = "ec2/vpc:Vpc", "ec2/subnet:Subnet", "ec2/routeTable:RouteTable"
 _GROUP, _LOGS = "ec2/securityGroup:SecurityGroup", "cloudwatch/logGroup:LogGroup"
 
@@ -81,6 +81,12 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         {"arn": _named("iam", f"role/{_FORETOLD}", region="")},
         arn=lambda _, inputs: _named("iam", f"role/{inputs['name']}", region=""),
     ),
+    _POLICY: MemoryType(
+        "name description",
+        "policy",
+        {"arn": _named("iam", f"policy/{_FORETOLD}", region="")},
+        arn=lambda _, inputs: _named("iam", f"policy/{inputs['name']}", region=""),
+    ),
     "iam/rolePolicy:RolePolicy": MemoryType("name role", "role policy"),
     "iam/rolePolicyAttachment:RolePolicyAttachment": MemoryType("policyArn role", "policyArn role"),
 }
@@ -111,7 +117,7 @@ REFERS: Mapping[str, Mapping[str, str]] = {
     "iam/rolePolicyAttachment:RolePolicyAttachment": {"role": _ROLE},
 }
 """By type, which input names which other thing; of AWS' own words for these refusals there are several."""
-UNIQUE: Mapping[str, str] = {CLUSTER: "name", _ROLE: "name", _LOGS: "name"}
+UNIQUE: Mapping[str, str] = {CLUSTER: "name", _ROLE: "name", _POLICY: "name", _LOGS: "name"}
 """Whose name is its id, and there once."""
 
 

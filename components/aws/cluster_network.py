@@ -25,6 +25,8 @@ class ClusterNetworkArgs:
     """What everything in it is named after."""
     site: EksSite
     """Zones and networks."""
+    boundary_arn: pulumi.Input[str]
+    """The most that the role may do which writes the record of traffic, of `RoleBoundary`."""
     buckets: tuple[str, ...] = ()
     """Buckets that pods reach."""
 
@@ -199,6 +201,7 @@ class ClusterNetwork(pulumi.ComponentResource):
             f"{name}-flow-logs-role",
             name=f"{called}-flow-logs",
             assume_role_policy=role_policies.trusts_service("vpc-flow-logs", site),
+            permissions_boundary=self._args.boundary_arn,
             tags=self._tags(),
             opts=self._child,
         )

@@ -31,6 +31,8 @@ class EksClusterArgs:
     """Account, versions and networks."""
     subnet_ids: dict[str, pulumi.Input[str]]
     """Private subnets by the id of their zone."""
+    boundary_arn: pulumi.Input[str]
+    """The most that its roles may do, of `RoleBoundary`."""
     kms_key_arn: pulumi.Input[str]
     """Key by which the cluster's secrets are encrypted. It can't be taken away again."""
     protect: bool
@@ -79,6 +81,7 @@ class EksCluster(pulumi.ComponentResource):
             f"{name}-role",
             name=f"{args.physical_name}-cluster",
             assume_role_policy=role_policies.trusts_service("eks", site),
+            permissions_boundary=args.boundary_arn,
             tags=self._tags,
             opts=self._child,
         )
@@ -157,6 +160,7 @@ class EksCluster(pulumi.ComponentResource):
             role_name=f"{args.physical_name}-cni",
             account=args.site,
             cluster_name=args.physical_name,
+            boundary_arn=args.boundary_arn,
             namespace=namespace,
             service_account=account,
             managed_policies=role_policies.CNI_POLICIES,

@@ -36,6 +36,8 @@ class EksNodesArgs:
     """How many servers there are; each has a node of its own."""
     subnet_ids: Mapping[str, pulumi.Input[str]]
     """Private subnets by the id of their zone."""
+    boundary_arn: pulumi.Input[str]
+    """The most that its roles may do, of `RoleBoundary`."""
     kms_key_arn: pulumi.Input[str]
     """Key of the nodes' disks."""
 
@@ -70,6 +72,7 @@ class EksNodes(pulumi.ComponentResource):
             f"{name}-role",
             name=f"{args.physical_name}-nodes",
             assume_role_policy=role_policies.trusts_machines(),
+            permissions_boundary=args.boundary_arn,
             tags=self._tags,
             opts=self._child,
         )
@@ -155,6 +158,7 @@ class EksNodes(pulumi.ComponentResource):
             role_name=f"{args.physical_name}-disks",
             account=args.site,
             cluster_name=args.physical_name,
+            boundary_arn=args.boundary_arn,
             namespace=namespace,
             service_account=account,
             managed_policies=role_policies.DISK_POLICIES,

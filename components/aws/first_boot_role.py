@@ -23,6 +23,8 @@ class FirstBootRoleArgs:
     """The cluster's name, with which the role's begins."""
     account: AwsAccount
     """Where the cluster is."""
+    boundary_arn: pulumi.Input[str]
+    """The most that the role may do, of `RoleBoundary`."""
     environment: str
     """In the names of the secrets: `vault/ENVIRONMENT/key-shares/…`."""
     cluster_name: pulumi.Input[str]
@@ -46,6 +48,7 @@ class FirstBootRole(pulumi.ComponentResource):
             role_name=f"{args.physical_name}-{FIRST_BOOT}",
             account=args.account,
             cluster_name=args.physical_name,
+            boundary_arn=args.boundary_arn,
             namespace=JOBS_NAMESPACE,
             service_account=FIRST_BOOT,
             policy=role_policies.first_boot(args.account, role_policies.key_shares(args.environment)),

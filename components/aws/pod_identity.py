@@ -23,6 +23,8 @@ class PodIdentityArgs:
     """Where the cluster is."""
     cluster_name: str
     """The cluster, which needn't be there yet for the role."""
+    boundary_arn: pulumi.Input[str]
+    """The most that the role may do, of `RoleBoundary`."""
     namespace: str
     """Namespace of the service account."""
     service_account: str
@@ -49,6 +51,7 @@ class PodIdentity(pulumi.ComponentResource):
             f"{name}-role",
             name=args.role_name,
             assume_role_policy=role_policies.trusts_pods(args.account, cluster_arn),
+            permissions_boundary=args.boundary_arn,
             tags={"estate": args.cluster_name},
             opts=child,
         )

@@ -31,6 +31,11 @@ def inputs(**judges: Judge) -> Check:
     return check
 
 
+def given(value: Any) -> str | None:
+    """Anything that isn't empty."""
+    return None if value else "isn't set"
+
+
 def off(value: Any) -> str | None:
     """Not given, or false."""
     return "is on" if value else None

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .constraints import inputs, off, one_of
+from .constraints import given, inputs, off, one_of
 from .rule import Resource, Rule
 
 _CLUSTER = "aws:eks/cluster:Cluster"
@@ -62,10 +62,6 @@ def _entries_only(value: Any) -> str | None:
 
 def _standard(value: Any) -> str | None:
     return None if _below(value, "supportType") == "STANDARD" else "pays six times as much when support has ended"
-
-
-def _given(value: Any) -> str | None:
-    return None if value else "isn't set"
 
 
 def _one_by_one(value: Any) -> str | None:
@@ -225,7 +221,7 @@ RULES = (
         "Give version.",
         "AWS EKS, Kubernetes version lifecycle; Checkov CKV_AWS_339",
         _CLUSTER,
-        version=_given,
+        version=given,
     ),
     _rule(
         "nodes-take-no-ssh",
@@ -265,7 +261,7 @@ RULES = (
         "Give launch_template.",
         "AWS EKS, launch templates; Checkov CKV_AWS_79",
         _NODES,
-        launchTemplate=_given,
+        launchTemplate=given,
     ),
     _rule(
         "add-on-is-pinned",
@@ -273,7 +269,7 @@ RULES = (
         "Give addon_version.",
         "AWS EKS, add-ons: default version",
         _ADDON,
-        addonVersion=_given,
+        addonVersion=given,
     ),
     Rule(
         name="network-add-on-enforces",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .constraints import inputs, one_of
+from .constraints import given, inputs, one_of
 from .rule import Check, Resource, Rule
 
 _UNCONDITIONED = frozenset({"ec2.amazonaws.com"})
@@ -99,6 +99,22 @@ RULES = (
         source="AWS IAM, The confused deputy problem; Checkov CKV_AWS_60, CKV_AWS_61",
         types=("aws:iam/role:Role",),
         check=statements("assumeRolePolicy", _trusts),
+    ),
+    Rule(
+        name="role-is-bounded",
+        sentence="A role has a permissions boundary.",
+        remediation="Set permissions_boundary.",
+        source="AWS IAM, Permissions boundaries for IAM entities; Security best practices",
+        types=("aws:iam/role:Role",),
+        check=inputs(permissionsBoundary=given),
+    ),
+    Rule(
+        name="policy-names-its-actions",
+        sentence="A policy of the account's own names each action, and has no administrator's rights.",
+        remediation="List the actions.",
+        source="AWS IAM, Security best practices: least privilege; Checkov CKV_AWS_62, CKV_AWS_63",
+        types=("aws:iam/policy:Policy",),
+        check=statements("policy", _exact),
     ),
     Rule(
         name="role-names-its-actions",

@@ -249,6 +249,20 @@ IN_AWS: Mapping[str, Case] = {
         ],
         unknown="assumeRolePolicy",
     ),
+    "role-is-bounded": Case(
+        passes={"permissionsBoundary": "arn:aws:iam::123456789012:policy/boundary"},
+        refused=[({"permissionsBoundary": None}, "permissionsBoundary isn't set")],
+        unknown="permissionsBoundary",
+    ),
+    "policy-names-its-actions": Case(
+        passes=document(Action=["logs:PutLogEvents"], Resource="*"),
+        also_passes=[document(Effect="Deny", Action="*", Resource="*")],
+        refused=[
+            (document(Action="*", Resource="*"), "policy, statement 0, allows actions that it doesn't name"),
+            (document(NotAction=["iam:PassRole"], Resource="*"), "allows actions that it doesn't name"),
+        ],
+        unknown="policy",
+    ),
     "role-names-its-actions": Case(
         passes=document(Action=["logs:PutLogEvents"], Resource=["arn:one"]),
         also_passes=[document(Effect="Deny", Action="*", Resource="*")],

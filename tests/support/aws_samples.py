@@ -14,6 +14,7 @@ from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
 from components.aws.first_boot_role import FirstBootRole, FirstBootRoleArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
+from components.aws.role_boundary import RoleBoundary, RoleBoundaryArgs
 from components.render.aws import key_policies, role_policies
 from components.render.snapshots import Bucket
 
@@ -58,7 +59,10 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
     """Everything in AWS."""
     provider = aws.Provider("aws", region=where.region)
     options = pulumi.ResourceOptions(providers=[provider])
-    network = ClusterNetwork("network", ClusterNetworkArgs(physical_name=NAME, site=where, buckets=(BUCKET,)), options)
+    most = RoleBoundaryArgs(physical_name=NAME, account=where, environment="staging")
+    boundary = RoleBoundary("boundary", most, options).arn
+    of_network = ClusterNetworkArgs(physical_name=NAME, site=where, boundary_arn=boundary, buckets=(BUCKET,))
+    network = ClusterNetwork("network", of_network, options)
     own = ClusterKeyArgs(
         physical_name=f"{NAME}-disks",
         description="Volumes and secrets",
@@ -70,10 +74,17 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
     subnets: dict[str, pulumi.Input[str]] = {**network.private_subnet_ids}
     control_plane = EksCluster(
         "eks",
-        EksClusterArgs(physical_name=NAME, site=where, subnet_ids=subnets, kms_key_arn=disks, protect=protect),
+        EksClusterArgs(
+            physical_name=NAME,
+            site=where,
+            subnet_ids=subnets,
+            boundary_arn=boundary,
+            kms_key_arn=disks,
+            protect=protect,
+        ),
         options,
     )
-    _keys(where, control_plane, network, protect=protect, options=options)
+    _keys(where, boundary, control_plane, network, protect=protect, options=options)
     EksNodes(
         "nodes",
         EksNodesArgs(
@@ -82,6 +93,7 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
             site=where,
             replicas=replicas,
             subnet_ids=subnets,
+            boundary_arn=boundary,
             kms_key_arn=disks,
         ),
         options,
@@ -90,6 +102,7 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
 
 def _keys(
     where: EksSite,
+    boundary: pulumi.Output[str],
     control_plane: EksCluster,
     network: ClusterNetwork,
     *,
@@ -107,6 +120,7 @@ def _keys(
                 role_name=f"{NAME}-{name}",
                 account=where,
                 cluster_name=NAME,
+                boundary_arn=boundary,
                 namespace="vault" if name == "servers" else "vault-jobs",
                 service_account="vault" if name == "servers" else name,
                 policy=policy,
@@ -117,7 +131,11 @@ def _keys(
         for name, policy in policies.items()
     }
     first_boot = FirstBootRoleArgs(
-        physical_name=NAME, account=where, environment="staging", cluster_name=control_plane.cluster_name
+        physical_name=NAME,
+        account=where,
+        boundary_arn=boundary,
+        environment="staging",
+        cluster_name=control_plane.cluster_name,
     )
     args = ServerKeysArgs(
         physical_name=NAME,
@@ -149,8 +167,8 @@ def computed(kind: str, name: str, inputs: Mapping[str, Any]) -> Mapping[str, An
         }
     if kind == "aws:kms/key:Key":
         return {"arn": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/{name}", "keyId": name}
-    if kind == "aws:iam/role:Role":
-        return {"arn": f"arn:aws:iam::{ACCOUNT}:role/{inputs['name']}"}
+    if kind in ("aws:iam/role:Role", "aws:iam/policy:Policy"):
+        return {"arn": f"arn:aws:iam::{ACCOUNT}:{kind.rpartition(':')[2].lower()}/{inputs['name']}"}
     if kind == "aws:cloudwatch/logGroup:LogGroup":
         return {"arn": f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:{inputs['name']}"}
     if kind == "aws:ec2/launchTemplate:LaunchTemplate":

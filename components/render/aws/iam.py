@@ -30,6 +30,7 @@ class Pattern:
 
 THIS_KEY = Pattern(text="*", stands_for="the KMS key that the policy is of, which can't be named in it")
 BY_THE_CALLER = Pattern(text="*", stands_for="what the caller's own policy allows, which an endpoint's only narrows")
+BY_THE_ROLE = Pattern(text="*", stands_for="what the role's own policies allow, which a boundary only narrows")
 
 
 def objects(bucket: str, prefix: str) -> Pattern:

@@ -6,8 +6,9 @@ Owns every grant that isn't on a KMS key. Refuses what a pod doesn't do: first b
 from collections.abc import Iterable
 
 from .account import AwsAccount
-from .iam import BY_THE_CALLER, Anybody, Pattern, Service, Statement, document, objects, secret
-from .key_policies import DISKS
+from .iam import BY_THE_CALLER, BY_THE_ROLE, Anybody, Pattern, Service, Statement, document, objects, secret
+from .key_policies import DISKS, SEALS
+from .managed_policies import ALLOWED
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 """AWS' managed policies of the control plane (AWS EKS, cluster IAM role)."""
@@ -82,6 +83,41 @@ def first_boot(account: AwsAccount, name: str) -> str:
     return document(made, noted)
 
 
+_FIRST_BOOT = ("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource")
+_SNAPSHOTS = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:PutObject",
+)
+_FLOW_LOGS = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+_OF_KEY_SHARES = (
+    "secretsmanager:DeleteSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutResourcePolicy",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:RestoreSecret",
+    "secretsmanager:UpdateSecret",
+)
+"""What would read, replace or end key shares."""
+
+
+def boundary(account: AwsAccount, environment: str) -> str:
+    """The most that any role of a cluster may do, whatever its own policies say one day: what all of them do now, and
+    never to read, replace or end key shares. It gives nothing by itself."""
+    managed_ones = (*CLUSTER_POLICIES, *NODE_POLICIES, *CNI_POLICIES, *DISK_POLICIES)
+    done = {action for name in managed_ones for action in ALLOWED[name]}
+    own = {*SEALS, "kms:GenerateDataKey", *_FIRST_BOOT, *_SNAPSHOTS, *_FLOW_LOGS}
+    most = Statement(sid="Most", actions=tuple(done | own), resources=(BY_THE_ROLE,))
+    shares = Pattern(
+        text=f"arn:aws:secretsmanager:{account.region}:{account.account_id}:secret:{key_shares(environment)}/*",
+        stands_for="the record and the key shares of each run",
+    )
+    kept = Statement(sid="KeySharesAreKept", effect="Deny", actions=_OF_KEY_SHARES, resources=(shares,))
+    return document(most, kept)
+
+
 def snapshots(bucket_name: str, prefix: str) -> str:
     """Adds snapshots, looks at them and hides old ones. To destroy one is `s3:DeleteObjectVersion`."""
     written = Statement(
@@ -140,55 +176,21 @@ def flow_logs(log_group_arn: str) -> str:
     """Writes into one log group."""
     written = Statement(
         sid="FlowLogs",
-        actions=("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+        actions=_FLOW_LOGS,
         resources=(log_group_arn, Pattern(text=f"{log_group_arn}:*", stands_for="the log group's own streams")),
     )
     return document(written)
 
 
-_INTERFACES = (
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:AttachNetworkInterface",
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateTags",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DescribeInstanceTypes",
-    "ec2:DescribeInstances",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeTags",
-    "ec2:DetachNetworkInterface",
-    "ec2:ModifyNetworkInterfaceAttribute",
-    "ec2:UnassignPrivateIpAddresses",
-)
-_VOLUMES = (
-    "ec2:AttachVolume",
-    "ec2:CreateSnapshot",
-    "ec2:CreateVolume",
-    "ec2:DeleteSnapshot",
-    "ec2:DeleteVolume",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeSnapshots",
-    "ec2:DescribeVolumes",
-    "ec2:DescribeVolumesModifications",
-    "ec2:DetachVolume",
-    "ec2:EnableFastSnapshotRestores",
-    "ec2:ModifyVolume",
-)
-_IMAGES = (
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:GetAuthorizationToken",
-    "ecr:GetDownloadUrlForLayer",
-)
+_IMAGES = ("ecr:BatchCheckLayerAvailability", *ALLOWED["AmazonEC2ContainerRegistryPullOnly"])
 ENDPOINTS = {
-    "ec2": (*_INTERFACES, *_VOLUMES),
+    "ec2": tuple(sorted({one for name in (*CNI_POLICIES, *DISK_POLICIES) for one in ALLOWED[name]})),
     "ecr.api": _IMAGES,
     "ecr.dkr": _IMAGES,
     "eks-auth": ("eks-auth:AssumeRoleForPodIdentity",),
     "kms": DISKS,  # the seal and the bucket need some of these
     "logs": ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-    "secretsmanager": ("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource"),
+    "secretsmanager": _FIRST_BOOT,
     "sts": ("sts:AssumeRole", "sts:GetCallerIdentity", "sts:TagSession"),
 }
 """Services with an endpoint in the network, and what is asked of each from there: by pods of the estate, and by those
@@ -222,7 +224,7 @@ def storage_endpoint(account: AwsAccount, buckets: Iterable[str]) -> str:
         return document(layers)
     snapshots_of = Statement(
         sid="OwnBuckets",
-        actions=("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+        actions=_SNAPSHOTS,
         resources=(*(f"arn:aws:s3:::{one}" for one in own), *(objects(one, "") for one in own)),
         principal=Anybody(),
         conditions={"StringEquals": {"aws:PrincipalAccount": [account.account_id]}},

@@ -149,7 +149,9 @@ def test_an_image_that_may_become_another_and_a_bad_environment_are_refused() ->
     with pytest.raises(ValueError, match=r"image is 'registry\.example\.com/tools:1'; expected an image by its digest"):
         run(image="registry.example.com/tools:1")
     with pytest.raises(ValueError, match=r"environment is '\.\.'; expected"):
-        FirstBootRoleArgs(physical_name="vault", account=site(), environment="..", cluster_name="vault")
+        FirstBootRoleArgs(
+            physical_name="vault", account=site(), boundary_arn="arn", environment="..", cluster_name="vault"
+        )
 
 
 def test_there_is_time_to_wait_for_a_killed_run_and_to_do_the_work() -> None:

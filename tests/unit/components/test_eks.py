@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from components.aws.cluster_bucket import ClusterBucketArgs
 from components.aws.cluster_site import EksSite
+from components.render.aws.managed_policies import ALLOWED
 from components.render.snapshots import Bucket
 from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, NAME, SITE, cluster, computed, site
 from tests.support.declare import Declared, Record, declare
@@ -62,6 +63,7 @@ def test_exactly_these_resources() -> None:
         "LogGroup": 2,
         "NatGateway": 1,
         "NodeGroup": 4,
+        "Policy": 1,
         "PodIdentityAssociation": 3,
         "Role": 8,
         "RolePolicy": 4,
@@ -91,8 +93,9 @@ def documents(declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known() -> None:
     declared = built(**PRODUCTION)
     found = dict(documents(declared))
-    # Roles' trust, roles' own, keys', endpoints' and the bucket's: a document that isn't found isn't looked at.
-    assert len(found) == 8 + 4 + 4 + 9 + 1
+    # Roles' trust, roles' own and their boundary, keys', endpoints' and the bucket's: a document that isn't found isn't
+    # looked at.
+    assert len(found) == 8 + 4 + 1 + 4 + 9 + 1
     wildcards = set()
     for where, document in found.items():
         for statement in document["Statement"]:
@@ -107,6 +110,11 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
     assert wildcards - endpoints == {
         *keys,
         ("disks-key.policy", "*"),
+        ("boundary-policy.policy", "*"),
+        (
+            "boundary-policy.policy",
+            f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:vault/staging/key-shares/*",
+        ),
         (
             "network-flow-logs-policy.policy",
             f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/vault-estate/{NAME}/flow-logs:*",
@@ -133,6 +141,31 @@ def test_the_nodes_role_is_in_no_keys_policy_and_may_only_hand_out_identities() 
     (given,) = found["nodes-policy.policy"]["Statement"]
     assert given["Action"] == ["eks-auth:AssumeRoleForPodIdentity"]
     assert given["Resource"] == [f"arn:aws:eks:eu-central-1:{ACCOUNT}:cluster/{NAME}"]
+
+
+def test_every_role_is_bounded_and_does_no_more_than_the_boundary_lets_it() -> None:
+    declared = built(**PRODUCTION)
+    roles = declared.of("aws:iam/role:Role")
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/{NAME}-boundary"
+    assert {one.inputs["permissionsBoundary"] for one in roles} == {boundary}
+    most, kept = dict(documents(declared))["boundary-policy.policy"]["Statement"]
+    for one in declared.of("aws:iam/rolePolicy:RolePolicy"):
+        for statement in json.loads(one.inputs["policy"])["Statement"]:
+            assert set(statement["Action"]) <= set(most["Action"]), one.name
+    attached = {one.inputs["policyArn"] for one in declared.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")}
+    for arn in attached:
+        assert set(ALLOWED[arn.partition(":policy/")[2]]) <= set(most["Action"]), arn
+    # Keys' policies allow pods the rest.
+    used = {action for where, one in documents(declared) if where.startswith("keys-") for action in pods_use(one)}
+    assert used <= set(most["Action"])
+    assert not any(action.startswith("iam:") or action in kept["Action"] for action in most["Action"])
+    assert "secretsmanager:GetSecretValue" in kept["Action"]
+
+
+def pods_use(document: dict[str, Any]) -> set[str]:
+    """What a key's policy allows a role, and not the account itself."""
+    named = [one for one in document["Statement"] if ":role/" in json.dumps(one["Principal"])]
+    return {action for one in named for action in one["Action"]}
 
 
 def test_the_seals_key_names_the_servers_role() -> None:

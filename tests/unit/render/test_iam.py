@@ -8,9 +8,11 @@ import re
 from typing import Any
 
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from components.render.aws import key_policies, role_policies
 from components.render.aws.iam import THIS_KEY, Anybody, Roles, Service, Statement, document, objects, secret
+from components.render.aws.managed_policies import ALLOWED
 from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, BUCKET, site
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/servers"
@@ -169,6 +171,22 @@ def test_a_snapshot_is_added_and_hidden_and_never_destroyed() -> None:
     assert found["Snapshots"]["Resource"] == [f"arn:aws:s3:::{BUCKET}/raft/*"]
     assert "s3:DeleteObjectVersion" not in found["Snapshots"]["Action"]
     assert found["List"]["Condition"] == {"StringLike": {"s3:prefix": ["raft/*"]}}
+
+
+def test_what_aws_own_policies_allow_is_what_aws_published() -> None:
+    """As moto has them, with their dates; a later version of one isn't looked for."""
+    published = json.loads(aws_managed_policies_data)
+    for name, actions in ALLOWED.items():
+        told = published[name.rpartition("/")[2]]["Document"]
+        statements_of = [one for one in told["Statement"] if one["Action"] != "iam:CreateServiceLinkedRole"]
+        found = [[one["Action"]] if isinstance(one["Action"], str) else one["Action"] for one in statements_of]
+        assert set(actions) == set().union(*found), name
+
+
+def test_a_boundary_fits_into_one_policy() -> None:
+    """6,144 characters without blanks (AWS IAM, quotas)."""
+    text = role_policies.boundary(site(), "a-name-of-as-many-letters-as-there-may-be")
+    assert len("".join(text.split())) < 6_144
 
 
 @pytest.mark.parametrize("service", sorted(role_policies.ENDPOINTS))
