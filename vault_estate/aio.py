@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from vault_estate.client import GRACE_SECONDS, VaultClient
+from vault_estate.client import VaultClient
 from vault_estate.errors import VaultEstateError
 from vault_estate.events import Observer
 from vault_estate.guarded import NotPickled
@@ -86,9 +86,13 @@ class AsyncVaultClient(NotPickled):
         """Forget a secret, or all."""
         self.sync.invalidate(name)
 
-    async def accepted(self, name: str, *, grace_seconds: float = GRACE_SECONDS) -> tuple[Secret, ...]:
+    async def accepted(self, name: str, *, grace_seconds: float | None = None) -> tuple[Secret, ...]:
         """What a verifier takes. Raises as `VaultClient.accepted`."""
         return await asyncio.to_thread(self.sync.accepted, name, grace_seconds=grace_seconds)
+
+    async def accepts(self, name: str, key: str, shown: str, *, grace_seconds: float | None = None) -> bool:
+        """Whether a verifier takes this value. Raises as `VaultClient.accepts`."""
+        return await asyncio.to_thread(self.sync.accepts, name, key, shown, grace_seconds=grace_seconds)
 
     @asynccontextmanager
     async def database(self, role: str) -> AsyncIterator[DatabaseLogin]:

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from vault_estate.accepted import GRACE_SECONDS, AcceptedVersions
 from vault_estate.answers import seconds_of
 from vault_estate.cache import Cache, CacheEvent
 from vault_estate.clock import Clock
@@ -38,8 +39,6 @@ _LOG.addHandler(logging.NullHandler())
 
 PINNED_SECONDS = 3_600.0
 """How long one version of a secret is kept: it can't change, only be deleted."""
-GRACE_SECONDS = 600.0
-"""How long a value is accepted after another took its place: twice the time that a cache keeps the old one."""
 _WARNED_EACH_SECONDS = 60.0
 _KINDS = {
     CacheEvent.HIT: EventKind.CACHE_HIT,
@@ -86,6 +85,7 @@ class VaultClient(NotPickled):
         self._cache: Cache[tuple[str, int | None], Secret] = Cache(
             mark_stale=Secret.as_stale, freshness=found.freshness, clock=self._clock, tell=self._cached
         )
+        self._accepted = AcceptedVersions(self, now=self._clock.now, server_time=self._transport.server_time)
         self._leases = Leases(self._session, self._notifier)
         self._tells_hits = bool(observers)
         self._warned_at = -_WARNED_EACH_SECONDS
@@ -157,18 +157,13 @@ class VaultClient(NotPickled):
         """What a verifier takes: the secret, and each version before it until its grace is over, newest first; none
         that was ended before its time (`rotate --now`). By Vault's clock; without `grace_seconds` as long as the
         secret's rotation says, else 10 minutes. Raises as `get_secret`."""
-        secret = self.get_secret(name)
-        grace = self._grace_seconds(name) if grace_seconds is None else grace_seconds
-        found, now = [secret], self._transport.server_time()
-        while found[-1].version > max(secret.accepted_from, 1):
-            created_at = found[-1].created_at
-            if created_at is None or now - created_at.timestamp() >= grace:
-                break
-            try:
-                found.append(self.get_secret(name, version=found[-1].version - 1))
-            except SecretNotFound:
-                break
-        return tuple(found)
+        return self._accepted.find(name, self._grace_seconds(name, grace_seconds))
+
+    def accepts(self, name: str, key: str, shown: str, *, grace_seconds: float | None = None) -> bool:
+        """Whether a value that somebody shows is one that a verifier takes (`accepted`). One that isn't known is looked
+        for in Vault, each few seconds at most: a rotated value is seen by others before this process reads it anew.
+        Raises as `get_secret`, and SecretKeyMissing: the secret has no such key."""
+        return self._accepted.has(name, key, shown, self._grace_seconds(name, grace_seconds))
 
     def database(self, role: str) -> DatabaseLogin:
         """A database role's credentials, kept alive and replaced in time. Use it with `with`.
@@ -276,9 +271,11 @@ class VaultClient(NotPickled):
 
         return read
 
-    def _grace_seconds(self, name: str) -> float:
-        rotation = self.manifest.secret(name).rotation if self.manifest else None
-        return GRACE_SECONDS if rotation is None else rotation.grace_seconds
+    def _grace_seconds(self, name: str, given: float | None) -> float:
+        rotation = self.manifest.secret(name).rotation if given is None and self.manifest else None
+        if rotation is not None:
+            return rotation.grace_seconds
+        return GRACE_SECONDS if given is None else given
 
     def _place(self, name: str) -> tuple[str, str]:
         if self.manifest is None:

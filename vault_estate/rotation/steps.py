@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from vault_estate import origins
-from vault_estate.client import GRACE_SECONDS
+from vault_estate.accepted import GRACE_SECONDS
 from vault_estate.errors import (
     ConfigurationError,
     RotationFailed,

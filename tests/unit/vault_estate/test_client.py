@@ -184,6 +184,38 @@ def test_a_verifier_takes_the_one_before_until_its_grace_is_over(
     assert [one.version for one in client.accepted("app")] == [3]
 
 
+def test_a_verifier_looks_for_a_value_that_it_does_not_know_each_few_seconds(
+    vault: ScriptedVault, make: Callable[..., VaultClient]
+) -> None:
+    vault.write("rotated", key="first")
+    client = make()
+    assert client.accepts("rotated", "key", "first")
+    vault.write("rotated", key="second")
+    assert client.accepts("rotated", "key", "second"), "another process has it already"
+    assert client.accepts("rotated", "key", "first")
+    asked = vault.count("rotated")
+    vault.write("rotated", key="third")
+    assert not any(client.accepts("rotated", "key", shown) for shown in ("wrong", "third", "wrong"))
+    assert vault.count("rotated") == asked, "it has asked a moment ago"
+    vault.clock.advance(5)
+    assert client.accepts("rotated", "key", "third")
+    vault.clock.advance(5)
+    vault.gone = True
+    assert not client.accepts("rotated", "key", "fourth")
+    assert client.accepts("rotated", "key", "third")
+    with pytest.raises(errors.SecretKeyMissing):
+        client.accepts("rotated", "nope", "third")
+
+
+def test_a_version_of_before_without_the_key_has_no_value(
+    vault: ScriptedVault, make: Callable[..., VaultClient]
+) -> None:
+    vault.write("rotated", old="first")
+    vault.write("rotated", key="second")
+    assert make().accepts("rotated", "key", "second")
+    assert not make().accepts("rotated", "key", "first")
+
+
 def test_this_machines_clock_does_not_count(
     vault: ScriptedVault, make: Callable[..., VaultClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
