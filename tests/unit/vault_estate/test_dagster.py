@@ -1,7 +1,7 @@
 """The Dagster resource in runs of Dagster's own, in this process: one login for many steps, and no value in anything
 that Dagster keeps. The server is a fake one; `docs/teams/dagster.md` has a real one.
 
-Not proven: Dagster's executors that start processes; each of these makes a client of its own.
+Not proven: Dagster's executors that start processes (`tests/live/vault_estate/test_processes.py`).
 """
 
 import json
