@@ -18,6 +18,7 @@ from tests.support.manifests import GOOD
 from vault_estate import errors
 from vault_estate.client import VaultClient
 from vault_estate.manifest import ClientManifest
+from vault_estate.models import ROTATION_NOTE
 from vault_estate.testing import FakeVault, LiveVault, VaultDouble
 from vault_estate.testing.live import LiveServer
 
@@ -202,6 +203,39 @@ def test_sealed_and_unsealed(either: VaultDouble, client: VaultClient) -> None:
         client.get_secret("app-prod")
     either.unseal()
     assert not client.get_secret("app-prod").stale
+
+
+def test_a_seal_of_ten_minutes_is_outlived_and_its_end_is_seen_within_two_seconds(
+    either: VaultDouble, client: VaultClient
+) -> None:
+    """By the client's clock, which is set."""
+    client.get_secret("app-prod")
+    either.seal()
+    shown = []
+    for _ in range(60):
+        either.clock.advance(10)
+        shown.append(client.get_secret("app-prod"))
+    assert {one["AOS_API_KEY"] for one in shown} == {"first"}
+    assert not shown[0].stale
+    assert all(one.stale for one in shown[29:]), "it is older than 300 s"
+    either.unseal()
+    either.put("app-prod", AOS_API_KEY="second")
+    either.clock.advance(2)
+    fresh = client.get_secret("app-prod")
+    assert (fresh["AOS_API_KEY"], fresh.stale, client.health().ok) == ("second", False, True)
+
+
+def test_a_note_ends_versions_before_their_time(either: VaultDouble, client: VaultClient) -> None:
+    either.put("app-prod", AOS_API_KEY="second")
+    either.put("app-prod", AOS_API_KEY="third")
+    assert [one.version for one in client.accepted("app-prod")] == [3, 2, 1]
+    either.describe("app-prod", **{ROTATION_NOTE: '{"accepted_from":3}'})
+    client.refresh("app-prod")
+    assert [one.version for one in client.accepted("app-prod")] == [3]
+    for unreadable in ("{", "[]", '{"accepted_from":"3"}'):
+        either.describe("app-prod", **{ROTATION_NOTE: unreadable})
+        client.refresh("app-prod")
+        assert len(client.accepted("app-prod")) == 3
 
 
 def test_transit(client: VaultClient) -> None:
