@@ -9,7 +9,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
-from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
+from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs, PrivateSubnets
 from components.aws.cluster_site import API_SERVICE
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
@@ -99,12 +99,8 @@ class _Cluster:
         )
         self._options = pulumi.ResourceOptions(providers=[provider])
         store = settings.snapshots.bucket if settings.snapshots else None
-        buckets = (store.name,) if store else ()
         self._boundary = self._bounded(settings.environment)
-        of_network = ClusterNetworkArgs(
-            physical_name=self.name, site=platform, boundary_arn=self._boundary, buckets=buckets
-        )
-        network = ClusterNetwork("network", of_network, self._options)
+        network = self._network((store.name,) if store else ())
         self.disks_key = self._disks_key()
         self.control_plane, self.nodes = self._control_plane(network)
         self.identity = None if platform.seal else self._identity("servers", NAMESPACE, RELEASE)
@@ -119,6 +115,15 @@ class _Cluster:
         args = RoleBoundaryArgs(physical_name=self.name, account=self._platform, environment=environment)
         return RoleBoundary("boundary", args, self._options).arn
 
+    def _network(self, buckets: tuple[str, ...]) -> PrivateSubnets:
+        """One that is made, or the one that is there."""
+        if there := self._platform.existing_network:
+            return PrivateSubnets(vpc_id=there.vpc_id, ids=there.subnet_ids, kms_endpoint_id=there.kms_endpoint_id)
+        args = ClusterNetworkArgs(
+            physical_name=self.name, site=self._platform, boundary_arn=self._boundary, buckets=buckets
+        )
+        return ClusterNetwork("network", args, self._options).subnets
+
     def _disks_key(self) -> pulumi.Output[str]:
         args = ClusterKeyArgs(
             physical_name=f"{self.name}-disks",
@@ -129,14 +134,13 @@ class _Cluster:
         )
         return ClusterKey("disks", args, self._options).key_arn
 
-    def _control_plane(self, network: ClusterNetwork) -> tuple[EksCluster, EksNodes]:
-        subnets: dict[str, pulumi.Input[str]] = {**network.private_subnet_ids}
+    def _control_plane(self, network: PrivateSubnets) -> tuple[EksCluster, EksNodes]:
         cluster = EksCluster(
             "cluster",
             EksClusterArgs(
                 physical_name=self.name,
                 site=self._platform,
-                subnet_ids=subnets,
+                subnet_ids=network.ids,
                 boundary_arn=self._boundary,
                 kms_key_arn=self.disks_key,
                 protect=self._protect,
@@ -150,7 +154,7 @@ class _Cluster:
                 cluster_name=cluster.cluster_name,
                 site=self._platform,
                 replicas=self._platform.pods.replicas,
-                subnet_ids=subnets,
+                subnet_ids=network.ids,
                 boundary_arn=self._boundary,
                 kms_key_arn=self.disks_key,
             ),
@@ -194,7 +198,7 @@ class _Cluster:
         )
         return FirstBootRole("first-boot-role", args, self._options)
 
-    def _keys(self, network: ClusterNetwork) -> ServerKeys:
+    def _keys(self, network: PrivateSubnets) -> ServerKeys:
         args = ServerKeysArgs(
             physical_name=self.name,
             account=self._platform,
@@ -204,6 +208,7 @@ class _Cluster:
             first_boot_role_arn=self.first_boot.role_arn,
             snapshots_role_arn=self.snapshots.role_arn if self.snapshots else None,
             kms_endpoint_id=network.kms_endpoint_id,
+            seal_multi_region=self._platform.seal_multi_region,
             protect=self._protect,
         )
         return ServerKeys("keys", args, self._options)

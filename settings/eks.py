@@ -30,6 +30,9 @@ class EksPlatform(EksSite):
     chart: ChartArchive
     seal: TransitSeal | None = None
     """Another Vault that unseals the servers. None: a key in KMS, which the estate makes; OpenBao hasn't that seal."""
+    seal_multi_region: bool = False
+    """Whether the seal's key can be brought into another region. Without it, snapshots are worth nothing where this
+    region is lost for good. It is decided when the key is made: another answer is another key."""
     tools_image: PinnedImage
     """Image of the Jobs beside the servers, by its digest: with Python 3.11 or later, boto3,
     pysequoia and pyrage."""

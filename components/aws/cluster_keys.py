@@ -28,6 +28,8 @@ class ClusterKeyArgs:
     """Where it is, and who may lose it."""
     policy: pulumi.Input[str]
     """Who may do what with it, of `render.aws.key_policies`."""
+    multi_region: bool = False
+    """Whether it can be brought into another region. Another answer is another key."""
     protect: bool
     """Keeps the key."""
 
@@ -46,6 +48,7 @@ class ClusterKey(pulumi.ComponentResource):
             policy=args.policy,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             enable_key_rotation=True,
+            multi_region=args.multi_region,
             rotation_period_in_days=_ROTATION_DAYS,
             # Where one role alone may change the policy, AWS refuses the key to everybody else who makes it.
             bypass_policy_lockout_safety_check=args.account.break_glass_role_arn is not None,
@@ -83,6 +86,8 @@ class ServerKeysArgs:
     """Role of the job that takes snapshots; none: they have no key."""
     kms_endpoint_id: pulumi.Input[str] | None = None
     """Endpoint of KMS in the network; the seal's key answers there only."""
+    seal_multi_region: bool = False
+    """Whether the seal's key can be brought into another region, where snapshots are restored if this one is lost."""
     protect: bool
     """Keeps the keys."""
 
@@ -102,7 +107,8 @@ class ServerKeys(pulumi.ComponentResource):
         super().__init__("vault-estate:index:ServerKeys", name, {}, opts)
         self._name, self._args = name, args
         if args.servers_role_arn is not None:
-            self.seal_key_arn = self._made("seal", "Auto-unseal of Vault", self._seal(args.servers_role_arn))
+            policy = self._seal(args.servers_role_arn)
+            self.seal_key_arn = self._made("seal", "Auto-unseal of Vault", policy, multi_region=args.seal_multi_region)
         if args.snapshots_role_arn is not None:
             policy = _wraps(args.account, args.snapshots_role_arn, "s3")
             self.snapshots_key_arn = self._made("snapshots", "Snapshots of Vault", policy)
@@ -126,16 +132,20 @@ class ServerKeys(pulumi.ComponentResource):
                 namespace=args.namespace,
                 service_account=args.service_account,
                 vpc_endpoint_id=found[1],
+                multi_region=args.seal_multi_region,
             )
         )
 
-    def _made(self, suffix: str, description: str, policy: pulumi.Input[str]) -> pulumi.Output[str]:
+    def _made(
+        self, suffix: str, description: str, policy: pulumi.Input[str], *, multi_region: bool = False
+    ) -> pulumi.Output[str]:
         args = self._args
         key = ClusterKeyArgs(
             physical_name=f"{args.physical_name}-{suffix}",
             description=f"{description}, {args.physical_name}",
             account=args.account,
             policy=policy,
+            multi_region=multi_region,
             protect=args.protect,
         )
         return ClusterKey(f"{self._name}-{suffix}", key, pulumi.ResourceOptions(parent=self)).key_arn

@@ -4,6 +4,7 @@ Owns everything between the internet and a node. Refuses public addresses to nod
 lets anything through.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -31,15 +32,23 @@ class ClusterNetworkArgs:
     """Buckets that pods reach."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PrivateSubnets:
+    """Where nodes are, in whosever network."""
+
+    vpc_id: pulumi.Input[str]
+    """The network."""
+    ids: Mapping[str, pulumi.Input[str]]
+    """Subnets of nodes, by the id of their zone; usable once there is a way out."""
+    kms_endpoint_id: pulumi.Input[str] | None
+    """The endpoint of KMS, where there is one."""
+
+
 class ClusterNetwork(pulumi.ComponentResource):
     """A network with a private and a public subnet in each zone. Nodes go out by NAT and are reached by nobody."""
 
-    vpc_id: pulumi.Output[str]
-    """The network."""
-    private_subnet_ids: dict[str, pulumi.Output[str]]
-    """Subnets of nodes, by the id of their zone; usable once there is a way out."""
-    kms_endpoint_id: pulumi.Output[str] | None
-    """The endpoint of KMS, where there is one."""
+    subnets: PrivateSubnets
+    """What the rest of a cluster knows of it."""
 
     def __init__(self, name: str, args: ClusterNetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:ClusterNetwork", name, {}, opts)
@@ -56,11 +65,11 @@ class ClusterNetwork(pulumi.ComponentResource):
         # It is there in every network, and lets its members reach each other until it says nothing.
         aws.ec2.DefaultSecurityGroup(f"{name}-default", vpc_id=vpc.id, tags=self._tags("unused"), opts=self._child)
         private, tables = self._zones(vpc)
-        self.kms_endpoint_id = self._endpoints(vpc, private, tables)
+        endpoint = self._endpoints(vpc, private, tables)
         self._flow_log(vpc)
-        self.vpc_id = vpc.id
-        self.private_subnet_ids = {zone: subnet.id for zone, subnet in private.items()}
-        self.register_outputs({"vpc_id": self.vpc_id, "private_subnet_ids": self.private_subnet_ids})
+        ids = {zone: subnet.id for zone, subnet in private.items()}
+        self.subnets = PrivateSubnets(vpc_id=vpc.id, ids=ids, kms_endpoint_id=endpoint)
+        self.register_outputs({"vpc_id": vpc.id, "private_subnet_ids": ids})
 
     def _tags(self, suffix: str = "") -> dict[str, str]:
         name = self._args.physical_name

@@ -28,6 +28,7 @@ _FIRST_PUBLIC = 240
 AddonVersion = Annotated[
     str, Form(r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+", "an add-on's version such as v1.20.1-eksbuild.1")
 ]
+ZoneId = Annotated[str, Form(r"[a-z]{3,4}[0-9]-az[0-9]+", "a zone's id such as euc1-az1")]
 InstanceType = Annotated[str, Form(r"[a-z0-9-]+g[a-z]*\.[a-z0-9]+", "an instance type of Graviton such as m7g.large")]
 
 
@@ -62,16 +63,28 @@ class AddonVersions(Section):
     """What pods use."""
 
 
+class ExistingNetwork(Section):
+    """A network that is there, in place of one that is made. Its ways out, its endpoints and its record of traffic are
+    its owner's."""
+
+    vpc_id: Annotated[str, Form(r"vpc-[0-9a-f]{8,17}", "a network's id such as vpc-0123456789abcdef0")]
+    """The network."""
+    subnet_ids: dict[ZoneId, Annotated[str, Form(r"subnet-[0-9a-f]{8,17}", "a subnet's id such as subnet-01234567")]]
+    """A private subnet of each zone, by the zone's id."""
+    kms_endpoint_id: Annotated[str, Form(r"vpce-[0-9a-f]{8,17}", "an endpoint's id such as vpce-01234567")] | None = (
+        None
+    )
+    """An endpoint of KMS in it, outside of which the seal's key answers nobody. None: there is none."""
+
+
 class EksSite(AwsAccount):
     """A cluster of EKS in three zones, with nodes for servers only and nodes for all else."""
 
-    zone_ids: Annotated[
-        tuple[Annotated[str, Form(r"[a-z]{3,4}[0-9]-az[0-9]+", "a zone's id such as euc1-az1")], ...],
-        Field(min_length=3, max_length=6, strict=False),
-    ]
+    zone_ids: Annotated[tuple[ZoneId, ...], Field(min_length=3, max_length=6, strict=False)]
     """Availability zones by their ids; three at least, of which one may be lost."""
     network_cidr: Ipv4Cidr = "10.0.0.0/16"
-    """The network, of /16."""
+    """The network, of /16; of an existing one, whatever it has."""
+    existing_network: ExistingNetwork | None = None
     nat_gateways: Literal["one", "each_zone"] = by_profile(development="one", staging="one", production="each_zone")
     """Ways to the internet: `one` for all zones, which is lost with its zone, or one in `each_zone`."""
     endpoints: Literal["none", "all"] = by_profile(development="none", staging="none", production="all")
@@ -111,10 +124,19 @@ class EksSite(AwsAccount):
     @model_validator(mode="after")
     def _divisible(self) -> Self:
         network = ipaddress.IPv4Network(self.network_cidr)
-        if network.prefixlen != _NETWORK_PREFIX or not network.is_private:
+        made = self.existing_network is None
+        if not network.is_private or (made and network.prefixlen != _NETWORK_PREFIX):
             raise SettingError("network_cidr", repr(self.network_cidr), "a private network of /16 such as 10.0.0.0/16")
         if self.network_cidr == SERVICE_CIDR:
             raise SettingError("network_cidr", repr(self.network_cidr), "another one: the cluster's services are there")
+        return self
+
+    @model_validator(mode="after")
+    def _a_subnet_in_each_zone(self) -> Self:
+        if self.existing_network and self.existing_network.subnet_ids.keys() != set(self.zone_ids):
+            told = ", ".join(self.existing_network.subnet_ids) or "empty"
+            expected = f"one for each of zone_ids: {', '.join(self.zone_ids)}"
+            raise SettingError("existing_network.subnet_ids", told, expected)
         return self
 
     @model_validator(mode="after")

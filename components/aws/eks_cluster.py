@@ -5,6 +5,7 @@ administration to whoever happened to make it.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -29,7 +30,7 @@ class EksClusterArgs:
     """The cluster's name."""
     site: EksSite
     """Account, versions and networks."""
-    subnet_ids: dict[str, pulumi.Input[str]]
+    subnet_ids: Mapping[str, pulumi.Input[str]]
     """Private subnets by the id of their zone."""
     boundary_arn: pulumi.Input[str]
     """The most that its roles may do, of `RoleBoundary`."""

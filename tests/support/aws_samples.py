@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
-from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs
+from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs, PrivateSubnets
 from components.aws.cluster_site import EksSite
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
@@ -62,7 +62,7 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
     most = RoleBoundaryArgs(physical_name=NAME, account=where, environment="staging")
     boundary = RoleBoundary("boundary", most, options).arn
     of_network = ClusterNetworkArgs(physical_name=NAME, site=where, boundary_arn=boundary, buckets=(BUCKET,))
-    network = ClusterNetwork("network", of_network, options)
+    network = ClusterNetwork("network", of_network, options).subnets
     own = ClusterKeyArgs(
         physical_name=f"{NAME}-disks",
         description="Volumes and secrets",
@@ -71,13 +71,12 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
         protect=protect,
     )
     disks = ClusterKey("disks", own, options).key_arn
-    subnets: dict[str, pulumi.Input[str]] = {**network.private_subnet_ids}
     control_plane = EksCluster(
         "eks",
         EksClusterArgs(
             physical_name=NAME,
             site=where,
-            subnet_ids=subnets,
+            subnet_ids=network.ids,
             boundary_arn=boundary,
             kms_key_arn=disks,
             protect=protect,
@@ -92,7 +91,7 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
             cluster_name=control_plane.cluster_name,
             site=where,
             replicas=replicas,
-            subnet_ids=subnets,
+            subnet_ids=network.ids,
             boundary_arn=boundary,
             kms_key_arn=disks,
         ),
@@ -104,7 +103,7 @@ def _keys(
     where: EksSite,
     boundary: pulumi.Output[str],
     control_plane: EksCluster,
-    network: ClusterNetwork,
+    network: PrivateSubnets,
     *,
     protect: bool,
     options: pulumi.ResourceOptions,

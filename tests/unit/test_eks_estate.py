@@ -151,6 +151,25 @@ def test_the_charts_archive_is_the_one_that_is_named_or_nothing_is_built(here: P
     assert len(declare(lambda: place(right)).records) > 80
 
 
+EXISTING: Mapping[str, Any] = {
+    "vpc_id": "vpc-0123456789abcdef0",
+    "subnet_ids": {zone: f"subnet-0123456{number}" for number, zone in enumerate(SITE["zone_ids"])},
+    "kms_endpoint_id": "vpce-01234567",
+}
+
+
+def test_a_cluster_is_put_into_a_network_that_is_there() -> None:
+    declared = built(cluster(existing_network=EXISTING, network_cidr="10.4.0.0/20"))
+    assert declared.of("aws:ec2/vpc:Vpc") == declared.of("aws:ec2/vpcEndpoint:VpcEndpoint") == ()
+    inside = declared.named("cluster-cluster").inputs["vpcConfig"]["subnetIds"]
+    assert inside == list(EXISTING["subnet_ids"].values())
+    groups = {one.name: one.inputs["subnetIds"] for one in declared.of("aws:eks/nodeGroup:NodeGroup")}
+    assert groups["nodes-servers-euc1-az2"] == [EXISTING["subnet_ids"]["euc1-az2"]]
+    (key,) = (one for one in declared.of("aws:kms/key:Key") if one.name == "keys-seal-key")
+    assert '"aws:SourceVpce": ["vpce-01234567"]' in key.inputs["policy"]
+    assert "10.4.0.0/20" in text(declared)
+
+
 OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "account_id": ("210987654321", "arn:aws:iam::210987654321:root"),
     "region": ("eu-west-1", "com.amazonaws.eu-west-1.s3"),
@@ -168,6 +187,7 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "system_nodes": (7, '"desiredSize": 7'),
     "log_days": (400, '"retentionInDays": 400'),
     "tools_image": (f"registry.internal/other@sha256:{'2' * 64}", "registry.internal/other@sha256:"),
+    "seal_multi_region": (True, '"multiRegion": true'),
     "forwarded_port": (8_299, "https://127.0.0.1:8299"),
     "boot_timeout": ("31m", '"timeout_seconds": 1860'),
     "destinations": ({"db.internal": ["10.8.0.0/24"]}, "10.8.0.0/24"),
@@ -181,7 +201,13 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     **{f"addons.{name}": (f"v2.{number}.0-eksbuild.9", f"v2.{number}.0-") for number, name in enumerate(VERSIONS)},
 }
 """Each setting of the platform, as something else, and what is declared then and wasn't before."""
-ELSEWHERE = {"kind", "chart.file", "chart.checksum", *(f"seal.{name}" for name in ("kind", "address", "key", "mount"))}
+ELSEWHERE = {
+    "kind",
+    "chart.file",
+    "chart.checksum",
+    *(f"seal.{name}" for name in ("kind", "address", "key", "mount")),
+    *(f"existing_network.{name}" for name in EXISTING),
+}
 """In the tests above, and in `tests/unit/settings/test_eks.py`."""
 
 

@@ -62,9 +62,10 @@ def seal_key(
     namespace: str,
     service_account: str,
     vpc_endpoint_id: str | None = None,
+    multi_region: bool = False,
 ) -> str:
     """Of the key that Vault unseals itself with: its pods of this cluster, and nobody else. Where KMS has an endpoint
-    in the network, from there only."""
+    in the network, from there only. One of several regions may be brought into another one."""
     matched = pod_tags(cluster_arn, namespace, service_account)
     if vpc_endpoint_id:
         matched["aws:SourceVpce"] = [vpc_endpoint_id]
@@ -75,7 +76,8 @@ def seal_key(
         principal=Roles(arns=(role_arn,)),
         conditions={"StringEquals": matched},
     )
-    return document(_administered(account), unseals, *_kept(account))
+    more = ("kms:ReplicateKey",) if multi_region else ()
+    return document(_administered(account, *more), unseals, *_kept(account))
 
 
 def disks_key(account: AwsAccount) -> str:
@@ -115,10 +117,10 @@ def wrapping_key(account: AwsAccount, *, role_arn: str, service: str) -> str:
     return document(_administered(account), wraps, *_kept(account))
 
 
-def _administered(account: AwsAccount) -> Statement:
+def _administered(account: AwsAccount, *more: str) -> Statement:
     return Statement(
         sid="Administration",
-        actions=_ADMINISTRATION,
+        actions=(*_ADMINISTRATION, *more),
         resources=(THIS_KEY,),
         principal=Roles(arns=(account.root,)),
     )

@@ -72,6 +72,17 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
             ),
         ),
         (
+            cluster(existing_network={"vpc_id": "vpc-01234567", "subnet_ids": {"euc1-az1": "subnet-01234567"}}),
+            (
+                "platform.existing_network.subnet_ids is euc1-az1; expected one for each of zone_ids: euc1-az1, "
+                "euc1-az2, euc1-az3"
+            ),
+        ),
+        (
+            cluster(existing_network={"vpc_id": "main", "subnet_ids": {}}),
+            "platform.existing_network.vpc_id is 'main'; expected a network's id such as vpc-0123456789abcdef0",
+        ),
+        (
             cluster(chart={**PLATFORM["chart"], "file": "charts/vault-0.33.0.tgz"}),
             (
                 "platform.chart.file is 'charts/vault-0.33.0.tgz'; expected a file called vault-0.34.1.tgz, the "
@@ -158,6 +169,8 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
     ],
     ids=[
         "seal",
+        "existing-subnets",
+        "existing-id",
         "another-version",
         "another-chart",
         "audit",
