@@ -8,10 +8,8 @@ namespace of its own. What stays the host's: the kernel, its clock, and its sett
 import fcntl
 import importlib.resources
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from contextlib import AbstractContextManager, suppress
@@ -24,6 +22,7 @@ import psutil
 from fake_providers.machines import network, roots
 from fake_providers.machines.commands import MachineError, environment, eventually, run
 from fake_providers.machines.disks import Volume, disk_lines, pull, push
+from fake_providers.machines.groups import remove_groups
 from fake_providers.shared_file import locked, shared
 
 START_SECONDS = 90.0
@@ -254,10 +253,7 @@ class Machine:
         net.disconnect(self.address)
         for identity in self._kept()["volumes"]:
             Volume(self.machines, identity).detach()
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            _, place, kind, *_ = line.split()
-            if kind in {"cgroup", "cgroup2"}:
-                _remove_groups(Path(place) / part)
+        remove_groups(part)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{part}", ignore_errors=True)
 
     def _exclusive(self) -> AbstractContextManager[None]:
@@ -269,19 +265,3 @@ def found(machines: Path) -> list[Machine]:
     """Every machine of a sandbox."""
     files = sorted((machines / "servers").glob("*/machine.json"))
     return [Machine(machines.resolve(), file.parent.name) for file in files]
-
-
-def _remove_groups(group: Path) -> None:
-    """Remove a control group; whoever is still in it, or still dying, belongs to a machine that is off.
-    Raises MachineError: somebody in it doesn't end."""
-
-    def is_gone() -> bool:
-        for folder, _, _ in os.walk(group, topdown=False):
-            with suppress(OSError):  # it ended or went meanwhile; tried again
-                for number in (Path(folder) / "cgroup.procs").read_text().split():
-                    os.kill(int(number), signal.SIGKILL)
-                Path(folder).rmdir()
-        return not group.exists()
-
-    if not eventually(is_gone, START_SECONDS):
-        raise MachineError(f"control group {group} is still in use")
