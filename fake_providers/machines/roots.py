@@ -103,10 +103,11 @@ def default_cache() -> Path:
 
 def why_not() -> str | None:
     """One phrase why no machine can boot here; None when one can, as far as that can be told without booting."""
-    return _lacking_rights() or _lacking_kernel() or _lacking_programs()
+    return lacking_rights() or lacking_kernel() or _lacking_programs()
 
 
-def _lacking_rights() -> str | None:
+def lacking_rights() -> str | None:
+    """Which rights this process lacks for namespaces, mounts and devices, in one phrase; None: none."""
     if os.geteuid() != 0:
         return "machines boot for root only"
     status = Path("/proc/self/status")
@@ -117,7 +118,8 @@ def _lacking_rights() -> str | None:
     return f"{', '.join(lacking)} is missing" if lacking else None
 
 
-def _lacking_kernel() -> str | None:
+def lacking_kernel() -> str | None:
+    """What this host's kernel lacks for containers, in one phrase; None: nothing."""
     if not Path("/dev/loop-control").exists():
         return "there are no loop devices (/dev/loop-control is missing)"
     if "\toverlay\n" not in Path("/proc/filesystems").read_text() and not works(["modprobe", "overlay"]):

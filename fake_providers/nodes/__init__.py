@@ -1,0 +1,13 @@
+"""Kubernetes clusters whose nodes really run pods, for fake providers of clouds: kubelet and containerd, here.
+
+Owns how a cluster is built from Go modules, started, lost and taken away. Knows nothing of any cloud. What is not real:
+nodes are namespaces of one machine and one kernel; a volume is a folder of its zone; images come from archives and not
+from a registry, and names outside the cluster are those that `Cluster.resolve` is told.
+"""
+
+from fake_providers.nodes.cluster import Cluster
+from fake_providers.nodes.images import ClusterImage
+from fake_providers.nodes.node import ClusterNode
+from fake_providers.nodes.programs import PACKAGES, ClusterPrograms, prepare, why_not
+
+__all__ = ["PACKAGES", "Cluster", "ClusterImage", "ClusterNode", "ClusterPrograms", "prepare", "why_not"]
