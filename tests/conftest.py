@@ -17,11 +17,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Have each module run in one worker, and all modules of machines in the same: they share booted nodes, and one
-    that boots takes a core."""
+    """Have each module run in one worker, and all modules of machines and clusters in the same: they share what was
+    booted, and what boots takes a core."""
     scheduler = LoadScopeScheduling(config, log)
     of_others = scheduler._split_scope
-    scheduler._split_scope = lambda test: "machines" if test.startswith("tests/machines/") else of_others(test)
+    heavy = ("tests/machines/", "tests/clusters/")
+    scheduler._split_scope = lambda test: "machines" if test.startswith(heavy) else of_others(test)
     return scheduler
 
 

@@ -12,10 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fake_providers import machines
+from fake_providers import machines, nodes
 from fake_providers.machines.roots import install
 from ops.console import Console
 from ops.development.compiled import HASHICORP_SERVER
+from ops.engine.finding import UnavailableError, find_go
 from ops.errors import EstateError
 from ops.paths import ROOT
 
@@ -24,15 +25,22 @@ TIERS = ("unit", "policies", "engine", "live", "upgrade")
 DAY2, HASHICORP = "day2", "hashicorp"
 """What `--all` adds to these: what is done to an estate over the years, which takes long; HashiCorp's server, which
 takes minutes to build."""
-MACHINES = "machines"
-"""And the booted node and the cluster. One test after the other, beside those of other tiers: `tests/conftest.py`."""
-_SLOWEST_FIRST = (MACHINES, DAY2, HASHICORP, "engine", "live", "upgrade", "policies", "unit")
+MACHINES, CLUSTERS = "machines", "clusters"
+"""And what boots: a node's Debian and Ubuntu; a Kubernetes cluster whose nodes run pods. One test after the other,
+beside those of other tiers: `tests/conftest.py`."""
+_SLOWEST_FIRST = (MACHINES, CLUSTERS, DAY2, HASHICORP, "engine", "live", "upgrade", "policies", "unit")
 """In this order tests run: what is quick fills the gaps at the end, where one worker would wait for the other."""
 _PROGRAMS = {"ssh": "openssh-client", "shellcheck": "shellcheck"}
 """What the tests of machines look at nodes and scripts with, and its Debian package; nothing of it runs by itself."""
 _PACKAGES = ("debootstrap", "iproute2", *_PROGRAMS.values(), "systemd-container")
 """What machines need of the host's Debian; the others are installed by `fake_providers.machines`."""
-_MACHINES_CODE = "fake_providers/machines/*"
+_OWN_CODE = {
+    MACHINES: ("UNCOUNTED", "fake_providers/machines/*"),
+    CLUSTERS: ("UNCOUNTED_NODES", "fake_providers/nodes/*"),
+}
+"""What nothing runs but these tiers, and the variable by which `pyproject.toml` leaves it out of coverage."""
+_OLDEST_GO = (1, 26)
+"""As the modules of `fake_providers.nodes` want it."""
 _COVERAGE_PERCENT = 90
 """Of `settings`, `estate`, `components` and `ops`, as the founding issue asks."""
 _WORKERS = "3"
@@ -71,7 +79,7 @@ def check(console: Console) -> list[Outcome]:
 
 def tiers_to_run(chosen: Sequence[str], *, everything: bool) -> tuple[list[str], list[str]]:
     """Which tiers run and which don't. Raises EstateError: a chosen tier is none."""
-    there = [*TIERS, DAY2, HASHICORP, MACHINES]
+    there = [*TIERS, DAY2, HASHICORP, MACHINES, CLUSTERS]
     for tier in chosen:
         if tier not in there:
             raise EstateError(f"tier {tier!r} is not one; expected some of: {', '.join(there)}")
@@ -84,19 +92,20 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
     was asked for that can't be had here.
     Raises EstateError: as for `tiers_to_run`, or nothing was asked for that can be had here."""
     wanted, left_out = tiers_to_run(chosen, everything=everything)
-    preparing = {HASHICORP: _prepare_hashicorp, MACHINES: _prepare_machines}
+    preparing = {HASHICORP: _prepare_hashicorp, MACHINES: _prepare_machines, CLUSTERS: _prepare_clusters}
     missing = {tier: said for tier in preparing if tier in wanted and (said := preparing[tier](console))}
     wanted = [tier for tier in wanted if tier not in missing]
     if not wanted:
         raise EstateError("; ".join(missing.values()))
     ordered = [tier for tier in _SLOWEST_FIRST if tier in wanted]
     environment = {**os.environ, "PULUMI_ERROR_OUTPUT_STRING": "true", "PYTHONPATH": str(ROOT)}
-    environment.pop("UNCOUNTED", None)  # of a run around this one
     # Hundreds of commands would each compile the project anew: a fourth of what each start takes (measured).
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    if MACHINES not in wanted:
-        # Nothing of it can run without machines: it would only hide what else isn't covered.
-        environment["UNCOUNTED"] = _MACHINES_CODE
+    for tier, (variable, pattern) in _OWN_CODE.items():
+        environment.pop(variable, None)  # of a run around this one
+        if tier not in wanted:
+            # Nothing of it can run without them: it would only hide what else isn't covered.
+            environment[variable] = pattern
     coverage = ["--cov", "--cov-report=term", f"--cov-fail-under={_COVERAGE_PERCENT}"]
     code = _pytest(console, ordered, coverage if set(TIERS) <= set(wanted) else [], environment)
     sys.stdout.flush()
@@ -108,7 +117,7 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
 
 
 def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], environment: Mapping[str, str]) -> int:
-    alone = tiers == [MACHINES]
+    alone = set(tiers) <= {MACHINES, CLUSTERS}
     command = [sys.executable, "-m", "pytest", "-q"]
     command += ["-n", "0"] if alone else ["-n", _WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"]
     command += [*(f"tests/{tier}" for tier in tiers), *coverage]
@@ -136,4 +145,13 @@ def _prepare_machines(console: Console) -> str | None:
             install(missing, console.say)
     except machines.MachineError as error:
         return f"{MACHINES}: {error}; they need Linux, root, and of Debian's packages {', '.join(_PACKAGES)}"
+    return None
+
+
+def _prepare_clusters(console: Console) -> str | None:
+    """Build what clusters are made of; one sentence if that can't be done here."""
+    try:
+        nodes.prepare(machines.default_cache(), console.say, find_go(console.say, _OLDEST_GO))
+    except (machines.MachineError, UnavailableError) as error:
+        return f"{CLUSTERS}: {error}; they need Linux, root, and of Debian's packages {', '.join(nodes.PACKAGES)}"
     return None

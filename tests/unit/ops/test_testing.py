@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from fake_providers import machines
+from fake_providers import machines, nodes
 from fake_providers.machines import roots
 from ops.console import Console
 from ops.development import test_runner
 from ops.development.compiled import Compiled
 from ops.development.test_runner import TIERS, Outcome, tiers_to_run
+from ops.engine.finding import UnavailableError
 from ops.errors import EstateError
 from ops.paths import ROOT
 
@@ -27,16 +28,18 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 ALL = ["unit", "policies", "engine", "live", "upgrade"]
+NOT_ALONE = ["day2", "hashicorp", "machines", "clusters"]
 
 
 @pytest.mark.parametrize(
     ("chosen", "everything", "run", "left"),
     [
-        ([], False, ALL, ["day2", "hashicorp", "machines"]),
-        ([], True, [*ALL, "day2", "hashicorp", "machines"], []),
-        (["unit"], False, ["unit"], ["policies", "engine", "live", "upgrade", "day2", "hashicorp", "machines"]),
-        (["machines"], False, ["machines"], [*ALL, "day2", "hashicorp"]),
-        (["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", "day2", "hashicorp", "machines"]),
+        ([], False, ALL, NOT_ALONE),
+        ([], True, [*ALL, *NOT_ALONE], []),
+        (["unit"], False, ["unit"], [*ALL[1:], *NOT_ALONE]),
+        (["machines"], False, ["machines"], [*ALL, "day2", "hashicorp", "clusters"]),
+        (["clusters"], False, ["clusters"], [*ALL, "day2", "hashicorp", "machines"]),
+        (["live", "unit"], True, ["live", "unit"], ["policies", "engine", "upgrade", *NOT_ALONE]),
     ],
 )
 def test_which_tiers_run(chosen: list[str], *, everything: bool, run: list[str], left: list[str]) -> None:
@@ -49,7 +52,7 @@ def test_a_tier_that_is_none() -> None:
 
     assert str(caught.value) == (
         "tier 'integration' is not one; expected some of: unit, policies, engine, live, upgrade, day2, hashicorp, "
-        "machines"
+        "machines, clusters"
     )
 
 
@@ -112,7 +115,7 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
     assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
     assert capsys.readouterr().err.splitlines() == [
         "tests: engine, live, upgrade, policies, unit, 3 at a time",
-        "not run: day2, hashicorp, machines; run them with ./estate test day2 hashicorp machines",
+        "not run: day2, hashicorp, machines, clusters; run them with ./estate test day2 hashicorp machines clusters",
     ]
 
 
@@ -123,8 +126,8 @@ def test_what_was_not_run_is_named_with_the_command(root: Path, ran: Ran, capsys
 
     assert "--cov" not in ran.commands[0]
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "not run: policies, engine, upgrade, day2, hashicorp, machines; "
-        "run them with ./estate test policies engine upgrade day2 hashicorp machines"
+        "not run: policies, engine, upgrade, day2, hashicorp, machines, clusters; "
+        "run them with ./estate test policies engine upgrade day2 hashicorp machines clusters"
     )
 
 
@@ -138,7 +141,12 @@ def with_machines(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         say(f"making {image}")
         return cache
 
+    def build(cache: Path, say: Callable[[str], None], go: str) -> None:
+        say(f"building clusters with {go}")
+
     monkeypatch.setattr(machines, "prepare", prepare)
+    monkeypatch.setattr(nodes, "prepare", build)
+    monkeypatch.setattr("ops.development.test_runner.find_go", lambda _say, oldest: f"go{oldest[0]}.{oldest[1]}")
     monkeypatch.setattr(Compiled, "find", lambda _self, say: say("building the server"))
     monkeypatch.setattr("ops.development.test_runner.shutil.which", lambda _: "/usr/bin/shellcheck")
     return prepared
@@ -152,14 +160,15 @@ def test_machines_run_beside_the_others_and_count(
 
     assert with_machines == ["debian-12", "ubuntu-24.04"]
     (command,) = ran.commands
-    assert command[8:10] == ["tests/machines", "tests/day2"]
+    assert command[8:11] == ["tests/machines", "tests/clusters", "tests/day2"]
     assert command[-3:] == ["--cov", "--cov-report=term", "--cov-fail-under=90"]
-    assert "UNCOUNTED" not in ran.options[0]["env"]
+    assert {"UNCOUNTED", "UNCOUNTED_NODES"} & set(ran.options[0]["env"]) == set()
     assert capsys.readouterr().err.splitlines() == [
         "building the server",
         "making debian-12",
         "making ubuntu-24.04",
-        "tests: machines, day2, hashicorp, engine, live, upgrade, policies, unit, 3 at a time",
+        "building clusters with go1.26",
+        "tests: machines, clusters, day2, hashicorp, engine, live, upgrade, policies, unit, 3 at a time",
     ]
 
 
@@ -200,6 +209,28 @@ def test_machines_that_can_not_be_had_are_never_counted_as_passed(
     with pytest.raises(EstateError) as caught:
         test_runner.run(Console(), ["machines"], everything=False)
     assert str(caught.value) == WHY
+
+
+@pytest.mark.parametrize("error", [machines.MachineError("no network"), UnavailableError("no network")])
+def test_clusters_that_can_not_be_had_are_never_counted_as_passed(
+    with_machines: list[str], ran: Ran, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(nodes, "prepare", broken)
+
+    assert test_runner.run(Console(), [], everything=True) == 1
+
+    (command,) = ran.commands
+    assert "tests/clusters" not in command
+    assert ran.options[0]["env"]["UNCOUNTED_NODES"] == "fake_providers/nodes/*"
+    with pytest.raises(EstateError) as caught:
+        test_runner.run(Console(), ["clusters"], everything=False)
+    assert str(caught.value) == (
+        "clusters: no network; they need Linux, root, and of Debian's packages gcc, iproute2, ipset, iptables, "
+        "libc6-dev, libseccomp-dev, pkg-config, procps, util-linux"
+    )
 
 
 def test_a_server_that_can_not_be_built_is_never_counted_as_passed(
