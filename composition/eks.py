@@ -282,6 +282,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
 def _needs(settings: Settings, wanted: ClusterServer) -> Iterator[Need]:
     """What the pods reach beyond each other and the cluster's own API."""
     yield from wanted.seal.needs()
+    yield from wanted.kms_plugin.needs() if wanted.kms_plugin else ()
     yield from needs.of_contents(settings)
 
 

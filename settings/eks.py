@@ -16,6 +16,7 @@ from components.render.chart.archive import ChartArchive
 from components.render.chart.jobs import PinnedImage
 from components.render.chart.pods import ServerPods
 from components.render.chart.server_file import ClusterServer
+from components.render.kms_plugin import KmsPlugin
 from components.render.release import Server
 from components.render.seals import AwsKmsSeal, TransitSeal
 from components.render.snapshots import Snapshots
@@ -29,7 +30,9 @@ class EksPlatform(EksSite):
     pods: ServerPods
     chart: ChartArchive
     seal: TransitSeal | None = None
-    """Another Vault that unseals the servers. None: a key in KMS, which the estate makes; OpenBao hasn't that seal."""
+    """Another Vault that unseals the servers. None: a key in KMS, which the estate makes; OpenBao has that seal by
+    `kms_plugin` only."""
+    kms_plugin: KmsPlugin | None = None
     seal_multi_region: bool = False
     """Whether the seal's key can be brought into another region. Without it, snapshots are worth nothing where this
     region is lost for good. It is decided when the key is made: another answer is another key."""
@@ -61,6 +64,7 @@ class EksPlatform(EksSite):
             version=server.version,
             pods=self.pods,
             seal=self.seal or AwsKmsSeal(region=self.region),
+            kms_plugin=self.kms_plugin,
             zones=len(self.zone_ids),
         )
 
@@ -74,9 +78,7 @@ class EksPlatform(EksSite):
     ) -> None:
         """Raises SettingError for what doesn't go with the sections beside the platform's. The last one says whether
         pods of the cluster itself log in."""
-        if self.seal is None and server.flavor not in AwsKmsSeal.flavors:
-            expected = f"a seal of kind 'transit': server.flavor is {server.flavor!r}, which lacks the one by AWS KMS"
-            raise SettingError("platform.seal", "missing", expected)
+        self._hold_seal(server)
         try:
             self.chart.hold(server.flavor)
         except SettingError as wrong:
@@ -88,6 +90,18 @@ class EksPlatform(EksSite):
                 raise SettingError(f"audit.{name}.file_path", repr(device.file_path), expected)
         if snapshots:
             self._hold_snapshots(snapshots, asks_its_own_cluster=asks_its_own_cluster)
+
+    def _hold_seal(self, server: Server) -> None:
+        has = server.flavor in AwsKmsSeal.flavors
+        if self.seal is None and not has and self.kms_plugin is None:
+            expected = (
+                f"a seal of kind 'transit', or kms_plugin beside it: server.flavor is {server.flavor!r}, which lacks "
+                "the one by AWS KMS"
+            )
+            raise SettingError("platform.seal", "missing", expected)
+        if self.kms_plugin and (has or self.seal is not None):
+            other = f"server.flavor is {server.flavor!r}" if has else "platform.seal is given"
+            raise SettingError("platform.kms_plugin", "given", f"none, since {other}")
 
     def _hold_snapshots(self, snapshots: Snapshots, *, asks_its_own_cluster: bool) -> None:
         """What takes them is a pod, by its service account; what keeps them, a bucket of AWS' by a key of its own."""

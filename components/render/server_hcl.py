@@ -12,6 +12,7 @@ from ..model import SettingError
 from . import audit
 from .audit import AuditDevice
 from .hcl import block, quote
+from .kms_plugin import KmsPlugin
 from .release import Flavor
 from .seals import Seal, SealPlace
 
@@ -107,6 +108,10 @@ class ServerHcl:
     seal: Seal
     seal_place: SealPlace = field(default_factory=SealPlace)
     """What only this place knows about the seal."""
+    kms_plugin: KmsPlugin | None = None
+    """By which OpenBao has the seal by AWS KMS; Vault has it by itself."""
+    plugin_directory: str | None = None
+    """Folder of that plugin, which the server may write where it fetches it."""
     audit_devices: Mapping[str, AuditDevice] = field(default_factory=dict)
     """By name. OpenBao needs at least one here; Vault takes them through its API and refuses any here."""
     retry_join: tuple[RetryJoin, ...] = ()
@@ -123,8 +128,7 @@ class ServerHcl:
     cluster_name: str = "vault-estate"
 
     def __post_init__(self) -> None:
-        if self.flavor not in self.seal.flavors:
-            raise SettingError("seal.kind", repr(self.seal.kind), f"one that {self.flavor!r} has")
+        self._hold_seal()
         if self.flavor == "vault" and self.audit_devices:
             raise SettingError("audit_devices", "given", "none: Vault takes them through its API")
         if self.flavor == "openbao" and not self.audit_devices:
@@ -136,6 +140,17 @@ class ServerHcl:
         for name, address in (("api_address", self.api_address), ("cluster_address", self.cluster_address)):
             if address is not None:
                 _https(name, address)
+
+    def _hold_seal(self) -> None:
+        """A seal that the flavour has, by a plugin or by itself."""
+        plugs_in = self.flavor == "openbao" and self.seal.kind == "awskms"
+        if self.kms_plugin and not plugs_in:
+            expected = f"none: {self.flavor!r} has no use for it beside a seal of kind {self.seal.kind!r}"
+            raise SettingError("kms_plugin", "given", expected)
+        if self.kms_plugin and not self.plugin_directory:
+            raise SettingError("plugin_directory", "missing", "it beside kms_plugin")
+        if self.flavor not in self.seal.flavors and not self.kms_plugin:
+            raise SettingError("seal.kind", repr(self.seal.kind), f"one that {self.flavor!r} has")
 
 
 def _https(name: str, address: str) -> None:
@@ -167,6 +182,7 @@ def render(server: ServerHcl) -> str:
                 *(line for other in server.retry_join for line in other.stanza()),
             ],
         ),
+        *(server.kms_plugin.lines(server.plugin_directory or "") if server.kms_plugin else ()),
         *server.seal.stanza(server.seal_place),
         *block(
             'listener "tcp"',

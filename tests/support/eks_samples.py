@@ -25,6 +25,12 @@ OF_OPENBAO: Mapping[str, Any] = {
     "seal": TRANSIT,
 }
 """Of the platform, what OpenBao has otherwise."""
+KMS_PLUGIN: Mapping[str, Any] = {
+    "image": "ghcr.io/openbao/openbao-plugin-kms-aws",
+    "version": "v0.1.0",
+    "sha256sum": SHA256,
+}
+"""By which OpenBao has a seal by AWS KMS."""
 SNAPSHOTS: Mapping[str, Any] = {
     "store": {
         "kind": "bucket",

@@ -21,7 +21,7 @@ from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
 from tests.support.declare import Declared, declare
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
+from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
 
@@ -119,6 +119,18 @@ def test_openbao_has_no_key_in_kms() -> None:
     assert association.inputs["serviceAccount"] == "bootstrap"
 
 
+def test_openbao_has_a_key_in_kms_by_its_plugin() -> None:
+    platform = {"chart": OF_OPENBAO["chart"], "kms_plugin": KMS_PLUGIN}
+    declared = built({**cluster(**platform), "server": OPENBAO})
+    assert "keys-seal-key" in [one.name for one in declared.of("aws:kms/key:Key")]
+    (chart,) = declared.of("kubernetes:helm.sh/v4:Chart")
+    said = chart.inputs["values"]["server"]["ha"]["raft"]["config"]
+    assert 'plugin "kms" "awskms" {' in said
+    assert 'seal "awskms" {' in said
+    policy = declared.named("namespaces-servers-vault").inputs["spec"]
+    assert {"port": 443, "protocol": "TCP"} in [port for rule in policy["egress"] for port in rule["ports"]]
+
+
 def test_pods_reach_what_contents_name_and_their_own_cluster_by_its_service_only() -> None:
     settings = parse({**FULL, "kubernetes": FULL["kubernetes"]})
     assert {need.reason for need in needs.of_contents(settings)} >= {"database main", "Kubernetes logins"}
@@ -206,6 +218,7 @@ ELSEWHERE = {
     "chart.file",
     "chart.checksum",
     *(f"seal.{name}" for name in ("kind", "address", "key", "mount")),
+    *(f"kms_plugin.{name}" for name in (*KMS_PLUGIN, "command")),
     *(f"existing_network.{name}" for name in EXISTING),
 }
 """In the tests above, and in `tests/unit/settings/test_eks.py`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ...model import SettingError
 from ..audit import FileAudit
+from ..kms_plugin import KmsPlugin
 from ..release import Flavor, Version
 from ..seals import AwsKmsSeal, SealPlace, TransitSeal
 from ..server_hcl import RetryJoin, ServerHcl, Telemetry, render
@@ -33,6 +34,8 @@ class ClusterServer:
     """How many, and how large."""
     seal: AwsKmsSeal | TransitSeal
     """Of the four, those that take no file: the key would be a secret in the cluster's own storage."""
+    kms_plugin: KmsPlugin | None = None
+    """By which OpenBao has a seal by AWS KMS."""
     zones: int = 3
     """Availability zones that the pods are spread over."""
 
@@ -53,6 +56,11 @@ class ClusterServer:
     def tls(self) -> str:
         """Folder of the certificate."""
         return f"{self.home}/tls"
+
+    @property
+    def plugins(self) -> str:
+        """Folder of plugins."""
+        return f"{self.home}/plugins"
 
     @property
     def audit_log(self) -> str:
@@ -91,6 +99,8 @@ def _server(server: ClusterServer, seal_place: SealPlace) -> ServerHcl:
         key_file=f"{server.tls}/tls.key",
         seal=server.seal,
         seal_place=seal_place,
+        kms_plugin=server.kms_plugin,
+        plugin_directory=server.plugins if server.kms_plugin else None,
         audit_devices={"file": FileAudit(file_path=server.audit_log)} if openbao else {},
         retry_join=tuple(
             RetryJoin(

@@ -222,15 +222,19 @@ def _rights() -> Values:
 
 def _volumes(server: ClusterServer) -> Values:
     """The start script copies the configuration to /tmp, and nothing else is writable. The certificate is for the
-    server's group only; the chart's own `extraVolumes` would fix its folder and let everybody read it."""
+    server's group only; the chart's own `extraVolumes` would fix its folder and let everybody read it. A plugin that a
+    server fetches has a volume of its own: its folder is no part of the data."""
+    fetches = server.kms_plugin is not None and server.kms_plugin.image is not None
     return {
         "volumes": [
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
             {"name": "tls", "secret": {"secretName": CERTIFICATE, "defaultMode": _READABLE_BY_GROUP}},
+            *([{"name": "plugins", "emptyDir": {"sizeLimit": "512Mi"}}] if fetches else []),
         ],
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the pod, and its own
             {"name": "tls", "mountPath": server.tls, "readOnly": True},
+            *([{"name": "plugins", "mountPath": server.plugins}] if fetches else []),
         ],
     }
 

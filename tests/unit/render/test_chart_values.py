@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from components.render.chart import names, values
 from components.render.chart.pods import ServerImage, ServerPods
 from components.render.chart.server_file import REPLACED, ClusterServer, literal, server_file
+from components.render.kms_plugin import KmsPlugin
 from components.render.seals import AwsKmsSeal, SealPlace
 from tests.support import official_chart
 from tests.unit.render.chart_samples import DIGEST, KEY, KNOWN, OPENBAO, PLACE, REGISTRY, SERVERS, VAULT, keys, leaves
@@ -140,6 +141,17 @@ def test_the_seal_is_by_the_keys_arn_and_never_by_the_nodes_identity() -> None:
     assert f'seal "awskms" {{\n  region = "eu-central-1"\n  kms_key_id = "{KEY}"\n}}' in server["ha"]["raft"]["config"]
     assert server["extraEnvironmentVars"]["AWS_EC2_METADATA_DISABLED"] == "true"
     assert "extraSecretEnvironmentVars" not in server
+
+
+def test_a_plugin_that_is_fetched_has_a_volume_of_its_own() -> None:
+    seal, told = AwsKmsSeal(region="eu-central-1"), {"version": "v0.1.0", "sha256sum": "0" * 64}
+    fetched, there = (
+        rendered(replace(OPENBAO, seal=seal, kms_plugin=KmsPlugin(**told, **place)))["server"]
+        for place in ({"image": "ghcr.io/openbao/openbao-plugin-kms-aws"}, {"command": "kms"})
+    )
+    assert {"name": "plugins", "emptyDir": {"sizeLimit": "512Mi"}} in fetched["volumes"]
+    assert {"name": "plugins", "mountPath": "/openbao/plugins"} in fetched["volumeMounts"]
+    assert "plugins" not in [one["name"] for one in there["volumes"]]
 
 
 def test_a_seals_token_is_named_and_never_written() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from components.render.audit import FileAudit, SyslogAudit
 from components.render.hcl import quote
+from components.render.kms_plugin import KmsPlugin
 from components.render.release import FLAVORS, Flavor
 from components.render.seals import AwsKmsSeal, SealPlace, ShamirSeal, StaticSeal, TransitSeal
 from components.render.server_hcl import RetryJoin, ServerHcl, Telemetry, render
@@ -144,6 +145,46 @@ def test_what_hcl_would_not_take_literally_is_refused(value: str) -> None:
 def test_what_a_server_would_not_honour_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         replace(OPENBAO, **change)
+
+
+PLUGIN = {"version": "v0.1.0", "sha256sum": "0" * 64}
+BY_KMS: dict[str, Any] = {
+    "seal": AwsKmsSeal(region="eu-central-1"),
+    "seal_place": SealPlace(kms_key="alias/vault"),
+    "plugin_directory": "/openbao/plugins",
+}
+
+
+def test_openbao_has_the_seal_by_aws_kms_as_a_plugin() -> None:
+    image = KmsPlugin(image="ghcr.io/openbao/openbao-plugin-kms-aws", **PLUGIN)
+    fetched = render(replace(OPENBAO, **BY_KMS, kms_plugin=image))
+    assert (
+        'plugin_directory = "/openbao/plugins"\n'
+        "plugin_auto_download = true\n"
+        'plugin "kms" "awskms" {\n'
+        '  image = "ghcr.io/openbao/openbao-plugin-kms-aws"\n'
+        '  version = "v0.1.0"\n'
+        f'  sha256sum = "{"0" * 64}"\n'
+        "}\n"
+        'seal "awskms" {\n'
+    ) in fetched
+    assert [(need.host, need.port) for need in image.needs()] == [("ghcr.io", 443)]
+
+    program = KmsPlugin(command="openbao-plugin-kms-aws", **PLUGIN)
+    there = render(replace(OPENBAO, **BY_KMS, kms_plugin=program))
+    assert '  command = "openbao-plugin-kms-aws"\n' in there
+    assert "plugin_auto_download" not in there
+    assert program.needs() == ()
+
+
+def test_a_plugin_that_is_of_no_use_is_refused() -> None:
+    program = KmsPlugin(command="openbao-plugin-kms-aws", **PLUGIN)
+    with pytest.raises(
+        ValueError, match="kms_plugin is given; expected none: 'openbao' has no use for it"
+    ):
+        replace(OPENBAO, kms_plugin=program)
+    with pytest.raises(ValueError, match="plugin_directory is missing; expected it beside kms_plugin"):
+        replace(OPENBAO, **{**BY_KMS, "plugin_directory": None}, kms_plugin=program)
 
 
 def test_vault_refuses_declared_audit_devices() -> None:

@@ -12,7 +12,7 @@ from ops.paths import Paths
 from ops.stack_file import read as read_file
 from settings import parse, read
 from settings.eks import EksPlatform
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
+from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
 from tests.unit.settings.samples import MINIMAL, refusal
 
 
@@ -67,8 +67,27 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
         (
             {**CLUSTER, "server": OPENBAO},
             (
-                "platform.seal is missing; expected a seal of kind 'transit': server.flavor is 'openbao', which "
-                "lacks the one by AWS KMS"
+                "platform.seal is missing; expected a seal of kind 'transit', or kms_plugin beside it: "
+                "server.flavor is 'openbao', which lacks the one by AWS KMS"
+            ),
+        ),
+        (
+            cluster(kms_plugin=KMS_PLUGIN),
+            "platform.kms_plugin is given; expected none, since server.flavor is 'vault'",
+        ),
+        (
+            {**cluster(**OF_OPENBAO, kms_plugin=KMS_PLUGIN), "server": OPENBAO},
+            "platform.kms_plugin is given; expected none, since platform.seal is given",
+        ),
+        (
+            {**cluster(kms_plugin={**KMS_PLUGIN, "command": "a"}), "server": OPENBAO},
+            "platform.kms_plugin.image is given beside command; expected either image or command",
+        ),
+        (
+            {**cluster(kms_plugin={**KMS_PLUGIN, "sha256sum": "abc"}), "server": OPENBAO},
+            (
+                "platform.kms_plugin.sha256sum is 'abc'; expected a SHA-256 checksum: 64 hexadecimal digits in lower "
+                "case"
             ),
         ),
         (
@@ -169,6 +188,10 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
     ],
     ids=[
         "seal",
+        "needless-plugin",
+        "plugin-beside-seal",
+        "plugin-from-two-places",
+        "plugin-without-checksum",
         "existing-subnets",
         "existing-id",
         "another-version",
