@@ -67,6 +67,8 @@ def restore(
         console.result("it is sealed now, with the shares of then: ./estate unseal")
     else:
         console.result(f"canary found; ./estate up {stack} brings it up to date")
+    if done.restart:
+        console.result(f"start anew, one after another: {', '.join(done.restart)}; until then they refuse requests")
     if turned and turned.pair != "as it was":
         console.result(f"the administrator's pair: {turned.pair}")
     if turned and turned.shares != "as they were":

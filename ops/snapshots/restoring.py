@@ -1,7 +1,7 @@
 """Putting a snapshot back.
 
-Owns what has to agree first: seal, shares, cluster, version. Refuses a mismatch unless it is forced, and a cluster of
-several nodes always.
+Owns what has to agree first: seal, shares, cluster, version. Refuses a mismatch unless it is forced. Several servers
+take a snapshot together where their seal vouches for it; else it is refused, forced or not.
 """
 
 import http.client
@@ -24,7 +24,7 @@ from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.seal_keys import SealKeys, having, key_of
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told
-from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
+from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Peer, Target, is_auto
 from ops.snapshots.unfinished import Mark
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
@@ -47,6 +47,11 @@ class Restored:
     """Whether operators have to unseal it now."""
     forced: tuple[str, ...]
     """Mismatches that were overridden."""
+    servers: tuple[str, ...] = ()
+    """Of a cluster, who votes; nothing of a sealed one."""
+    restart: tuple[str, ...] = ()
+    """Who of them has to be started anew: with another cluster's snapshot, those that didn't lead refuse every request,
+    as they can't make out their audit devices' salt (OpenBao 2.7.2)."""
 
 
 def mismatches(record: Mapping[str, Any], status: Mapping[str, Any]) -> list[str]:
@@ -103,8 +108,10 @@ def restore(
             _told_of_another_key(file.stack, opened.key, needed),
             having(held, needed, lambda: escrow.with_id(store, cluster, needed, identity)),
         ):
+            another = target.status().get("cluster_id") not in (None, cluster)
             forced = put_into(target, opened, force=force, steps=steps, mark=mark)
             canary, sealed = prove(target, opened, file.settings.canary, steps)
+        servers, leader = ((), "") if sealed else _voters(target, steps)
         mark.clear()
     return Restored(
         key=opened.key,
@@ -114,6 +121,8 @@ def restore(
         canary=canary,
         sealed=sealed,
         forced=tuple(forced),
+        servers=servers,
+        restart=tuple(one for one in servers if another and one != leader),
     )
 
 
@@ -134,7 +143,7 @@ def _told_of_another_key(stack: str, key: str, needed: str) -> Iterator[None]:
 def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark: Mark | None = None) -> list[str]:
     """Replace all that a server holds; the mismatches that `force` overrode. The mark tells the next restore that this
     one was killed; None: the server ends with this process.
-    Raises EstateError if it is sealed, of several nodes, or doesn't agree with the snapshot."""
+    Raises EstateError if it is sealed, doesn't agree with the snapshot, or is several servers with another seal."""
     status = target.status()
     if mark and status["initialized"] and is_auto(status):
         mark.go_on(target, opened.record["cluster_id"])
@@ -150,8 +159,9 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
             left = f", or empty where a restore of it was killed: {mark.way_on}" if mark and mark.stands else ""
             raise EstateError(f"Vault at {target.address} is sealed; expected it unsealed{left}")
         target.log_in()
-        target.refuse_others()
-        target.put_back(opened.archive, force=force)
+        several = _several(target, opened, status)
+        # That the seal opens it is what lets the others follow.
+        target.put_back(opened.archive, force=force and not several)
     else:
         # Between the two a server would be left with keys that nobody has. A signal waits; what doesn't is told by the
         # mark.
@@ -164,6 +174,20 @@ def put_into(target: Target, opened: Opened, *, force: bool, steps: Steps, mark:
             target.put_back(opened.archive, force=force or not is_auto(status))
     steps.step("restored", finished=True)
     return overridden
+
+
+def _several(target: Target, opened: Opened, status: Mapping[str, Any]) -> bool:
+    """Whether it is one of several servers. Put in by force, or under a seal that people open, a snapshot would never
+    reach the others (vault#31933).
+    Raises EstateError: it is one of several, and the seal doesn't vouch for the snapshot."""
+    peers = target.peers()
+    if len(peers) == 1 or (is_auto(status) and opened.record["seal"] == status["type"]):
+        return len(peers) > 1
+    raise EstateError(
+        f"{target.address} is a cluster of {len(peers)} nodes ({', '.join(sorted(peers))}) with the seal "
+        f"{status['type']!r}; expected one with auto-unseal, and a snapshot under the same: else remove and wipe "
+        "the others"
+    )
 
 
 def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bool | None, bool]:
@@ -184,6 +208,29 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
         )
     steps.step("canary found", finished=True)
     return True, False
+
+
+def _voters(target: Target, steps: Steps) -> tuple[tuple[str, ...], str]:
+    """All servers of the cluster, and who of them leads.
+    Raises EstateError if one of them doesn't vote in time."""
+    peers: dict[str, Peer] = {}
+
+    def vote() -> bool:
+        try:
+            target.log_in()
+            peers.clear()
+            peers.update(target.peers())
+            target.logout()
+        except (SnapshotError, OSError, http.client.HTTPException):
+            return False
+        return any(one.leads for one in peers.values()) and all(one.votes for one in peers.values())
+
+    if not eventually(vote, WAIT_SECONDS, POLL_SECONDS):
+        waited = ", ".join(sorted(name for name, one in peers.items() if not one.votes)) or "one that leads"
+        raise EstateError(f"{target.address} serves the snapshot, without {waited}; expected all its servers to vote")
+    if len(peers) > 1:
+        steps.step(f"{len(peers)} servers vote", finished=True)
+    return tuple(sorted(peers)), next(name for name, one in peers.items() if one.leads)
 
 
 def _canary_found(target: Target, opened: Opened, canary: str) -> bool:

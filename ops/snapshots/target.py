@@ -7,6 +7,7 @@ worthless the moment it has taken it.
 import http.client
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,14 @@ class ProxiedServer(snapshot.ActiveNode):
         return connect(self.address, self.context, snapshot.SECONDS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """A server of a Raft cluster."""
+
+    votes: bool
+    leads: bool
+
+
 class Target(ProxiedServer):
     """The server of a restore. Raises SnapshotError for what it refuses, OSError while it doesn't answer."""
 
@@ -42,15 +51,10 @@ class Target(ProxiedServer):
         self.find_active()
         self.login(OPERATOR_LOGIN)
 
-    def refuse_others(self) -> None:
-        """A cluster takes a snapshot as one node, or its others never find back (vault#31933).
-        Raises EstateError if it has more nodes."""
+    def peers(self) -> Mapping[str, Peer]:
+        """Its cluster's servers as Raft lists them, by name."""
         nodes = self.call("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
-        if len(nodes) != 1:
-            names = ", ".join(sorted(str(one["node_id"]) for one in nodes))
-            raise EstateError(
-                f"{self.address} is a cluster of {len(nodes)} nodes ({names}); expected one: remove and wipe the others"
-            )
+        return {str(one["node_id"]): Peer(votes=bool(one["voter"]), leads=bool(one["leader"])) for one in nodes}
 
     def initialise(self, *, auto_unseal: bool) -> None:
         """Make an empty server ready to take a snapshot."""

@@ -1,6 +1,7 @@
 """Each known way in which putting a snapshot back fails, one test a row of the field's list, against a real server.
 
-Doesn't prove: what a real cluster of several nodes does; a server that answers as its member stands in.
+Doesn't prove: what a real cluster of several nodes does (tests/live/test_three_snapshots.py); a server that answers as
+its member stands in.
 """
 
 import json
@@ -74,27 +75,44 @@ def test_force_overrides_and_says_what(made: Estate) -> None:
 # --- vault#31933: put into a cluster of several nodes
 
 
-def test_a_cluster_of_several_nodes_is_refused(made: Estate) -> None:
+def test_several_servers_take_it_only_where_their_seal_vouches_for_it(made: Estate) -> None:
+    """What they do with it is tests/live/test_three_snapshots.py's."""
     taken = taking.take(made.paths, made.file, made.where, made.console)
     real = made.server()
-    nodes = [{"node_id": "one"}, {"node_id": "two"}]
+    seal = "static"
 
     def answer(method: str, path: str) -> Answer:
-        if path == "sys/leader":
-            return 200, {"ha_enabled": True, "is_self": True}
-        if path == "auth/cert/login":
-            return 200, {"auth": {"client_token": "fake", "accessor": "fake"}}
-        if path == "sys/storage/raft/configuration":
-            return 200, {"data": {"config": {"servers": nodes}}}
-        return 200, real.call(method, path)
+        status = 200, real.call("GET", "sys/seal-status") | {"type": seal}
+        peers = [{"node_id": name, "voter": True, "leader": name == "one"} for name in ("one", "two")]
+        known: dict[str, Answer] = {
+            "sys/leader": (200, {"ha_enabled": True, "is_self": True}),
+            "auth/cert/login": (200, {"auth": {"client_token": "fake", "accessor": "fake"}}),
+            "sys/storage/raft/configuration": (200, {"data": {"config": {"servers": peers}}}),
+            "sys/storage/raft/snapshot": (
+                400,
+                {"errors": ["could not verify hash file, using a different autoseal key"]},
+            ),
+        }
+        return status if path == "sys/seal-status" else known[path]
 
     with vault_that_answers(made, answer) as (address, seen):
         where = replace(made.where, address=address)
-        with pytest.raises(EstateError, match=r"a cluster of 2 nodes \(one, two\); expected one"):
+
+        def restored_there() -> None:
             restoring.restore(
                 made.paths, made.file, where, made.console, identity=made.identity, key=taken.key, force=True
             )
-    assert not [path for method, path, _ in seen if method == "POST" and "snapshot" in path]
+
+        with pytest.raises(EstateError, match="was taken under key"):
+            restored_there()
+        put = [path for method, path, _ in seen if method == "POST" and "snapshot" in path]
+        assert put == ["sys/storage/raft/snapshot"], "by force the others would never have it"
+        seal = "shamir"
+        with pytest.raises(
+            EstateError, match=r"a cluster of 2 nodes \(one, two\) with the seal 'shamir'; expected one with"
+        ):
+            restored_there()
+        assert [path for method, path, _ in seen if method == "POST" and "snapshot" in path] == put
 
 
 # --- vault#30611: an empty server has to be initialised first (test_snapshots: its keys go with its storage)

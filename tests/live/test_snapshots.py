@@ -1,6 +1,6 @@
 """Snapshots of a real server: taken, lost, put back. Everything an application relied on is there again.
 
-Doesn't prove: a cluster of several nodes (one that says it is stands in), a real Hetzner bucket (moto stands in).
+Doesn't prove: a cluster of several nodes (tests/live/test_three_snapshots.py), a real Hetzner bucket (moto stands in).
 """
 
 import base64
@@ -143,7 +143,7 @@ def test_one_of_the_first_release_is_restored(
     (store.directory / f"{taken.key}.json").write_text(json.dumps(record))
 
     assert restore(made).canary is True
-    let_in(made)
+    let_in(made.client, made.pair[0])
 
 
 def test_the_token_of_a_snapshot_and_that_of_its_restore_are_dead_afterwards(made: Estate, store: FolderStore) -> None:

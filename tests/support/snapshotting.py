@@ -149,20 +149,19 @@ def estate(project: Path, postgres_template: Path) -> Iterator[Estate]:
         platform.start()
         bootstrap(platform, policy=ADMINISTRATOR_POLICY)
         made = Estate(paths=paths, file=file, platform=platform)
-        let_in(made)
+        let_in(made.client, made.pair[0])
         yield made
     finally:
         platform.stop()
 
 
-def let_in(made: Estate) -> None:
+def let_in(client: hvac.Client, certificate: str) -> None:
     """What the stack makes: the KV mounts, the login's policy and role."""
-    client = made.client
     for mount in {"secret/", f"{CANARY_MOUNT}/"} - call(client, "get", "sys/mounts")["data"].keys():
         call(client, "post", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": "2"}})
     policy = acl.render(acl.snapshot_restore(OPERATOR_LOGIN))
     call(client, "put", f"sys/policies/acl/{OPERATOR_LOGIN}", {"policy": policy})
-    role = {"certificate": Path(made.pair[0]).read_text(), "token_policies": [OPERATOR_LOGIN], "token_ttl": 900}
+    role = {"certificate": Path(certificate).read_text(), "token_policies": [OPERATOR_LOGIN], "token_ttl": 900}
     call(client, "post", f"auth/cert/certs/{OPERATOR_LOGIN}", role)
 
 

@@ -93,8 +93,10 @@ class ThreeServers:
 
 
 @contextmanager
-def three_servers(folder: Path) -> Iterator[ThreeServers]:
-    """Started and initialised; two of them may not vote yet."""
+def three_servers(folder: Path, *, audit_log: Path | None = None, stable_for: str = "10s") -> Iterator[ThreeServers]:
+    """Started and initialised; two of them may not vote yet. Whoever takes another cluster's snapshot has its audit
+    log's path, too: in pods all have one. `stable_for` is how long Raft watches a server before it votes, the servers'
+    own default."""
     ports = free_ports(2 * COUNT)
     baos = [
         OpenBao(
@@ -109,11 +111,15 @@ def three_servers(folder: Path) -> Iterator[ThreeServers]:
     for bao in baos:
         (bao.home / "data").mkdir(parents=True, mode=0o700)
         bao.home.chmod(0o700)
-        (bao.home / "server.hcl").write_text(_configuration(bao, baos, key), encoding="ascii")
+        (bao.home / "server.hcl").write_text(
+            _configuration(bao, baos, key, audit_log or folder / "audit.log"), encoding="ascii"
+        )
     try:
         first, *others = made.servers
         first.start()
         _initialise(made, first)
+        watched = {"server_stabilization_time": stable_for}
+        made.client(first).adapter.post("/v1/sys/storage/raft/autopilot/configuration", json=watched)
         for other in others:
             other.start()
         yield made
@@ -122,7 +128,7 @@ def three_servers(folder: Path) -> Iterator[ThreeServers]:
             one.kill()
 
 
-def _configuration(bao: OpenBao, all_of_them: list[OpenBao], key: Path) -> str:
+def _configuration(bao: OpenBao, all_of_them: list[OpenBao], key: Path, audit_log: Path) -> str:
     joins = [RetryJoin(leader_api_addr=one.address, leader_ca_cert_file=str(one.ca_file)) for one in all_of_them]
     return render(
         ServerHcl(
@@ -139,7 +145,7 @@ def _configuration(bao: OpenBao, all_of_them: list[OpenBao], key: Path) -> str:
             seal_place=SealPlace(static_key_file=str(key), static_key_id="three"),
             # One file of all: with another path than the leader's a server never becomes one ("modifications to audit
             # devices are not allowed", OpenBao 2.7.2).
-            audit_devices={"file": FileAudit(file_path=str(bao.directory / "audit.log"))},
+            audit_devices={"file": FileAudit(file_path=str(audit_log))},
             retry_join=tuple(one for one in joins if one.leader_api_addr != bao.address),
         )
     )
