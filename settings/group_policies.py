@@ -81,6 +81,7 @@ def _operated(settings: Settings) -> Iterator[acl.AclRule]:
     yield from acl.ask("sys/leases/lookup")
     if settings.servers > 1:
         yield from acl.hand_over()
+        yield from acl.take_out()
 
 
 def _audited(settings: Settings) -> Iterator[acl.AclRule]:

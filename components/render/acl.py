@@ -279,6 +279,11 @@ def hand_over() -> tuple[AclRule, ...]:
     return (_rule("sys/step-down", Capability.UPDATE, Capability.SUDO),)
 
 
+def take_out() -> tuple[AclRule, ...]:
+    """Take one of several servers out of Raft, so that it can join again with empty volumes."""
+    return (_rule("sys/storage/raft/remove-peer", Capability.UPDATE),)
+
+
 def merged(rules: Iterable[AclRule]) -> tuple[AclRule, ...]:
     """One rule a path: what several allow there together. A secret can be a folder, too."""
     found: dict[str, AclRule] = {}

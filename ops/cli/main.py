@@ -14,6 +14,7 @@ import typer
 from ops.cli import (
     applications,
     audit,
+    clusters,
     development,
     drift,
     operators,
@@ -68,6 +69,9 @@ for command in (
     snapshots.restore,
     snapshots.drill,
     snapshots.seal_key,
+    clusters.upgrade,
+    clusters.rejoin,
+    clusters.scale,
     development.check,
 ):
     app.command()(command)

@@ -18,6 +18,7 @@ from composition.private_files import private_directory, write_private
 from ops import stack_file
 from ops.commands import (
     adopting,
+    clusters,
     ends,
     generations,
     joining,
@@ -82,6 +83,7 @@ def _build(platform: PlatformDriver, opened: Session, console: Console, choices:
     paths, stack = platform.paths, platform.file.stack
     deployment = opened.run.deployment()
     moves.refuse(platform.file, deployment)
+    clusters.refuse_shrinking(platform, deployment)
     if not choices.sandbox:
         passwords.refuse_missing(paths, platform.file)
     passwords.refuse_worthless(platform, deployment)
@@ -211,7 +213,9 @@ def status(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
     if sandbox and platform.fake_cloud is None:
         msg = f"--sandbox: stack {stack!r} runs on this machine anyway; expected a cloud stack, or no --sandbox"
         raise EstateError(msg)
-    return values.in_status(platform, ends.in_status(platform, platform.status(console)))
+    with platform.reached(console):
+        found = values.in_status(platform, ends.in_status(platform, platform.status(console)))
+        return clusters.in_status(platform, found)
 
 
 @dataclass(frozen=True, kw_only=True)

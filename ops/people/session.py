@@ -93,24 +93,30 @@ def person(paths: Paths, stack: str, console: Console, *, sandbox: bool = False)
     """
     driver = platform_of(paths, stack_file.read(paths, stack), sandbox=sandbox)
     driver.refuse_unbuilt()
-    given = _of_environment()
-    with driver.ready("use", console) as platform:
-        login = None if given else kept(platform)
-        if not (given or login):
-            raise EstateError(f"nobody is logged in to stack {stack!r}; expected {_again(platform)}")
-        address = login.address if login else platform.find_endpoint(console).address
-        client = turns.client(address, platform.authority_file)
-        client.token = given or (login.token if login else "")
-        with told(address):
-            try:
-                own_token(client)
-            except Forbidden:
-                whose = f"the login of stack {stack!r}" if login else "the token of your environment"
-                raise EstateError(f"{whose} has ended, or was revoked; expected {_again(platform)}") from None
-            try:
-                yield client
-            finally:
-                client.adapter.close()
+    with driver.ready("use", console) as platform, logged_in(platform, console) as client:
+        yield client
+
+
+@contextmanager
+def logged_in(platform: PlatformDriver, console: Console) -> Iterator[hvac.Client]:
+    """The same at a platform that is ready. Raises EstateError."""
+    stack, given = platform.file.stack, _of_environment()
+    login = None if given else kept(platform)
+    if not (given or login):
+        raise EstateError(f"nobody is logged in to stack {stack!r}; expected {_again(platform)}")
+    address = login.address if login else platform.find_endpoint(console).address
+    client = turns.client(address, platform.authority_file)
+    client.token = given or (login.token if login else "")
+    with told(address):
+        try:
+            own_token(client)
+        except Forbidden:
+            whose = f"the login of stack {stack!r}" if login else "the token of your environment"
+            raise EstateError(f"{whose} has ended, or was revoked; expected {_again(platform)}") from None
+        try:
+            yield client
+        finally:
+            client.adapter.close()
 
 
 def _of_environment() -> str:

@@ -6,12 +6,13 @@ beside this file and a line in `ops.platforms.registry`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from components.render.login import CertificateLogin
+from ops.clusters.api import KubernetesApi
 from ops.console import Console
 from ops.engine import state
 from ops.engine.environment import Backend
@@ -225,6 +226,14 @@ class PlatformDriver(ABC):
         Raises:
             EstateError: it doesn't start.
         """
+
+    def reached(self, console: Console) -> AbstractContextManager[None]:  # noqa: ARG002 - for the drivers that need it
+        """Have its Vault in reach for the block, where that takes more than its address and it can be had."""
+        return nullcontext()
+
+    def cluster(self) -> KubernetesApi | None:
+        """The cluster whose pods its servers are; None: they are no pods. Raises EstateError: it isn't found."""
+        return None
 
     def held(self) -> Sequence[str]:
         """What of the settings the running Vault has already, whatever the state says; empty: that isn't looked at.

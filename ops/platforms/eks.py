@@ -11,12 +11,14 @@ from typing import cast
 
 from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render.chart.names import api_in_cluster
+from ops.clusters.api import KubernetesApi
 from ops.console import Console
 from ops.errors import EstateError
 from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
 from ops.platforms.account import AWS_CREDENTIALS, Account
 from ops.platforms.driver import PlatformDriver, Purpose
 from ops.platforms.forwarding import ForwardedPort, forwarded
+from ops.platforms.kubectl import Kubectl
 from settings.eks import EksPlatform
 
 
@@ -79,11 +81,24 @@ class Eks(Account):
             raise EstateError(
                 f"{setting} is {self.platform.chart.file!r}, which isn't there; expected it, as docs/eks.md tells"
             )
-        reached: AbstractContextManager[None] = nullcontext()
-        if purpose == "up" or self.authority_file.exists():
-            reached = forwarded(self.forwarded_port, waits=purpose != "up", say=console.say)
+        if purpose == "up":
+            reached: AbstractContextManager[None] = forwarded(self.forwarded_port, waits=False, say=console.say)
+        else:
+            reached = self.reached(console)
         with super().ready(purpose, console) as platform, reached:
             yield platform
+
+    def reached(self, console: Console) -> AbstractContextManager[None]:
+        """By the forwarded port, where an `up` of this checkout has reached the cluster."""
+        if not self.authority_file.exists():
+            return nullcontext()
+        return forwarded(self.forwarded_port, waits=True, say=console.say)
+
+    def cluster(self) -> KubernetesApi:
+        """By `kubectl`."""
+        found = Kubectl(cluster=self.forwarded_port)
+        found.find()
+        return found
 
     @property
     def forwarded_port(self) -> ForwardedPort:

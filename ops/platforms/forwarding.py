@@ -57,16 +57,17 @@ class ForwardedPort:
     def asks(self) -> list[str]:
         """Prints the authority's certificate."""
         what = ["get", "configmap", AUTHORITY, "--namespace", JOBS_NAMESPACE, "--output", r"jsonpath={.data.ca\.crt}"]
-        return [*self._kubectl, *what]
+        return [*self.kubectl, *what]
 
     @property
     def forwards(self) -> list[str]:
         """Forwards the port until it is ended, or its pod is."""
         to = ["--namespace", NAMESPACE, "--address", "127.0.0.1", f"service/{RELEASE}", f"{self.port}:{API_PORT}"]
-        return [*self._kubectl, "port-forward", *to]
+        return [*self.kubectl, "port-forward", *to]
 
     @property
-    def _kubectl(self) -> list[str]:
+    def kubectl(self) -> list[str]:
+        """The program, at this cluster."""
         return ["kubectl", "--kubeconfig", str(self.kubeconfig)]
 
     def answers(self) -> bool:
@@ -88,11 +89,17 @@ class Programs:
         """Which of them aren't here."""
         return [name for name in ("aws", "kubectl") if shutil.which(name, path=self.environ.get("PATH")) is None]
 
-    def ask(self, command: Sequence[str]) -> tuple[str, str]:
-        """Its output, and why there is none."""
+    def ask(self, command: Sequence[str], given: str = "") -> tuple[str, str]:
+        """Its output, and why there is none. It reads what is given, and nothing of the terminal."""
         try:
             done = subprocess.run(
-                command, env=self.environ, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+                command,
+                env=self.environ,
+                input=given,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COMMAND_SECONDS,
             )
         except subprocess.TimeoutExpired:
             return "", f"{command[0]} didn't end within {COMMAND_SECONDS} s"

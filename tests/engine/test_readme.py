@@ -32,6 +32,13 @@ NOT_RUN = {
         ">.estate/staging/authority.crt\n"
         "kubectl port-forward --namespace vault service/vault 8210:8200\n"
     ),
+    ("docs/eks.md", "needs a cluster that is behind"): (
+        "./estate login staging ada\n./estate up staging\n./estate upgrade staging\n"
+    ),
+    ("docs/eks.md", "needs a cluster that lost a server"): (
+        "./estate status staging\n./estate rejoin staging vault-2\n"
+    ),
+    ("docs/eks.md", "needs a cluster of five"): "./estate scale prod 3\n",
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
         "./estate up dev --sandbox\n./estate status dev --sandbox\n./estate down dev --sandbox\n"
     ),

@@ -1,6 +1,8 @@
-"""Three servers that are one cluster: when it bears the loss of one, and what an application notices of that.
+"""Three servers that are one cluster: when it bears the loss of one, what an application notices of that, and what
+commands read of Raft and do to it.
 
-Not held here: pods. Servers on this machine have the same configuration file and the same Raft.
+Not held here: pods. Servers on this machine have the same configuration file and the same Raft; a fake of Kubernetes
+says that each is a pod, which is ready when the server says so. The last test leaves one taken out.
 """
 
 import json
@@ -13,12 +15,17 @@ import pytest
 import requests
 
 from components.platform.readiness import wait_until_ready
-from components.render.acl import AclPolicy, hand_over, render
+from components.render.acl import AclPolicy, hand_over, look, render, take_out
 from components.render.administrator import administrator_policy
 from components.vault.autopilot import FORGOTTEN_AFTER, MIN_QUORUM, STABLE_FOR
+from ops.clusters import handing_over
+from ops.clusters.gate import Gate
+from ops.clusters.pods import VaultPods
+from ops.clusters.raft import Raft, RaftView
 from tests.support.booting import by_load
+from tests.support.pods_of_servers import PodsOfServers
 from tests.support.servers import eventually
-from tests.support.three_servers import COUNT, OneOfThree, ThreeServers, three_servers
+from tests.support.three_servers import COUNT, NAMES, OneOfThree, ThreeServers, three_servers
 from vault_estate import VaultClient, VaultClientConfig
 from vault_estate.auth import AppRoleAuth
 from vault_estate.auth.approle import SecretIdVariable
@@ -199,3 +206,62 @@ def read_anew(client: VaultClient, end: float) -> bool:
             return False
 
     return eventually(read, end - time.monotonic())
+
+
+def gate(cluster: ThreeServers, server: OneOfThree) -> Gate:
+    """As an operator's commands look, by way of one of the servers."""
+    root = cluster.client(cluster.leader())
+    seen = look("sys/storage/raft/configuration", "sys/storage/raft/autopilot/state")
+    policy = AclPolicy(name="operates", rules=(*seen, *hand_over(), *take_out()), administrative=True)
+    root.sys.create_or_update_policy(policy.name, render(policy))
+    token = root.auth.token.create(policies=[policy.name], no_parent=True)["auth"]["client_token"]
+    client = hvac.Client(url=server.bao.address, verify=str(cluster.ca_file), token=token)
+    return Gate(pods=VaultPods(PodsOfServers(cluster)), raft=Raft(client), say=lambda _: None)
+
+
+def well(looks: Gate) -> RaftView:
+    """Raft, as soon as every server is a healthy voter again."""
+    assert eventually(lambda: not looks.look().doubts(), 60)
+    found = looks.raft.look()
+    assert found is not None
+    return found
+
+
+def test_who_leads_hands_over_when_a_follower_is_asked(
+    cluster: ThreeServers, ready: tuple[Mapping[str, Any], list[str]]
+) -> None:
+    assert ready
+    leader = cluster.leader()
+    looks = gate(cluster, next(one for one in cluster.servers if one is not leader))
+    found = well(looks)
+    assert found.leader == leader.bao.name
+    assert {name: (one.votes, one.is_healthy) for name, one in found.servers.items()} == dict.fromkeys(
+        NAMES, (True, True)
+    )
+    assert all(one.index > 0 and one.version for one in found.servers.values())
+
+    handing_over.hand_over(looks, set(NAMES) - {leader.bao.name}, looks.say)
+
+    assert well(looks).leader != leader.bao.name
+    assert not leader.leads(cluster.ca_file)
+
+
+def test_a_server_that_was_taken_out_still_says_it_is_healthy_and_is_doubted(
+    cluster: ThreeServers, ready: tuple[Mapping[str, Any], list[str]]
+) -> None:
+    assert ready
+    leader = cluster.leader()
+    looks = gate(cluster, leader)
+    well(looks)
+    out = next(one for one in cluster.servers if one is not leader)
+    doubt = f"{out.bao.name} isn't among Raft's servers, whatever its pod says"
+
+    looks.raft.remove(out.bao.name)
+
+    assert eventually(lambda: doubt in [one.text for one in looks.look().doubts()])
+    assert looks.pods.look().pods[out.bao.name].is_ready
+    # Nor does it come back by itself.
+    out.kill()
+    out.start()
+    assert eventually(lambda: looks.pods.look().pods[out.bao.name].is_ready)
+    assert doubt in [one.text for one in looks.look().doubts()]

@@ -25,6 +25,8 @@ from tests.support.servers import ADMINISTRATOR_POLICY, eventually, free_ports
 
 COUNT = 3
 _ROLE = "administrator"
+NAMES = tuple(f"vault-{number}" for number in range(COUNT))
+"""As pods are called."""
 
 
 @dataclass(kw_only=True)
@@ -99,10 +101,8 @@ def three_servers(folder: Path, *, audit_log: Path | None = None, stable_for: st
     own default."""
     ports = free_ports(2 * COUNT)
     baos = [
-        OpenBao(
-            directory=folder, api_port=ports[2 * number], cluster_port=ports[2 * number + 1], name=f"server-{number}"
-        )
-        for number in range(COUNT)
+        OpenBao(directory=folder, api_port=ports[2 * number], cluster_port=ports[2 * number + 1], name=name)
+        for number, name in enumerate(NAMES)
     ]
     made = ThreeServers(folder=folder, servers=[OneOfThree(bao=one) for one in baos])
     ensure_authority(private_directory(folder / "tls"))

@@ -3,57 +3,15 @@
 Doesn't prove: that `aws` and `kubectl` do what their documents say.
 """
 
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from ops.platforms.forwarding import READY_SECONDS, ForwardedPort, Forwarding, Programs, forwarded
+from tests.unit.ops.fakes_of_programs import FakePrograms
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-
-
-class Process:
-    """A fake of kubectl that forwards until it is ended."""
-
-    def __init__(self, *, ends: bool) -> None:
-        self.ended = Event()
-        if ends:
-            self.ended.set()
-
-    def wait(self) -> int:
-        assert self.ended.wait(60)
-        return 0
-
-    def terminate(self) -> None:
-        self.ended.set()
-
-
-class FakePrograms(Programs):
-    """Fakes of both programs: what each answers, and what was asked."""
-
-    def __init__(self, *answers: tuple[str, str], ends: bool = True, missing: Sequence[str] = ()) -> None:
-        super().__init__(environ={})
-        self.answers, self.ends, self.gone = list(answers), ends, list(missing)
-        self.asked: list[str] = []
-        self.processes: list[Process] = []
-        self.started = Event()
-
-    def missing(self) -> list[str]:
-        return self.gone
-
-    def ask(self, command: Sequence[str]) -> tuple[str, str]:
-        self.asked.append(" ".join(command))
-        return self.answers.pop(0) if self.answers else ("", "aws: no such cluster")
-
-    def start(self, command: Sequence[str]) -> "subprocess.Popen[str]":
-        self.asked.append(" ".join(command))
-        self.processes.append(Process(ends=self.ends))
-        self.started.set()
-        return cast("subprocess.Popen[str]", self.processes[-1])
 
 
 @pytest.fixture

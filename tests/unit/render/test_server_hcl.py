@@ -179,9 +179,7 @@ def test_openbao_has_the_seal_by_aws_kms_as_a_plugin() -> None:
 
 def test_a_plugin_that_is_of_no_use_is_refused() -> None:
     program = KmsPlugin(command="openbao-plugin-kms-aws", **PLUGIN)
-    with pytest.raises(
-        ValueError, match="kms_plugin is given; expected none: 'openbao' has no use for it"
-    ):
+    with pytest.raises(ValueError, match="kms_plugin is given; expected none: 'openbao' has no use for it"):
         replace(OPENBAO, kms_plugin=program)
     with pytest.raises(ValueError, match="plugin_directory is missing; expected it beside kms_plugin"):
         replace(OPENBAO, **{**BY_KMS, "plugin_directory": None}, kms_plugin=program)

@@ -100,8 +100,10 @@ def test_an_operator_of_several_servers_has_their_leader_step_down() -> None:
     assert several.servers == 3
     assert allowed(rules(several, "group-operators"), "sys/step-down") == ["sudo", "update"]
     assert allowed(rules(several, "group-operators"), "sys/storage/raft/autopilot/state") == ["list", "read"]
-    assert allowed(rules(several, "group-auditors"), "sys/step-down") == []
-    assert allowed(rules(local(), "group-operators"), "sys/step-down") == []
+    assert allowed(rules(several, "group-operators"), "sys/storage/raft/remove-peer") == ["update"]
+    for path in ("sys/step-down", "sys/storage/raft/remove-peer"):
+        assert allowed(rules(several, "group-auditors"), path) == []
+        assert allowed(rules(local(), "group-operators"), path) == []
 
 
 def test_an_auditor_is_given_no_credential_and_no_secret_id() -> None:

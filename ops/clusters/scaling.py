@@ -1,0 +1,80 @@
+"""Having fewer servers: the ones with the highest numbers leave Raft one by one, and then the cluster.
+
+Owns the order: whoever leads hands over before it leaves, a server leaves Raft before its pod goes, and all that stay
+are healthy voters before the next one leaves. Its claims go with it: what a server holds that was taken out keeps it
+from ever joining again. Refuses more servers, which `up` makes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ops.clusters.gate import POLL_SECONDS, DoubtError, Gate, Look
+from ops.clusters.handing_over import hand_over
+from ops.clusters.pods import VOLUMES
+from ops.errors import EstateError
+
+_FEWEST = 3
+"""That bear the loss of one."""
+_GONE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """What was done."""
+
+    servers: int
+    removed: Sequence[str]
+    left_volumes: Sequence[str]
+    """PersistentVolumes with their data, which stay until somebody deletes them."""
+
+
+@dataclass(kw_only=True)
+class Shrinking:
+    """One run."""
+
+    gate: Gate
+    say: Callable[[str], None]
+    left: list[str] = field(default_factory=list)
+
+    def run(self, servers: int) -> Scaled:
+        """Have so many. Raises EstateError: there aren't more, or those that stay aren't well."""
+        look = self.gate.look()
+        if servers % 2 == 0 or not _FEWEST <= servers <= look.pods.replicas:
+            raise EstateError(
+                f"N is {servers}; expected an odd number from {_FEWEST} to {look.pods.replicas}, which there are. "
+                "More are made by up"
+            )
+        self._refuse(look, look.pods.names[:servers])
+        removed = []
+        while look.pods.replicas > servers:
+            last = look.pods.names[-1]
+            if look.raft and look.raft.leader == last:
+                hand_over(self.gate, look.pods.names[:-1], self.say)
+            look = self._remove(last, look.pods.replicas - 1)
+            removed.append(last)
+        self.gate.settle()
+        return Scaled(servers=servers, removed=removed, left_volumes=tuple(self.left))
+
+    @staticmethod
+    def _refuse(look: Look, staying: Sequence[str]) -> None:
+        """Of what stays, everything has to be well. An earlier run may have taken out some of the others."""
+        wrong = [one.text for one in look.doubts() if one.server in staying]
+        if look.raft is None or wrong:
+            said = ", ".join(wrong) or "no server that is active answers"
+            raise DoubtError(f"{said}; expected every server that stays to be a healthy voter")
+
+    def _remove(self, server: str, rest: int) -> Look:
+        self.say(f"removing {server}")
+        raft, end = self.gate.raft.look(), self.gate.pace.clock() + _GONE_SECONDS
+        if raft and server in raft.servers:
+            self.gate.raft.remove(server)
+        while (raft := self.gate.raft.look()) is None or server in raft.servers:
+            if self.gate.pace.clock() >= end:
+                raise DoubtError(f"{server} is still among Raft's servers; expected it to be taken out")
+            self.gate.pace.pause(POLL_SECONDS)
+        # Before the pod, which they outlive as long as it uses them: a run that is ended here takes them up again.
+        for claim in filter(None, (self.gate.pods.claim(volume, server) for volume in VOLUMES)):
+            self.left += [str(claim["spec"]["volumeName"])] if claim["spec"].get("volumeName") else []
+            self.gate.pods.delete_claim(claim)
+        self.gate.pods.scale(rest)
+        return self.gate.settle()
