@@ -21,6 +21,7 @@ from components.kubernetes.bootstrap_job import BootstrapJob, BootstrapJobArgs
 from components.kubernetes.certificates import ListenerCertificate, ListenerCertificateArgs
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
 from components.kubernetes.provider import cluster_provider
+from components.kubernetes.rotation_cron_job import RotationCronJob, RotationCronJobArgs
 from components.kubernetes.server_chart import ServerChart, ServerChartArgs
 from components.kubernetes.snapshot_cron_job import SnapshotCronJob, SnapshotCronJobArgs
 from components.kubernetes.storage import ServerStorage, ServerStorageArgs
@@ -39,6 +40,7 @@ from components.render.snapshots import AGE_KEY, PREFIX, Bucket
 from components.render.traffic import Need
 from composition import first_boot, needs
 from settings import Settings
+from settings.client_manifest import client_manifest
 from settings.eks import EksPlatform
 from settings.named_files import verify
 
@@ -276,7 +278,21 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
             auth_path=settings.kubernetes.path,
         )
         SnapshotCronJob("snapshot-job", taken, options(first, made.snapshots, made.bucket))
+    for name, rotated in _rotated(settings, platform):
+        RotationCronJob(f"rotation-of-{name}", rotated, options(first))
     return first
+
+
+def _rotated(settings: Settings, platform: EksPlatform) -> Iterator[tuple[str, RotationCronJobArgs]]:
+    """For each application whose rotator is a pod beside the servers, what that one is told."""
+    for name, login in platform.rotators(settings.applications).items():
+        told = client_manifest(settings, name, address=jobs.ACTIVE_SERVER, ca_certificate=None, rotator=True)
+        yield (
+            name,
+            RotationCronJobArgs(
+                account=login.service_account, document=told.render(), image=str(platform.rotation_image)
+            ),
+        )
 
 
 def _needs(settings: Settings, wanted: ClusterServer) -> Iterator[Need]:

@@ -10,16 +10,20 @@ from pydantic import Field
 
 from components.aws.cluster_site import EksSite
 from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, SettingError, hold
+from components.render.acl import ROTATOR_PREFIX
 from components.render.audit import AuditDevice, FileAudit
 from components.render.calendar import cron
 from components.render.chart.archive import ChartArchive
-from components.render.chart.jobs import PinnedImage
+from components.render.chart.jobs import AUDIENCE, PinnedImage
+from components.render.chart.names import JOBS_NAMESPACE
 from components.render.chart.pods import ServerPods
 from components.render.chart.server_file import ClusterServer
 from components.render.kms_plugin import KmsPlugin
 from components.render.release import Server
 from components.render.seals import AwsKmsSeal, TransitSeal
 from components.render.snapshots import Snapshots
+from components.vault.kubernetes import KubernetesLogin
+from settings.applications import Application
 
 
 class EksPlatform(EksSite):
@@ -39,6 +43,9 @@ class EksPlatform(EksSite):
     tools_image: PinnedImage
     """Image of the Jobs beside the servers, by its digest: with Python 3.11 or later, boto3,
     pysequoia and pyrage."""
+    rotation_image: PinnedImage | None = None
+    """Image of the CronJobs that rotate secrets, by its digest: with Python 3.11 or later and the library
+    `vault-estate`. For applications whose `rotator` is a service account in the namespace `vault-jobs`."""
     forwarded_port: Port
     """Port on 127.0.0.1 by which Vault is reached from here: it is forwarded to a pod's, and each stack has another
     one. The administrator's login is good from there only."""
@@ -47,6 +54,15 @@ class EksPlatform(EksSite):
     the port is forwarded."""
     destinations: dict[Host, Annotated[tuple[Ipv4Cidr, ...], Field(min_length=1, strict=False)]] = {}
     """Networks behind a host name. To a host that isn't listed, its port is open to anywhere."""
+
+    @staticmethod
+    def rotators(applications: Mapping[str, Application]) -> Mapping[str, KubernetesLogin]:
+        """Of the applications whose secrets a CronJob beside the servers rotates, that one's login."""
+        return {
+            name: one.rotator
+            for name, one in applications.items()
+            if isinstance(one.rotator, KubernetesLogin) and one.rotator.namespace == JOBS_NAMESPACE
+        }
 
     @staticmethod
     def cluster_name(environment: str) -> str:
@@ -102,6 +118,26 @@ class EksPlatform(EksSite):
         if self.kms_plugin and (has or self.seal is not None):
             other = f"server.flavor is {server.flavor!r}" if has else "platform.seal is given"
             raise SettingError("platform.kms_plugin", "given", f"none, since {other}")
+
+    def hold_rotators(self, applications: Mapping[str, Application], *, asks_its_own_cluster: bool) -> None:
+        """Raises SettingError for a rotator in the jobs' namespace that no CronJob could be."""
+        for name, login in self.rotators(applications).items():
+            here = f"since applications.{name}.rotator is in {JOBS_NAMESPACE}"
+            for setting, value, expected in (
+                ("service_account", login.service_account, f"{ROTATOR_PREFIX}{name}"),
+                ("audience", login.audience, AUDIENCE),
+            ):
+                if value != expected:
+                    where = f"applications.{name}.rotator.{setting}"
+                    raise SettingError(where, repr(value), f"{expected!r}, in {JOBS_NAMESPACE}")
+            for secret, one in applications[name].secrets.items():
+                if one.rotation and one.rotation.by != "random":
+                    where = f"applications.{name}.secrets.{secret}.rotation.by"
+                    raise SettingError(where, repr(one.rotation.by), f"'random', {here}, which reaches Vault alone")
+            if self.rotation_image is None:
+                raise SettingError("platform.rotation_image", "missing", f"an image by its digest, {here}")
+            if not asks_its_own_cluster:
+                raise SettingError("kubernetes.host", "given", f"none, {here}")
 
     def _hold_snapshots(self, snapshots: Snapshots, *, asks_its_own_cluster: bool) -> None:
         """What takes them is a pod, by its service account; what keeps them, a bucket of AWS' by a key of its own."""

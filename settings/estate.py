@@ -230,6 +230,7 @@ class Settings(Section):
         if self.platform.kind == "eks":
             own = self.kubernetes is not None and self.kubernetes.host is None
             self.platform.hold_beside(self.server, self.audit, self.snapshots, asks_its_own_cluster=own)
+            self.platform.hold_rotators(self.applications, asks_its_own_cluster=own)
         elif self.kubernetes and self.kubernetes.host is None:
             expected = f"the URL of a cluster's API server, since platform.kind is {self.platform.kind!r}"
             raise SettingError("kubernetes.host", "missing", expected)

@@ -7,6 +7,7 @@ from components.kubernetes.bootstrap_job import BootstrapJob, BootstrapJobArgs
 from components.kubernetes.certificates import ListenerCertificate, ListenerCertificateArgs
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
 from components.kubernetes.provider import cluster_provider
+from components.kubernetes.rotation_cron_job import RotationCronJob, RotationCronJobArgs
 from components.kubernetes.server_chart import ServerChart, ServerChartArgs
 from components.kubernetes.snapshot_cron_job import SnapshotCronJob, SnapshotCronJobArgs
 from components.kubernetes.storage import ServerStorage, ServerStorageArgs
@@ -90,3 +91,5 @@ def servers(server: ClusterServer = VAULT, *, protect: bool = True) -> None:
     after = pulumi.ResourceOptions(providers=[provider], depends_on=[chart, authority])
     BootstrapJob("first-boot", FIRST_BOOT, after)
     SnapshotCronJob("snapshots", SNAPSHOTS, after)
+    rotated = RotationCronJobArgs(account="rotator-shop", document="{}", image=TOOLS)
+    RotationCronJob("rotation-of-shop", rotated, after)

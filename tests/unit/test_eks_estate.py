@@ -4,6 +4,7 @@ real engine.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
@@ -15,8 +16,11 @@ import pulumi
 import pytest
 from pydantic import BaseModel
 
+from components.vault.kubernetes import KubernetesLogin
 from composition import eks, needs
 from composition.estate import place
+from composition.private_files import private_directory
+from ops.keys.certificates import ensure_authority
 from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
@@ -24,8 +28,23 @@ from tests.support.declare import Declared, declare
 from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
+from vault_estate.auth.kubernetes import KubernetesAuth
+from vault_estate.opening import VaultClientConfig, opened
 
 VERSIONS = tuple(SITE["addons"])
+ROTATION_IMAGE = f"registry.internal/rotation@sha256:{'3' * 64}"
+ROTATED: Mapping[str, Any] = {
+    "kubernetes": {},
+    "kv": {"secret": {}},
+    "applications": {
+        "shop": {
+            "login": {"kind": "kubernetes", "service_account": "shop", "namespace": "shop"},
+            "rotator": {"kind": "kubernetes", "service_account": "rotator-shop", "namespace": "vault-jobs"},
+            "secrets": {"signing": {"keys": ["key"], "seed": "random", "rotation": {}}},
+        }
+    },
+}
+"""An application whose secret a CronJob beside the servers rotates."""
 
 
 def built(whole: Mapping[str, Any], *, preview: bool = False) -> Declared:
@@ -217,6 +236,7 @@ ELSEWHERE = {
     "kind",
     "chart.file",
     "chart.checksum",
+    "rotation_image",
     *(f"seal.{name}" for name in ("kind", "address", "key", "mount")),
     *(f"kms_plugin.{name}" for name in (*KMS_PLUGIN, "command")),
     *(f"existing_network.{name}" for name in EXISTING),
@@ -283,6 +303,92 @@ def test_snapshots_are_taken_by_a_pod_that_may_take_them_and_by_nobody_else_in_t
     assert pods == {"greenlang-agents", "greenlang-api", "greenlang-jobs", "snapshots"}
     (key,) = (one for one in whole.of("aws:kms/key:Key") if one.name == "keys-snapshots-key")
     assert key.options.protect
+
+
+def rotating(image: str | None = ROTATION_IMAGE) -> dict[str, Any]:
+    """Settings whose one application has its secret rotated beside the servers."""
+    whole: dict[str, Any] = json.loads(json.dumps({**cluster(rotation_image=image), **ROTATED}))
+    return whole
+
+
+def test_secrets_are_rotated_by_a_pod_that_is_told_everything_but_a_secret() -> None:
+    whole = built(rotating())
+    made = whole.named("rotation-of-shop-rotated-runs").inputs
+    spec, pod = made["spec"], made["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+
+    assert made["metadata"] == {"name": "rotator-shop", "namespace": "vault-jobs"}
+    assert (spec["schedule"], spec["concurrencyPolicy"]) == ("*/15 * * * *", "Forbid")
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("rotator-shop", False)
+    (container,) = pod["containers"]
+    assert container["image"] == ROTATION_IMAGE
+    assert container["command"][-4:] == ["-m", "vault_estate", "rotate", "--due"]
+    told = json.loads(whole.named("rotation-of-shop-rotated-programs").inputs["data"]["vault-estate.json"])
+    assert told["addresses"] == ["https://vault-active.vault.svc:8200"]
+    assert (told["login"]["kind"], told["login"]["role"]) == ("kubernetes", "rotator-shop")
+    assert "first-boot-run-job" in after(whole, "rotation-of-shop-rotated-runs")
+    login = parse(rotating()).logins["rotator-shop"]
+    assert isinstance(login, KubernetesLogin)
+    assert (login.service_account, login.namespace) == (pod["serviceAccountName"], made["metadata"]["namespace"])
+
+
+def test_what_the_pod_is_told_is_enough_for_the_library(tmp_path: Path) -> None:
+    """Its variables and files, as the image's Python has them; nobody is asked."""
+    whole = built(rotating())
+    pod = whole.named("rotation-of-shop-rotated-runs").inputs["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    for name, content in whole.named("rotation-of-shop-rotated-programs").inputs["data"].items():
+        (tmp_path / name).write_text(content)
+    ensure_authority(private_directory(tmp_path / "tls")).ca_file.replace(tmp_path / "ca.crt")
+    environ = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    for folder in ("/programs", "/authority", "/identity"):
+        environ = {name: value.replace(f"{folder}/", f"{tmp_path}/") for name, value in environ.items()}
+    found = opened(VaultClientConfig(), environ=environ)
+
+    assert found.chosen.method == KubernetesAuth(role="rotator-shop", file=tmp_path / "token", mount="kubernetes")
+    assert found.trust.ca_file == tmp_path / "ca.crt"
+    assert found.manifest is not None
+    assert found.manifest.secret("signing").rotation is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"rotator": {"service_account": "other"}},
+            "applications.shop.rotator.service_account is 'other'; expected 'rotator-shop', in vault-jobs",
+        ),
+        (
+            {"rotator": {"audience": "other"}},
+            "applications.shop.rotator.audience is 'other'; expected 'vault', in vault-jobs",
+        ),
+        (
+            {"by": "hook:shop"},
+            "applications.shop.secrets.signing.rotation.by is 'hook:shop'; expected 'random', since applications.shop",
+        ),
+        (
+            {"image": None},
+            "platform.rotation_image is missing; expected an image by its digest, since applications.shop.rotator is",
+        ),
+        (
+            {"kubernetes": {"host": "https://10.0.0.9:6443", "ca_certificate_file": "ca.crt"}},
+            "kubernetes.host is given; expected none, since applications.shop.rotator is in vault-jobs",
+        ),
+    ],
+    ids=["account", "audience", "hook", "image", "another-cluster"],
+)
+def test_a_rotator_beside_the_servers_that_could_not_work_is_refused(changes: dict[str, Any], words: str) -> None:
+    whole = rotating(changes.get("image", ROTATION_IMAGE))
+    shop = whole["applications"]["shop"]
+    shop["rotator"] |= changes.get("rotator", {})
+    shop["secrets"]["signing"]["rotation"]["by"] = changes.get("by", "random")
+    whole["kubernetes"] = changes.get("kubernetes", {})
+    with pytest.raises(ValueError, match=re.escape(words)):
+        parse(whole)
+
+
+def test_a_rotator_elsewhere_is_nobodys_here() -> None:
+    whole = rotating(None)
+    whole["applications"]["shop"]["rotator"]["namespace"] = "shop"
+    assert not [one.name for one in built(whole).records if "rotation-of" in one.name]
 
 
 def test_a_key_that_is_not_there_is_told_by_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

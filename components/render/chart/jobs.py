@@ -1,5 +1,5 @@
-"""Pods of Jobs beside the servers, as Kubernetes' specifications: first boot, snapshots, and who publishes the servers'
-authority.
+"""Pods of Jobs beside the servers, as Kubernetes' specifications: first boot, snapshots, rotations, and who publishes
+the servers' authority.
 
 Owns what they may do and are given. Refuses the servers' private key to each: of its Secret the authority's certificate
 alone is mounted.
@@ -60,13 +60,15 @@ class JobPod:
     seconds: int = SECONDS
     """How long it may run."""
     command: Sequence[str]
-    """A program of PROGRAMS and its arguments."""
+    """A program of PROGRAMS, or `-m` and a module of the image, and its arguments."""
     authority: Mapping[str, Any]
     """Volume with the authority's certificate as `ca.crt`."""
     asks_kubernetes: bool = False
     """Whether it has a token of the cluster's own API."""
     logs_in: bool = False
     """Whether it has a token for Vault's Kubernetes auth method, as IDENTITY_FILE."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Further variables. No secret: everybody who sees the pod sees them."""
     scratch: Mapping[str, Any] = field(default_factory=lambda: {"medium": "Memory", "sizeLimit": "16Mi"})
     """What /tmp is."""
 
@@ -141,7 +143,11 @@ def _pod(pod: JobPod, programs: str) -> Specification:
                 "command": ["python3", "-B", "-E", "-s", *pod.command],
                 # Without the metadata service, AWS' client fails where the pod's own identity is missing, and never
                 # takes the node's.
-                "env": [{"name": "AWS_EC2_METADATA_DISABLED", "value": "true"}, {"name": "HOME", "value": "/tmp"}],  # noqa: S108 - the pod's own
+                "env": [
+                    {"name": "AWS_EC2_METADATA_DISABLED", "value": "true"},
+                    {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own
+                    *({"name": name, "value": value} for name, value in pod.environment.items()),
+                ],
                 "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
                 "securityContext": {
                     "allowPrivilegeEscalation": False,

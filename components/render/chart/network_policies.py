@@ -88,7 +88,7 @@ def only_the_clusters_api(api_networks: Sequence[str], selected: Mapping[str, st
 
 
 def jobs(traffic: PodTraffic) -> Specification:
-    """Of first boot and of snapshots: nobody reaches them."""
+    """Of first boot, of snapshots and of rotations: nobody reaches them."""
     pods = {
         "namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: NAMESPACE}},
         "podSelector": {"matchLabels": labels(traffic.flavor)},

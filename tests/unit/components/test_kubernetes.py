@@ -29,6 +29,7 @@ def built(*, preview: bool = False, **parts: Any) -> Declared:
 def test_exactly_these_resources(preview: bool) -> None:
     expected = [
         *(("kubernetes:core/v1:PersistentVolumeClaim", claim) for claim in CLAIMS),
+        ("kubernetes:batch/v1:CronJob", "rotation-of-shop-rotated-runs"),
         ("kubernetes:batch/v1:CronJob", "snapshots-taken-runs"),
         ("kubernetes:batch/v1:Job", "authority-publisher-job"),
         ("kubernetes:batch/v1:Job", "first-boot-run-job"),
@@ -39,11 +40,13 @@ def test_exactly_these_resources(preview: bool) -> None:
         ("kubernetes:core/v1:ConfigMap", "authority-published"),
         ("kubernetes:core/v1:ConfigMap", "authority-publisher-programs"),
         ("kubernetes:core/v1:ConfigMap", "first-boot-run-programs"),
+        ("kubernetes:core/v1:ConfigMap", "rotation-of-shop-rotated-programs"),
         ("kubernetes:core/v1:ConfigMap", "snapshots-taken-programs"),
         ("kubernetes:core/v1:Namespace", "namespaces-jobs"),
         ("kubernetes:core/v1:Namespace", "namespaces-servers"),
         ("kubernetes:core/v1:ServiceAccount", "authority-publisher-account"),
         ("kubernetes:core/v1:ServiceAccount", "first-boot-run-account"),
+        ("kubernetes:core/v1:ServiceAccount", "rotation-of-shop-rotated-account"),
         ("kubernetes:core/v1:ServiceAccount", "snapshots-taken-account"),
         ("kubernetes:helm.sh/v4:Chart", "vault-chart"),
         ("kubernetes:networking.k8s.io/v1:NetworkPolicy", "authority-reached"),
@@ -60,11 +63,13 @@ def test_exactly_these_resources(preview: bool) -> None:
         ("vault-estate:index:ListenerCertificate", "certificate"),
         ("vault-estate:index:ProgramJob", "authority-publisher"),
         ("vault-estate:index:ProgramJob", "first-boot-run"),
+        ("vault-estate:index:ProgramJob", "rotation-of-shop-rotated"),
         ("vault-estate:index:ProgramJob", "snapshots-taken"),
         ("vault-estate:index:PublishedAuthority", "authority"),
         ("vault-estate:index:ServerChart", "vault"),
         ("vault-estate:index:ServerNamespaces", "namespaces"),
         ("vault-estate:index:ServerStorage", "storage"),
+        ("vault-estate:index:RotationCronJob", "rotation-of-shop"),
         ("vault-estate:index:SnapshotCronJob", "snapshots"),
     ]
     assert sorted(built(preview=preview).names()) == sorted(expected)
