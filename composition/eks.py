@@ -267,6 +267,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         environment=settings.environment,
         region=platform.region,
         kms_key_arn=made.keys.key_shares_key_arn,
+        kept=role_policies.kept_secret(platform),
     )
     first = BootstrapJob("first-boot", booted, options(chart, authority, made.first_boot))
     if settings.snapshots and settings.kubernetes:

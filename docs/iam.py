@@ -57,6 +57,7 @@ def documents() -> Mapping[str, str]:
         "Who takes on the flow logs' role": role_policies.trusts_service("vpc-flow-logs", ACCOUNT),
         "What nodes may": role_policies.hands_out_identities(_CLUSTER),
         "What first boot may": role_policies.first_boot(ACCOUNT, "vault/staging/key-shares"),
+        "Key shares": role_policies.kept_secret(ACCOUNT),
         "What snapshots may": role_policies.snapshots(_BUCKET, PREFIX),
         "What flow logs may": role_policies.flow_logs(logs),
         "Bucket of snapshots": role_policies.bucket(_BUCKET, key),

@@ -40,6 +40,8 @@ class BootstrapJobArgs:
     """Of Secrets Manager."""
     kms_key_arn: pulumi.Input[str]
     """Key of the key shares."""
+    kept: str
+    """Policy of the secrets themselves, of `render.aws.role_policies.kept_secret`."""
 
 
 class BootstrapJob(pulumi.ComponentResource):
@@ -79,7 +81,10 @@ def _run(args: BootstrapJobArgs, kms_key_arn: str) -> BootstrapRun:
         ca_file=jobs.AUTHORITY_FILE,
         auto_unseal=True,
         shares_secret=SharesSecret(
-            name=role_policies.key_shares(args.environment), region=args.region, kms_key_arn=kms_key_arn
+            name=role_policies.key_shares(args.environment),
+            region=args.region,
+            kms_key_arn=kms_key_arn,
+            kept=args.kept,
         ),
         servers=args.replicas,
         policy=args.policy,

@@ -5,8 +5,9 @@ Shipped as text beside bootstrap.py, which loads it where no disk lasts. It need
 The secret `NAME/record` is made by the first run, which has it thereby. Its value says nothing; what first boot has got
 to stands in its tags, which DescribeSecret shows to somebody who may read no secret: which run is the last one, how far
 each got, and once for all that one of them was complete. Key shares are the value of a secret of their own, `NAME/` and
-twelve random characters, made by one request and never changed. Which one counts is in the last run's tag; those of a
-run that was stopped before anybody could log in are void, and stay.
+twelve random characters, made by one request and never changed. Both have a policy of their own, by which one role
+alone may end or replace them. Which one counts is in the last run's tag; those of a run that was stopped before anybody
+could log in are void, and stay.
 
 A file's lock ends with the process that has it. Here a run writes down when it ends at the latest, ends itself then,
 and whoever comes later waits for that and goes on from what it reads. A run writes its own tag only, so one that comes
@@ -57,7 +58,7 @@ class KeySharesInAws:
 
     def __init__(self, told: Document, *, refused: Callable[[str], Exception], progress: Callable[..., None]) -> None:
         self.name, self.path = told["name"], f"{told['name']}/{RECORD}"
-        self.key, self.refused, self.progress = told["kms_key_arn"], refused, progress
+        self.key, self.kept, self.refused, self.progress = told["kms_key_arn"], told["kept"], refused, progress
         self.run, self.last, self.ended, self.opened = secrets.token_hex(6), "", "", False
         self.facts: Document = {}  # of this run, once it has the record
         failures = importlib.import_module("botocore.exceptions")
@@ -95,12 +96,13 @@ class KeySharesInAws:
 
     def reserve(self, shares: int, state: str) -> None:
         """Have the record for this run, and note the state. Its secret was made by this role under this key, so that
-        another one can be made after the init."""
+        another one can be made after the init. It is kept from here on, so that what may not keep it is told by now."""
         del shares  # a secret takes 65,536 bytes, and settings don't name so many people
         if self.facts:
             self._note({"state": state, "ends": self.facts["ends"]})
         else:
             self._take({"state": state})
+        self._keep(self.path)
 
     def hold(self) -> None:
         """Keep every other run from the record, and go on from where the last one was."""
@@ -126,7 +128,9 @@ class KeySharesInAws:
             # Nobody knows the name before the secret is there, so none can have been put in its place.
             noted["shares"] = secrets.token_hex(6)
             value = json.dumps(document, indent=1)
-            self._create(f"{self.name}/{noted['shares']}", value, "Encrypted key shares of a Vault", [])
+            name = f"{self.name}/{noted['shares']}"
+            self._create(name, value, "Encrypted key shares of a Vault", [])
+            self._keep(name)
         if "token_ends" in document:
             noted["token_ends"] = str(document["token_ends"])
         self._note({**self.facts, **noted})
@@ -191,6 +195,10 @@ class KeySharesInAws:
     def _create(self, name: str, value: str, description: str, tags: list[Document]) -> bool:
         wanted = {"Name": name, "SecretString": value, "Description": description, "KmsKeyId": self.key}
         return bool(self._ask("create_secret", **wanted, **({"Tags": tags} if tags else {})))
+
+    def _keep(self, name: str) -> None:
+        """Have a secret deny its end and another value to all but one role. The same again changes nothing."""
+        self._ask("put_resource_policy", SecretId=name, ResourcePolicy=self.kept, BlockPublicPolicy=True)
 
     def _ask(self, action: str, **arguments: Any) -> Document:
         """One request, tried again by its client; empty where the secret to be made is there already."""

@@ -128,6 +128,8 @@ class SharesSecret:
     """Where they are."""
     kms_key_arn: str
     """Key that Secrets Manager encrypts them by, over the operators' own encryption."""
+    kept: str
+    """Policy that each of them gets, as IAM's JSON: who alone may end or replace it."""
 
 
 @dataclass(frozen=True, kw_only=True)

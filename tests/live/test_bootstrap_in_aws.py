@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from components.payloads import bootstrap, key_shares_in_aws
-from components.render.aws.role_policies import first_boot
+from components.render.aws.role_policies import first_boot, kept_secret
 from components.render.bootstrap import SharesSecret
 from ops.local.servers import LocalServers
 from tests.support.aws_samples import site
@@ -27,7 +27,7 @@ def test_a_first_boot_whose_key_shares_were_refused_is_begun_anew(
     platform: LocalServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "key_shares_in_aws", key_shares_in_aws)
-    secret = SharesSecret(name=NAME, region=REGION, kms_key_arn=KEY)
+    secret = SharesSecret(name=NAME, region=REGION, kms_key_arn=KEY, kept=kept_secret(site()))
     wanted = replace(parameters(platform, operators=2), shares_file=None, shares_secret=secret)
     aws = FakeSecretsManager(policy=first_boot(site(), NAME), key=KEY, around=lambda _, act: act())
     may_make = aws.policy["Statement"][0]

@@ -52,6 +52,7 @@ FIRST_BOOT = BootstrapJobArgs(
     environment="staging",
     region="eu-central-1",
     kms_key_arn=SHARES,
+    kept='{"Statement": []}',
 )
 
 SNAPSHOTS = SnapshotCronJobArgs(

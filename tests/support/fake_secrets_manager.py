@@ -38,6 +38,7 @@ class Secret:
     token: str
     key: str | None
     tags: dict[str, str] = field(default_factory=dict)
+    policy: str = ""
     deleted: bool = False
 
 
@@ -111,6 +112,13 @@ class FakeSecretsManager:
             raise AwsRefusedError("InvalidRequestException")
         self._tag(secret, body["Tags"])
         return {}
+
+    def _PutResourcePolicy(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: N802 - AWS' name
+        assert body["BlockPublicPolicy"] is True
+        secret = self._found(name)
+        json.loads(body["ResourcePolicy"])
+        secret.policy = body["ResourcePolicy"]
+        return {"ARN": secret.arn, "Name": name}
 
     def _tag(self, secret: Secret, wanted: Sequence[Mapping[str, str]]) -> None:
         tags = {tag["Key"]: tag["Value"] for tag in wanted}

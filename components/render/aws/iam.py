@@ -29,6 +29,7 @@ class Pattern:
 
 
 THIS_KEY = Pattern(text="*", stands_for="the KMS key that the policy is of, which can't be named in it")
+THIS_SECRET = Pattern(text="*", stands_for="the secret that the policy is of, whose whole name AWS makes")
 BY_THE_CALLER = Pattern(text="*", stands_for="what the caller's own policy allows, which an endpoint's only narrows")
 BY_THE_ROLE = Pattern(text="*", stands_for="what the role's own policies allow, which a boundary only narrows")
 

@@ -6,7 +6,18 @@ Owns every grant that isn't on a KMS key. Refuses what a pod doesn't do: first b
 from collections.abc import Iterable
 
 from .account import AwsAccount
-from .iam import BY_THE_CALLER, BY_THE_ROLE, Anybody, Pattern, Service, Statement, document, objects, secret
+from .iam import (
+    BY_THE_CALLER,
+    BY_THE_ROLE,
+    THIS_SECRET,
+    Anybody,
+    Pattern,
+    Service,
+    Statement,
+    document,
+    objects,
+    secret,
+)
 from .key_policies import DISKS, SEALS
 from .managed_policies import ALLOWED
 
@@ -70,7 +81,7 @@ def key_shares(environment: str) -> str:
 
 def first_boot(account: AwsAccount, name: str) -> str:
     """Makes secrets of key shares, each once and with its value, and notes in the tags of one of them, the record, how
-    far it has got. It reads the value of none, and changes none."""
+    far it has got. It gives each the policy that keeps it. It reads the value of none, and changes none."""
     record = secret(region=account.region, account=account.account_id, name=f"{name}/{RECORD}")
     shares = Pattern(
         text=secret(region=account.region, account=account.account_id, name=f"{name}/{'?' * _RANDOM}").text,
@@ -80,10 +91,30 @@ def first_boot(account: AwsAccount, name: str) -> str:
     noted = Statement(
         sid="Record", actions=("secretsmanager:DescribeSecret", "secretsmanager:TagResource"), resources=(record,)
     )
-    return document(made, noted)
+    kept = Statement(sid="Kept", actions=("secretsmanager:PutResourcePolicy",), resources=(record, shares))
+    return document(made, noted, kept)
 
 
-_FIRST_BOOT = ("secretsmanager:CreateSecret", "secretsmanager:DescribeSecret", "secretsmanager:TagResource")
+def kept_secret(account: AwsAccount) -> str:
+    """Of a secret of key shares itself: one role alone ends it or gives it another value, whatever others' own policies
+    allow. Without a role for emergencies it is whoever runs `up`."""
+    kept = Statement(
+        sid="Kept",
+        effect="Deny",
+        actions=("secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"),
+        resources=(THIS_SECRET,),
+        principal=Anybody(),
+        conditions={"ArnNotEquals": {"aws:PrincipalArn": [account.break_glass_role_arn or account.deployer_role_arn]}},
+    )
+    return document(kept)
+
+
+_FIRST_BOOT = (
+    "secretsmanager:CreateSecret",
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:PutResourcePolicy",
+    "secretsmanager:TagResource",
+)
 _SNAPSHOTS = (
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
@@ -95,7 +126,6 @@ _FLOW_LOGS = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEve
 _OF_KEY_SHARES = (
     "secretsmanager:DeleteSecret",
     "secretsmanager:GetSecretValue",
-    "secretsmanager:PutResourcePolicy",
     "secretsmanager:PutSecretValue",
     "secretsmanager:RestoreSecret",
     "secretsmanager:UpdateSecret",

@@ -100,6 +100,7 @@ def test_first_boot_asks_one_server_by_its_own_name_and_keeps_shares_in_aws() ->
         "name": "vault/staging/key-shares",
         "region": "eu-central-1",
         "kms_key_arn": SHARES,
+        "kept": '{"Statement": []}',
     }
     assert (told["servers"], told["auto_unseal"], told["ca_file"]) == (3, True, "/authority/ca.crt")
     assert told["administrator"]["role"]["token_bound_cidrs"] == ["127.0.0.1/32"]

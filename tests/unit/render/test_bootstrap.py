@@ -31,7 +31,7 @@ ONE = BootstrapRun(
     shares_file="/srv/custody.json",
     policy='path "*" {}',
 )
-SECRET = SharesSecret(name="vault/staging/key-shares", region="eu-central-1", kms_key_arn="arn:aws:kms:key")
+SECRET = SharesSecret(name="vault/staging/key-shares", region="eu-central-1", kms_key_arn="arn:aws:kms:key", kept="{}")
 STANDARD_LIBRARY_AND_OURS = {
     "__future__",
     "base64",
@@ -119,6 +119,7 @@ def test_key_shares_in_a_secret_of_aws() -> None:
         "name": "vault/staging/key-shares",
         "region": "eu-central-1",
         "kms_key_arn": "arn:aws:kms:key",
+        "kept": "{}",
     }
     assert told["servers"] == 3
     assert program() == programs_of_a_job()["bootstrap.py"]

@@ -162,7 +162,23 @@ def test_first_boot_writes_key_shares_once_and_reads_none() -> None:
     assert found["KeySharesOnce"]["Resource"] == [f"{below}/record-??????", f"{below}/????????????-??????"]
     assert found["Record"]["Action"] == ["secretsmanager:DescribeSecret", "secretsmanager:TagResource"]
     assert found["Record"]["Resource"] == [f"{below}/record-??????"]
-    assert len(found) == 2
+    assert found["Kept"]["Action"] == ["secretsmanager:PutResourcePolicy"]
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "role"), [({}, BREAK_GLASS), ({"break_glass_role_arn": None}, f"arn:aws:iam::{ACCOUNT}:role/up")]
+)
+def test_key_shares_are_ended_and_replaced_by_one_role_alone(parts: dict[str, Any], role: str) -> None:
+    (kept,) = statements(role_policies.kept_secret(site(**parts))).values()
+
+    assert (kept["Effect"], kept["Principal"]) == ("Deny", {"AWS": "*"})
+    assert kept["Action"] == [
+        "secretsmanager:DeleteSecret",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecret",
+    ]
+    assert kept["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [role]}}
 
 
 def test_a_snapshot_is_added_and_hidden_and_never_destroyed() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from components.payloads import bootstrap, key_shares_in_aws
-from components.render.aws.role_policies import first_boot
+from components.render.aws.role_policies import first_boot, kept_secret
 from components.render.bootstrap import Administrator, Bootstrap, BootstrapRun, Operator, SharesSecret, parameters
 from tests.support.aws_samples import site
 from tests.support.fake_first_boot import Clock, FakeFirstServer, KilledError, Wire
@@ -43,7 +43,7 @@ RUN = BootstrapRun(
     address="https://vault-0.vault-internal.vault.svc:8200",
     ca_file="/authority/ca.crt",
     auto_unseal=True,
-    shares_secret=SharesSecret(name=NAME, region=REGION, kms_key_arn=KEY),
+    shares_secret=SharesSecret(name=NAME, region=REGION, kms_key_arn=KEY, kept=kept_secret(site())),
     servers=3,
     policy='path "*" {}',
 )
@@ -110,6 +110,8 @@ class World:
         record = self.record
         assert (record["state"], record["cluster_id"]) == ("complete", self.server.cluster_id)
         kept = json.loads(self.aws.secrets[f"{NAME}/{record['shares']}"].value)
+        for name in (RECORD, f"{NAME}/{record['shares']}"):
+            assert self.aws.secrets[name].policy == kept_secret(site()), name
         assert [share["encrypted_share"] for share in kept["shares"]] == self.server.shares
         assert [share["operator"] for share in kept["shares"]] == ["ada", "bob", "cy"]
         assert (kept["threshold"], kept["keys"]) == (2, "recovery")
@@ -195,7 +197,12 @@ def test_a_first_boot_makes_two_secrets_and_reads_none(world: World) -> None:
     ]
     world.is_whole()
     assert len(world.aws.secrets) == 2
-    assert {action for action, _ in world.aws.asked} == {"CreateSecret", "DescribeSecret", "TagResource"}
+    assert {action for action, _ in world.aws.asked} == {
+        "CreateSecret",
+        "DescribeSecret",
+        "PutResourcePolicy",
+        "TagResource",
+    }
     assert world.aws.asked[0] == ("CreateSecret", RECORD)
     assert world.alarms == [key_shares_in_aws.RUN_SECONDS, 0]
 
@@ -362,7 +369,12 @@ def test_a_standby_will_do_if_it_knows_who_is_active(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("action", "said"),
-    [("CreateSecret", "create_secret"), ("DescribeSecret", "describe_secret"), ("TagResource", "create_secret")],
+    [
+        ("CreateSecret", "create_secret"),
+        ("DescribeSecret", "describe_secret"),
+        ("TagResource", "create_secret"),
+        ("PutResourcePolicy", "put_resource_policy"),
+    ],
 )
 def test_what_aws_denies_is_told_before_the_init(world: World, action: str, said: str) -> None:
     for statement in world.aws.policy["Statement"]:
