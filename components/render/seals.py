@@ -31,6 +31,8 @@ class SealPlace:
     """That one's id."""
     kms_key: str = ""
     """ARN or alias of the KMS key that the estate makes."""
+    transit_authority_file: str = ""
+    """Absolute path of the certificate of the other Vault's authority; none: whom the server's system trusts."""
 
 
 class AnySeal(Section):
@@ -147,12 +149,13 @@ class TransitSeal(AnySeal):
         return (need_of_url(self.address, "seal by another Vault"),)
 
     def stanza(self, place: SealPlace) -> list[str]:
-        del place
         lines = [
             f"address = {quote(self.address)}",
             f"key_name = {quote(self.key)}",
             f"mount_path = {quote(self.mount + '/')}",
         ]
+        if place.transit_authority_file:
+            lines.append(f"tls_ca_cert = {quote(place.transit_authority_file)}")
         return block('seal "transit"', lines)
 
 

@@ -22,7 +22,7 @@ ACTIVE = f"{RELEASE}-active"
 CERTIFICATE = "vault-tls"
 """Secret with the listener's certificate, its key and its authority."""
 SEAL_TOKEN = "vault-seal"  # noqa: S105 - a name
-"""Secret that an operator makes for a seal by another Vault, with the key `token`."""
+"""Secret that an operator makes for a seal by another Vault, with the keys `token` and `ca.crt`, its authority's."""
 STORAGE_CLASS = "vault-gp3"
 PRIORITY_CLASS = "vault"
 NODE_LABEL: Mapping[str, str] = {"role": "vault"}

@@ -4,7 +4,7 @@ Owns what is in it beside what settings say, and the check that the chart leaves
 flavour lacks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...model import SettingError
 from ..audit import FileAudit
@@ -63,6 +63,11 @@ class ClusterServer:
         return f"{self.home}/plugins"
 
     @property
+    def seal_folder(self) -> str:
+        """Folder of what a seal by another Vault is verified with."""
+        return f"{self.home}/seal"
+
+    @property
     def audit_log(self) -> str:
         """Path of the audit log. The same in each pod: OpenBao that declares it otherwise can't become active."""
         return f"{self.home}/audit/audit.log"
@@ -98,7 +103,8 @@ def _server(server: ClusterServer, seal_place: SealPlace) -> ServerHcl:
         certificate_file=f"{server.tls}/tls.crt",
         key_file=f"{server.tls}/tls.key",
         seal=server.seal,
-        seal_place=seal_place,
+        # Whom the pod's own client trusts is the listener's authority alone, and the seal would ask that client.
+        seal_place=replace(seal_place, transit_authority_file=f"{server.seal_folder}/ca.crt"),
         kms_plugin=server.kms_plugin,
         plugin_directory=server.plugins if server.kms_plugin else None,
         audit_devices={"file": FileAudit(file_path=server.audit_log)} if openbao else {},

@@ -223,18 +223,27 @@ def _rights() -> Values:
 def _volumes(server: ClusterServer) -> Values:
     """The start script copies the configuration to /tmp, and nothing else is writable. The certificate is for the
     server's group only; the chart's own `extraVolumes` would fix its folder and let everybody read it. A plugin that a
-    server fetches has a volume of its own: its folder is no part of the data."""
-    fetches = server.kms_plugin is not None and server.kms_plugin.image is not None
+    server fetches has a volume of its own: its folder is no part of the data. A seal by another Vault has a certificate
+    to verify that by."""
+    volumes: list[Values] = []
+    mounts: list[Values] = []
+    if server.kms_plugin is not None and server.kms_plugin.image is not None:
+        volumes.append({"name": "plugins", "emptyDir": {"sizeLimit": "512Mi"}})
+        mounts.append({"name": "plugins", "mountPath": server.plugins})
+    if isinstance(server.seal, TransitSeal):
+        authority = {"secretName": SEAL_TOKEN, "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+        volumes.append({"name": "seal", "secret": {**authority, "defaultMode": _READABLE_BY_GROUP}})
+        mounts.append({"name": "seal", "mountPath": server.seal_folder, "readOnly": True})
     return {
         "volumes": [
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
             {"name": "tls", "secret": {"secretName": CERTIFICATE, "defaultMode": _READABLE_BY_GROUP}},
-            *([{"name": "plugins", "emptyDir": {"sizeLimit": "512Mi"}}] if fetches else []),
+            *volumes,
         ],
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - in the pod, and its own
             {"name": "tls", "mountPath": server.tls, "readOnly": True},
-            *([{"name": "plugins", "mountPath": server.plugins}] if fetches else []),
+            *mounts,
         ],
     }
 

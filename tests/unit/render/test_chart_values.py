@@ -160,6 +160,19 @@ def test_a_seals_token_is_named_and_never_written() -> None:
     assert variable == {"envName": "VAULT_TOKEN", "secretName": "vault-seal", "secretKey": "token"}
 
 
+def test_a_seal_by_another_vault_verifies_that_by_an_authority_of_its_own() -> None:
+    server = rendered(OPENBAO)["server"]
+
+    # The variable of the pod's own client names the listener's authority, which signed nothing of the other Vault.
+    assert server["extraEnvironmentVars"]["BAO_CACERT"] == "/openbao/tls/ca.crt"
+    assert '  tls_ca_cert = "/openbao/seal/ca.crt"\n' in server["ha"]["raft"]["config"]
+    mounted = {one["name"]: one["mountPath"] for one in server["volumeMounts"]}
+    assert mounted["seal"] == "/openbao/seal"
+    (volume,) = [one for one in server["volumes"] if one["name"] == "seal"]
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert "seal" not in {one["name"] for one in rendered(VAULT)["server"]["volumes"]}
+
+
 @each_flavor
 def test_ready_is_who_serves_and_alive_is_who_answers(server: ClusterServer) -> None:
     found = rendered(server)["server"]
