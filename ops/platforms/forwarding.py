@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from components.render.chart.jobs import AUTHORITY
-from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE, RELEASE
+from components.render.chart.names import ACTIVE, JOBS_NAMESPACE, NAMESPACE, RELEASE
 from components.render.traffic import API_PORT
 from composition.private_files import create_private, private_directory
 
@@ -48,10 +48,10 @@ class ForwardedPort:
     """Where the certificate of the servers' authority is put."""
 
     @property
-    def finds(self) -> list[str]:
-        """Writes the cluster's address."""
+    def finds(self) -> list[list[str]]:
+        """Writes the cluster's address, and what else comes before the cluster is asked."""
         where = ["--region", self.region, "--name", self.cluster, "--kubeconfig", str(self.kubeconfig)]
-        return ["aws", "eks", "update-kubeconfig", *where, *(["--profile", self.profile] if self.profile else [])]
+        return [["aws", "eks", "update-kubeconfig", *where, *(["--profile", self.profile] if self.profile else [])]]
 
     @property
     def asks(self) -> list[str]:
@@ -60,14 +60,26 @@ class ForwardedPort:
         return [*self.kubectl, *what]
 
     @property
-    def forwards(self) -> list[str]:
-        """Forwards the port until it is ended, or its pod is."""
-        to = ["--namespace", NAMESPACE, "--address", "127.0.0.1", f"service/{RELEASE}", f"{self.port}:{API_PORT}"]
+    def leads(self) -> list[str]:
+        """Prints the address of the active server's pod, if there is one."""
+        which = ["--namespace", NAMESPACE, "--selector", f"kubernetes.io/service-name={ACTIVE}"]
+        return [
+            *self.kubectl,
+            "get",
+            "endpointslices",
+            *which,
+            "--output",
+            "jsonpath={.items[*].endpoints[*].addresses}",
+        ]
+
+    def forwards(self, service: str) -> list[str]:
+        """Forwards the port to a pod of a service until it is ended, or that pod is."""
+        to = ["--namespace", NAMESPACE, "--address", "127.0.0.1", f"service/{service}", f"{self.port}:{API_PORT}"]
         return [*self.kubectl, "port-forward", *to]
 
     @property
     def kubectl(self) -> list[str]:
-        """The program, at this cluster."""
+        """What a question to the cluster begins with."""
         return ["kubectl", "--kubeconfig", str(self.kubeconfig)]
 
     def answers(self) -> bool:
@@ -84,10 +96,11 @@ class Programs:
     """The programs, as they are started."""
 
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    needed: tuple[str, ...] = ("aws", "kubectl")
 
     def missing(self) -> list[str]:
         """Which of them aren't here."""
-        return [name for name in ("aws", "kubectl") if shutil.which(name, path=self.environ.get("PATH")) is None]
+        return [name for name in self.needed if shutil.which(name, path=self.environ.get("PATH")) is None]
 
     def ask(self, command: Sequence[str], given: str = "") -> tuple[str, str]:
         """Its output, and why there is none. It reads what is given, and nothing of the terminal."""
@@ -137,16 +150,19 @@ class Forwarding:
         there yet; `reason` tells."""
         wanted, programs = self.wanted, self.programs
         private_directory(wanted.kubeconfig.parent)
-        _, self.reason = programs.ask(wanted.finds)
-        if self.reason:
-            return False
+        for step in wanted.finds:
+            _, self.reason = programs.ask(step)
+            if self.reason:
+                return False
         if not wanted.authority.exists():
             certificate, self.reason = programs.ask(wanted.asks)
             if not certificate.startswith(_HEADER):
                 self.reason = self.reason or f"ConfigMap {AUTHORITY} is empty yet"
                 return False
             create_private(wanted.authority, certificate.encode())
-        self._process = programs.start(wanted.forwards)
+        # The active server by itself: who takes a snapshot of another is sent on to where nobody here gets.
+        found, _ = programs.ask(wanted.leads)
+        self._process = programs.start(wanted.forwards(ACTIVE if found.strip() else RELEASE))
         if self._stopped.is_set():  # it was, before there was a process to end
             self._process.terminate()
         self._process.wait()

@@ -28,9 +28,12 @@ class Kubectl:
         if missing := self.programs.missing():
             raise KubernetesRefusedError(f"{' and '.join(missing)} not found; expected them on PATH")
         private_directory(self.cluster.kubeconfig.parent)
-        _, trouble = self.programs.ask(self.cluster.finds)
-        if trouble:
-            raise KubernetesRefusedError(f"cluster {self.cluster.cluster} isn't found: {trouble}; expected it there")
+        for step in self.cluster.finds:
+            _, trouble = self.programs.ask(step)
+            if trouble:
+                raise KubernetesRefusedError(
+                    f"cluster {self.cluster.cluster} isn't found: {trouble}; expected it there"
+                )
 
     def get(self, path: str) -> Document | None:
         """As `KubernetesApi` has it."""

@@ -29,15 +29,19 @@ def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ForwardedPort:
 
 
 def test_the_authority_is_fetched_once_and_then_the_port_is_forwarded(wanted: ForwardedPort) -> None:
-    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ("", ""))
+    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ("", ""), ("", ""), ('["198.51.100.7"]', ""))
     keeping = Forwarding(wanted, programs)
 
     assert (keeping.attempt(), keeping.attempt()) == (True, True)
     found = f"aws eks update-kubeconfig --region eu-central-1 --name vault-staging --kubeconfig {wanted.kubeconfig}"
     kubectl = f"kubectl --kubeconfig {wanted.kubeconfig}"
-    forwards = f"{kubectl} port-forward --namespace vault --address 127.0.0.1 service/vault 8210:8200"
+    forwards = f"{kubectl} port-forward --namespace vault --address 127.0.0.1 service/vault"
+    leads = f"{kubectl} get endpointslices --namespace vault --selector kubernetes.io/service-name=vault-active"
+    leads = f"{leads} --output jsonpath={{.items[*].endpoints[*].addresses}}"
     asks = f"{kubectl} get configmap vault-authority --namespace vault-jobs --output jsonpath={{.data.ca\\.crt}}"
-    assert programs.asked == [found, asks, forwards, found, forwards]
+    # Before first boot nobody leads; later on the port ends at who does.
+    first, later = f"{forwards} 8210:8200", f"{forwards}-active 8210:8200"
+    assert programs.asked == [found, asks, leads, first, found, leads, later]
     assert wanted.authority.read_text() == CERTIFICATE
 
 
@@ -73,7 +77,7 @@ def test_a_profile_is_handed_on() -> None:
     port = ForwardedPort(
         cluster="c", region="r", profile="trial", port=1, kubeconfig=folder / "k", authority=folder / "a"
     )
-    assert port.finds[-2:] == ["--profile", "trial"]
+    assert port.finds[0][-2:] == ["--profile", "trial"]
 
 
 def test_it_is_ended_with_the_command(wanted: ForwardedPort) -> None:
