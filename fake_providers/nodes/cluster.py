@@ -4,6 +4,7 @@ Owns that folder: `cluster.json` says which nodes there are and which names its 
 that made it, until `remove`. Refuses a second of the same folder at once: each change holds its lock.
 """
 
+import base64
 import json
 import shutil
 import subprocess
@@ -15,8 +16,9 @@ from typing import Any
 
 from fake_providers.machines import MachineError
 from fake_providers.machines.commands import environment, run
-from fake_providers.nodes import images, names, network
+from fake_providers.nodes import certificates, images, names, network, pod_identity
 from fake_providers.nodes.control_plane import ControlPlane
+from fake_providers.nodes.identities import write_private
 from fake_providers.nodes.images import ClusterImage
 from fake_providers.nodes.network import NodesNetwork
 from fake_providers.nodes.node import ClusterNode, RunningNode
@@ -47,7 +49,9 @@ class Cluster:
         with self._exclusive():
             plane = ControlPlane(folder=self.folder, network=network.ensure(self.folder), programs=self.programs)
             plane.start()
-            self._apply(names.objects(self.programs.coredns, self._kept().get("names", {})))
+            authority = base64.b64encode(self.authority).decode()
+            asked = pod_identity.webhook(plane.network.control_plane, authority)
+            self._apply([*names.objects(self.programs.coredns, self._kept().get("names", {})), asked])
             for node in self._running_nodes():
                 if self._kept()["nodes"][node.node.name]["plugged_in"]:
                     self._plug_in(node)
@@ -145,6 +149,43 @@ class Cluster:
             self._apply(names.objects(self.programs.coredns, addresses))
         self.wait_ready()
 
+    def install_certificates(self) -> None:
+        """Have cert-manager in the cluster; its pod runs as soon as there is a node for it. Raises MachineError: the
+        cluster refuses."""
+        with self._exclusive():
+            self._apply(list(certificates.kinds(self.programs.bin / "certificates")))
+            self._apply(certificates.controller(self.programs.certificates))
+            self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+    def remove_certificates(self) -> None:
+        """Take cert-manager away, and with its kinds all objects of them. Nothing there is no error."""
+        with self._exclusive():
+            for objects in (
+                certificates.controller(self.programs.certificates),
+                list(certificates.kinds(self.programs.bin / "certificates")),
+            ):
+                given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+                self.kubectl("delete", "--ignore-not-found", "--filename", "-", given=given)
+
+    def use_token_service(self, url: str, region: str, authority: bytes | None = None) -> None:
+        """Where Pod Identity gets credentials: AWS' token service, or what stands in for it, by the URL at which this
+        machine's address in the cluster answers; `authority` (PEM) signed its certificate."""
+        with self._exclusive():
+            file = self.folder / "token-service.crt"
+            if authority is not None:
+                write_private(file, authority)
+            with shared(pod_identity.Associations(self.folder).file) as kept:
+                kept.update(token_service=url, region=region, authority_file=str(file) if authority else None)
+
+    def associate(self, namespace: str, account: str, role: str | None) -> None:
+        """Give pods of a service account a role, by its ARN, or none. As in EKS, pods that are there keep what they
+        were made with."""
+        with self._exclusive(), shared(pod_identity.Associations(self.folder).file) as kept:
+            roles = kept.setdefault("roles", {})
+            roles.pop(f"{namespace}/{account}", None)
+            if role is not None:
+                roles[f"{namespace}/{account}"] = role
+
     def kubectl(self, *arguments: str, given: str | None = None, seconds: float = _KUBECTL_SECONDS) -> str:
         """What `kubectl` prints, as the administrator; `given` is its standard input. Raises MachineError: it failed;
         with its last line."""
@@ -196,8 +237,10 @@ class Cluster:
 
     def _is_ready(self, name: str) -> bool:
         ready = '{.status.conditions[?(@.type=="Ready")].status}'
-        answer = self.kubectl("get", "node", name, "--ignore-not-found", "--output", f"jsonpath={ready}")
-        return answer == "True"
+        try:
+            return self.kubectl("get", "node", name, "--output", f"jsonpath={ready}") == "True"
+        except MachineError:
+            return False  # it isn't there yet
 
     def _apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
         given = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})

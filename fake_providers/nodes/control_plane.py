@@ -1,4 +1,4 @@
-"""The control plane: etcd, the API server, the controllers, the scheduler, and who makes volumes.
+"""The control plane: etcd, the API server, controllers, the scheduler, and who makes volumes and identities.
 
 Owns how each is started. They run as processes of this host in the cluster's namespace, one of each, and nobody starts
 one again that ended; etcd doesn't wait for the disk. Refuses whoever has neither a certificate nor a token.
@@ -17,7 +17,7 @@ from fake_providers.nodes.programs import ClusterPrograms
 API_PORT = 443
 _START_SECONDS = 120.0
 """It takes 5 s on a machine that does nothing else."""
-NAMES = ("etcd", "api", "controllers", "scheduler", "volumes")
+NAMES = ("etcd", "api", "controllers", "scheduler", "volumes", "pod_identity")
 _ALONE = ("--leader-elect=false", "--bind-address=127.0.0.1")
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 _API_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -64,6 +64,9 @@ class ControlPlane:
         self._start("controllers", self._controllers())
         self._start("scheduler", [*self._program("kube-scheduler"), f"--kubeconfig={self.kubeconfig}", *_ALONE])
         self._start("volumes", self._own("volumes"))
+        if not self._part("pod_identity").is_running:
+            self.identities.issue("identity", "identity", names=[self.network.control_plane])
+            self._start("pod_identity", self._own("pod_identity", self.network.control_plane))
 
     def _is_ready(self) -> bool:
         kubectl = self.programs.bin / "kubectl"
@@ -75,10 +78,17 @@ class ControlPlane:
     def _start(self, name: str, command: list[str]) -> None:
         self._part(name).start([*self.network.inside(self.network.part), *command])
 
-    def _own(self, module: str) -> list[str]:
+    def _own(self, module: str, *arguments: str) -> list[str]:
         """A program of this package."""
-        root = Path(__file__).parents[2]
-        return ["env", f"PYTHONPATH={root}", sys.executable, "-P", "-m", f"{__package__}.{module}", str(self.folder)]
+        # Neither this machine's proxies nor its credentials are for servers of this machine.
+        command = [
+            "env",
+            "--ignore-environment",
+            f"PYTHONPATH={Path(__file__).parents[2]}",
+            "AWS_EC2_METADATA_DISABLED=true",
+        ]
+        command += [sys.executable, "-P", "-m", f"{__package__}.{module}", str(self.folder), *arguments]
+        return command
 
     def _program(self, name: str) -> list[str]:
         return [str(self.programs.bin / name)]

@@ -34,6 +34,7 @@ _LOCK = Path("/run/estate-clusters.lock")
 _NUMBERS = range(16)
 _NODES = range(16)
 _END_SECONDS = 30.0
+_SWITCH = "02:00:c6:13:00:01"
 _LINKS = Path("/sys/class/net")
 
 
@@ -99,7 +100,8 @@ class NodesNetwork:
         # First: a killed command leaves a link that is known to be this cluster's.
         run(["ip", "link", "set", part, "alias", str(self.folder)])
         run(["ip", "netns", "add", part])
-        run(["ip", "-n", part, "link", "add", "switch", "type", "bridge"])
+        # An address of its own: else it takes those of its ports as they come, and who knows the old one waits.
+        run(["ip", "-n", part, "link", "add", "switch", "address", _SWITCH, "type", "bridge"])
         run(["ip", "link", "set", f"{part}-host", "netns", part, "name", "host"])
         run(["ip", "-n", part, "link", "set", "host", "master", "switch", "up"])
         run(["ip", "-n", part, "address", "add", f"{self.control_plane}/24", "dev", "switch"])

@@ -18,6 +18,7 @@ from fake_providers.machines.groups import hierarchies
 from fake_providers.nodes.identities import Identities, write_private
 from fake_providers.nodes.images import ClusterImage
 from fake_providers.nodes.network import NAMES_SERVICE, SERVICES, NodesNetwork
+from fake_providers.nodes.pod_identity import AGENT_PORT
 from fake_providers.nodes.processes import Background
 from fake_providers.nodes.programs import ClusterPrograms
 
@@ -102,6 +103,7 @@ class RunningNode:
         _write(folder / "node.sh", text)
         _write(folder / "resolv.conf", "")
         _write(folder / "services", SERVICES)
+        _write(folder / "identity", f"http://{self.network.control_plane}:{AGENT_PORT}")
         _write(folder / "images", "".join(f"{one.archive} {one.digest}\n" for one in images))
         _write(folder / "containerd.toml", self._runtime(images))
         _write(folder / "cni" / "pods.conflist", json.dumps(self._pods_network()))

@@ -35,11 +35,12 @@ while read -r archive digest; do
 done <"$node/images"
 kubelet --config "$node/kubelet.yaml" --kubeconfig "$node/kubeconfig" --hostname-override "$name" "$@" >"$node/kubelet.log" 2>&1 &
 kube-proxy --config "$node/proxy.yaml" >"$node/proxy.log" 2>&1 &
-if [ -x "$bin/kube-router" ]; then
-  kube-router --run-router=false --run-firewall=true --run-service-proxy=false --kubeconfig "$node/policies.kubeconfig" \
-    --hostname-override "$name" --service-cluster-ip-range "$(cat "$node/services")" --health-port 0 >"$node/policies.log" 2>&1 &
-fi
+# It ends where it doesn't find its node.
+until kubectl --kubeconfig "$node/kubeconfig" get node "$name" >/dev/null 2>&1; do sleep 0.2; done
+kube-router --run-router=false --run-firewall=true --run-service-proxy=false --kubeconfig "$node/policies.kubeconfig" \
+  --hostname-override "$name" --service-cluster-ip-range "$(cat "$node/services")" --health-port 0 >"$node/policies.log" 2>&1 &
+agent "$(cat "$node/identity")" >"$node/agent.log" 2>&1 &
 # One that ends is seen: a node without its kubelet is no node.
-wait -n
+wait -n || true
 echo "node: one of its programs ended; its last lines are in $node/*.log" >&2
 exit 1

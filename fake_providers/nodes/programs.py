@@ -84,6 +84,7 @@ _BUILDS = (
                 )
             ),
             *(f"{_CONTAINERD}{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
+            "./agent",
             "./coredns",
         ),
         output="./",
@@ -102,6 +103,10 @@ _BUILDS = (
         compiler=("-tags", "seccomp"),
         with_c=True,
     ),
+    _Build(
+        module="policies_module", packages=("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",), output="./"
+    ),
+    _Build(module="certificates_module", packages=(".",), output="cert-manager"),
 )
 
 
@@ -120,11 +125,13 @@ class ClusterPrograms:
     coredns: ClusterImage
     pause: ClusterImage
     """What holds a pod's namespaces."""
+    certificates: ClusterImage
+    """cert-manager's controller."""
 
     @property
     def images(self) -> tuple[ClusterImage, ...]:
         """All of them."""
-        return (self.pause, self.coredns, self.busybox, self.server, self.tools)
+        return (self.pause, self.coredns, self.busybox, self.server, self.tools, self.certificates)
 
     @property
     def path(self) -> str:
@@ -198,6 +205,10 @@ def _build_all(out: Path, go: str, say: Say) -> None:
             shutil.copytree(_HERE / module, Path(scratch) / module)
         for build in _BUILDS:
             _compile(build, Path(scratch) / build.module, out, go, lambda line: say(f"{line}, {_since(started)}"))
+        listed = [go, "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager"]
+        inside = ["sh", "-c", 'cd "$0" && "$@"', str(Path(scratch) / "certificates_module")]
+        found = Path(run([*inside, *listed], more={"GOTOOLCHAIN": "local"}).strip())
+        shutil.copytree(found / "deploy" / "crds", out / "certificates")
 
 
 def _since(started: float) -> str:
@@ -258,6 +269,8 @@ def _pack(out: Path, busybox: Path, programs: Path) -> None:
     images.write(out / "busybox.tar", "busybox", [shell], {**path, "Cmd": ["/bin/sh"]})
     coredns = [shell, roots.program(programs / "coredns")]
     images.write(out / "coredns.tar", "coredns", coredns, {**path, "Entrypoint": ["/bin/coredns"]})
+    controller = [shell, roots.program(programs / "cert-manager")]
+    images.write(out / "certificates.tar", "cert-manager", controller, {**path, "Entrypoint": ["/bin/cert-manager"]})
     server = {"Entrypoint": ["docker-entrypoint.sh"], "Cmd": ["bao", "server", "-dev"], "User": "100:1000"}
     images.write(out / "server.tar", "openbao", [shell, roots.server()], {**path, **server})
     images.write(out / "tools.tar", "tools", [shell, roots.python()], {**path, "Cmd": ["python3"]})

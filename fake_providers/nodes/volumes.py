@@ -5,18 +5,15 @@ to a zone: its pod finds it on each of the zone's nodes, and on no other. It gro
 disk does and this doesn't: a size is a number and no limit, nothing is encrypted, and two pods may have one at a time.
 """
 
-import json
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-import requests
+from fake_providers.nodes.api import Asked, ClusterApi, Object
 
-Object = Mapping[str, Any]
 _ZONE = "topology.kubernetes.io/zone"
 _SELECTED = "volume.kubernetes.io/selected-node"
 _BY = "pv.kubernetes.io/provisioned-by"
@@ -116,54 +113,28 @@ def _volume(name: str, claim: Object, kind: Object, zone: str) -> Object:
     }
 
 
-class ClusterApi:
-    """A cluster's API, with the rights of its administrator."""
+def look(api: Asked) -> Seen:
+    """What there is now. Raises OSError: the API doesn't answer."""
 
-    def __init__(self, folder: Path) -> None:
-        kubeconfig = json.loads((folder / "kubeconfig").read_text(encoding="utf-8"))
-        self._server = kubeconfig["clusters"][0]["cluster"]["server"]
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = str(folder / "tls" / "ca.crt")
-        self._session.headers["Authorization"] = f"Bearer {kubeconfig['users'][0]['user']['token']}"
+    def items(path: str) -> list[Object]:
+        found: list[Object] = api.call("GET", path)["items"]
+        return found
 
-    def call(self, method: str, path: str, body: Object | None = None) -> Any:
-        """One request; its answer. Raises OSError: none, or a refusal."""
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        headers = {"Content-Type": kind} if body is not None else {}
-        answer = self._session.request(method, self._server + path, json=body, headers=headers, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
-
-    def look(self) -> Seen:
-        """What there is now."""
-        classes = self.call("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"]
-        nodes = self.call("GET", "/api/v1/nodes")["items"]
-        return Seen(
-            claims=tuple(self.call("GET", "/api/v1/persistentvolumeclaims")["items"]),
-            volumes=tuple(self.call("GET", "/api/v1/persistentvolumes")["items"]),
-            classes={one["metadata"]["name"]: one for one in classes},
-            zones={
-                one["metadata"]["name"]: one["metadata"]["labels"][_ZONE]
-                for one in nodes
-                if _ZONE in one["metadata"].get("labels", {})
-            },
-        )
-
-
-class Asked(Protocol):
-    """What a round asks."""
-
-    def look(self) -> Seen:
-        """What there is now."""
-
-    def call(self, method: str, path: str, body: Object | None = None) -> Any:
-        """One request; its answer."""
+    return Seen(
+        claims=tuple(items("/api/v1/persistentvolumeclaims")),
+        volumes=tuple(items("/api/v1/persistentvolumes")),
+        classes={one["metadata"]["name"]: one for one in items("/apis/storage.k8s.io/v1/storageclasses")},
+        zones={
+            one["metadata"]["name"]: one["metadata"]["labels"][_ZONE]
+            for one in items("/api/v1/nodes")
+            if _ZONE in one["metadata"].get("labels", {})
+        },
+    )
 
 
 def provide(api: Asked, zones: Path) -> None:
     """One round: make what is wanted, grow, delete. Raises OSError: the API doesn't answer or refuses."""
-    seen = api.look()
+    seen = look(api)
     for volume in wanted(seen):
         name = volume["metadata"]["name"]
         place = zones / volume["metadata"]["labels"][_ZONE] / name

@@ -50,5 +50,5 @@ def cluster(clusters: Callable[[dict[str, str]], nodes.Cluster]) -> nodes.Cluste
 @pytest.fixture
 def pods(cluster: nodes.Cluster, request: pytest.FixtureRequest) -> Iterator[Pods]:
     """Pods in a namespace of this test's, under Kubernetes' restricted standard."""
-    with Pods.inside(cluster, str(request.node.name).replace("_", "-").lower()[:60]) as found:
+    with Pods.inside(cluster, str(request.node.name).replace("_", "-").lower()[:60].strip("-")) as found:
         yield found

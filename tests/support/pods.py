@@ -39,14 +39,16 @@ class Pods:
 
     def start(self, name: str, command: Sequence[str], **more: Any) -> None:
         """A pod of the busybox image that runs a command; `more` of its specification. With `claim`, that claim is at
-        /volume; with `image`, another image."""
+        /volume; with `image`, another image; with `environment`, variables."""
         claim, image = more.pop("claim", None), more.pop("image", self.cluster.programs.busybox.reference)
+        environment = more.pop("environment", {})
         mounts = [{"name": "volume", "mountPath": "/volume"}] if claim else []
         volumes = [{"name": "volume", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
         container = {
             "name": "main",
             "image": image,
             "command": list(command),
+            "env": [{"name": name, "value": value} for name, value in environment.items()],
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             "volumeMounts": mounts,
         }
