@@ -4,7 +4,8 @@ from typing import NoReturn
 
 
 class NotPickled:
-    """Refuses to be pickled or copied: a queue, a cache or a crash report would hold the secret then."""
+    """Refuses to be pickled or copied: a queue, a cache or a crash report would hold the secret then. So does what has
+    an environment that may have one."""
 
     __slots__ = ()
 

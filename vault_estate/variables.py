@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vault_estate.errors import ConfigurationError
+from vault_estate.guarded import NotPickled
 from vault_estate.tls import Trust
 from vault_estate.transport import Patience
 
@@ -23,7 +24,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variable:
+class Variable(NotPickled):
     """One that is set, and not to nothing."""
 
     name: str
@@ -31,7 +32,7 @@ class Variable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variables:
+class Variables(NotPickled):
     """The environment, read where it is asked for."""
 
     environ: Mapping[str, str] = field(repr=False)

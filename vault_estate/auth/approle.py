@@ -52,7 +52,7 @@ class SecretIdFile:
 
 
 @dataclass(frozen=True)
-class SecretIdVariable:
+class SecretIdVariable(NotPickled):
     """A variable of the environment, by its name."""
 
     name: str

@@ -11,6 +11,7 @@ import urllib3
 from vault_estate.answers import BODY_BYTES, Answer
 from vault_estate.auth.method import IssuedToken, checked, credential, logged_in
 from vault_estate.errors import AuthenticationError, ConfigurationError, ProtocolError, VaultUnavailable
+from vault_estate.guarded import NotPickled
 from vault_estate.tls import Trust
 from vault_estate.transport import Transport
 
@@ -47,7 +48,7 @@ class IdentityFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GitHubIdentity:
+class GitHubIdentity(NotPickled):
     """GitHub's issuer, asked at each login."""
 
     environ: Mapping[str, str] = field(repr=False)

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from vault_estate.auth.method import IssuedToken, checked, credential
 from vault_estate.errors import AuthenticationError, ConfigurationError, CredentialExpired, PermissionDenied
+from vault_estate.guarded import NotPickled
 from vault_estate.tls import is_loopback
 from vault_estate.transport import Transport
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenAuth:
+class TokenAuth(NotPickled):
     """By a token in a file, or in a variable by its name."""
 
     kind: ClassVar[str] = "token"

@@ -8,11 +8,12 @@ from urllib.parse import quote
 
 from vault_estate.auth.method import IssuedToken, checked, credential, issued
 from vault_estate.errors import AuthenticationError, InvalidRequest, PermissionDenied
+from vault_estate.guarded import NotPickled
 from vault_estate.transport import Repeat, Transport
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserpassAuth:
+class UserpassAuth(NotPickled):
     """By a password in a file, or in a variable by its name."""
 
     kind: ClassVar[str] = "userpass"
