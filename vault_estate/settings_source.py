@@ -115,7 +115,7 @@ class VaultSettingsSource(PydanticBaseSettingsSource):
         """`later` is the source that may have what Vault, being away, can't give."""
         super().__init__(settings_cls)
         self._environ = dict(os.environ) if environ is None else environ
-        self._client = client or _own_client
+        self._client = client or own_client
         self._later = later
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -233,7 +233,7 @@ def used(environ: Mapping[str, str]) -> bool:
     raise ConfigurationError(f"{SWITCH} is something else; expected true or false")
 
 
-def _own_client(environ: Mapping[str, str]) -> AbstractContextManager[ReadsSecrets]:
+def own_client(environ: Mapping[str, str]) -> AbstractContextManager[ReadsSecrets]:
     from vault_estate import VaultClient  # noqa: PLC0415 - only who reads needs an HTTP library
 
     return VaultClient(environ=_by_token(environ))
