@@ -226,7 +226,7 @@ class Cluster:
             self._doubt(node.node.name)
         plane = self._plane()
         own = [images.read(archive) for archive in sorted((self.folder / "images").glob("*.tar"))]
-        node.plug_in([*self.programs.images, *own], plane.endpoint, plane.identities.administrators(plane.endpoint))
+        node.plug_in(own, plane.endpoint, plane.identities.administrators(plane.endpoint))
 
     def _doubt(self, name: str) -> None:
         """The cluster may still take a node for ready that was unplugged a moment ago; nobody is to wait for that."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from fake_providers.machines import MachineError
 from fake_providers.machines.commands import run
 from fake_providers.machines.groups import hierarchies
 from fake_providers.nodes.identities import Identities, write_private
@@ -66,8 +67,8 @@ class RunningNode:
         return Background(self.cluster, f"node-{self.node.name}")
 
     def plug_in(self, images: Sequence[ClusterImage], server: str, policies: bytes) -> None:
-        """Start it, unless it runs; `server` is the API's address, `policies` a kubeconfig for who enforces network
-        policies."""
+        """Start it, unless it runs; with images beside the programs' own. `server` is the API's address, `policies` a
+        kubeconfig for who enforces network policies."""
         if self.background.is_running:
             return
         self.network.connect(self.index)
@@ -95,6 +96,7 @@ class RunningNode:
         for path in (folder / "lib", folder / "log", folder / "cni", self.volumes):
             # Users of containers enter it, whatever the caller's umask.
             run(["mkdir", "--parents", str(path)])
+        self._begin_store()
         identities = Identities(self.cluster / "tls")
         write_private(folder / "kubeconfig", identities.nodes(server, self.node.name))
         write_private(folder / "proxy.kubeconfig", identities.proxys(server))
@@ -105,13 +107,32 @@ class RunningNode:
         _write(folder / "services", SERVICES)
         _write(folder / "identity", f"http://{self.network.control_plane}:{AGENT_PORT}")
         _write(folder / "images", "".join(f"{one.archive} {one.digest}\n" for one in images))
-        _write(folder / "containerd.toml", self._runtime(images))
+        _write(folder / "containerd.toml", self._runtime())
         _write(folder / "cni" / "pods.conflist", json.dumps(self._pods_network()))
         _write(folder / "kubelet.yaml", yaml.safe_dump(self._kubelet()))
         _write(folder / "proxy.yaml", yaml.safe_dump(self._proxy()))
 
-    def _runtime(self, images: Sequence[ClusterImage]) -> str:
-        pause = next(one for one in images if one.name == self.programs.pause.name)
+    def _begin_store(self) -> None:
+        """Give the container runtime the programs' images, unpacked: it shares their files, which nobody writes, and
+        has a copy of its own of its databases, which it does."""
+        store, fresh = self.folder / "lib" / "containerd", self.folder / "lib" / "containerd.new"
+        if store.is_dir():
+            return
+        run(["rm", "--recursive", "--force", str(fresh)])
+        try:
+            run(["cp", "--archive", "--link", str(self.programs.store), str(fresh)])
+        except MachineError:
+            # The cache is on another disk.
+            run(["rm", "--recursive", "--force", str(fresh)])
+            run(["cp", "--archive", str(self.programs.store), str(fresh)])
+        for database in fresh.rglob("*.db"):
+            content = database.read_bytes()
+            database.unlink()
+            database.write_bytes(content)
+        fresh.rename(store)
+
+    def _runtime(self) -> str:
+        pause = self.programs.pause
         return f"""\
 version = 3
 [plugins.'io.containerd.cri.v1.images'.pinned_images]

@@ -28,6 +28,7 @@ VERSION = "1.36.3"
 """Of Kubernetes, as `cluster_module/go.mod` pins it."""
 _HERE = Path(__file__).parent
 _SAY_SECONDS = 15.0
+_STORE, _STORE_SCRIPT = "store", _HERE / "store.sh"
 _PACKAGES = {
     "ip": "iproute2",
     "ipset": "ipset",
@@ -132,6 +133,11 @@ class ClusterPrograms:
     def images(self) -> tuple[ClusterImage, ...]:
         """All of them."""
         return (self.pause, self.coredns, self.busybox, self.server, self.tools, self.certificates)
+
+    @property
+    def store(self) -> Path:
+        """The container runtime's folder with all of them in it, which nodes begin with."""
+        return self.pause.archive.parent / _STORE
 
     @property
     def path(self) -> str:
@@ -245,11 +251,13 @@ def _compile(build: _Build, module: Path, out: Path, go: str, say: Say) -> None:
 def _with_images(home: Path, programs: Path, say: Say) -> ClusterPrograms:
     """The images, made anew where what they are made of has changed."""
     busybox = _busybox(home, say)
-    recipe = hashlib.sha256(Path(roots.__file__).read_bytes() + Path(images.__file__).read_bytes())
+    recipe = hashlib.sha256()
+    for file in (Path(roots.__file__), Path(images.__file__), _STORE_SCRIPT):
+        recipe.update(file.read_bytes())
     recipe.update(programs.name.encode() + _locked_packages().encode())
     place = home / f"images-{recipe.hexdigest()[:16]}"
     if not place.is_dir():
-        say("making the cluster's images: about 10 seconds, once")
+        say("making the cluster's images: about 20 seconds, once")
         _whole(place, lambda fresh: _pack(fresh, busybox, programs))
     found = {archive.stem: images.read(archive) for archive in place.glob("*.tar")}
     return ClusterPrograms(bin=programs, **found)
@@ -274,6 +282,9 @@ def _pack(out: Path, busybox: Path, programs: Path) -> None:
     server = {"Entrypoint": ["docker-entrypoint.sh"], "Cmd": ["bao", "server", "-dev"], "User": "100:1000"}
     images.write(out / "server.tar", "openbao", [shell, roots.server()], {**path, **server})
     images.write(out / "tools.tar", "tools", [shell, roots.python()], {**path, "Cmd": ["python3"]})
+    archives = [str(archive) for archive in sorted(out.glob("*.tar"))]
+    apart = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    run([*apart, "bash", str(_STORE_SCRIPT), str(programs), str(out / _STORE), *archives], timeout=300)
 
 
 def _busybox(home: Path, say: Say) -> Path:

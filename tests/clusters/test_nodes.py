@@ -9,6 +9,7 @@ import pytest
 
 from fake_providers import nodes
 from fake_providers.machines import MachineError
+from fake_providers.machines.commands import eventually
 from tests.support.pods import Pods, on
 
 FAST = {
@@ -84,10 +85,13 @@ def test_a_node_without_power_comes_back_with_its_disk(pods: Pods) -> None:
     pods.start("stays", ["sleep", "600"], restartPolicy="Always", **on("n-3"))
     pods.wait("stays", "condition=Ready")
 
+    running = "jsonpath={.status.containerStatuses[0].containerID}"
+    before = pods.kubectl("get", "pod", "stays", "--output", running)
+
     pods.cluster.unplug("n-3")
     assert pods.cluster.nodes() == {"n-1": True, "n-2": True, "n-3": False}
 
     pods.cluster.plug_in("n-3")
     pods.cluster.wait_ready()
-    pods.kubectl("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/stays", "--timeout=60s")
+    assert eventually(lambda: pods.kubectl("get", "pod", "stays", "--output", running) != before, 90)
     pods.wait("stays", "condition=Ready")
