@@ -15,7 +15,7 @@ _MANAGED = tuple(
     for name in (
         "AmazonEC2ContainerRegistryPullOnly",
         "AmazonEKSClusterPolicy",
-        "AmazonEKSWorkerNodeMinimalPolicy",
+        "AmazonEKSWorkerNodePolicy",
         "AmazonEKS_CNI_Policy",
         "service-role/AmazonEBSCSIDriverPolicy",
     )

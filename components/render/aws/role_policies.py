@@ -23,9 +23,10 @@ from .managed_policies import ALLOWED
 
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 """AWS' managed policies of the control plane (AWS EKS, cluster IAM role)."""
-NODE_POLICIES = ("AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly")
-"""Of nodes: the smaller ones (AWS EKS, node IAM role). Addresses and disks are given by pods that have roles of their
-own."""
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
+"""Of nodes (AWS EKS, node IAM role). The minimal one isn't enough: a node of AL2023 asks EC2 for its own name before it
+joins (https://github.com/awslabs/amazon-eks-ami/issues/2436). Addresses and disks are given by pods that have roles of
+their own."""
 RECORD, _RANDOM = "record", 12
 """Of key shares in Secrets Manager: the record's name, and how many characters a run's own name has."""
 CNI_POLICIES = ("AmazonEKS_CNI_Policy",)
@@ -214,7 +215,16 @@ def flow_logs(log_group_arn: str) -> str:
 
 _IMAGES = ("ecr:BatchCheckLayerAvailability", *ALLOWED["AmazonEC2ContainerRegistryPullOnly"])
 ENDPOINTS = {
-    "ec2": tuple(sorted({one for name in (*CNI_POLICIES, *DISK_POLICIES) for one in ALLOWED[name]})),
+    "ec2": tuple(
+        sorted(
+            {
+                action
+                for name in (*CNI_POLICIES, *DISK_POLICIES, *NODE_POLICIES)
+                for action in ALLOWED[name]
+                if action.startswith("ec2:")
+            }
+        )
+    ),
     "ecr.api": _IMAGES,
     "ecr.dkr": _IMAGES,
     "eks-auth": ("eks-auth:AssumeRoleForPodIdentity",),
