@@ -20,6 +20,7 @@ Measured with engine 3.259 and pulumi-policy 1.21 (`tests/policies/test_pack.py`
 """
 
 from pulumi_policy import PolicyPack
-from rules import policies  # type: ignore[import-not-found]  # this directory is on the path only when the engine runs it
+from rules import once, policies  # type: ignore[import-not-found]  # on the path only when the engine runs it
 
+once.install()
 PolicyPack("vault-estate", policies=policies())
