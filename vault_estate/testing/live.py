@@ -33,12 +33,12 @@ _LOOPBACK = "127.0.0.1"
 
 
 class LiveServer:
-    """A running `bao`."""
+    """A running `bao`, or another server's program that takes the same arguments, as HashiCorp's `vault` does."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, program: str | None = None) -> None:
         """Start it, with its files in a folder that is there. Raises ConfigurationError: it is not installed, or it
         doesn't start."""
-        program = _program()
+        program = program or _program()
         self._log = directory / "server.log"
         self.root_token = secrets.token_hex(16)
         place = f"{_LOOPBACK}:{_free_port()}"
@@ -48,6 +48,7 @@ class LiveServer:
             "HOME": str(directory),
             "PATH": os.environ.get("PATH", ""),
             "BAO_DEV_ROOT_TOKEN_ID": self.root_token,
+            "VAULT_DEV_ROOT_TOKEN_ID": self.root_token,
         }
         self._log.touch(mode=0o600, exist_ok=False)  # it says the key
         with self._log.open("wb") as log:

@@ -1,6 +1,7 @@
 """The library's client against a real OpenBao and a real PostgreSQL, with lives of seconds.
 
-Not proven: a standby and a change of leader (one node here), logins of Kubernetes and GitHub, HashiCorp's server.
+Not proven: a standby and a change of leader (one node here), logins of Kubernetes and GitHub. HashiCorp's server:
+`tests/hashicorp/test_library.py`.
 """
 
 import asyncio

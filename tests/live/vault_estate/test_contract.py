@@ -1,7 +1,7 @@
 """The library's fake Vault and a real OpenBao, asked the same by the same client: what they answer is alike.
 
 Not proven: what the fake says that it doesn't do, `slow`, database logins (a real one needs a database:
-`tests/live/vault_estate/test_client.py` has it), HashiCorp's server.
+`tests/live/vault_estate/test_client.py` has it). HashiCorp's server: `tests/hashicorp/test_library.py`.
 """
 
 import json
