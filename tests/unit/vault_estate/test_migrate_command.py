@@ -16,7 +16,7 @@ from tests.support.migrating import PAKE_KEYS, PAKE_MAP, PERSON, ScriptedKv, can
 from tests.support.scripted_vault import ADDRESS
 from tests.unit.vault_estate.readers import DoubleReader
 from vault_estate import persons_login
-from vault_estate.cli import main, migrate
+from vault_estate.cli import main, migrate, migrate_secrets_to_vault
 from vault_estate.errors import ConfigurationError, PermissionDenied
 from vault_estate.manifest import ClientManifest
 from vault_estate.migration import plans
@@ -196,3 +196,21 @@ def test_the_applications_own_login_does_not_write() -> None:
     environ = {"VAULT_SECRET_ID_FILE": "secret-id"}
     with pytest.raises(ConfigurationError, match=r"^nobody is logged in"), persons_login.session(manifest(), environ):
         pass
+
+
+def test_a_script_of_that_name_plans_and_applies_and_takes_nothing_out(
+    vault: ScriptedKv, tmp_path: Path, capsys: Captured
+) -> None:
+    text = (tmp_path / ".env").read_bytes()
+    assert migrate_secrets_to_vault.main([]) == 3, "nothing is guessed"
+    assert not vault.versions("security")
+    (tmp_path / "mine.yaml").write_text(PAKE_MAP)
+    assert migrate_secrets_to_vault.main(["--map", "mine.yaml"]) == 0
+    assert vault.versions("security") == [{"secret_key": canary("SECRET_KEY")}]
+    assert (tmp_path / ".env").read_bytes() == text
+    said = capsys.readouterr()
+    assert said.err.endswith(".env is as it was; expected next: vault-estate migrate verify, redact\n")
+    assert "q7Z" not in said.out + said.err
+    vault.sealed = True
+    assert migrate_secrets_to_vault.main(["--map=mine.yaml"]) == 2
+    assert "Vault is sealed" in capsys.readouterr().err
