@@ -84,7 +84,7 @@ def python() -> bytes:
     interpreter = Path(sys.executable).resolve()
     home = Path(sysconfig.get_path("stdlib"))
     copied = [interpreter, *_below(home)]
-    for name in _with_needs(TOOLS):
+    for name in needed():
         copied += [file for file in _files(name) if file.is_file() and "__pycache__" not in file.parts]
     site = Path(sysconfig.get_path("purelib")).resolve()
     inside = home / "site-packages"
@@ -147,4 +147,9 @@ def _libraries(programs: Sequence[Path]) -> list[Path]:
 
 def described() -> list[str]:
     """Name and version of everything that the Python image has."""
-    return [sys.version, *(f"{name} {_distribution(name).version}" for name in _with_needs(TOOLS))]
+    return [sys.version, *(f"{name} {_distribution(name).version}" for name in needed())]
+
+
+def needed() -> list[str]:
+    """The Jobs' packages, and all that they need."""
+    return _with_needs(TOOLS)

@@ -38,6 +38,12 @@ NOT_RUN = {
     ("docs/eks.md", "needs a cluster that lost a server"): (
         "./estate status staging\n./estate rejoin staging vault-2\n"
     ),
+    ("docs/eks.md", "needs a registry"): (
+        "docker buildx imagetools inspect docker.io/library/python:3.13-slim\n"
+        "docker build --build-arg BASE=docker.io/library/python@sha256:... --tag registry.example.com/tools:1 "
+        "components/payloads/tools_image\n"
+        "docker push registry.example.com/tools:1\n"
+    ),
     ("docs/eks.md", "needs a cluster of five"): "./estate scale prod 3\n",
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
         "./estate up dev --sandbox\n./estate status dev --sandbox\n./estate down dev --sandbox\n"
