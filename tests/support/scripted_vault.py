@@ -173,5 +173,5 @@ class ScriptedTransport(Transport):
 
     def _exchange(self, call: Call, present: int, deadline: float) -> Answer:  # noqa: ARG002 - as the base's
         answer = self._vault.answer(call)
-        self._dated = (formatdate(self.clock.wall(), usegmt=True), self.clock.now())
+        self._dated = (formatdate(self._vault.clock.wall(), usegmt=True), self.clock.now())
         return answer
