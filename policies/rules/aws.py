@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from .constraints import inputs
+from .constraints import inputs, on, on_unless_left
 from .rule import Resource, Rule
 
 _SHORTEST_WINDOW_DAYS = 7
@@ -24,6 +24,28 @@ def _forgetful(resource: Resource) -> Iterator[str]:
             for number, rule in enumerate(resource.get("rules") or []):
                 if rule.get("expiration") and rule.get("status") == "Enabled":
                     yield f"rules[{number}] deletes the newest version of what nobody hid"
+
+
+def _unfinished(resource: Resource) -> Iterator[str]:
+    if resource.has_inputs and resource.known("rules"):
+        with resource.remembering():
+            on = [rule for rule in resource.get("rules") or [] if rule.get("status") == "Enabled"]
+            if not any((rule.get("abortIncompleteMultipartUpload") or {}).get("daysAfterInitiation") for rule in on):
+                yield "rules keep uploads that stopped half-way for ever"
+
+
+def _shut(resource: Resource) -> Iterator[str]:
+    if resource.known("policy"):
+        try:
+            statements = json.loads(str(resource.get("policy") or "{}")).get("Statement", [])
+        except (ValueError, AttributeError):
+            yield "its policy can't be judged (it is no JSON)"
+            return
+        for number, statement in enumerate(_entries(statements)):
+            principal = statement.get("Principal")
+            named = _entries(principal.get("AWS") if isinstance(principal, dict) else principal)
+            if statement.get("Effect") == "Deny" and "*" in named and not statement.get("Condition"):
+                yield f"statement {number} keeps everybody out, and the account's root with them"
 
 
 def _starred(resource: Resource) -> Iterator[str]:
@@ -88,6 +110,38 @@ RULES = (
         source="AWS, S3 Object Lock; this project's docs/threat-model.md",
         types=("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",),
         check=_locked,
+    ),
+    Rule(
+        name="bucket-locks-versions",
+        sentence="A bucket of snapshots can lock what is in it, which is decided when it is made.",
+        remediation="Set object_lock_enabled.",
+        source="AWS, S3 Object Lock; Checkov CKV_AWS_143",
+        types=("aws:s3/bucket:Bucket",),
+        check=inputs(objectLockEnabled=on),
+    ),
+    Rule(
+        name="stopped-uploads-are-removed",
+        sentence="What was uploaded half-way doesn't stay.",
+        remediation="Give an enabled rule abort_incomplete_multipart_upload with days_after_initiation.",
+        source="AWS, S3 Lifecycle: incomplete multipart uploads; Checkov CKV_AWS_300",
+        types=("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",),
+        check=_unfinished,
+    ),
+    Rule(
+        name="bucket-policy-shuts-nobody-out",
+        sentence="A bucket's policy denies nothing to everybody without a condition.",
+        remediation="Give the statement a condition.",
+        source="AWS, S3: a policy that locks its account out; Checkov CKV_AWS_93",
+        types=("aws:s3/bucketPolicy:BucketPolicy",),
+        check=_shut,
+    ),
+    Rule(
+        name="key-is-on",
+        sentence="A key is enabled.",
+        remediation="Leave is_enabled out.",
+        source="AWS KMS, Enabling and disabling keys; Checkov CKV_AWS_227",
+        types=("aws:kms/key:Key",),
+        check=inputs(isEnabled=on_unless_left),
     ),
     Rule(
         name="snapshots-are-hidden-first",

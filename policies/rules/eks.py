@@ -287,6 +287,14 @@ RULES = (
         _TEMPLATE,
         metadataOptions=_tokens,
     ),
+    _rule(
+        "machine-is-watched",
+        "What a node does is told each minute, and not each five.",
+        "Set enabled in monitoring.",
+        "AWS EC2, Detailed monitoring; Checkov CKV_AWS_126",
+        _TEMPLATE,
+        monitoring=lambda value: None if (value or {}).get("enabled") is True else "is off",
+    ),
     Rule(
         name="machine-disks-are-encrypted",
         sentence="The disks of a machine are encrypted.",

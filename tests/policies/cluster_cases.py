@@ -233,6 +233,47 @@ IN_AWS: Mapping[str, Case] = {
         ],
         unknown="rules",
     ),
+    "bucket-locks-versions": Case(
+        passes={"objectLockEnabled": True},
+        refused=[({"objectLockEnabled": None}, "objectLockEnabled is off"), ({"objectLockEnabled": False}, "is off")],
+        unknown="objectLockEnabled",
+    ),
+    "stopped-uploads-are-removed": Case(
+        passes={"rules": [{"status": "Enabled", "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1.0}}]},
+        refused=[
+            ({"rules": None}, "rules keep uploads that stopped half-way for ever"),
+            ({"rules": [{"status": "Enabled"}]}, "keep uploads that stopped half-way"),
+            (
+                {"rules": [{"status": "Disabled", "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1.0}}]},
+                "keep uploads that stopped half-way",
+            ),
+        ],
+        unknown="rules",
+    ),
+    "bucket-policy-shuts-nobody-out": Case(
+        passes=document(Effect="Deny", Principal={"AWS": "*"}, Condition={"Bool": {"aws:SecureTransport": ["false"]}}),
+        also_passes=[document(Principal={"AWS": ROLE}), document(Effect="Deny", Principal={"AWS": [ROLE]})],
+        refused=[
+            (document(Effect="Deny", Principal="*"), "statement 0 keeps everybody out"),
+            (document(Effect="Deny", Principal={"AWS": ["*"]}), "statement 0 keeps everybody out"),
+            ({"policy": "canary"}, "can't be judged (it is no JSON)"),
+        ],
+        unknown="policy",
+    ),
+    "key-is-on": Case(
+        passes={"isEnabled": None},
+        also_passes=[{"isEnabled": True}],
+        refused=[({"isEnabled": False}, "isEnabled is off")],
+        unknown="isEnabled",
+    ),
+    "machine-is-watched": Case(
+        passes={"monitoring": {"enabled": True}},
+        refused=[
+            ({"monitoring": None}, "monitoring is off"),
+            ({"monitoring": {"enabled": False}}, "monitoring is off"),
+        ],
+        unknown="monitoring",
+    ),
     "snapshots-are-their-buckets": Case(
         passes={"rule": {"objectOwnership": "BucketOwnerEnforced"}},
         refused=[({"rule": {"objectOwnership": "ObjectWriter"}}, "rule lets who uploads an object own it")],

@@ -323,6 +323,7 @@ def test_a_container_never_gets_its_nodes_credentials_and_nobody_logs_in() -> No
         "httpTokens": "required",
         "httpPutResponseHopLimit": 1,
     }
+    assert inputs["monitoring"] == {"enabled": True}
     (disk,) = inputs["blockDeviceMappings"]
     assert (disk["ebs"]["encrypted"], disk["ebs"]["volumeType"]) == ("true", "gp3")
     assert not inputs.keys() & {"keyName", "userData"}
