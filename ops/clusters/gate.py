@@ -113,14 +113,17 @@ class Gate:
     raft: Raft
     say: Callable[[str], None]
     pace: Pace = Pace()
+    patience: float = POD_SECONDS
+    """How many seconds are waited for everything to be well."""
 
     def look(self) -> Look:
         """Both now. Raises EstateError: the cluster's API refuses; Forbidden: this login may not see Raft."""
         return Look(pods=self.pods.look(), raft=self.raft.look())
 
-    def settle(self, seconds: float = POD_SECONDS, accepts: Callable[[Look], bool] = lambda _: False) -> Look:
+    def settle(self, seconds: float | None = None, accepts: Callable[[Look], bool] = lambda _: False) -> Look:
         """Wait until nothing is doubted for `STABLE_SECONDS`, or what whoever asks `accepts`; the last look.
         Raises DoubtError: something is, to the end."""
+        seconds = self.patience if seconds is None else seconds
         end, since, said = self.pace.clock() + seconds, None, ""
         while True:
             look, found = self._doubted(accepts)
