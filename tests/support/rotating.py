@@ -7,8 +7,11 @@ no to a third. Each can end a run before or after whatever is asked of it.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from tests.support.migrating import MOUNT, Killed, ScriptedKv
 from tests.support.migrating import manifest as known
@@ -16,7 +19,7 @@ from tests.support.scripted_vault import _stamp, _Token
 from vault_estate.answers import Answer
 from vault_estate.manifest import ClientManifest
 from vault_estate.models import Secret
-from vault_estate.rotation import Overlap, RotationRun, Rotator, Runner
+from vault_estate.rotation import Overlap, RotationRun, Rotator, Runner, steps
 from vault_estate.rotation.record import RotationNote, RotationRecord
 from vault_estate.transport import Call
 
@@ -172,6 +175,11 @@ class Rotating:
         return str(self.vault.versions("external-apis")[-1][KEY])
 
 
+def in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody holds on to a run beside it: that goes by this machine's clock, and time is set here."""
+    monkeypatch.setattr(steps, "held", lambda _: nullcontext())
+
+
 def rotated_manifest(**changes: Any) -> ClientManifest:
     """A document of which one secret is rotated."""
     rotation = {"by": "random", "every_seconds": EVERY, "grace_seconds": GRACE, "keys": [KEY], **changes}
@@ -180,4 +188,4 @@ def rotated_manifest(**changes: Any) -> ClientManifest:
     return ClientManifest.model_validate_json(json.dumps(document))
 
 
-__all__ = ["EVERY", "GRACE", "KEY", "KeyProvider", "Rotating", "rotated_manifest"]
+__all__ = ["EVERY", "GRACE", "KEY", "KeyProvider", "Rotating", "in_one_thread", "rotated_manifest"]

@@ -13,7 +13,7 @@ import pytest
 
 from ops.paths import ROOT
 from tests.support.migrating import MOUNT, PERSON
-from tests.support.rotating import EVERY, KEY, Rotating, rotated_manifest
+from tests.support.rotating import EVERY, KEY, Rotating, in_one_thread, rotated_manifest
 from vault_estate import origins
 from vault_estate.cli import main, rotate
 from vault_estate.manifest import ClientManifest
@@ -38,6 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rotating:
         yield found.vault.session()
 
     monkeypatch.setattr(Trust, "context", lambda _: context)
+    in_one_thread(monkeypatch)
     monkeypatch.setattr(rotate, "session", session)
     monkeypatch.delenv("VAULT_ESTATE_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)

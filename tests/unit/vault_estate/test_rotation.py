@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from tests.support.migrating import MOUNT, Killed
-from tests.support.rotating import EVERY, GRACE, KEY, Rotating, rotated_manifest
+from tests.support.rotating import EVERY, GRACE, KEY, Rotating, in_one_thread, rotated_manifest
 from vault_estate import manifest, origins
 from vault_estate.errors import (
     ConfigurationError,
@@ -37,6 +37,7 @@ def _one_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent, and reading the system's certificates anew for each process would take most of the time."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(Trust, "context", lambda _: context)
+    in_one_thread(monkeypatch)
 
 
 def test_a_run_and_its_grace() -> None:

@@ -4,13 +4,14 @@ Vault and the other end are in memory, and time is set; the thread that holds on
 """
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import pytest
 
 from tests.support.migrating import MOUNT, PERSON, Killed
-from tests.support.rotating import GRACE, Rotating
+from tests.support.rotating import GRACE, Rotating, in_one_thread
 from vault_estate.auth.token import TokenAuth
 from vault_estate.client import VaultClient
 from vault_estate.errors import RotationInProgress, VaultEstateError, VaultUnavailable
@@ -27,6 +28,7 @@ def _one_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(Trust, "context", lambda _: context)
+    in_one_thread(monkeypatch)
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["whole", "killed"])
@@ -98,6 +100,21 @@ def test_a_slow_program_keeps_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     here.provider.before = slowly
     assert here.runner().rotate("external-apis").phase == "grace"
     assert here.provider.asked == ["create", "install", "test"]
+
+
+def test_it_is_held_on_to_in_another_thread_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holding, "BEAT_SECONDS", 0.001)
+    called: list[threading.Thread] = []
+    begun = threading.Event()
+
+    def renew() -> None:
+        called.append(threading.current_thread())
+        begun.set()
+
+    with holding.held(renew):
+        assert begun.wait(300)
+    assert called[0] is not threading.current_thread()
+    assert not called[0].is_alive()
 
 
 def test_a_run_is_held_on_to_for_a_quarter_of_an_hour_at_most() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.migrating import MOUNT, Killed
 from tests.support.migrating import manifest as known
-from tests.support.rotating import KEY, KeyProvider, RotatedKv
+from tests.support.rotating import KEY, KeyProvider, RotatedKv, in_one_thread
 from tests.support.scripted_vault import SECRET_ID
 from vault_estate.auth import AppRoleAuth, SecretIdVariable
 from vault_estate.client import VaultClient
@@ -98,6 +98,7 @@ def _manifest() -> ClientManifest:
 def test_a_month_of_leases_rotations_outages_and_kills_fails_no_read(monkeypatch: pytest.MonkeyPatch) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(Trust, "context", lambda _: context)
+    in_one_thread(monkeypatch)
     monkeypatch.setattr(Leases, "_run", lambda _: None)
     month = Month()
     monkeypatch.setattr("vault_estate.opening.Transport", lambda *_, **__: month.vault.transport())

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clocks import SetClock
 from tests.support.migrating import PERSON
-from tests.support.rotating import EVERY, GRACE, KEY, Rotating
+from tests.support.rotating import EVERY, GRACE, KEY, Rotating, in_one_thread
 from tests.support.scripted_vault import SECRET_ID, ScriptedTransport, ScriptedVault
 from vault_estate.auth import AppRoleAuth, SecretIdVariable
 from vault_estate.auth.token import TokenAuth
@@ -48,6 +48,7 @@ def wrong(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fl
     """By how many seconds. Nothing is sent, so that no certificate is read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     monkeypatch.setattr(Trust, "context", lambda _: context)
+    in_one_thread(monkeypatch)
     found: float = request.param
     return found
 
