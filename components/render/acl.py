@@ -224,6 +224,7 @@ def kv_own(mount: str, path: str, *, destroys: bool) -> tuple[AclRule, ...]:
     ends = ("delete", "undelete", *(("destroy",) if destroys else ()))
     return (
         *kv_folders(mount, path),
+        _kv_names(mount, path),
         _rule(content, *writing),
         AclRule(path=metadata, capabilities=frozenset(noting), allowed_parameters=frozenset({"custom_metadata"})),
         *(_rule(f"{mount}/{step}/{path}", Capability.UPDATE) for step in ends),
@@ -253,8 +254,13 @@ def kv_rotation_record(mount: str, path: str) -> tuple[AclRule, ...]:
 
 
 def kv_look(mount: str, path: str) -> tuple[AclRule, ...]:
-    """See that one KV v2 secret is there, its versions and its folders, and no value."""
-    return (*kv_folders(mount, path), _rule(kv_prefixes(mount, path)[1], Capability.LIST, Capability.READ))
+    """See that one KV v2 secret is there, its versions, its values' names and its folders, and no value."""
+    looking = _rule(kv_prefixes(mount, path)[1], Capability.LIST, Capability.READ)
+    return (*kv_folders(mount, path), looking, _kv_names(mount, path))
+
+
+def _kv_names(mount: str, path: str) -> AclRule:
+    return _rule(f"{mount}/subkeys/{path}", Capability.READ)
 
 
 def kv_folders(mount: str, path: str) -> tuple[AclRule, ...]:

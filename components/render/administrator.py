@@ -126,10 +126,12 @@ def administrator_policy(name: str = ADMINISTRATOR, *, clustered: bool = False) 
         capabilities=frozenset({Capability.READ, Capability.LIST, Capability.PATCH}),
         allowed_parameters=frozenset({"custom_metadata"}),
     )
+    # Who wrote by another client noted nothing: then the names of values tell which are there.
+    naming = AclRule(path="+/subkeys/*", capabilities=frozenset({Capability.READ}))
     # A SecretID leaves Vault only response-wrapped: whoever unwraps it is the first to see it, or notices.
     issuing = AclRule(
         path="auth/+/role/+/secret-id",
         capabilities=frozenset({Capability.CREATE, Capability.UPDATE, Capability.LIST}),
         minimum_wrapping_ttl_seconds=1,
     )
-    return AclPolicy(name=name, rules=(*rules, noting, issuing), administrative=True)
+    return AclPolicy(name=name, rules=(*rules, noting, naming, issuing), administrative=True)

@@ -233,6 +233,8 @@ def _reader(what: str, file: Path | None) -> Callable[[], bytes]:
 
 def _tell_written(console: Console, done: secrets.Written) -> None:
     console.result(f"{done.secret} is at version {done.version}: {', '.join(done.keys)} by {done.who}")
+    if done.without:
+        console.result(f"without {', '.join(done.without)}, which the version before had")
     if done.warning:
         console.result(f"warning: {done.warning}")
     console.document(asdict(done))

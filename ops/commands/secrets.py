@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import requests
@@ -53,6 +53,8 @@ class Written:
     version: int
     keys: Sequence[str]
     who: str
+    without: Sequence[str] = ()
+    """Values that the version before had, and this one hasn't."""
     warning: str = ""
     """Why its origin could not be noted."""
 
@@ -97,6 +99,11 @@ def put(
             origin = "generated"
         else:
             given = _given(read(), key, keys, exact=exact)
+        if set(keys) - given.keys() and _is_deleted(metadata):
+            raise EstateError(
+                f"{secret}: version {newest} is deleted, and what isn't given now would go with it; expected it "
+                f"undeleted first, or all values in one JSON object: {', '.join(keys)}"
+            )
         return _write(secret, {**old, **given}, dict.fromkeys(given, origin), newest)
 
 
@@ -172,8 +179,13 @@ def rollback(place: SecretPlace, version: int, console: Console) -> Written:
     settings = _settings(place)
     with _opened(place, settings, console, "write to") as secret:
         metadata = secret.metadata()
-        old = secret.values(version)
-        return _write(secret, old, dict.fromkeys(old, "given"), int(metadata["current_version"]))
+        newest = int(metadata["current_version"])
+        old, names = secret.values(version), secret.names()
+        notes = origins.read(metadata).values
+        # One that was brought by then, and by none since, is still what its note says.
+        brought = [key for key in old if key not in notes or notes[key].version > version]
+        done = _write(secret, old, dict.fromkeys(brought, "given"), newest)
+        return replace(done, keys=sorted(old), without=sorted(names - old.keys()))
 
 
 def delete(place: SecretPlace, console: Console) -> int:
@@ -239,6 +251,12 @@ def _readable(secret: KvSecret) -> int:
     newest = metadata.get("current_version", 0)
     state = f"version {newest} is deleted" if newest else "has no value yet"
     raise EstateError(f"{secret}: {state}; expected one that can be read")
+
+
+def _is_deleted(metadata: Mapping[str, Any]) -> bool:
+    """Whether the newest version could be had again."""
+    newest = metadata.get("current_version", 0)
+    return any(one.state == "deleted" for one in versions(metadata) if one.number == newest)
 
 
 def _write(secret: KvSecret, new: Mapping[str, Any], brought: Mapping[str, Origin], seen: int) -> Written:

@@ -62,6 +62,14 @@ class KvSecret:
         found: dict[str, Any] = answer["data"]["data"]
         return found
 
+    def names(self) -> frozenset[str]:
+        """The names of the values of the newest version, without these; none where it can't be read."""
+        try:
+            answer = call(self.client, "get", f"{self.mount}/subkeys/{self.path}?depth=1")
+        except InvalidPath:
+            return frozenset()
+        return frozenset(answer["data"]["subkeys"])
+
     def write(self, values: Mapping[str, Any], *, seen: int) -> int:
         """Write the version after the one that was seen, 0 for none; its number.
         Raises EstateError: somebody else wrote one since, or the server takes no secret of this size."""

@@ -1,10 +1,10 @@
 """Which values of the settings' secrets are there, and where they came from, as whoever asks may see it.
 
-Owns that answer. Looks at notes and versions only: no value is read.
+Owns that answer. Looks at notes, versions and names only: no value is read.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, get_args
@@ -41,18 +41,23 @@ def look(client: hvac.Client, settings: Settings) -> Sequence[Value]:
 
 def look_at(client: hvac.Client, settings: Settings, application: str, name: str) -> Iterator[Value]:
     """The values of one secret. Raises VaultError: the server refuses."""
-    metadata = KvSecret(client, *settings.secret_path(application, name)).metadata()
-    for key, (origin, note) in of_keys(metadata, settings.applications[application].secrets[name].keys).items():
+    secret = KvSecret(client, *settings.secret_path(application, name))
+    keys = settings.applications[application].secrets[name].keys
+    for key, (origin, note) in of_keys(secret.metadata(), keys, secret.names).items():
         yield Value(application=application, secret=name, key=key, origin=origin, note=note)
 
 
-def of_keys(metadata: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, tuple[ValueOrigin, Note | None]]:
-    """Where the values of a secret with such metadata came from, and the note that says so."""
+def of_keys(
+    metadata: Mapping[str, Any], keys: Sequence[str], names: Callable[[], Collection[str]]
+) -> Mapping[str, tuple[ValueOrigin, Note | None]]:
+    """Where the values of a secret with such metadata came from, and the note that says so. `names` asks for those of
+    its values, where whoever wrote them noted nothing."""
     if not readable(metadata):
         return dict.fromkeys(keys, ("missing", None))
     notes = origins.read(metadata).values
     if not notes:
-        return dict.fromkeys(keys, ("given", None))
+        there = names()
+        return {key: ("given" if key in there else "missing", None) for key in keys}
     return {key: (notes[key].origin, notes[key]) if key in notes else ("missing", None) for key in keys}
 
 

@@ -35,6 +35,7 @@ path "agenticverz/metadata/*" {
   capabilities = ["read", "list", "patch"]
   allowed_parameters = { custom_metadata = [] }
 }
+path "agenticverz/subkeys/*" { capabilities = ["read"] }
 path "agenticverz/delete/*" { capabilities = ["update"] }
 path "agenticverz/undelete/*" { capabilities = ["update"] }
 path "sys/policies/password/strong/generate" { capabilities = ["read"] }
@@ -43,6 +44,7 @@ path "vault-estate/destroy/rotation/agenticverz/*" { capabilities = ["update"] }
 """
 AOS = ("aos", "external-apis")
 KEY = "ANTHROPIC_API_KEY"
+GIVEN = {"POSTGRES_USER", "POSTGRES_PASSWORD"}
 
 
 @dataclass(frozen=True)
@@ -164,14 +166,40 @@ def test_several_values_are_put_together_and_the_others_stay(run: Run, administr
         "database KEYCLOAK_DB_USER": "missing",
         "database KEYCLOAK_DB_PASSWORD": "missing",
     }
-    # Another client writes, and notes nothing: what is there counts as given by somebody.
+    # Another client writes, and notes nothing: what is there counts as given by somebody, and nothing else does.
     call(administrator, "post", "agenticverz/data/database", {"data": {"POSTGRES_USER": "x", "DATABASE_URL": "y"}})
-    assert {key: listed(run, "aos")[key] for key in origins} == dict.fromkeys(origins, "given")
+    written = {f"database {key}" for key in ("POSTGRES_USER", "DATABASE_URL")}
+    assert {key for key in origins if listed(run, "aos")[key] == "given"} == written
     run("put", *where, "KEYCLOAK_DB_USER", given="keycloak")
     history = json.loads(run("history", *where, "--json").out)["versions"]
     assert [(one["number"], one["by"]) for one in history] == [(4, "ada"), (3, ""), (2, "ada"), (1, "ada")]
     assert listed(run, "aos")["database POSTGRES_PASSWORD"] == "missing"
     assert listed(run, "aos")["database POSTGRES_USER"] == "given"
+
+
+def test_one_that_is_killed_before_it_noted_gave_only_its_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_secret: KvSecret, _notes: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KvSecret, "note", killed)
+        assert run("put", "aos", "database", "POSTGRES_USER", given="aos").code != 0
+    found = {key for key, origin in listed(run, "aos").items() if origin == "given"}
+    assert found == {"database POSTGRES_USER"}
+
+
+def test_one_value_never_takes_the_place_of_deleted_ones(run: Run) -> None:
+    where = ("aos", "database")
+    run("put", *where, given=json.dumps({"POSTGRES_USER": "aos", "POSTGRES_PASSWORD": CANARY}))
+    run("delete", *where)
+    refused = run("put", *where, "DATABASE_URL", given="postgresql://db/aos")
+    assert (refused.code, refused.out) == (2, "")
+    assert "version 1 is deleted, and what isn't given now would go with it; expected it undeleted" in refused.err
+    every = {key.removeprefix("database ") for key in listed(run, "aos") if key.startswith("database ")}
+    assert run("put", *where, given=json.dumps(dict.fromkeys(every, "x"))).code == 0
+    assert run("undelete", *where, "1").code == 0
+    back = run("rollback", *where, "1")
+    assert back.out.splitlines()[1:] == [f"without {', '.join(sorted(every - GIVEN))}, which the version before had"]
 
 
 def test_the_server_generates_by_a_policy(run: Run, administrator: hvac.Client) -> None:
@@ -191,6 +219,11 @@ def test_what_up_chose_is_told_apart(run: Run, administrator: hvac.Client) -> No
     (history,) = json.loads(run("history", *AOS, "--json").out)["versions"]
     assert (history["by"], history["brought"]) == ("up", [KEY])
     assert listed(run, "aos")[f"external-apis {KEY}"] == "generated"
+    run("rollback", *AOS, "1")
+    assert listed(run, "aos")[f"external-apis {KEY}"] == "generated"
+    run("put", *AOS, KEY, given=CANARY)
+    run("rollback", *AOS, "1")
+    assert listed(run, "aos")[f"external-apis {KEY}"] == "given", "what was noted of the first has given way"
 
 
 def test_another_owner_is_denied_all_of_it(run: Run) -> None:

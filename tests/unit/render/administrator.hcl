@@ -95,6 +95,10 @@ path "+/static-roles/*" {
   capabilities = ["create", "delete", "list", "read", "update"]
 }
 
+path "+/subkeys/*" {
+  capabilities = ["read"]
+}
+
 path "+/tidy" {
   capabilities = ["create", "update"]
 }

@@ -73,7 +73,7 @@ def test_an_owner_gets_nothing_of_another_in_the_same_folder() -> None:
     own = {whole.secret_path("greenlang-agents", name) for name in whole.applications["greenlang-agents"].secrets}
     for application, name, _ in whole.secrets():
         mount, path = whole.secret_path(application, name)
-        for api in ("data", "metadata", "delete", "undelete", "destroy"):
+        for api in ("data", "metadata", "subkeys", "delete", "undelete", "destroy"):
             if (mount, path) not in own:
                 assert allowed(owner, f"{mount}/{api}/{path}") == [], (api, path)
     assert allowed(owner, "secret/metadata/greenlang/services") == ["list"]
@@ -87,7 +87,8 @@ def test_who_looks_after_the_estate_sees_every_secret_and_no_value(group: str) -
     for application, name, _ in settings.secrets():
         mount, path = settings.secret_path(application, name)
         assert allowed(given, f"{mount}/metadata/{path}") == ["list", "read"]
-        for api in ("data", "subkeys", "delete", "undelete", "destroy"):
+        assert allowed(given, f"{mount}/subkeys/{path}") == ["read"]
+        for api in ("data", "delete", "undelete", "destroy"):
             assert allowed(given, f"{mount}/{api}/{path}") == []
     for mount in settings.kv:
         assert "list" in allowed(given, f"{mount}/metadata/")
