@@ -90,7 +90,7 @@ def _provider(package: str, world: Path | None, machines: Path | None, *, adopti
     if package == "aws":
         from fake_providers.aws import AwsProvider  # noqa: PLC0415
 
-        return AwsProvider(world)
+        return AwsProvider(world, machines)
     if package == "kubernetes":
         from fake_providers.kubernetes import KubernetesProvider  # noqa: PLC0415
 

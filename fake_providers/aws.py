@@ -1,14 +1,16 @@
-"""AWS in memory, and buckets of an S3 service really made where the program's provider names one: moto, in a sandbox.
+"""AWS in memory, and buckets of an S3 service really made where one is named: moto, in a sandbox.
 
-Owns a bucket, its versions, lock, lifecycle and policy, through boto3. Refuses a bucket with objects its deletion, as
-the service does. Other types of AWS, and buckets of a provider that names no service, stay in memory; a cluster's are
-in `fake_providers.aws_cluster`.
+Owns a bucket, its versions, lock, lifecycle and policy, through boto3; the program's provider names the service, or the
+variable AWS_ENDPOINT_URL, as for AWS' own tools. Refuses a bucket with objects its deletion, as the service does. Other
+types of AWS, and buckets without a service, stay in memory; a cluster's are in `fake_providers.aws_cluster`, and what
+stands behind it in a sandbox in `fake_providers.eks_machines`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # as above
@@ -17,6 +19,9 @@ from botocore.config import Config  # type: ignore[import-untyped]  # as above
 from fake_providers import aws_cluster
 from fake_providers.memory import MemoryProvider, MemoryType
 from fake_providers.servicer import Found, RefusedError, Values
+
+if TYPE_CHECKING:
+    from fake_providers.eks_machines import EksMachines
 
 Client = Any
 
@@ -118,11 +123,17 @@ def _kind(token: str) -> str:
     return token.removeprefix("aws:")
 
 
-class AwsProvider(MemoryProvider):
-    """The package `aws`."""
+def _group(identity: str, inputs: Values) -> str:
+    """A node group's name, which AWS makes of the prefix."""
+    return f"{inputs.get('nodeGroupNamePrefix') or ''}{identity}"
 
-    def __init__(self, world: Path | None) -> None:
+
+class AwsProvider(MemoryProvider):
+    """The package `aws`; `machines` is the folder of the sandbox's machines, None: clusters stay in memory."""
+
+    def __init__(self, world: Path | None, machines: Path | None = None) -> None:
         super().__init__("aws", TYPES, world)
+        self._machines = machines
 
     def identity(self, token: str, inputs: Values, count: int) -> str:
         """A bucket's is its name, and so it is of what AWS calls by one."""
@@ -133,7 +144,8 @@ class AwsProvider(MemoryProvider):
         """A client of the named service; it connects at its first call."""
         endpoints = settings.get("endpoints") or []
         endpoints = json.loads(endpoints) if isinstance(endpoints, str) else endpoints
-        named = [one["s3"] for one in endpoints if "s3" in one]
+        anywhere = os.environ.get("AWS_ENDPOINT_URL")
+        named = [*(one["s3"] for one in endpoints if "s3" in one), *([anywhere] if anywhere else [])]
         if not named:
             return None
         return boto3.client(
@@ -150,8 +162,30 @@ class AwsProvider(MemoryProvider):
         self._do(connection, _WRITES.get(token), inputs)
         return super().create(None, token, inputs)
 
+    def begin(self, token: str, identity: str, inputs: Values) -> Values:
+        """Start a cluster, plug its nodes in, install what an add-on brings, tell pods who they are."""
+        kind = _kind(token)
+        behind = self._behind(kind)
+        if behind is None:
+            return {}
+        if kind == aws_cluster.CLUSTER:
+            return behind.start()
+        if kind == aws_cluster.NODES:
+            behind.scale(_group(identity, inputs), inputs, self._zones(inputs))
+        elif kind == aws_cluster.ADDON:
+            behind.install(str(inputs["addonName"]))
+        elif kind == aws_cluster.IDENTITY:
+            behind.associate(identity, inputs, os.environ.get("AWS_ENDPOINT_URL"))
+        return {}
+
     def update(self, connection: Client, token: str, found: Found, inputs: Values) -> Found:
         """As `create`; of a bucket itself nothing changes there."""
+        kind = _kind(token)
+        behind = self._behind(kind)
+        if behind and kind == aws_cluster.NODES:
+            behind.scale(_group(found.identity, inputs), inputs, self._zones(inputs))
+        elif behind and kind == aws_cluster.IDENTITY:
+            behind.associate(found.identity, inputs, os.environ.get("AWS_ENDPOINT_URL"))
         self._do(connection, _WRITES.get(token) if token != _BUCKET else None, inputs)
         return super().update(None, token, found, inputs)
 
@@ -160,7 +194,52 @@ class AwsProvider(MemoryProvider):
         with self.world() as world:
             aws_cluster.let_go(world, _kind(token), found.identity)
         self._do(connection, _remove if token == _BUCKET else None, found.inputs)
+        self._end(_kind(token), found)
         super().delete(None, token, found)
+
+    def drop_unknown(self, connection: Client, known: Container[tuple[str, str]]) -> list[str]:
+        """With nodes that a killed run had plugged in."""
+        dropped = super().drop_unknown(connection, known)
+        if behind := self._behind(aws_cluster.NODES):
+            with self.world() as world:
+                groups = {
+                    _group(key.partition(" ")[2], one["inputs"])
+                    for key, one in world.items()
+                    if key.startswith(f"aws:{aws_cluster.NODES} ")
+                }
+            behind.keep_groups(groups)
+        return dropped
+
+    def taken_away(self, token: str) -> int:
+        """Who needs others goes before them."""
+        return -aws_cluster.depth(_kind(token))
+
+    def _end(self, kind: str, found: Found) -> None:
+        behind = self._behind(kind)
+        with self.world() as world:
+            there = f"aws:{kind} {found.identity}" in world
+        if behind is None or not there:
+            return
+        if kind == aws_cluster.CLUSTER:
+            behind.remove()
+        elif kind == aws_cluster.NODES:
+            behind.remove_group(_group(found.identity, found.inputs))
+        elif kind == aws_cluster.IDENTITY:
+            behind.dissociate(found.identity, found.inputs)
+
+    def _behind(self, kind: str) -> "EksMachines | None":
+        """What stands behind a thing of this kind, if anything does."""
+        if self._machines is None or kind not in aws_cluster.BEHIND:
+            return None
+        from fake_providers.eks_machines import EksMachines  # noqa: PLC0415 - what it needs is for clusters only
+
+        return EksMachines(self._machines)
+
+    def _zones(self, inputs: Values) -> set[str]:
+        """Of a group's subnets."""
+        with self.world() as world:
+            held = [world[f"aws:{aws_cluster.SUBNET} {one}"] for one in inputs["subnetIds"]]
+        return {str(one["inputs"]["availabilityZoneId"]) for one in held}
 
     def _do(self, connection: Client, action: Action | None, inputs: Values) -> None:
         if connection is None or action is None:

@@ -3,7 +3,7 @@
 Keeps the rules of AWS' that a stack runs into: a thing is made of others that are there (`InvalidParameter`,
 `ResourceNotFound`, `NoSuchEntity`), none goes while another needs it (`DependencyViolation`, `ResourceInUse`,
 `DeleteConflict`), a protected cluster isn't deleted, and a name is unique where AWS says so. Judges no policy and makes
-no machine.
+no machine: `fake_providers.eks_machines` does, in a sandbox.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,13 @@ from fake_providers.memory import MemoryType
 from fake_providers.servicer import RefusedError, Values
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-CLUSTER = "eks/cluster:Cluster"
+CLUSTER, NODES, ADDON = "eks/cluster:Cluster", "eks/nodeGroup:NodeGroup", "eks/addon:Addon"
+IDENTITY = "eks/podIdentityAssociation:PodIdentityAssociation"
+BEHIND = (CLUSTER, NODES, ADDON, IDENTITY)
+"""What isn't in memory only, in a sandbox with machines."""
+SUBNET = "ec2/subnet:Subnet"
 _ROLE, _POLICY = "iam/role:Role", "iam/policy:Policy"
-_VPC, _SUBNET, _TABLE = "ec2/vpc:Vpc", "ec2/subnet:Subnet", "ec2/routeTable:RouteTable"
+_VPC, _TABLE = "ec2/vpc:Vpc", "ec2/routeTable:RouteTable"
 _GROUP, _LOGS = "ec2/securityGroup:SecurityGroup", "cloudwatch/logGroup:LogGroup"
 
 
@@ -32,7 +36,7 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         arn=lambda _, inputs: f"{_named('logs', 'log-group')}:{inputs['name']}",
     ),
     _VPC: MemoryType("cidrBlock", "cidrBlock", arn=lambda identity, _: _named("ec2", f"vpc/{identity}")),
-    _SUBNET: MemoryType(
+    SUBNET: MemoryType(
         "availabilityZoneId cidrBlock vpcId", "vpcId", arn=lambda identity, _: _named("ec2", f"subnet/{identity}")
     ),
     _TABLE: MemoryType("vpcId", "vpcId"),
@@ -67,14 +71,12 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
     "eks/accessPolicyAssociation:AccessPolicyAssociation": MemoryType(
         "clusterName principalArn policyArn accessScope", "clusterName principalArn policyArn accessScope"
     ),
-    "eks/addon:Addon": MemoryType("clusterName addonName", "clusterName addonName"),
-    "eks/nodeGroup:NodeGroup": MemoryType(
+    ADDON: MemoryType("clusterName addonName", "clusterName addonName"),
+    NODES: MemoryType(
         "amiType capacityType clusterName instanceTypes nodeGroupNamePrefix nodeRoleArn subnetIds",
         "clusterName nodeRoleArn scalingConfig subnetIds",
     ),
-    "eks/podIdentityAssociation:PodIdentityAssociation": MemoryType(
-        "clusterName namespace serviceAccount", "clusterName namespace roleArn serviceAccount"
-    ),
+    IDENTITY: MemoryType("clusterName namespace serviceAccount", "clusterName namespace roleArn serviceAccount"),
     _ROLE: MemoryType(
         "name",
         "assumeRolePolicy",
@@ -83,7 +85,7 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
     ),
     _POLICY: MemoryType(
         "name description",
-        "policy",
+        "name policy",
         {"arn": _named("iam", f"policy/{_FORETOLD}", region="")},
         arn=lambda _, inputs: _named("iam", f"policy/{inputs['name']}", region=""),
     ),
@@ -93,32 +95,37 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
 
 _OF_CLUSTER = {"clusterName": CLUSTER}
 REFERS: Mapping[str, Mapping[str, str]] = {
-    _SUBNET: {"vpcId": _VPC},
+    SUBNET: {"vpcId": _VPC},
     _TABLE: {"vpcId": _VPC},
     _GROUP: {"vpcId": _VPC},
     "ec2/defaultSecurityGroup:DefaultSecurityGroup": {"vpcId": _VPC},
     "ec2/flowLog:FlowLog": {"vpcId": _VPC},
     "ec2/internetGateway:InternetGateway": {"vpcId": _VPC},
     "ec2/vpcEndpoint:VpcEndpoint": {"vpcId": _VPC},
-    "ec2/natGateway:NatGateway": {"subnetId": _SUBNET, "allocationId": "ec2/eip:Eip"},
+    "ec2/natGateway:NatGateway": {"subnetId": SUBNET, "allocationId": "ec2/eip:Eip"},
     "ec2/route:Route": {
         "routeTableId": _TABLE,
         "gatewayId": "ec2/internetGateway:InternetGateway",
         "natGatewayId": "ec2/natGateway:NatGateway",
     },
-    "ec2/routeTableAssociation:RouteTableAssociation": {"routeTableId": _TABLE, "subnetId": _SUBNET},
+    "ec2/routeTableAssociation:RouteTableAssociation": {"routeTableId": _TABLE, "subnetId": SUBNET},
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"securityGroupId": _GROUP},
     "eks/accessEntry:AccessEntry": _OF_CLUSTER,
     "eks/accessPolicyAssociation:AccessPolicyAssociation": _OF_CLUSTER,
-    "eks/addon:Addon": _OF_CLUSTER,
-    "eks/nodeGroup:NodeGroup": _OF_CLUSTER,
-    "eks/podIdentityAssociation:PodIdentityAssociation": _OF_CLUSTER,
+    ADDON: _OF_CLUSTER,
+    NODES: _OF_CLUSTER,
+    IDENTITY: _OF_CLUSTER,
     "iam/rolePolicy:RolePolicy": {"role": _ROLE},
     "iam/rolePolicyAttachment:RolePolicyAttachment": {"role": _ROLE},
 }
 """By type, which input names which other thing; of AWS' own words for these refusals there are several."""
 UNIQUE: Mapping[str, str] = {CLUSTER: "name", _ROLE: "name", _POLICY: "name", _LOGS: "name"}
 """Whose name is its id, and there once."""
+
+
+def depth(kind: str) -> int:
+    """How many others a thing is made of, one after another."""
+    return max((1 + depth(other) for other in REFERS.get(kind, {}).values()), default=0)
 
 
 def name_of(kind: str, inputs: Values) -> str | None:

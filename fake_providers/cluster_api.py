@@ -117,6 +117,16 @@ class ClusterApi:
             raise
         return True
 
+    def account_token(self, namespace: str, account: str, audience: str, seconds: int) -> str:
+        """A token of a service account, for an audience. Raises ApiRefusedError."""
+        wanted = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [audience], "expirationSeconds": seconds},
+        }
+        path = f"{_path('core/v1:ServiceAccount', namespace, account)}/token"
+        return str(self._ask("POST", path, {}, wanted)["status"]["token"])
+
     def last_line(self, namespace: str, pod: str) -> str:
         """What a pod's first container said last; empty: nothing. Raises ApiRefusedError."""
         answer = self._send("GET", f"{_path('core/v1:Pod', namespace, pod)}/log", {"tailLines": "5"})
@@ -148,7 +158,7 @@ class ClusterApi:
         except requests.RequestException as error:
             raise ApiRefusedError(0, f"the cluster at {self.server} doesn't answer: {type(error).__name__}") from None
         if not answer.ok:
-            raise ApiRefusedError(answer.status_code, _message(answer))
+            raise ApiRefusedError(answer.status_code, _message(answer, path))
         return answer
 
     def _session(self) -> requests.Session:
@@ -162,10 +172,12 @@ class ClusterApi:
         return found
 
 
-def _message(answer: requests.Response) -> str:
+def _message(answer: requests.Response, path: str) -> str:
     try:
         return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
+        if answer.status_code == _NOT_FOUND:
+            return f"the cluster has no {path}: its type isn't there"
         return f"the cluster answered {answer.status_code}"
 
 

@@ -80,6 +80,11 @@ def is_ready(kind: str, live: Values) -> bool:
     return kind != "batch/v1:Job" or _condition(live, "Complete") == "True"
 
 
+def has(live: Values | None, condition: str) -> bool:
+    """Whether an object is there, and says that a condition holds."""
+    return live is not None and _condition(live, condition) == "True"
+
+
 def until_deleted(api: ClusterApi, kind: str, found: Values, waiting: Waiting) -> None:
     """Wait until an object that is being deleted is gone, or another one has its name. Raises UnreadyError."""
     if is_skipped(found) and kind in _LEFT_ALONE:

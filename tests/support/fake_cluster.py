@@ -12,7 +12,9 @@ from fake_providers.cluster_api import FIRST_MANAGER, ApiRefusedError, ClusterAp
 from fake_providers.servicer import Values
 
 Key = tuple[str, str | None, str]
+Field = tuple[str, ...]
 _NAMESPACE = "core/v1:Namespace"
+_NOBODYS: tuple[Field, ...] = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
 
 class FakeClusterApi(ClusterApi):
@@ -56,7 +58,10 @@ class FakeClusterApi(ClusterApi):
         return answered
 
     def apply(self, kind: str, wanted: Values, manager: str) -> Values:
-        """409 where another manager has a field of another value; what the manager had and doesn't name goes."""
+        """409 where another manager has a field of another value; what the manager had and doesn't name goes. An object
+        that isn't there is made."""
+        if _key(kind, wanted) not in self.objects:
+            self.create(kind, wanted)
         live = self.objects[_key(kind, wanted)]
         entries = live["metadata"]["managedFields"]
         fields = _fields(wanted)
@@ -66,9 +71,8 @@ class FakeClusterApi(ClusterApi):
                 for gone in set(one["fields"]) - fields.keys():
                     _put(live, gone, None)
             elif clash := [name for name in one["fields"] if name in fields and _at(live, name) != fields[name]]:
-                raise ApiRefusedError(
-                    409, f'Apply failed with 1 conflict: conflict with "{one["manager"]}": {clash[0]}'
-                )
+                where = ".".join(clash[0])
+                raise ApiRefusedError(409, f'Apply failed with 1 conflict: conflict with "{one["manager"]}": {where}')
         others = [one for one in entries if {name: one[name] for name in mine} != mine]
         for name, value in fields.items():
             _put(live, name, value)
@@ -116,6 +120,12 @@ class FakeClusterApi(ClusterApi):
             del self.objects[key]
         return True
 
+    def account_token(self, namespace: str, account: str, audience: str, seconds: int) -> str:
+        """404 where the account isn't. What it is told, instead of a token."""
+        if ("core/v1:ServiceAccount", namespace, account) not in self.objects:
+            raise ApiRefusedError(404, f'serviceaccounts "{account}" not found')
+        return f"{namespace}/{account} for {audience}, {seconds} s"
+
     def last_line(self, namespace: str, pod: str) -> str:
         """As a test says."""
         del namespace
@@ -126,26 +136,26 @@ def _key(kind: str, wanted: Values) -> Key:
     return kind, wanted["metadata"].get("namespace"), str(wanted["metadata"]["name"])
 
 
-def _fields(values: Values, prefix: str = "") -> dict[str, Any]:
-    """Every leaf by its dotted path, but for name and namespace, which nobody owns."""
-    found: dict[str, Any] = {}
+def _fields(values: Values, prefix: Field = ()) -> dict[Field, Any]:
+    """Every leaf by its path, but for name and namespace, which nobody owns."""
+    found: dict[Field, Any] = {}
     for name, value in values.items():
-        path = f"{prefix}{name}"
-        if path in ("apiVersion", "kind", "metadata.name", "metadata.namespace"):
+        path = (*prefix, name)
+        if path in _NOBODYS:
             continue
-        found |= _fields(value, f"{path}.") if isinstance(value, dict) else {path: value}
+        found |= _fields(value, path) if isinstance(value, dict) else {path: value}
     return found
 
 
-def _at(values: Values, path: str) -> Any:
+def _at(values: Values, path: Field) -> Any:
     here: Any = values
-    for name in path.split("."):
+    for name in path:
         here = (here or {}).get(name)
     return here
 
 
-def _put(values: Values, path: str, value: Any) -> None:
-    *parents, last = path.split(".")
+def _put(values: Values, path: Field, value: Any) -> None:
+    *parents, last = path
     for name in parents:
         values = values.setdefault(name, {})
     if value is None:

@@ -97,7 +97,7 @@ def test_a_change_gives_up_what_isnt_named_any_more_and_leaves_what_others_wrote
     made = make(cluster, MAP, named(data={"a": "1", "b": "2"}))
     live = api.objects[MAP, "jobs", "a"]
     live["data"]["c"] = "3"
-    live["metadata"]["managedFields"].append({"manager": "job", "operation": "Update", "fields": ["data.c"]})
+    live["metadata"]["managedFields"].append({"manager": "job", "operation": "Update", "fields": [("data", "c")]})
 
     changed = cluster.update(MAP, made, named(data={"a": "0"}))
 
@@ -112,7 +112,7 @@ def test_another_managers_field_is_a_conflict(cluster: ClusterObjects, api: Fake
     made = make(cluster, MAP, named(data={"a": "1"}))
     live = api.objects[MAP, "jobs", "a"]
     live["data"]["c"] = "3"
-    live["metadata"]["managedFields"].append({"manager": "job", "operation": "Update", "fields": ["data.c"]})
+    live["metadata"]["managedFields"].append({"manager": "job", "operation": "Update", "fields": [("data", "c")]})
 
     with pytest.raises(RefusedError, match=r'field conflict.*conflict with "job": data\.c'):
         cluster.update(MAP, made, named(data={"a": "1", "c": "4"}))
