@@ -146,7 +146,7 @@ def _check_access(platform: PlatformDriver, outputs: Mapping[str, str], console:
         return not_checked(settings, platform.why_unchecked)
     endpoint = platform.endpoint(outputs["address"])
     with log_in(endpoint) as client:
-        return check_access(client, endpoint, settings, console)
+        return check_access(client, endpoint, settings, console, platform.pods_of_applications())
 
 
 def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tuple[Changes, str]:

@@ -22,6 +22,7 @@ from ops.paths import Paths
 from ops.snapshots.ages import Ages
 from ops.snapshots.local_seal_keys import LocalSealKeys
 from ops.stack_file import StackFile
+from ops.vault.checks.elsewhere import PodsOfApplications
 from ops.vault.endpoint import VaultEndpoint
 from ops.vault.status import VaultStatus
 from settings.sources import ConnectionWithPassword
@@ -139,6 +140,10 @@ class PlatformDriver(ABC):
     def why_unchecked(self) -> str:
         """Why an `up` doesn't end with using Vault as each application; empty: it does."""
         return ""
+
+    def pods_of_applications(self) -> PodsOfApplications | None:
+        """Pods by which applications' logins are checked; None: there may be none."""
+        return None
 
     def endpoint(self, address: str) -> VaultEndpoint:
         """The Vault at an address that is known already."""

@@ -43,11 +43,6 @@ class Eks(Account):
         return () if self.platform.profile else AWS_CREDENTIALS
 
     @property
-    def has_sandbox(self) -> bool:
-        """None that would schedule pods."""
-        return False
-
-    @property
     def seal_kind(self) -> str:
         """As the settings have it, or the cluster's own."""
         return self.platform.servers(self.file.settings.server).seal.kind

@@ -6,13 +6,14 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.platforms.driver import PlatformDriver
 from ops.platforms.eks import Eks
+from ops.platforms.eks_sandbox import EksSandbox
 from ops.platforms.hetzner import Hetzner
 from ops.platforms.local import Local
 from ops.platforms.sandbox import Sandbox
 from ops.stack_file import StackFile
 
 _DRIVERS: Mapping[str, type[PlatformDriver]] = {"local": Local, "hetzner": Hetzner, "eks": Eks}
-_SANDBOXES: Mapping[str, type[PlatformDriver]] = {"local": Local, "hetzner": Sandbox}
+_SANDBOXES: Mapping[str, type[PlatformDriver]] = {"local": Local, "hetzner": Sandbox, "eks": EksSandbox}
 """When `--sandbox` is given. A platform on this machine is the same with it and without."""
 
 

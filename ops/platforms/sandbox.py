@@ -7,7 +7,6 @@ the real stack: state and passphrase are in the sandbox's folder.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -16,15 +15,14 @@ from components.platform.readiness import wait_until_ready
 from fake_providers.machines import found
 from ops.console import Console
 from ops.engine import state
-from ops.engine.environment import Backend
 from ops.engine.recovery import knows_database
+from ops.platforms.boxed import Boxed, databases, first_passwords, word
 from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status, Table
 from ops.platforms.hetzner import Hetzner
 from ops.sandbox import overlay, services
+from ops.sandbox.place import SandboxPlace
 from ops.sandbox.services import SandboxFacts, SandboxServices
-from ops.snapshots.ages import Ages
 from ops.vault import status
-from settings import Settings
 
 _POWER_ON_SECONDS = 120
 """How long a node may take to serve after it was switched on; measured here: 4 s."""
@@ -32,13 +30,8 @@ _ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sandbox(Hetzner):
+class Sandbox(Boxed, Hetzner):
     """A Hetzner stack's sandbox."""
-
-    why_unchecked = ""
-    """It is checked: all of it is on this machine."""
-    running: FakeCloud | None = None
-    """With machines that boot; None: the sandbox isn't running, and the cloud's servers stay in memory."""
 
     @property
     def services(self) -> SandboxServices:
@@ -46,23 +39,9 @@ class Sandbox(Hetzner):
         return SandboxServices(paths=self.paths, stack=self.file.stack)
 
     @property
-    def backend(self) -> Backend:
-        """In the sandbox's folder."""
-        return self.fake_cloud.backend
-
-    @property
-    def fake_cloud(self) -> FakeCloud:
-        """What the sandbox keeps."""
-        return self.running or FakeCloud(folder=self.services.directory)
-
-    def command(self, name: str, *more: str) -> str:
-        """With the option that means the sandbox."""
-        return super().command(name, *more, "--sandbox")
-
-    @property
-    def login_file(self) -> Path:
-        """Apart from the real stack's, which has the same address."""
-        return self.services.directory / "login" / "token.json"
+    def place(self) -> SandboxPlace:
+        """That of its services."""
+        return self.services
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
@@ -80,11 +59,7 @@ class Sandbox(Hetzner):
             if purpose != "down":
                 inside.ensure_keys(console)
             if purpose == "up":
-                console.table(
-                    "replaced for this run, since nothing outside this machine is reached",
-                    ["setting", "in the file", "here"],
-                    [[one.setting, one.declared, one.used] for one in inside.file.replaced],
-                )
+                inside.tell_replaced(console)
             with services.reachable(facts):
                 yield inside
         else:
@@ -102,8 +77,7 @@ class Sandbox(Hetzner):
             self.platform.image, databases(settings), overlay.architecture(self.file, self.platform), console.say
         )
         password = own.postgres.password_file.read_text(encoding="ascii")
-        connections = settings.database.connections.values() if settings.database else ()
-        secrets = {one.password_secret: password for one in connections if one.password_secret}
+        secrets = first_passwords(settings, password)
         return facts, FakeCloud(folder=own.directory, machines=own.machines, secrets=secrets)
 
     def start(self, deployment: Mapping[str, Any], console: Console) -> None:
@@ -157,10 +131,6 @@ class Sandbox(Hetzner):
                 }
             )
 
-    def nothing_to_destroy(self) -> str:
-        """Where no sandbox is."""
-        return "" if self.services.exists else f"{self.file.stack} has no sandbox here"
-
     def remove(self) -> None:
         """Machines, servers, network, state and keys."""
         self.services.remove()
@@ -182,8 +152,8 @@ class Sandbox(Hetzner):
                 vault = status.ask(endpoint, exported.get("cluster_id"))
                 url = f"{address}/v1/sys/seal-status"
                 health = requests.get(url, verify=str(endpoint.ca_file), timeout=_ANSWER_SECONDS).json()
-        rows = [[str(one["name"]), _word(one["running"]), str(one["address"])] for one in machines]
-        rows += [[name, _word(runs), ""] for name, runs in running.items()]
+        rows = [[str(one["name"]), word(one["running"]), str(one["address"])] for one in machines]
+        rows += [[name, word(runs), ""] for name, runs in running.items()]
         sealed = {None: "does not answer", True: "is sealed", False: "is unsealed"}[health.get("sealed")]
         return Status(
             tables=[
@@ -201,25 +171,6 @@ class Sandbox(Hetzner):
             },
         )
 
-    def snapshot_ages(self, cluster: str | None) -> Ages | None:  # noqa: ARG002 - as the base has it
-        """They end with the sandbox."""
-        return None
-
-    @property
-    def seal_key_mark(self) -> Path:
-        """Apart from the real stack's."""
-        return self.services.directory / "moving-seal-key"
-
     def variables(self) -> Mapping[str, str]:
         """What lets other clients find the sandbox's names."""
         return services.proxy_variables(self.services.facts())
-
-
-def databases(settings: Settings) -> list[str]:
-    """The databases that the connections name."""
-    connections = settings.database.connections.values() if settings.database else ()
-    return sorted({connection.database for connection in connections})
-
-
-def _word(running: object) -> str:
-    return "running" if running else "stopped"

@@ -5,7 +5,7 @@ else: every other setting is the file's own.
 """
 
 import platform as host
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -48,9 +48,15 @@ def refuse_flavour(file: StackFile) -> None:
 def apply(file: StackFile, platform: HetznerPlatform, facts: SandboxFacts) -> StackFile:
     """The stack's file as the sandbox has it, with what was replaced.
     Raises EstateError if the settings can't be had in a sandbox."""
+    return laid_over(file, _values(file.settings, platform, facts))
+
+
+def laid_over(file: StackFile, values: Iterable[tuple[Path, Any]]) -> StackFile:
+    """A stack's file with other values, each by its path; None takes a setting out. It tells what was replaced.
+    Raises EstateError if the settings don't go together."""
     content = deepcopy(dict(file.written))
     replaced: list[Replacement] = []
-    for path, value in _values(file.settings, platform, facts):
+    for path, value in values:
         before = _get(content, path)
         if before != value:
             _put(content, path, value)
@@ -73,15 +79,9 @@ def _values(declared: settings.Settings, platform: HetznerPlatform, facts: Sandb
     if declared.snapshots and declared.snapshots.store.kind == "bucket":
         yield ("snapshots", "store", "endpoint"), facts.storage
         yield ("snapshots", "store", "profile"), None
-    if declared.bootstrap.administrator.private_key_secret:
-        # Encrypted for whoever owns the real stack. The sandbox has a pair of its own, made on first use.
-        at: Path = ("bootstrap", "administrator")
-        yield (*at, "certificate_pem"), None
-        yield (*at, "private_key_secret"), None
-        yield (*at, "certificate"), f"{facts.folder}/administrator.crt"
-        yield (*at, "private_key"), f"{facts.folder}/administrator.key"
+    yield from administrators(declared, facts.folder)
     for name, connection in (declared.database.connections if declared.database else {}).items():
-        at = ("database", "connections", name)
+        at: Path = ("database", "connections", name)
         yield (*at, "host"), facts.gateway
         if connection.port != POSTGRES_PORT:
             yield (*at, "port"), POSTGRES_PORT
@@ -89,6 +89,16 @@ def _values(declared: settings.Settings, platform: HetznerPlatform, facts: Sandb
             yield (*at, "username"), ROOT_ROLE
         if connection.ssl_mode not in {"verify-full", "verify-ca", "require"}:
             yield (*at, "ssl_mode"), "verify-full"
+
+
+def administrators(declared: settings.Settings, folder: str) -> Iterator[tuple[Path, Any]]:
+    """A pair of the sandbox's own where the stack's is encrypted for whoever owns the real one; made on first use."""
+    if declared.bootstrap.administrator.private_key_secret:
+        at: Path = ("bootstrap", "administrator")
+        yield (*at, "certificate_pem"), None
+        yield (*at, "private_key_secret"), None
+        yield (*at, "certificate"), f"{folder}/administrator.crt"
+        yield (*at, "private_key"), f"{folder}/administrator.key"
 
 
 def _names(platform: HetznerPlatform, facts: SandboxFacts) -> Iterator[tuple[Path, Any]]:

@@ -28,11 +28,11 @@ from ops.engine.environment import process_environment
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
 from ops.local.postgres import Postgres, require_namespaces
-from ops.paths import ROOT, Paths, cache
-from ops.processes.servers import Servers
+from ops.paths import ROOT, cache
 from ops.processes.supervisor import ChildSpec
 from ops.sandbox import release
 from ops.sandbox.acme import AcmeAuthority
+from ops.sandbox.place import SandboxPlace
 from ops.sandbox.serving import MIRROR_PORT, PLAIN_POSTGRES_PORT, PREFIX_LENGTH, PROXY_PORT
 
 STORAGE_PORT = 9000
@@ -60,41 +60,8 @@ class SandboxFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SandboxServices:
+class SandboxServices(SandboxPlace):
     """The services of one stack's sandbox."""
-
-    paths: Paths
-    stack: str
-
-    @property
-    def directory(self) -> Path:
-        """Everything of it, the engine's state included."""
-        return self.paths.own / "sandbox" / self.stack
-
-    @property
-    def machines(self) -> Path:
-        """What boots in it."""
-        return self.directory / "machines"
-
-    @property
-    def file(self) -> Path:
-        """The objects of its cloud."""
-        return self.directory / "world.json"
-
-    @property
-    def exists(self) -> bool:
-        """Whether an `up` has made it, and no `down` ended it."""
-        return self.servers.directory.is_dir()
-
-    @property
-    def servers(self) -> Servers:
-        """The servers around its machines."""
-        return Servers(self.directory / "servers")
-
-    @property
-    def authority_file(self) -> Path:
-        """Who vouches for those servers."""
-        return self.servers.directory / "tls" / "ca.crt"
 
     @property
     def gateway(self) -> str:
@@ -162,20 +129,16 @@ class SandboxServices:
             authority_file=os.path.relpath(self.authority_file, self.paths.project),
             folder=os.path.relpath(self.directory, self.paths.project),
         )
-        write_private(self._facts_file, json.dumps(asdict(facts)).encode())
+        write_private(self.facts_file, json.dumps(asdict(facts)).encode())
         return facts
 
     def facts(self) -> SandboxFacts:
         """What the last start found. Raises EstateError if there was none."""
-        if not self._facts_file.is_file():
+        if not self.facts_file.is_file():
             msg = f"stack {self.stack!r} has no sandbox here; expected one: ./estate up {self.stack} --sandbox"
             raise EstateError(msg)
-        kept = json.loads(self._facts_file.read_text(encoding="utf-8"))
+        kept = json.loads(self.facts_file.read_text(encoding="utf-8"))
         return SandboxFacts(**{**kept, "release": release.Published(**kept["release"])})
-
-    @property
-    def _facts_file(self) -> Path:
-        return self.directory / "facts.json"
 
     def remove(self) -> None:
         """End and remove everything: machines, servers, network, files, the engine's state."""

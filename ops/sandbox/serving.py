@@ -158,7 +158,7 @@ def _serve_mirror(gateway: str, mirror: Path, context: ssl.SSLContext) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
-async def _tls_for_postgres(
+async def tls_for_postgres(
     gateway: str, context: ssl.SSLContext, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """One client: TLS on the outside, which it must ask for first, PostgreSQL's plain protocol on the inside."""
@@ -186,7 +186,7 @@ async def _serve(sandbox: Path, gateway: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as questions:
         questions.setblocking(False)
         questions.bind((gateway, DNS_PORT))
-        await asyncio.start_server(functools.partial(_tls_for_postgres, gateway, context), gateway, POSTGRES_PORT)
+        await asyncio.start_server(functools.partial(tls_for_postgres, gateway, context), gateway, POSTGRES_PORT)
         await asyncio.start_server(_Proxy(gateway, names).session, gateway, PROXY_PORT)
         await answer(questions, names)
 

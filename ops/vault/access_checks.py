@@ -19,6 +19,7 @@ from ops.console import Console
 from ops.vault import turns
 from ops.vault.api import call
 from ops.vault.checks import capabilities, database, elsewhere, kv, pki, renewal, transit
+from ops.vault.checks.elsewhere import PodsOfApplications
 from ops.vault.checks.outcome import (
     NOT_GRANTED,
     CannotCheckError,
@@ -91,8 +92,15 @@ class AccessChecks:
         return all(result.passed for result in self.results)
 
 
-def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, console: Console) -> AccessChecks:
-    """As the administrator write the first values that the estate may choose, then use everything as each application.
+def check_access(
+    client: hvac.Client,
+    endpoint: VaultEndpoint,
+    settings: Settings,
+    console: Console,
+    pods: PodsOfApplications | None = None,
+) -> AccessChecks:
+    """As the administrator write the first values that the estate may choose, then use everything as each application;
+    as one that logs in from pods, where there are `pods`.
     Raises EstateError: a secret could not be written. Raises VaultError: it can't be told which values there are."""
     seeded = seed_secrets(
         client, {settings.secret_path(owner, name): one.first_values for owner, name, one in settings.secrets()}
@@ -101,9 +109,9 @@ def check_access(client: hvac.Client, endpoint: VaultEndpoint, settings: Setting
     with console.stage("checking each application's access") as steps:
         for application in settings.applications:
             steps.step(application, finished=False)
-            results.append(check_application(client, endpoint, settings, application))
+            results.append(check_application(client, endpoint, settings, application, pods))
             steps.step(application, finished=True)
-        results += [check_rotator(client, endpoint, settings, role) for role in rotator_policies(settings)]
+        results += [check_rotator(client, endpoint, settings, role, pods) for role in rotator_policies(settings)]
     return AccessChecks(results=results, seeded=len(seeded), values=look(client, settings))
 
 
@@ -115,11 +123,15 @@ def not_checked(settings: Settings, reason: str) -> AccessChecks:
 
 
 def check_application(
-    client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, application: str
+    client: hvac.Client,
+    endpoint: VaultEndpoint,
+    settings: Settings,
+    application: str,
+    pods: PodsOfApplications | None = None,
 ) -> CheckResult:
     """Log in as one application and use each of its grants. Raises nothing for what it finds."""
     own = turns.client(endpoint.address, endpoint.ca_file)
-    login = outcome_of(partial(_log_in, client, own, settings, application))
+    login = outcome_of(partial(_log_in, client, own, settings, application, pods))
     bound = settings.applications[application].login
     if isinstance(bound, AppRoleLogin) and login.reason == elsewhere.REASON:
         return _asked_only(client, own, settings, application, bound)
@@ -141,11 +153,17 @@ def check_application(
     )
 
 
-def check_rotator(client: hvac.Client, endpoint: VaultEndpoint, settings: Settings, role: str) -> CheckResult:
+def check_rotator(
+    client: hvac.Client,
+    endpoint: VaultEndpoint,
+    settings: Settings,
+    role: str,
+    pods: PodsOfApplications | None = None,
+) -> CheckResult:
     """Log in as what rotates an application's secrets, and ask what it may: nothing is rotated. Raises nothing for what
     it finds."""
     own = turns.client(endpoint.address, endpoint.ca_file)
-    login = outcome_of(partial(_log_in, client, own, settings, role))
+    login = outcome_of(partial(_log_in, client, own, settings, role, pods))
     if login.status is not CheckStatus.PASSED:
         reason = login.reason if login.status is CheckStatus.NOT_CHECKED else "the login failed"
         return _rotator(role, login, CheckOutcome(CheckStatus.NOT_CHECKED, reason))
@@ -229,15 +247,23 @@ def _foreign(settings: Settings, application: str) -> tuple[str, str] | None:
     return next((path for path in everything if path not in own), None)
 
 
-def _log_in(administrator: hvac.Client, client: hvac.Client, settings: Settings, role: str) -> None:
-    """Log in as a machine does, if it does so by AppRole: only that login can be had by an administrator."""
+def _log_in(
+    administrator: hvac.Client, client: hvac.Client, settings: Settings, role: str, pods: PodsOfApplications | None
+) -> None:
+    """Log in as a machine does, if it does so by AppRole: only that login can be had by an administrator. As a pod
+    does, where there may be one."""
     login = settings.logins[role]
     match login:
         case AppRoleLogin():
             mount = settings.approle.path if settings.approle else ""
             _log_in_by_approle(administrator, client, mount, role)
         case KubernetesLogin():
-            raise CannotCheckError("it logs in by kubernetes, as a pod of its cluster")
+            if pods is None or settings.kubernetes is None:
+                raise CannotCheckError("it logs in by kubernetes, as a pod of its cluster")
+            mount = settings.kubernetes.path
+            pods.log_in_from_pod(login, mount, role)
+            answer = call(client, "post", f"auth/{mount}/login", {"role": role, "jwt": pods.token(login)})
+            client.token = answer["auth"]["client_token"]
         case JwtLogin():
             raise CannotCheckError("it logs in by jwt, as a job of its CI")
         case _:

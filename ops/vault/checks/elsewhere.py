@@ -8,11 +8,12 @@ end. Refuses to use anything with it: it only asks.
 import ipaddress
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import hvac
 
 from components.vault.approle import AppRoleLogin
+from components.vault.kubernetes import KubernetesLogin
 from ops.vault.api import call
 from ops.vault.checks.outcome import CannotCheckError, CheckError
 from ops.vault.secret_ids import issue_secret_id
@@ -22,6 +23,16 @@ _ASKED = "only asked for, since its bound_cidrs don't allow a login from here"
 _ROLE = "access-check_"
 """Of a login for a moment. No application's name ends so."""
 _SECONDS = 60
+
+
+class PodsOfApplications(Protocol):
+    """A cluster's pods, where this machine may make some."""
+
+    def token(self, login: KubernetesLogin) -> str:
+        """A token of the service account, as its pods get it. Raises CheckError."""
+
+    def log_in_from_pod(self, login: KubernetesLogin, mount: str, role: str) -> None:
+        """Have a pod of the service account log in, and end that login. Raises CheckError: it can't."""
 
 
 class ElsewhereError(CannotCheckError):

@@ -1,0 +1,53 @@
+"""A cluster stack's settings with what names other services, images and the chart replaced by a sandbox's.
+
+Owns the list of what is replaced, which is told before anything is done. Refuses to replace anything else: every other
+setting is the file's own.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import settings
+from ops.local.postgres import ROOT_ROLE
+from ops.sandbox.cluster_services import SEAL_KEY, ClusterFacts
+from ops.sandbox.overlay import Path, administrators, laid_over
+from ops.sandbox.serving import POSTGRES_PORT
+from ops.stack_file import StackFile
+from settings.eks import EksPlatform
+
+
+def apply(file: StackFile, platform: EksPlatform, facts: ClusterFacts) -> StackFile:
+    """The stack's file as the sandbox has it, with what was replaced.
+    Raises EstateError if the settings can't be had in a sandbox."""
+    return laid_over(file, _values(file.settings, platform, facts))
+
+
+def _values(declared: settings.Settings, platform: EksPlatform, facts: ClusterFacts) -> Iterator[tuple[Path, Any]]:
+    """Every setting that names something elsewhere, and what it names in the sandbox; None takes a setting out."""
+    yield ("server", "flavor"), "openbao"
+    yield ("server", "version"), facts.server_version
+    yield ("protect",), False
+    yield ("platform", "profile"), None
+    repository, _, digest = facts.server_image.partition("@")
+    yield ("platform", "pods", "image"), {"repository": repository, "digest": digest}
+    yield ("platform", "tools_image"), facts.tools_image
+    yield ("platform", "chart"), {"file": facts.chart_file, "checksum": facts.chart_checksum}
+    if platform.seal is None:
+        yield ("platform", "seal"), {"kind": "transit", "address": facts.seal, "key": SEAL_KEY}
+    if platform.destinations:
+        yield ("platform", "destinations"), {facts.address: [f"{facts.address}/32"]}
+    if declared.audit and declared.server.flavor != "openbao":
+        # A device of its own is in that server's file, and it takes none by its API.
+        yield ("audit",), None
+    yield from administrators(declared, facts.folder)
+    if declared.snapshots:
+        yield ("snapshots", "store", "profile"), None
+    for name, connection in (declared.database.connections if declared.database else {}).items():
+        at: Path = ("database", "connections", name)
+        yield (*at, "host"), facts.address
+        if connection.port != POSTGRES_PORT:
+            yield (*at, "port"), POSTGRES_PORT
+        if connection.username != ROOT_ROLE:
+            yield (*at, "username"), ROOT_ROLE
+        if connection.ssl_mode not in {"verify-full", "verify-ca", "require"}:
+            yield (*at, "ssl_mode"), "verify-full"

@@ -1,0 +1,71 @@
+"""Which settings a cluster's sandbox replaces. Nothing runs here."""
+
+import shutil
+from pathlib import Path
+
+from components.render.chart.names import NAMES
+from components.render.seals import TransitSeal
+from ops import stack_file
+from ops.paths import ROOT, Paths
+from ops.sandbox import cluster_overlay
+from ops.sandbox.cluster_services import ClusterFacts
+from ops.stack_file import StackFile
+from settings.eks import EksPlatform
+
+FACTS = ClusterFacts(
+    address="198.19.0.254",
+    server_version="2.7.2",
+    server_image=f"sandbox.invalid/openbao@sha256:{'a' * 64}",
+    tools_image=f"sandbox.invalid/tools@sha256:{'b' * 64}",
+    chart_file=f".estate/sandbox/staging/charts/openbao-{NAMES['openbao'].version}.tgz",
+    chart_checksum="c" * 64,
+    seal="https://198.19.0.254:8300",
+    aws="http://198.19.0.254:443",
+    programs="/cache/programs",
+    folder=".estate/sandbox/staging",
+)
+
+
+def overlaid(folder: Path, stack: str) -> tuple[StackFile, StackFile]:
+    """A committed stack's file, and the same in a sandbox."""
+    for name in ("estate.base.yaml", f"Pulumi.{stack}.yaml"):
+        shutil.copy(ROOT / name, folder)
+    file = stack_file.read(Paths(project=folder), stack)
+    assert isinstance(file.settings.platform, EksPlatform)
+    return file, cluster_overlay.apply(file, file.settings.platform, FACTS)
+
+
+def test_the_committed_file_keeps_all_but_what_names_something_elsewhere(tmp_path: Path) -> None:
+    file, seen = overlaid(tmp_path, "staging")
+
+    told = {one.setting: (one.declared, one.used) for one in seen.replaced}
+    assert told.keys() == {
+        "server.flavor",
+        "server.version",
+        "protect",
+        "platform.pods.image",
+        "platform.tools_image",
+        "platform.chart",
+        "platform.seal",
+        "platform.destinations",
+        "audit",
+        "database.connections.postgresql.host",
+    }
+    assert told["server.flavor"] == ("vault", "openbao")
+    assert told["database.connections.postgresql.host"] == ("postgres.staging.example.com", "198.19.0.254")
+    platform = seen.settings.platform
+    assert isinstance(platform, EksPlatform)
+    assert platform.pods.image.digest == f"sha256:{'a' * 64}"
+    assert platform.pods.replicas == 3
+    assert isinstance(platform.seal, TransitSeal)
+    assert platform.seal.address == "https://198.19.0.254:8300"
+    assert seen.settings.applications == file.settings.applications
+    assert seen.settings.protect is False
+
+
+def test_production_has_five_servers_there_too(tmp_path: Path) -> None:
+    _, seen = overlaid(tmp_path, "prod")
+
+    platform = seen.settings.platform
+    assert isinstance(platform, EksPlatform)
+    assert platform.pods.replicas == 5
