@@ -172,7 +172,7 @@ def prepare(cache: Path, say: Say, go: str = "go") -> ClusterPrograms:
     with locked(home / "lock", lambda: say("waiting for another process that builds the cluster's programs")):
         programs = home / f"programs-{_fingerprint()}"
         if not programs.is_dir():
-            _whole(programs, lambda fresh: _build_all(fresh, go, say))
+            make_whole(programs, lambda fresh: _build_all(fresh, go, say))
         return _with_images(home, programs, say)
 
 
@@ -192,14 +192,15 @@ def _fingerprint() -> str:
     return found.hexdigest()[:16]
 
 
-def _whole(place: Path, make: Callable[[Path], None]) -> None:
-    """Make a folder in one step, so that a killed run leaves none that is half there."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-        fresh = Path(scratch) / place.name
-        fresh.mkdir()
-        make(fresh)
-        fresh.rename(place)
+def make_whole(place: Path, make: Callable[[Path], None]) -> None:
+    """Make a folder in one step, alone. A killed run leaves none that is half there, but one that the next run empties
+    and takes."""
+    fresh = place.with_name("unfinished")
+    if fresh.exists():
+        shutil.rmtree(fresh)
+    fresh.mkdir(parents=True)
+    make(fresh)
+    fresh.rename(place)
 
 
 def _build_all(out: Path, go: str, say: Say) -> None:
@@ -258,7 +259,7 @@ def _with_images(home: Path, programs: Path, say: Say) -> ClusterPrograms:
     place = home / f"images-{recipe.hexdigest()[:16]}"
     if not place.is_dir():
         say("making the cluster's images: about 20 seconds, once")
-        _whole(place, lambda fresh: _pack(fresh, busybox, programs))
+        make_whole(place, lambda fresh: _pack(fresh, busybox, programs))
     found = {archive.stem: images.read(archive) for archive in place.glob("*.tar")}
     return ClusterPrograms(bin=programs, **found)
 
@@ -292,7 +293,7 @@ def _busybox(home: Path, say: Say) -> Path:
     place = home / "busybox"
     if not place.is_dir():
         say("fetching busybox-static")
-        _whole(place, _fetch_busybox)
+        make_whole(place, _fetch_busybox)
     return place / "bin" / "busybox"
 
 

@@ -196,3 +196,20 @@ def test_where_no_cluster_can_run_that_is_said(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(MachineError, match="no cluster can run here: "):
         programs.prepare(tmp_path, print)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_that_was_stopped_is_done_again(tmp_path: Path) -> None:
+    place = tmp_path / "programs"
+
+    def stopped(fresh: Path) -> None:
+        (fresh / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        programs.make_whole(place, stopped)
+    assert not place.exists()
+
+    programs.make_whole(place, lambda fresh: (fresh / "all").touch())
+
+    assert [path.name for path in place.iterdir()] == ["all"]
+    assert [path.name for path in tmp_path.iterdir()] == ["programs"]
