@@ -138,8 +138,8 @@ def _last_line(text: str) -> str:
 class Forwarding:
     """Keeps the port forwarded, from the moment on when there is a cluster to forward it to."""
 
-    def __init__(self, wanted: ForwardedPort, programs: Programs) -> None:
-        self.wanted, self.programs = wanted, programs
+    def __init__(self, wanted: ForwardedPort, programs: Programs, *, leader_only: bool = False) -> None:
+        self.wanted, self.programs, self.leader_only = wanted, programs, leader_only
         self.reason = ""
         """Why it isn't forwarded, as far as is known."""
         self._stopped = Event()
@@ -160,8 +160,12 @@ class Forwarding:
                 self.reason = self.reason or f"ConfigMap {AUTHORITY} is empty yet"
                 return False
             create_private(wanted.authority, certificate.encode())
-        # The active server by itself: who takes a snapshot of another is sent on to where nobody here gets.
+        # The active server by itself: OpenBao's standbys answer from what they have heard so far, so that what was just
+        # written isn't there; and who takes a snapshot of one is sent on to where nobody here gets.
         found, _ = programs.ask(wanted.leads)
+        if self.leader_only and not found.strip():
+            self.reason = "no server leads yet"
+            return False
         self._process = programs.start(wanted.forwards(ACTIVE if found.strip() else RELEASE))
         if self._stopped.is_set():  # it was, before there was a process to end
             self._process.terminate()
@@ -204,7 +208,8 @@ def forwarded(
         say(f"{' and '.join(missing)} not found; expected here, or port {wanted.port} forwarded as docs/eks.md tells")
         yield
         return
-    keeping = Forwarding(wanted, programs)
+    # Who doesn't wait for it is an `up`, whose first boot makes the first leader.
+    keeping = Forwarding(wanted, programs, leader_only=not waits)
     thread = Thread(target=keeping.keep, name="forwarded-port", daemon=True)
     thread.start()
     try:

@@ -45,6 +45,15 @@ def test_the_authority_is_fetched_once_and_then_the_port_is_forwarded(wanted: Fo
     assert wanted.authority.read_text() == CERTIFICATE
 
 
+def test_an_up_is_forwarded_to_nobody_but_the_active_server(wanted: ForwardedPort) -> None:
+    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ("", ""), ("", ""), ('["198.51.100.7"]', ""))
+    keeping = Forwarding(wanted, programs, leader_only=True)
+
+    assert (keeping.attempt(), keeping.reason, programs.processes) == (False, "no server leads yet", [])
+    assert keeping.attempt() is True
+    assert "service/vault-active" in programs.asked[-1]
+
+
 def test_an_authority_that_is_known_is_never_replaced(wanted: ForwardedPort) -> None:
     wanted.authority.parent.mkdir()
     wanted.authority.write_text("known")
@@ -81,7 +90,7 @@ def test_a_profile_is_handed_on() -> None:
 
 
 def test_it_is_ended_with_the_command(wanted: ForwardedPort) -> None:
-    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ends=False)
+    programs = FakePrograms(("", ""), (CERTIFICATE, ""), ('["198.51.100.7"]', ""), ends=False)
     told: list[str] = []
 
     with forwarded(wanted, waits=False, say=told.append, programs=programs):
