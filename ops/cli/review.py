@@ -76,6 +76,11 @@ def _show(console: Console, difference: Difference) -> None:
                 console.result(
                     "\n".join([f"{one.title}, {changed.name}:", *(f"  {line}" for line in changed.lines), ""])
                 )
+    _show_rights(console, difference)
+
+
+def _show_rights(console: Console, difference: Difference) -> None:
+    stack = difference.stack
     if difference.capabilities:
         console.table(
             f"{stack}: who may do what",
@@ -88,6 +93,9 @@ def _show(console: Console, difference: Difference) -> None:
             ["what", "opened to", "closed to"],
             [[one.what, ", ".join(one.opened), ", ".join(one.closed)] for one in difference.exposure],
         )
+    if difference.allowed:
+        allowed = [[one.who, one.what] for one in difference.allowed]
+        console.table(f"{stack}: what else allows more", ["who", "what"], allowed)
 
 
 def _values(changed: PropertyChange) -> list[str]:

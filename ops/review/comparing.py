@@ -1,4 +1,5 @@
-"""What a change of the commits' files changes in a stack: resources, properties, capabilities, exposure.
+"""What a change of the commits' files changes in a stack: resources, properties, capabilities, exposure, and what else
+allows more.
 
 Owns when two values are the same: a list's order counts only where a database is told statements. Refuses to show a
 secret: only that it changed.
@@ -11,6 +12,8 @@ from difflib import unified_diff
 from typing import Any, Literal
 
 from ops.review import capabilities, exposure, replaced, user_data
+from ops.review.allowances import aws, engines, hetzner, iam, kubernetes, logins
+from ops.review.allowances.allowance import Allowance
 from ops.review.capabilities import CapabilityChange
 from ops.review.declaring import Resource
 from ops.review.exposure import ExposureChange
@@ -59,6 +62,8 @@ class Difference:
     resources: Sequence[ResourceChange] = ()
     capabilities: Sequence[CapabilityChange] = ()
     exposure: Sequence[ExposureChange] = ()
+    allowed: Sequence[Allowance] = ()
+    """What else is allowed that wasn't."""
 
     @property
     def widenings(self) -> Sequence[str]:
@@ -66,6 +71,7 @@ class Difference:
         return (
             *(f"{one.who} may {', '.join(one.gained)} {one.path}" for one in self.capabilities if one.widens),
             *(f"{one.what} is open to {', '.join(one.opened)}" for one in self.exposure if one.widens),
+            *map(str, self.allowed),
         )
 
 
@@ -76,6 +82,9 @@ def compare(stack: str, before: Sequence[Resource], after: Sequence[Resource]) -
         resources=tuple(_resources(before, after)),
         capabilities=tuple(capabilities.compare(before, after)),
         exposure=tuple(exposure.compare(before, after)),
+        allowed=tuple(
+            one for kind in (logins, engines, iam, aws, hetzner, kubernetes) for one in kind.compare(before, after)
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""From where what can be reached: the networks of firewalls and logins, of two commits compared.
+"""From where what can be reached: the networks of firewalls, clusters' APIs and logins, of two commits compared.
 
 Owns which inputs are networks. Refuses to compare texts: a network inside another one is covered by it.
 """
@@ -12,6 +12,12 @@ from ops.review.declaring import Resource
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FIREWALL = "hcloud:index/firewall:Firewall"
+_CLUSTER = "aws:eks/cluster:Cluster"
+_GROUPS = frozenset({"aws:ec2/securityGroup:SecurityGroup", "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"})
+_GROUP_RULES = {
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "from outside",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "from inside",
+}
 _Compared = tuple[str, Sequence[str], Sequence[str]]
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _BOUND = {"tokenBoundCidrs": "tokens", "token_bound_cidrs": "tokens", "secretIdBoundCidrs": "SecretIDs"}
@@ -35,19 +41,19 @@ class ExposureChange:
 
 def compare(before: Sequence[Resource], after: Sequence[Resource]) -> Iterator[ExposureChange]:
     """What changed, by what is reached."""
-    for what, was, became in [*_firewalls(before, after), *_logins(before, after)]:
+    for what, was, became in [*_ports_of_both(before, after), *_logins(before, after)]:
         opened, closed = _beyond(became, was), _beyond(was, became)
         if opened or closed:
             yield ExposureChange(what=what, opened=opened, closed=closed)
 
 
-def _firewalls(before: Sequence[Resource], after: Sequence[Resource]) -> Iterator[_Compared]:
-    old, new = _ports(before), _ports(after)
+def _ports_of_both(before: Sequence[Resource], after: Sequence[Resource]) -> Iterator[_Compared]:
+    old, new = (_ports(one) | _groups(one) | _clusters(one) for one in (before, after))
     for what in sorted(old.keys() | new.keys()):
         yield what, old.get(what, ()), new.get(what, ())
 
 
-def _ports(resources: Sequence[Resource]) -> Mapping[str, Sequence[str]]:
+def _ports(resources: Sequence[Resource]) -> dict[str, list[str]]:
     reached: dict[str, list[str]] = {}
     for one in resources:
         for rule in one.inputs["rules"] if one.type == _FIREWALL else ():
@@ -55,6 +61,43 @@ def _ports(resources: Sequence[Resource]) -> Mapping[str, Sequence[str]]:
             word = "from outside" if incoming else "from the node"
             what = f"{rule['protocol']} port {rule.get('port', 'any')} {word} ({one.name})"
             reached.setdefault(what, []).extend(rule["sourceIps" if incoming else "destinationIps"] or ())
+    return reached
+
+
+def _groups(resources: Sequence[Resource]) -> dict[str, list[str]]:
+    """Ports of AWS' security groups, by the rules that stand alone and by those in a group."""
+    reached: dict[str, list[str]] = {}
+    for one in resources:
+        rules = (
+            [(one.inputs["securityGroupId"], _GROUP_RULES[one.type], one.inputs)] if one.type in _GROUP_RULES else []
+        )
+        if one.type in _GROUPS:
+            for key, word in (("ingress", "from outside"), ("egress", "from inside")):
+                rules += [(f"{one.name}-id", word, rule) for rule in one.inputs.get(key) or ()]
+        for group, word, rule in rules:
+            protocol = rule.get("ipProtocol") or rule.get("protocol")
+            first, last = rule.get("fromPort", "any"), rule.get("toPort", "any")
+            ports = str(first) if first == last else f"{first}-{last}"
+            reached.setdefault(f"{protocol} port {ports} {word} ({group})", []).extend(_peers(rule))
+    return reached
+
+
+def _peers(rule: Mapping[str, object]) -> list[str]:
+    """Networks, and other groups by their name."""
+    names = ("cidrIpv4", "cidrIpv6", "cidrBlocks", "ipv6CidrBlocks", "referencedSecurityGroupId", "securityGroups")
+    found: list[str] = []
+    for value in (rule.get(name) for name in (*names, "prefixListId", "prefixListIds")):
+        found += map(str, value) if isinstance(value, list) else [str(value)] if value else []
+    return [*found, *(["the group itself"] if rule.get("self") else [])]
+
+
+def _clusters(resources: Sequence[Resource]) -> dict[str, list[str]]:
+    reached: dict[str, list[str]] = {}
+    for one in resources:
+        if one.type == _CLUSTER:
+            place = one.inputs.get("vpcConfig") or {}
+            if place.get("endpointPublicAccess", True):
+                reached[f"API of cluster {one.inputs['name']}"] = list(place.get("publicAccessCidrs") or _ANYWHERE)
     return reached
 
 
@@ -72,10 +115,13 @@ def _logins(before: Sequence[Resource], after: Sequence[Resource]) -> Iterator[_
 def _beyond(networks: Sequence[str], covering: Sequence[str]) -> list[str]:
     """Those that aren't covered by the others together."""
     whole = _collapsed(covering)
-    return sorted(
-        name
-        for name in set(networks)
-        if not any(one.version == other.version and one.subnet_of(other) for one in [_network(name)] for other in whole)  # type: ignore[arg-type]
+    return sorted(name for name in set(networks) if name not in covering and not _covered(_network(name), whole))
+
+
+def _covered(network: Network | None, whole: Sequence[Network]) -> bool:
+    return network is not None and any(
+        network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type]  # of one version
+        for other in whole
     )
 
 
@@ -86,5 +132,9 @@ def _collapsed(networks: Sequence[str]) -> list[Network]:
     return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
 
 
-def _network(name: str) -> Network:
-    return ipaddress.ip_network(name, strict=False)
+def _network(name: str) -> Network | None:
+    """None: another thing than a network, such as a security group."""
+    try:
+        return ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return None

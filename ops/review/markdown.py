@@ -51,6 +51,12 @@ def _stack(difference: Difference, unacknowledged: Sequence[str]) -> Iterator[st
         for reach in difference.exposure:
             yield f"| {reach.what} | {_bold(reach.opened)} | {', '.join(reach.closed)} |"
         yield ""
+    if difference.allowed:
+        yield "| who or what | allows more |"
+        yield "|---|---|"
+        for more in difference.allowed:
+            yield f"| {_code(more.who)} | {_code(more.what)} |"
+        yield ""
     yield from _resources(difference.resources)
 
 

@@ -216,9 +216,18 @@ def test_what_a_base_file_says_is_that_of_its_commit(clone: Clone) -> None:
     shutil.move(clone.directory / "estate.base.yaml", clone.directory / "shared.yaml")
     for stack in STACKS:
         clone.edit(stack, ("base: estate.base.yaml", "base: shared.yaml"))
-    clone.edit("Pulumi.dev.yaml", ("aos: { pki_roles: [] }", "aos: { pki_roles: [], transit_keys: [] }"))
+    clone.edit(
+        "Pulumi.dev.yaml",
+        ("aos: { pki_roles: [] }", "aos: { pki_roles: [], transit_keys: [] }"),
+        ("connection: postgresql, access: readonly", "connection: postgresql, access: readwrite"),
+    )
 
     stacks = clone.found()
+
+    assert (
+        'database role bike-data-flow-readonly may INSERT on ALL TABLES IN SCHEMA "public"'
+        in (stacks["dev"]["unacknowledged"])
+    )
 
     changed = {
         (name, one["who"], one["path"], *one["gained"], *one["lost"])
