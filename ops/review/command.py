@@ -1,7 +1,6 @@
 """Comparing two commits, stack by stack: the order of the steps behind `./estate diff`."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ops.console import Console
@@ -30,9 +29,9 @@ class Review:
 def review(paths: Paths, base: str, to: str | None, stack: str | None, console: Console) -> Review:
     """Compare what two commits declare; `to` is None for the working tree.
     Raises EstateError: no such commit or stack, or one of them can't be declared."""
-    with ExitStack() as opened:
-        before = opened.enter_context(trees.committed(paths.project, "BASE", base))
-        after = opened.enter_context(trees.committed(paths.project, "--to", to) if to else trees.working(paths.project))
+    with trees.room(paths) as place:
+        before = trees.committed(paths.project, place, "BASE", base)
+        after = trees.committed(paths.project, place, "--to", to) if to else trees.working(paths.project, place)
         there = sorted({*stacks(before), *stacks(after)})
         if stack is not None and stack not in there:
             raise EstateError(f"stack {stack!r} has no file in either commit; expected one of: {', '.join(there)}")

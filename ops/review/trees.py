@@ -1,25 +1,44 @@
 """The files of a commit, or of the working tree as it would be committed, in a folder of their own.
 
-Refuses to change anything in the repository.
+Owns the folder that one comparison's copies are in. Refuses to change anything that git keeps.
 """
 
+import fcntl
 import io
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops.errors import EstateError
+from ops.paths import Paths
 
 WORKING_TREE = "the working tree"
+_PREFIX = "comparing-"
+_LOCK = "comparing.lock"
 
 
 @contextmanager
-def committed(project: Path, setting: str, name: str) -> Iterator[Path]:
-    """The project's files at a commit. Raises EstateError: there is no such commit here, or no repository."""
+def room(paths: Paths) -> Iterator[Path]:
+    """A folder for one comparison's copies, closed to others and gone at its end. What comparisons left that were
+    killed goes as soon as none runs."""
+    own = paths.make_own()
+    with (own / _LOCK).open("a") as lock:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in own.glob(f"{_PREFIX}*/"):
+                shutil.rmtree(left)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        with tempfile.TemporaryDirectory(dir=own, prefix=_PREFIX) as place:
+            yield Path(place)
+
+
+def committed(project: Path, place: Path, setting: str, name: str) -> Path:
+    """The project's files at a commit, below `place`. Raises EstateError: there is no such commit here, or no
+    repository."""
     commit = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     if commit is None:
         raise EstateError(f"{setting} is {name!r}; expected a commit, branch or tag of this repository that is here")
@@ -27,24 +46,23 @@ def committed(project: Path, setting: str, name: str) -> Iterator[Path]:
     packed = _git(project, "archive", "--format=tar", f"{commit.decode().strip()}:{folder}")
     if packed is None:
         raise EstateError(f"{setting} is {name!r}, which doesn't hold this project; expected a commit that does")
-    with tempfile.TemporaryDirectory() as place:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(place, filter="data")
-        yield Path(place)
+    tree = Path(tempfile.mkdtemp(dir=place))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(tree, filter="data")
+    return tree
 
 
-@contextmanager
-def working(project: Path) -> Iterator[Path]:
-    """The project's files as they are, without what git ignores."""
-    listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+def working(project: Path, place: Path) -> Path:
+    """The project's files as they are, without what git ignores, below `place`."""
+    listed = _git(project, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--exclude=/.estate/")
     if listed is None:
         raise EstateError(f"{project} is no git repository; expected one to compare commits of")
-    with tempfile.TemporaryDirectory() as place:
-        for name in filter(None, listed.decode().split("\0")):
-            if (project / name).is_file():
-                (Path(place) / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(project / name, Path(place) / name)
-        yield Path(place)
+    tree = Path(tempfile.mkdtemp(dir=place))
+    for name in filter(None, listed.decode().split("\0")):
+        if (project / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(project / name, tree / name)
+    return tree
 
 
 def _git(project: Path, *arguments: str) -> bytes | None:
