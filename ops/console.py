@@ -4,6 +4,7 @@ Refuses to mix the two, so that `--json` prints one JSON document and nothing el
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from rich.text import Text
 
 _LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal to animate."""
+_ENDLESS = 1_000_000
+"""Characters of a line where there is no terminal, and nobody says otherwise in `COLUMNS`."""
 
 
 class Steps:
@@ -49,6 +52,8 @@ class Console:
         self.as_json = as_json
         self._progress = Terminal(file=sys.stderr)
         self._results = Terminal(file=sys.stdout)
+        if not self._results.is_terminal and "COLUMNS" not in os.environ:
+            self._results = Terminal(file=sys.stdout, width=_ENDLESS)
 
     def say(self, text: str) -> None:
         """Tell what is going on."""
@@ -65,8 +70,9 @@ class Console:
             yield Steps(title, self._progress, None)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, widest: str = "") -> None:
-        """Print a table, unless JSON was asked for. Where it doesn't fit, cells go on in the next line; the column
-        called `widest` keeps a third of the room then."""
+        """Print a table, unless JSON was asked for. Where it doesn't fit a terminal, cells go on in the next line;
+        the column called `widest` keeps a third of the room then. Elsewhere it is as wide as it needs to be, so that
+        each name stands whole on its line."""
         if self.as_json:
             return
         table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)

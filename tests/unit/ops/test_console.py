@@ -33,6 +33,20 @@ def test_people_get_tables(capsys: Captured) -> None:
     assert "{" not in said.out
 
 
+@pytest.mark.parametrize("widest", ["", "path"])
+def test_a_table_that_is_piped_has_each_name_whole(
+    widest: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ["name-" * 30, "path/" * 60, "who"]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    Console().table("long", ["name", "path", "who"], [row], widest=widest)
+    assert row in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+    monkeypatch.setenv("COLUMNS", "80")
+    Console().table("long", ["name", "path", "who"], [row], widest=widest)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_programs_get_one_json_document_and_nothing_else(capsys: Captured) -> None:
     _everything(Console(as_json=True))
 
