@@ -18,7 +18,7 @@ from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.people.session import person, who
+from ops.people.session import may_not, person, who
 from ops.vault import values
 from ops.vault.api import call, reason
 from ops.vault.kv_secret import KvSecret, SecretVersion, readable, versions
@@ -140,7 +140,7 @@ def listed(
             except Forbidden:
                 denied.append(owner)
         if denied and not found:
-            raise EstateError(_may_not(who(client), "see any value", application or "an application"))
+            raise EstateError(may_not(client, "see any value", application or "an application"))
     return found
 
 
@@ -237,11 +237,7 @@ def _opened(place: SecretPlace, settings: Settings, console: Console, verb: str)
         try:
             yield secret
         except Forbidden:
-            raise EstateError(_may_not(who(client), f"{verb} {secret}", place.application)) from None
-
-
-def _may_not(name: str, what: str, application: str) -> str:
-    return f"{name} may not {what}; expected a person of a group that owns {application}"
+            raise EstateError(may_not(client, f"{verb} {secret}", place.application)) from None
 
 
 def _readable(secret: KvSecret) -> int:

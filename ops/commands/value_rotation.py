@@ -15,11 +15,11 @@ from ops import stack_file
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.people.session import person
+from ops.people.session import may_not, person
 from ops.vault.turns import PATIENCE_SECONDS
 from settings.client_manifest import client_manifest
 from vault_estate.auth.token import TokenAuth
-from vault_estate.errors import VaultEstateError
+from vault_estate.errors import PermissionDenied, VaultEstateError
 from vault_estate.manifest import ClientManifest
 from vault_estate.rotation import RotationOutcome, Runner, schedule
 from vault_estate.rotation.schedule import ScheduledSecret
@@ -44,14 +44,14 @@ class RotatedApplication:
 
 def look(place: RotatedApplication, console: Console) -> Sequence[ScheduledSecret]:
     """Every secret that has a rotation, and how it is. Raises EstateError."""
-    with _opened(place, console) as (session, manifest):
+    with _opened(place, console, f"see how secrets of {place.application} are rotated") as (session, manifest):
         return [schedule.look(session, manifest, name) for name in schedule.names(manifest)]
 
 
 def rotate_due(place: RotatedApplication, console: Console) -> Sequence[RotationOutcome]:
     """Whatever is due, was cut off, or is at the end of its grace; what fails is told in its outcome.
     Raises EstateError: nothing could be looked at."""
-    with _opened(place, console) as (session, manifest):
+    with _opened(place, console, f"rotate secrets of {place.application}") as (session, manifest):
         return Runner(session, manifest).rotate_due()
 
 
@@ -59,18 +59,18 @@ def rotate(
     place: RotatedApplication, name: str, keys: Sequence[str], console: Console, *, now: bool = False
 ) -> RotationOutcome:
     """New values for one secret; `now` ends those before at once. Raises EstateError."""
-    with _opened(place, console) as (session, manifest):
+    with _opened(place, console, f"rotate {name} of {place.application}") as (session, manifest):
         return Runner(session, manifest).rotate(name, *keys, now=now)
 
 
 def abandon(place: RotatedApplication, name: str, console: Console) -> RotationOutcome:
     """Give up a run whose new values nobody has. Raises EstateError."""
-    with _opened(place, console) as (session, manifest):
+    with _opened(place, console, f"rotate {name} of {place.application}") as (session, manifest):
         return Runner(session, manifest).abandon(name)
 
 
 @contextmanager
-def _opened(place: RotatedApplication, console: Console) -> Iterator[tuple[Session, ClientManifest]]:
+def _opened(place: RotatedApplication, console: Console, what: str) -> Iterator[tuple[Session, ClientManifest]]:
     settings = stack_file.read(place.paths, place.stack).settings
     if place.application not in settings.applications:
         raise EstateError(f"APP is {place.application!r}; expected one of: {', '.join(settings.applications)}")
@@ -81,6 +81,8 @@ def _opened(place: RotatedApplication, console: Console) -> Iterator[tuple[Sessi
         transport = _transport(client)
         try:
             yield Session(transport, TokenAuth(variable=_TOKEN, environ={_TOKEN: client.token})), manifest
+        except PermissionDenied:
+            raise EstateError(may_not(client, what, place.application)) from None
         except VaultEstateError as error:
             raise EstateError(str(error)) from None
         finally:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import hvac
-from hvac.exceptions import Forbidden, InvalidRequest
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest
 
 from ops.console import Console
 from ops.errors import EstateError
@@ -102,7 +102,11 @@ def log_in(client: hvac.Client, mount: str, uris: Sequence[str], console: Consol
 def _question(client: hvac.Client, mount: str, uri: str, nonce: str) -> str:
     """Where the browser has to go."""
     body = {"redirect_uri": uri, "client_nonce": nonce}
-    url = str(call(client, "post", f"auth/{mount}/oidc/auth_url", body)["data"]["auth_url"])
+    try:
+        url = str(call(client, "post", f"auth/{mount}/oidc/auth_url", body)["data"]["auth_url"])
+    except (Forbidden, InvalidPath, InvalidRequest):
+        # Vault says the same of a mount, of its issuer and of its role that aren't there.
+        raise EstateError(f"nobody can log in at auth/{mount} yet; expected an ./estate up that went well") from None
     if not url:
         raise EstateError(f"Vault gives no address to log in at for {uri}; expected it among redirect_uris of its role")
     if not parse_qs(urlsplit(url).query).get("state"):

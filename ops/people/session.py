@@ -141,6 +141,11 @@ def who(client: hvac.Client) -> str:
     return str(meta.get("username") or meta.get("common_name") or about["display_name"])
 
 
+def may_not(client: hvac.Client, what: str, application: str) -> str:
+    """That the server refuses something to whoever is logged in, and whom it lets. Raises VaultError."""
+    return f"{who(client)} may not {what}; expected a person of a group that owns {application}"
+
+
 @contextmanager
 def told(address: str) -> Iterator[None]:
     """Say in one line, and without a value, what a server refused, or that it is away.

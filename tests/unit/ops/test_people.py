@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hvac.exceptions import Forbidden, InvalidPath, VaultDown
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown, VaultError
 
 from composition import person_certificate
 from ops import stack_file
@@ -264,6 +264,15 @@ def log_in(port: int) -> None:
 def test_an_address_whose_answer_anybody_could_give_is_refused(query: str) -> None:
     client: Any = FakeVault(query)
     with pytest.raises(EstateError, match=r"^Vault gives an address to log in at that has no state; expected one that"):
+        browser.log_in(client, "oidc", ["http://localhost:8250/oidc/callback"], Console(), opens=False)
+
+
+@pytest.mark.parametrize("refused", [Forbidden, InvalidPath, InvalidRequest])
+def test_an_auth_method_that_up_did_not_finish_is_told(refused: type[VaultError]) -> None:
+    client: Any = FakeSession(refused("permission denied", errors=["permission denied"]))
+    with pytest.raises(
+        EstateError, match=r"^nobody can log in at auth/oidc yet; expected an \./estate up that went well$"
+    ):
         browser.log_in(client, "oidc", ["http://localhost:8250/oidc/callback"], Console(), opens=False)
 
 

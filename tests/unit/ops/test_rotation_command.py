@@ -1,12 +1,17 @@
 """`./estate rotate`: words, tables and exit codes. Vault is not asked: `tests/live/test_secrets.py` has that."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ops.cli import main
-from vault_estate.rotation import RotationOutcome
+from ops.commands import value_rotation
+from vault_estate.errors import PermissionDenied
+from vault_estate.rotation import RotationOutcome, Runner, schedule
 from vault_estate.rotation.schedule import ScheduledSecret
 
 Captured = pytest.CaptureFixture[str]
@@ -99,3 +104,32 @@ def test_what_does_not_go_together_is_refused(words: tuple[str, ...], said: str,
 def test_an_application_that_is_unknown_is_refused(capsys: Captured) -> None:
     assert main.main(["rotate", "nope"]) == 2
     assert capsys.readouterr().err.startswith("estate: APP is 'nope'; expected one of: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["app-prod", "--now"], "rotate app-prod of aos"),
+        (["app-prod", "--abandon"], "rotate app-prod of aos"),
+        (["--due"], "rotate secrets of aos"),
+        ([], "see how secrets of aos are rotated"),
+    ],
+)
+def test_who_may_not_is_told_who_may(
+    words: list[str], what: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    @contextmanager
+    def person(*_given: object, **_more: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(url="https://127.0.0.1:1", token="none", session=SimpleNamespace(verify=True))
+
+    def refuse(*_given: object, **_more: object) -> None:
+        raise PermissionDenied("vault-estate/data/rotation/x: permission denied (403)")
+
+    monkeypatch.setattr(value_rotation, "person", person)
+    monkeypatch.setattr("ops.people.session.who", lambda _: "bob")
+    monkeypatch.setattr(schedule, "look", refuse)
+    for name in ("rotate", "rotate_due", "abandon"):
+        monkeypatch.setattr(Runner, name, refuse)
+
+    assert main.main(["rotate", "aos", *words]) == 2
+    assert capsys.readouterr().err == f"estate: bob may not {what}; expected a person of a group that owns aos\n"
