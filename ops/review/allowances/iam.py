@@ -42,9 +42,13 @@ class StatementPart:
 
     patterns: frozenset[str]
     all_but: bool = False
+    unseen: str = ""
+    """What stands for a text that can't be read, and isn't shown."""
 
     def covers(self, other: "StatementPart") -> bool:
         """Whether everything the other one means is meant here, too."""
+        if self.unseen or other.unseen:
+            return self == other
         if self.all_but and other.all_but:
             return self.patterns <= other.patterns
         if self.all_but:
@@ -117,10 +121,12 @@ def _statements(resources: Sequence[Resource]) -> Mapping[str, list[SimpleStatem
 
 
 def _statements_of(document: object) -> list[SimpleStatement]:
-    if not isinstance(document, str):
-        hidden = StatementPart(frozenset({told(document), json.dumps(document, sort_keys=True)}))
-        return [SimpleStatement("Allow", _NOT_NAMED, hidden, _NOT_NAMED, frozenset())]
-    return list(_simple(json.loads(document)["Statement"]))
+    try:
+        return list(_simple(json.loads(str(document))["Statement"]))
+    except json.JSONDecodeError:
+        said = told(document) if isinstance(document, Mapping) else "what is told after up"
+        unread = StatementPart(frozenset({said}), unseen=json.dumps(document, sort_keys=True))
+        return [SimpleStatement("Allow", _NOT_NAMED, unread, _NOT_NAMED, frozenset())]
 
 
 def _simple(statements: Any) -> Iterator[SimpleStatement]:

@@ -127,7 +127,10 @@ def _peer_covers(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None)
 
 
 def _inside(one: str, other: str) -> bool:
-    inner, outer = (ipaddress.ip_network(text, strict=False) for text in (one, other))
+    try:
+        inner, outer = (ipaddress.ip_network(text, strict=False) for text in (one, other))
+    except ValueError:  # known after up
+        return one == other
     return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # of one version
 
 

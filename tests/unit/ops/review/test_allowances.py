@@ -424,7 +424,21 @@ OTHER: list[tuple[str, str, dict[str, Any], dict[str, Any], list[str]]] = [
         "aws:iam/rolePolicy:RolePolicy",
         {"role": "r", "policy": {"secret": "1"}},
         {"role": "r", "policy": {"secret": "2"}},
-        ['role r allows (secret), {"secret": "2"}'],
+        ["role r allows (secret)"],
+    ),
+    (
+        "document that a server computes",
+        "aws:iam/rolePolicy:RolePolicy",
+        {"role": "r", "policy": "<one.policy>"},
+        {"role": "r", "policy": "<two.policy>"},
+        ["role r allows what is told after up"],
+    ),
+    (
+        "network that a server computes",
+        POLICY,
+        traffic({"from": [block("<one.cidr>")], "ports": port(443)}),
+        traffic({"from": [block("<two.cidr>")], "ports": port(443)}),
+        ["network policy vault/x lets from <two.cidr> at tcp port 443"],
     ),
     (
         "pods of a policy",
