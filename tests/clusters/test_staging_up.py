@@ -1,0 +1,224 @@
+"""`./estate up staging --sandbox` as a user runs it: three servers on three nodes, with all applications of the stack.
+
+Tests of one module on one world, in the order of a stack's life. Not proven: what AWS does with the same requests, and
+what the sandbox itself says isn't real. HashiCorp's server isn't the one that runs here.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import hvac
+import pytest
+import requests
+from hvac.exceptions import VaultError
+
+from components.render.chart.names import NAMESPACE
+from components.vault.kubernetes import KubernetesLogin
+from fake_providers import machines, nodes
+from fake_providers.cluster_api import ApiRefusedError, ClusterAccess, ClusterApi
+from fake_providers.eks_machines import folder_of
+from fake_providers.kubernetes import ADMINISTRATOR
+from fake_providers.nodes import network
+from ops.console import Console
+from ops.errors import EstateError
+from ops.paths import ROOT
+from ops.platforms.eks_sandbox import EksSandbox
+from ops.platforms.registry import platform_of
+from ops.sandbox.place import SandboxPlace
+from ops.sandbox.pod_logins import PodLogins
+from ops.stack_file import read
+from ops.vault.api import call
+from ops.vault.checks.outcome import CheckError
+from ops.vault.login import log_in
+from tests.support.access_checks import amiss
+from tests.support.checkouts import Checkout, copy_code
+from tests.support.leftovers import left
+from tests.support.servers import eventually
+
+STACK = "staging"
+ROLE = ("kubernetes", "greenlang-api")
+"""Mount and role of one of its applications."""
+POD = "core/v1:Pod"
+UP_SECONDS = 1_500
+WRITE_SECONDS = 120.0
+"""Far more than it takes: 6 to 10 s were seen."""
+MOST_KILLS = 25
+"""Each makes one of two others the leader, so that three in a row that leave one out are common, and 25 aren't seen."""
+
+
+class StagingCheckout(Checkout):
+    """A copy of the project, in which `staging` is brought up with `--sandbox`."""
+
+    @property
+    def place(self) -> SandboxPlace:
+        """Where its sandbox is."""
+        return SandboxPlace(paths=self.paths, stack=STACK)
+
+    @property
+    def api(self) -> ClusterApi:
+        """Its cluster, as the administrator."""
+        return ClusterApi(ClusterAccess.of_file(self.place.machines / ADMINISTRATOR))
+
+    def answered(self, *arguments: str) -> dict[str, Any]:
+        """Run a command with --sandbox and --json, which must succeed; its document."""
+        done = self.run(*arguments, "--sandbox", "--json", timeout=UP_SECONDS)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    @contextmanager
+    def platform(self) -> Iterator[EksSandbox]:
+        """Its driver, while its port is forwarded."""
+        chosen = platform_of(self.paths, read(self.paths, STACK), sandbox=True)
+        with chosen.ready("use", Console(as_json=True)) as found:
+            assert isinstance(found, EksSandbox)
+            yield found
+
+    @contextmanager
+    def administrator(self) -> Iterator[hvac.Client]:
+        """A login of whoever administers its Vault."""
+        with self.platform() as platform, log_in(platform.find_endpoint(Console(as_json=True))) as client:
+            yield client
+
+    def active(self) -> list[str]:
+        """Pods that say that they are active."""
+        pods = self.api.listed(POD, NAMESPACE, "openbao-active=true")
+        return [str(one["metadata"]["name"]) for one in pods if not one["metadata"].get("deletionTimestamp")]
+
+
+@pytest.fixture(scope="module")
+def staging(programs: nodes.ClusterPrograms, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StagingCheckout]:
+    """A copy whose world ends with the module."""
+    directory = tmp_path_factory.mktemp("staging") / "estate"
+    copy_code(directory)
+    shutil.copy(ROOT / f"Pulumi.{STACK}.yaml", directory)
+    made = StagingCheckout(directory=directory)
+    try:
+        yield made
+    finally:
+        if made.place.directory.exists():
+            folder = folder_of(made.place.machines)
+            made.place.servers.remove()
+            nodes.Cluster(folder, programs).remove()
+
+
+@pytest.fixture(scope="module")
+def built(staging: StagingCheckout) -> Mapping[str, Any]:
+    """What the first `up` said."""
+    return staging.answered("up", STACK)
+
+
+def test_an_empty_account_becomes_a_vault_that_every_application_uses(built: Mapping[str, Any]) -> None:
+    assert built["passed"] is True
+    assert built["changes"].keys() == {"create"}
+    checks = built["access_checks"]
+    assert amiss(checks) == {}
+    assert {"greenlang-api", "greenlang-agents", "greenlang-jobs"} <= checks.keys()
+
+
+def test_a_leader_that_is_lost_at_once_is_replaced(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+    (leader,) = staging.active()
+    uid = uid_of(staging, leader)
+
+    end_at_once(staging, leader)
+
+    assert eventually(lambda: writes(staging, "after"), WRITE_SECONDS)
+    assert eventually(lambda: uid_of(staging, leader) not in {None, uid}, WRITE_SECONDS)
+
+
+def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+    again = staging.answered("up", STACK)
+
+    assert (again["changed"], again["passed"]) == (0, True)
+    assert again["exports"] == built["exports"]
+    assert staging.answered("status", STACK)["nodes"] == dict.fromkeys(nodes_of(staging), True)
+
+
+def test_every_server_can_lead(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+    led: set[str] = set()
+    for _ in range(MOST_KILLS):
+        assert eventually(lambda: len(staging.active()) == 1 and writes(staging, "led"), WRITE_SECONDS)
+        (leader,) = staging.active()
+        led.add(leader)
+        if len(led) == 3:
+            break
+        assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
+        end_at_once(staging, leader)
+
+    assert led == {"vault-0", "vault-1", "vault-2"}
+
+
+def test_a_pod_of_another_account_is_not_let_in(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+    with staging.platform() as platform:
+        pods = platform.pods_of_applications()
+        assert isinstance(pods, PodLogins)
+        pods.log_in_from_pod(KubernetesLogin(service_account="greenlang-api", namespace="greenlang"), *ROLE)
+        pods = replace(pods, patience_seconds=0)
+        with pytest.raises(CheckError, match="HTTP Error 403"):
+            pods.log_in_from_pod(KubernetesLogin(service_account="other", namespace="greenlang"), *ROLE)
+        wrong = KubernetesLogin(service_account="greenlang-api", namespace="greenlang", audience="elsewhere")
+        with pytest.raises(CheckError, match="HTTP Error 403"):
+            pods.log_in_from_pod(wrong, *ROLE)
+
+
+def test_the_servers_namespace_refuses_what_a_chart_makes_by_default(
+    built: Mapping[str, Any], staging: StagingCheckout
+) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "default", "namespace": NAMESPACE},
+        "spec": {"containers": [{"name": "vault", "image": "vault", "securityContext": {"runAsNonRoot": True}}]},
+    }
+    with pytest.raises(ApiRefusedError, match='violates PodSecurity "restricted:latest"'):
+        staging.api.create(POD, pod)
+
+
+def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+    folder = folder_of(staging.place.machines)
+    mine = network.find(folder)
+    assert mine is not None
+    assert left(folder, mine) != []
+
+    staging.answered("down", STACK)
+
+    assert left(folder, mine) == []
+    assert not staging.place.directory.exists()
+    assert not (staging.paths.own / STACK / "authority.crt").exists()
+
+
+def uid_of(staging: StagingCheckout, pod: str) -> str | None:
+    found = staging.api.find(POD, NAMESPACE, pod)
+    return str(found["metadata"]["uid"]) if found else None
+
+
+def end_at_once(staging: StagingCheckout, pod: str) -> None:
+    """As a lost machine's: without a word to the server."""
+    cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
+    cluster.kubectl("delete", "pod", pod, "--namespace", NAMESPACE, "--grace-period=0", "--force")
+
+
+def all_ready(staging: StagingCheckout) -> bool:
+    found = staging.api.find("apps/v1:StatefulSet", NAMESPACE, "vault")
+    return found is not None and found["status"].get("readyReplicas") == 3
+
+
+def nodes_of(staging: StagingCheckout) -> Iterator[str]:
+    for one in staging.api.listed("core/v1:Node"):
+        yield str(one["metadata"]["name"])
+
+
+def writes(staging: StagingCheckout, name: str) -> bool:
+    """Whether a write is taken now; by a port that is forwarded anew."""
+    try:
+        with staging.administrator() as client:
+            call(
+                client, "post", f"sys/policies/acl/probe-{name}", {"policy": 'path "none" { capabilities = ["deny"] }'}
+            )
+    except (EstateError, VaultError, requests.RequestException):
+        return False
+    return True
