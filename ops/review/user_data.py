@@ -13,6 +13,9 @@ import yaml
 from components.render.node import archive
 
 BEGIN = "#cloud-config\n"
+_OF_CLOUD_INIT = "cloud-init's "
+USERS = f"{_OF_CLOUD_INIT}users"
+"""What cloud-init itself is told of users, by its name among the files."""
 _PACKED_BEFORE = ".tar.xz.b85"
 """How the first commits packed them."""
 
@@ -26,7 +29,7 @@ def files(text: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for key, value in document.items():
         if key != "write_files":
-            found[f"cloud-init's {key}"] = yaml.safe_dump(value, sort_keys=False)
+            found[f"{_OF_CLOUD_INIT}{key}"] = yaml.safe_dump(value, sort_keys=False)
     for written in document.get("write_files", []):
         if written["path"].endswith(archive.SUFFIX):
             packed = base64.b85decode(written["content"].strip())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ops.review import user_data
 from ops.review.comparing import compare
 from ops.review.declaring import Resource
 from tests.unit.ops.review.samples import firewall, resource
@@ -69,6 +70,12 @@ def block(cidr: str, *cuts: str) -> dict[str, Any]:
 def port(number: int) -> list[dict[str, Any]]:
     """One port of a network policy's rule."""
     return [{"protocol": "TCP", "port": number}]
+
+
+def users(*keys: str) -> str:
+    """User-data with one user."""
+    written = {"users": [{"name": "estate", "ssh_authorized_keys": list(keys)}, {"name": "root"}]}
+    return f"{user_data.BEGIN}{json.dumps(written)}"
 
 
 def rights(*verbs: str, things: tuple[str, ...] = ("configmaps",)) -> dict[str, Any]:
@@ -291,6 +298,13 @@ WIDER: list[tuple[str, str, dict[str, Any], dict[str, Any], list[str]]] = [
         {"name": "node", "firewallIds": [1]},
         {"name": "node", "firewallIds": []},
         ["server node is behind no firewall"],
+    ),
+    (
+        "SSH key",
+        SERVER,
+        {"name": "node", "firewallIds": [1], "userData": users("ssh-ed25519 A ada")},
+        {"name": "node", "firewallIds": [1], "userData": users("ssh-ed25519 B eve", "ssh-ed25519 A ada")},
+        ["server node lets in by SSH ssh-ed25519 B eve as estate"],
     ),
     (
         "verb",
