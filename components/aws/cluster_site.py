@@ -134,7 +134,7 @@ class EksSite(AwsAccount):
     @model_validator(mode="after")
     def _a_subnet_in_each_zone(self) -> Self:
         if self.existing_network and self.existing_network.subnet_ids.keys() != set(self.zone_ids):
-            told = ", ".join(self.existing_network.subnet_ids) or "empty"
+            told = repr(", ".join(self.existing_network.subnet_ids)) if self.existing_network.subnet_ids else "empty"
             expected = f"one for each of zone_ids: {', '.join(self.zone_ids)}"
             raise SettingError("existing_network.subnet_ids", told, expected)
         return self

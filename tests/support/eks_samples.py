@@ -31,6 +31,12 @@ KMS_PLUGIN: Mapping[str, Any] = {
     "sha256sum": SHA256,
 }
 """By which OpenBao has a seal by AWS KMS."""
+EXISTING_NETWORK: Mapping[str, Any] = {
+    "vpc_id": "vpc-0123456789abcdef0",
+    "subnet_ids": {zone: f"subnet-0123456{number}" for number, zone in enumerate(SITE["zone_ids"])},
+    "kms_endpoint_id": "vpce-01234567",
+}
+"""A network that somebody else made."""
 SNAPSHOTS: Mapping[str, Any] = {
     "store": {
         "kind": "bucket",

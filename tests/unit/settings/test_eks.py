@@ -93,7 +93,7 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
         (
             cluster(existing_network={"vpc_id": "vpc-01234567", "subnet_ids": {"euc1-az1": "subnet-01234567"}}),
             (
-                "platform.existing_network.subnet_ids is euc1-az1; expected one for each of zone_ids: euc1-az1, "
+                "platform.existing_network.subnet_ids is 'euc1-az1'; expected one for each of zone_ids: euc1-az1, "
                 "euc1-az2, euc1-az3"
             ),
         ),

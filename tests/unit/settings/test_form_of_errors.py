@@ -63,6 +63,14 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
         **eks_samples.cluster(**eks_samples.OF_OPENBAO, destinations={"db.internal": ["10.0.0.0/8"]}),
         "server": eks_samples.OPENBAO,
     },
+    "eks in a network that is there": {
+        **eks_samples.cluster(
+            chart=eks_samples.OF_OPENBAO["chart"],
+            kms_plugin=eks_samples.KMS_PLUGIN,
+            existing_network=eks_samples.EXISTING_NETWORK,
+        ),
+        "server": eks_samples.OPENBAO,
+    },
 }
 """Together they hold every section there is."""
 WRONG: tuple[object, ...] = (None, "", "x y\x00", -1, {"a b": 1}, [{}], ["a b"])
@@ -150,6 +158,9 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
         "database/static_roles/app-read", {"connection": "main", "username": "x"}
     ),
     "DatabaseWithPasswords._references": changed("database/roles/app-read/connection", "other"),
+    "EksPlatform._a_subnet_in_each_zone": eks_samples.cluster(
+        existing_network={**eks_samples.EXISTING_NETWORK, "subnet_ids": {"euc1-az1": "subnet-01234567"}}
+    ),
     "EksPlatform._divisible": eks_samples.cluster(network_cidr="10.0.0.0/20"),
     "EksPlatform._zones_differ": eks_samples.cluster(zone_ids=["euc1-az1", "euc1-az1", "euc1-az2"]),
     "HetznerPlatform._certified_name": node(dns=None),
@@ -162,6 +173,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "JwtLogin._ttl": changed("applications/job/login/token_ttl", "5h"),
     "KubernetesLogin._ttl": changed("applications/pod/login/token_ttl", "5h"),
     "KubernetesWithAuthority._both_of_another_cluster": changed("kubernetes/host", MISSING),
+    "KmsPlugin._from_one_place": eks_samples.cluster(kms_plugin={**eks_samples.KMS_PLUGIN, "command": "kms-aws"}),
     "LocalPlatform._ports_differ": changed("platform/cluster_port", 8200),
     "OidcWithSecret._one_secret": changed("people/oidc/client_secret_file", "secret.txt", WITH_PEOPLE),
     "People._belong_together": changed("people/groups/operators/claims", ["org:app"], WITH_PEOPLE),
