@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import settings
-from ops.local.postgres import ROOT_ROLE
 from ops.sandbox.cluster_services import SEAL_KEY, ClusterFacts
-from ops.sandbox.overlay import Path, administrators, laid_over
-from ops.sandbox.serving import POSTGRES_PORT
+from ops.sandbox.overlay import Path, administrators, connections, laid_over
 from ops.stack_file import StackFile
 from settings.eks import EksPlatform
 
@@ -42,12 +40,4 @@ def _values(declared: settings.Settings, platform: EksPlatform, facts: ClusterFa
     yield from administrators(declared, facts.folder)
     if declared.snapshots:
         yield ("snapshots", "store", "profile"), None
-    for name, connection in (declared.database.connections if declared.database else {}).items():
-        at: Path = ("database", "connections", name)
-        yield (*at, "host"), facts.address
-        if connection.port != POSTGRES_PORT:
-            yield (*at, "port"), POSTGRES_PORT
-        if connection.username != ROOT_ROLE:
-            yield (*at, "username"), ROOT_ROLE
-        if connection.ssl_mode not in {"verify-full", "verify-ca", "require"}:
-            yield (*at, "ssl_mode"), "verify-full"
+    yield from connections(declared, facts.address)

@@ -80,9 +80,14 @@ def _values(declared: settings.Settings, platform: HetznerPlatform, facts: Sandb
         yield ("snapshots", "store", "endpoint"), facts.storage
         yield ("snapshots", "store", "profile"), None
     yield from administrators(declared, facts.folder)
+    yield from connections(declared, facts.gateway)
+
+
+def connections(declared: settings.Settings, address: str) -> Iterator[tuple[Path, Any]]:
+    """The database server of this machine, at its address, in place of each connection's."""
     for name, connection in (declared.database.connections if declared.database else {}).items():
         at: Path = ("database", "connections", name)
-        yield (*at, "host"), facts.gateway
+        yield (*at, "host"), address
         if connection.port != POSTGRES_PORT:
             yield (*at, "port"), POSTGRES_PORT
         if connection.username != ROOT_ROLE:

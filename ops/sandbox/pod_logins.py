@@ -18,7 +18,6 @@ from ops.vault.checks.outcome import CheckError
 
 _CONFLICT = 409
 _POD = "core/v1:Pod"
-_USER = 65_532
 _SECONDS = 120
 """How long a pod may take; one was seen to take 2.3 s."""
 PATIENCE_SECONDS = 45
@@ -138,23 +137,13 @@ class PodLogins:
                 "automountServiceAccountToken": False,
                 "restartPolicy": "Never",
                 "activeDeadlineSeconds": _SECONDS,
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": _USER,
-                    "runAsGroup": _USER,
-                    "fsGroup": _USER,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
+                "securityContext": jobs.POD_SECURITY,
                 "containers": [
                     {
                         "name": "login",
                         "image": self.image,
                         "command": ["python3", "-B", "-I", "-c", _PROGRAM, *told],
-                        "securityContext": {
-                            "allowPrivilegeEscalation": False,
-                            "readOnlyRootFilesystem": True,
-                            "capabilities": {"drop": ["ALL"]},
-                        },
+                        "securityContext": jobs.CONTAINER_SECURITY,
                         "volumeMounts": [
                             {"name": "identity", "mountPath": _IDENTITY, "readOnly": True},
                             {"name": "authority", "mountPath": _AUTHORITY, "readOnly": True},

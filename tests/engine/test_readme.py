@@ -47,6 +47,7 @@ NOT_RUN = {
         "components/payloads/tools_image\n"
         "docker push registry.example.com/tools:1\n"
     ),
+    ("docs/eks.md", "needs a cluster with snapshots"): "./estate restore staging\n",
     ("docs/eks.md", "needs a cluster of five"): "./estate scale prod 3\n",
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
         "./estate up dev --sandbox\n./estate status dev --sandbox\n./estate down dev --sandbox\n"

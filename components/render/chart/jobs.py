@@ -44,6 +44,19 @@ _IDENTITY: Mapping[str, Any] = {
 }
 _USER = 65_532
 """Nobody in particular."""
+POD_SECURITY: Specification = {
+    "runAsNonRoot": True,
+    "runAsUser": _USER,
+    "runAsGroup": _USER,
+    "fsGroup": _USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: Specification = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""As the restricted standard asks, and a root that nobody writes to."""
 _READABLE = 0o444
 FIRST_SERVER = f"https://{host(0)}.{NAMESPACE}.svc:{API_PORT}"
 """Which server first boot asks, as another namespace sees it."""
@@ -129,13 +142,7 @@ def _pod(pod: JobPod, programs: str) -> Specification:
         "restartPolicy": "Never",
         # Kept by the node itself, also where the rest of the cluster doesn't hear of it.
         "activeDeadlineSeconds": pod.seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": POD_SECURITY,
         "containers": [
             {
                 "name": pod.account,
@@ -149,11 +156,7 @@ def _pod(pod: JobPod, programs: str) -> Specification:
                     *({"name": name, "value": value} for name, value in pod.environment.items()),
                 ],
                 "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": CONTAINER_SECURITY,
                 "volumeMounts": [
                     {"name": "programs", "mountPath": PROGRAMS, "readOnly": True},
                     {"name": "authority", "mountPath": AUTHORITY_FILE.rpartition("/")[0], "readOnly": True},
