@@ -38,9 +38,10 @@ class KeptVersion:
     metadata: Mapping[str, Any] = field(repr=False)
 
     def is_generated(self, key: str) -> bool:
-        """Whether the estate chose a value, so that nothing is lost with it."""
+        """Whether the estate chose a value at first, so that nothing is lost with it. One that a rotation or a person
+        had made is in use."""
         note = origins.read(self.metadata).values.get(key)
-        return note is not None and note.origin == "generated"
+        return note is not None and note.origin == "generated" and note.who == origins.UP
 
 
 @dataclass(frozen=True, kw_only=True)

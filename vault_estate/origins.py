@@ -14,6 +14,8 @@ Origin = Literal["generated", "given"]
 
 WRITERS = "written by"
 """The note of who wrote which version. No value can be called so: names of values have no spaces."""
+UP = "up"
+"""Who gave what an `up` of the estate chose."""
 LONGEST = 512
 """Characters of one note (KV version 2, `custom_metadata`)."""
 _NOTE = re.compile(r"(?P<origin>generated|given) (?P<time>\S+) version (?P<version>[0-9]+) by (?P<who>.+)")

@@ -18,6 +18,7 @@ from vault_estate.errors import (
     CredentialExpired,
     InvalidRequest,
     PermissionDenied,
+    SecretNotFound,
     VaultEstateError,
 )
 from vault_estate.events import Event, EventKind, Notifier
@@ -263,6 +264,14 @@ class Session(NotPickled):
         raise failed
 
     def _explained(self, error: VaultEstateError) -> VaultEstateError:
+        if isinstance(error, SecretNotFound):
+            # Else it would look as if nobody had given a value yet.
+            return AuthenticationError(
+                f"{error.path}: there is no such login; expected VAULT_NAMESPACE and the auth method's mount as Vault "
+                "has them",
+                path=error.path,
+                status=error.status,
+            )
         if not (self._was_forked and isinstance(error, CredentialExpired)):
             return error
         return ConfigurationError(

@@ -11,8 +11,6 @@ from ops.errors import EstateError
 from ops.vault.api import call, reason
 from vault_estate import origins
 
-UP = "up"
-"""Who wrote such a value, in the note of its origin."""
 _RANDOM_BYTES = 24
 """In base64 32 characters."""
 
@@ -43,6 +41,6 @@ def _create(client: hvac.Client, mount: str, path: str, first_values: Mapping[st
         if "check-and-set" not in str(error):
             raise
         return False
-    notes = origins.noted({}, dict.fromkeys(values, "generated"), values, version=1, who=UP)
+    notes = origins.noted({}, dict.fromkeys(values, "generated"), values, version=1, who=origins.UP)
     call(client, "patch", f"{mount}/metadata/{path}", {"custom_metadata": notes})
     return True

@@ -156,7 +156,8 @@ def _changed_at(policy: ManifestRotation, note: RotationNote, metadata: Mapping[
         return 0
     notes = origins.read(metadata).values
     began = _seconds(str(metadata.get("created_time") or ""))
-    return min(max(note.rotated_at, _seconds(notes[key].time) if key in notes else 0) or began for key in policy.keys)
+    # A run may have been for other values of the secret than these.
+    return min((_seconds(notes[key].time) if key in notes else note.rotated_at) or began for key in policy.keys)
 
 
 def _seconds(text: str) -> int:

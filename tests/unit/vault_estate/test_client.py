@@ -207,6 +207,17 @@ def test_a_verifier_looks_for_a_value_that_it_does_not_know_each_few_seconds(
         client.accepts("rotated", "nope", "third")
 
 
+def test_the_present_value_is_taken_while_vault_is_away(vault: ScriptedVault, make: Callable[..., VaultClient]) -> None:
+    vault.write("rotated", key="first")
+    vault.write("rotated", key="second")
+    client = make()
+    client.get_secret("rotated")
+    vault.gone = True
+    assert client.accepts("rotated", "key", "second")
+    with pytest.raises(errors.VaultUnavailable):
+        client.accepts("rotated", "key", "first")
+
+
 def test_a_version_of_before_without_the_key_has_no_value(
     vault: ScriptedVault, make: Callable[..., VaultClient]
 ) -> None:

@@ -145,6 +145,13 @@ def test_a_key_that_two_secrets_have_is_mapped_by_a_person(tmp_path: Path) -> No
         move.plan()
 
 
+def test_a_value_that_was_rotated_is_not_replaced_unasked(small: Move) -> None:
+    """A value of before would be good again."""
+    notes = {"AOS_API_KEY": "generated 2026-11-26T21:57:00Z version 2 by rotator", origins.WRITERS: "1 up, 2 rotator"}
+    small.vault.put("app-prod", {"AOS_API_KEY": "rotated", "OTHER": "kept"}, notes)
+    assert small.states()["AOS_API_KEY"] == "differs"
+
+
 def test_other_keys_stay_and_generated_ones_are_replaced_and_noted(small: Move) -> None:
     assert small.states() == {"AOS_API_KEY": "generated", "MACHINE_SECRET_TOKEN": "new", "ANTHROPIC_API_KEY": "new"}
     small.apply()

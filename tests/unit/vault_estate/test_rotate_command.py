@@ -268,3 +268,11 @@ def test_what_fails_is_not_verified(tmp_path: Path) -> None:
     wrong = shim(tmp_path, "app-prod")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("rotate_secret.sh: 1 words are given; expected NAME KEY")
+
+
+def test_a_run_for_another_value_of_the_secret_puts_nothing_off() -> None:
+    metadata = _metadata(RotationNote(rotated_at=1_999_999_900))
+    custom = metadata["custom_metadata"]
+    assert isinstance(custom, dict)
+    custom |= {KEY: "generated 2033-05-16T03:00:00Z version 2 by rotator", origins.WRITERS: "2 rotator, 3 ada"}
+    assert _state(metadata).state == "overdue"

@@ -15,11 +15,13 @@ import pytest
 
 from tests.support.scripted_vault import ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
+from vault_estate.answers import Answer
 from vault_estate.auth import AppRoleAuth, SecretIdVariable, TokenAuth
 from vault_estate.auth.agent import AgentAuth
 from vault_estate.auth.method import LoginMethod
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.session import Session
+from vault_estate.transport import Call
 
 ENVIRON = {"VAULT_SECRET_ID": SECRET_ID}
 SECRET = "secret/data/app"
@@ -252,6 +254,22 @@ def test_a_refused_login_is_tried_again_later_and_later() -> None:
     vault.secret_ids = {SECRET_ID}
     vault.clock.advance(60)
     assert session.token()
+
+
+class InAnotherNamespace(ScriptedVault):
+    """A fake which answers as OpenBao 2.7.2 does where a namespace isn't there."""
+
+    def answer(self, call: Call) -> Answer:
+        """What it says."""
+        del call
+        return self._said(404, {"errors": ["namespace not found"]})
+
+
+def test_a_namespace_that_is_not_there_is_no_missing_value() -> None:
+    """A setting that may be None would have been."""
+    with pytest.raises(errors.AuthenticationError, match="there is no such login; expected VAULT_NAMESPACE") as caught:
+        _session(InAnotherNamespace()).request("GET", SECRET)
+    assert not isinstance(caught.value, errors.SecretNotFound)
 
 
 def test_a_secret_id_is_read_anew_at_each_login() -> None:
