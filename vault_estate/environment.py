@@ -17,7 +17,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOADS_CODE = re.compile(
     r"PATH|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|PROMPT_COMMAND|PS4"  # shells
     r"|(?:LD|DYLD)_.*|GCONV_PATH"  # dynamic linkers, the C library
-    r"|PYTHON.*|PERL5.*|RUBY(?:OPT|LIB)|NODE_(?:OPTIONS|PATH)|JAVA_TOOL_OPTIONS"  # interpreters
+    r"|PYTHON.*|PERL(?:5.*|LIB)|RUBY(?:OPT|LIB)|NODE_(?:OPTIONS|PATH)|LUA_(?:INIT|PATH|CPATH).*"  # interpreters
+    r"|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|DOTNET_STARTUP_HOOKS"  # virtual machines
+    r"|OPENSSL_(?:CONF|MODULES|ENGINES)|GIT_(?:SSH|SSH_COMMAND|EXEC_PATH|EXTERNAL_DIFF)"  # what loads or starts others
 )
 """Variables by which whoever may write a secret would decide which code a process runs."""
 

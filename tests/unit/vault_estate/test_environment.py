@@ -64,6 +64,15 @@ def test_one_value_in_two_secrets_is_no_mistake() -> None:
 LOADS_CODE = [
     *("PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "BASH_ENV", "IFS"),
     *("ENV", "DYLD_INSERT_LIBRARIES", "NODE_OPTIONS", "PERL5OPT", "RUBYOPT", "PROMPT_COMMAND", "JAVA_TOOL_OPTIONS"),
+    *(
+        "JDK_JAVA_OPTIONS",
+        "_JAVA_OPTIONS",
+        "PERLLIB",
+        "LUA_INIT",
+        "DOTNET_STARTUP_HOOKS",
+        "OPENSSL_CONF",
+        "GIT_SSH_COMMAND",
+    ),
 ]
 
 
