@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.payloads.snapshot import SnapshotError
+from ops.clusters.raft import RaftView
 from ops.console import Console, Steps
 from ops.errors import EstateError
 from ops.paths import Paths
@@ -24,7 +25,7 @@ from ops.snapshots.opening import Opened, choose, open_snapshot
 from ops.snapshots.seal_keys import SealKeys, having, key_of
 from ops.snapshots.stores import store_of
 from ops.snapshots.taking import folder, pair, taken, told
-from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Peer, Target, is_auto
+from ops.snapshots.target import POLL_SECONDS, WAIT_SECONDS, Target, is_auto
 from ops.snapshots.unfinished import Mark
 from ops.stack_file import StackFile
 from ops.vault.endpoint import VaultEndpoint
@@ -180,7 +181,7 @@ def _several(target: Target, opened: Opened, status: Mapping[str, Any]) -> bool:
     """Whether it is one of several servers. Put in by force, or under a seal that people open, a snapshot would never
     reach the others (vault#31933).
     Raises EstateError: it is one of several, and the seal doesn't vouch for the snapshot."""
-    peers = target.peers()
+    peers = target.raft().servers
     if len(peers) == 1 or (is_auto(status) and opened.record["seal"] == status["type"]):
         return len(peers) > 1
     raise EstateError(
@@ -213,24 +214,25 @@ def prove(target: Target, opened: Opened, canary: str, steps: Steps) -> tuple[bo
 def _voters(target: Target, steps: Steps) -> tuple[tuple[str, ...], str]:
     """All servers of the cluster, and who of them leads.
     Raises EstateError if one of them doesn't vote in time."""
-    peers: dict[str, Peer] = {}
+    seen: list[RaftView] = []
 
     def vote() -> bool:
         try:
             target.log_in()
-            peers.clear()
-            peers.update(target.peers())
+            seen[:] = [target.raft()]
             target.logout()
         except (SnapshotError, OSError, http.client.HTTPException):
             return False
-        return any(one.leads for one in peers.values()) and all(one.votes for one in peers.values())
+        return bool(seen[0].leader) and all(one.votes for one in seen[0].servers.values())
 
     if not eventually(vote, WAIT_SECONDS, POLL_SECONDS):
-        waited = ", ".join(sorted(name for name, one in peers.items() if not one.votes)) or "one that leads"
+        silent = [one.name for view in seen for one in view.servers.values() if not one.votes]
+        waited = ", ".join(sorted(silent)) or "one that leads"
         raise EstateError(f"{target.address} serves the snapshot, without {waited}; expected all its servers to vote")
-    if len(peers) > 1:
-        steps.step(f"{len(peers)} servers vote", finished=True)
-    return tuple(sorted(peers)), next(name for name, one in peers.items() if one.leads)
+    (view,) = seen
+    if len(view.servers) > 1:
+        steps.step(f"{len(view.servers)} servers vote", finished=True)
+    return tuple(sorted(view.servers)), view.leader
 
 
 def _canary_found(target: Target, opened: Opened, canary: str) -> bool:

@@ -7,7 +7,6 @@ worthless the moment it has taken it.
 import http.client
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from components.payloads import snapshot
 from components.payloads.snapshot import SnapshotError
 from components.render.snapshots import OPERATOR_LOGIN
+from ops.clusters.raft import RaftView
 from ops.errors import EstateError
 from ops.vault.connection import connect
 
@@ -31,14 +31,6 @@ class ProxiedServer(snapshot.ActiveNode):
         return connect(self.address, self.context, snapshot.SECONDS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """A server of a Raft cluster."""
-
-    votes: bool
-    leads: bool
-
-
 class Target(ProxiedServer):
     """The server of a restore. Raises SnapshotError for what it refuses, OSError while it doesn't answer."""
 
@@ -51,10 +43,9 @@ class Target(ProxiedServer):
         self.find_active()
         self.login(OPERATOR_LOGIN)
 
-    def peers(self) -> Mapping[str, Peer]:
-        """Its cluster's servers as Raft lists them, by name."""
-        nodes = self.call("GET", "sys/storage/raft/configuration")["data"]["config"]["servers"]
-        return {str(one["node_id"]): Peer(votes=bool(one["voter"]), leads=bool(one["leader"])) for one in nodes}
+    def raft(self) -> RaftView:
+        """Its cluster's servers as Raft lists them; whether they are healthy isn't asked."""
+        return RaftView.read(self.call("GET", "sys/storage/raft/configuration")["data"], {})
 
     def initialise(self, *, auto_unseal: bool) -> None:
         """Make an empty server ready to take a snapshot."""
