@@ -101,6 +101,8 @@ class ClusterServices(SandboxPlace):
         refuse_here()
         require_namespaces()
         installing.require(installing.SANDBOX)
+        # The servers' image is made of OpenBao's wheel, which no command for a cloud needs otherwise.
+        installing.require(installing.SERVERS)
         with worded():
             programs = nodes.prepare(cache(), say)
         address = self.address
