@@ -322,8 +322,10 @@ def without_its_timer(node: BootedNode) -> Iterator[None]:
     unit = "vault-upkeep"
     node.sh(f"systemctl stop {unit}.timer")
     node.sh(f"while systemctl show --property=ActiveState {unit}.service | grep --quiet activating; do sleep 0.1; done")
-    yield
-    node.sh(f"systemctl start {unit}.timer")
+    try:
+        yield
+    finally:
+        node.sh(f"systemctl start {unit}.timer")
 
 
 def test_rotation_gives_the_server_a_new_file(node: BootedNode) -> None:
