@@ -1,10 +1,11 @@
 """The servers' pods as the cluster has them: which there are, at which revision, and what can be done to one.
 
-Owns what is read of the StatefulSet, its pods, claims and disruption budget. Refuses to end a pod by its name:
-it is the one that was looked at, or none.
+Owns what is read of the StatefulSet, its pods, claims, disruption budget, and of how full volumes are. Refuses to end a
+pod by its name: it is the one that was looked at, or none.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,22 @@ _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _CLAIMS = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims"
 _SET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/{RELEASE}"
 _BUDGET = f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/{RELEASE}"
+_STATISTICS = "/api/v1/nodes/{node}/proxy/stats/summary"
+"""What a node's kubelet tells of its pods."""
 _REVISION = "controller-revision-hash"
 """Label by which the StatefulSet's controller tells from which template a pod was made."""
 VOLUMES = ("data", "audit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeView:
+    """One server's volume, as its node sees it."""
+
+    volume: str
+    """Of `VOLUMES`."""
+    server: str
+    percent: int
+    """How full it is, rounded up, as `df` counts: of what isn't kept for root."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +49,8 @@ class PodView:
     is_ending: bool
     trouble: str
     """Why a container of it doesn't run, in Kubernetes' word; empty: none is known."""
+    node: str = ""
+    """Where it is; empty: nowhere yet."""
 
     @classmethod
     def read(cls, pod: Mapping[str, Any]) -> "PodView":
@@ -50,6 +66,7 @@ class PodView:
             is_ready=any(ready),
             is_ending="deletionTimestamp" in metadata,
             trouble=next((one["reason"] for one in waiting if one.get("reason")), ""),
+            node=str((pod.get("spec") or {}).get("nodeName") or ""),
         )
 
 
@@ -121,6 +138,12 @@ class VaultPods:
         limit = budget["spec"].get("maxUnavailable") if budget else None
         return limit if isinstance(limit, int) else None
 
+    def fullness(self, pods: SetView) -> Sequence[VolumeView]:
+        """Of all volumes whose node knows it; a node learns it within a minute of a pod's start.
+        Raises KubernetesRefusedError: it isn't for this login, since who may ask a node may do more there."""
+        nodes = sorted({one.node for one in pods.pods.values() if one.node})
+        return [one for node in nodes for one in _volumes(self.api.get(_STATISTICS.format(node=node)) or {})]
+
     def evict(self, pod: PodView) -> None:
         """End it as long as the disruption budget lets it go: who drains a node meanwhile, or upgrades too, is counted.
         Raises KubernetesRefusedError: `TOO_MANY` where another one is missing."""
@@ -167,3 +190,14 @@ class VaultPods:
         """Have a claim's volume grow. Raises KubernetesRefusedError."""
         changes = {"spec": {"resources": {"requests": {"storage": size}}}}
         self.api.patch("persistentvolumeclaim", NAMESPACE, claim["metadata"]["name"], changes)
+
+
+def _volumes(statistics: Mapping[str, Any]) -> Iterator[VolumeView]:
+    """Of the servers' claims among everything that a node tells."""
+    for pod in statistics.get("pods") or ():
+        server = pod["podRef"]
+        for one in pod.get("volume") or () if server["namespace"] == NAMESPACE else ():
+            claim, used, free = one.get("pvcRef") or {}, one.get("usedBytes"), one.get("availableBytes")
+            volume = str(claim.get("name", "")).removesuffix(f"-{server['name']}")
+            if volume in VOLUMES and used is not None and free is not None and used + free > 0:
+                yield VolumeView(volume=volume, server=server["name"], percent=math.ceil(100 * used / (used + free)))

@@ -2,11 +2,12 @@
 
 Owns the order: one that doesn't serve first, then who follows, the oldest first, and who leads at the end, after it
 handed over. The pods' own revisions are the only record, so a run that was ended anywhere is gone on with. Refuses to
-end a pod while another isn't a healthy voter, and to take a version over one that it can't follow.
+end a pod while another isn't a healthy voter or a volume is nearly full, and to take a version over one that it can't
+follow.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ops.clusters.api import TOO_MANY, KubernetesRefusedError
@@ -18,6 +19,9 @@ from ops.errors import EstateError
 _STRATEGY = "OnDelete"
 _BUDGET_SECONDS = 60.0
 """How long a disruption budget may count a pod as missing that is ready again."""
+FULLEST: Mapping[str, int] = {"data": 80, "audit": 95}
+"""Per cent that a server's volumes may be full. A server that starts writes to both, and one that can't doesn't serve.
+Old audit logs alone fill up to 90 % of what isn't root's, by design (components/render/chart/values.py)."""
 _TAG = re.compile(r":v?([0-9]+)\.([0-9]+)\.[0-9]+")
 _VERSION = re.compile(r"v?([0-9]+)\.([0-9]+)\.[0-9]+")
 
@@ -44,6 +48,8 @@ class Upgrade:
     """Takes and verifies a snapshot, before the first pod is ended. Raises EstateError."""
     again: str
     """The command that goes on."""
+    fullest: Mapping[str, int] = field(default_factory=lambda: FULLEST)
+    """Per cent, by volume."""
     replaced: list[str] = field(default_factory=list)
 
     def run(self) -> Upgraded:
@@ -81,6 +87,21 @@ class Upgrade:
                     f"the new image is {look.pods.image.partition('@')[0]}; expected the same minor version as "
                     f"{server.name} has ({server.version}), or the next one: Vault goes back to none, and skips none"
                 )
+
+        self._refuse_full(look)
+
+    def _refuse_full(self, look: Look) -> None:
+        try:
+            volumes = self.gate.pods.fullness(look.pods)
+        except KubernetesRefusedError as error:
+            self.say(f"how full volumes are isn't known: {str(error).partition('; expected')[0]}")
+            return
+        if full := [one for one in volumes if one.percent > self.fullest[one.volume]]:
+            found = ", ".join(f"claim {one.volume}-{one.server} is {one.percent} % full" for one in full)
+            named = sorted({one.volume for one in full})
+            limits = " and ".join(f"{self.fullest[volume]} % of {volume}" for volume in named)
+            settings = " and ".join(f"platform.pods.{volume}_gibibytes" for volume in named)
+            raise EstateError(f"{found}; expected at most {limits}: a larger {settings}, and up")
 
     def _settled(self, accepts: Callable[[Look], bool] = lambda _: False) -> Look:
         try:

@@ -59,6 +59,10 @@ class FakeServers:
     fewest: int = 99
     """Voters that served, at the worst moment since pods were first ended."""
     hands_over: bool = True
+    full: dict[str, int] = field(default_factory=dict)
+    """How full volumes are, by their claims, in per cent; all others are half full."""
+    tells: bool = True
+    """Whether nodes may be asked that."""
     on: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What else happens when something is asked for."""
     _count: int = 0
@@ -119,7 +123,9 @@ class FakeServers:
         self.fewest = min(self.fewest, sum(self.serves(one) and self.votes(one) for one in self.members))
 
     def get(self, path: str) -> Mapping[str, Any] | None:
-        """Of the five kinds that commands look at."""
+        """Of the six kinds that commands look at."""
+        if path.startswith("/api/v1/nodes/"):
+            return self._statistics(path.removeprefix("/api/v1/nodes/node-of-").removesuffix("/proxy/stats/summary"))
         if path.endswith("/statefulsets/vault"):
             template = {"spec": {"containers": [{"image": self.image}]}}
             specification = {
@@ -138,6 +144,20 @@ class FakeServers:
         selector = ",".join(f"{key}={value}" for key, value in _LABELS.items())
         assert path == f"/api/v1{_NAMESPACE}pods?labelSelector={selector}"
         return {"items": [self._document(name) for name in self.pods]}
+
+    def _statistics(self, name: str) -> Mapping[str, Any]:
+        """What a node's kubelet tells of its pod, as Kubernetes 1.36 does."""
+        if not self.tells:
+            raise KubernetesRefusedError(
+                "the cluster refuses get: nodes is forbidden; expected it to be done", "Forbidden"
+            )
+        other = {"podRef": {"name": name, "namespace": "elsewhere"}, "volume": [{"pvcRef": {"name": f"data-{name}"}}]}
+        volumes: list[Mapping[str, Any]] = [{"name": "tmp", "usedBytes": 99, "availableBytes": 1}]
+        for claim in (f"{volume}-{name}" for volume in VOLUMES):
+            percent = self.full.get(claim, 50)
+            told = {"usedBytes": percent * 2**20, "availableBytes": (100 - percent) * 2**20}
+            volumes.append({"pvcRef": {"name": claim, "namespace": "vault"}, "capacityBytes": 105 * 2**20, **told})
+        return {"pods": [other, {"podRef": {"name": name, "namespace": "vault"}, "volume": volumes}]}
 
     def create(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """An eviction, or a claim."""
@@ -224,7 +244,11 @@ class FakeServers:
         metadata = {"name": name, "uid": pod.uid, "labels": {"controller-revision-hash": pod.revision}}
         metadata["creationTimestamp"] = f"{pod.born:09.0f}"
         ending = {"deletionTimestamp": "now"} if pod.ends is not None else {}
-        return {"metadata": {**metadata, **ending}, "status": {"conditions": [ready], "containerStatuses": [waiting]}}
+        return {
+            "metadata": {**metadata, **ending},
+            "spec": {"nodeName": f"node-of-{name}"},
+            "status": {"conditions": [ready], "containerStatuses": [waiting]},
+        }
 
 
 class FakeRaft(Raft):

@@ -30,7 +30,7 @@ Values = dict[str, Any]
 
 AUDIT_FILE_BYTES = 256 * 2**20
 """How large an audit log becomes before it begins anew."""
-_AUDIT_SHARE_PERCENT = 85
+AUDIT_SHARE_PERCENT = 85
 """Of the volume that old audit logs may fill; ext4 keeps 5 % for root (mke2fs, reserved-blocks-percentage)."""
 _FILES_PER_GIBIBYTE = 2**30 // AUDIT_FILE_BYTES
 _FOLLOWS = Path(__file__).parents[2] / "payloads" / "follow_certificate.sh"
@@ -149,7 +149,7 @@ def _beside(server: ClusterServer) -> Values:
         "CERTIFICATE": f"{server.tls}/tls.crt",
         "AUDIT_LOG": server.audit_log,
         "AUDIT_BYTES": str(AUDIT_FILE_BYTES),
-        "AUDIT_FILES": str(server.pods.audit_gibibytes * _FILES_PER_GIBIBYTE * _AUDIT_SHARE_PERCENT // 100),
+        "AUDIT_FILES": str(server.pods.audit_gibibytes * _FILES_PER_GIBIBYTE * AUDIT_SHARE_PERCENT // 100),
         "PROGRAM": "bao" if server.flavor == "openbao" else "vault",
     }
     container = {

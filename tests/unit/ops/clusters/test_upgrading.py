@@ -5,8 +5,9 @@ Doesn't prove: that Kubernetes, a server or Raft do what their fake does (tests/
 
 import pytest
 
+from components.render.chart.values import AUDIT_FILE_BYTES, AUDIT_SHARE_PERCENT
 from ops.clusters.gate import POD_SECONDS, STABLE_SECONDS
-from ops.clusters.upgrading import Upgrade, Upgraded
+from ops.clusters.upgrading import FULLEST, Upgrade, Upgraded
 from ops.errors import EstateError
 from tests.support.fake_servers import FakeServers
 
@@ -215,4 +216,43 @@ def test_a_server_that_was_taken_out_stops_it_though_its_pod_is_ready() -> None:
     del servers.members["vault-2"]
     servers.taken_out.add("vault-2")
     assert "vault-2 isn't among Raft's servers, whatever its pod says" in refused(servers)
+    assert servers.done == []
+
+
+def test_a_volume_that_is_nearly_full_stops_it_before_it_begins() -> None:
+    servers = FakeServers(full={"audit-vault-0": 96, "data-vault-1": 81, "data-vault-2": 80})
+    servers.change()
+    begun = servers.now
+    assert refused(servers) == (
+        "claim audit-vault-0 is 96 % full, claim data-vault-1 is 81 % full; expected at most 95 % of audit and 80 % of "
+        "data: a larger platform.pods.audit_gibibytes and platform.pods.data_gibibytes, and up"
+    )
+    assert (servers.done, servers.now) == ([], begun)
+
+
+def test_volumes_that_are_as_full_as_they_may_be_stop_nothing() -> None:
+    servers = FakeServers(full={f"{volume}-vault-0": percent for volume, percent in FULLEST.items()})
+    servers.change()
+    assert len(upgrade(servers).replaced) == 3
+
+
+def test_old_audit_logs_alone_never_stop_it() -> None:
+    """As many as are kept, beside the one that is written, on the file system of a volume."""
+    kept = AUDIT_SHARE_PERCENT / 0.95 + 100 * AUDIT_FILE_BYTES / (10 * 2**30)
+    assert kept < FULLEST["audit"]
+
+
+def test_where_nodes_do_not_tell_how_full_volumes_are_it_says_so_and_goes_on() -> None:
+    servers = FakeServers(tells=False)
+    servers.change()
+    said: list[str] = []
+    assert len(upgrade(servers, said).replaced) == 3
+    assert said[0] == "how full volumes are isn't known: the cluster refuses get: nodes is forbidden"
+
+
+def test_a_server_that_does_not_vote_stops_it_and_is_named() -> None:
+    servers = FakeServers()
+    servers.change()
+    servers.members["vault-2"] = 1e9
+    assert refused(servers).startswith("vault-2 doesn't vote")
     assert servers.done == []
