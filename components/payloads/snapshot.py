@@ -35,6 +35,7 @@ STAMP = "%Y%m%dT%H%M%SZ"  # no colon: some file systems and consoles know no suc
 PERIODS = {"hourly": "%Y%m%d%H", "daily": "%Y%m%d", "weekly": "%G%V"}
 HEADERS = {"X-Vault-Request": "true", "Connection": "close"}
 PART_BYTES, BLOCK_BYTES, SECONDS = 16 << 20, 1 << 20, 60
+LEADER_SECONDS = 60
 TOO_MANY = 429
 Document = dict[str, Any]
 Tell = Callable[..., None]
@@ -144,9 +145,21 @@ class PodsServer(ActiveNode):
         self.mount, self.token_file = mount, token_file
 
     def find_active(self) -> bool:
-        """The active one is talked to from now on."""
-        super().find_active()
-        return True
+        """The active one is talked to from now on. While servers change who leads, the cluster still names the one
+        before, or none: that is waited for."""
+        named, deadline = self.address, time.monotonic() + LEADER_SECONDS
+        while True:
+            try:
+                # Whoever is named by another server is asked, too.
+                if super().find_active() or super().find_active():
+                    return True
+            except (SnapshotError, OSError, http.client.HTTPException):
+                if time.monotonic() > deadline:
+                    raise
+            if time.monotonic() > deadline:
+                raise SnapshotError(f"{self.address} isn't active after {LEADER_SECONDS} s; expected a server that is")
+            self.address = named
+            time.sleep(1)
 
     def login(self, role: str) -> str:
         """A token by the pod's own, which Kubernetes renews in its file; its accessor."""

@@ -1,18 +1,23 @@
 """A port of this machine that is forwarded to a pod of a cluster's servers, for as long as a command works.
 
 Owns the programs that do it, `aws` and `kubectl`, and the certificate of the servers' authority, which is fetched once
-and never replaced: a server that another one signed is refused by whoever connects. Refuses to end what somebody else
-forwards, and to wait for a cluster that isn't there: it tries again.
+and never replaced: a server that another one signed is refused by whoever connects. It ends at the server that leads,
+which is asked whether it still does, wherever one leads. Refuses to end what somebody else forwards, and to wait for a
+cluster that isn't there: it tries again.
 """
 
+import http.client
+import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from threading import Event, Thread
 
@@ -24,9 +29,17 @@ from composition.private_files import create_private, private_directory
 RETRY_SECONDS = 5.0
 COMMAND_SECONDS = 60
 """For one question to AWS or to the cluster."""
-READY_SECONDS = 20.0
+READY_SECONDS = 30.0
 """How long a command waits for the port, in a cluster that is there."""
+LEADER_SECONDS = 15.0
+"""How long a command waits for a server that leads, where they say that they are looking for one: a lost one was seen
+to be replaced within 2 s, and the cluster to know it within 10 s. After that a command that asks how the servers are
+has to go on."""
+LEADER_PAUSE_SECONDS = 0.5
+_OPEN_SECONDS = 5.0
+"""How long `kubectl` may take to open the port."""
 _ANSWER_SECONDS = 0.2
+_ASKED_SECONDS = 5.0
 _HEADER = "-----BEGIN CERTIFICATE-----\n"
 
 
@@ -90,6 +103,32 @@ class ForwardedPort:
             return False
         return True
 
+    def ask_end(self) -> "End":
+        """What the server that the port ends at says of itself. One of another authority is left to whoever connects,
+        who refuses it."""
+        try:
+            context = ssl.create_default_context(cafile=str(self.authority))
+            asked = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=_ASKED_SECONDS, context=context)
+            asked.request("GET", "/v1/sys/leader")
+            answer = asked.getresponse()
+            said = json.loads(answer.read())
+        except ssl.SSLCertVerificationError:
+            return End.LEADS
+        except (OSError, ValueError, http.client.HTTPException):
+            return End.SILENT
+        if answer.status != http.client.OK:
+            return End.CLOSED
+        return End.LEADS if said.get("is_self") or not said.get("ha_enabled") else End.FOLLOWS
+
+
+class End(Enum):
+    """What a forwarded port ends at."""
+
+    LEADS = "a server that leads"
+    FOLLOWS = "a server that another one leads, or none as yet"
+    CLOSED = "a server that is sealed or not initialised, and knows of none that leads"
+    SILENT = "nobody who answers"
+
 
 @dataclass(kw_only=True)
 class Programs:
@@ -138,17 +177,29 @@ def _last_line(text: str) -> str:
 class Forwarding:
     """Keeps the port forwarded, from the moment on when there is a cluster to forward it to."""
 
-    def __init__(self, wanted: ForwardedPort, programs: Programs, *, leader_only: bool = False) -> None:
-        self.wanted, self.programs, self.leader_only = wanted, programs, leader_only
+    def __init__(
+        self,
+        wanted: ForwardedPort,
+        programs: Programs,
+        *,
+        leader_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.wanted, self.programs, self.leader_only, self.clock = wanted, programs, leader_only, clock
         self.reason = ""
         """Why it isn't forwarded, as far as is known."""
+        self.settled = Event()
+        """Set while it ends where it should."""
+        self._anyone_from = clock() + LEADER_SECONDS
+        self._again_after = RETRY_SECONDS
         self._stopped = Event()
         self._process: subprocess.Popen[str] | None = None
 
     def attempt(self) -> bool:
-        """Fetch what is missing and forward the port, until that ends. False where the cluster or its authority isn't
-        there yet; `reason` tells."""
+        """Fetch what is missing and forward the port, until that ends. False where the cluster, its authority or a
+        server that leads isn't there yet; `reason` tells."""
         wanted, programs = self.wanted, self.programs
+        self._again_after = RETRY_SECONDS
         private_directory(wanted.kubeconfig.parent)
         for step in wanted.finds:
             _, self.reason = programs.ask(step)
@@ -163,21 +214,40 @@ class Forwarding:
         # The active server by itself: OpenBao's standbys answer from what they have heard so far, so that what was just
         # written isn't there; and who takes a snapshot of one is sent on to where nobody here gets.
         found, _ = programs.ask(wanted.leads)
-        if self.leader_only and not found.strip():
+        led = bool(found.strip())
+        if not led and self.leader_only:
             self.reason = "no server leads yet"
             return False
-        self._process = programs.start(wanted.forwards(ACTIVE if found.strip() else RELEASE))
+        self._process = programs.start(wanted.forwards(ACTIVE if led else RELEASE))
         if self._stopped.is_set():  # it was, before there was a process to end
             self._process.terminate()
+        # The cluster hears of a change later than the servers do.
+        elif not self._is_good_end():
+            self._process.terminate()
+            self._process.wait()
+            self._again_after, self.reason = LEADER_PAUSE_SECONDS, "no server leads any more"
+            return False
+        else:
+            self.settled.set()
         self._process.wait()
+        self.settled.clear()
         self.reason = "kubectl ended"
         return True
+
+    def _is_good_end(self) -> bool:
+        until = self.clock() + _OPEN_SECONDS
+        while (end := self.wanted.ask_end()) is End.SILENT and self.clock() < until:
+            if self._stopped.wait(_ANSWER_SECONDS):
+                break
+        if self.leader_only:
+            return end is End.LEADS
+        return end is not End.FOLLOWS or self.clock() >= self._anyone_from
 
     def keep(self) -> None:
         """Attempt it again and again until `stop`."""
         while not self._stopped.is_set():
             self.attempt()
-            self._stopped.wait(RETRY_SECONDS)
+            self._stopped.wait(self._again_after)
 
     def stop(self) -> None:
         """End it."""
@@ -225,7 +295,7 @@ def _wait(
     wanted: ForwardedPort, keeping: Forwarding, say: Callable[[str], None], pause: Callable[[float], object]
 ) -> None:
     waited = 0.0
-    while not wanted.answers():
+    while not (keeping.settled.is_set() and wanted.answers()):
         if waited >= READY_SECONDS:
             say(f"port {wanted.port} isn't forwarded to the cluster: {keeping.reason or 'it takes long'}")
             return

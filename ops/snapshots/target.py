@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from components.payloads import snapshot
 from components.payloads.snapshot import SnapshotError
@@ -21,10 +22,24 @@ from ops.vault.connection import connect
 WAIT_SECONDS = 60.0
 """How long a server may take to serve what it was given; measured here with 100 MB: 3 s."""
 POLL_SECONDS = 0.2
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class ProxiedServer(snapshot.ActiveNode):
     """The active node, also behind a proxy; a node reaches itself directly."""
+
+    def find_active(self) -> bool:
+        """Whether this node is the active one; from now on the active one is talked to. Raises SnapshotError: a port of
+        this machine that is forwarded to another one, whose names for each other mean nothing here."""
+        asked = self.address
+        if super().find_active():
+            return True
+        if _is_here(asked) and not _is_here(self.address):
+            leader, self.address = self.address, asked
+            raise SnapshotError(
+                f"{asked} leads to a server that isn't active, {leader} is; expected that one: try again"
+            )
+        return False
 
     def connect(self) -> http.client.HTTPSConnection:
         """To the address, or by a tunnel to it."""
@@ -99,3 +114,8 @@ class Target(ProxiedServer):
 def is_auto(status: Mapping[str, Any]) -> bool:
     """Whether a seal opens without people."""
     return str(status["type"]) != "shamir"
+
+
+def _is_here(address: str) -> bool:
+    """Whether it is a port of this machine."""
+    return urlsplit(address).hostname in _HERE

@@ -5,6 +5,7 @@ Not proven: that a cluster takes it, that Vault believes the pod's token, and th
 
 import json
 import ssl
+import time
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -88,6 +89,8 @@ def test_it_logs_in_by_the_pods_token_at_whichever_server_is_active(
 
     def call(server: snapshot.ActiveNode, method: str, path: str, body: Any = None) -> dict[str, Any]:
         asked.append((server.address, method, path, body))
+        if server.address == "https://vault-2.vault-internal:8200" and path == "sys/leader":
+            return {"ha_enabled": True, "is_self": True}
         return answers[path]
 
     monkeypatch.setattr(snapshot.ActiveNode, "call", call)
@@ -108,6 +111,7 @@ def test_it_logs_in_by_the_pods_token_at_whichever_server_is_active(
     assert taken == ["one"]
     assert asked == [
         ("https://vault-active.vault.svc:8200", "GET", "sys/leader", None),
+        ("https://vault-2.vault-internal:8200", "GET", "sys/leader", None),
         (
             "https://vault-2.vault-internal:8200",
             "POST",
@@ -115,6 +119,40 @@ def test_it_logs_in_by_the_pods_token_at_whichever_server_is_active(
             {"role": "snapshots", "jwt": token},
         ),
     ]
+
+
+def test_it_waits_until_the_servers_agree_on_who_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = "https://vault-1.vault-internal:8200", "https://vault-2.vault-internal:8200"
+    service = parameters()["address"]
+    # The service is at nobody, then at one that names one that led before, then at one that knows nobody.
+    said: list[tuple[str, Any]] = [
+        (service, ConnectionRefusedError()),
+        (service, {"ha_enabled": True, "leader_address": one}),
+        (one, {"ha_enabled": True, "leader_address": two}),
+        (service, {"ha_enabled": True, "leader_address": ""}),
+        (service, {"ha_enabled": True, "is_self": True}),
+    ]
+
+    def call(server: snapshot.ActiveNode, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        address, answer = said.pop(0)
+        assert (server.address, method, path, body) == (address, "GET", "sys/leader", None)
+        if isinstance(answer, OSError):
+            raise answer
+        return dict(answer)
+
+    monkeypatch.setattr(snapshot.ActiveNode, "call", call)
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: cafile)
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+    server = snapshot.PodsServer(service, "ca.crt", "kubernetes", "token")
+
+    assert server.find_active() is True
+    assert (said, server.address, clock) == ([], service, [3.0])
+    said[:] = [(service, {"ha_enabled": True, "leader_address": ""})] * 100
+    with pytest.raises(snapshot.SnapshotError, match="knows no active node; expected one"):
+        server.find_active()
+    assert clock[0] == 3 + snapshot.LEADER_SECONDS + 1
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,26 @@
 Doesn't prove: that `aws` and `kubectl` do what their documents say.
 """
 
+from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from ops.platforms.forwarding import READY_SECONDS, ForwardedPort, Forwarding, Programs, forwarded
+from ops.keys.certificates import ensure_authority
+from ops.platforms.forwarding import (
+    LEADER_SECONDS,
+    READY_SECONDS,
+    End,
+    ForwardedPort,
+    Forwarding,
+    Programs,
+    forwarded,
+)
 from tests.unit.ops.fakes_of_programs import FakePrograms
+from tests.unit.ops.https import FakeVault, fake_vault
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
@@ -18,6 +31,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ForwardedPort:
     """A port that nobody answers."""
     monkeypatch.setattr(ForwardedPort, "answers", lambda _: False)
+    monkeypatch.setattr(ForwardedPort, "ask_end", lambda _: End.LEADS)
     return ForwardedPort(
         cluster="vault-staging",
         region="eu-central-1",
@@ -26,6 +40,12 @@ def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ForwardedPort:
         kubeconfig=tmp_path / "staging" / "kubeconfig",
         authority=tmp_path / "staging" / "authority.crt",
     )
+
+
+@pytest.fixture
+def ending(monkeypatch: pytest.MonkeyPatch) -> Callable[[End], None]:
+    """Says what the port ends at."""
+    return lambda end: monkeypatch.setattr(ForwardedPort, "ask_end", lambda _: end)
 
 
 def test_the_authority_is_fetched_once_and_then_the_port_is_forwarded(wanted: ForwardedPort) -> None:
@@ -52,6 +72,82 @@ def test_an_up_is_forwarded_to_nobody_but_the_active_server(wanted: ForwardedPor
     assert (keeping.attempt(), keeping.reason, programs.processes) == (False, "no server leads yet", [])
     assert keeping.attempt() is True
     assert "service/vault-active" in programs.asked[-1]
+
+
+LED = [("", ""), ('["198.51.100.7"]', "")]
+"""What is answered to an attempt where the cluster knows of one that leads."""
+
+
+def test_a_port_that_ends_at_who_led_is_forwarded_anew(wanted: ForwardedPort, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted.authority.parent.mkdir()
+    wanted.authority.touch()
+    ends = [End.SILENT, End.FOLLOWS, End.LEADS]
+    monkeypatch.setattr(ForwardedPort, "ask_end", lambda _: ends.pop(0))
+    programs = FakePrograms(*LED, *LED, ends=False)
+    keeping = Forwarding(wanted, programs, clock=lambda: 0)
+
+    assert (keeping.attempt(), keeping.reason) == (False, "no server leads any more")
+    assert programs.processes[0].ended.is_set()
+    assert not keeping.settled.is_set()
+    Thread(target=keeping.attempt, daemon=True).start()
+    assert keeping.settled.wait(60)
+    keeping.stop()
+    assert ends == []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (End.FOLLOWS, LEADER_SECONDS - 1, False, False),
+        (End.FOLLOWS, LEADER_SECONDS, True, False),
+        (End.CLOSED, 0, True, False),
+        (End.LEADS, 0, True, True),
+    ],
+    ids=["election", "no-election", "sealed", "leads"],
+)
+def test_a_command_goes_on_without_a_server_that_leads_and_an_up_does_not(
+    wanted: ForwardedPort, ending: Callable[[End], None], case: tuple[End, float, bool, bool]
+) -> None:
+    end, seconds, command, up = case
+    ending(end)
+    wanted.authority.parent.mkdir()
+    wanted.authority.touch()
+    for leader_only, taken in ((False, command), (True, up)):
+        # The first time is that of its making.
+        clock = chain([0.0], repeat(seconds)).__next__
+        keeping = Forwarding(wanted, FakePrograms(*LED), leader_only=leader_only, clock=clock)
+        assert keeping.attempt() is taken
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "end"),
+    [
+        (200, {"ha_enabled": True, "is_self": True}, End.LEADS),
+        (200, {"ha_enabled": True, "is_self": False, "leader_address": ""}, End.FOLLOWS),
+        (200, {"ha_enabled": False, "is_self": False}, End.LEADS),
+        (503, {"errors": ["Vault is sealed"]}, End.CLOSED),
+        (200, b"<html>", End.SILENT),
+    ],
+    ids=["leads", "follows", "alone", "sealed", "no-server"],
+)
+def test_the_server_itself_is_asked_whether_it_leads(tmp_path: Path, status: int, said: object, end: End) -> None:
+    (tmp_path / "other").mkdir()
+    other = ensure_authority(tmp_path / "other")
+    with fake_vault(tmp_path, lambda _method, _path: (status, said)) as server:
+        asked = at(server, server.ca_file)
+        assert asked.ask_end() is end
+        # Whose certificate it is, is judged by who connects.
+        assert at(server, other.ca_file).ask_end() is End.LEADS
+    assert asked.ask_end() is End.SILENT
+    assert server.asked == [("GET", "sys/leader", None)]
+
+
+def at(server: FakeVault, authority: Path) -> ForwardedPort:
+    """A port that is forwarded to a server."""
+    port = int(server.address.rpartition(":")[2])
+    return ForwardedPort(
+        cluster="c", region="r", profile=None, port=port, kubeconfig=authority.with_name("k"), authority=authority
+    )
 
 
 def test_an_authority_that_is_known_is_never_replaced(wanted: ForwardedPort) -> None:
