@@ -20,32 +20,65 @@ from components.render.acl import AclPolicy, kv_own, merged, render
 from ops.paths import ROOT
 from tests.support.documents import blocks
 from tests.support.estates import MOUNT, ApplicationEstate, application_estate
-from tests.support.migrating import AOS_KEYS, PAKE_KEYS, aos_env, canary, pake_env
+from tests.support.migrating import AOS_KEYS, PAKE_KEYS, PAKE_MAP, aos_env, canary, pake_env
 from tests.support.servers import VaultServer, call
 from vault_estate import origins
 from vault_estate.manifest import ClientManifest
 from vault_estate.settings_source import VaultField, VaultSettings
 
+PAKE_FOLDER = "pake_system/production/"
 _KILLED = """
 import os, signal, sys
-from vault_estate.cli import main
-from vault_estate import kept_secret
-from vault_estate.migration import journal
-write = kept_secret.KeptSecret.write
-def once(*given, **more):
-    write(*given, **more)
-    os.kill(os.getpid(), signal.SIGKILL)
-kept_secret.KeptSecret.write = once
-main.main(["migrate", "apply"])
+from vault_estate.cli import main, migrate
+from vault_estate.migration.journal import Journal
+from vault_estate.session import Session
+
+def apply(point):
+    append, request = Journal.append, Session.request
+    def end(reached):
+        if reached == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def appended(journal, record):
+        where = f"{record.event} {getattr(record, 'path', '')}"
+        if f"within {where}" == point:
+            os.write(journal._descriptor, record.model_dump_json().encode()[:40])
+        end(f"within {where}")
+        append(journal, record)
+        end(f"after {where}")
+    def requested(session, method, path, **more):
+        answer = request(session, method, path, **more)
+        end(f"{method} {path}")
+        return answer
+    Journal.append, Session.request = appended, requested
+    return main.main(["migrate", "apply"])
+
+for point in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        os._exit(apply(point))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-"""Ends right after Vault has written a version, before anything knows it."""
+"""One run after the other, each ended where it is said: in the midst of a line of the journal, after one, or when Vault
+has done what was asked and nobody knows it yet."""
+
+
+def points(path: str) -> list[str]:
+    """Where a run can end while it writes one secret, in order."""
+    return [
+        f"within intended {MOUNT}/{path}",
+        f"after intended {MOUNT}/{path}",
+        f"POST {MOUNT}/data/{path}",
+        f"PATCH {MOUNT}/metadata/{path}",
+        f"within held {MOUNT}/{path}",
+        f"after held {MOUNT}/{path}",
+    ]
 
 
 @pytest.fixture(scope="module")
 def estate(vault_server: VaultServer) -> ApplicationEstate:
     """One application, and ada, who owns its secrets and works by a password."""
     made = application_estate(vault_server)
-    names = {*AOS_KEYS, *PAKE_KEYS}
+    names = {*AOS_KEYS, *PAKE_KEYS, *(PAKE_FOLDER + name for name in PAKE_KEYS)}
     rules = merged([rule for name in names for rule in kv_own(MOUNT, name, destroys=False)])
     policy = AclPolicy(name="group-aos-owners", administrative=True, rules=rules)
     call(made.root, "PUT", "sys/policies/acl/group-aos-owners", {"policy": render(policy)})
@@ -58,10 +91,12 @@ def estate(vault_server: VaultServer) -> ApplicationEstate:
 class Team:
     """A folder with a `.env`, and what the shell of whoever works there has."""
 
-    def __init__(self, estate: ApplicationEstate, folder: Path, keys: Mapping[str, tuple[str, ...]], text: str) -> None:
+    def __init__(
+        self, estate: ApplicationEstate, folder: Path, keys: Mapping[str, tuple[str, ...]], text: str, below: str = ""
+    ) -> None:
         self.estate, self.folder = estate, folder
         secret = {"mount": MOUNT, "access": "read", "owner": "aos"}
-        secrets = {name: {**secret, "path": name, "keys": list(one)} for name, one in keys.items()}
+        secrets = {name: {**secret, "path": below + name, "keys": list(one)} for name, one in keys.items()}
         self.known = ClientManifest.model_validate_json(json.dumps({**estate.document(), "secrets": secrets}))
         (folder / "vault-estate.json").write_text(self.known.render())
         (folder / ".env").write_bytes(text.encode())
@@ -94,7 +129,7 @@ class Team:
         return found, call(self.estate.root, "GET", f"{MOUNT}/metadata/{name}")["data"]
 
 
-def test_aos_is_killed_in_the_midst_and_comes_in_whole(estate: ApplicationEstate, tmp_path: Path) -> None:
+def test_aos_is_killed_at_each_point_and_comes_in_whole(estate: ApplicationEstate, tmp_path: Path) -> None:
     estate.write("app-prod", {"AOS_API_KEY": "chosen", "OTHER": "kept"})
     note = {"AOS_API_KEY": "generated 2026-11-26T21:57:00Z version 1 by up", origins.WRITERS: "1 up"}
     call(estate.root, "POST", f"{MOUNT}/metadata/app-prod", {"custom_metadata": note})
@@ -104,19 +139,40 @@ def test_aos_is_killed_in_the_midst_and_comes_in_whole(estate: ApplicationEstate
     assert states.pop("AOS_API_KEY") == "generated"
     assert set(states.values()) == {"new"}
 
-    killed = team.run(sys.executable, "-c", _KILLED, VAULT_TOKEN=team.token)
-    assert killed.returncode == -signal.SIGKILL
-    assert team.kept("app-prod")[1]["current_version"] == 2
-    done = team.run("vault-estate", "migrate", "apply", VAULT_TOKEN=team.token)
-    assert (done.returncode, done.stderr) == (0, "")
+    shown = planned.stdout + planned.stderr + killed_at_each(team, "app-prod", "database")
     for name, keys in AOS_KEYS.items():
         values, metadata = team.kept(name)
         is_first = name == "app-prod"
         assert values == {key: canary(key) for key in keys} | ({"OTHER": "kept"} if is_first else {})
         assert metadata["current_version"] == (2 if is_first else 1)
         assert {origins.read(metadata).values[key].who for key in keys} == {"ada"}
-    shown = planned.stdout + planned.stderr + killed.stdout + killed.stderr + done.stdout
     assert "q7Z" not in shown + "".join(file.read_text() for file in (tmp_path / ".env-migration").iterdir())
+
+
+def test_the_pake_system_is_killed_at_each_point_and_comes_in_whole(estate: ApplicationEstate, tmp_path: Path) -> None:
+    team = Team(estate, tmp_path, PAKE_KEYS, pake_env(), PAKE_FOLDER)
+    (tmp_path / "migration.yaml").write_text(PAKE_MAP)
+    planned = team.run("vault-estate", "migrate", "plan", "--map", "migration.yaml", VAULT_TOKEN=team.token)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    shown = planned.stdout + killed_at_each(team, PAKE_FOLDER + "security", PAKE_FOLDER + "database")
+    for name in ("database", "redis", "security"):
+        values, metadata = team.kept(PAKE_FOLDER + name)
+        assert list(values) == list(PAKE_KEYS[name])
+        assert "q7Z" in str(values)
+        assert metadata["current_version"] == 1
+    assert "q7Z" not in shown + "".join(file.read_text() for file in (tmp_path / ".env-migration").iterdir())
+
+
+def killed_at_each(team: Team, *paths: str) -> str:
+    """A run is killed at each point of the two secrets that come first, and goes on; one more ends. What all of them
+    said."""
+    where = [point for path in paths for point in points(path)]
+    assert len(where) == 12
+    killed = team.run(sys.executable, "-c", _KILLED, *where, VAULT_TOKEN=team.token)
+    assert (killed.stdout.split(), killed.stderr) == ([str(-signal.SIGKILL)] * len(where), "")
+    done = team.run("vault-estate", "migrate", "apply", VAULT_TOKEN=team.token)
+    assert (done.returncode, done.stderr) == (0, "")
+    return killed.stdout + killed.stderr + done.stdout
 
 
 def test_the_page_of_migration_is_followed_by_the_pake_system(
