@@ -154,9 +154,7 @@ def with_database(estate: ApplicationEstate, postgres: PostgresServer, *, ttl: s
         "password": postgres.root_password,
     }
     call(root, "POST", "database/config/app", connection)
-    made = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
-    role = {"db_name": "app", "creation_statements": [made], "default_ttl": ttl, "max_ttl": max_ttl}
-    call(root, "POST", f"database/roles/{DATABASE_ROLE}", role)
+    database_role(estate, ttl=ttl, max_ttl=max_ttl)
     document = estate.document()
     document["database"] = {
         "mount": "database",
@@ -174,3 +172,10 @@ def with_database(estate: ApplicationEstate, postgres: PostgresServer, *, ttl: s
         "static_roles": {},
     }
     return document
+
+
+def database_role(estate: ApplicationEstate, *, ttl: str, max_ttl: str) -> None:
+    """Have the role's leases live so long from now on."""
+    made = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"
+    role = {"db_name": "app", "creation_statements": [made], "default_ttl": ttl, "max_ttl": max_ttl}
+    call(estate.root, "POST", f"database/roles/{DATABASE_ROLE}", role)

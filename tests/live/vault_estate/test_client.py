@@ -24,6 +24,8 @@ import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from sqlalchemy import create_engine
+from sqlalchemy import text as sql
 
 from ops.paths import ROOT
 from tests.support.documents import blocks
@@ -36,6 +38,7 @@ from tests.support.estates import (
     TRANSIT_KEY,
     ApplicationEstate,
     application_estate,
+    database_role,
     with_database,
 )
 from tests.support.loops import run_async
@@ -50,6 +53,7 @@ from vault_estate.opening import VaultClientConfig
 pytest_plugins = ("vault_estate.testing.plugin",)  # its mark is on the page
 
 CANARY = "canary-" + "Zq7" * 6
+_LIVING_USER = sql("SELECT rolname FROM pg_roles WHERE rolname = session_user")
 _FORKING = """
 import hashlib, os, sys, time
 from vault_estate import VaultClient
@@ -70,11 +74,24 @@ for _ in range(3):
         told("child")
         os._exit(0)
 """
-_ENDING = """
+_SEEING = f"""
+import sys
+from vault_estate import VaultClient
+from vault_estate.testing.clocks import AheadClock
+clock = AheadClock()
+client = VaultClient(clock=clock)
+for line in sys.stdin:
+    later, version = map(int, line.split())
+    clock.advance(later)
+    print(client.get_secret("app-prod", min_version=version or None)["{KEY}"], flush=True)
+"""
+_ENDING = f"""
 from vault_estate import VaultClient
 client = VaultClient()
-client.get_secret("app-prod")
-print(client._session._held.token.accessor)
+login = client.database("{DATABASE_ROLE}")
+with login.connect() as session:
+    could = session.execute("SELECT current_user").fetchone()[0]
+print(client._session._held.token.accessor, login.credentials.username, login.credentials.password, could)
 """
 
 
@@ -86,8 +103,8 @@ def estate(vault_server: VaultServer) -> ApplicationEstate:
 
 @pytest.fixture(scope="module")
 def databases(estate: ApplicationEstate, postgres_server: PostgresServer) -> dict[str, Any]:
-    """Its document, with a database role of short leases."""
-    return with_database(estate, postgres_server, ttl="2s", max_ttl="4s")
+    """Its document, with a database role."""
+    return with_database(estate, postgres_server, ttl="1h", max_ttl="2h")
 
 
 @pytest.fixture
@@ -237,18 +254,23 @@ def test_a_database_login_outlives_its_token(
     databases: dict[str, Any],
     postgres_server: PostgresServer,
 ) -> None:
+    """Used as pages have it: by a pool of connections, which never gives one of a user that is gone."""
     estate.role(token_ttl="2s", token_max_ttl="3s")
+    database_role(estate, ttl="2s", max_ttl="4s")
     manifest = ClientManifest.model_validate_json(json.dumps(databases))
     changes: list[float] = []
     users: set[str] = set()
     with VaultClient(environ=environ, manifest=manifest) as client, client.database(DATABASE_ROLE) as login:
         login.on_change(lambda: changes.append(time.monotonic()))
+        pool = create_engine("postgresql+psycopg://", creator=login.connect, pool_recycle=login.recycle_seconds)
+        login.on_change(pool.dispose)
         end = time.monotonic() + 5
         while time.monotonic() < end:
-            with login.connect(connect_timeout=5) as session:
-                users.add(session.execute("SELECT current_user").fetchone()[0])
+            with pool.connect() as session:
+                users.add(session.execute(_LIVING_USER).scalar_one())
             time.sleep(0.1)
         last = login.credentials
+        pool.dispose()
     assert len(users) >= 2
     assert changes
     # The token was revoked; Vault takes its leases' users away after that.
@@ -263,17 +285,30 @@ def _connects(dsn: str) -> bool:
     return True
 
 
-def test_a_new_value_is_seen_by_another_process_when_its_own_is_old(
+def test_a_new_value_is_seen_by_another_process_within_five_minutes_or_at_once(
     estate: ApplicationEstate, environ: dict[str, str]
 ) -> None:
-    config = VaultClientConfig(fresh_seconds=0.5)
-    with VaultClient(config, environ=environ) as other:
-        other.get_secret("app-prod")
+    """With what a client does when nothing is said; the process's clock is set ahead."""
+    command = [sys.executable, "-c", _SEEING]
+    settings = {**os.environ, **environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin
+        assert other.stdout
+
+        def seen(later: int, version: int) -> str:
+            other.stdin.write(f"{later} {version}\n")  # type: ignore[union-attr]  # asserted
+            other.stdin.flush()  # type: ignore[union-attr]  # asserted
+            return other.stdout.readline().strip()  # type: ignore[union-attr]  # asserted
+
+        assert seen(0, 0) == CANARY
         version = estate.write("app-prod", {KEY: "rotated"})
-        assert other.get_secret("app-prod", min_version=version)[KEY] == "rotated"
+        assert seen(100, 0) == CANARY
+        assert seen(0, version) == "rotated"
         estate.write("app-prod", {KEY: "again"})
-        time.sleep(0.55)
-        assert other.get_secret("app-prod")[KEY] == "again"
+        assert seen(0, 0) == "rotated"
+        assert seen(300, 0) == "again"
+        other.stdin.close()
+        assert other.wait(60) == 0
 
 
 def test_each_fork_has_its_own_login_and_connection(environ: dict[str, str]) -> None:
@@ -293,10 +328,16 @@ def test_a_fork_says_what_a_single_use_secret_id_means(estate: ApplicationEstate
             client.refresh("app-prod")
 
 
-def test_the_token_ends_with_the_process(estate: ApplicationEstate, environ: dict[str, str]) -> None:
-    accessor = _program(_ENDING, environ).strip()
-    assert accessor
+def test_the_token_and_its_leases_end_with_the_process(
+    estate: ApplicationEstate, environ_of_all: dict[str, str], postgres_server: PostgresServer
+) -> None:
+    """Which lasts an hour by itself, as its user does."""
+    database_role(estate, ttl="1h", max_ttl="2h")
+    accessor, username, password, could = _program(_ENDING, environ_of_all).split()
+    assert (could, bool(accessor)) == (username, True)
     assert accessor not in {one["accessor"] for one in living_tokens(estate.root)}
+    # Vault takes the user away after it has answered.
+    assert eventually(lambda: not _connects(postgres_server.dsn(username, password, "app")))
 
 
 def _program(text: str, environ: dict[str, str]) -> str:
@@ -344,6 +385,10 @@ def test_wrapping_tokens(estate: ApplicationEstate, environ: dict[str, str], tmp
         assert client.refresh("app-prod")[KEY] == CANARY, "the SecretID stays in memory"
     with pytest.raises(errors.WrappingTokenInvalid, match="was opened already, or has expired"):
         VaultClient(environ=wrapped).get_secret("app-prod")
+    file.write_text(_wrapped(estate, "POST", f"{path}/secret-id", ttl="1s"))
+    assert eventually(lambda: not _is_wrapping(estate, file.read_text()))
+    with pytest.raises(errors.WrappingTokenInvalid, match="was opened already, or has expired"):
+        VaultClient(environ=wrapped).get_secret("app-prod")
     file.write_text(foreign)
     with pytest.raises(errors.WrappingPathMismatch, match=rf"wraps '{path}/role-id'; expected {path}/secret-id"):
         VaultClient(environ=wrapped).get_secret("app-prod")
@@ -351,18 +396,31 @@ def test_wrapping_tokens(estate: ApplicationEstate, environ: dict[str, str], tmp
     assert unwrapped["data"]["role_id"] == estate.role_id, "it was not opened"
 
 
-def _wrapped(estate: ApplicationEstate, method: str, path: str) -> str:
-    answer = estate.root.adapter.request(method, f"/v1/{path}", wrap_ttl="60s")
+def _wrapped(estate: ApplicationEstate, method: str, path: str, ttl: str = "60s") -> str:
+    answer = estate.root.adapter.request(method, f"/v1/{path}", wrap_ttl=ttl)
     assert isinstance(answer, dict)
     return str(answer["wrap_info"]["token"])
 
 
-def test_a_secret_id_that_has_ended_is_read_anew(estate: ApplicationEstate, environ: dict[str, str]) -> None:
+def _is_wrapping(estate: ApplicationEstate, token: str) -> bool:
+    try:
+        call(estate.root, "POST", "sys/wrapping/lookup", {"token": token})
+    except hvac.exceptions.InvalidRequest:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("how", ["destroyed", "expired"])
+def test_a_secret_id_that_has_ended_is_read_anew(how: str, estate: ApplicationEstate, environ: dict[str, str]) -> None:
+    """As at hour 25 of one that lives a day."""
     file = Path(environ["VAULT_SECRET_ID_FILE"])
-    old = file.read_text()
     with VaultClient(environ=environ) as client:
         client.get_secret("app-prod")
-        call(estate.root, "POST", f"auth/approle/role/{APPLICATION}/secret-id/destroy", {"secret_id": old})
+        old = estate.secret_id(ttl="1s" if how == "expired" else "1h")
+        file.write_text(old)
+        if how == "destroyed":
+            call(estate.root, "POST", f"auth/approle/role/{APPLICATION}/secret-id/destroy", {"secret_id": old})
+        assert eventually(lambda: not _logs_in(estate, old))
         client._session.close()
         with pytest.raises(errors.CredentialExpired, match=r"the SecretID in .* is refused") as raised:
             client.refresh("app-prod")
@@ -370,6 +428,14 @@ def test_a_secret_id_that_has_ended_is_read_anew(estate: ApplicationEstate, envi
         file.write_text(estate.secret_id())
         client._session._pause_until = 0.0
         assert client.refresh("app-prod")[KEY] == CANARY
+
+
+def _logs_in(estate: ApplicationEstate, secret_id: str) -> bool:
+    try:
+        call(estate.root, "POST", "auth/approle/login", {"role_id": estate.role_id, "secret_id": secret_id})
+    except hvac.exceptions.InvalidRequest:
+        return False
+    return True
 
 
 def test_a_batch_token_serves_and_is_not_revoked(estate: ApplicationEstate, environ: dict[str, str]) -> None:

@@ -1,14 +1,11 @@
 """Which of several sources a field is from, in every case, and what is said where none has it. Vault is a double that
 counts; `tests/live/vault_estate/` has the real one."""
 
-import itertools
 import logging
-import os
 import traceback
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import AliasChoices, BaseModel, PostgresDsn, SecretStr, ValidationError, model_validator
@@ -17,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 import vault_estate
 from settings import parse
 from settings.client_manifest import client_manifest
+from tests.support.precedence import FROM_VAULT, SWITCHES, CellSettings, alone, cells
 from tests.unit.settings.samples import MINIMAL
 from tests.unit.vault_estate.readers import DoubleReader
 from vault_estate.errors import (
@@ -41,23 +39,16 @@ def reader(**secrets: Mapping[str, str] | VaultEstateError) -> DoubleReader:
 
 
 @pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder, and none of the variables."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("VAULT_", "BAO_"))]:
-        monkeypatch.delenv(name)
-    for name in ("USE_VAULT", "SECRET_KEY", "DATABASE_URL", "API_KEY", "APP_SECRET_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    alone(tmp_path, monkeypatch)
 
 
-def settings_of(double: DoubleReader) -> type[VaultSettings]:
-    """Settings with one sensitive field that has a default, one that must be given, one that may be absent."""
+def settings_of(double: DoubleReader) -> type[CellSettings]:
+    """Settings with one sensitive field that has a default, read by a double."""
 
-    class Settings(VaultSettings):
-        model_config = SettingsConfigDict(env_file=".env")
+    class Settings(CellSettings):
         vault_client = given(double)
-        SECRET_KEY: str = VaultField("security", "secret_key", "everybody-knows-it")
-        DEBUG: bool = False
 
     return Settings
 
@@ -67,24 +58,10 @@ def key_of(settings: VaultSettings) -> str:
     return str(settings.model_dump()["SECRET_KEY"])
 
 
-# --- the whole table of precedence
+# --- the whole table of precedence, of which tests/live/vault_estate/test_settings.py asks a real server
 
-SWITCHES = (None, "", "true", "1", "yes", "false", "0", "off")
-IN_VAULT = (None, "", "from-vault", AWAY)
-CELLS = list(
-    itertools.product((None, "from-init"), (None, "", "from-env"), (None, "", "from-dotenv"), IN_VAULT, SWITCHES)
-)
-"""Each of the others: not there, empty, a value."""
-
-
-def expected(init: str | None, env: str | None, dotenv: str | None, vault: object, switch: str | None) -> str | None:
-    """What the field is by the document's order; None: it is refused."""
-    first = init or env or dotenv
-    if first:
-        return first
-    if switch in ("false", "0", "off"):
-        return "everybody-knows-it"
-    return "from-vault" if vault == "from-vault" else None
+IN_VAULT = (None, "", FROM_VAULT, AWAY)
+"""Not there, empty, a value; and Vault is away."""
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -92,26 +69,17 @@ def expected(init: str | None, env: str | None, dotenv: str | None, vault: objec
 def test_every_cell_of_the_order(
     vault: str | VaultEstateError | None, switch: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cells = [cell for cell in CELLS if cell[3] == vault and cell[4] == switch]
-    assert len(cells) == 18
-    if switch is not None:
-        monkeypatch.setenv("USE_VAULT", switch)
-    for init, env, dotenv, *_ in cells:
-        with monkeypatch.context() as patch:
-            if env is not None:
-                patch.setenv("SECRET_KEY", env)
-            (tmp_path / ".env").write_text("" if dotenv is None else f"SECRET_KEY={dotenv}\n")
-            double = reader(security=vault if isinstance(vault, VaultEstateError) else _values(vault))
-            wanted = expected(init, env, dotenv, vault, switch)
-            if wanted is None:
-                with pytest.raises(ConfigurationError, match="SECRET_KEY is missing; expected variable SECRET_KEY, or"):
-                    settings_of(double)()
-            else:
-                arguments: dict[str, Any] = {"SECRET_KEY": init} if init else {}
-                found = settings_of(double)(**arguments)
-                assert key_of(found) == wanted
-            asked = not (init or env or dotenv) and switch not in ("false", "0", "off")
-            assert double.asked == (["security"] if asked else [])
+    every = list(cells(switch))
+    assert len(every) == 18
+    for cell in every:
+        double = reader(security=vault if isinstance(vault, VaultEstateError) else _values(vault))
+        wanted = cell.expected(None if isinstance(vault, VaultEstateError) else vault)
+        if wanted is None:
+            with pytest.raises(ConfigurationError, match="SECRET_KEY is missing; expected variable SECRET_KEY, or"):
+                cell.found(settings_of(double), tmp_path, monkeypatch)
+        else:
+            assert cell.found(settings_of(double), tmp_path, monkeypatch) == wanted
+        assert double.asked == (["security"] if cell.asks_vault() else [])
 
 
 def _values(vault: str | None) -> Mapping[str, str]:
