@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     StringConstraints,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
@@ -51,6 +52,16 @@ class Section(BaseModel):
         extra="forbid", frozen=True, strict=True, validate_default=True, hide_input_in_errors=True
     )
 
+    @model_validator(mode="after")
+    def _entries_differ(self) -> Self:
+        """No list says the same twice: whoever wrote it meant another entry, and some servers refuse it."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            below = {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {}
+            for setting, entries in {name: value, **below}.items():
+                _unique(setting, entries)
+        return self
+
 
 class SettingError(ValueError):
     """A setting that isn't right by itself or beside others; its message is in the one form all errors have."""
@@ -61,11 +72,17 @@ class SettingError(ValueError):
         self.setting, self.value, self.expected = setting, value, expected
 
 
-def by_profile(*, development: int | str, staging: int | str, production: int | str) -> Any:
-    """A default that depends on the environment's profile, as a stack's file would say it. Whoever uses the model
-    without a profile has production's."""
+def _unique(setting: str, entries: object) -> None:
+    listed = enumerate(entries) if isinstance(entries, tuple) else ()
+    for number, _, value in twins({number: one for number, one in listed if isinstance(one, str)}):
+        raise SettingError(f"{setting}[{number}]", repr(value), "each entry once")
+
+
+def by_profile(*, development: int | str, staging: int | str, production: int | str, unless: str = "") -> Any:
+    """A default that depends on the environment's profile, as a stack's file would say it, unless the setting beside it
+    is given. Whoever uses the model without a profile has production's."""
     values: Any = {"development": development, "staging": staging, "production": production}
-    return Field(default=production, json_schema_extra={"by_profile": values})
+    return Field(default=production, json_schema_extra={"by_profile": values, "unless": unless})
 
 
 def at_least_by_profile(*, unless: str, development: int, staging: int, production: int) -> Any:
@@ -266,14 +283,7 @@ HttpsUrl = Annotated[
 Port = Annotated[int, Field(ge=1024, le=65_535)]
 """A TCP port an ordinary user may listen on."""
 
-
-def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    for number, _, value in twins(dict(enumerate(values))):
-        raise SettingError(f"[{number}]", repr(value), "each entry once")
-    return values
-
-
-Names = Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_unique)]
+Names = Annotated[tuple[Name, ...], Field(strict=False)]
 """A list of names, each once."""
 
 

@@ -21,7 +21,7 @@ from components.model import (
     twins,
 )
 from components.render.acl import ROTATOR_PREFIX, ApplicationName
-from components.render.audit import AuditDevice
+from components.render.audit import AuditDevice, of_two_types
 from components.render.bootstrap import Bootstrap
 from components.render.login import CertificateLogin
 from components.render.release import Server
@@ -90,7 +90,7 @@ class Settings(Section):
     transit: Transit | None = None
     pki: Pki | None = None
     audit: Named[AuditDevice] = {}
-    """Audit devices declared through the API. HashiCorp's flavour only; there must be two or more."""
+    """Audit devices declared through the API. HashiCorp's flavour only, which needs two or more, of different type."""
     audit_retention: Annotated[Seconds, Field(ge=86_400)] = by_profile(
         development="7d", staging="30d", production="365d"
     )
@@ -203,6 +203,8 @@ class Settings(Section):
                 f"given ({', '.join(self.audit)})",
                 "no entry, since server.flavor is 'openbao', which takes audit devices from its server file only",
             )
+        if flavor == "vault" and self.platform.kind != "local":
+            of_two_types("audit", self.audit)
         if flavor == "vault" and self.platform.kind == "local":
             raise SettingError(
                 "server.flavor", "'vault'", "'openbao', which comes as a package: platform.kind is 'local'"

@@ -290,7 +290,7 @@ class _Filling:
             return
         default = Said(value=values[self.profile], source="profile")
         said = self.laid.said.get((*way, name))
-        if said is None and name not in whole:
+        if said is None and name not in whole and told_by_profile(one, "unless") not in whole:
             whole[name] = default.value
             self.laid.said[*way, name] = default
         elif said and said.instead is None:

@@ -1,6 +1,8 @@
 """Reading YAML that people write: a stack's file, and the base files it names. Refuses what YAML would take silently:
-a key that stands twice, an alias inside what it repeats, values nested deeper than any setting."""
+a key that stands twice, an alias inside what it repeats, values nested deeper than any setting, and numbers and words
+that Pulumi, which reads YAML by newer rules, takes for others."""
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,18 @@ _MERGE = "tag:yaml.org,2002:merge"
 _DEEPEST = 50
 """Levels of values inside values; settings have fewer than 20, and Python's own limit ends in a traceback."""
 _TOO_DEEP = f"a value is more than {_DEEPEST} levels deep; expected fewer"
+
+_SAME_EVERYWHERE = {
+    "tag:yaml.org,2002:int": (re.compile(r"[-+]?(?:0|[1-9][0-9]*)"), "a number of digits only"),
+    "tag:yaml.org,2002:float": (re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+"), "a number such as 0.5"),
+    "tag:yaml.org,2002:bool": (re.compile(r"true|false"), "true or false"),
+    # What newer rules take for a number and older ones for text.
+    "tag:yaml.org,2002:str": (
+        re.compile(r"(?![-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|0[oO][0-7_]+|0[bB][01_]+)\Z)(?s:.*)"),
+        "a number of digits only",
+    ),
+}
+"""How a value has to be written so that YAML 1.1 and 1.2 read the same, by what 1.1 reads."""
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -36,10 +50,16 @@ class StrictLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep=deep)
+            value = super().construct_object(node, deep=deep)
         except (ValueError, OverflowError):
             problem = "a value looks like a number or a time and is none; expected one, or text in quotes"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
+        if isinstance(node, yaml.ScalarNode) and node.style is None and (told := _SAME_EVERYWHERE.get(node.tag)):
+            form, expected = told
+            if not form.fullmatch(node.value):
+                problem = f"a value is read otherwise by other programs; expected {expected}, or text in quotes"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..model import Form, Ipv4Cidr, Section, SettingError, by_profile, twins
-from ..render.aws.account import AwsAccount
+from ..render.aws.account import AwsAccount, zone_prefix
 
 _PRIVATE_PREFIX, _PUBLIC_PREFIX = 20, 24
 """Of each zone's two subnets: 4,091 addresses for nodes and pods, and 251 for a NAT gateway (AWS keeps five)."""
@@ -29,7 +29,44 @@ AddonVersion = Annotated[
     str, Form(r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+", "an add-on's version such as v1.20.1-eksbuild.1")
 ]
 ZoneId = Annotated[str, Form(r"[a-z]{3,4}[0-9]-az[0-9]+", "a zone's id such as euc1-az1")]
-InstanceType = Annotated[str, Form(r"[a-z0-9-]+g[a-z]*\.[a-z0-9]+", "an instance type of Graviton such as m7g.large")]
+InstanceType = Annotated[
+    str,
+    Form(
+        r"(?:[a-z]+[0-9]+g[a-z]*|is4gen)\.(?:small|medium|large|(?:[1-9][0-9]*)?xlarge|metal(?:-[0-9]+xl)?)",
+        "an instance type of Graviton, which the nodes' image is for, of 2 GiB or more, such as m7g.large",
+    ),
+]
+"""A smaller one has no address for the pods that each node runs (AWS EKS, pods by instance type: 4 of a t4g.micro)."""
+_LOG_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653),
+)
+"""What CloudWatch Logs takes (PutRetentionPolicy)."""
+_PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""Networks for everybody's own use (RFC 1918)."""
+_NOBODYS = tuple(
+    map(
+        ipaddress.IPv4Network,
+        ("0.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+    )
+)
+"""What no packet from the internet comes from (RFC 6890)."""
+_SMALLEST_PREFIX = 28
+"""Of a network in AWS."""
+
+
+def _log_days(value: int) -> int:
+    if value not in _LOG_DAYS:
+        raise ValueError(f"expected one of those that CloudWatch has: {', '.join(map(str, _LOG_DAYS))}")
+    return value
+
+
+def _public(values: tuple[str, ...]) -> tuple[str, ...]:
+    for number, value in enumerate(values):
+        network = ipaddress.IPv4Network(value)
+        if any(network.overlaps(other) for other in (*_PRIVATE, *_NOBODYS)):
+            raise SettingError(f"[{number}]", repr(value), "a network of the internet: no other one comes from there")
+    return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +122,25 @@ class EksSite(AwsAccount):
     network_cidr: Ipv4Cidr = "10.0.0.0/16"
     """The network, of /16; of an existing one, whatever it has."""
     existing_network: ExistingNetwork | None = None
-    nat_gateways: Literal["one", "each_zone"] = by_profile(development="one", staging="one", production="each_zone")
-    """Ways to the internet: `one` for all zones, which is lost with its zone, or one in `each_zone`."""
-    endpoints: Literal["none", "all"] = by_profile(development="none", staging="none", production="all")
-    """AWS' services inside of the network: `all` that a cluster asks, or `none` but S3."""
-    api_cidrs: Annotated[tuple[Ipv4Cidr, ...], Field(strict=False)] = ()
-    """Networks that may reach the cluster's API from the internet. None: it is reached from its own network only."""
-    kubernetes_version: Annotated[str, Form(r"1\.[0-9]{2}", "a minor version of Kubernetes such as 1.35")] = "1.35"
+    nat_gateways: Literal["one", "each_zone"] = by_profile(
+        development="one", staging="one", production="each_zone", unless="existing_network"
+    )
+    """Ways to the internet: `one` for all zones, which is lost with its zone, or one in `each_zone`. Of a network that
+    is made."""
+    endpoints: Literal["none", "all"] = by_profile(
+        development="none", staging="none", production="all", unless="existing_network"
+    )
+    """AWS' services inside of the network: `all` that a cluster asks, or `none` but S3. Of a network that is made."""
+    api_cidrs: Annotated[tuple[Ipv4Cidr, ...], Field(max_length=40, strict=False), AfterValidator(_public)] = ()
+    """Networks that may reach the cluster's API from the internet. None: it is reached from its own network only. At
+    most 40 (AWS EKS, quotas)."""
+    kubernetes_version: Annotated[
+        str,
+        Form(
+            r"1\.(?:3[4-9]|[4-9][0-9])",
+            "a minor version of Kubernetes from 1.34 on, such as 1.35: AWS ended the standard support of earlier ones",
+        ),
+    ] = "1.35"
     """Minor version. 1.35 has standard support until 2027-03-27 (AWS EKS, Kubernetes release calendar)."""
     node_type: InstanceType = "m7g.large"
     """Of the nodes for servers."""
@@ -99,8 +148,8 @@ class EksSite(AwsAccount):
     """Of the other nodes."""
     system_nodes: Annotated[int, Field(ge=2, le=12)] = by_profile(development=2, staging=2, production=3)
     """How many other nodes: what the cluster itself needs is spread over them."""
-    log_days: Annotated[int, Field(ge=1, le=3_653)] = by_profile(development=30, staging=30, production=365)
-    """How long logs of the control plane and of the network are kept."""
+    log_days: Annotated[int, AfterValidator(_log_days)] = by_profile(development=30, staging=30, production=365)
+    """How long logs of the control plane and of the network are kept: one of the terms that CloudWatch has."""
     addons: AddonVersions
 
     @property
@@ -125,10 +174,30 @@ class EksSite(AwsAccount):
     def _divisible(self) -> Self:
         network = ipaddress.IPv4Network(self.network_cidr)
         made = self.existing_network is None
-        if not network.is_private or (made and network.prefixlen != _NETWORK_PREFIX):
+        private = any(network.subnet_of(other) for other in _PRIVATE)
+        if not private or (made and network.prefixlen != _NETWORK_PREFIX):
             raise SettingError("network_cidr", repr(self.network_cidr), "a private network of /16 such as 10.0.0.0/16")
-        if self.network_cidr == SERVICE_CIDR:
+        if not _NETWORK_PREFIX <= network.prefixlen <= _SMALLEST_PREFIX:
+            expected = f"a network of AWS, from /{_NETWORK_PREFIX} to /{_SMALLEST_PREFIX}"
+            raise SettingError("network_cidr", repr(self.network_cidr), expected)
+        if network.overlaps(ipaddress.IPv4Network(SERVICE_CIDR)):
             raise SettingError("network_cidr", repr(self.network_cidr), "another one: the cluster's services are there")
+        return self
+
+    @model_validator(mode="after")
+    def _zones_of_the_region(self) -> Self:
+        begins = zone_prefix(self.region)
+        for number, zone in enumerate(self.zone_ids):
+            if not zone.startswith(f"{begins}-"):
+                expected = f"a zone of region, which is {self.region!r}, such as {begins}-az1"
+                raise SettingError(f"zone_ids[{number}]", repr(zone), expected)
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_of_a_network_that_is_made(self) -> Self:
+        for name in ("nat_gateways", "endpoints") if self.existing_network else ():
+            if name in self.model_fields_set:
+                raise SettingError(name, repr(getattr(self, name)), "none, since existing_network is given")
         return self
 
     @model_validator(mode="after")
@@ -137,10 +206,7 @@ class EksSite(AwsAccount):
             told = repr(", ".join(self.existing_network.subnet_ids)) if self.existing_network.subnet_ids else "empty"
             expected = f"one for each of zone_ids: {', '.join(self.zone_ids)}"
             raise SettingError("existing_network.subnet_ids", told, expected)
-        return self
-
-    @model_validator(mode="after")
-    def _zones_differ(self) -> Self:
-        for number, _, zone in twins(dict(enumerate(self.zone_ids))):
-            raise SettingError(f"zone_ids[{number}]", repr(zone), "each zone once")
+        for zone, other, subnet in twins(self.existing_network.subnet_ids if self.existing_network else {}):
+            where = f"existing_network.subnet_ids.{zone}"
+            raise SettingError(where, repr(subnet), f"another subnet than {other} has")
         return self

@@ -4,6 +4,7 @@ Used by HashiCorp Vault, which takes devices by its API, and by OpenBao, which t
 are hashed everywhere: `log_raw` is never set.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -79,6 +80,15 @@ class SocketAudit(AnyAudit):
 
 
 AuditDevice = Annotated[FileAudit | SyslogAudit | SocketAudit, Field(discriminator="type")]
+
+
+def of_two_types(setting: str, devices: Mapping[str, AuditDevice]) -> None:
+    """Hold the devices of HashiCorp's flavour to what it takes to go on where one can't be written: then Vault stops
+    answering, unless another one can. Raises SettingError."""
+    types = sorted({device.type for device in devices.values()})
+    if len(types) < 2:
+        said = f"of type {', '.join(types)} only" if types else "empty"
+        raise SettingError(setting, said, "at least two different types, so that one that blocks doesn't stop Vault")
 
 
 def stanza(name: str, device: AuditDevice) -> list[str]:

@@ -32,7 +32,13 @@ CANARY = f"{CANARY_MOUNT}/data/canary"
 """API path of the secret that tells how far a snapshot reaches: each one writes it anew, each restore reads it."""
 
 BucketName = Annotated[
-    str, Form(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", "a bucket's name: 3 to 63 lower-case letters, digits and '-'")
+    str,
+    Form(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", "a bucket's name: 3 to 63 lower-case letters, digits and '-'"),
+    Form(
+        r"(?!xn--|sthree-|amzn-s3-demo-).*(?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)(?<!--table-s3)",
+        "a bucket's name that begins with none of xn--, sthree-, amzn-s3-demo- and ends with none of -s3alias, "
+        "--ol-s3, --x-s3, --table-s3, which S3 keeps for itself",
+    ),
 ]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 

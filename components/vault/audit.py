@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_vault as vault
 
-from ..model import SettingError, hold, names
-from ..render.audit import AuditDevice
+from ..model import hold, names
+from ..render.audit import AuditDevice, of_two_types
 from .children import child
 
 TRACE_HEADERS = ("traceparent", "x-request-id")
@@ -46,17 +46,9 @@ class AuditDevicesArgs:
     """Devices by path in Vault."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for no device, or fewer than two types."""
-        if not self.devices:
-            raise SettingError("devices", "empty", "at least one")
+        """Raise ValueError for fewer than two types."""
         hold("devices", self.devices, names)
-        types = {device.type for device in self.devices.values()}
-        if len(types) < 2:
-            raise SettingError(
-                "devices",
-                f"of type {', '.join(types)} only",
-                "at least two different types, so that one that blocks doesn't stop Vault",
-            )
+        of_two_types("devices", self.devices)
 
 
 class AuditDevices(pulumi.ComponentResource):

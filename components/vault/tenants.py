@@ -11,21 +11,15 @@ from typing import Annotated, Literal, Self
 
 import pulumi
 import pulumi_vault as vault
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from ..model import AuthPath, Form, PositiveSeconds, Section, SettingError, VaultPath, twins
+from ..model import AuthPath, Form, PositiveSeconds, Section, SettingError, VaultPath
 from ..render.acl import TENANTS, render, tenants_policy
 from .children import child
 from .jwt import Claim, ClaimName, Jwt, jwt_mount
 
 _LONGEST_TOKEN = 3_600
 _WORDS = "Tenants, by a token that names them"
-
-
-def _each_once(ids: tuple[str, ...]) -> tuple[str, ...]:
-    for number, _, value in twins(dict(enumerate(ids))):
-        raise SettingError(f"[{number}]", repr(value), "each entry once")
-    return ids
 
 
 TenantId = Annotated[
@@ -58,7 +52,7 @@ class Tenants(Section):
     """The audience that a token must be made for."""
     claim: ClaimName = "tenant_id"
     """The claim that names the tenant. Vault folds its case: `A` and `a` are one tenant."""
-    ids: Annotated[tuple[TenantId, ...], Field(strict=False), AfterValidator(_each_once)] = ()
+    ids: Annotated[tuple[TenantId, ...], Field(strict=False)] = ()
     """The tenants there are. Empty: whomever the issuer names; it then has to see to it that two differ by more than
     their case."""
     claims: Mapping[ClaimName, Claim] = {}

@@ -164,6 +164,7 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
             console.result(f"nothing of this is real, since fake providers are used: {opened.providers.reason}")
         else:
             passwords.refuse_missing(paths, platform.file)
+            clusters.refuse_shrinking(platform, deployment)
         passwords.refuse_worthless(platform, deployment)
         adopting.refuse_lost(platform, deployment, running=False)
         removals.tell(platform.file, deployment, console)

@@ -19,7 +19,12 @@ PLATFORM: Mapping[str, Any] = {
     "forwarded_port": 8210,
 }
 """Nothing that has a default."""
-CLUSTER: Mapping[str, Any] = {**MINIMAL, "server": SERVER, "platform": PLATFORM}
+AUDIT: Mapping[str, Any] = {
+    "file": {"type": "file", "file_path": "/vault/audit/audit.log"},
+    "collector": {"type": "socket", "address": "audit.internal:5514", "socket_type": "udp"},
+}
+"""What HashiCorp's flavour needs; of OpenBao's no entry."""
+CLUSTER: Mapping[str, Any] = {**MINIMAL, "server": SERVER, "platform": PLATFORM, "audit": AUDIT}
 OF_OPENBAO: Mapping[str, Any] = {
     "chart": {"file": "charts/openbao-0.29.2.tgz", "checksum": SHA256},
     "seal": TRANSIT,
@@ -54,3 +59,8 @@ def cluster(base: Mapping[str, Any] = CLUSTER, **platform: Any) -> dict[str, Any
     """Settings with parts of the platform replaced, or (`MISSING`) taken out."""
     whole = {**base["platform"], **platform}
     return {**base, "platform": {name: value for name, value in whole.items() if value is not MISSING}}
+
+
+def openbao(**platform: Any) -> dict[str, Any]:
+    """The same with OpenBao, which declares its audit devices itself."""
+    return {**cluster(**platform), "server": OPENBAO, "audit": {}}

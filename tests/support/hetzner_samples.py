@@ -21,6 +21,11 @@ SSH = {"cidrs": ["203.0.113.7/32"], "public_keys": ["keys/ada.pub"]}
 KMS = {"kind": "awskms", "region": "eu-central-1", "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/a-b"}
 VAULT = {"flavor": "vault", "version": "1.21.0"}
 """HashiCorp's server, the one that has the seal by AWS KMS."""
+OF_VAULT: Mapping[str, Any] = {
+    "server": VAULT,
+    "audit": {"file": {"type": "file", "file_path": "/var/log/vault/audit.log"}, "syslog": {"type": "syslog"}},
+}
+"""It, and the audit devices that it needs."""
 TRANSIT = {"kind": "transit", "address": "https://other.example.com:8200", "key": "unseal"}
 NODE: Mapping[str, Any] = {**MINIMAL, "platform": PLATFORM}
 BUCKET: Mapping[str, Any] = {
@@ -40,7 +45,7 @@ BUCKET: Mapping[str, Any] = {
 def node(base: Mapping[str, Any] = NODE, **platform: Any) -> dict[str, Any]:
     """Settings with parts of the platform replaced, or (`MISSING`) taken out; with HashiCorp's server for its seal."""
     whole = {**base["platform"], **platform}
-    server = {"server": VAULT} if whole["seal"] is not MISSING and whole["seal"]["kind"] == "awskms" else {}
+    server = OF_VAULT if whole["seal"] is not MISSING and whole["seal"]["kind"] == "awskms" else {}
     return {**base, **server, "platform": {name: value for name, value in whole.items() if value is not MISSING}}
 
 

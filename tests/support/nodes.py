@@ -36,7 +36,7 @@ from ops.keys.certificates import Authority, Domain, ensure_authority
 from ops.local.bootstrap import write_files
 from ops.local.openbao import wheel_binary
 from tests.support.bootstrapping import KILLER
-from tests.support.hetzner_samples import NODE, SSH, VAULT
+from tests.support.hetzner_samples import NODE, OF_VAULT, SSH
 
 _START_SECONDS = 90.0
 
@@ -219,7 +219,7 @@ class NodeServer:
         holders = [{"name": name, "pgp_key": f"{name}.asc"} for name in operators]
         administrator = {"certificate": "administrator.crt", "private_key": "administrator.key"}
         first = {"operators": holders, "threshold": threshold, "administrator": administrator}
-        server = {"server": VAULT} if self.flavor == "vault" else {}
+        server = OF_VAULT if self.flavor == "vault" else {}
         return {**NODE, **server, "platform": platform, "bootstrap": first, **more}
 
 

@@ -25,7 +25,7 @@ from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
 from tests.support.declare import Declared, declare
-from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
+from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, SNAPSHOTS, cluster, openbao
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
 from vault_estate.auth.kubernetes import KubernetesAuth
@@ -132,7 +132,7 @@ def test_all_servers_of_a_cluster_are_waited_for_by_a_port_of_this_machine() -> 
 
 
 def test_openbao_has_no_key_in_kms() -> None:
-    declared = built({**cluster(**OF_OPENBAO), "server": OPENBAO})
+    declared = built(openbao(**OF_OPENBAO))
     assert [one.name for one in declared.of("aws:kms/key:Key")] == ["disks-key", "keys-key-shares-key"]
     (association,) = declared.of("aws:eks/podIdentityAssociation:PodIdentityAssociation")
     assert association.inputs["serviceAccount"] == "bootstrap"
@@ -140,7 +140,7 @@ def test_openbao_has_no_key_in_kms() -> None:
 
 def test_openbao_has_a_key_in_kms_by_its_plugin() -> None:
     platform = {"chart": OF_OPENBAO["chart"], "kms_plugin": KMS_PLUGIN}
-    declared = built({**cluster(**platform), "server": OPENBAO})
+    declared = built(openbao(**platform))
     assert "keys-seal-key" in [one.name for one in declared.of("aws:kms/key:Key")]
     (chart,) = declared.of("kubernetes:helm.sh/v4:Chart")
     said = chart.inputs["values"]["server"]["ha"]["raft"]["config"]
@@ -154,7 +154,7 @@ def test_pods_reach_what_contents_name_and_their_own_cluster_by_its_service_only
     settings = parse({**FULL, "kubernetes": FULL["kubernetes"]})
     assert {need.reason for need in needs.of_contents(settings)} >= {"database main", "Kubernetes logins"}
     inside = parse({**CLUSTER, "kubernetes": {}})
-    assert list(needs.of_contents(inside)) == []
+    assert [need.reason for need in needs.of_contents(inside)] == ["audit device collector"]
     policy = production().named("namespaces-servers-vault").inputs["spec"]
     blocks = {one["ipBlock"]["cidr"] for rule in policy["egress"] for one in rule["to"] if "ipBlock" in one}
     assert {"10.0.0.0/16", "172.20.0.1/32"} <= blocks
@@ -389,6 +389,21 @@ def test_a_rotator_elsewhere_is_nobodys_here() -> None:
     whole = rotating(None)
     whole["applications"]["shop"]["rotator"]["namespace"] = "shop"
     assert not [one.name for one in built(whole).records if "rotation-of" in one.name]
+
+
+@pytest.mark.parametrize(
+    "written", [PUBLIC_KEY, PUBLIC_KEY.replace("\n\n", "\nComment: hers\n\n").replace("\n", "\r\n")]
+)
+def test_two_operators_with_one_key_are_one_person(here: Path, written: str) -> None:
+    (here / "keys/bob.asc").write_text(written)
+    people = [{"name": name, "pgp_key": f"keys/{name}.asc"} for name in ("ada", "bob")]
+    settings = parse({**CLUSTER, "bootstrap": {**CLUSTER["bootstrap"], "operators": people, "threshold": 2}})
+    with pytest.raises(
+        ValueError, match=r"bootstrap\.operators\[1\]\.pgp_key is 'keys/bob\.asc'; expected another key"
+    ):
+        place(settings)
+    (here / "keys/bob.asc").write_text(PUBLIC_KEY.replace("AA==", "BB=="))
+    assert declare(lambda: place(settings)).records
 
 
 def test_a_key_that_is_not_there_is_told_by_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,34 @@
 """An account in a region: where a cluster is, and the names that follow from that before anything is made."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Self
 
-from ...model import Form, Name, Section
+from pydantic import model_validator
 
-Region = Annotated[str, Form(r"[a-z]{2}(?:-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1")]
+from ...model import Form, Name, Section, SettingError
+
+_DIRECTION = r"north|south|east|west|central"
+Region = Annotated[
+    str,
+    Form(
+        rf"(?!cn-)[a-z]{{2}}-(?:{_DIRECTION})(?:east|west)?-[1-9]",
+        "an AWS region such as eu-central-1",
+    ),
+]
+"""A region whose ARNs begin with `arn:aws:`."""
 RoleArn = Annotated[
     str,
-    Form(r"arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+", "a role's ARN such as arn:aws:iam::123456789012:role/up"),
+    Form(
+        r"arn:aws:iam::[0-9]{12}:role/(?!aws-service-role/)(?:[A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}",
+        "a role's ARN such as arn:aws:iam::123456789012:role/up, and of no service",
+    ),
 ]
+
+
+def zone_prefix(region: str) -> str:
+    """What the ids of a region's zones begin with: `euc1` of `eu-central-1`."""
+    area, direction, number = region.split("-")
+    return area + "".join(one[0] for one in re.findall(_DIRECTION, direction)) + number
 
 
 class AwsAccount(Section):
@@ -24,6 +44,17 @@ class AwsAccount(Section):
     """Who runs `up`. A role, since a session's ARN would be another one each day."""
     break_glass_role_arn: RoleArn | None = None
     """Who may delete the seal's key or change what it allows, and nobody else. None: who runs `up`."""
+
+    @model_validator(mode="after")
+    def _roles_of_the_account(self) -> Self:
+        for name in ("deployer_role_arn", "break_glass_role_arn"):
+            arn = getattr(self, name)
+            if arn and f"::{self.account_id}:" not in arn:
+                raise SettingError(name, repr(arn), f"a role of account_id, which is {self.account_id!r}")
+        if self.deployer_role_arn == self.break_glass_role_arn:
+            expected = "another role than deployer_role_arn, or none, which stands for that one"
+            raise SettingError("break_glass_role_arn", repr(self.break_glass_role_arn), expected)
+        return self
 
     @property
     def root(self) -> str:

@@ -19,6 +19,7 @@ from components.render.aws.managed_policies import ALLOWED
 from components.render.snapshots import Bucket
 from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, NAME, SITE, cluster, computed, site
 from tests.support.declare import Declared, Record, declare
+from tests.support.eks_samples import EXISTING_NETWORK
 
 PRODUCTION: Mapping[str, Any] = {"nat_gateways": "each_zone", "endpoints": "all", "system_nodes": 3}
 
@@ -363,10 +364,80 @@ def test_a_writer_of_a_bucket_elsewhere_is_refused() -> None:
         ({"api_cidrs": ["0.0.0.0/0"]}, "smaller than the internet"),
         ({"account_id": "1"}, "expected an account's 12 digits, in quotes"),
         ({"deployer_role_arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/up/me"}, "expected a role's ARN such as"),
-        ({"kubernetes_version": "latest"}, "expected a minor version of Kubernetes such as 1.35"),
-        ({"node_type": "m7i.large"}, "expected an instance type of Graviton such as m7g.large"),
+        ({"kubernetes_version": "latest"}, "expected a minor version of Kubernetes from 1.34 on, such as 1.35"),
+        ({"kubernetes_version": "1.33"}, "AWS ended the standard support of earlier ones"),
+        ({"node_type": "m7i.large"}, "expected an instance type of Graviton, which the nodes' image is for"),
+        ({"node_type": "g4dn.xlarge"}, "expected an instance type of Graviton, which the nodes' image is for"),
+        ({"system_node_type": "t4g.micro"}, "of 2 GiB or more, such as m7g.large"),
+        ({"node_type": "m7g.huge"}, "expected an instance type of Graviton, which the nodes' image is for"),
+        ({"zone_ids": [f"euc1-az{number}" for number in range(1, 8)]}, "at most 6 items"),
+        ({"zone_ids": ["euc1-az1", "euc1-az2", "euw1-az3"]}, "zone_ids[2] is 'euw1-az3'; expected a zone of region,"),
+        ({"region": "eu-center-1"}, "expected an AWS region such as eu-central-1"),
+        ({"region": "us-gov-west-1"}, "expected an AWS region such as eu-central-1"),
+        ({"network_cidr": "192.0.0.0/16"}, "network_cidr is '192.0.0.0/16'; expected a private network of /16"),
+        (
+            {"network_cidr": "172.16.0.0/12", "existing_network": EXISTING_NETWORK},
+            "network_cidr is '172.16.0.0/12'; expected a network of AWS, from /16 to /28",
+        ),
+        (
+            {"network_cidr": "172.20.128.0/17", "existing_network": EXISTING_NETWORK},
+            "network_cidr is '172.20.128.0/17'; expected another one: the cluster's services are there",
+        ),
+        ({"api_cidrs": ["10.0.0.0/16"]}, "[0] is '10.0.0.0/16'; expected a network of the internet"),
+        ({"api_cidrs": ["198.51.100.0/24", "100.64.1.0/24"]}, "[1] is '100.64.1.0/24'; expected a network of the int"),
+        ({"api_cidrs": ["198.51.100.0/24"] * 2}, "api_cidrs[1] is '198.51.100.0/24'; expected each entry once"),
+        ({"api_cidrs": [f"198.51.100.{number}/32" for number in range(41)]}, "at most 40 items"),
+        ({"log_days": 31}, "expected one of those that CloudWatch has: 1, 3, 5, 7, 14, 30,"),
+        ({"log_days": 0}, "expected one of those that CloudWatch has: 1, 3, 5, 7, 14, 30,"),
+        ({"deployer_role_arn": f"arn:aws:iam::{ACCOUNT}:role/{'x' * 65}"}, "expected a role's ARN such as"),
+        ({"deployer_role_arn": f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/eks/a"}, "and of no service"),
+        (
+            {"deployer_role_arn": "arn:aws:iam::210987654321:role/up"},
+            f"'arn:aws:iam::210987654321:role/up'; expected a role of account_id, which is '{ACCOUNT}'",
+        ),
+        (
+            {"break_glass_role_arn": SITE["deployer_role_arn"]},
+            f"break_glass_role_arn is 'arn:aws:iam::{ACCOUNT}:role/up'; expected another role than deployer_role_arn",
+        ),
+        (
+            {"existing_network": EXISTING_NETWORK, "endpoints": "all"},
+            "endpoints is 'all'; expected none, since existing_network is given",
+        ),
+        (
+            {
+                "existing_network": {
+                    "vpc_id": "vpc-01234567",
+                    "subnet_ids": dict.fromkeys(SITE["zone_ids"], "subnet-01234567"),
+                },
+            },
+            "existing_network.subnet_ids.euc1-az2 is 'subnet-01234567'; expected another subnet than euc1-az1 has",
+        ),
     ],
 )
 def test_a_site_that_would_not_hold_is_refused(parts: dict[str, Any], words: str) -> None:
+    beside = ("nat_gateways", "endpoints") if "existing_network" in parts else ()
+    standard = {name: value for name, value in SITE.items() if name not in beside}
     with pytest.raises(ValidationError, match=re.escape(words)):
-        EksSite(**{**SITE, **parts})
+        EksSite(**{**standard, **parts})
+
+
+@pytest.mark.parametrize(
+    ("region", "zone"),
+    [
+        ("us-east-1", "use1-az6"),
+        ("ap-northeast-1", "apne1-az4"),
+        ("ap-southeast-2", "apse2-az1"),
+        ("sa-east-1", "sae1-az1"),
+        ("ca-west-1", "caw1-az1"),
+        ("il-central-1", "ilc1-az1"),
+    ],
+)
+def test_zones_of_a_region_are_told_by_their_names(region: str, zone: str) -> None:
+    zones = [zone[:-1] + str(number) for number in (7, 8, 9)]
+    assert site(region=region, zone_ids=zones).subnets[0].zone_id == zones[0]
+
+
+@pytest.mark.parametrize("name", ["xn--a", "sthree-a", "amzn-s3-demo-a", "a-s3alias", "a--x-s3"])
+def test_a_buckets_name_that_s3_keeps_for_itself_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="which S3 keeps for itself"):
+        Bucket(name=name, endpoint="https://s3.invalid", region="one")

@@ -294,7 +294,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     *((charset(f"a{character}"), CHARSET) for character in ' "\\${}%é\n'),
     (charset("a", min_chars=-1), "min_chars\n.*greater than or equal to 0"),
     (lambda: PasswordPoliciesArgs(policies={"": PasswordPolicy()}), "policies.'' is ''; expected 1 to 128 letters"),
-    (lambda: AuditDevicesArgs(devices={}), "devices is empty; expected at least one"),
+    (lambda: AuditDevicesArgs(devices={}), "devices is empty; expected at least two different types"),
     (lambda: AuditDevicesArgs(devices={"a/b": SyslogAudit()}), "devices.a/b is 'a/b'; expected 1 to 128 letters"),
 ]
 

@@ -70,7 +70,10 @@ def _write_public_keys(stack: str) -> None:
     contents |= dict.fromkeys(whole["platform"].get("ssh", {}).get("public_keys", ()), SSH_KEY)
     if stack != "local":
         contents |= {first["administrator"]["certificate"]: CERTIFICATE}
-        contents |= {operator["pgp_key"]: PUBLIC_KEY for operator in first["operators"]}
+        contents |= {
+            operator["pgp_key"]: PUBLIC_KEY.replace("AA==", f"AA{number}=") if number else PUBLIC_KEY
+            for number, operator in enumerate(first["operators"])
+        }
     for file, content in contents.items():
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(content, encoding="utf-8")

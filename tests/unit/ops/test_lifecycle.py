@@ -194,6 +194,17 @@ def test_of_a_cloud_no_record_is_kept_that_a_down_began(stack: Stack, monkeypatc
     assert not stack.paths.taking_down.exists()
 
 
+def test_a_preview_refuses_fewer_servers_as_up_does(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fewer(platform: object, deployment: object) -> None:
+        del platform, deployment
+        raise EstateError("fewer servers")
+
+    monkeypatch.setattr("ops.commands.lifecycle.clusters.refuse_shrinking", fewer)
+    for command in (stack.up, lambda: lifecycle.preview(stack.paths, "local", Console(), Choices())):
+        with pytest.raises(EstateError, match="fewer servers"):
+            command()
+
+
 def test_replace_reaches_the_update_and_the_preview(stack: Stack) -> None:
     urn = "urn:pulumi:local::vault-estate::p::policies-aos"
     stack.deployment = {"resources": [{"urn": urn, "type": "vault:index/policy:Policy", "custom": True}]}

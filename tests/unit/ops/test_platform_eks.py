@@ -21,7 +21,7 @@ from ops.platforms.driver import Purpose
 from ops.platforms.eks import Eks
 from ops.platforms.forwarding import ForwardedPort
 from ops.platforms.registry import platform_of
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, OPENBAO, PLATFORM, cluster
+from tests.support.eks_samples import CLUSTER, OF_OPENBAO, PLATFORM, cluster, openbao
 from tests.unit.settings.samples import MINIMAL
 
 OWN = {
@@ -146,7 +146,7 @@ def test_where_it_is_reached_and_by_whom(paths: Paths) -> None:
 
 def test_what_unseals_it_is_told(paths: Paths) -> None:
     assert driver(paths).seal_kind == "awskms"
-    write(paths.project, {**cluster(**OF_OPENBAO), "server": OPENBAO})
+    write(paths.project, openbao(**OF_OPENBAO))
     assert driver(paths).seal_kind == "transit"
 
 

@@ -83,6 +83,27 @@ BAD_YAML = {
         "config:\n  ? [a, b]\n  : 1\n",
         "Pulumi.local.yaml line 2: a list or a mapping is used as a key; expected text",
     ),
+    "a number with a line below": (
+        "config:\n  vault-estate:estate:\n    size: 1_000\n",
+        (
+            "Pulumi.local.yaml line 3: a value is read otherwise by other programs; expected a number of digits only, "
+            "or text in quotes"
+        ),
+    ),
+    "yes": (
+        "config:\n  vault-estate:estate:\n    protect: yes\n",
+        (
+            "Pulumi.local.yaml line 3: a value is read otherwise by other programs; expected true or false, or text in "
+            "quotes"
+        ),
+    ),
+    "an infinite number": (
+        "config:\n  vault-estate:estate:\n    rate: .inf\n",
+        (
+            "Pulumi.local.yaml line 3: a value is read otherwise by other programs; expected a number such as 0.5, or "
+            "text in quotes"
+        ),
+    ),
     "nothing": ("", "Pulumi.local.yaml has no mapping 'config'; expected vault-estate:estate in it"),
     "words": ("just words\n", "Pulumi.local.yaml has no mapping 'config'; expected vault-estate:estate in it"),
     "no config": ("settings: {}\n", "Pulumi.local.yaml has no mapping 'config'; expected vault-estate:estate in it"),
@@ -109,6 +130,18 @@ BAD_YAML = {
 @pytest.mark.parametrize(("text", "line"), BAD_YAML.values(), ids=BAD_YAML.keys())
 def test_a_file_that_cannot_be_read(tmp_path: Path, text: str, line: str) -> None:
     assert _refusal(checkout(tmp_path, text)) == line
+
+
+@pytest.mark.parametrize(
+    "value", ["0x1F", "017", "0o17", "0b11", "1e3", "1.5e3", "1:30", "+1_0", ".5", "1.", "Yes", "OFF"]
+)
+def test_a_value_of_which_yaml_has_two_readings(tmp_path: Path, value: str) -> None:
+    assert "line 1: a value is read otherwise by other programs" in _refusal(checkout(tmp_path, f"config: [{value}]\n"))
+
+
+@pytest.mark.parametrize("value", ["0", "-17", "0.5", "true", "'017'", '"yes"', "1h30m", "10.0.0.0/8", "1e3x", "~"])
+def test_a_value_of_which_yaml_has_one_reading(tmp_path: Path, value: str) -> None:
+    assert "has no mapping 'config'" in _refusal(checkout(tmp_path, f"config: [{value}]\n"))
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ops.paths import Paths
 from ops.stack_file import read as read_file
 from settings import parse, read
 from settings.eks import EksPlatform
-from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, OPENBAO, PLATFORM, SNAPSHOTS, cluster
+from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, SNAPSHOTS, cluster, openbao
 from tests.unit.settings.samples import MINIMAL, refusal
 
 
@@ -46,7 +46,7 @@ def test_the_seal_is_by_kms_of_the_clusters_own_region_unless_another_vault_unse
     own = platform(cluster()).servers(parse(cluster()).server)
     assert isinstance(own, ClusterServer)
     assert (own.seal.kind, own.version, own.zones) == ("awskms", "2.0.4", 3)
-    other = {**cluster(**OF_OPENBAO), "server": OPENBAO}
+    other = openbao(**OF_OPENBAO)
     assert platform(other).servers(parse(other).server).seal.kind == "transit"
 
 
@@ -58,14 +58,14 @@ def snapshots(**parts: Any) -> dict[str, Any]:
     return {**CLUSTER, "kubernetes": {}, "snapshots": {**SNAPSHOTS, **parts}}
 
 
-AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
+AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audit.log"}}
 
 
 @pytest.mark.parametrize(
     ("whole", "line"),
     [
         (
-            {**CLUSTER, "server": OPENBAO},
+            openbao(),
             (
                 "platform.seal is missing; expected a seal of kind 'transit', or kms_plugin beside it: "
                 "server.flavor is 'openbao', which lacks the one by AWS KMS"
@@ -76,15 +76,15 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
             "platform.kms_plugin is given; expected none, since server.flavor is 'vault'",
         ),
         (
-            {**cluster(**OF_OPENBAO, kms_plugin=KMS_PLUGIN), "server": OPENBAO},
+            openbao(**OF_OPENBAO, kms_plugin=KMS_PLUGIN),
             "platform.kms_plugin is given; expected none, since platform.seal is given",
         ),
         (
-            {**cluster(kms_plugin={**KMS_PLUGIN, "command": "a"}), "server": OPENBAO},
+            openbao(kms_plugin={**KMS_PLUGIN, "command": "a"}),
             "platform.kms_plugin.image is given beside command; expected either image or command",
         ),
         (
-            {**cluster(kms_plugin={**KMS_PLUGIN, "sha256sum": "abc"}), "server": OPENBAO},
+            openbao(kms_plugin={**KMS_PLUGIN, "sha256sum": "abc"}),
             (
                 "platform.kms_plugin.sha256sum is 'abc'; expected a SHA-256 checksum: 64 hexadecimal digits in lower "
                 "case"
@@ -109,10 +109,21 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
             ),
         ),
         (
-            {**cluster(seal=OF_OPENBAO["seal"]), "server": OPENBAO},
+            openbao(seal=OF_OPENBAO["seal"]),
             (
                 "platform.chart.file is 'charts/vault-0.34.1.tgz'; expected a file called openbao-0.29.2.tgz, the "
                 "chart that the values are for"
+            ),
+        ),
+        (
+            {**CLUSTER, "audit": {}},
+            ("audit is empty; expected at least two different types, so that one that blocks doesn't stop Vault"),
+        ),
+        (
+            {**CLUSTER, "audit": {"one": CLUSTER["audit"]["file"]}},
+            (
+                "audit is of type file only; expected at least two different types, so that one that blocks doesn't "
+                "stop Vault"
             ),
         ),
         (
@@ -175,7 +186,7 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
         ),
         (
             cluster(zone_ids=["euc1-az1", "euc1-az1", "euc1-az2"]),
-            "platform.zone_ids[1] is 'euc1-az1'; expected each zone once",
+            "platform.zone_ids[1] is 'euc1-az1'; expected each entry once",
         ),
         (
             {**MINIMAL, "kubernetes": {}},
@@ -196,6 +207,8 @@ AUDIT = {"one": {"type": "file", "file_path": "/var/log/audit.log"}}
         "existing-id",
         "another-version",
         "another-chart",
+        "nobody-audits",
+        "one-audits",
         "audit",
         "certificate",
         "writer",

@@ -13,10 +13,11 @@ from typing import Any, get_type_hints
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from components.model import Section, told_by_profile
 from docs import reference
 from settings import Settings, SettingsError, parse
 from tests.support import eks_samples
-from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, PLATFORM, SSH, TRANSIT, VAULT
+from tests.support.hetzner_samples import BUCKET, FOLDER, KMS, OF_VAULT, PLATFORM, SSH, TRANSIT
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, PEOPLE, changed, refusal
 
 LINE = re.compile(
@@ -48,29 +49,23 @@ ROTATED = {"keys": ["key"], "seed": "random", "rotation": {"password_policy": "s
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "local": changed("applications/app/secrets/signing", ROTATED, {**WITH_PEOPLE, "snapshots": FOLDER}),
     "node": NODE,
-    "kms": {**node(seal=KMS, tls={"kind": "provided"}), "server": VAULT},
+    "kms": {**node(seal=KMS, tls={"kind": "provided"}), **OF_VAULT},
     "transit": node(seal=TRANSIT, tls={"kind": "internal", "certificate_file": "node.crt"}),
     "vault": {
         **node(seal={"kind": "shamir"}),
-        "server": VAULT,
+        **OF_VAULT,
         "audit": {
             "disk": {"type": "file", "file_path": "/var/log/audit.log"},
             "host": {"type": "syslog"},
             "far": {"type": "socket", "address": "127.0.0.1:9090"},
         },
     },
-    "eks": {
-        **eks_samples.cluster(**eks_samples.OF_OPENBAO, destinations={"db.internal": ["10.0.0.0/8"]}),
-        "server": eks_samples.OPENBAO,
-    },
-    "eks in a network that is there": {
-        **eks_samples.cluster(
-            chart=eks_samples.OF_OPENBAO["chart"],
-            kms_plugin=eks_samples.KMS_PLUGIN,
-            existing_network=eks_samples.EXISTING_NETWORK,
-        ),
-        "server": eks_samples.OPENBAO,
-    },
+    "eks": eks_samples.openbao(**eks_samples.OF_OPENBAO, destinations={"db.internal": ["10.0.0.0/8"]}),
+    "eks in a network that is there": eks_samples.openbao(
+        chart=eks_samples.OF_OPENBAO["chart"],
+        kms_plugin=eks_samples.KMS_PLUGIN,
+        existing_network=eks_samples.EXISTING_NETWORK,
+    ),
 }
 """Together they hold every section there is."""
 WRONG: tuple[object, ...] = (None, "", "x y\x00", -1, {"a b": 1}, [{}], ["a b"])
@@ -79,7 +74,14 @@ WRONG: tuple[object, ...] = (None, "", "x y\x00", -1, {"a b": 1}, [{}], ["a b"])
 def plain(value: Any) -> Any:
     """What was read, as a stack file holds it, with each default written out."""
     if isinstance(value, BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        fields = type(value).model_fields
+        # Beside some settings others may not be given.
+        beside = {name: told_by_profile(one, "unless") for name, one in fields.items()}
+        return {
+            name: plain(getattr(value, name))
+            for name in fields
+            if name in value.model_fields_set or not beside[name] or getattr(value, beside[name]) is None
+        }
     if isinstance(value, Mapping):
         return {name: plain(below) for name, below in value.items()}
     return [plain(below) for below in value] if isinstance(value, tuple) else value
@@ -162,7 +164,11 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
         existing_network={**eks_samples.EXISTING_NETWORK, "subnet_ids": {"euc1-az1": "subnet-01234567"}}
     ),
     "EksPlatform._divisible": eks_samples.cluster(network_cidr="10.0.0.0/20"),
-    "EksPlatform._zones_differ": eks_samples.cluster(zone_ids=["euc1-az1", "euc1-az1", "euc1-az2"]),
+    "EksPlatform._nothing_of_a_network_that_is_made": eks_samples.cluster(
+        existing_network=eks_samples.EXISTING_NETWORK, nat_gateways="one"
+    ),
+    "EksPlatform._roles_of_the_account": eks_samples.cluster(account_id="210987654321"),
+    "EksPlatform._zones_of_the_region": eks_samples.cluster(region="eu-west-1"),
     "HetznerPlatform._certified_name": node(dns=None),
     "HetznerPlatform._checksum_of_its_architecture": node(server_type="cax11"),
     "HetznerPlatform._one_name": node(domain="vault.example.com"),
@@ -195,7 +201,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Settings._rotations": changed(
         "applications/app/secrets/database/rotation", {"by": "hook:shop", "every": "5m", "grace": "1h"}
     ),
-    "Settings._cluster": {**eks_samples.CLUSTER, "server": eks_samples.OPENBAO},
+    "Settings._cluster": eks_samples.openbao(),
     "Settings._empty_sections": changed("pki", None),
     "Settings._flavour": changed("server/flavor", "vault"),
     "Settings._local_database": changed(
@@ -209,6 +215,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Settings._references": changed("applications/app/pki_roles", ["none"]),
     "Settings._seal_beside_snapshots": {**node(seal={"kind": "static", "escrow": True}), "snapshots": MISSING},
     "Settings._snapshots": {**NODE, "snapshots": {**BUCKET, "node_certificate": None}},
+    "Section._entries_differ": changed("applications/app/pki_roles", ["app-cert", "app-cert"]),
     "Settings._apart_from_tenants": changed("tenants/folder", "app"),
     "TenantIssuer._one_source": changed("tenants/issuer/jwks_url", MISSING),
     "Tenants._tenants_are_told_by_ids": changed("tenants/claims", {"tenant_id": "blue"}),
@@ -236,7 +243,9 @@ def test_the_checks_of_several_settings_are_all_there() -> None:
         f"{part.model.__name__}.{name}"
         for part in reference.parts(Settings)
         for name in part.model.__pydantic_decorators__.model_validators
+        if name not in Section.__pydantic_decorators__.model_validators
     }
+    checks |= {f"Section.{name}" for name in Section.__pydantic_decorators__.model_validators}
 
     assert checks == set(CROSS)
 

@@ -6,7 +6,7 @@ import pytest
 
 from settings import parse
 from settings.hetzner import HetznerPlatform
-from tests.support.hetzner_samples import KMS, NODE, PLATFORM, SHA256, SSH, TRANSIT, VAULT, node
+from tests.support.hetzner_samples import KMS, NODE, OF_VAULT, PLATFORM, SHA256, SSH, TRANSIT, node
 from tests.unit.settings.samples import FULL, MINIMAL, MISSING, changed, refusal
 
 
@@ -52,7 +52,7 @@ def test_every_seal_goes_with_every_certificate(seal: object, tls: object) -> No
 
 @pytest.mark.parametrize("seal", [KMS, TRANSIT, {"kind": "shamir"}])
 def test_vault_takes_every_seal_but_static(seal: object) -> None:
-    assert parse({**node(seal=seal, ssh=SSH), "server": VAULT}).server
+    assert parse({**node(seal=seal, ssh=SSH), **OF_VAULT}).server
 
 
 NETWORK = (
@@ -172,11 +172,19 @@ def test_each_bad_value_gets_one_line(parts: dict[str, Any], line: str) -> None:
     assert refusal(node(**parts)) == [f"vault-estate:estate.platform{line}"]
 
 
+OF_OPENBAO = {"server": NODE["server"], "audit": {}}
+
+
 @pytest.mark.parametrize(
     ("wanted", "flavor", "seal", "kinds"),
     [
-        ({**NODE, "server": VAULT}, "vault", "static", "'awskms', 'transit', 'shamir'"),
-        ({**node(seal=KMS, ssh=SSH), "server": NODE["server"]}, "openbao", "awskms", "'transit', 'static', 'shamir'"),
+        ({**NODE, **OF_VAULT}, "vault", "static", "'awskms', 'transit', 'shamir'"),
+        (
+            {**node(seal=KMS, ssh=SSH), "server": NODE["server"], "audit": {}},
+            "openbao",
+            "awskms",
+            "'transit', 'static', 'shamir'",
+        ),
     ],
 )
 def test_a_seal_that_the_server_lacks_is_refused(wanted: dict[str, Any], flavor: str, seal: str, kinds: str) -> None:

@@ -203,7 +203,7 @@ CONTENTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, Any], str]] = {
         "base.yaml: a value is more than 50 levels deep; expected fewer",
     ),
     "a name that is no text": (
-        {"base": "kv: {yes: {}}"},
+        {"base": "kv: {true: {}}"},
         {},
         "base.yaml: vault-estate:estate.kv.true is true; expected a name that is text, in quotes",
     ),

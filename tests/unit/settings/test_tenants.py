@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from settings import parse
-from tests.support.hetzner_samples import PLATFORM, SSH, VAULT
+from tests.support.hetzner_samples import OF_VAULT, PLATFORM, SSH
 from tests.unit.settings.samples import FULL, MINIMAL, changed, refusal
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -41,7 +41,7 @@ def test_what_is_wrong_is_told(where: str, value: Any, said: str) -> None:
 
 def test_hashicorps_server_has_its_tenants_listed() -> None:
     platform = {**PLATFORM, "seal": {"kind": "shamir"}, "ssh": SSH}
-    listed = {**MINIMAL, "platform": platform, "server": VAULT, "tenants": FULL["tenants"]}
+    listed = {**MINIMAL, "platform": platform, **OF_VAULT, "tenants": FULL["tenants"]}
     (line,) = refusal({**listed, "tenants": {**FULL["tenants"], "ids": []}})
 
     assert parse(listed).tenants is not None
