@@ -1,15 +1,17 @@
 """`vault-estate run --restart-on-change`: a command that is ended and started anew when a secret of it changes.
 
 Owns when that is looked at, and the way to end. Refuses to end a command because Vault can't be asked: what it has is
-kept. The command's end is this one's; signals to this process are passed on to it.
+kept. The command's end is this one's; signals to this process are passed on to it, once each: not what a terminal sends
+to both, and none that is ignored, as `nohup` wants it.
 """
 
+import os
 import random
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Protocol
@@ -24,6 +26,9 @@ STOP_SECONDS = 30.0
 """How long a command may take to end before it is killed."""
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+_BY_KEYS = frozenset({signal.SIGINT, signal.SIGQUIT})
+"""What a terminal sends to all processes in its foreground when somebody presses keys."""
+_TERMINAL = "/dev/tty"
 
 
 class Process(Protocol):
@@ -56,9 +61,14 @@ class Restarting:
     start: Callable[[Mapping[str, str]], Process]
     stop: signal.Signals = signal.SIGTERM
     chance: Callable[[float, float], float] = random.uniform
-    tell: Callable[[str], None] = lambda words: print(f"vault-estate: {words}", file=sys.stderr)
+    tell: Callable[[str], None] = field(default_factory=lambda: _tell)
+    is_in_foreground: Callable[[], bool] = field(default_factory=lambda: _is_in_foreground)
     _child: Process | None = field(default=None, init=False)
+    _has_ended: bool = field(default=True, init=False)
+    """Whether there is none that a signal could reach."""
     _asked_to_end: int | None = field(default=None, init=False)
+    _missed: int | None = field(default=None, init=False)
+    """The last signal to end that came while there was none."""
     _is_told: bool = field(default=False, init=False)
 
     def run(self) -> int:
@@ -76,6 +86,7 @@ class Restarting:
                     continue
                 self.tell("a secret has changed: the command is restarted")
                 code = self._stopped(child)
+                self._has_ended = True
                 if self._asked_to_end is not None:
                     return code
                 has = newer
@@ -83,8 +94,10 @@ class Restarting:
 
     def _begun(self, has: Mapping[str, str]) -> Process:
         self._child = child = self.start(has)
-        if self._asked_to_end is not None:  # while there was none to be told
-            child.send_signal(self._asked_to_end)
+        self._has_ended = False
+        missed, self._missed = self._missed, None
+        if missed is not None:  # while there was none to be told
+            child.send_signal(missed)
         return child
 
     def _watched(self, child: Process, has: Mapping[str, str]) -> int | None:
@@ -117,7 +130,9 @@ class Restarting:
     def _passed_on(self, number: int, _: FrameType | None) -> None:
         if number in _ENDING:
             self._asked_to_end = number
-        if self._child is not None:
+        if self._child is None or self._has_ended:
+            self._missed = self._asked_to_end
+        elif number not in _BY_KEYS or not self.is_in_foreground():
             self._child.send_signal(number)
 
 
@@ -134,12 +149,34 @@ def _code(returned: int) -> int:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _PASSED_ON}
+    heard = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:
         for number, one in before.items():
             signal.signal(number, one)
+
+
+def _is_in_foreground() -> bool:
+    """Whether a terminal sends this process, and so a command that it starts, what somebody presses there."""
+    try:
+        terminal = os.open(_TERMINAL, os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _tell(words: str) -> None:
+    if sys.stderr is None:  # it was closed; print would take standard output, which is the command's
+        return
+    with suppress(OSError):  # the terminal was hung up; the command goes on
+        print(f"vault-estate: {words}", file=sys.stderr, flush=True)
 
 
 def started(program: str, command: Sequence[str], variables: Mapping[str, str]) -> Process:

@@ -1,17 +1,25 @@
 """`vault-estate run --restart-on-change`: when a command is ended and started anew, and how it ends.
 
-No time passes: each wait of the command is answered by a script. One real command at the end is not waited for either.
+No time passes: each wait of the command is answered by a script. At the end there are real commands, with a terminal
+and without one.
 """
 
+import errno
+import io
 import os
+import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 import pytest
 
+from ops.paths import ROOT
 from vault_estate.cli import main, restarting
 from vault_estate.cli.restarting import LOOK_SECONDS, SPLAY_SECONDS, STOP_SECONDS, Restarting
 from vault_estate.errors import VaultUnavailable
@@ -179,3 +187,133 @@ def test_the_command_line_starts_it_with_secrets_and_shows_none(
     shown = capfd.readouterr()
     assert shown.err == "vault-estate: --restart-on-change is no signal's name; expected one, such as TERM or HUP\n"
     assert CANARY not in shown.out + shown.err
+
+
+_RUNS = """
+import fcntl, os, signal, sys, termios
+from vault_estate.cli.restarting import Restarting, started
+
+if sys.argv[1] == "terminal":
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "nohup":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+told = os.open(sys.argv[3], os.O_WRONLY)
+command = [sys.executable, "-c", sys.argv[2], sys.argv[3]]
+
+
+def start(has):
+    running = started(sys.executable, command, has)
+    send, wait = running.send_signal, running.wait
+
+    def waited(seconds):
+        running.wait = wait
+        os.write(told, b"waited for\\n")
+        return wait(seconds)
+
+    running.wait = waited
+    running.send_signal = lambda number: (os.write(told, f"sent {number}\\n".encode()), send(number))
+    return running
+
+
+sys.exit(Restarting(read=lambda: os.environ, start=start).run())
+"""
+_COMMAND = """
+import os, signal, sys
+
+told = os.open(sys.argv[1], os.O_WRONLY)
+for number in {heard}:
+    signal.signal(number, lambda number, _: os.write(told, f"{{number}}\\n".encode()))
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(7))
+os.write(told, b"ready\\n")
+while True:
+    signal.pause()
+"""
+
+
+@contextmanager
+def _running(folder: Path, kind: str, heard: list[int]) -> Iterator[tuple[subprocess.Popen[bytes], int, IO[str]]]:
+    """A real command under a real one that restarts it, in a session of its own: the process, the other end of its
+    terminal, and what is told from when both are ready: what the command is sent, and what it handles."""
+    told = folder / "told"
+    os.mkfifo(told)
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-c", _RUNS, kind, _COMMAND.format(heard=[int(one) for one in heard]), str(told)]
+    with subprocess.Popen(
+        words, stdin=theirs, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        try:
+            with told.open() as stream:
+                assert {stream.readline(), stream.readline()} == {"ready\n", "waited for\n"}
+                yield process, ours, stream
+        finally:
+            with suppress(OSError):
+                os.close(ours)
+            process.kill()
+
+
+def test_what_a_terminal_sends_both_is_sent_once(tmp_path: Path) -> None:
+    with _running(tmp_path, "terminal", [signal.SIGINT, signal.SIGQUIT]) as (process, terminal, told):
+        os.write(terminal, b"\x03")
+        assert told.readline() == f"{int(signal.SIGINT)}\n"
+        os.write(terminal, b"\x1c")
+        assert told.readline() == f"{int(signal.SIGQUIT)}\n"
+        process.send_signal(signal.SIGUSR1)
+        assert told.read() == f"sent {int(signal.SIGUSR1)}\n"
+        assert process.wait(300) == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda one: one.name)
+def test_a_signal_to_it_alone_ends_the_command_and_is_told_as_shells_do(number: signal.Signals, tmp_path: Path) -> None:
+    with _running(tmp_path, "no terminal", []) as (process, _, told):
+        process.send_signal(number)
+        # Python's own handler of SIGINT ends the command by that signal, too.
+        assert told.read() == f"sent {int(number)}\n"
+        assert process.wait(300) == 128 + number
+
+
+def test_a_terminal_that_is_hung_up_ends_the_command(tmp_path: Path) -> None:
+    with _running(tmp_path, "terminal", []) as (process, terminal, told):
+        os.close(terminal)
+        assert told.read().count("sent") <= 1
+        assert process.wait(300) == 128 + signal.SIGHUP
+
+
+def test_what_is_ignored_is_not_passed_on(tmp_path: Path) -> None:
+    with _running(tmp_path, "nohup", [signal.SIGUSR2]) as (process, _, told):
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGUSR2)
+        assert told.readline() == f"sent {int(signal.SIGUSR2)}\n"
+        assert told.readline() == f"{int(signal.SIGUSR2)}\n"
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait(300) == 7
+
+
+def test_words_that_nobody_can_read_end_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its terminal was hung up, or closed from the start."""
+
+    class Gone(io.StringIO):
+        def write(self, _: str, /) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for stream in (Gone(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        told = Told([OLD, NEW, NEWEST], Scripted([None, None, 0]), Scripted([0]))
+        told.restarting.tell = Restarting(read=dict, start=told.restarting.start).tell
+        assert told.restarting.run() == 0
+
+
+def test_a_signal_at_the_moment_of_a_start_is_sent_once() -> None:
+    first, second = Scripted([None, None, 0]), Scripted([-15])
+    told = Told([OLD, NEW, NEW], first, second)
+    start = told.restarting.start
+
+    def begun(variables: Mapping[str, str]) -> restarting.Process:
+        found = start(variables)
+        if variables == NEW:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return found
+
+    told.restarting.start = begun
+    assert told.restarting.run() == 128 + signal.SIGTERM
+    assert second.sent == [signal.SIGTERM]
