@@ -12,8 +12,8 @@ from vault_estate.errors import ConfigurationError
 
 
 def shell(variables: Mapping[str, str]) -> str:
-    """Lines that a POSIX shell evaluates; nothing in them is expanded."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    """What a POSIX shell evaluates, which fails where a variable can't be set; nothing in it is expanded."""
+    return " &&\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()) + "\n"
 
 
 def dotenv(variables: Mapping[str, str]) -> str:

@@ -300,13 +300,21 @@ def test_a_command_that_isnt_there_is_told_before_anything_is_read(reads: Double
 # --- vault_env.sh, with a command that stands for ours
 
 
-def shell(tmp_path: Path, command: str, script: str, *flags: str) -> subprocess.CompletedProcess[str]:
+SHELLS = pytest.mark.parametrize("kind", ["sh", "bash", "bash --posix"])
+"""`sh` is dash, where Debian's is; its dot command takes no words."""
+HALF = "echo 'export AOS_API_KEY=half'; echo away >&2; exit 2"
+
+
+def shell(
+    tmp_path: Path, command: str, script: str, *flags: str, kind: str = "bash", before: str = ""
+) -> subprocess.CompletedProcess[str]:
     """A script in a shell that finds `command` as vault-estate."""
     program = tmp_path / "vault-estate"
     program.write_text(f"#!/bin/sh\n{command}\n")
     program.chmod(0o755)
+    sourced = f". {ROOT}/vault_estate/cli/vault_env.sh app-prod"
     return subprocess.run(
-        ["bash", *flags, "-c", f". {ROOT}/vault_estate/cli/vault_env.sh app-prod; {script}"],
+        [*kind.split(), *flags, "-c", f"set -- app-prod; {before}{sourced}; {script}"],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -314,17 +322,39 @@ def shell(tmp_path: Path, command: str, script: str, *flags: str) -> subprocess.
     )
 
 
-def test_a_shell_gets_the_values(tmp_path: Path) -> None:
-    said = shell(tmp_path, "echo \"export AOS_API_KEY='$1 $2'\"", 'echo "$? $AOS_API_KEY"; sh -c "echo \\$AOS_API_KEY"')
+@SHELLS
+@pytest.mark.parametrize("flags", [(), ("-e",), ("-u",), ("-eu",)], ids=str)
+def test_a_shell_gets_the_values(kind: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    told = "echo \"export AOS_API_KEY='$1 $2'\""
+    said = shell(tmp_path, told, 'echo "$? $AOS_API_KEY"; sh -c "echo \\$AOS_API_KEY"', *flags, kind=kind)
     assert said.stdout == "0 env app-prod\nenv app-prod\n"
 
 
-def test_a_failure_sets_nothing_and_is_told(tmp_path: Path) -> None:
-    said = shell(tmp_path, "echo 'export AOS_API_KEY=half'; echo away >&2; exit 2", 'echo "$? ${AOS_API_KEY-unset}"')
+@SHELLS
+def test_a_failure_sets_nothing_and_is_told(kind: str, tmp_path: Path) -> None:
+    said = shell(tmp_path, HALF, 'echo "$? ${AOS_API_KEY-unset}"', kind=kind)
     assert (said.stdout, said.stderr) == ("2 unset\n", "away\n")
+    ended = shell(tmp_path, HALF, "echo after", "-eu", kind=kind)
+    assert (ended.returncode, ended.stdout) == (2, "")
 
 
-def test_a_shells_trace_shows_no_value_and_goes_on(tmp_path: Path) -> None:
-    said = shell(tmp_path, f"echo export AOS_API_KEY={CANARY}", "true after", "-x")
+@SHELLS
+def test_where_one_variable_can_not_be_set_none_is(kind: str, tmp_path: Path) -> None:
+    """It is read-only in that shell, which a shell of POSIX' kind would end for."""
+    lines = formats.shell({"FIRST": "a", "SECOND": CANARY, "THIRD": "c"})
+    told = f"cat <<'end'\n{lines}end"
+    after = 'echo "$? ${FIRST-unset} ${SECOND-unset} ${THIRD-unset}"'
+    said = shell(tmp_path, told, after, kind=kind, before="readonly SECOND; ")
+    assert said.stdout == "1 unset unset unset\n"
+    assert "SECOND: " in said.stderr
     assert CANARY not in said.stderr
-    assert "+ true after" in said.stderr
+    assert shell(tmp_path, told, after, kind=kind).stdout == f"0 a {CANARY} c\n"
+
+
+@SHELLS
+@pytest.mark.parametrize("flag", ["x", "v", "xv"])
+def test_a_shells_trace_shows_no_value_and_goes_on(kind: str, flag: str, tmp_path: Path) -> None:
+    said = shell(tmp_path, f"echo export AOS_API_KEY={CANARY}", "true after; echo $-", f"-{flag}", kind=kind)
+    assert CANARY not in said.stderr
+    assert ("+ true after" in said.stderr) == ("x" in flag)
+    assert set(flag) <= set(said.stdout)
