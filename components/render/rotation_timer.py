@@ -54,7 +54,7 @@ User={timer.user}
 Environment=VAULT_ESTATE_CONFIG={timer.configuration}/{timer.name}.json
 Environment=VAULT_SECRET_ID_FILE={timer.secret_id_file}
 ExecStart=/usr/bin/env vault-estate rotate --due
-TimeoutStartSec=10min
+TimeoutStartSec=1h
 {SANDBOX}"""
 
 

@@ -30,6 +30,7 @@ def rotate(
     due: Annotated[bool, typer.Option("--due", help="Whatever is due, cut off, or at the end of its grace.")] = False,
     now: Annotated[bool, typer.Option("--now", help="End the values before at once: for one that leaked.")] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give up a run whose values nobody has.")] = False,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help="--abandon: without its program.")] = False,
     sandbox: Sandbox = False,
     as_json: Json = False,
 ) -> None:
@@ -41,23 +42,27 @@ def rotate(
         raise EstateError("--due is given with NAME; expected one of the two")
     if abandon and (keys or now):
         raise EstateError("--abandon is given with more than NAME; expected it alone")
+    if by_hand and not abandon:
+        raise EstateError("--by-hand is given without --abandon; expected both")
     place = RotatedApplication(paths=Paths(), stack=stack, application=application, sandbox=sandbox)
     if due:
         _tell_outcomes(console, stack, value_rotation.rotate_due(place, console))
     elif name is None:
         _tell_schedule(console, stack, value_rotation.look(place, console))
     elif abandon:
-        _tell_outcomes(console, stack, [value_rotation.abandon(place, name, console)])
+        _tell_outcomes(console, stack, [value_rotation.abandon(place, name, console, by_hand=by_hand)])
     else:
         _tell_outcomes(console, stack, [value_rotation.rotate(place, name, keys or (), console, now=now)])
 
 
 def _tell_outcomes(console: Console, stack: str, outcomes: Sequence[RotationOutcome]) -> None:
     rows = [
-        [one.secret, ", ".join(one.keys), str(one.version), one.phase, _time(one.grace_until), one.error]
+        [one.secret, ", ".join(one.keys), str(one.version), one.phase, _time(one.grace_until), one.error, one.left]
         for one in outcomes
     ]
-    console.table(f"rotated on {stack}", ["secret", "keys", "version", "phase", "accepted until", "error"], rows)
+    console.table(
+        f"rotated on {stack}", ["secret", "keys", "version", "phase", "accepted until", "error", "left"], rows
+    )
     console.document({"stack": stack, "rotated": [asdict(one) for one in outcomes]})
     if any(one.error for one in outcomes):
         raise typer.Exit(_NOT_WELL)

@@ -22,6 +22,7 @@ from vault_estate.auth.token import TokenAuth
 from vault_estate.errors import PermissionDenied, VaultEstateError
 from vault_estate.manifest import ClientManifest
 from vault_estate.rotation import RotationOutcome, Runner, schedule
+from vault_estate.rotation.printing import to_standard_error
 from vault_estate.rotation.schedule import ScheduledSecret
 from vault_estate.session import Session
 from vault_estate.tls import Trust
@@ -51,7 +52,7 @@ def look(place: RotatedApplication, console: Console) -> Sequence[ScheduledSecre
 def rotate_due(place: RotatedApplication, console: Console) -> Sequence[RotationOutcome]:
     """Whatever is due, was cut off, or is at the end of its grace; what fails is told in its outcome.
     Raises EstateError: nothing could be looked at."""
-    with _opened(place, console, f"rotate secrets of {place.application}") as (session, manifest):
+    with _opened(place, console, f"rotate secrets of {place.application}") as (session, manifest), to_standard_error():
         return Runner(session, manifest).rotate_due()
 
 
@@ -59,14 +60,14 @@ def rotate(
     place: RotatedApplication, name: str, keys: Sequence[str], console: Console, *, now: bool = False
 ) -> RotationOutcome:
     """New values for one secret; `now` ends those before at once. Raises EstateError."""
-    with _opened(place, console, f"rotate {name} of {place.application}") as (session, manifest):
+    with _opened(place, console, f"rotate {name} of {place.application}") as (session, manifest), to_standard_error():
         return Runner(session, manifest).rotate(name, *keys, now=now)
 
 
-def abandon(place: RotatedApplication, name: str, console: Console) -> RotationOutcome:
-    """Give up a run whose new values nobody has. Raises EstateError."""
-    with _opened(place, console, f"rotate {name} of {place.application}") as (session, manifest):
-        return Runner(session, manifest).abandon(name)
+def abandon(place: RotatedApplication, name: str, console: Console, *, by_hand: bool = False) -> RotationOutcome:
+    """Give up a run whose new values nobody has; `by_hand`, one whose program can't succeed. Raises EstateError."""
+    with _opened(place, console, f"rotate {name} of {place.application}") as (session, manifest), to_standard_error():
+        return Runner(session, manifest).abandon(name, by_hand=by_hand)
 
 
 @contextmanager

@@ -188,4 +188,4 @@ def rotated_manifest(**changes: Any) -> ClientManifest:
     return ClientManifest.model_validate_json(json.dumps(document))
 
 
-__all__ = ["EVERY", "GRACE", "KEY", "KeyProvider", "Rotating", "in_one_thread", "rotated_manifest"]
+__all__ = ["EVERY", "GRACE", "KEY", "RECORD", "KeyProvider", "Rotating", "in_one_thread", "rotated_manifest"]

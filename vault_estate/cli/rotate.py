@@ -33,7 +33,8 @@ def add(commands: Any) -> None:
     rotate = commands.add_parser("rotate", help="replace values, or tell which are due; shows none")
     rotate.usage = (
         "vault-estate rotate (NAME [KEY...] | --due | status | schedule | --transit KEY | --static-role ROLE | "
-        "--database-root CONNECTION) [--value-stdin] [--now] [--abandon] [--textfile FILE] [--login FILE] [--json]"
+        "--database-root CONNECTION) [--value-stdin] [--now] [--abandon [--by-hand]] [--textfile FILE] [--login FILE] "
+        "[--json]"
     )
     rotate.add_argument("name", nargs="?", metavar="NAME", help="a secret's; or status, or schedule")
     rotate.add_argument("keys", nargs="*", metavar="KEY", help="of its values; by default those of its settings")
@@ -41,6 +42,9 @@ def add(commands: Any) -> None:
     rotate.add_argument("--value-stdin", action="store_true", help="one KEY's new value comes by standard input")
     rotate.add_argument("--now", action="store_true", help="end the values before at once: for one that leaked")
     rotate.add_argument("--abandon", action="store_true", help="give up a run whose values nobody has")
+    rotate.add_argument(
+        "--by-hand", action="store_true", help="--abandon: without its program; what is left is named, to be ended"
+    )
     rotate.add_argument("--transit", metavar="KEY", help="a new version of a transit key")
     rotate.add_argument("--static-role", metavar="ROLE", help="a new password of a database user that Vault keeps")
     rotate.add_argument("--database-root", metavar="CONNECTION", help="a new password of Vault's own database user")
@@ -59,21 +63,23 @@ def _rotate(given: argparse.Namespace) -> int:
     with session(known, given.login) as opened:
         if engine := next((one for one in _ENGINES if getattr(given, one)), None):
             return _rotate_engine(given, known, opened, engine)
-        from vault_estate.rotation import Runner  # noqa: PLC0415 - whoever only reads has no use for it
+        # Whoever only reads has no use for these.
+        from vault_estate.rotation import Runner  # noqa: PLC0415
+        from vault_estate.rotation.printing import to_standard_error  # noqa: PLC0415
 
-        return _rotate_secrets(given, Runner(opened, known), value)
-
-
-def _rotate_secrets(given: argparse.Namespace, runner: "Runner", value: str | None) -> int:
-    if given.due:
-        outcomes = runner.rotate_due()
-    elif given.abandon:
-        outcomes = [runner.abandon(given.name)]
-    else:
-        values = {given.keys[0]: value} if value is not None else None
-        outcomes = [runner.rotate(given.name, *given.keys, given=values, now=given.now)]
+        with to_standard_error():
+            outcomes = _outcomes(given, Runner(opened, known), value)
     _show_outcomes(given, outcomes)
     return 1 if any(one.error for one in outcomes) else 0
+
+
+def _outcomes(given: argparse.Namespace, runner: "Runner", value: str | None) -> "Sequence[RotationOutcome]":
+    if given.due:
+        return runner.rotate_due()
+    if given.abandon:
+        return [runner.abandon(given.name, by_hand=given.by_hand)]
+    values = {given.keys[0]: value} if value is not None else None
+    return [runner.rotate(given.name, *given.keys, given=values, now=given.now)]
 
 
 def _rotate_engine(given: argparse.Namespace, known: "ClientManifest", opened: "Session", engine: str) -> int:
@@ -104,6 +110,8 @@ def _refuse_mixed(given: argparse.Namespace) -> None:
         raise ConfigurationError(f"--value-stdin is given with {len(given.keys)} KEYs; expected one")
     if given.abandon and (given.keys or given.now or given.value_stdin):
         raise ConfigurationError("--abandon is given with more than NAME; expected it alone")
+    if given.by_hand and not given.abandon:
+        raise ConfigurationError("--by-hand is given without --abandon; expected both")
     if given.textfile and given.name != "status":
         raise ConfigurationError("--textfile is given without status; expected both")
 
@@ -144,9 +152,17 @@ def session(known: "ClientManifest", login: Path | None) -> "Iterator[Session]":
 
 
 def _show_outcomes(given: argparse.Namespace, outcomes: "Sequence[RotationOutcome]") -> None:
-    columns = ("secret", "keys", "version", "phase", "accepted until", "error")
+    columns = ("secret", "keys", "version", "phase", "accepted until", "error", "left")
     rows = [
-        (one.secret, _keys(given, one.keys), one.version, one.phase, _time(given, one.grace_until), one.error)
+        (
+            one.secret,
+            _keys(given, one.keys),
+            one.version,
+            one.phase,
+            _time(given, one.grace_until),
+            one.error,
+            one.left,
+        )
         for one in outcomes
     ]
     show(columns, rows, as_json=given.json)

@@ -1,12 +1,15 @@
 """Holding a run while a program of somebody else's takes its time.
 
-Owns how long a run is one process', and that it is held on to meanwhile. Refuses to hold on for ever: a program that
-hangs loses the run to whoever comes next.
+Owns how long a run is one process', that it is held on to meanwhile, and how long a program is waited for. Refuses to
+wait for ever: a program that hangs fails its run, and keeps no other secret from being rotated. Refuses to let a
+program end the process: what it raises, `SystemExit` too, is handed back.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Generic, TypeVar
 
 from vault_estate.errors import RotationInProgress, VaultEstateError
 
@@ -16,6 +19,39 @@ BEAT_SECONDS = 30.0
 """How often it is held on to while a program is called."""
 LONGEST_SECONDS = 900.0
 """How long a program may take before the run is given up to others."""
+LEFT_SECONDS = 5.0
+"""How long a program is waited for when a signal has ended the process that called it."""
+
+Given = TypeVar("Given")
+
+
+class CalledProgram(Generic[Given]):
+    """One call of a program, in a thread of its own: so that one which hangs, or ends its thread, ends nothing else."""
+
+    def __init__(self, act: Callable[[], Given]) -> None:
+        """Nothing is begun yet: whoever is interrupted while it begins has it in hand."""
+        self.given: Given | None = None
+        self.raised: BaseException | None = None
+        self._act = act
+        # Not the thread's own `join`: a signal that is raised in there has Python 3.11 take the thread for ended.
+        self._ended = threading.Event()
+
+    def begin(self) -> None:
+        """Call it."""
+        run = copy_context().run
+        threading.Thread(target=run, args=(self._run,), name="vault-estate-rotator", daemon=True).start()
+
+    def has_ended_within(self, seconds: float) -> bool:
+        """Wait so long at most; whether it has ended."""
+        return self._ended.wait(seconds)
+
+    def _run(self) -> None:
+        try:
+            self.given = self._act()
+        except BaseException as error:  # noqa: BLE001 - it is a program of somebody else's, and told to who called it
+            self.raised = error
+        finally:
+            self._ended.set()
 
 
 @contextmanager

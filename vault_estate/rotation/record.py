@@ -41,6 +41,8 @@ class RotationRecord(BaseModel):
     who: str = ""
     """As the audit log has whoever began it."""
     keys: tuple[str, ...] = ()
+    overlap: str = ""
+    """Of what it is by, the name of its `Overlap`."""
     grace_seconds: int = 0
     grace_until: int = 0
     owner: str = ""

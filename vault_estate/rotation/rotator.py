@@ -104,6 +104,18 @@ class GivenValues(Rotator):
         return {}
 
 
+class AbsentProgram(Rotator):
+    """Stands for a program that is not to be called any more: a person does at the other end what it would do."""
+
+    def __init__(self, overlap: str) -> None:
+        """As the run's record has it; of one that doesn't say, the other end may have one value only."""
+        self.overlap = Overlap.__members__.get(overlap, Overlap.NONE)
+
+    def create(self, current: Secret, run: RotationRun) -> Mapping[str, str]:  # noqa: ARG002 - as the others
+        """None: it begins no run."""
+        return {}
+
+
 def find(name: str) -> Rotator:
     """The program of an entry point. Raises ConfigurationError: there is none of this name, or it can't be used."""
     installed = {one.name: one for one in entry_points(group=GROUP)}

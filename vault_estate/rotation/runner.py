@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vault_estate.errors import (
     ConfigurationError,
@@ -22,7 +22,7 @@ from vault_estate.kept_secret import KeptSecret, whose
 from vault_estate.manifest import ClientManifest, ManifestSecret
 from vault_estate.rotation import schedule
 from vault_estate.rotation.record import Phase, RecordEntry, RotationNote
-from vault_estate.rotation.rotator import HOOK, GivenValues, RandomValues, Rotator, find
+from vault_estate.rotation.rotator import HOOK, AbsentProgram, GivenValues, RandomValues, Rotator, find
 from vault_estate.rotation.steps import GIVEN, RotationSteps
 from vault_estate.session import Session
 
@@ -44,6 +44,8 @@ class RotationOutcome:
     """Seconds since 1970, by Vault's clock; 0: nothing is accepted besides."""
     error: str = ""
     """One line; empty: it went well. Only `rotate_due` tells of failures so."""
+    left: str = ""
+    """What a person has to end at the other end; empty: nothing. Only `abandon(by_hand=True)` leaves anything."""
 
 
 class Runner:
@@ -113,12 +115,16 @@ class Runner:
             self._observed(run, run.end_grace)
         return _outcome(run)
 
-    def abandon(self, name: str) -> RotationOutcome:
-        """Give up a run whose new values nobody has: they are ended, and those in use stay. Raises as `rotate`."""
-        run = self._steps(name, self._own(name))
+    def abandon(self, name: str, *, by_hand: bool = False) -> RotationOutcome:
+        """Give up a run whose new values nobody has: they are ended, and those in use stay. Raises as `rotate`.
+
+        `by_hand`: without its program, which can't succeed any more, and also where the new values are in use. The
+        outcome names what stays good at the other end then."""
+        run = self._steps(name, self._own(name), by_hand=by_hand)
         run.refuse_taken()
-        self._observed(run, run.abandon)
-        return _outcome(run)
+        left: list[str] = []
+        self._observed(run, (lambda: left.append(run.abandon_by_hand())) if by_hand else run.abandon)
+        return replace(_outcome(run), left="".join(left))
 
     def rotate_due(self) -> list[RotationOutcome]:
         """Go on with every run that is not at its end, end graces that are over, and rotate what is due. What fails is
@@ -150,14 +156,14 @@ class Runner:
             raise ConfigurationError(f"secret {name} is {place.owner}'s; expected one of {self._manifest.application}")
         return place
 
-    def _steps(self, name: str, place: ManifestSecret, *, new_by: str = "") -> RotationSteps:
+    def _steps(self, name: str, place: ManifestSecret, *, new_by: str = "", by_hand: bool = False) -> RotationSteps:
         entry = RecordEntry(self._session, place)
         by = new_by if entry.record.phase == "idle" else entry.record.by
         return RotationSteps(
             name=name,
             secret=KeptSecret(session=self._session, place=place),
             entry=entry,
-            rotator=self._rotator(by, place),
+            rotator=AbsentProgram(entry.record.overlap) if by_hand else self._rotator(by, place),
             by=by,
             owner=self._owner,
         )

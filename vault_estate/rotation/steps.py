@@ -7,7 +7,7 @@ record of another process.
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from vault_estate import origins
 from vault_estate.accepted import GRACE_SECONDS
@@ -21,17 +21,19 @@ from vault_estate.errors import (
 )
 from vault_estate.kept_secret import KeptSecret, KeptVersion, same
 from vault_estate.models import ROTATION_NOTE, Secret
-from vault_estate.rotation.holding import HELD_SECONDS, held
+from vault_estate.rotation.holding import HELD_SECONDS, LEFT_SECONDS, LONGEST_SECONDS, CalledProgram, Given, held
 from vault_estate.rotation.record import Phase, RecordEntry, RotationNote, RotationRecord
-from vault_estate.rotation.rotator import Overlap, RotationRun, Rotator
+from vault_estate.rotation.rotator import HOOK, Overlap, RotationRun, Rotator
 from vault_estate.rotation.schedule import moment
 
 GIVEN = "given"
 """What a run is by, if somebody brings the values."""
+_RAISED = (Exception, SystemExit, KeyboardInterrupt)
+"""What a program may raise. Signals to this process are raised where it waits for the program, and nowhere else."""
+_LOOKED_AT = 20
+"""Versions among which the values before are looked for; more than there are, where nobody has changed that."""
 _TRIES = 5
 """How often a secret is read anew because somebody wrote another value of it."""
-
-Given = TypeVar("Given")
 
 
 @dataclass(kw_only=True)
@@ -46,6 +48,8 @@ class RotationSteps:
     owner: str
     _is_new: bool = field(default=False, init=False)
     _keys: tuple[str, ...] = field(default=(), init=False)
+    _program: CalledProgram[Any] | None = field(default=None, init=False)
+    """What was called last."""
 
     def __post_init__(self) -> None:
         self._keys = self.record.keys
@@ -108,6 +112,7 @@ class RotationSteps:
                 by=self.by,
                 who=who,
                 keys=keys,
+                overlap=self.rotator.overlap.name,
                 grace_seconds=int(seconds),
                 pending=dict(given),
                 previous=previous,
@@ -121,8 +126,9 @@ class RotationSteps:
             self._write(self.record.model_copy(update={"grace_seconds": 0}))
 
     def release(self) -> None:
-        """Give the run free for others, where it stands. Raises VaultEstateError."""
-        if self.record.owner == self.owner:
+        """Give the run free for others, where it stands; not while a program is at work, which may make something yet:
+        then it is taken over as after a kill. Raises VaultEstateError."""
+        if self.record.owner == self.owner and not self._is_at_work(LEFT_SECONDS):
             self._write(self.record, is_held=False)
 
     def _hold_on(self) -> None:
@@ -157,7 +163,9 @@ class RotationSteps:
             raise RotationInProgress(f"secret {self.name} has no run that is not at its end; expected one to give up")
         kept = self.secret.newest()
         is_used = bool(record.pending) and self._holds(kept, record.pending)
-        if is_used or (record.pending and self.rotator.overlap is Overlap.NONE):
+        # Where there is one value only, the new one may be it, unless somebody gave another since.
+        is_at_risk = self.rotator.overlap is Overlap.NONE and self._holds(kept, record.previous)
+        if is_used or (record.pending and is_at_risk):
             raise RotationInProgress(
                 f"secret {self.name} has a run whose values are in use already; expected it to be carried out"
             )
@@ -167,6 +175,32 @@ class RotationSteps:
             self._called("revoke", lambda: self.rotator.revoke(pending, self._run()))
         self._called("remove_orphans", lambda: self.rotator.remove_orphans(self._run()))
         self._finish()
+
+    def abandon_by_hand(self) -> str:
+        """End the run without its program; what stays good at the other end, for whoever ends it there, "": nothing.
+        Raises RotationInProgress: there is no run, or nobody could tell afterwards which value that is."""
+        record, kept = self.record, self.secret.newest()
+        has_two_ends = self.rotator.overlap is not Overlap.VERSIONS
+        if record.phase != "grace" and not (record.pending and self._holds(kept, record.pending)):
+            self.abandon()
+            return f"whatever is marked with run {record.run}" if has_two_ends else ""
+        is_left = has_two_ends and self.rotator.overlap is not Overlap.NONE and record.previous
+        left = f"{', '.join(record.previous)} of version {self._version_before(kept)}" if is_left else ""
+        if record.phase != "grace":
+            self._promote()
+        if self.record.phase == "grace":
+            self.end_grace(now=True)
+        return left
+
+    def _version_before(self, kept: KeptVersion) -> int:
+        """The newest version that has the values before."""
+        for number in range(kept.number - 1, max(kept.number - 1 - _LOOKED_AT, 0), -1):
+            if self._has(self.secret.values(number), self.record.previous):
+                return number
+        raise RotationInProgress(
+            f"secret {self.name} has no version any more with the values that have to be ended at the other end; "
+            "expected their program, or one"
+        )
 
     def settle(self, *, grace_until: int = 0) -> None:
         """Of a run that was at its end: forget what it kept, and note it."""
@@ -180,7 +214,10 @@ class RotationSteps:
         next_try_at = self._now() + pause(failures)
         self._note(phase=self.record.phase, error=error, failures=failures, next_try_at=next_try_at)
         if self.record.phase != "idle":
-            self._write(self.record, is_held=False)
+            self._write(self.record, is_held=self._is_at_work(0.0))
+
+    def _is_at_work(self, seconds: float) -> bool:
+        return self._program is not None and not self._program.has_ended_within(seconds)
 
     def _create(self) -> None:
         run, current = self._run(), self._as_secret(self.secret.newest())
@@ -254,9 +291,13 @@ class RotationSteps:
         self._write(RotationRecord(), is_held=False)
         self.settle(grace_until=grace_until)
 
+    @classmethod
+    def _holds(cls, kept: KeptVersion, values: Mapping[str, str]) -> bool:
+        return cls._has(kept.values, values)
+
     @staticmethod
-    def _holds(kept: KeptVersion, values: Mapping[str, str]) -> bool:
-        return all(same(kept.values.get(key), value) for key, value in values.items())
+    def _has(held: Mapping[str, Any], values: Mapping[str, str]) -> bool:
+        return all(same(held.get(key), value) for key, value in values.items())
 
     def _origin(self) -> origins.Origin:
         return "given" if self.record.by == GIVEN else "generated"
@@ -281,15 +322,21 @@ class RotationSteps:
         return int(self.secret.session.transport.server_time())
 
     def _called(self, step: str, act: Callable[[], Given]) -> Given:
-        """What a rotator gives. Raises RotationFailed: it raised, which is told by its class only."""
-        try:
-            with held(self._hold_on):
-                return act()
-        except VaultEstateError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a program of somebody else's
-            raised = type(error).__name__
-        raise self._failed(step, f"raised {raised}; expected no error. The values in use stay")
+        """What a rotator gives. Raises RotationFailed: it raised, which is told by its class only, or hangs."""
+        with held(self._hold_on):
+            self._program = program = CalledProgram(act)
+            program.begin()
+            has_ended = program.has_ended_within(LONGEST_SECONDS)
+        if not has_ended:
+            words = f"has not ended within {LONGEST_SECONDS:.0f} s; expected it to. The values in use stay"
+            raise self._failed(step, words)
+        raised, program.raised = program.raised, None
+        if raised is None:
+            return cast("Given", program.given)
+        is_ours = isinstance(raised, VaultEstateError) and not self.by.startswith(HOOK)
+        if is_ours or not isinstance(raised, _RAISED):
+            raise raised
+        raise self._failed(step, f"raised {type(raised).__name__}; expected no error. The values in use stay")
 
     def _failed(self, step: str, words: str) -> RotationFailed:
         return RotationFailed(f"secret {self.name}: {self.by} in {step} {words}", phase=self.record.phase)

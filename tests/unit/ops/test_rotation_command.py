@@ -60,8 +60,8 @@ def test_one_secret_is_rotated(monkeypatch: pytest.MonkeyPatch, capsys: Captured
 
 def test_a_run_is_given_up(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     asked = answers(monkeypatch, "abandon", DONE)
-    assert main.main(["rotate", "aos", "app-prod", "--abandon", "--json"]) == 0
-    assert asked == [("app-prod", {})]
+    assert main.main(["rotate", "aos", "app-prod", "--abandon", "--by-hand", "--json"]) == 0
+    assert asked == [("app-prod", {"by_hand": True})]
     assert json.loads(capsys.readouterr().out)["rotated"][0]["secret"] == "app-prod"
 
 
@@ -92,9 +92,10 @@ def test_the_table_ends_with_1_where_something_is_not_well(
     [
         (("--now",), "--now or --abandon is given without NAME; expected both"),
         (("app-prod", "--due"), "--due is given with NAME; expected one of the two"),
+        (("app-prod", "--by-hand"), "--by-hand is given without --abandon; expected both"),
         (("app-prod", "TOKEN", "--abandon"), "--abandon is given with more than NAME; expected it alone"),
     ],
-    ids=["now", "due", "abandon"],
+    ids=["now", "due", "by-hand", "abandon"],
 )
 def test_what_does_not_go_together_is_refused(words: tuple[str, ...], said: str, capsys: Captured) -> None:
     assert main.main(["rotate", "aos", *words]) == 2

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,6 +74,38 @@ def test_what_is_due_is_rotated(here: Rotating, capsys: Captured) -> None:
     assert "permission denied" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+def test_what_a_program_prints_is_not_where_the_document_is(
+    is_open: bool, here: Rotating, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By itself and by a process that it starts; also where standard error is closed."""
+    found = SimpleNamespace(name="anthropic", load=lambda: lambda: here.provider)
+    monkeypatch.setattr("vault_estate.rotation.rotator.entry_points", lambda group: [found] if group else [])
+    (tmp_path / "vault-estate.json").write_text(rotated_manifest(by="hook:anthropic").render())
+
+    def chatter(_: str) -> None:
+        print("printed")
+        os.write(1, b"written\n")
+        subprocess.run(["echo", "started"], check=True)
+
+    here.provider.before = chatter
+    kept = os.dup(2)
+    try:
+        if not is_open:
+            os.close(2)
+        assert run("external-apis", "--json") == 0
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+    print("after it")
+    said = capfd.readouterr()
+    document, after = said.out.splitlines()
+    assert json.loads(document)["rows"][0]["phase"] == "grace"
+    assert after == "after it"
+    if is_open:
+        assert [said.err.count(one) for one in ("printed", "written", "started")] == [3, 3, 3]
+
+
 def test_a_value_comes_by_standard_input(here: Rotating, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"brought-q7Zq7Z\n")))
     assert run("external-apis", "OTHER", "--value-stdin") == 0
@@ -92,13 +125,14 @@ def test_a_value_comes_by_standard_input(here: Rotating, capsys: Captured, monke
         (("--due", "--now"), "--value-stdin, --now or --abandon is given without NAME"),
         (("external-apis", "--value-stdin"), "--value-stdin is given with 0 KEYs; expected one"),
         (("external-apis", KEY, "--abandon"), "--abandon is given with more than NAME"),
+        (("external-apis", "--by-hand"), "--by-hand is given without --abandon; expected both"),
         (("external-apis", "--textfile", "x"), "--textfile is given without status"),
         (("external-apis", CANARY), "KEY is none of external-apis's; expected one of"),
         (("--static-role", CANARY), "--static-role names none; expected one of: none is"),
         (("--database-root", "main"), "--database-root is given; expected an application with databases: aos"),
         (("external-apis", "--abandon"), "secret external-apis has no run that is not at its end"),
     ],
-    ids=["none", "two", "now", "value", "abandon", "textfile", "key", "static-role", "root", "no-run"],
+    ids=["none", "two", "now", "value", "abandon", "by-hand", "textfile", "key", "static-role", "root", "no-run"],
 )
 @pytest.mark.usefixtures("here")
 def test_what_is_refused_is_one_line_and_exit_code_2(words: tuple[str, ...], said: str, capsys: Captured) -> None:

@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from tests.support.migrating import MOUNT, Killed
-from tests.support.rotating import EVERY, GRACE, KEY, Rotating, in_one_thread, rotated_manifest
+from tests.support.rotating import EVERY, GRACE, KEY, RECORD, Rotating, in_one_thread, rotated_manifest
 from vault_estate import manifest, origins
 from vault_estate.errors import (
     ConfigurationError,
@@ -23,7 +23,7 @@ from vault_estate.errors import (
 )
 from vault_estate.events import Event, EventKind
 from vault_estate.manifest import ClientManifest
-from vault_estate.rotation import Overlap, Runner
+from vault_estate.rotation import Overlap, Rotator, Runner
 from vault_estate.rotation.holding import HELD_SECONDS
 from vault_estate.rotation.record import RotationRecord
 from vault_estate.tls import Trust
@@ -269,6 +269,91 @@ def test_values_that_are_in_use_are_not_given_up() -> None:
         here.runner().rotate("external-apis")
     with pytest.raises(RotationInProgress, match="in use already; expected it to be carried out"):
         here.runner().abandon("external-apis")
+
+
+def _without_program(here: Rotating) -> Runner:
+    """A process on whose machine the program isn't installed any more."""
+
+    def gone(name: str) -> Rotator:
+        raise ConfigurationError(f"rotation is by hook:{name}; expected an entry point")
+
+    return Runner(here.vault.session(), here.manifest(), rotators=gone)
+
+
+@pytest.mark.parametrize("step", ["create", "install", "test"])
+def test_a_run_is_given_up_without_its_program_and_what_it_made_is_named(step: str) -> None:
+    here = Rotating()
+    here.provider.fails = step
+    with pytest.raises(RotationFailed):
+        here.runner().rotate("external-apis")
+    run = here.vault.record().run
+    with pytest.raises(ConfigurationError):
+        _without_program(here).abandon("external-apis")
+    done = _without_program(here).abandon("external-apis", by_hand=True)
+    assert (done.phase, done.left) == ("idle", f"whatever is marked with run {run}")
+    assert set(here.provider.keys.values()) <= {"by hand", run}
+    assert (here.vault.record(), here.vault.note().failures) == (RotationRecord(), 0)
+    assert here.present == "key-1-q7Zq7Zq7Zq7Zq7Z"
+    here.provider.fails = ""
+    here.provider.keys = {here.present: "by hand"}
+    assert here.runner().rotate("external-apis").phase == "grace"
+
+
+def test_values_before_are_named_where_their_program_can_not_end_them() -> None:
+    here = Rotating()
+    here.runner().rotate("external-apis")
+    here.vault.put("external-apis", {KEY: here.present, "OTHER": "newer"})
+    done = _without_program(here).abandon("external-apis", by_hand=True)
+    assert (done.phase, done.left) == ("idle", f"{KEY} of version 1")
+    assert here.vault.record() == RotationRecord()
+
+    here = Rotating()
+    here.runner().rotate("external-apis")
+    here.vault.deleted.add((f"{MOUNT}/external-apis", 1))
+    with pytest.raises(RotationInProgress, match="no version any more with the values that have to be ended"):
+        _without_program(here).abandon("external-apis", by_hand=True)
+    assert here.vault.record().phase == "grace"
+
+
+def test_a_run_that_is_cut_off_as_its_values_came_into_use_is_ended_by_hand() -> None:
+    for moment in count(1):
+        here = Rotating(killed_at=moment)
+        with pytest.raises(Killed):
+            here.runner().rotate("external-apis")
+        here.killed_at = 0
+        if len(here.vault.versions("external-apis")) == 2:
+            break
+    here.vault.clock.advance(HELD_SECONDS)
+    assert here.vault.record().phase == "promoting"
+    done = _without_program(here).abandon("external-apis", by_hand=True)
+    assert (done.phase, done.version, done.left) == ("idle", 2, f"{KEY} of version 1")
+    assert here.vault.note().rotated_at == int(here.vault.clock.wall())
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["said", "not-said"])
+def test_where_there_is_one_value_only_it_is_given_up_once_somebody_gave_another(says: bool) -> None:
+    here = Rotating()
+    here.provider.overlap, here.provider.fails = Overlap.NONE, "test"
+    with pytest.raises(RotationFailed):
+        here.runner().rotate("external-apis")
+    if not says:
+        del here.vault.kv[RECORD][-1]["overlap"]
+    for _ in range(2):
+        with pytest.raises(RotationInProgress, match="in use already; expected it to be carried out"):
+            _without_program(here).abandon("external-apis", by_hand=True)
+    here.vault.put("external-apis", {KEY: "by-hand", "OTHER": "kept"})
+    assert _without_program(here).abandon("external-apis", by_hand=True).phase == "idle"
+    assert here.present == "by-hand"
+
+
+def test_a_random_value_leaves_nothing_to_be_ended_by_hand() -> None:
+    here = Rotating(by="random")
+    here.vault.after = lambda _: here.vault.denied.add(f"POST {MOUNT}/data/external-apis")
+    with pytest.raises(RotationFailed):
+        here.runner().rotate("external-apis")
+    assert here.runner().abandon("external-apis", by_hand=True).left == ""
+    with pytest.raises(RotationInProgress, match="no run that is not at its end"):
+        here.runner().abandon("external-apis", by_hand=True)
 
 
 def test_a_leaked_value_is_ended_at_once() -> None:

@@ -3,6 +3,8 @@
 Vault and the other end are in memory, and time is set; the thread that holds on to a run is called by hand.
 """
 
+import os
+import signal
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -11,13 +13,13 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from tests.support.migrating import MOUNT, PERSON, Killed
-from tests.support.rotating import GRACE, Rotating, in_one_thread
+from tests.support.rotating import EVERY, GRACE, Rotating, in_one_thread
 from vault_estate.auth.token import TokenAuth
 from vault_estate.client import VaultClient
 from vault_estate.errors import RotationInProgress, VaultEstateError, VaultUnavailable
 from vault_estate.opening import VaultClientConfig
 from vault_estate.rotation import holding, steps
-from vault_estate.rotation.holding import HELD_SECONDS
+from vault_estate.rotation.holding import HELD_SECONDS, LONGEST_SECONDS, CalledProgram, Given
 from vault_estate.rotation.record import RotationRecord
 from vault_estate.tls import Trust
 from vault_estate.transport import Call
@@ -143,17 +145,94 @@ def _raising(errors: list[VaultEstateError]) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_a_run_that_a_signal_ends_is_free_at_once(kind: type[BaseException]) -> None:
-    here = Rotating()
+@pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
+def test_a_run_that_a_signal_ends_is_free_at_once_unless_its_program_is_at_work(
+    leaves: bool, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, signalled, over = Rotating(), threading.Event(), threading.Event()
 
-    def end(step: str) -> None:
+    def end(*_: object) -> None:
+        signalled.set()
+        raise kind
+
+    def work(step: str) -> None:
         if step == "test":
             here.provider.before = lambda _: None
-            raise kind
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert (signalled if leaves else over).wait(300)
 
-    here.provider.before = end
-    with pytest.raises(kind):
-        here.runner().rotate("external-apis")
-    assert (here.vault.record().phase, here.vault.record().owner) == ("pending", "")
+    before = signal.signal(signal.SIGUSR1, end)
+    monkeypatch.setattr(steps, "LEFT_SECONDS", 300.0 if leaves else 0.01)
+    here.provider.before = work
+    try:
+        with pytest.raises(kind):
+            here.runner().rotate("external-apis")
+        assert here.vault.record().phase == "pending"
+        assert bool(here.vault.record().owner) != leaves
+    finally:
+        over.set()
+        signal.signal(signal.SIGUSR1, before)
+    here.vault.clock.advance(0 if leaves else HELD_SECONDS)
     assert here.runner().rotate("external-apis").phase == "grace"
     assert len(here.provider.keys) == 2
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, RotationInProgress, ValueError])
+@pytest.mark.parametrize("step", ["create", "install", "test"])
+def test_a_program_that_ends_itself_ends_its_run_only(step: str, kind: type[BaseException]) -> None:
+    here = Rotating()
+
+    def leave(at: str) -> None:
+        if at == step:
+            raise kind("canary-q7Zq7Z")
+
+    here.provider.after = leave
+    here.vault.clock.advance(EVERY)
+    (failed,) = here.runner().rotate_due()
+    assert failed.error.endswith(f"in {step} raised {kind.__name__}; expected no error. The values in use stay")
+    assert here.vault.note().failures == 1
+    here.provider.after = lambda _: None
+    assert _ended_well(here)
+
+
+def test_a_program_that_hangs_is_waited_for_no_longer_than_it_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had a key made when it began to hang."""
+    here, hangs, over = Rotating(), threading.Event(), threading.Event()
+    waited: list[float] = []
+
+    def hang(_: str) -> None:
+        hangs.set()
+        assert over.wait(300)
+
+    class Hanging(CalledProgram[Given]):
+        def has_ended_within(self, seconds: float) -> bool:
+            waited.append(seconds)
+            assert hangs.wait(300)
+            return super().has_ended_within(0.0)
+
+    monkeypatch.setattr(steps, "CalledProgram", Hanging)
+    here.provider.after = hang
+    here.vault.clock.advance(EVERY)
+    try:
+        (failed,) = here.runner().rotate_due()
+        assert failed.error.startswith("secret external-apis: hook:anthropic in create has not ended within 900 s")
+        assert waited[0] == LONGEST_SECONDS
+        assert (here.vault.note().failures, len(here.provider.keys)) == (1, 2)
+        with pytest.raises(RotationInProgress, match="another process"):
+            here.runner().rotate("external-apis")
+    finally:
+        over.set()
+        monkeypatch.undo()
+    in_one_thread(monkeypatch)
+    here.provider.after = lambda _: None
+    assert _ended_well(here)
+
+
+def _ended_well(here: Rotating) -> bool:
+    """Whether the next runs end with one key, which is a new one, at both ends."""
+    here.vault.clock.advance(900)
+    assert [one.error for one in here.runner().rotate_due()] == [""]
+    here.vault.clock.advance(GRACE)
+    assert [one.phase for one in here.runner().rotate_due()] == ["idle"]
+    assert here.vault.record() == RotationRecord()
+    return list(here.provider.keys) == [here.present] != ["key-1-q7Zq7Zq7Zq7Zq7Z"]
