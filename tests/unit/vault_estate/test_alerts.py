@@ -1,13 +1,15 @@
 """Rules of Prometheus name what is there: metrics and labels that the library and its command export.
 
-`promtool` isn't here: the rules' form is held by what Prometheus' documentation says of it, and no expression is
-evaluated. What External Secrets Operator exports is taken from its documentation.
+Expressions are parsed by a parser of PromQL, as Prometheus' own does it, with the types of what functions take; none is
+evaluated. `promtool` isn't here: the rules' form is held by what Prometheus' documentation says of it. What External
+Secrets Operator exports is taken from its documentation.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
@@ -48,10 +50,6 @@ _OF_ESO = {
 }
 _OF_SCRAPING = {"job"}
 _DURATION = re.compile(r"[1-9][0-9]*[smhd]")
-_STRING = re.compile(r'"[^"]*"')
-_METRIC = re.compile(r"\b(?:gl|vault_estate|externalsecret)_[a-z_]+\b")
-_SELECTED = re.compile(r'\b([a-z_]+)\{([a-z_]+)="([a-z_]+)"\}')
-_BY = re.compile(r"\bby \(([^)]*)\)")
 
 
 def exported() -> dict[str, dict[str, set[str]]]:
@@ -96,21 +94,30 @@ def test_each_rule_has_its_form_and_a_name_of_its_own() -> None:
     assert RULES.keys() >= ASKED_FOR
 
 
+def parts(expression: str) -> list[promql_parser.Expr]:
+    """An expression and all that it is made of. Raises ValueError: it is none."""
+    found: list[promql_parser.Expr] = []
+    promql_parser.walk(promql_parser.parse(expression), found.append)
+    return found
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_each_metric_and_label_of_an_expression_is_exported(name: str) -> None:
-    there, expression = exported(), RULES[name]["expr"]
-    bare = _STRING.sub('""', expression)
-    assert bare.count("(") == bare.count(")")
-    used = set(_METRIC.findall(bare))
-    assert used
-    assert used <= there.keys()
-    for metric, label, value in _SELECTED.findall(expression):
-        assert value in there[metric][label], (metric, label, value)
-    labels = {label for metric in used for label in there[metric]} | _OF_SCRAPING
-    for grouped in _BY.findall(bare):
-        assert {one.strip() for one in grouped.split(",")} <= labels
+    there, found = exported(), parts(RULES[name]["expr"])
+    selected = [one for one in found if isinstance(one, promql_parser.VectorSelector)]
+    assert selected
+    assert {one.name for one in selected} <= there.keys()
+    for one in selected:
+        for matcher in one.matchers.matchers:
+            assert matcher.op == promql_parser.MatchOp.Equal
+            assert matcher.value in there[str(one.name)][matcher.name], (one.name, matcher)
+    labels = {label for one in selected for label in there[str(one.name)]} | _OF_SCRAPING
+    grouped = [
+        set(one.modifier.labels) for one in found if isinstance(one, promql_parser.AggregateExpr) if one.modifier
+    ]
+    assert set().union(*grouped) <= labels
     for told in re.findall(r"\$labels\.([a-z_]+)", str(RULES[name].get("annotations", {}))):
-        assert any(told in grouped for grouped in _BY.findall(bare)), told
+        assert any(told in one for one in grouped), told
 
 
 def test_every_metric_of_the_contract_is_watched() -> None:
