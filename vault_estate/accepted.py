@@ -37,9 +37,10 @@ class AcceptedVersions:
         self._server_time = server_time
         self._asked_at: dict[str, float] = {}
 
-    def find(self, name: str, grace_seconds: float) -> tuple[Secret, ...]:
-        """The secret, and each version before it until its grace is over. Raises as `VaultClient.get_secret`."""
-        return self._with_those_before(self._client.get_secret(name), grace_seconds)
+    def find(self, name: str, key: str | None, grace_seconds: float) -> tuple[Secret, ...]:
+        """The secret, and each version before it until its grace is over, or that of one of its values. Raises as
+        `VaultClient.get_secret`."""
+        return self._with_those_before(self._client.get_secret(name), key, grace_seconds)
 
     def has(self, name: str, key: str, shown: str, grace_seconds: float) -> bool:
         """Whether one of them has this value. Raises as `VaultClient.get_secret`."""
@@ -47,7 +48,7 @@ class AcceptedVersions:
         # First: it is known while Vault is away, too.
         if _is_among((present,), key, shown):
             return True
-        if _is_among(self._with_those_before(present, grace_seconds), key, shown):
+        if _is_among(self._with_those_before(present, key, grace_seconds), key, shown):
             return True
         now = self._now()
         if now - self._asked_at.get(name, now - ASKED_SECONDS) < ASKED_SECONDS:
@@ -57,11 +58,14 @@ class AcceptedVersions:
             newest = self._client.refresh(name)
         except VaultUnavailable:
             return False
-        return _is_among(self._with_those_before(newest, grace_seconds), key, shown)
+        return _is_among(self._with_those_before(newest, key, grace_seconds), key, shown)
 
-    def _with_those_before(self, newest: Secret, grace_seconds: float) -> tuple[Secret, ...]:
+    def _with_those_before(self, newest: Secret, key: str | None, grace_seconds: float) -> tuple[Secret, ...]:
         found, now = [newest], self._server_time()
-        while found[-1].version > max(newest.accepted_from, 1):
+        ended = newest.values_accepted_from
+        # A version is taken as a whole, or for one of its values.
+        first = ended.get(key, 0) if key is not None else max(ended.values(), default=0)
+        while found[-1].version > max(newest.accepted_from, first, 1):
             created_at = found[-1].created_at
             if created_at is None or now - created_at.timestamp() >= grace_seconds:
                 break

@@ -86,9 +86,11 @@ class AsyncVaultClient(NotPickled):
         """Forget a secret, or all."""
         self.sync.invalidate(name)
 
-    async def accepted(self, name: str, *, grace_seconds: float | None = None) -> tuple[Secret, ...]:
+    async def accepted(
+        self, name: str, *, key: str | None = None, grace_seconds: float | None = None
+    ) -> tuple[Secret, ...]:
         """What a verifier takes. Raises as `VaultClient.accepted`."""
-        return await asyncio.to_thread(self.sync.accepted, name, grace_seconds=grace_seconds)
+        return await asyncio.to_thread(self.sync.accepted, name, key=key, grace_seconds=grace_seconds)
 
     async def accepts(self, name: str, key: str, shown: str, *, grace_seconds: float | None = None) -> bool:
         """Whether a verifier takes this value. Raises as `VaultClient.accepts`."""

@@ -153,11 +153,12 @@ class VaultClient(NotPickled):
         """Forget a secret with every version of it, or all: whoever asks next asks Vault."""
         self._cache.invalidate(lambda key: name in (None, key[0]))
 
-    def accepted(self, name: str, *, grace_seconds: float | None = None) -> tuple[Secret, ...]:
+    def accepted(self, name: str, *, key: str | None = None, grace_seconds: float | None = None) -> tuple[Secret, ...]:
         """What a verifier takes: the secret, and each version before it until its grace is over, newest first; none
-        that was ended before its time (`rotate --now`). By Vault's clock; without `grace_seconds` as long as the
-        secret's rotation says, else 10 minutes. Raises as `get_secret`."""
-        return self._accepted.find(name, self._grace_seconds(name, grace_seconds))
+        that was ended before its time (`rotate --now`): none with any value that was, or with `key` none where that
+        one was. By Vault's clock; without `grace_seconds` as long as the secret's rotation says, else 10 minutes.
+        Raises as `get_secret`."""
+        return self._accepted.find(name, key, self._grace_seconds(name, grace_seconds))
 
     def accepts(self, name: str, key: str, shown: str, *, grace_seconds: float | None = None) -> bool:
         """Whether a value that somebody shows is one that a verifier takes (`accepted`). One that isn't known is looked
@@ -373,26 +374,32 @@ def _secret(data: Mapping[str, Any], *, name: str, path: str, asked: str) -> Sec
     except (TypeError, ValueError):
         pass
     else:
+        accepted_from, values_accepted_from = _accepted_from(metadata.get("custom_metadata"))
         return Secret(
             values,
             name=name,
             path=path,
             version=version,
             created_time=created_time,
-            accepted_from=_accepted_from(metadata.get("custom_metadata")),
+            accepted_from=accepted_from,
+            values_accepted_from=values_accepted_from,
         )
     raise ProtocolError(f"{asked}: the answer's metadata is not Vault's; expected a version and its time", path=asked)
 
 
-def _accepted_from(notes: object) -> int:
-    """As a rotation noted it; a note that can't be read is none."""
+def _accepted_from(notes: object) -> tuple[int, Mapping[str, int]]:
+    """As a rotation noted it, for all values and for some; a note that can't be read is none."""
     told = notes.get(ROTATION_NOTE) if isinstance(notes, Mapping) else None
+    if not isinstance(told, str):
+        return 0, {}
     try:
-        note = json.loads(told) if isinstance(told, str) else {}
+        note = json.loads(told)
     except ValueError:
-        return 0
-    found = note.get("accepted_from") if isinstance(note, Mapping) else 0
-    return found if isinstance(found, int) else 0
+        return 0, {}
+    note = note if isinstance(note, Mapping) else {}
+    of_all, of_some = note.get("accepted_from"), note.get("values_accepted_from")
+    some = of_some.items() if isinstance(of_some, Mapping) else ()
+    return of_all if isinstance(of_all, int) else 0, {key: one for key, one in some if isinstance(one, int)}
 
 
 def _after_fork() -> None:

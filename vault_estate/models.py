@@ -19,7 +19,16 @@ have no spaces."""
 class Secret(NotPickled, Mapping[str, str]):
     """One version of a secret: its keys and their values."""
 
-    __slots__ = ("_created_time", "_values", "accepted_from", "name", "path", "stale", "version")
+    __slots__ = (
+        "_created_time",
+        "_values",
+        "accepted_from",
+        "name",
+        "path",
+        "stale",
+        "values_accepted_from",
+        "version",
+    )
 
     def __init__(
         self,
@@ -30,6 +39,7 @@ class Secret(NotPickled, Mapping[str, str]):
         version: int,
         created_time: str = "",
         accepted_from: int = 0,
+        values_accepted_from: Mapping[str, int] | None = None,
         stale: bool = False,
     ) -> None:
         """`path` is Vault's, with the mount and without `data/`; `created_time` as Vault writes it."""
@@ -40,6 +50,8 @@ class Secret(NotPickled, Mapping[str, str]):
         self._created_time = created_time
         self.accepted_from = accepted_from
         """The first version that verifiers still take, as a rotation noted that ended those before; 0: any."""
+        self.values_accepted_from: Mapping[str, int] = values_accepted_from or {}
+        """The same for some values alone, by key."""
         self.stale = stale
         """Whether Vault could not be asked when it was time to."""
 
@@ -89,6 +101,7 @@ class Secret(NotPickled, Mapping[str, str]):
             version=self.version,
             created_time=self._created_time,
             accepted_from=self.accepted_from,
+            values_accepted_from=self.values_accepted_from,
             stale=True,
         )
 

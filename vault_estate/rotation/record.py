@@ -6,7 +6,7 @@ metadata sees by it when it was rotated and whether that failed.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -15,12 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vault_estate.errors import ProtocolError, RotationInProgress, SecretDeleted, SecretNotFound, VersionConflict
 from vault_estate.manifest import ManifestSecret
 from vault_estate.models import ROTATION_NOTE
+from vault_estate.origins import LONGEST
 from vault_estate.session import Session
 from vault_estate.transport import Repeat
 
 MOUNT = "vault-estate"
 """The estate's own KV mount; no application is granted anything there."""
 FOLDER = "rotation"
+_LONGEST_WITH_ENDED = LONGEST - 150
+"""Characters of a note, so that there is room for whatever else may be noted."""
 _KEPT_VERSIONS = 10
 """Of a KV mount that says nothing else (Vault's default)."""
 
@@ -65,6 +68,8 @@ class RotationNote(BaseModel):
     """Of the secret, the first that had them."""
     accepted_from: int = 0
     """Of the secret, the first version that verifiers still take, however short ago it was; 0: any."""
+    values_accepted_from: Mapping[str, int] = {}
+    """The same for some values alone, by key."""
     begun_at: int = 0
     """When the run that is in hand was last begun."""
     grace_until: int = 0
@@ -82,6 +87,15 @@ class RotationNote(BaseModel):
             return cls.model_validate_json((notes or {}).get(ROTATION_NOTE) or "{}")
         except ValidationError:
             return cls()
+
+    def with_ended(self, keys: Collection[str], version: int) -> "RotationNote":
+        """With what values were before a version taken by no verifier any more."""
+        ended = {**self.values_accepted_from, **dict.fromkeys(keys, version)}
+        noted = self.model_copy(update={"values_accepted_from": ended})
+        if len(noted.render()) <= _LONGEST_WITH_ENDED:
+            return noted
+        # There is no room for so many names: then it is for all values.
+        return self.model_copy(update={"accepted_from": version, "values_accepted_from": {}})
 
     def render(self) -> str:
         """As it is kept."""

@@ -88,7 +88,9 @@ class Runner:
         run = self._steps(name, place, new_by=_by(place, asked, given))
         run.refuse_taken()
         if run.record.phase == "grace":
-            self._observed(run, lambda: run.end_grace(now=now))
+            # What leaked is ended before its time, and no other value with it.
+            is_ended = now and not set(asked).isdisjoint(run.record.keys)
+            self._observed(run, lambda: run.end_grace(now=is_ended))
             run = self._steps(name, place, new_by=_by(place, asked, given))
         if run.record.phase == "idle":
             policy = place.rotation

@@ -148,7 +148,8 @@ class RotationSteps:
         if not (now or self.is_grace_over):
             raise RotationInProgress(
                 f"secret {self.name} was rotated, and the values before are accepted until "
-                f"{moment(self.record.grace_until)}; expected that time, or --now to end them"
+                f"{moment(self.record.grace_until)}; expected that time, or --now for "
+                f"{', '.join(self.record.keys)} to end them"
             )
         self._write(self.record)
         if self.record.previous:
@@ -209,8 +210,7 @@ class RotationSteps:
 
     def note_failure(self, error: str, pause: Callable[[int], int]) -> None:
         """Give the run free for others, and note that it failed. Raises VaultEstateError."""
-        before = RotationNote.of(self.secret.metadata())
-        failures = before.failures + 1
+        failures = self._noted().failures + 1
         next_try_at = self._now() + pause(failures)
         self._note(phase=self.record.phase, error=error, failures=failures, next_try_at=next_try_at)
         if self.record.phase != "idle":
@@ -280,7 +280,7 @@ class RotationSteps:
             values = {**kept.values, **record.pending}
             if not record.grace_seconds:
                 # Before there is such a version: whoever reads it reads this, too.
-                self._note(accepted_from=kept.number + 1)
+                self._write_note(self._noted().with_ended(record.keys, kept.number + 1))
             try:
                 return self.secret.write(values, seen=kept.number), values
             except VersionConflict:
@@ -315,7 +315,12 @@ class RotationSteps:
 
     def _note(self, **changes: object) -> None:
         """Change some of what is noted."""
-        note = RotationNote.of(self.secret.metadata()).model_copy(update=changes)
+        self._write_note(self._noted().model_copy(update=changes))
+
+    def _noted(self) -> RotationNote:
+        return RotationNote.of(self.secret.metadata())
+
+    def _write_note(self, note: RotationNote) -> None:
         self.secret.describe({ROTATION_NOTE: note.render()})
 
     def _now(self) -> int:

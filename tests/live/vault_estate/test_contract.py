@@ -232,7 +232,11 @@ def test_a_note_ends_versions_before_their_time(either: VaultDouble, client: Vau
     either.describe("app-prod", **{ROTATION_NOTE: '{"accepted_from":3}'})
     client.refresh("app-prod")
     assert [one.version for one in client.accepted("app-prod")] == [3]
-    for unreadable in ("{", "[]", '{"accepted_from":"3"}'):
+    either.describe("app-prod", **{ROTATION_NOTE: '{"values_accepted_from":{"AOS_API_KEY":2}}'})
+    client.refresh("app-prod")
+    assert [one.version for one in client.accepted("app-prod", key="AOS_API_KEY")] == [3, 2]
+    assert [one.version for one in client.accepted("app-prod", key="ANOTHER")] == [3, 2, 1]
+    for unreadable in ("{", "[]", '{"accepted_from":"3"}', '{"values_accepted_from":{"AOS_API_KEY":"3"}}'):
         either.describe("app-prod", **{ROTATION_NOTE: unreadable})
         client.refresh("app-prod")
         assert len(client.accepted("app-prod")) == 3

@@ -13,14 +13,15 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from tests.support.migrating import MOUNT, PERSON, Killed
-from tests.support.rotating import EVERY, GRACE, Rotating, in_one_thread
+from tests.support.rotating import EVERY, GRACE, KEY, Rotating, in_one_thread
 from vault_estate.auth.token import TokenAuth
 from vault_estate.client import VaultClient
 from vault_estate.errors import RotationInProgress, VaultEstateError, VaultUnavailable
 from vault_estate.opening import VaultClientConfig
+from vault_estate.origins import LONGEST
 from vault_estate.rotation import holding, steps
 from vault_estate.rotation.holding import HELD_SECONDS, LONGEST_SECONDS, CalledProgram, Given
-from vault_estate.rotation.record import RotationRecord
+from vault_estate.rotation.record import RotationNote, RotationRecord
 from vault_estate.tls import Trust
 from vault_estate.transport import Call
 
@@ -58,6 +59,48 @@ def test_a_leaked_value_that_verifiers_read_from_vault_is_ended_at_once(
     assert [one.version for one in verifier.accepted("external-apis")] == [4, 3], "the next run has its grace"
 
 
+def test_a_leaked_value_ends_and_the_grace_of_the_others_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Rotating(by="random")
+    verifier = _verifier(here, monkeypatch)
+    first = here.present
+    here.runner().rotate("external-apis", KEY)
+    here.runner().rotate("external-apis", "OTHER", now=True)
+    verifier.refresh("external-apis")
+    assert verifier.accepts("external-apis", KEY, first), "its own grace is not over"
+    assert not verifier.accepts("external-apis", "OTHER", "kept")
+    assert [one.version for one in verifier.accepted("external-apis")] == [3], "as a whole"
+    assert [one.version for one in verifier.accepted("external-apis", key=KEY)] == [3, 2, 1]
+    assert [one.version for one in verifier.accepted("external-apis", key="OTHER")] == [3]
+    here.runner().rotate("external-apis", KEY, now=True)
+    verifier.refresh("external-apis")
+    assert not verifier.accepts("external-apis", KEY, first)
+    assert here.vault.note().values_accepted_from == {"OTHER": 3, KEY: 4}
+
+
+def test_what_ends_at_once_is_for_all_values_where_there_is_no_room_for_names() -> None:
+    names = [f"A_RATHER_LONG_NAME_{number}" for number in range(30)]
+    note = RotationNote().with_ended(names[:3], 4)
+    assert (note.accepted_from, note.values_accepted_from) == (0, dict.fromkeys(names[:3], 4))
+    note = note.with_ended(names, 7)
+    assert (note.accepted_from, note.values_accepted_from) == (7, {})
+    full = RotationNote(
+        phase="promoting", begun_at=9**10, grace_until=9**10, error="E" * 40, failures=999, next_try_at=9**10
+    )
+    longest = full.with_ended(names[:12], 10**6).model_copy(update={"rotated_at": 9**10, "version": 10**6})
+    assert len(longest.render()) <= LONGEST
+
+
+def test_a_leaked_value_ends_no_other_run_before_its_time() -> None:
+    here = Rotating()
+    here.runner().rotate("external-apis")
+    with pytest.raises(RotationInProgress, match=f"expected that time, or --now for {KEY} to end them"):
+        here.runner().rotate("external-apis", "OTHER", now=True)
+    assert len(here.provider.keys) == 2
+    here.vault.clock.advance(GRACE)
+    assert here.runner().rotate("external-apis", "OTHER", now=True).phase == "idle"
+    assert list(here.provider.keys) == [here.present]
+
+
 def _verifier(here: Rotating, monkeypatch: pytest.MonkeyPatch) -> VaultClient:
     """Another application's process, with a cache."""
     monkeypatch.setattr("vault_estate.opening.Transport", lambda *_, **__: here.vault.transport())
@@ -79,7 +122,7 @@ def test_a_run_in_hand_is_given_no_grace_by_now() -> None:
     assert here.vault.record().grace_seconds == GRACE
     done = here.runner().rotate("external-apis", now=True)
     assert (done.version, done.grace_until) == (2, int(here.vault.clock.wall()))
-    assert here.vault.note().accepted_from == 2
+    assert here.vault.note().values_accepted_from == {KEY: 2}
 
 
 def test_a_slow_program_keeps_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
