@@ -16,7 +16,7 @@ class Breaker:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ask Vault in the midst of this
         self._failures = 0
         self._open_until = 0.0
         self._probing_until = 0.0

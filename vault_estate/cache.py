@@ -1,7 +1,8 @@
 """What was read, for a while: a value is asked for once however many ask, and outlives an outage by an hour at most.
 
 Owns freshness, refreshing ahead, single flight, stale values, remembered refusals and the limit in number. Refuses to
-hide anything but an outage: a refusal drops the value at once.
+hide anything but an outage: a refusal drops the value at once. Refuses, too, to have a thread wait while it reads
+itself, as a signal handler, a finalizer or an observer would that asks in the midst of it: that reads for itself.
 """
 
 import threading
@@ -65,11 +66,16 @@ class Freshness:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; expected more")
 
 
-class _Entry(Generic[V]):
-    __slots__ = ("failed", "fresh_until", "read_at", "refresh_at", "retry_at", "used", "value")
+def _any(_: object) -> bool:
+    return True
 
-    def __init__(self, value: V, read_at: float, life: float) -> None:
+
+class _Entry(Generic[V]):
+    __slots__ = ("failed", "fresh_until", "number", "read_at", "refresh_at", "retry_at", "used", "value")
+
+    def __init__(self, value: V, read_at: float, life: float, number: int) -> None:
         self.value = value
+        self.number = number
         self.read_at = self.used = read_at
         self.fresh_until = read_at + life
         self.refresh_at = read_at + life * _AHEAD
@@ -80,12 +86,22 @@ class _Entry(Generic[V]):
 class _Flight(Generic[V]):
     """One question that is being asked, and who waits for its answer."""
 
-    __slots__ = ("ended", "error", "value")
+    __slots__ = ("error", "gate", "generation", "leader", "number", "value")
 
     def __init__(self) -> None:
-        self.ended = threading.Event()
+        # A bare lock, and no Event: that has one inside, which a signal handler could find taken by its own thread.
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.leader = threading.get_ident()
+        self.generation = 0
+        self.number = 0
         self.error: Exception | None = None
         self.value: V | None = None
+
+    def wait(self) -> None:
+        """Until there is an answer, or whoever asked was interrupted."""
+        with self.gate:
+            pass
 
 
 class Cache(Generic[K, V]):
@@ -112,10 +128,12 @@ class Cache(Generic[K, V]):
 
     def forked(self) -> None:
         """Keep the values and forget who was asking: after a fork these are the parent's threads."""
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler or a finalizer may come to the same thread at any point.
+        self._lock = threading.RLock()
         self._flights: dict[K, _Flight[V]] = {}
         self._refusals: dict[K, tuple[VaultEstateError, float]] = {}
         self._generation = 0
+        self._begun = 0
 
     def peek(self, key: K, accept: Callable[[V], bool] | None = None) -> V | None:
         """A value that needs nobody's asking; None if there is none."""
@@ -157,34 +175,48 @@ class Cache(Generic[K, V]):
             return self._served(key, entry, now)
         if accept is None:
             self._raise_refusal(key, now)
+        return self._asked(key, load, entry, accept or _any, fresh_seconds)
+
+    def _asked(
+        self,
+        key: K,
+        load: Callable[[], V],
+        entry: _Entry[V] | None,
+        accept: Callable[[V], bool],
+        fresh_seconds: float | None,
+    ) -> V:
+        """What Vault says, to this thread or to one that asked before it."""
+        now = self._now()
         while True:
-            flight, leads = self._board(key)
-            if leads:
-                return self._lead(key, flight, load, entry, fresh_seconds)
-            if entry is not None and (now < entry.fresh_until or self._may_outlive(entry, now)):
+            flight = self._flights.get(key)
+            if flight is not None and entry is not None and (now < entry.fresh_until or self._may_outlive(entry, now)):
                 return self._served(key, entry, now)
-            flight.ended.wait()
-            if flight.value is None:
+            if flight is None or self._reads_already():
+                led, value = self._lead(key, load, fresh_seconds, joins=flight is None)
+                if led is None:
+                    continue
+                return self._instead(key, entry, led.error) if value is None else value
+            flight.wait()
+            if flight.error is not None:
                 return self._instead(key, entry, flight.error)
-            if accept is None or accept(flight.value):
+            # Without either, whoever asked was interrupted: somebody else has to.
+            if flight.value is not None and accept(flight.value):
                 self._count(CacheEvent.HIT, key)
                 return flight.value
 
     def refresh(self, key: K, load: Callable[[], V], *, fresh_seconds: float | None = None) -> V:
         """What Vault has now: not what somebody began to read before. Raises VaultEstateError: it can't be read."""
-        while True:
-            flight, leads = self._board(key)
-            if leads:
-                return self._lead(key, flight, load, None, fresh_seconds)
-            flight.ended.wait()
+        led, value = self._lead(key, load, fresh_seconds, joins=False)
+        return self._instead(key, None, led.error if led else None) if value is None else value
 
     def invalidate(self, concerns: Callable[[K], bool] = lambda _: True) -> None:
-        """Forget the values of those keys, or all; the next who asks asks Vault."""
+        """Forget the values of those keys, or all; the next who asks asks Vault, whatever is being read already."""
         with self._lock:
             self._generation += 1
             self._refusals.clear()
-            for key in [one for one in self._entries if concerns(one)]:
-                self._entries.pop(key, None)
+            for kept in (self._entries, self._flights):
+                for key in [one for one in list(kept) if concerns(one)]:
+                    kept.pop(key, None)
 
     def hit_ratio(self) -> float | None:
         """Questions that Vault wasn't asked, of all; None before the first."""
@@ -196,53 +228,75 @@ class Cache(Generic[K, V]):
         now = self._now()
         return any(one.failed and now >= one.fresh_until for one in list(self._entries.values()))
 
-    def _board(self, key: K) -> tuple[_Flight[V], bool]:
-        """The question under way, or a new one that the caller has to ask."""
-        with self._lock:
-            flight = self._flights.get(key)
-            if flight is not None:
-                return flight, False
-            flight = self._flights[key] = _Flight()
-            return flight, True
+    def _reads_already(self) -> bool:
+        """Whether this thread asks Vault, further down its stack. It waits for nobody then, who may wait for it."""
+        me = threading.get_ident()
+        return any(one.leader == me for one in list(self._flights.values()))
 
     def _lead(
-        self, key: K, flight: _Flight[V], load: Callable[[], V], entry: _Entry[V] | None, fresh_seconds: float | None
-    ) -> V:
-        generation, known = self._generation, key in self._entries
+        self, key: K, load: Callable[[], V], fresh_seconds: float | None, *, joins: bool
+    ) -> tuple[_Flight[V] | None, V | None]:
+        """Ask Vault, while others wait: the question and its answer. None for the question: `joins`, and there is one
+        already. None for the answer: the question has the error."""
+        flight: _Flight[V] = _Flight()
+        known = key in self._entries
         try:
+            if not self._board(key, flight, joins=joins):
+                return None, None
             flight.value = load()
-        except VaultUnavailable as error:
-            flight.error = error
         except VaultEstateError as error:
             flight.error = error
-            self._refuse(key, error)
         finally:
-            with self._lock:
-                self._flights.pop(key, None)
-                if flight.value is not None and generation == self._generation:
-                    self._store(key, flight.value, fresh_seconds)
-            flight.ended.set()
-        if flight.value is None:
-            return self._instead(key, entry, flight.error)
-        self._count(CacheEvent.REFRESHED if known else CacheEvent.MISS, key)
-        return flight.value
+            # Whatever is raised here, as by a signal handler or an observer, nobody may be left waiting.
+            try:
+                self._land(key, flight, fresh_seconds)
+            finally:
+                flight.gate.release()
+        if flight.value is not None:
+            self._count(CacheEvent.REFRESHED if known else CacheEvent.MISS, key)
+        return flight, flight.value
 
-    def _store(self, key: K, value: V, fresh_seconds: float | None) -> None:
-        """With the lock."""
+    def _board(self, key: K, flight: _Flight[V], *, joins: bool) -> bool:
+        with self._lock:
+            if joins and key in self._flights:
+                return False
+            self._begun += 1
+            flight.number, flight.generation = self._begun, self._generation
+            self._flights[key] = flight
+            return True
+
+    def _land(self, key: K, flight: _Flight[V], fresh_seconds: float | None) -> None:
+        """Keep what was found, unless it was to be forgotten meanwhile, or is older than what is kept."""
         life = self._freshness.fresh_seconds if fresh_seconds is None else fresh_seconds
-        self._entries[key] = _Entry(value, self._now(), life * self._clock.uniform(*_JITTER))
+        life *= self._clock.uniform(*_JITTER)
+        with self._lock:
+            if self._flights.get(key) is flight:
+                self._flights.pop(key, None)
+            kept = self._entries.get(key)
+            if flight.generation != self._generation or (kept is not None and kept.number > flight.number):
+                return
+            if flight.value is not None:
+                self._store(key, flight.value, life, flight.number)
+            elif flight.error is not None:
+                self._refuse(key, flight.error)
+
+    def _store(self, key: K, value: V, life: float, number: int) -> None:
+        """With the lock."""
+        self._entries[key] = _Entry(value, self._now(), life, number)
         self._refusals.pop(key, None)
         if len(self._entries) > self._freshness.entries:
-            del self._entries[min(self._entries, key=lambda one: self._entries[one].used)]
+            oldest, _ = min(list(self._entries.items()), key=lambda item: item[1].used)
+            self._entries.pop(oldest, None)
 
-    def _refuse(self, key: K, error: VaultEstateError) -> None:
-        with self._lock:
-            for kind, seconds in _REFUSED_SECONDS:
-                if isinstance(error, kind):
-                    self._entries.pop(key, None)
-                    if len(self._refusals) >= self._freshness.entries:
-                        self._refusals.clear()
-                    self._refusals[key] = (error, self._now() + seconds)
+    def _refuse(self, key: K, error: Exception) -> None:
+        """With the lock."""
+        for kind, seconds in _REFUSED_SECONDS:
+            if isinstance(error, kind):
+                self._entries.pop(key, None)
+                if len(self._refusals) >= self._freshness.entries:
+                    self._refusals.clear()
+                # Without frames, whose variables are tokens.
+                self._refusals[key] = (copy(error), self._now() + seconds)
 
     def _raise_refusal(self, key: K, now: float) -> None:
         refused = self._refusals.get(key)
@@ -253,7 +307,7 @@ class Cache(Generic[K, V]):
     def _instead(self, key: K, entry: _Entry[V] | None, error: Exception | None) -> V:
         """A stale value in the place of an error, or the error."""
         if error is None:
-            error = VaultUnavailable("somebody else's request was interrupted; ask again")
+            raise AssertionError  # there is a value, or an error
         now = self._now()
         if entry is not None and isinstance(error, VaultUnavailable) and self._may_serve(entry, now, type(error)):
             entry.failed = type(error)

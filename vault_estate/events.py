@@ -1,10 +1,12 @@
 """What happens in a client, for whoever wants to know: metrics, traces, a log of one's own.
 
 Owns the events and how they are told. Refuses to let an observer break a read: what it raises is swallowed and counted.
-No event holds a value, a token, or the text of an error.
+Refuses, too, to tell an observer of what it asks of the client itself, or there would be no end of it. No event holds a
+value, a token, or the text of an error.
 """
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -58,7 +60,8 @@ class Event:
 
 
 class Observer(Protocol):
-    """Is told of each event, at once and in the thread that it happens in; it shouldn't wait for anything."""
+    """Is told of each event, at once and in the thread that it happens in; it shouldn't wait for anything. It may ask
+    the client; of that nobody is told."""
 
     def __call__(self, event: Event, /) -> None:
         """Take note."""
@@ -69,6 +72,7 @@ class Notifier:
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = tuple(observers)
+        self._here = threading.local()
         self.failures = 0
         """How often one of them raised."""
 
@@ -76,11 +80,20 @@ class Notifier:
         return bool(self._observers)
 
     def tell(self, event: Event) -> None:
-        """Each of them, whatever another one raises."""
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception as error:  # noqa: BLE001 - a fault of metrics must not fail a read
-                self.failures += 1
-                if self.failures == 1:
-                    _LOG.warning("an observer raised %s; further ones are only counted", type(error).__name__)
+        """Each of them, whatever another one raises; SystemExit and KeyboardInterrupt go on to whoever asked."""
+        if getattr(self._here, "is_telling", False):
+            return
+        self._here.is_telling = True
+        try:
+            for observer in self._observers:
+                self._tell(observer, event)
+        finally:
+            self._here.is_telling = False
+
+    def _tell(self, observer: Observer, event: Event) -> None:
+        try:
+            observer(event)
+        except Exception as error:  # noqa: BLE001 - a fault of metrics must not fail a read
+            self.failures += 1
+            if self.failures == 1:
+                _LOG.warning("an observer raised %s; further ones are only counted", type(error).__name__)

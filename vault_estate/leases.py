@@ -73,6 +73,9 @@ class Keeper(Protocol):
     def forget(self, login: "DatabaseLogin") -> None:
         """No longer."""
 
+    def know(self, login: "DatabaseLogin") -> None:
+        """It is there, and has to be told of a fork."""
+
 
 class DatabaseLogin(NotPickled):
     """A database role's credentials, always good ones. They change: ask for them at each connection."""
@@ -84,6 +87,7 @@ class DatabaseLogin(NotPickled):
         self._clock = keeper.session.transport.clock
         self._changed: list[Callable[[], object]] = []
         self.forked()
+        keeper.know(self)
 
     def __repr__(self) -> str:
         return f"DatabaseLogin({self._place.role})"
@@ -99,6 +103,7 @@ class DatabaseLogin(NotPickled):
         """Forget the credentials, which end with the parent's token."""
         self._lock = threading.RLock()
         self._lease: _Lease | None = None
+        self._is_to_tell = False
 
     @property
     def credentials(self) -> Credentials:
@@ -156,6 +161,7 @@ class DatabaseLogin(NotPickled):
         if lease is None:
             return _LONGEST_WAIT_SECONDS
         now = self._clock.now()
+        self._call_changed()
         try:
             if not self._is_of_present_login(lease):
                 self._replace(lease)
@@ -177,12 +183,16 @@ class DatabaseLogin(NotPickled):
             if self._lease is lease:
                 self._take(EventKind.LEASE_CREATED if lease is None else EventKind.LEASE_REPLACED)
                 self._keeper.watch(self)
-            if self._lease is None:
-                raise VaultUnavailable(f"database role {self._place.role} was lost meanwhile; ask again")
-            return self._lease
+            present = self._lease
+        self._call_changed()
+        if present is None:
+            raise VaultUnavailable(f"database role {self._place.role} was lost meanwhile; ask again")
+        return present
 
     def _is_of_present_login(self, lease: _Lease) -> bool:
-        return not lease.lease_id or lease.login == self._keeper.session.logins
+        """Whether the token that took it is there: at the end of that it ends, too."""
+        session = self._keeper.session
+        return not lease.lease_id or (lease.login == session.logins and session.ttl_seconds is not None)
 
     def _of_present_login(self, lease: _Lease) -> _Lease:
         """Another lease, since this one ends with a token that was replaced; this one while there is no other."""
@@ -190,6 +200,7 @@ class DatabaseLogin(NotPickled):
             self._replace(lease)
         except VaultEstateError as error:
             _LOG.warning("database role %s was not taken anew: %s", self._place.role, error)
+        self._keeper.watch(self)  # no longer, after the client was closed
         return self._lease or lease
 
     def _renew(self, lease: _Lease) -> None:
@@ -216,18 +227,24 @@ class DatabaseLogin(NotPickled):
         with self._lock:
             if self._lease is lease:
                 self._take(EventKind.LEASE_REPLACED)
+        self._call_changed()
 
     def _take(self, kind: EventKind) -> None:
+        """With the lock."""
         session = self._keeper.session
         session.token()
         begun_at, login = self._clock.now(), session.logins
         taken = _Lease(session.request("GET", self._place.path), self._place, begun_at, login)
         before, self._lease = self._lease, taken
-        self._tell(kind, ttl_seconds=taken.seconds)
         if before is not None and tuple(before.credentials) != tuple(taken.credentials):
-            self._call_changed()
+            self._is_to_tell = True
+        self._tell(kind, ttl_seconds=taken.seconds)
 
     def _call_changed(self) -> None:
+        """Without the lock: what is called may wait for a thread that waits for credentials."""
+        is_to_tell, self._is_to_tell = self._is_to_tell, False
+        if not is_to_tell:
+            return
         for call in list(self._changed):
             try:
                 call()
@@ -257,16 +274,21 @@ class Leases:
         """No thread yet."""
         self.session = session
         self.notifier = notifier
+        self._known: weakref.WeakSet[DatabaseLogin] = weakref.WeakSet()
         self.forked()
 
     def forked(self) -> None:
         """Start anew: the parent's thread isn't here."""
-        for login in list(getattr(self, "_logins", ())):
+        for login in list(self._known):
             login.forked()
         self._logins: weakref.WeakSet[DatabaseLogin] = weakref.WeakSet()
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+
+    def know(self, login: DatabaseLogin) -> None:
+        """Tell it of a fork, in which its parent's thread may have its lock, or a lease."""
+        self._known.add(login)
 
     def watch(self, login: DatabaseLogin) -> None:
         """Keep it alive; with the first, the thread starts."""
@@ -303,7 +325,12 @@ class Leases:
 
     def _run(self) -> None:
         while True:
-            wait = self.look()
+            try:
+                wait = self.look()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # Of an observer or of what `on_change` was given: it would end this thread alone, and so the leases.
+                _LOG.warning("the thread of leases goes on, where %s was raised", type(error).__name__)
+                wait = _AGAIN_SECONDS
             with self._wake:
                 if self._closed or not self._logins:
                     self._thread = None

@@ -1,7 +1,8 @@
 """One login of one process: logged in when it is first needed, renewed on use, replaced before it ends.
 
 Owns the token, which is in memory only. Refuses to log in again and again: what fails is tried again after 1 to 60 s,
-so that a wrong SecretID can't lock the role out.
+so that a wrong SecretID can't lock the role out. Refuses to have a thread wait for a login of its own, which a signal
+handler, a finalizer or an observer may interrupt to ask something: that has the token of before, or an error at once.
 """
 
 import logging
@@ -20,6 +21,7 @@ from vault_estate.errors import (
     PermissionDenied,
     SecretNotFound,
     VaultEstateError,
+    VaultUnavailable,
 )
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.guarded import NotPickled
@@ -37,6 +39,8 @@ CAPPED = 0.95
 """A renewal that gives less than this of the first TTL is near the token's maximum."""
 _LOOKUP_SECONDS = 5.0
 """How often a refused request may ask whether the token is dead."""
+_LONGEST_LOOKUP_SECONDS = 300.0
+"""The same, where the answer is no good: another token is refused as well, as that token may not look itself up."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _REVOKE_SECONDS = 1.0
 
@@ -75,8 +79,12 @@ class Session(NotPickled):
         return f"Session({self.method.kind}, {self.transport.addresses[0]})"
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self._looking = threading.Lock()
+        # Reentrant, with a mark: whoever finds it set is further up the stack of the thread that set it.
+        self._lock = threading.RLock()
+        self._is_at_it = False
+        self._looking = threading.RLock()
+        self._looks = False
+        self._look_seconds = _LOOKUP_SECONDS
         self._held: _Held | None = None
         self._first_ttl = 0.0
         self._failures = 0
@@ -115,16 +123,21 @@ class Session(NotPickled):
         failed = None
         for is_second in (False, True):
             try:
-                return self.transport.send(
+                document = self.transport.send(
                     method, path, token=held.token.value, body=body, headers=headers, repeat=repeat
                 )
             except VaultEstateError as error:
                 failed = copy(error)  # without frames, whose variables are tokens and bodies
+            else:
+                if is_second:
+                    self._look_seconds = _LOOKUP_SECONDS
+                return document
             if not isinstance(failed, PermissionDenied):
                 break
             if is_second:
                 # It is new and refused: whether it is dead is not asked again soon.
                 held.checked_at = self._clock.now()
+                self._look_seconds = min(self._look_seconds * 2, _LONGEST_LOOKUP_SECONDS)
             elif self._is_dead(held):
                 held = self._replaced(held, path)
             else:
@@ -142,19 +155,22 @@ class Session(NotPickled):
         return self._replaced(held, "hvac").token.value if self._is_dead(held) else None
 
     def keep_alive(self) -> float:
-        """Renew or replace the token if it is time; the seconds until it is time again. For whoever holds leases."""
+        """Renew or replace the token if it is time; the seconds until it is time again. For whoever holds leases.
+        Where nobody is logged in, nobody is for this: whoever needs a lease asks for a token."""
+        if self._held is None:
+            return inf
         return max(self._current().renew_at - self._clock.now(), 0.0)
 
     def close(self) -> None:
         """Revoke the token, and with it every lease of it, within a second if Vault answers. A batch token, or one that
         somebody gave out, is left alone."""
-        if not self._lock.acquire(timeout=_REVOKE_SECONDS):
+        lock = self._lock
+        if not lock.acquire(timeout=_REVOKE_SECONDS):
             return  # somebody waits for a login, and nobody for this
         held, self._held = self._held, None
-        self._lock.release()
+        lock.release()
         if held is None or held.token.is_batch or not held.token.value or not self.method.repeats:
             return
-        self._tell(EventKind.TOKEN_REVOKED)
         try:
             self.transport.send(
                 "POST",
@@ -165,6 +181,7 @@ class Session(NotPickled):
             )
         except VaultEstateError as error:
             _LOG.debug("the token was not revoked, and ends by itself: %s", type(error).__name__)
+        self._tell(EventKind.TOKEN_REVOKED)
 
     def _current(self) -> _Held:
         held = self._held
@@ -173,26 +190,41 @@ class Session(NotPickled):
             return held
         if held is None or now >= held.mandatory_at:
             return self._waited(held)
-        if not self._lock.acquire(blocking=False):
+        lock = self._lock  # after a fork there is another
+        if not lock.acquire(blocking=False):
             return held  # somebody renews it already
         try:
             return self._due(held)
         finally:
-            self._lock.release()
+            lock.release()
 
     def _waited(self, held: _Held | None) -> _Held:
         """The token after a renewal or a login that everybody waits for."""
+        lock = self._lock
         if held is None or self._clock.now() >= held.ends_at:
-            self._lock.acquire()
-        elif not self._lock.acquire(timeout=_WAIT_SECONDS):
+            lock.acquire()
+        elif not lock.acquire(timeout=_WAIT_SECONDS):
             return held
         try:
             return self._due(self._held)
         finally:
-            self._lock.release()
+            lock.release()
 
     def _due(self, held: _Held | None) -> _Held:
-        """With the lock: what is there if it is good, renewed or replaced if not."""
+        """With the lock: what is there if it is good, renewed or replaced if not. Raises VaultUnavailable: this thread
+        is at that already, and there is no token yet."""
+        if self._is_at_it:
+            present = self._held
+            if present is not None and self._clock.now() < present.ends_at:
+                return present
+            raise _interrupted("logging in")
+        self._is_at_it = True
+        try:
+            return self._brought(held)
+        finally:
+            self._is_at_it = False
+
+    def _brought(self, held: _Held | None) -> _Held:
         now = self._clock.now()
         held = self._held or held
         if held is not None and now < held.renew_at:
@@ -253,8 +285,9 @@ class Session(NotPickled):
             self._failures, self._failed = 0, None
             self._first_ttl = token.ttl_seconds
             self.logins += 1
+            held = self._hold(token, begun_at)
             self._tell(EventKind.LOGIN, ttl_seconds=token.ttl_seconds, seconds=self._clock.now() - begun_at)
-            return self._hold(token, begun_at)
+            return held
         if isinstance(failed, AuthenticationError):
             self._failures += 1
             self._failed = copy(failed)
@@ -288,13 +321,19 @@ class Session(NotPickled):
     def _is_dead(self, held: _Held) -> bool:
         """Whether the token that was refused is dead, or another has come meanwhile. Who asks together asks once."""
         with self._looking:
+            if self._looks:
+                raise _interrupted("asking whether its token is dead")
             present = self._held
             if present is None or present.token.value != held.token.value:
                 return True
             now = self._clock.now()
-            if held.token.value and now - held.checked_at >= _LOOKUP_SECONDS:
+            if held.token.value and now - held.checked_at >= self._look_seconds:
                 held.checked_at = now
-                held.is_dead = self._is_unknown(held.token)
+                self._looks = True
+                try:
+                    held.is_dead = self._is_unknown(held.token)
+                finally:
+                    self._looks = False
             return held.is_dead
 
     def _is_unknown(self, token: IssuedToken) -> bool:
@@ -333,3 +372,10 @@ class Session(NotPickled):
                     error=error,
                 )
             )
+
+
+def _interrupted(what: str) -> VaultUnavailable:
+    return VaultUnavailable(
+        f"this thread is {what}, and whoever asks now has interrupted that; expected a signal handler, a finalizer or "
+        "an observer to do without an answer, or another thread to ask"
+    )

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3 import exceptions as failures
 
-from vault_estate import http_response, tls
+from vault_estate import connections, tls
 from vault_estate.answers import BODY_BYTES, Answer, is_transient, read, refusal, strings
 from vault_estate.breaker import Breaker
 from vault_estate.clock import Clock, SystemClock
@@ -33,7 +33,6 @@ from vault_estate.errors import (
 )
 from vault_estate.tls import Trust
 
-_POOL_CONNECTIONS = 16
 _PART_BYTES = 65_536
 _JITTER_SECONDS = (0.05, 0.8)
 """Full jitter: any time between the first and a bound that doubles with each try, up to the second."""
@@ -124,20 +123,7 @@ class Transport:
         found = self._pools.get(number)
         if found is not None:
             return found
-        parts = urlsplit(self.addresses[number])
-        host, port = str(parts.hostname), parts.port
-        if parts.scheme == "http":
-            pool = urllib3.HTTPConnectionPool(host, port, maxsize=_POOL_CONNECTIONS)
-            pool.ConnectionCls = http_response.QuickConnection
-        else:
-            pool = urllib3.HTTPSConnectionPool(
-                host,
-                port,
-                maxsize=_POOL_CONNECTIONS,
-                ssl_context=self._context,
-                server_hostname=self._trust.server_name,  # the certificate is compared with it, too
-            )
-            pool.ConnectionCls = http_response.QuickTLSConnection
+        pool = connections.pool(self.addresses[number], self._context, self._trust.server_name)
         return self._pools.setdefault(number, pool)
 
     def reload_certificates(self) -> None:
@@ -285,8 +271,11 @@ class Transport:
             )
             try:
                 content = self._content(response, call, address, deadline)
-            finally:
-                response.release_conn()
+            except BaseException:
+                # What a signal handler may raise, too: the rest of this body would be the next answer's beginning.
+                response.close()
+                raise
+            response.release_conn()
         except failures.HTTPError as error:
             raise _lost(call, address, error, silence) from None
         except (OSError, ValueError) as error:
@@ -303,12 +292,10 @@ class Transport:
             parts.append(part)
             size += len(part)
             if size > BODY_BYTES:
-                response.close()
                 raise _LostError(_too_long(call, address), taken=True)
             if response.length_remaining == 0:
                 break
             if self.clock.now() >= deadline:
-                response.close()
                 late = VaultTimeout(f"{call.path}: the answer of {address} did not end in time", path=call.path)
                 raise _LostError(late, taken=True)
         return b"".join(parts)
@@ -373,7 +360,8 @@ def _lost(call: Call, address: str, error: failures.HTTPError, silence: float) -
     path = call.path
     if isinstance(error, failures.SSLError):
         return _LostError(_untrusted(path, address, error), taken=False)
-    if isinstance(error, failures.NewConnectionError):  # before TimeoutError, which it is for old reasons
+    if isinstance(error, failures.NewConnectionError | failures.ClosedPoolError):
+        # Before TimeoutError, which the one is for old reasons; the other is by another thread's `close`.
         return _LostError(VaultUnavailable(f"{path}: {address} takes no connection", path=path), taken=False)
     if isinstance(error, failures.ConnectTimeoutError):
         return _LostError(VaultTimeout(f"{path}: {address} took no connection in time", path=path), taken=False)

@@ -66,6 +66,7 @@ class Answering:
 def _handler(answering: Answering) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each body waits for the header's receipt
 
         def __getattr__(self, name: str) -> Callable[[], None]:
             if name.startswith("do_"):

@@ -5,6 +5,7 @@ Not proven: that a database takes the credentials (`tests/live/vault_estate/`).
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -148,6 +149,84 @@ def test_a_lease_of_a_token_that_was_replaced_is_not_given(monkeypatch: pytest.M
     assert estate.login.credentials is second, "it may be good, and there is no other"
 
 
+def test_after_its_client_was_closed_it_has_others_that_are_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed client's token was revoked, and its leases with it."""
+    estate = Estate(ScriptedVault(), monkeypatch)
+    first = estate.login.credentials
+    estate.leases.close()
+    estate.leases.session.close()
+    assert estate.login.credentials is not first
+    assert list(estate.leases._logins) == [estate.login]
+    assert estate.is_good()
+    estate.pass_time(20_000)
+
+
+def test_where_nobody_is_logged_in_the_thread_logs_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may look once more while its client is being closed: that token would outlive the process."""
+    estate = Estate(ScriptedVault(), monkeypatch)
+    estate.login.credentials  # noqa: B018 - so that the thread would run
+    estate.leases.close()
+    estate.leases.session.close()
+    estate.leases.look()
+    assert estate.vault.tokens == {}
+
+
+def test_who_is_told_of_a_change_may_wait_for_others_who_want_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a pool whose lock a thread has that is about to connect."""
+    estate = Estate(ScriptedVault(), monkeypatch)
+    first = estate.login.credentials
+    seen: list[object] = []
+
+    def wants() -> bool:
+        had = estate.login._lock.acquire(timeout=5)
+        if had:
+            estate.login._lock.release()
+        return had
+
+    def dispose() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(wants).result())
+
+    estate.login.on_change(dispose)
+    for ask in (lambda: estate.login.credentials, estate.leases.look):
+        estate.vault.clock.advance(20_000)
+        ask()
+    assert estate.login.credentials is not first
+    assert seen == [True, True]
+
+
+def test_an_observer_that_ends_its_thread_keeps_no_change_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    estate = Estate(ScriptedVault(), monkeypatch)
+    changes: list[int] = []
+    estate.login.on_change(lambda: changes.append(1))
+    estate.login.credentials  # noqa: B018 - the first
+    estate.vault.clock.advance(20_000)
+    ended = [EventKind.LEASE_REPLACED]
+
+    def observer(event: Event) -> None:
+        if event.kind in ended:
+            ended.clear()
+            raise SystemExit
+
+    estate.leases.notifier._observers = (observer,)
+    with pytest.raises(SystemExit):
+        estate.login.credentials  # noqa: B018 - as above
+    assert changes == []
+    estate.leases.look()
+    assert changes == [1]
+
+
+def test_a_fork_waits_for_no_thread_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that had a login's lock, whether it was kept alive yet or not."""
+    estate = Estate(ScriptedVault(), monkeypatch)
+    with ThreadPoolExecutor(1) as parents:
+        parents.submit(estate.login._lock.acquire).result()
+    estate.leases.session.forked()
+    estate.leases.forked()
+    assert estate.login._lock.acquire(timeout=5)
+    assert estate.is_good()
+
+
 def test_a_forgotten_login_is_not_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     estate = Estate(ScriptedVault(), monkeypatch)
     with estate.login:
@@ -244,3 +323,26 @@ def test_the_thread_runs_while_there_is_a_lease() -> None:
     assert not thread.is_alive()
     login.credentials  # noqa: B018 - taken while it was watched
     leases.close()
+
+
+def test_the_thread_outlives_what_would_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An observer, or what is called at a change, may say `sys.exit`."""
+    monkeypatch.setattr("vault_estate.leases._AGAIN_SECONDS", 0.0)
+    vault = ScriptedVault()
+    method = AppRoleAuth(role_id=ROLE_ID, secret_id=SecretIdVariable("S", {"S": SECRET_ID}))
+    leases = Leases(Session(vault.transport(), method), Notifier())
+    looked, again = iter([True]), threading.Event()
+
+    def look() -> float:
+        if next(looked, False):
+            raise SystemExit
+        again.set()
+        return 60.0
+
+    monkeypatch.setattr(leases, "look", look)
+    with DatabaseLogin(PLACE, leases):
+        thread = leases._thread
+        assert again.wait(10)
+    assert thread is not None
+    thread.join(10)
+    assert not thread.is_alive()

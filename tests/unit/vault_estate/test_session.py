@@ -240,6 +240,23 @@ def test_a_token_that_may_not_look_itself_up_makes_no_storm_either() -> None:
     assert vault.count("login") == 2
 
 
+def test_a_token_that_may_not_look_itself_up_is_given_up_less_and_less_often() -> None:
+    vault = ScriptedVault(denied={SECRET, "auth/token/lookup-self"})
+    session = _session(vault)
+    for _ in range(360):
+        with pytest.raises(errors.PermissionDenied):
+            session.request("GET", SECRET)
+        vault.clock.advance(10)
+    assert vault.count("login") < 20
+    vault.denied = {"auth/token/lookup-self"}
+    vault.kill_tokens()
+    vault.clock.advance(300)
+    session.request("GET", SECRET)
+    vault.kill_tokens()
+    vault.clock.advance(5)
+    session.request("GET", SECRET)
+
+
 def test_a_refused_login_is_tried_again_later_and_later() -> None:
     vault = ScriptedVault(secret_ids=set())
     session = _session(vault)
