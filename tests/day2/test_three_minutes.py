@@ -1,5 +1,5 @@
-"""An application reads for three minutes by tokens that live 6 seconds, and 20 at most: no read fails, and it logs in no
-more than twelve times. In a second, the same: `tests/live/vault_estate/test_client.py`.
+"""An application reads for three minutes by tokens that live 6 seconds, and 20 at most: no read fails, and it logs in
+no more than twelve times. For a moment: `tests/live/vault_estate/test_client.py`.
 """
 
 import time

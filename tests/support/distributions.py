@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ops.paths import ROOT
@@ -21,11 +21,14 @@ def build(project: Path, into: Path, *targets: str) -> None:
     run(sys.executable, "-m", "hatchling", "build", "-d", into, *chosen, directory=project)
 
 
-def environment_with(wheel: Path, home: Path) -> Path:
-    """The Python of a new environment with the wheel, checked; other packages in the versions that are locked here."""
+def environment_with(wheel: Path, home: Path, *extras: str, besides: Sequence[str] = ()) -> Path:
+    """The Python of a new environment with the wheel, some of its extras, and what else is named, checked; other
+    packages in the versions that are locked here."""
     uv = Path(sys.executable).with_name("uv")
     python = home / "bin" / "python"
+    wanted = f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
+    locked = [part for name in ("requirements.txt", "requirements-dev.txt") for part in ("-c", ROOT / name)]
     run(uv, "venv", "--python", sys.executable, home)
-    run(uv, "pip", "install", "--python", python, "-c", ROOT / "requirements.txt", wheel)
+    run(uv, "pip", "install", "--python", python, *locked, wanted, *besides)
     run(uv, "pip", "check", "--python", python)
     return python

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 import vault_estate
 from ops.paths import ROOT
 from tests.support.distributions import build, environment_with, run
+from tests.support.examples import assert_only_the_wrong_one, types_of_examples
 
 HOME = ROOT / "vault_estate"
 NOT_IN_THE_PACKAGE = {"README.md", "pyproject.toml"}
@@ -89,6 +91,21 @@ def test_installed_alone_it_has_its_names_and_loads_nothing_before_they_are_used
     named = [line.split()[0] for line in helped.splitlines() if line.startswith("    ")]
     assert named == ["get", "env", "run", "migrate", "rotate", "doctor"]
     _the_plugin_of_pytest_is_found(python, tmp_path)
+
+
+def test_installed_with_all_its_extras_it_has_the_types_of_its_examples(distributions: Path, tmp_path: Path) -> None:
+    (wheel,) = distributions.glob("vault_estate-*.whl")
+    project = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert sorted(extras) == ["dagster", "metrics", "migrate", "otel", "settings", "testing"]
+    python = environment_with(wheel, tmp_path / "venv", *extras, besides=["types-hvac"])
+    folder = tmp_path / "examples"
+    folder.mkdir()
+
+    nothing_else = ["--strict", "--config-file", os.devnull, "--cache-dir", tmp_path / "cache"]
+    assert_only_the_wrong_one(types_of_examples(folder, *nothing_else, "--python-executable", python))
+    origin = "import vault_estate.dagster; print(vault_estate.__file__)"
+    assert run(python, "-I", "-c", origin, directory=tmp_path).startswith(str(tmp_path))
 
 
 def _the_plugin_of_pytest_is_found(python: Path, directory: Path) -> None:

@@ -1,20 +1,14 @@
 """Types of the examples in the library's pages, as whoever copies them has them checked: `mypy --strict`. And that the
 lines which two teams have in documents of their own are on their pages as they are.
 
-That the pages run, also theirs, is held by tests/live/vault_estate and tests/engine. Not held: blocks that need another
-page's names, and tests without types, as pytest's users write them.
+That the pages run, also theirs, is held by tests/live/vault_estate and tests/engine; the same types against the wheel
+by tests/engine/vault_estate/test_distribution.py.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 from ops.paths import ROOT
-from tests.support.documents import blocks
-
-PAGES = (ROOT / "vault_estate" / "README.md", ROOT / "docs" / "client.md")
-UNTYPED = "def secrets(vault):"
-"""In a block from which on tests of applications are shown."""
+from tests.support.examples import assert_only_the_wrong_one, examples, types_of_examples
 
 _AOS_PYTHON = """\
 from app.secrets import load_secrets_to_env
@@ -53,33 +47,13 @@ poetry run python -c "from src.pake_system.core.config import get_settings; prin
 """As the team has it, but for the server's address and the token, which are this machine's."""
 
 
-def typed_blocks(page: Path) -> list[str]:
-    """The page's examples, up to those of tests."""
-    found: list[str] = []
-    for block in blocks(page):
-        if UNTYPED in block.text:
-            break
-        if block.language == "python":
-            found.append(block.text)
-    return found
-
-
 def test_examples_are_typed_strictly(tmp_path: Path) -> None:
-    for page in PAGES:
-        assert len(typed_blocks(page)) >= 3
-        (tmp_path / f"{page.stem.lower()}_examples.py").write_text("\n\n".join(typed_blocks(page)), encoding="utf-8")
-    wrong = tmp_path / "wrong_example.py"
-    wrong.write_text("from vault_estate import VaultClient\n\nVaultClient().get_secret(5)\n")
+    assert {"readme_examples", "client_examples", "rotation_examples"} < examples().keys()
+    teams = {"bike_data_flow", "dagster", "greenlang", "pake_system"}
+    assert {f"{team}_examples_0" for team in teams} < examples().keys()
 
     # With the project's own settings, which are strict, what the gate has looked at isn't looked at again.
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), str(tmp_path)]
-    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    lines = checked.stdout.splitlines()
-    assert [line for line in lines if "wrong_example" not in line] == [
-        "Found 1 error in 1 file (checked 3 source files)"
-    ]
-    assert 'Argument 1 to "get_secret" of "VaultClient" has incompatible type "int"' in checked.stdout
+    assert_only_the_wrong_one(types_of_examples(tmp_path, "--config-file", ROOT / "pyproject.toml"))
 
 
 def test_the_teams_own_lines_are_on_their_pages_as_they_are() -> None:
