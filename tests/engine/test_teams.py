@@ -14,6 +14,7 @@ import yaml
 from ops.paths import ROOT
 from tests.support.checkouts import Checkout, add_launcher, local_checkout
 from tests.support.documents import blocks
+from tests.support.estates import PATIENT
 from tests.support.tokens import Issuer
 
 __all__ = ["local_checkout"]
@@ -92,7 +93,7 @@ def variables(local_checkout: Checkout, issuer: Issuer) -> Iterator[Mapping[str,
     inherited = add_launcher(local_checkout)
     shown = run(local_checkout, commands(FIRST) + "echo; env\n", inherited).splitlines()
     left = dict(line.split("=", 1) for line in shown if line.startswith(("BAO_", "PATH=")))
-    yield {**inherited, **left}
+    yield {**inherited, **left, **PATIENT}
     shutil.rmtree(local_checkout.paths.own / "local" / "login", ignore_errors=True)
 
 

@@ -17,6 +17,8 @@ MOUNT = "agenticverz"
 APPLICATION = "aos"
 KEY = "AOS_API_KEY"
 DATABASE_ROLE, TRANSIT_KEY, PKI_ROLE = "aos-readwrite", "data-encryption-key", "internal-mtls"
+PATIENT = {"VAULT_CLIENT_TIMEOUT": "60s"}
+"""However busy the machine is that tests run on."""
 POLICY = f"""
 path "{MOUNT}/data/*" {{ capabilities = ["read"] }}
 path "database/creds/{DATABASE_ROLE}" {{ capabilities = ["read"] }}
@@ -66,6 +68,7 @@ class ApplicationEstate:
         return {
             "VAULT_ESTATE_CONFIG": str(file),
             "VAULT_SECRET_ID_FILE": str(self.secret_id_file(directory, **options)),
+            **PATIENT,
         }
 
     def document(self) -> dict[str, Any]:

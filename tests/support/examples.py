@@ -42,7 +42,7 @@ def _typed(page: Path) -> list[str]:
     return found
 
 
-def types_of_examples(folder: Path, *options: str | Path) -> list[str]:
+def types_of_examples(folder: Path, *options: str) -> list[str]:
     """What `mypy` says of them, and of one that is wrong."""
     for name, text in examples().items():
         (folder / f"{name}.py").write_text(text, encoding="utf-8")

@@ -102,8 +102,8 @@ def test_installed_with_all_its_extras_it_has_the_types_of_its_examples(distribu
     folder = tmp_path / "examples"
     folder.mkdir()
 
-    nothing_else = ["--strict", "--config-file", os.devnull, "--cache-dir", tmp_path / "cache"]
-    assert_only_the_wrong_one(types_of_examples(folder, *nothing_else, "--python-executable", python))
+    nothing_else = ("--strict", f"--config-file={os.devnull}", f"--cache-dir={tmp_path / 'cache'}")
+    assert_only_the_wrong_one(types_of_examples(folder, *nothing_else, f"--python-executable={python}"))
     origin = "import vault_estate.dagster; print(vault_estate.__file__)"
     assert run(python, "-I", "-c", origin, directory=tmp_path).startswith(str(tmp_path))
 

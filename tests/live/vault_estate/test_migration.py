@@ -19,7 +19,7 @@ from pydantic_settings import SettingsConfigDict
 from components.render.acl import AclPolicy, kv_own, merged, render
 from ops.paths import ROOT
 from tests.support.documents import blocks
-from tests.support.estates import MOUNT, ApplicationEstate, application_estate
+from tests.support.estates import MOUNT, PATIENT, ApplicationEstate, application_estate
 from tests.support.migrating import AOS_KEYS, PAKE_KEYS, PAKE_MAP, aos_env, canary, pake_env
 from tests.support.servers import VaultServer, call
 from vault_estate import origins
@@ -115,6 +115,7 @@ class Team:
             "LOGIN": str(kept),
             "VAULT_ESTATE_CONFIG": str(folder / "vault-estate.json"),
             "VAULT_SECRET_ID_FILE": str(estate.secret_id_file(folder)),
+            **PATIENT,
         }
 
     def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from settings import parse
 from settings.client_manifest import client_manifest
 from settings.rotator_policies import rotator_policies
 from tests.support.documents import blocks
-from tests.support.estates import MOUNT, TRANSIT_KEY, ApplicationEstate, application_estate
+from tests.support.estates import MOUNT, PATIENT, TRANSIT_KEY, ApplicationEstate, application_estate
 from tests.support.servers import VaultServer, call
 from tests.unit.settings.samples import MINIMAL
 from vault_estate import origins
@@ -108,6 +108,7 @@ class Folder:
             "VAULT_SECRET_ID_FILE": str(login),
             "SHOP": str(self.shop),
             "WEBHOOK_KEY": "brought-q7Zq7Z",
+            **PATIENT,
         }
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:

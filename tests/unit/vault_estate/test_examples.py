@@ -53,7 +53,7 @@ def test_examples_are_typed_strictly(tmp_path: Path) -> None:
     assert {f"{team}_examples_0" for team in teams} < examples().keys()
 
     # With the project's own settings, which are strict, what the gate has looked at isn't looked at again.
-    assert_only_the_wrong_one(types_of_examples(tmp_path, "--config-file", ROOT / "pyproject.toml"))
+    assert_only_the_wrong_one(types_of_examples(tmp_path, f"--config-file={ROOT / 'pyproject.toml'}"))
 
 
 def test_the_teams_own_lines_are_on_their_pages_as_they_are() -> None:
