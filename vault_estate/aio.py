@@ -15,6 +15,7 @@ from vault_estate.client import VaultClient
 from vault_estate.errors import VaultEstateError
 from vault_estate.events import Observer
 from vault_estate.guarded import NotPickled
+from vault_estate.hiding import hides_awaited_values, hides_values
 from vault_estate.leases import DatabaseLogin
 from vault_estate.models import IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig
@@ -28,6 +29,7 @@ _Question = tuple[asyncio.AbstractEventLoop, str, int | None, int | None]
 class AsyncVaultClient(NotPickled):
     """As `VaultClient`, with the same calls and errors; `sync` is that client."""
 
+    @hides_values
     def __init__(
         self,
         config: VaultClientConfig | None = None,
@@ -78,6 +80,7 @@ class AsyncVaultClient(NotPickled):
         finally:
             del self._asked[question]
 
+    @hides_awaited_values
     async def refresh(self, name: str) -> Secret:
         """A secret as Vault has it now. Raises as `VaultClient.refresh`."""
         return await asyncio.to_thread(self.sync.refresh, name)
@@ -86,12 +89,14 @@ class AsyncVaultClient(NotPickled):
         """Forget a secret, or all."""
         self.sync.invalidate(name)
 
+    @hides_awaited_values
     async def accepted(
         self, name: str, *, key: str | None = None, grace_seconds: float | None = None
     ) -> tuple[Secret, ...]:
         """What a verifier takes. Raises as `VaultClient.accepted`."""
         return await asyncio.to_thread(self.sync.accepted, name, key=key, grace_seconds=grace_seconds)
 
+    @hides_awaited_values
     async def accepts(self, name: str, key: str, shown: str, *, grace_seconds: float | None = None) -> bool:
         """Whether a verifier takes this value. Raises as `VaultClient.accepts`."""
         return await asyncio.to_thread(self.sync.accepts, name, key, shown, grace_seconds=grace_seconds)
@@ -107,20 +112,24 @@ class AsyncVaultClient(NotPickled):
         finally:
             login.close()
 
+    @hides_awaited_values
     async def certificate(
         self, role: str, common_name: str, *, ttl_seconds: int | None = None, names: Sequence[str] = ()
     ) -> IssuedCertificate:
         """A new certificate. Raises as `VaultClient.certificate`."""
         return await asyncio.to_thread(self.sync.certificate, role, common_name, ttl_seconds=ttl_seconds, names=names)
 
+    @hides_awaited_values
     async def encrypt(self, key: str, plaintext: bytes, *, context: bytes | None = None) -> str:
         """A ciphertext. Raises as `VaultClient.encrypt`."""
         return await asyncio.to_thread(self.sync.encrypt, key, plaintext, context=context)
 
+    @hides_awaited_values
     async def decrypt(self, key: str, ciphertext: str, *, context: bytes | None = None) -> bytes:
         """What was encrypted. Raises as `VaultClient.decrypt`."""
         return await asyncio.to_thread(self.sync.decrypt, key, ciphertext, context=context)
 
+    @hides_awaited_values
     async def health(self) -> VaultHealth:
         """How Vault is, and this client."""
         return await asyncio.to_thread(self.sync.health)

@@ -23,6 +23,7 @@ from vault_estate.clock import Clock
 from vault_estate.errors import ConfigurationError, ProtocolError, SecretNotFound, VaultEstateError, VaultUnavailable
 from vault_estate.events import Event, EventKind, Notifier, Observer
 from vault_estate.guarded import NotPickled
+from vault_estate.hiding import hides_values
 from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
 from vault_estate.models import ROTATION_NOTE, IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig, opened
@@ -52,6 +53,7 @@ _CLIENTS: "weakref.WeakSet[VaultClient]" = weakref.WeakSet()
 class VaultClient(NotPickled):
     """Reads what an estate keeps for one application. One for a process is enough: it may be used by all threads."""
 
+    @hides_values
     def __init__(
         self,
         config: VaultClientConfig | None = None,
@@ -125,8 +127,10 @@ class VaultClient(NotPickled):
             AuthenticationError: nobody could be logged in.
         """
         found = self.peek(name, version=version, min_version=min_version)
-        if found is not None:
-            return found
+        return self._asked(name, version, min_version) if found is None else found
+
+    @hides_values
+    def _asked(self, name: str, version: int | None, min_version: int | None) -> Secret:
         if version is not None and version < 1:
             # Vault takes 0 for the newest, which is no version that can't change.
             raise ConfigurationError(f"version is {version}; expected 1 or more")
@@ -145,6 +149,7 @@ class VaultClient(NotPickled):
         accept = None if min_version is None else lambda one: one.version >= min_version
         return self._cache.peek((name, version), accept)
 
+    @hides_values
     def refresh(self, name: str) -> Secret:
         """A secret as Vault has it now, which is kept. Raises as `get_secret`, and nothing stale."""
         return self._cache.refresh((name, None), self._reader(name, None))
@@ -153,6 +158,7 @@ class VaultClient(NotPickled):
         """Forget a secret with every version of it, or all: whoever asks next asks Vault."""
         self._cache.invalidate(lambda key: name in (None, key[0]))
 
+    @hides_values
     def accepted(self, name: str, *, key: str | None = None, grace_seconds: float | None = None) -> tuple[Secret, ...]:
         """What a verifier takes: the secret, and each version before it until its grace is over, newest first; none
         that was ended before its time (`rotate --now`): none with any value that was, or with `key` none where that
@@ -160,6 +166,7 @@ class VaultClient(NotPickled):
         Raises as `get_secret`."""
         return self._accepted.find(name, key, self._grace_seconds(name, grace_seconds))
 
+    @hides_values
     def accepts(self, name: str, key: str, shown: str, *, grace_seconds: float | None = None) -> bool:
         """Whether a value that somebody shows is one that a verifier takes (`accepted`). One that isn't known is looked
         for in Vault, each few seconds at most: a rotated value is seen by others before this process reads it anew.
@@ -180,6 +187,7 @@ class VaultClient(NotPickled):
         place = DatabasePlace(role=role, path=f"{mount}/{engine}/{_path(role)}", connection=connection)
         return DatabaseLogin(place, self._leases)
 
+    @hides_values
     def certificate(
         self, role: str, common_name: str, *, ttl_seconds: int | None = None, names: Sequence[str] = ()
     ) -> IssuedCertificate:
@@ -210,12 +218,14 @@ class VaultClient(NotPickled):
             renew_at=begun_at + (ends_at - begun_at) * RENEW_AT,
         )
 
+    @hides_values
     def encrypt(self, key: str, plaintext: bytes, *, context: bytes | None = None) -> str:
         """A ciphertext by a transit key, which stays in Vault. `context` is asked for by derived keys, and again to
         decrypt. Raises ConfigurationError: the manifest has no such key."""
         body = {"plaintext": _base64(plaintext)}
         return str(self._transit("encrypt", key, body, context, "ciphertext"))
 
+    @hides_values
     def decrypt(self, key: str, ciphertext: str, *, context: bytes | None = None) -> bytes:
         """What was encrypted. Raises InvalidRequest: it was not by this key, or with another context."""
         found = self._transit("decrypt", key, {"ciphertext": ciphertext}, context, "plaintext")
@@ -225,6 +235,7 @@ class VaultClient(NotPickled):
             pass  # its traceback would have the plaintext
         raise ProtocolError(f"key {key}: the answer's plaintext is not base64; expected what Vault sends")
 
+    @hides_values
     def health(self) -> VaultHealth:
         """How Vault is, and this client. Nobody is logged in for it; that Vault doesn't answer is no error."""
         call = self._transport.prepared("GET", "sys/health")

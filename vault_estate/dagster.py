@@ -17,6 +17,7 @@ from pydantic import Field
 from vault_estate.auth.userpass import UserpassAuth
 from vault_estate.client import VaultClient
 from vault_estate.errors import ConfigurationError
+from vault_estate.hiding import hides_values
 from vault_estate.models import Secret
 from vault_estate.opening import VaultClientConfig
 
@@ -120,6 +121,7 @@ class VaultSecretsResource(dg.ConfigurableResource):  # type: ignore[type-arg] #
         return self.get_secret(_name_of(secret_path, self.client))
 
     @property
+    @hides_values
     def client(self) -> VaultClient:
         """The client of this process, for everything else: databases, certificates, encryption.
         Raises ConfigurationError: the address or the login can't be used."""

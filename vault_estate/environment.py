@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Protocol
 
 from vault_estate.errors import ConfigurationError
+from vault_estate.hiding import hides_values
 from vault_estate.manifest import ClientManifest
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -31,6 +32,7 @@ class ReadsSecrets(Protocol):
         """The values of a secret by their keys."""
 
 
+@hides_values
 def load_secrets_to_env(
     names: Iterable[str],
     override: bool = False,
@@ -63,6 +65,7 @@ def load_secrets_to_env(
     return list(chosen)
 
 
+@hides_values
 def read_all(
     names: Iterable[str], client: ReadsSecrets | None = None, *, as_variables: bool = False
 ) -> Mapping[str, Mapping[str, str]]:
@@ -90,6 +93,7 @@ def _read(names: Iterable[str], client: ReadsSecrets, *, as_variables: bool) -> 
     return {name: client.get_secret(name) for name in names}
 
 
+@hides_values
 def variables(secrets: Mapping[str, Mapping[str, str]], prefix: str = "") -> dict[str, str]:
     """The variables that secrets make together. Raises ConfigurationError, which shows no value."""
     found: dict[str, str] = {}

@@ -15,6 +15,7 @@ from hvac import adapters, exceptions
 
 from vault_estate.answers import Answer, refusal
 from vault_estate.errors import ConfigurationError
+from vault_estate.hiding import hides_values
 from vault_estate.transport import Repeat, Transport
 
 _READS = frozenset({"get", "list", "head"})
@@ -59,6 +60,7 @@ class Urllib3Adapter(adapters.JSONAdapter):
     def close(self) -> None:
         """Nothing: connections are the client's."""
 
+    @hides_values
     def request(
         self,
         method: str,

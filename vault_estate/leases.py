@@ -16,6 +16,7 @@ from vault_estate.answers import seconds_of
 from vault_estate.errors import ConfigurationError, ProtocolError, VaultEstateError, VaultUnavailable
 from vault_estate.events import Event, EventKind, Notifier
 from vault_estate.guarded import NotPickled
+from vault_estate.hiding import hides_values
 from vault_estate.models import Credentials
 from vault_estate.session import CAPPED, RENEW_AT, Session
 
@@ -92,6 +93,7 @@ class DatabaseLogin(NotPickled):
     def __repr__(self) -> str:
         return f"DatabaseLogin({self._place.role})"
 
+    @hides_values
     def __enter__(self) -> "DatabaseLogin":
         self._present()
         return self
@@ -106,10 +108,12 @@ class DatabaseLogin(NotPickled):
         self._is_to_tell = False
 
     @property
+    @hides_values
     def credentials(self) -> Credentials:
         """The ones to connect with now. Raises VaultEstateError: there are none."""
         return self._present().credentials
 
+    @hides_values
     def kwargs(self) -> dict[str, Any]:
         """Arguments of `psycopg.connect`, and of pools that take a callable. Raises as `credentials`, and
         ConfigurationError: there is no manifest that says where the database is."""
@@ -121,6 +125,7 @@ class DatabaseLogin(NotPickled):
         username, password = self.credentials
         return {**self._place.connection, "user": username, "password": password}
 
+    @hides_values
     def connect(self, **options: Any) -> Any:
         """A new connection by psycopg, which has to be installed. Credentials that the database doesn't know are
         replaced once. Raises ConfigurationError: psycopg is missing. Raises psycopg.Error: the database refuses."""
@@ -140,6 +145,7 @@ class DatabaseLogin(NotPickled):
         return psycopg.connect(**{**self.kwargs(), **options})
 
     @property
+    @hides_values
     def recycle_seconds(self) -> int:
         """How old a pool's connection may become: it ends before its user does."""
         seconds = self._present().seconds
@@ -313,6 +319,7 @@ class Leases:
             self._logins.clear()
             self._wake.notify()
 
+    @hides_values
     def look(self) -> float:
         """Do what is due for the token and for each login; the seconds until something is due."""
         try:

@@ -68,9 +68,11 @@ class Secret(NotPickled, Mapping[str, str]):
         else:
             if isinstance(value, str):
                 return value
+            kind = type(value).__name__
+            del value  # else the error's frame would show it
             error = InvalidRequest(
-                f"key {key!r} of secret {self.name}, version {self.version}, is a {type(value).__name__}; expected "
-                "text. Vault changes how numbers are written: write it as text",
+                f"key {key!r} of secret {self.name}, version {self.version}, is a {kind}; expected text. Vault changes "
+                "how numbers are written: write it as text",
                 path=self.path,
             )
         raise error
@@ -86,6 +88,9 @@ class Secret(NotPickled, Mapping[str, str]):
         return f"Secret({self.name}, v{self.version}, {keys}{', stale' if self.stale else ''})"
 
     __str__ = __repr__
+
+    __sentry_repr__ = __repr__
+    """Else Sentry would show a mapping's values, wherever a frame of the program's has one as a variable."""
 
     @property
     def created_at(self) -> datetime | None:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from vault_estate.environment import ReadsSecrets
 from vault_estate.errors import ConfigurationError, SecretNotFound, VaultEstateError, VaultUnavailable
+from vault_estate.hiding import hides_values
 from vault_estate.manifest import ClientManifest
 
 SWITCH = "USE_VAULT"
@@ -66,6 +67,7 @@ class VaultSettings(BaseSettings):
     vault_client: ClassVar[Callable[[Mapping[str, str]], AbstractContextManager[ReadsSecrets]] | None] = None
     """Who reads, given the variables of the environment and of `.env`. None: a `VaultClient`, which is closed then."""
 
+    @hides_values
     def __init__(self, **given: Any) -> None:
         try:
             super().__init__(**given)
@@ -122,6 +124,7 @@ class VaultSettingsSource(PydanticBaseSettingsSource):
         """Nothing: fields of one secret are read together, when the source is called."""
         return None, _key(field_name, field), False
 
+    @hides_values
     def __call__(self) -> dict[str, Any]:
         """The values of the fields that no earlier source has.
         Raises ConfigurationError: one can't be had; its cause is the client's error."""
