@@ -9,6 +9,7 @@ import base64
 import json
 import logging
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,10 @@ _KINDS = {
     CacheEvent.REFRESHED: EventKind.SECRET_REFRESHED,
     CacheEvent.STALE: EventKind.SECRET_STALE,
 }
+_LAST = -1
+"""After what a program has registered, which may read a secret once more."""
+_CHILDREN: set[int] = set()
+"""This process, if it is a child whose end is registered. In one that was forked, its parent until then."""
 _CLIENTS: "weakref.WeakSet[VaultClient]" = weakref.WeakSet()
 
 
@@ -83,7 +88,9 @@ class VaultClient(NotPickled):
         self._transport = found.transport
         self._clock = found.transport.clock
         self._notifier = Notifier(observers)
-        self._session = Session(found.transport, found.chosen.method, notifier=self._notifier)
+        self._session = Session(
+            found.transport, found.chosen.method, notifier=self._notifier, logged_in=_close_at_a_childs_end
+        )
         self._cache: Cache[tuple[str, int | None], Secret] = Cache(
             mark_stale=Secret.as_stale, freshness=found.freshness, clock=self._clock, tell=self._cached
         )
@@ -105,8 +112,8 @@ class VaultClient(NotPickled):
 
     def close(self) -> None:
         """Revoke the token, and with it every lease, within a second; close connections. It is done at the process's
-        end, too, but where a signal ends it, as SIGTERM does unless the program handles it. A later call logs in
-        anew."""
+        end, too, and at that of multiprocessing's children, but where a signal ends it, as SIGTERM does unless the
+        program handles it, or `os._exit`. A later call logs in anew."""
         self._leases.close()
         self._session.close()
         self._transport.close()
@@ -421,6 +428,17 @@ def _after_fork() -> None:
 def _at_exit() -> None:
     for client in list(_CLIENTS):
         client.close()
+
+
+def _close_at_a_childs_end() -> None:
+    """A child of multiprocessing ends by `os._exit`, which leaves out what atexit has to call. What was registered
+    before it was forked is forgotten there, so it is done when the child has a token of its own."""
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is None or util is None or process.parent_process() is None or os.getpid() in _CHILDREN:
+        return
+    _CHILDREN.clear()
+    _CHILDREN.add(os.getpid())
+    util.Finalize(None, _at_exit, exitpriority=_LAST)
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no forks

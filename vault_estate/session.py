@@ -7,7 +7,7 @@ handler, a finalizer or an observer may interrupt to ask something: that has the
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from math import inf
 from typing import Any
@@ -66,12 +66,20 @@ class _Held:
 class Session(NotPickled):
     """Gives a token that is alive, and sends requests with it."""
 
-    def __init__(self, transport: Transport, method: LoginMethod, *, notifier: Notifier | None = None) -> None:
-        """Nobody is logged in yet."""
+    def __init__(
+        self,
+        transport: Transport,
+        method: LoginMethod,
+        *,
+        notifier: Notifier | None = None,
+        logged_in: Callable[[], object] = bool,
+    ) -> None:
+        """Nobody is logged in yet; `logged_in` is called each time that somebody is."""
         self.transport = transport
         self.method = method
         self._clock = transport.clock
         self._notifier = notifier or Notifier()
+        self._logged_in = logged_in
         self._was_forked = False
         self._reset()
 
@@ -286,6 +294,7 @@ class Session(NotPickled):
             self._first_ttl = token.ttl_seconds
             self.logins += 1
             held = self._hold(token, begun_at)
+            self._logged_in()
             self._tell(EventKind.LOGIN, ttl_seconds=token.ttl_seconds, seconds=self._clock.now() - begun_at)
             return held
         if isinstance(failed, AuthenticationError):

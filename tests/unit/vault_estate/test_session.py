@@ -31,9 +31,9 @@ def _approle(environ: Mapping[str, str] = ENVIRON) -> AppRoleAuth:
     return AppRoleAuth(role_id=ROLE_ID, secret_id=SecretIdVariable("VAULT_SECRET_ID", environ))
 
 
-def _session(vault: ScriptedVault, method: LoginMethod | None = None, **options: Notifier) -> Session:
+def _session(vault: ScriptedVault, method: LoginMethod | None = None, notifier: Notifier | None = None) -> Session:
     vault.write("app", a="b")
-    return Session(vault.transport(), method or _approle(), **options)
+    return Session(vault.transport(), method or _approle(), notifier=notifier)
 
 
 def test_nobody_is_logged_in_before_something_is_asked_for() -> None:
