@@ -6,6 +6,7 @@ Not proven: HashiCorp's server, and a kill between any two steps (`tests/unit/va
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -157,3 +158,23 @@ def test_the_page_is_followed_and_a_key_of_two_ends_is_rotated(estate: Applicati
     assert {number for number, one in record["versions"].items() if not one["destroyed"]} == {newest}
     kept = call(estate.root, "GET", f"{OWN_MOUNT}/data/{FOLDER}/{MOUNT}/app-prod")["data"]["data"]
     assert (kept["phase"], kept["pending"], kept["previous"]) == ("idle", {}, {})
+
+
+def test_a_script_that_aos_has_rotates_as_their_document_says(estate: ApplicationEstate, tmp_path: Path) -> None:
+    """`aos-vault.md`'s two commands, as they are."""
+    folder = Folder(estate, tmp_path)
+    estate.write("app-prod", {"MACHINE_SECRET_TOKEN": "old-q7Zq7Z", "WEBHOOK_KEY": "hook-q7Zq7Z"})
+    scripts = tmp_path / "scripts" / "ops" / "vault"
+    scripts.mkdir(parents=True)
+    shutil.copy(ROOT / "vault_estate" / "cli" / "rotate_secret.sh", scripts)
+    (scripts / "rotate_secret.sh").chmod(0o755)
+
+    for command in (
+        "./scripts/ops/vault/rotate_secret.sh app-prod MACHINE_SECRET_TOKEN",
+        './scripts/ops/vault/rotate_secret.sh app-prod WEBHOOK_KEY "new-key-value"',
+    ):
+        done = folder.run("sh", "-c", command)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("Vault verification: PASS\n")
+    values, _ = folder.kept("app-prod")
+    assert (len(values["MACHINE_SECRET_TOKEN"]), values["WEBHOOK_KEY"]) == (24, "new-key-value")
