@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
 from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs, PrivateSubnets
+from components.aws.cluster_postgres import ClusterDatabase, ClusterDatabaseArgs
 from components.aws.cluster_site import API_SERVICE
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
@@ -39,26 +40,27 @@ from components.render.kubeconfig import kubeconfig
 from components.render.snapshots import AGE_KEY, PREFIX, Bucket
 from components.render.traffic import Need
 from composition import first_boot, needs
+from composition.contents import SecretReader
 from settings import Settings
 from settings.client_manifest import client_manifest
 from settings.eks import EksPlatform
-from settings.named_files import verify
+from settings.named_files import CERTIFICATE, verify
 
 _COPIES = 2
 """Of a snapshot, while it is taken: as Vault gives it, and encrypted."""
 
 
-def build(settings: Settings, platform: EksPlatform) -> Platform:
+def build(settings: Settings, platform: EksPlatform, secret: SecretReader) -> Platform:
     """Declare the cluster and the servers in it. Raises ValueError where the chart's archive is another file, or a
     file that settings name can't be read."""
-    control_plane, booted = servers(settings, platform)
+    made, booted = servers(settings, platform, secret)
     forwarded = ForwardedServers(
         "platform",
         ForwardedServersArgs(
             port=platform.forwarded_port,
             ca_certificate_file=platform.authority_file(pulumi.get_stack()),
             login=settings.bootstrap.administrator.login(pulumi.get_stack()),
-            cluster=control_plane.cluster_arn,
+            cluster=made.control_plane.cluster_arn,
             replicas=platform.pods.replicas,
             timeout_seconds=platform.boot_timeout,
         ),
@@ -69,30 +71,33 @@ def build(settings: Settings, platform: EksPlatform) -> Platform:
         exports={
             "address": forwarded.endpoint.address,
             "cluster_id": forwarded.cluster_id,
-            "cluster_name": control_plane.cluster_name,
+            "cluster_name": made.control_plane.cluster_name,
+            **({"postgres_host": made.database.host} if made.database else {}),
         },
     )
 
 
-def servers(settings: Settings, platform: EksPlatform) -> tuple[EksCluster, BootstrapJob]:
+def servers(settings: Settings, platform: EksPlatform, secret: SecretReader) -> "tuple[_Cluster, BootstrapJob]":
     """Declare everything that is there before anybody waits for Vault. Raises ValueError as `build` does."""
     verify("platform.chart.checksum", platform.chart.file, platform.chart.checksum)
-    texts = first_boot.texts(_named_files(settings))
-    made = _Cluster(settings, platform)
-    return made.control_plane, _inside(settings, platform, made, texts)
+    texts = first_boot.texts(_named_files(settings, platform))
+    made = _Cluster(settings, platform, secret)
+    return made, _inside(settings, platform, made, texts)
 
 
-def _named_files(settings: Settings) -> Iterator[tuple[str, str | None, Form]]:
-    """The public files that Jobs get."""
+def _named_files(settings: Settings, platform: EksPlatform) -> Iterator[tuple[str, str | None, Form]]:
+    """The public files that Jobs and servers get."""
     yield from first_boot.named_files(settings.bootstrap)
     for file in settings.snapshots.recipients if settings.snapshots else ():
         yield "snapshots.recipients", file, AGE_KEY
+    for number, file in enumerate(platform.authorities):
+        yield f"platform.authorities[{number}]", file, CERTIFICATE
 
 
 class _Cluster:
     """What there is in AWS, before anything stands in the cluster."""
 
-    def __init__(self, settings: Settings, platform: EksPlatform) -> None:
+    def __init__(self, settings: Settings, platform: EksPlatform, secret: SecretReader) -> None:
         self.name = platform.cluster_name(settings.environment)
         self._platform, self._protect = platform, settings.protect
         # Credentials come from the environment of whoever runs the program, of this account or none.
@@ -111,6 +116,7 @@ class _Cluster:
         self.keys = self._keys(network)
         key = self.keys.snapshots_key_arn
         self.bucket = self._bucket(store, key) if store and key is not None else None
+        self.database = self._database(network, secret)
         self.provider = self._reached()
 
     def _bounded(self, environment: str) -> pulumi.Output[str]:
@@ -215,6 +221,23 @@ class _Cluster:
         )
         return ServerKeys("keys", args, self._options)
 
+    def _database(self, network: PrivateSubnets, secret: SecretReader) -> ClusterDatabase | None:
+        """For applications. It outlives no cluster: the network goes with that."""
+        wanted = self._platform.postgres
+        if wanted is None:
+            return None
+        args = ClusterDatabaseArgs(
+            physical_name=self.name,
+            site=self._platform,
+            postgres=wanted,
+            password=secret(wanted.password_secret),
+            vpc_id=network.vpc_id,
+            subnet_ids=network.ids,
+            boundary_arn=self._boundary,
+            protect=self._protect,
+        )
+        return ClusterDatabase("postgres", args, self._options)
+
     def _reached(self) -> kubernetes.Provider:
         """Its API, for whoever may use it: access is given before."""
         told = pulumi.Output.all(self.control_plane.endpoint, self.control_plane.authority).apply(
@@ -252,7 +275,12 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
     certificate = ListenerCertificate("certificate", ListenerCertificateArgs(pods=platform.pods), options(namespaces))
     stored = ServerStorageArgs(server=wanted, kms_key_arn=made.disks_key, protect=settings.protect)
     storage = ServerStorage("storage", stored, options(namespaces))
-    charted = ServerChartArgs(server=wanted, archive=platform.chart.file, seal_key_arn=made.keys.seal_key_arn)
+    charted = ServerChartArgs(
+        server=wanted,
+        archive=platform.chart.file,
+        seal_key_arn=made.keys.seal_key_arn,
+        authorities={f"{number}.crt": texts[file] for number, file in enumerate(platform.authorities)},
+    )
     # A pod that is made before its identity never gets it.
     chart = ServerChart("servers-chart", charted, options(namespaces, certificate, storage, made.identity))
     published = PublishedAuthorityArgs(image=platform.tools_image, api_networks=api_networks)

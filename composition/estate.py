@@ -17,11 +17,11 @@ def build(settings: Settings, secret: SecretReader) -> Mapping[str, pulumi.Input
 
     Raises ValueError where a file that the settings name can't be read.
     """
-    platform = place(settings)
+    platform = place(settings, secret)
     return {**platform.exports, **contents.build(settings, platform.endpoint, secret)}
 
 
-def place(settings: Settings) -> Platform:
+def place(settings: Settings, secret: SecretReader) -> Platform:
     """Declare where Vault runs. Raises ValueError where a file that the settings name can't be read."""
     if isinstance(settings.platform, LocalPlatform):
         return local.build(settings, settings.platform)
@@ -29,7 +29,7 @@ def place(settings: Settings) -> Platform:
     if isinstance(settings.platform, EksPlatform):
         from composition import eks  # noqa: PLC0415 - as above
 
-        return eks.build(settings, settings.platform)
+        return eks.build(settings, settings.platform, secret)
     from composition import hetzner  # noqa: PLC0415 - as above
 
     return hetzner.build(settings, settings.platform)

@@ -46,6 +46,7 @@ def documents() -> Mapping[str, str]:
             vpc_endpoint_id="vpce-1234abcd",
         ),
         "Key of volumes and of the cluster's secrets": key_policies.disks_key(ACCOUNT),
+        "Key of a database": key_policies.database_key(ACCOUNT),
         "Key of snapshots": key_policies.wrapping_key(ACCOUNT, role_arn=_role(f"{_NAME}-snapshots"), service="s3"),
         "Key of key shares": key_policies.wrapping_key(
             ACCOUNT, role_arn=_role(f"{_NAME}-bootstrap"), service="secretsmanager"
@@ -55,6 +56,7 @@ def documents() -> Mapping[str, str]:
         "Who takes on the control plane's role": role_policies.trusts_service("eks", ACCOUNT),
         "Who takes on the nodes' role": role_policies.trusts_machines(),
         "Who takes on the flow logs' role": role_policies.trusts_service("vpc-flow-logs", ACCOUNT),
+        "Who takes on the role of what watches a database": role_policies.trusts_service("monitoring.rds", ACCOUNT),
         "What nodes may": role_policies.hands_out_identities(_CLUSTER),
         "What first boot may": role_policies.first_boot(ACCOUNT, "vault/staging/key-shares"),
         "Key shares": role_policies.kept_secret(ACCOUNT),

@@ -19,6 +19,8 @@ BEHIND = (CLUSTER, NODES, ADDON, IDENTITY)
 SUBNET = "ec2/subnet:Subnet"
 _ROLE, _POLICY = "iam/role:Role", "iam/policy:Policy"
 _VPC, _TABLE = "ec2/vpc:Vpc", "ec2/routeTable:RouteTable"
+_SUBNETS, _PARAMETERS = "rds/subnetGroup:SubnetGroup", "rds/parameterGroup:ParameterGroup"
+_DATABASE = "rds/instance:Instance"
 _GROUP, _LOGS = "ec2/securityGroup:SecurityGroup", "cloudwatch/logGroup:LogGroup"
 
 
@@ -89,6 +91,19 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         {"arn": _named("iam", f"policy/{_FORETOLD}", region="")},
         arn=lambda _, inputs: _named("iam", f"policy/{inputs['name']}", region=""),
     ),
+    _SUBNETS: MemoryType("name", "name subnetIds"),
+    _PARAMETERS: MemoryType(
+        "family namePrefix",
+        "family",
+        name=lambda identity, inputs: inputs.get("name") or f"{inputs.get('namePrefix') or ''}{identity}",
+    ),
+    _DATABASE: MemoryType(
+        "dbName engine identifier kmsKeyId storageEncrypted username",
+        "identifier instanceClass",
+        {"address": f"{_FORETOLD}.rds.invalid"},
+        address=lambda _, inputs: f"{inputs['identifier']}.{ACCOUNT}.{REGION}.rds.invalid",
+        arn=lambda _, inputs: _named("rds", f"db:{inputs['identifier']}"),
+    ),
     "iam/rolePolicy:RolePolicy": MemoryType("name role", "role policy"),
     "iam/rolePolicyAttachment:RolePolicyAttachment": MemoryType("policyArn role", "policyArn role"),
 }
@@ -115,11 +130,19 @@ REFERS: Mapping[str, Mapping[str, str]] = {
     ADDON: _OF_CLUSTER,
     NODES: _OF_CLUSTER,
     IDENTITY: _OF_CLUSTER,
+    _DATABASE: {"dbSubnetGroupName": _SUBNETS},
     "iam/rolePolicy:RolePolicy": {"role": _ROLE},
     "iam/rolePolicyAttachment:RolePolicyAttachment": {"role": _ROLE},
 }
 """By type, which input names which other thing; of AWS' own words for these refusals there are several."""
-UNIQUE: Mapping[str, str] = {CLUSTER: "name", _ROLE: "name", _POLICY: "name", _LOGS: "name"}
+UNIQUE: Mapping[str, str] = {
+    CLUSTER: "name",
+    _ROLE: "name",
+    _POLICY: "name",
+    _LOGS: "name",
+    _SUBNETS: "name",
+    _DATABASE: "identifier",
+}
 """Whose name is its id, and there once."""
 
 
@@ -143,7 +166,7 @@ def hold(world: Values, kind: str, inputs: Values) -> None:
 def let_go(world: Values, kind: str, identity: str) -> None:
     """Raises RefusedError where something needs it, or it is protected."""
     held = world.get(f"aws:{kind} {identity}")
-    if kind == CLUSTER and held and held["inputs"].get("deletionProtection"):
+    if kind in (CLUSTER, _DATABASE) and held and held["inputs"].get("deletionProtection"):
         raise RefusedError(f"{identity} is protected; expected deletionProtection to be taken off first")
     for user in _users(world, kind, identity):
         raise RefusedError(f"{identity} is needed by {user} (DependencyViolation)")

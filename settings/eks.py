@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.aws.cluster_site import EksSite
-from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, SettingError, hold
+from components.model import Host, Ipv4Cidr, Port, PositiveSeconds, RelativeFile, SettingError, hold
 from components.render.acl import ROTATOR_PREFIX
 from components.render.audit import AuditDevice, FileAudit
 from components.render.calendar import cron
@@ -24,6 +24,7 @@ from components.render.seals import AwsKmsSeal, TransitSeal
 from components.render.snapshots import Snapshots
 from components.vault.kubernetes import KubernetesLogin
 from settings.applications import Application
+from settings.sources import ClusterPostgresWithPassword
 
 
 class EksPlatform(EksSite):
@@ -49,6 +50,11 @@ class EksPlatform(EksSite):
     forwarded_port: Port
     """Port on 127.0.0.1 by which Vault is reached from here: it is forwarded to a pod's, and each stack has another
     one. The administrator's login is good from there only."""
+    authorities: Annotated[tuple[RelativeFile, ...], Field(strict=False)] = ()
+    """PEM files, relative to the project's root, of authorities that the servers trust beside their image's own: of
+    RDS, the region's from https://truststore.pki.rds.amazonaws.com."""
+    postgres: ClusterPostgresWithPassword | None = None
+    """A database in the cluster's network. None: there is none, or others look after it."""
     boot_timeout: PositiveSeconds = 1_800
     """How long `up` waits for all servers to vote, beginning with their pods. They are initialised in that time, and
     the port is forwarded."""
@@ -82,6 +88,7 @@ class EksPlatform(EksSite):
             seal=self.seal or AwsKmsSeal(region=self.region),
             kms_plugin=self.kms_plugin,
             zones=len(self.zone_ids),
+            has_authorities=bool(self.authorities),
         )
 
     def hold_beside(

@@ -119,6 +119,16 @@ class Settings(Section):
         """How many servers there are, which are one cluster."""
         return self.platform.pods.replicas if self.platform.kind == "eks" else 1
 
+    @property
+    def first_passwords(self) -> Mapping[str, str]:
+        """By setting, the name of the encrypted one that holds the first password of a database's user."""
+        made = self.platform.postgres if self.platform.kind == "eks" else None
+        found = {"platform.postgres.password_secret": made.password_secret} if made else {}
+        for name, connection in self.database.connections.items() if self.database else ():
+            if connection.password_secret:
+                found[f"database.connections.{name}.password_secret"] = connection.password_secret
+        return found
+
     def secret_path(self, application: str, name: str) -> tuple[str, str]:
         """Where a secret lives: its mount, and its path inside that mount."""
         settings = self.applications[application]

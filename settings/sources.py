@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from components.model import Name, Named, RelativeFile, SettingError, exactly_one
+from components.render.aws.postgres import ClusterPostgres
 from components.vault.database import Database, DatabaseConnection
 from components.vault.kubernetes import Kubernetes
 
@@ -27,6 +28,15 @@ class DatabaseWithPasswords(Database):
     """The database engine for PostgreSQL."""
 
     connections: Named[ConnectionWithPassword]
+
+
+class ClusterPostgresWithPassword(ClusterPostgres):
+    """A PostgreSQL of RDS in the cluster's network. What is in it is its owners' matter; Vault logs in where
+    `database.connections` names it by its host, which `up` tells."""
+
+    password_secret: Name
+    """Name of the encrypted stack setting with the user's first password. A connection that names the same one has
+    Vault replace it."""
 
 
 class KubernetesWithAuthority(Kubernetes):

@@ -4,12 +4,13 @@ Owns the release and the priority of its pods. Refuses to wait for pods: they ar
 which happens afterwards.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from ..render.chart.names import NAMESPACE, PRIORITY_CLASS, RELEASE
+from ..render.chart.names import AUTHORITIES, NAMESPACE, PRIORITY_CLASS, RELEASE
 from ..render.chart.server_file import ClusterServer, server_file
 from ..render.chart.values import values
 from ..render.seals import SealPlace
@@ -29,6 +30,8 @@ class ServerChartArgs:
     """Path of the chart's archive on the machine that runs the program. Whoever composes has verified its checksum."""
     seal_key_arn: pulumi.Input[str] | None = None
     """Key of a seal by AWS KMS, where the estate makes it."""
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    """PEM of authorities that the servers trust beside their image's own, by the names of their files."""
 
 
 class ServerChart(pulumi.ComponentResource):
@@ -43,6 +46,16 @@ class ServerChart(pulumi.ComponentResource):
             value=_PRIORITY,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        before: list[pulumi.Resource] = [priority]
+        if args.authorities:
+            before.append(
+                kubernetes.core.v1.ConfigMap(
+                    f"{name}-authorities",
+                    metadata={"name": AUTHORITIES, "namespace": NAMESPACE},
+                    data=dict(args.authorities),
+                    opts=pulumi.ResourceOptions(parent=self),
+                )
+            )
         config = pulumi.Output.from_input(args.seal_key_arn).apply(
             lambda arn: server_file(args.server, SealPlace(kms_key=arn or ""))
         )
@@ -54,6 +67,6 @@ class ServerChart(pulumi.ComponentResource):
             values=values(args.server, config),
             # Pods that wait to be initialised would be waited for, for ever.
             skip_await=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[priority]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
         )
         self.register_outputs({})

@@ -19,19 +19,17 @@ _MADE_HERE = ".estate/local/postgres/"
 
 
 def refuse_missing(paths: Paths, file: StackFile) -> None:
-    """Raises EstateError: a connection's `password_secret` or `password_file` names nothing that is there."""
-    database = file.settings.database
-    if database is None:
-        return
+    """Raises EstateError: a `password_secret` or a connection's `password_file` names nothing that is there."""
     config = yaml.safe_load(file.path.read_text(encoding="utf-8"))["config"]
-    for name, connection in database.connections.items():
-        where = file.named(f"database.connections.{name}")
-        secret, given = connection.password_secret, connection.password_file
-        if secret and f"{PROJECT}:{secret}" not in config:
+    for setting, secret in file.settings.first_passwords.items():
+        if f"{PROJECT}:{secret}" not in config:
             raise EstateError(
-                f"{where}.password_secret names no setting of this file; expected the name of an encrypted one: "
+                f"{file.named(setting)} names no setting of this file; expected the name of an encrypted one: "
                 f"pulumi config set --secret NAME -s {file.stack}"
             )
+    database = file.settings.database
+    for name, connection in database.connections.items() if database else ():
+        where, given = file.named(f"database.connections.{name}"), connection.password_file
         if given and not given.startswith(_MADE_HERE) and not (paths.project / given).is_file():
             raise EstateError(f"{where}.password_file names no file that is there; expected one with the password")
 

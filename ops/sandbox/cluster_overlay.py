@@ -32,6 +32,9 @@ def _values(declared: settings.Settings, platform: EksPlatform, facts: ClusterFa
     yield ("platform", "chart"), {"file": facts.chart_file, "checksum": facts.chart_checksum}
     if platform.seal is None:
         yield ("platform", "seal"), {"kind": "transit", "address": facts.seal, "key": SEAL_KEY}
+    if platform.postgres:
+        # Connections are to this machine's.
+        yield ("platform", "postgres"), None
     if platform.destinations:
         yield ("platform", "destinations"), {facts.address: [f"{facts.address}/32"]}
     if declared.audit and declared.server.flavor != "openbao":

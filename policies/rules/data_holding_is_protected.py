@@ -43,6 +43,7 @@ def _check(resource: Resource) -> Iterator[str]:
 HOLDS_DATA = (
     "aws:eks/cluster:Cluster",
     "aws:kms/key:Key",
+    "aws:rds/instance:Instance",
     "aws:s3/bucket:Bucket",
     "hcloud:index/primaryIp:PrimaryIp",
     "hcloud:index/volume:Volume",
@@ -80,6 +81,8 @@ HOLDS_NONE = (
     "aws:iam/user:User",
     "aws:iam/userPolicy:UserPolicy",
     "aws:kms/alias:Alias",
+    "aws:rds/parameterGroup:ParameterGroup",
+    "aws:rds/subnetGroup:SubnetGroup",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",

@@ -18,9 +18,10 @@ _MANAGED = tuple(
         "AmazonEKSWorkerNodePolicy",
         "AmazonEKS_CNI_Policy",
         "service-role/AmazonEBSCSIDriverPolicy",
+        "service-role/AmazonRDSEnhancedMonitoringRole",
     )
 )
-"""AWS' own policies that a cluster takes (AWS EKS, IAM roles)."""
+"""AWS' own policies that a cluster and its database take (AWS EKS, IAM roles; AWS RDS, Enhanced Monitoring)."""
 
 Judge = Callable[[Any], str | None]
 

@@ -363,6 +363,89 @@ def rights(**rule: Any) -> dict[str, Any]:
 BINDING = "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
 LEAF: Mapping[str, Any] = {"duration": "2160h0m0s", "privateKey": {"rotationPolicy": "Always"}}
 
+IN_DATABASES: Mapping[str, Case] = {
+    "database-is-encrypted": Case(
+        passes={"storageEncrypted": True, "kmsKeyId": "arn"},
+        refused=[
+            ({"storageEncrypted": False}, "storageEncrypted is off"),
+            ({"storageEncrypted": None}, "storageEncrypted is off"),
+            ({"kmsKeyId": None}, "kmsKeyId isn't set"),
+        ],
+        unknown="storageEncrypted",
+    ),
+    "database-has-no-public-address": Case(
+        passes={"publiclyAccessible": False},
+        also_passes=[{"publiclyAccessible": None}],
+        refused=[({"publiclyAccessible": True}, "publiclyAccessible is on")],
+        unknown="publiclyAccessible",
+    ),
+    "database-is-watched": Case(
+        passes={"monitoringInterval": 60, "monitoringRoleArn": ROLE},
+        refused=[
+            ({"monitoringInterval": 0}, "monitoringInterval is off"),
+            ({"monitoringInterval": None}, "monitoringInterval is off"),
+            ({"monitoringRoleArn": None}, "monitoringRoleArn isn't set"),
+        ],
+        unknown="monitoringRoleArn",
+    ),
+    "database-logs-are-kept": Case(
+        passes={"enabledCloudwatchLogsExports": ["postgresql", "upgrade"]},
+        refused=[
+            ({"enabledCloudwatchLogsExports": ["postgresql"]}, "enabledCloudwatchLogsExports lacks upgrade"),
+            ({"enabledCloudwatchLogsExports": None}, "lacks postgresql, upgrade"),
+        ],
+        unknown="enabledCloudwatchLogsExports",
+    ),
+    "database-is-backed-up": Case(
+        passes={"backupRetentionPeriod": 7},
+        refused=[
+            ({"backupRetentionPeriod": 6}, "backupRetentionPeriod is under 7 days"),
+            ({"backupRetentionPeriod": None}, "backupRetentionPeriod is under 7 days, or isn't set"),
+        ],
+        unknown="backupRetentionPeriod",
+    ),
+    "database-outlives-a-zone": Case(
+        passes={"multiAz": True},
+        refused=[({"multiAz": False}, "multiAz is off"), ({"multiAz": None}, "multiAz is off")],
+        unknown="multiAz",
+    ),
+    "database-takes-identities": Case(
+        passes={"iamDatabaseAuthenticationEnabled": True},
+        refused=[({"iamDatabaseAuthenticationEnabled": None}, "iamDatabaseAuthenticationEnabled is off")],
+        unknown="iamDatabaseAuthenticationEnabled",
+    ),
+    "database-gets-minor-versions": Case(
+        passes={"autoMinorVersionUpgrade": True},
+        also_passes=[{"autoMinorVersionUpgrade": None}],
+        refused=[({"autoMinorVersionUpgrade": False}, "autoMinorVersionUpgrade is off")],
+        unknown="autoMinorVersionUpgrade",
+    ),
+    "database-shows-its-load": Case(
+        passes={"performanceInsightsEnabled": True, "performanceInsightsKmsKeyId": "arn"},
+        refused=[
+            ({"performanceInsightsEnabled": None}, "performanceInsightsEnabled is off"),
+            ({"performanceInsightsKmsKeyId": None}, "performanceInsightsKmsKeyId isn't set"),
+        ],
+        unknown="performanceInsightsKmsKeyId",
+    ),
+    "database-password-is-sent-once": Case(
+        passes={"passwordWoVersion": 1},
+        refused=[
+            ({"password": "canary"}, "password is on"),
+            ({"manageMasterUserPassword": True}, "manageMasterUserPassword is on"),
+            ({"passwordWoVersion": None}, "passwordWoVersion isn't set"),
+        ],
+        unknown="password",
+    ),
+    "database-takes-tls-only": Case(
+        passes={"parameters": [{"name": "rds.force_ssl", "value": "1"}]},
+        refused=[
+            ({"parameters": [{"name": "rds.force_ssl", "value": "0"}]}, "parameters take connections in the clear"),
+            ({"parameters": None}, "parameters take connections in the clear"),
+        ],
+        unknown="parameters",
+    ),
+}
 AROUND_PODS: Mapping[str, Case] = {
     "namespace-is-restricted": Case(
         passes={"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},

@@ -15,9 +15,21 @@ from components.render.chart.server_file import ClusterServer, server_file
 from components.render.chart.values import values
 from fake_providers.constructing import ChildResource
 from fake_providers.kubernetes import CHART, KubernetesProvider
-from policies.rules import RULES, authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins
+from policies.rules import (
+    RULES,
+    authorities,
+    aws,
+    databases,
+    eks,
+    engines,
+    hetzner,
+    iam,
+    kubernetes,
+    kubernetes_pods,
+    logins,
+)
 from policies.rules.rule import Rule
-from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_PODS
+from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_DATABASES, IN_PODS
 from tests.support.aws_samples import cluster, computed, site
 from tests.support.cluster_samples import ARCHIVES, servers
 from tests.support.declare import Record, Secret, declare
@@ -25,7 +37,7 @@ from tests.support.policy_rules import Case, findings, resource
 from tests.unit.golden import local
 from tests.unit.render.chart_samples import PLACE, SERVERS
 
-_MODULES = (authorities, aws, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins)
+_MODULES = (authorities, aws, databases, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins)
 PROPERTY_RULES = {rule.name: rule for module in _MODULES for rule in module.RULES}
 ROLE = "vault:pkiSecret/secretBackendRole:SecretBackendRole"
 SIGNATURE = "vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate"
@@ -396,6 +408,7 @@ CASES: Mapping[str, Case] = {
         unknown="policy",
     ),
     **IN_AWS,
+    **IN_DATABASES,
     **AROUND_PODS,
     **IN_PODS,
 }

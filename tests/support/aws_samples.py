@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
 from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs, PrivateSubnets
+from components.aws.cluster_postgres import ClusterDatabase, ClusterDatabaseArgs
 from components.aws.cluster_site import EksSite
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
@@ -16,6 +17,7 @@ from components.aws.first_boot_role import FirstBootRole, FirstBootRoleArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
 from components.aws.role_boundary import RoleBoundary, RoleBoundaryArgs
 from components.render.aws import key_policies, role_policies
+from components.render.aws.postgres import ClusterPostgres
 from components.render.snapshots import Bucket
 
 NAME = "vault-staging"
@@ -84,6 +86,20 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
         options,
     )
     _keys(where, boundary, control_plane, network, protect=protect, options=options)
+    ClusterDatabase(
+        "postgres",
+        ClusterDatabaseArgs(
+            physical_name=NAME,
+            site=where,
+            postgres=ClusterPostgres(),
+            password="first",
+            vpc_id=network.vpc_id,
+            subnet_ids=network.ids,
+            boundary_arn=boundary,
+            protect=protect,
+        ),
+        options,
+    )
     EksNodes(
         "nodes",
         EksNodesArgs(

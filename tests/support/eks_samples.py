@@ -42,6 +42,8 @@ EXISTING_NETWORK: Mapping[str, Any] = {
     "kms_endpoint_id": "vpce-01234567",
 }
 """A network that somebody else made."""
+POSTGRES: Mapping[str, Any] = {"password_secret": "postgres-password"}
+"""A database beside the cluster, with nothing that has a default."""
 SNAPSHOTS: Mapping[str, Any] = {
     "store": {
         "kind": "bucket",

@@ -25,7 +25,7 @@ from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
 from tests.support.declare import Declared, declare
-from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, SNAPSHOTS, cluster, openbao
+from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, POSTGRES, SNAPSHOTS, cluster, openbao
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
 from vault_estate.auth.kubernetes import KubernetesAuth
@@ -52,7 +52,7 @@ def built(whole: Mapping[str, Any], *, preview: bool = False) -> Declared:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_keys(Path())
-        return declare(lambda: place(settings), preview=preview)
+        return declare(lambda: place(settings, pulumi.Output.secret), preview=preview)
 
 
 def write_keys(folder: Path) -> None:
@@ -63,10 +63,17 @@ def write_keys(folder: Path) -> None:
     (folder / "admin.crt").write_text(CERTIFICATE)
 
 
+EVERYTHING: Mapping[str, Any] = {
+    **cluster(postgres=POSTGRES, authorities=["admin.crt"]),
+    "kubernetes": {},
+    "snapshots": SNAPSHOTS,
+}
+
+
 @cache
 def production() -> Declared:
     """With everything that a cluster may have."""
-    return built({**CLUSTER, "kubernetes": {}, "snapshots": SNAPSHOTS})
+    return built(EVERYTHING)
 
 
 def after(declared: Declared, name: str) -> set[str]:
@@ -106,7 +113,7 @@ def test_things_are_there_before_what_needs_them() -> None:
     assert {"snapshots-association", "snapshots-bucket-encryption", "first-boot-run-job"} <= after(
         declared, "snapshot-job-taken-runs"
     )
-    preview = built({**CLUSTER, "kubernetes": {}, "snapshots": SNAPSHOTS}, preview=True)
+    preview = built(EVERYTHING, preview=True)
     assert preview.names() == declared.names()
 
 
@@ -177,9 +184,9 @@ def test_the_charts_archive_is_the_one_that_is_named_or_nothing_is_built(here: P
     with pytest.raises(
         ValueError, match=rf"platform\.chart\.checksum is '0{{64}}'; expected '{found}', or another file"
     ):
-        place(settings)
+        place(settings, pulumi.Output.secret)
     right = parse(cluster(chart={**PLATFORM["chart"], "checksum": found}))
-    assert len(declare(lambda: place(right)).records) > 80
+    assert len(declare(lambda: place(right, pulumi.Output.secret)).records) > 80
 
 
 EXISTING: Mapping[str, Any] = {
@@ -229,11 +236,21 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "pods.memory_mebibytes": (3_000, "3000Mi"),
     "pods.data_gibibytes": (31, "31Gi"),
     "pods.audit_gibibytes": (32, "32Gi"),
+    "postgres.version": ("16", '"postgres16"'),
+    "postgres.instance_class": ("db.r7g.large", "db.r7g.large"),
+    "postgres.storage_gibibytes": (50, '"allocatedStorage": 50'),
+    "postgres.storage_at_most": (500, '"maxAllocatedStorage": 500'),
+    "postgres.backup_days": (21, '"backupRetentionPeriod": 21'),
+    "postgres.database": ("shop", '"dbName": "shop"'),
+    "postgres.username": ("vault_admin", '"username": "vault_admin"'),
+    "postgres.password_version": (7, '"passwordWoVersion": 7'),
     **{f"addons.{name}": (f"v2.{number}.0-eksbuild.9", f"v2.{number}.0-") for number, name in enumerate(VERSIONS)},
 }
 """Each setting of the platform, as something else, and what is declared then and wasn't before."""
 ELSEWHERE = {
     "kind",
+    "authorities",
+    "postgres.password_secret",
     "chart.file",
     "chart.checksum",
     "rotation_image",
@@ -262,7 +279,7 @@ def test_each_setting_of_the_platform_shows_in_what_is_declared() -> None:
         },
         "roles": {},
     }
-    whole = json.loads(json.dumps({**CLUSTER, "database": database}))
+    whole = json.loads(json.dumps({**cluster(postgres=POSTGRES), "database": database}))
     before = built(whole)
     for name, (value, _) in OTHERWISE.items():
         *way, last = name.split(".")
@@ -401,16 +418,16 @@ def test_two_operators_with_one_key_are_one_person(here: Path, written: str) -> 
     with pytest.raises(
         ValueError, match=r"bootstrap\.operators\[1\]\.pgp_key is 'keys/bob\.asc'; expected another key"
     ):
-        place(settings)
+        place(settings, pulumi.Output.secret)
     (here / "keys/bob.asc").write_text(PUBLIC_KEY.replace("AA==", "BB=="))
-    assert declare(lambda: place(settings)).records
+    assert declare(lambda: place(settings, pulumi.Output.secret)).records
 
 
 def test_a_key_that_is_not_there_is_told_by_its_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = parse(CLUSTER)
     with pytest.raises(ValueError, match=r"bootstrap\.operators\[0\]\.pgp_key is 'keys/ada\.asc', which can't be read"):
-        place(settings)
+        place(settings, pulumi.Output.secret)
 
 
 @pytest.mark.usefixtures("here")
@@ -419,8 +436,13 @@ def test_the_stack_exports_what_a_person_needs() -> None:
     settings = parse(CLUSTER)
     assert isinstance(settings.platform, EksPlatform)
     platform = settings.platform
-    declare(lambda: found.update(eks.build(settings, platform).exports))
+    declare(lambda: found.update(eks.build(settings, platform, pulumi.Output.secret).exports))
     assert sorted(found) == ["address", "cluster_id", "cluster_name"]
+    with_database = parse(cluster(postgres=POSTGRES))
+    assert isinstance(with_database.platform, EksPlatform)
+    platform = with_database.platform
+    declare(lambda: found.update(eks.build(with_database, platform, pulumi.Output.secret).exports))
+    assert "postgres_host" in found
 
 
 def test_the_administrator_of_several_servers_sees_who_votes_from_first_boot_on() -> None:

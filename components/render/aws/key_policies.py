@@ -1,6 +1,6 @@
 """Who may do what with each KMS key of a cluster.
 
-Owns the four keys' policies. Refuses cryptography to the account itself: a key that an IAM policy could open would be
+Owns the keys' policies. Refuses cryptography to the account itself: a key that an IAM policy could open would be
 open to whoever may write IAM policies.
 """
 
@@ -83,18 +83,6 @@ def seal_key(
 def disks_key(account: AwsAccount) -> str:
     """Of the cluster's own key: disks through EC2, whoever asks for them; the deployer's grant to the control plane,
     which encrypts the cluster's secrets by it."""
-    disks = Statement(
-        sid="Disks",
-        actions=DISKS,
-        resources=(THIS_KEY,),
-        principal=Anybody(),
-        conditions={
-            "StringEquals": {
-                "kms:CallerAccount": [account.account_id],
-                "kms:ViaService": [f"ec2.{account.region}.amazonaws.com"],
-            }
-        },
-    )
     granted = Statement(
         sid="ClusterSecrets",
         actions=("kms:CreateGrant",),
@@ -102,7 +90,12 @@ def disks_key(account: AwsAccount) -> str:
         principal=Roles(arns=(account.deployer_role_arn,)),
         conditions={"Bool": {"kms:GrantIsForAWSResource": ["true"]}},
     )
-    return document(_administered(account), disks, granted)
+    return document(_administered(account), _through(account, "Disks", "ec2"), granted)
+
+
+def database_key(account: AwsAccount) -> str:
+    """Of a database's key: volumes, backups and what statements took, through RDS, whoever asks for them."""
+    return document(_administered(account), _through(account, "Database", "rds"), *_kept(account))
 
 
 def wrapping_key(account: AwsAccount, *, role_arn: str, service: str) -> str:
@@ -115,6 +108,22 @@ def wrapping_key(account: AwsAccount, *, role_arn: str, service: str) -> str:
         conditions={"StringEquals": {"kms:ViaService": [f"{service}.{account.region}.amazonaws.com"]}},
     )
     return document(_administered(account), wraps, *_kept(account))
+
+
+def _through(account: AwsAccount, sid: str, service: str) -> Statement:
+    """Whoever of the account asks the service."""
+    return Statement(
+        sid=sid,
+        actions=DISKS,
+        resources=(THIS_KEY,),
+        principal=Anybody(),
+        conditions={
+            "StringEquals": {
+                "kms:CallerAccount": [account.account_id],
+                "kms:ViaService": [f"{service}.{account.region}.amazonaws.com"],
+            }
+        },
+    )
 
 
 def _administered(account: AwsAccount, *more: str) -> Statement:

@@ -127,5 +127,13 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
         "ec2:LockSnapshot",
         "ec2:ModifyVolume",
     ),
+    "service-role/AmazonRDSEnhancedMonitoringRole": (
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:GetLogEvents",
+        "logs:PutLogEvents",
+        "logs:PutRetentionPolicy",
+    ),
 }
 """By the policy's name, as AWS published them by 2026-02 (AWS managed policy reference)."""

@@ -31,6 +31,8 @@ RECORD, _RANDOM = "record", 12
 """Of key shares in Secrets Manager: the record's name, and how many characters a run's own name has."""
 CNI_POLICIES = ("AmazonEKS_CNI_Policy",)
 DISK_POLICIES = ("service-role/AmazonEBSCSIDriverPolicy",)
+DATABASE_POLICIES = ("service-role/AmazonRDSEnhancedMonitoringRole",)
+"""Of what writes what a database's machine does (AWS RDS, Enhanced Monitoring)."""
 
 
 def managed(name: str) -> str:
@@ -137,7 +139,7 @@ _OF_KEY_SHARES = (
 def boundary(account: AwsAccount, environment: str) -> str:
     """The most that any role of a cluster may do, whatever its own policies say one day: what all of them do now, and
     never to read, replace or end key shares. It gives nothing by itself."""
-    managed_ones = (*CLUSTER_POLICIES, *NODE_POLICIES, *CNI_POLICIES, *DISK_POLICIES)
+    managed_ones = (*CLUSTER_POLICIES, *NODE_POLICIES, *CNI_POLICIES, *DISK_POLICIES, *DATABASE_POLICIES)
     done = {action for name in managed_ones for action in ALLOWED[name]}
     own = {*SEALS, "kms:GenerateDataKey", *_FIRST_BOOT, *_SNAPSHOTS, *_FLOW_LOGS}
     most = Statement(sid="Most", actions=tuple(done | own), resources=(BY_THE_ROLE,))

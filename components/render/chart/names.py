@@ -21,6 +21,8 @@ ACTIVE = f"{RELEASE}-active"
 """The service that has the active server only."""
 CERTIFICATE = "vault-tls"
 """Secret with the listener's certificate, its key and its authority."""
+AUTHORITIES = "vault-authorities"
+"""ConfigMap with authorities that the servers trust beside their image's own."""
 SEAL_TOKEN = "vault-seal"  # noqa: S105 - a name
 """Secret that an operator makes for a seal by another Vault, with the keys `token` and `ca.crt`, its authority's."""
 STORAGE_CLASS = "vault-gp3"

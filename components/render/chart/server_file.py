@@ -38,6 +38,8 @@ class ClusterServer:
     """By which OpenBao has a seal by AWS KMS."""
     zones: int = 3
     """Availability zones that the pods are spread over."""
+    has_authorities: bool = False
+    """Whether it trusts authorities that stand in the ConfigMap `vault-authorities`, beside the image's own."""
 
     def __post_init__(self) -> None:
         _server(self, SealPlace())
@@ -66,6 +68,11 @@ class ClusterServer:
     def seal_folder(self) -> str:
         """Folder of what a seal by another Vault is verified with."""
         return f"{self.home}/seal"
+
+    @property
+    def authorities(self) -> str:
+        """Folder of authorities that are trusted beside the image's own."""
+        return f"{self.home}/authorities"
 
     @property
     def audit_log(self) -> str:

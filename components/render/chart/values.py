@@ -13,6 +13,7 @@ import yaml
 from ..seals import TransitSeal
 from ..traffic import API_PORT
 from .names import (
+    AUTHORITIES,
     CERTIFICATE,
     HEADLESS,
     NAMES,
@@ -133,7 +134,12 @@ def _process(server: ClusterServer) -> Values:
     return {
         "terminationGracePeriodSeconds": 60,
         "preStopSleepSeconds": 5,
-        "extraEnvironmentVars": {"AWS_EC2_METADATA_DISABLED": "true", f"{variables}_CACERT": f"{server.tls}/ca.crt"},
+        "extraEnvironmentVars": {
+            "AWS_EC2_METADATA_DISABLED": "true",
+            f"{variables}_CACERT": f"{server.tls}/ca.crt",
+            # A folder; the image's own authorities are in a file, and stay trusted (Go, crypto/x509).
+            **({"SSL_CERT_DIR": server.authorities} if server.has_authorities else {}),
+        },
         "resources": {
             "requests": {"cpu": f"{server.pods.cpu_millicores}m", "memory": memory},
             "limits": {"memory": memory},
@@ -224,7 +230,7 @@ def _volumes(server: ClusterServer) -> Values:
     """The start script copies the configuration to /tmp, and nothing else is writable. The certificate is for the
     server's group only; the chart's own `extraVolumes` would fix its folder and let everybody read it. A plugin that a
     server fetches has a volume of its own: its folder is no part of the data. A seal by another Vault has a certificate
-    to verify that by."""
+    to verify that by. What servers connect to may have one of an authority that the image doesn't know."""
     volumes: list[Values] = []
     mounts: list[Values] = []
     if server.kms_plugin is not None and server.kms_plugin.image is not None:
@@ -234,6 +240,9 @@ def _volumes(server: ClusterServer) -> Values:
         authority = {"secretName": SEAL_TOKEN, "items": [{"key": "ca.crt", "path": "ca.crt"}]}
         volumes.append({"name": "seal", "secret": {**authority, "defaultMode": _READABLE_BY_GROUP}})
         mounts.append({"name": "seal", "mountPath": server.seal_folder, "readOnly": True})
+    if server.has_authorities:
+        volumes.append({"name": "authorities", "configMap": {"name": AUTHORITIES, "defaultMode": _READABLE_BY_GROUP}})
+        mounts.append({"name": "authorities", "mountPath": server.authorities, "readOnly": True})
     return {
         "volumes": [
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pulumi
 from pulumi import automation
 
 from composition import eks
 from fake_providers.attach import attach_apart
 from settings import parse
 from settings.eks import EksPlatform
-from tests.support.eks_samples import CLUSTER, PLATFORM, SNAPSHOTS, cluster
+from tests.support.eks_samples import CLUSTER, PLATFORM, POSTGRES, SNAPSHOTS, cluster
 from tests.support.programs import changes, trial_stack
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT
 
@@ -34,14 +35,20 @@ def written(folder: Path) -> dict[str, Any]:
         "administrator": {"certificate": named["admin.crt"], "private_key": "admin.key"},
     }
     snapshots = {**SNAPSHOTS, "recipients": [named["age.pub"]]}
-    return {**CLUSTER, "protect": False, "kubernetes": {}, "bootstrap": first, "snapshots": snapshots}
+    return {
+        **cluster(postgres=POSTGRES),
+        "protect": False,
+        "kubernetes": {},
+        "bootstrap": first,
+        "snapshots": snapshots,
+    }
 
 
 def declare(whole: dict[str, Any]) -> None:
     """Everything up to first boot."""
     settings = parse(whole)
     assert isinstance(settings.platform, EksPlatform)
-    eks.servers(settings, settings.platform)
+    eks.servers(settings, settings.platform, pulumi.Output.secret)
 
 
 def kinds(stack: automation.Stack) -> Iterator[str]:

@@ -45,7 +45,7 @@ def test_exactly_these_resources() -> None:
         "AccessEntry": 2,
         "AccessPolicyAssociation": 2,
         "Addon": 7,
-        "Alias": 4,
+        "Alias": 5,
         "Bucket": 1,
         "BucketLifecycleConfiguration": 1,
         "BucketObjectLockConfiguration": 1,
@@ -58,26 +58,31 @@ def test_exactly_these_resources() -> None:
         "DefaultSecurityGroup": 1,
         "Eip": 1,
         "FlowLog": 1,
+        "Instance": 1,
         "InternetGateway": 1,
-        "Key": 4,
+        "Key": 5,
         "LaunchTemplate": 1,
-        "LogGroup": 2,
+        "LogGroup": 4,
         "NatGateway": 1,
         "NodeGroup": 4,
+        "ParameterGroup": 1,
         "Policy": 1,
         "PodIdentityAssociation": 3,
-        "Role": 8,
+        "Role": 9,
         "RolePolicy": 4,
-        "RolePolicyAttachment": 5,
+        "RolePolicyAttachment": 6,
         "Route": 4,
         "RouteTable": 4,
         "RouteTableAssociation": 6,
+        "SecurityGroup": 1,
+        "SecurityGroupIngressRule": 1,
         "Subnet": 6,
+        "SubnetGroup": 1,
         "Vpc": 1,
         "VpcEndpoint": 1,
     }
     assert count(staging()) == expected
-    more = {"Eip": 3, "NatGateway": 3, "VpcEndpoint": 9, "SecurityGroup": 1, "SecurityGroupIngressRule": 1}
+    more = {"Eip": 3, "NatGateway": 3, "VpcEndpoint": 9, "SecurityGroup": 2, "SecurityGroupIngressRule": 2}
     production = built(**PRODUCTION, replicas=5)
     assert count(production) == {**expected, **more}
     assert built(preview=True).names() == staging().names()
@@ -96,7 +101,7 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
     found = dict(documents(declared))
     # Roles' trust, roles' own and their boundary, keys', endpoints' and the bucket's: a document that isn't found isn't
     # looked at.
-    assert len(found) == 8 + 4 + 1 + 4 + 9 + 1
+    assert len(found) == 9 + 4 + 1 + 5 + 9 + 1
     wildcards = set()
     for where, document in found.items():
         for statement in document["Statement"]:
@@ -111,6 +116,7 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
     assert wildcards - endpoints == {
         *keys,
         ("disks-key.policy", "*"),
+        ("postgres-key-key.policy", "*"),
         ("boundary-policy.policy", "*"),
         (
             "boundary-policy.policy",
@@ -192,8 +198,8 @@ def test_what_is_kept(protect: bool) -> None:
     declared = built(protect=protect)
 
     kept = {one.name for one in declared.records if one.options.protect}
-    keys = {"disks-key", *(f"keys-{name}-key" for name in ("seal", "snapshots", "key-shares"))}
-    assert kept == ({"eks-cluster", "snapshot-bucket-bucket", *keys} if protect else set())
+    keys = {"disks-key", "postgres-key-key", *(f"keys-{name}-key" for name in ("seal", "snapshots", "key-shares"))}
+    assert kept == ({"eks-cluster", "postgres-instance", "snapshot-bucket-bucket", *keys} if protect else set())
     assert declared.named("eks-cluster").inputs["deletionProtection"] is protect
 
 

@@ -31,7 +31,7 @@ def built(*, preview: bool = False, **parts: Any) -> Declared:
     settings = parse(node(**parts))
 
     def program() -> None:
-        for name, value in estate.place(settings).exports.items():
+        for name, value in estate.place(settings, pulumi.Output.secret).exports.items():
             pulumi.export(name, value)
 
     return declare(program, preview=preview)
@@ -102,7 +102,7 @@ def test_the_server_is_replaced_first_deleted_and_never_protected() -> None:
 @pytest.mark.parametrize("protect", [True, False])
 def test_data_and_address_are_protected_by_pulumi_and_by_hetzner(protect: bool) -> None:
     settings = parse({**node(), "protect": protect})
-    declared = declare(lambda: estate.place(settings))
+    declared = declare(lambda: estate.place(settings, pulumi.Output.secret))
 
     for name in ("platform-volume", "platform-ip"):
         record = declared.named(name)
@@ -221,7 +221,7 @@ OPENINGS: list[tuple[dict[str, Any], dict[str, Any], dict[tuple[str, int], tuple
         {"seal": KMS, "ssh": SSH},
         {
             "server": {"flavor": "vault", "version": "1.21.0"},
-            "audit": {"remote": {"type": "socket", "address": "10.80.1.9:9090"}},
+            "audit": {"remote": {"type": "socket", "address": "10.80.1.9:9090"}, "local": {"type": "syslog"}},
         },
         {("tcp", 9090): ("10.80.1.9/32",)},
     ),

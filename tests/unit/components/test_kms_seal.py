@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.aws.kms_seal import alias, seal_policy
@@ -32,7 +33,7 @@ def built(*, preview: bool = False, seal: Any = None, protect: bool = True) -> D
     settings = parse({**node(seal=seal or OWN, ssh=SSH), "protect": protect})
 
     def program() -> None:
-        estate.place(settings)
+        estate.place(settings, pulumi.Output.secret)
 
     return declare(program, preview=preview, outputs=_of_aws)
 
@@ -125,7 +126,7 @@ def test_seal_key_and_bucket_have_providers_of_their_own(
     (folder / "keys/age.pub").write_text(f"age1{'q' * 58}\n")
     settings = parse(with_bucket(seal=seal, store=store))
 
-    declared = declare(lambda: estate.place(settings), preview=preview, outputs=_of_aws)
+    declared = declare(lambda: estate.place(settings, pulumi.Output.secret), preview=preview, outputs=_of_aws)
 
     providers = {one.name: one for one in declared.records if one.type == "pulumi:providers:aws"}
     assert {name: one.inputs.get("profile") for name, one in providers.items()} == {

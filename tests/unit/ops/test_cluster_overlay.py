@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import yaml
+
 from components.render.chart.names import NAMES
 from components.render.seals import TransitSeal
 from ops import stack_file
@@ -11,6 +13,7 @@ from ops.sandbox import cluster_overlay
 from ops.sandbox.cluster_services import ClusterFacts
 from ops.stack_file import StackFile
 from settings.eks import EksPlatform
+from tests.support.eks_samples import POSTGRES, cluster
 
 FACTS = ClusterFacts(
     address="198.19.0.254",
@@ -61,6 +64,17 @@ def test_the_committed_file_keeps_all_but_what_names_something_elsewhere(tmp_pat
     assert platform.seal.address == "https://198.19.0.254:8300"
     assert seen.settings.applications == file.settings.applications
     assert seen.settings.protect is False
+
+
+def test_a_database_in_aws_is_the_one_of_this_machine(tmp_path: Path) -> None:
+    settings = cluster(postgres=POSTGRES)
+    (tmp_path / "Pulumi.trial.yaml").write_text(yaml.safe_dump({"config": {"vault-estate:estate": settings}}))
+    file = stack_file.read(Paths(project=tmp_path), "trial")
+    assert isinstance(file.settings.platform, EksPlatform)
+    seen = cluster_overlay.apply(file, file.settings.platform, FACTS)
+    assert isinstance(seen.settings.platform, EksPlatform)
+    assert seen.settings.platform.postgres is None
+    assert "platform.postgres" in {one.setting for one in seen.replaced}
 
 
 def test_production_has_five_servers_there_too(tmp_path: Path) -> None:

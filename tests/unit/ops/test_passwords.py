@@ -10,6 +10,7 @@ from ops import stack_file
 from ops.commands import passwords
 from ops.errors import EstateError
 from ops.paths import Paths
+from tests.support.eks_samples import POSTGRES, cluster
 from tests.unit.settings.samples import FULL, MISSING, changed
 
 PASTED = "-".join(("pasted", "by", "mistake"))
@@ -45,6 +46,13 @@ def test_a_password_that_is_not_there(tmp_path: Path, settings: dict[str, Any], 
     assert said.startswith(f"Pulumi.dev.yaml: vault-estate:estate.database.connections.main.{setting} names no ")
     assert len(said.splitlines()) == 1
     assert PASTED not in said
+
+
+def test_the_password_of_a_database_that_the_stack_brings(tmp_path: Path) -> None:
+    settings = cluster(postgres=POSTGRES)
+    with pytest.raises(EstateError, match=r"estate\.platform\.postgres\.password_secret names no setting of this file"):
+        refuse(tmp_path, settings)
+    refuse(tmp_path, settings, **{"vault-estate:postgres-password": {"secure": "v1:a:b"}})
 
 
 def test_passwords_that_are_there(tmp_path: Path) -> None:

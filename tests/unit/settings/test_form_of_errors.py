@@ -65,6 +65,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
         chart=eks_samples.OF_OPENBAO["chart"],
         kms_plugin=eks_samples.KMS_PLUGIN,
         existing_network=eks_samples.EXISTING_NETWORK,
+        postgres=eks_samples.POSTGRES,
     ),
 }
 """Together they hold every section there is."""
@@ -215,6 +216,9 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "Settings._references": changed("applications/app/pki_roles", ["none"]),
     "Settings._seal_beside_snapshots": {**node(seal={"kind": "static", "escrow": True}), "snapshots": MISSING},
     "Settings._snapshots": {**NODE, "snapshots": {**BUCKET, "node_certificate": None}},
+    "ClusterPostgresWithPassword._grows": eks_samples.cluster(
+        postgres={**eks_samples.POSTGRES, "storage_at_most": 22, "storage_gibibytes": 21}
+    ),
     "Section._entries_differ": changed("applications/app/pki_roles", ["app-cert", "app-cert"]),
     "Settings._apart_from_tenants": changed("tenants/folder", "app"),
     "TenantIssuer._one_source": changed("tenants/issuer/jwks_url", MISSING),
