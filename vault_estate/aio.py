@@ -62,7 +62,11 @@ class AsyncVaultClient(NotPickled):
             return found
         question = (asyncio.get_running_loop(), name, version, min_version)
         task = self._asked.get(question)
-        if task is None:
+        if task is not None:
+            found = self.sync.peek(name, version=version, min_version=min_version, is_asked=True)
+            if found is not None:
+                return found
+        else:
             task = self._asked[question] = asyncio.create_task(self._ask(question))
             # If every task that waits is cancelled, nobody else takes its error.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())

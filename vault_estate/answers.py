@@ -15,6 +15,7 @@ from vault_estate.errors import (
     AuthenticationError,
     CredentialExpired,
     InvalidRequest,
+    MountNotFound,
     PermissionDenied,
     ProtocolError,
     RateLimited,
@@ -32,11 +33,11 @@ from vault_estate.errors import (
 
 BODY_BYTES = 8 << 20
 """The longest answer that is read. A value is at most 1 MiB; lists of some 100,000 names are shorter."""
-_VAULTS_OWN = frozenset({400, 403, 404, 405})
-"""Refusals that only mean something if Vault itself wrote them, and not a proxy before it."""
+_ANYBODYS = frozenset({408, 412, 413, 429, 472, 473})
+"""Refusals of a client that mean the same if a proxy wrote them. The others, as 403, only do if Vault itself did."""
 _NAMES = frozenset({"alt_names", "common_name", "name", "role", "ttl"})
 """Of a request's body, what is no secret and should be read in an error."""
-_TRANSIENT = frozenset({412, 429, 472, 473, 502, 504})
+_TRANSIENT = frozenset({408, 412, 429, 472, 473, 502, 504})
 
 
 class Headers(Protocol):
@@ -115,10 +116,11 @@ def refusal(answer: Answer, path: str) -> VaultEstateError:
     try:
         document = answer.document()
     except ValueError:
-        if answer.status in _VAULTS_OWN:
-            return _not_vault(answer, path)
         document = {}
     errors = document.get("errors")
+    is_vaults = isinstance(errors, list) or "data" in document  # of a deleted version it tells its metadata
+    if answer.status < 500 and not (is_vaults or answer.status in _ANYBODYS):
+        return _not_vault(answer, path)
     said = tuple(redacted(one, answer.sent) for one in errors) if isinstance(errors, list) else ()
     request_id = document.get("request_id")
     told = _Told(
@@ -128,7 +130,7 @@ def refusal(answer: Answer, path: str) -> VaultEstateError:
         return _absent(document, told)
     if answer.status == 429:
         return RateLimited(told.line("a quota is used up"), retry_after=_seconds(answer.headers), **told.fields())
-    if answer.status >= 500 or answer.status in {412, 472, 473}:
+    if answer.status >= 500 or answer.status in {408, 412, 472, 473}:
         return _server(told)
     return _client(told)
 
@@ -163,7 +165,15 @@ def _not_vault(answer: Answer, path: str) -> ProtocolError:
     )
 
 
-def _absent(document: Mapping[str, Any], told: _Told) -> SecretNotFound:
+def _absent(document: Mapping[str, Any], told: _Told) -> VaultEstateError:
+    if told.says("no handler for route", "namespace not found"):
+        return MountNotFound(
+            told.line(
+                "nothing is mounted there; expected the mount, with which the path begins, and VAULT_NAMESPACE as they "
+                "are in Vault"
+            ),
+            **told.fields(),
+        )
     data = document.get("data")
     metadata = data.get("metadata") if isinstance(data, dict) else None
     if not isinstance(metadata, dict):

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from vault_estate.clock import Clock, SystemClock
 from vault_estate.errors import (
     ConfigurationError,
+    MountNotFound,
     PermissionDenied,
     RateLimited,
     SecretNotFound,
@@ -34,7 +35,7 @@ _UNTRUSTED_SECONDS = 300.0
 """How long a server without a good certificate is hidden by stale values: it may be somebody else."""
 _AFTER_FAILURE_SECONDS = 1.0
 """How long a value is served without asking after Vault was away, so that its return is seen within two seconds."""
-_REFUSED_SECONDS = ((SecretNotFound, 10.0), (PermissionDenied, 5.0))
+_REFUSED_SECONDS = ((SecretNotFound, 10.0), (MountNotFound, 10.0), (PermissionDenied, 5.0))
 
 
 class CacheEvent(Enum):
@@ -135,11 +136,14 @@ class Cache(Generic[K, V]):
         self._generation = 0
         self._begun = 0
 
-    def peek(self, key: K, accept: Callable[[V], bool] | None = None) -> V | None:
-        """A value that needs nobody's asking; None if there is none."""
+    def peek(self, key: K, accept: Callable[[V], bool] | None = None, *, is_asked: bool = False) -> V | None:
+        """A value that needs nobody's asking; None if there is none. `is_asked`: somebody reads it anew, so that the
+        old one will do until its end."""
         now = self._now()
         entry = self._entries.get(key)
-        if entry is None or now >= entry.refresh_at or (accept is not None and not accept(entry.value)):
+        if entry is None or (accept is not None and not accept(entry.value)):
+            return None
+        if now >= (entry.fresh_until if is_asked else entry.refresh_at):
             return None
         entry.used = now
         self._count(CacheEvent.HIT, key)

@@ -129,6 +129,7 @@ class VaultClient(NotPickled):
         Raises:
             ConfigurationError: the manifest has no such secret; the known ones are listed. Or a version below 1.
             SecretNotFound: Vault has none, or (`SecretDeleted`) not any more, or not yet in `min_version`.
+            MountNotFound: its mount or the namespace isn't there.
             PermissionDenied: this login may not read it.
             VaultUnavailable: Vault can't be asked, and what was read is older than an hour.
             AuthenticationError: nobody could be logged in.
@@ -151,10 +152,13 @@ class VaultClient(NotPickled):
             )
         return secret
 
-    def peek(self, name: str, *, version: int | None = None, min_version: int | None = None) -> Secret | None:
-        """A secret that is in memory and fresh, without asking Vault; None: it isn't."""
+    def peek(
+        self, name: str, *, version: int | None = None, min_version: int | None = None, is_asked: bool = False
+    ) -> Secret | None:
+        """A secret that is in memory and fresh, without asking Vault; None: it isn't. Near its end it counts as fresh
+        only if `is_asked`: somebody reads it anew."""
         accept = None if min_version is None else lambda one: one.version >= min_version
-        return self._cache.peek((name, version), accept)
+        return self._cache.peek((name, version), accept, is_asked=is_asked)
 
     @hides_values
     def refresh(self, name: str) -> Secret:

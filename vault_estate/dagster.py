@@ -5,7 +5,6 @@ credential as a value of its configuration, which Dagster shows: fields name fil
 """
 
 import os
-import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +27,6 @@ _OF_LOGINS = (
 """Variables, without BAO_ or VAULT_, that the resource's own `auth` takes the place of."""
 _CLIENTS: dict[str, VaultClient] = {}
 """Of this process, by the resource's configuration."""
-_MAKING = threading.Lock()
 
 
 class LoginByEnvironment(dg.Config):
@@ -126,10 +124,9 @@ class VaultSecretsResource(dg.ConfigurableResource):  # type: ignore[type-arg] #
         """The client of this process, for everything else: databases, certificates, encryption.
         Raises ConfigurationError: the address or the login can't be used."""
         key = repr((self.config_path, self.vault_addr, self.cache_ttl, self.auth))
-        with _MAKING:
-            if key not in _CLIENTS:
-                _CLIENTS[key] = self._made()
-            return _CLIENTS[key]
+        found = _CLIENTS.get(key)
+        # Without a lock, which a fork would find taken for ever: of two that are made, one never logs in.
+        return _CLIENTS.setdefault(key, self._made()) if found is None else found
 
     def _made(self) -> VaultClient:
         auth = self.auth

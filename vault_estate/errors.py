@@ -91,6 +91,10 @@ class PermissionDenied(VaultEstateError):
     """The token is alive, and its ACL policies refuse the path."""
 
 
+class MountNotFound(VaultEstateError):
+    """Nothing is mounted where the path points, or the namespace isn't there: a setting is wrong."""
+
+
 class SecretNotFound(VaultEstateError, KeyError):
     """No secret, no version of it, or no key in it by that name."""
 

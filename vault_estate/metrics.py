@@ -4,7 +4,7 @@ Owns the names, which dashboards and alerts of several teams share: `gl_secrets_
 names of secrets, paths and people as labels: their number has no end, and a scrape would list what there is.
 """
 
-from threading import Lock
+from threading import RLock
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
@@ -37,7 +37,7 @@ class PrometheusObserver:
     ) -> None:
         """Raises ConfigurationError: the registry has metrics of these names already."""
         self._clock: Clock = clock or SystemClock()
-        self._lock = Lock()
+        self._lock = RLock()  # a scrape may be interrupted by a signal handler that asks the client
         self._ends: dict[str, dict[str, float]] = {}
         try:
             self._operations = Counter(

@@ -18,6 +18,7 @@ from vault_estate.errors import (
     ConfigurationError,
     CredentialExpired,
     InvalidRequest,
+    MountNotFound,
     PermissionDenied,
     SecretNotFound,
     VaultEstateError,
@@ -306,7 +307,7 @@ class Session(NotPickled):
         raise failed
 
     def _explained(self, error: VaultEstateError) -> VaultEstateError:
-        if isinstance(error, SecretNotFound):
+        if isinstance(error, SecretNotFound | MountNotFound):
             # Else it would look as if nobody had given a value yet.
             return AuthenticationError(
                 f"{error.path}: there is no such login; expected VAULT_NAMESPACE and the auth method's mount as Vault "

@@ -124,7 +124,7 @@ def test_metadata(either: VaultDouble) -> None:
         ("POST", "secret/data/other", {"data": {}, "options": {"cas": 1}}, errors.VersionConflict, _CONFLICT),
         ("POST", "secret/data/app-prod", {"values": {}}, errors.InvalidRequest, "no data provided"),
         ("POST", "secret/destroy/app-prod", {"versions": []}, errors.InvalidRequest, "no version number provided"),
-        ("GET", "a/b", None, errors.SecretNotFound, 'no handler for route "a/b". route entry not found.'),
+        ("GET", "a/b", None, errors.MountNotFound, 'no handler for route "a/b". route entry not found.'),
         ("GET", "secret/metadata/nowhere", None, errors.SecretNotFound, ""),
         (
             "POST",

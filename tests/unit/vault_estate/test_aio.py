@@ -62,6 +62,28 @@ def test_fifty_tasks_and_threads_ask_once(vault: ScriptedVault) -> None:
     assert vault.count("secret/data/app") == 1
 
 
+def test_while_one_task_reads_ahead_others_have_the_old_value(vault: ScriptedVault) -> None:
+    async def use() -> None:
+        client = AsyncVaultClient(environ=ENVIRON)
+        first = await client.get_secret("app")
+        vault.clock.advance(250)
+        free = _held(vault)
+        try:
+            reads = asyncio.create_task(client.get_secret("app"))
+            await asyncio.sleep(0)
+            assert await asyncio.wait_for(client.get_secret("app"), 5) is first
+            vault.clock.advance(51)
+            waits = asyncio.create_task(client.get_secret("app"))
+            await asyncio.sleep(0)
+            assert not waits.done(), "it is at its end"
+        finally:
+            free()
+        assert await waits is await reads
+
+    run_async(use())
+    assert vault.count("secret/data/app") == 2
+
+
 def test_a_cancelled_task_leaves_the_question_to_the_others(vault: ScriptedVault) -> None:
     async def use() -> None:
         free = _held(vault)

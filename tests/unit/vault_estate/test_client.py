@@ -22,6 +22,7 @@ from vault_estate.events import Event, EventKind
 from vault_estate.manifest import ClientManifest
 from vault_estate.models import Credentials, IssuedCertificate, Secret
 from vault_estate.opening import VaultClientConfig, opened
+from vault_estate.transport import Call
 
 ENVIRON = {"VAULT_ADDR": ADDRESS, "VAULT_ROLE_ID": ROLE_ID, "VAULT_SECRET_ID": SECRET_ID}
 CANARY = "canary-0value"
@@ -151,6 +152,27 @@ def test_a_changed_policy_takes_the_value_away_at_once(vault: ScriptedVault, mak
     vault.denied.clear()
     vault.clock.advance(6)
     assert client.get_secret("app")["a"] == CANARY
+
+
+def test_what_a_proxy_refuses_is_an_outage_and_no_reason_to_log_in(
+    vault: ScriptedVault, make: Callable[..., VaultClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make()
+    client.get_secret("app")
+    vault.clock.advance(301)
+    refused = Answer(status=403, headers={"Content-Type": "application/json"}, body=b'{"message": "Forbidden"}')
+
+    def answer(call: Call) -> Answer:
+        vault.asked.append(call.path)
+        return refused
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "answer", answer)
+        assert client.get_secret("app").stale
+        with pytest.raises(errors.ProtocolError):
+            client.get_secret("other")
+    assert vault.count("lookup-self") == 0
+    assert vault.count("login") == 1
 
 
 def test_a_key_that_is_missing_or_no_text(vault: ScriptedVault, make: Callable[..., VaultClient]) -> None:

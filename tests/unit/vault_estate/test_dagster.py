@@ -16,6 +16,7 @@ import pytest
 from tests.support.answering import Answering, Said, answering
 from tests.support.manifests import GOOD
 from vault_estate import dagster as resource
+from vault_estate.client import VaultClient
 from vault_estate.dagster import (
     LoginByAppRole,
     LoginByJwt,
@@ -120,6 +121,23 @@ def test_a_run_may_configure_it(server: Answering, manifest: str) -> None:
     assert done.success
     (client,) = resource._CLIENTS.values()
     assert client.config.fresh_seconds == 60
+
+
+@pytest.mark.timeout(60)  # what fails here waits for ever
+def test_who_asks_for_the_client_while_it_is_made_has_the_same(manifest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a signal handler may in the same thread, and another thread before a fork."""
+    vault = VaultSecretsResource(config_path=manifest, auth=LoginByAppRole(secret_id_env="OF_AOS"))
+    made = VaultSecretsResource._made
+    inside: list[VaultClient | None] = []
+
+    def interrupted(self: VaultSecretsResource) -> VaultClient:
+        if not inside:
+            inside.append(None)
+            inside.append(self.client)
+        return made(self)
+
+    monkeypatch.setattr(VaultSecretsResource, "_made", interrupted)
+    assert vault.client is inside[1] is vault.client
 
 
 LOGINS: list[tuple[dg.Config, str, dict[str, str]]] = [

@@ -96,3 +96,12 @@ def test_runs_of_a_rotation_are_counted() -> None:
         for status in ("success", "failed")
     }
     assert found == {"success": 2, "failed": 1}
+
+
+@pytest.mark.timeout(60)  # what fails here waits for ever
+def test_who_interrupts_a_scrape_is_counted() -> None:
+    registry = CollectorRegistry()
+    observer = PrometheusObserver(registry=registry)
+    with observer._lock:
+        observer(Event(kind=EventKind.LOGIN, operation="login", secret_type="auth", ttl_seconds=60))
+    assert 0 < (registry.get_sample_value("gl_vault_lease_ttl_seconds", {"secret_type": "auth"}) or 0) <= 60

@@ -93,6 +93,18 @@ def test_a_document_comes_with_the_requests_own_headers(server: Answering) -> No
         (Said(status=504, body=b"<html>", content_type="text/html"), errors.VaultUnavailable, 3),
         (Said(body=b"<html>log in</html>", content_type="text/html"), errors.ProtocolError, 1),
         (Said(status=403, body=b"<html>", content_type="text/html"), errors.ProtocolError, 1),
+        (Said(status=403, body=b""), errors.ProtocolError, 1),
+        (Said(status=403, body=b'{"message": "Forbidden"}'), errors.ProtocolError, 1),
+        (Said(status=404, body=b'{"message": "no Route matched"}'), errors.ProtocolError, 1),
+        (Said(status=401, body=b"<html>", content_type="text/html"), errors.ProtocolError, 1),
+        (Said(status=407, body=b"<html>", content_type="text/html"), errors.ProtocolError, 1),
+        (Said(status=408, body=b"<html>", content_type="text/html"), errors.VaultUnavailable, 3),
+        (Said(status=413, body=b"<html>", content_type="text/html"), errors.SecretTooLarge, 1),
+        (Said(status=429, body=b"<html>", content_type="text/html"), errors.RateLimited, 2),
+        (Said(status=500, body=b"<html>", content_type="text/html"), errors.VaultUnavailable, 1),
+        (Said(status=502, body=b'{"errors": ["trunc'), errors.VaultUnavailable, 3),
+        (_refused(404, 'no handler for route "secret/data/x". route entry not found.'), errors.MountNotFound, 1),
+        (_refused(404, "namespace not found"), errors.MountNotFound, 1),
         (Said(status=302, body=b""), errors.ProtocolError, 1),
         (Said(body=b'{"data": {"a'), errors.ProtocolError, 1),
         (Said(body=b"[]"), errors.ProtocolError, 1),
@@ -111,6 +123,15 @@ def test_each_answer_is_one_error_and_is_asked_again_only_if_it_may_pass(
     assert raised.value.path == "secret/data/x"
     assert len(server.asked) == tries
     assert TOKEN not in str(raised.value)
+    assert not any(one in str(raised.value) for one in ("<html>", "Forbidden", "matched", "trunc"))
+
+
+def test_a_mount_that_is_not_there_is_named_with_what_to_do(server: Answering) -> None:
+    server.says(_refused(404, 'no handler for route "kv/data/x". route entry not found.'))
+    with pytest.raises(errors.MountNotFound, match=r"^kv/data/x: nothing is mounted there; ") as raised:
+        _transport(server).send("GET", "kv/data/x")
+    assert "VAULT_NAMESPACE" in str(raised.value)
+    assert not isinstance(raised.value, KeyError | errors.SecretNotFound)
 
 
 def test_an_answer_that_is_too_long_is_not_read_to_its_end(server: Answering) -> None:

@@ -4,6 +4,7 @@ Vault is in memory, and time is set. What certificates say is the system's to ju
 """
 
 import ssl
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.clocks import SetClock
 from tests.support.migrating import PERSON
 from tests.support.rotating import EVERY, GRACE, KEY, Rotating, in_one_thread
 from tests.support.scripted_vault import SECRET_ID, ScriptedTransport, ScriptedVault
+from vault_estate import clock
 from vault_estate.auth import AppRoleAuth, SecretIdVariable
 from vault_estate.auth.token import TokenAuth
 from vault_estate.client import VaultClient
@@ -96,3 +98,29 @@ def test_a_rotation_is_due_and_ends_by_vaults_clock(wrong: float) -> None:
     here.vault.clock.advance(1)
     assert [one.phase for one in runner.rotate_due()] == ["idle"]
     assert len(here.vault.versions("external-apis")) == 2
+
+
+def test_a_sleep_of_the_machine_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Linux reckons it; where that isn't to be had, the clock is the usual one."""
+    asked: list[int] = []
+
+    def counts(number: int) -> float:
+        asked.append(number)
+        return 5.0
+
+    monkeypatch.setattr(time, "clock_gettime", counts)
+    assert clock._goes_on()() == 5.0
+    assert set(asked) == {time.CLOCK_BOOTTIME}
+
+    def refuse(_: int) -> float:
+        raise OSError
+
+    monkeypatch.setattr(time, "clock_gettime", refuse)
+    assert clock._goes_on() is time.monotonic
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    assert clock._goes_on() is time.monotonic
+
+
+def test_the_systems_clock_goes_on() -> None:
+    first = clock.SystemClock().now()
+    assert clock.SystemClock().now() >= first > 0
