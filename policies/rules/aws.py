@@ -155,7 +155,7 @@ RULES = (
         name="snapshots-are-encrypted-by-own-key",
         sentence="A bucket at AWS encrypts what is in it by a key of the account's own.",
         remediation="Set sse_algorithm to aws:kms with kms_master_key_id.",
-        source="AWS, S3: server-side encryption with KMS keys; Checkov CKV_AWS_145",
+        source="AWS, S3: server-side encryption with KMS keys; Checkov CKV_AWS_19, CKV_AWS_145",
         types=("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",),
         check=_encrypted,
     ),

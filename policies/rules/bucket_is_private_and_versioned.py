@@ -58,7 +58,8 @@ RULE = Rule(
     name="bucket-private-and-versioned",
     sentence="A bucket keeps its versions, is never public and isn't deleted with its contents.",
     remediation="Leave acl private and force_destroy off, block public access, and set versioning to Enabled.",
-    source="CIS AWS Foundations Benchmark 3.0, 2.1.4; AWS, S3 versioning",
+    source="CIS AWS Foundations Benchmark 3.0, 2.1.4; AWS, S3 versioning; Checkov CKV_AWS_20, CKV_AWS_21, CKV_AWS_53, "
+    "CKV_AWS_54, CKV_AWS_55, CKV_AWS_56, CKV_AWS_57, CKV_AWS_70",
     types=(
         "aws:s3/bucket:Bucket",
         "aws:s3/bucketAcl:BucketAcl",

@@ -73,7 +73,7 @@ RULE = Rule(
     name="user-data-holds-no-secret",
     sentence="The user-data of a machine holds no token, no access key and no private key, packed or not.",
     remediation="Have the machine make the key itself, or let an operator bring it once the machine is up.",
-    source="Hetzner, Servers API: user_data is readable on the machine; CWE-312",
+    source="Hetzner, Servers API: user_data is readable on the machine; CWE-312; Checkov CKV_AWS_46",
     types=(
         "aws:ec2/instance:Instance",
         "aws:ec2/launchTemplate:LaunchTemplate",

@@ -5,6 +5,7 @@ the engine runs them (`test_pack.py`).
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -417,6 +418,12 @@ CASES: Mapping[str, Case] = {
 def test_every_rule_about_properties_has_a_case() -> None:
     assert sorted(CASES) == sorted(PROPERTY_RULES)
     assert len(RULES) >= 30
+
+
+def test_what_checkov_checks_of_what_a_cluster_is_made_of_is_a_rule_here() -> None:
+    checks = "7 8 16 17 19 21 33 37 38 39 53 54 55 56 58 60 61 70 79 88 93 118 126 129 130 133 143 157 161 227 300 341"
+    named = {int(number) for rule in RULES for number in re.findall(r"CKV_AWS_([0-9]+)", rule.source)}
+    assert {int(number) for number in checks.split()} - named == set()
 
 
 def tried(rule: Rule, case: Case, change: Mapping[str, Any]) -> list[str]:
