@@ -142,7 +142,8 @@ class VaultPods:
         """Of all volumes whose node knows it; a node learns it within a minute of a pod's start.
         Raises KubernetesRefusedError: it isn't for this login, since who may ask a node may do more there."""
         nodes = sorted({one.node for one in pods.pods.values() if one.node})
-        return [one for node in nodes for one in _volumes(self.api.get(_STATISTICS.format(node=node)) or {})]
+        found = [one for node in nodes for one in _volumes(self.api.get(_STATISTICS.format(node=node)) or {})]
+        return sorted(found, key=lambda one: (one.volume, one.server))
 
     def evict(self, pod: PodView) -> None:
         """End it as long as the disruption budget lets it go: who drains a node meanwhile, or upgrades too, is counted.

@@ -52,7 +52,8 @@ class Shrinking:
                 hand_over(self.gate, look.pods.names[:-1], self.say)
             look = self._remove(last, look.pods.replicas - 1)
             removed.append(last)
-        self.gate.settle()
+        if not removed:
+            self.gate.settle()
         return Scaled(servers=servers, removed=removed, left_volumes=tuple(self.left))
 
     @staticmethod

@@ -1,13 +1,11 @@
-"""One cluster of three nodes in two zones for all tests here; those that end one start their own."""
+"""One cluster of five nodes in three zones for all tests here; those that end one start their own."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from fake_providers import machines, nodes
-from tests.support.pods import Pods
-
-TWO_ZONES = {"n-1": "zone-a", "n-2": "zone-a", "n-3": "zone-b"}
+from tests.support.pods import THREE_ZONES, Pods
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +40,7 @@ def clusters(
 @pytest.fixture(scope="session")
 def cluster(clusters: Callable[[dict[str, str]], nodes.Cluster]) -> nodes.Cluster:
     """The one that all look at."""
-    cluster = clusters(TWO_ZONES)
+    cluster = clusters(THREE_ZONES)
     cluster.wait_ready()
     return cluster
 

@@ -10,7 +10,7 @@ import pytest
 from fake_providers import nodes
 from fake_providers.machines import MachineError
 from fake_providers.machines.commands import eventually
-from tests.support.pods import Pods, on
+from tests.support.pods import THREE_ZONES, Pods, on
 
 FAST = {
     "apiVersion": "storage.k8s.io/v1",
@@ -33,8 +33,8 @@ def test_nodes_are_ready_with_their_zones_and_labels(cluster: nodes.Cluster) -> 
             next(condition["status"] for condition in one["status"]["conditions"] if condition["type"] == "Ready"),
         )
         for one in found
-    } == {name: (zone, "small", "True") for name, zone in (("n-1", "zone-a"), ("n-2", "zone-a"), ("n-3", "zone-b"))}
-    assert cluster.nodes() == {"n-1": True, "n-2": True, "n-3": True}
+    } == {name: (zone, "small", "True") for name, zone in THREE_ZONES.items()}
+    assert cluster.nodes() == dict.fromkeys(THREE_ZONES, True)
 
 
 def test_a_pod_finds_services_by_name_and_reaches_this_machine(pods: Pods) -> None:
@@ -89,7 +89,7 @@ def test_a_node_without_power_comes_back_with_its_disk(pods: Pods) -> None:
     before = pods.kubectl("get", "pod", "stays", "--output", running)
 
     pods.cluster.unplug("n-3")
-    assert pods.cluster.nodes() == {"n-1": True, "n-2": True, "n-3": False}
+    assert pods.cluster.nodes() == {**dict.fromkeys(THREE_ZONES, True), "n-3": False}
 
     pods.cluster.plug_in("n-3")
     pods.cluster.wait_ready()

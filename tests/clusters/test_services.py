@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from components.render.chart import certificates
 from fake_providers import nodes
-from tests.support.pods import Pods
+from tests.support.pods import Pods, asking
 
 ROLE = "arn:aws:iam::123456789012:role/seal"
 WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
@@ -56,36 +56,17 @@ def policy(namespace: str, **allowed: Any) -> dict[str, Any]:
     }
 
 
-def asking(address: str, *, until: str) -> list[str]:
-    """A program that asks once a second, half a minute long, until it is answered or refused. A server that has just
-    begun, and who enforces policies, need a moment."""
-    program = f"""\
-import socket, sys, time
-for _ in range(30):
-    try:
-        socket.create_connection(("{address}", 8080), timeout=2).close()
-        said = "answered"
-    except OSError:
-        said = "refused"
-    if said == "{until}":
-        sys.exit()
-    time.sleep(1)
-sys.exit(said)
-"""
-    return ["python3", "-c", program]
-
-
 def test_a_network_policy_lets_in_whom_it_names_and_nobody_else(pods: Pods) -> None:
     tools = pods.cluster.programs.tools.reference
     pods.start("server", ["httpd", "-f", "-p", "8080", "-h", "/etc"])
     pods.wait("server", "condition=Ready")
     address = pods.kubectl("get", "pod", "server", "--output", "jsonpath={.status.podIP}")
-    pods.run("before", asking(address, until="answered"), image=tools)
+    pods.run("before", asking(address, 8080, until="answered"), image=tools)
 
     pods.apply(policy(pods.namespace, ingress=[{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}]))
 
-    pods.run("stranger", asking(address, until="refused"), image=tools)
-    pods.run("friend", asking(address, until="answered"), image=tools)
+    pods.run("stranger", asking(address, 8080, until="refused"), image=tools)
+    pods.run("friend", asking(address, 8080, until="answered"), image=tools)
 
 
 @pytest.fixture

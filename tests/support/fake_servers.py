@@ -146,14 +146,14 @@ class FakeServers:
         return {"items": [self._document(name) for name in self.pods]}
 
     def _statistics(self, name: str) -> Mapping[str, Any]:
-        """What a node's kubelet tells of its pod, as Kubernetes 1.36 does."""
+        """What a node's kubelet tells of its pod, as Kubernetes 1.36 does, in no order."""
         if not self.tells:
             raise KubernetesRefusedError(
                 "the cluster refuses get: nodes is forbidden; expected it to be done", "Forbidden"
             )
         other = {"podRef": {"name": name, "namespace": "elsewhere"}, "volume": [{"pvcRef": {"name": f"data-{name}"}}]}
         volumes: list[Mapping[str, Any]] = [{"name": "tmp", "usedBytes": 99, "availableBytes": 1}]
-        for claim in (f"{volume}-{name}" for volume in VOLUMES):
+        for claim in (f"{volume}-{name}" for volume in reversed(VOLUMES)):
             percent = self.full.get(claim, 50)
             told = {"usedBytes": percent * 2**20, "availableBytes": (100 - percent) * 2**20}
             volumes.append({"pvcRef": {"name": claim, "namespace": "vault"}, "capacityBytes": 105 * 2**20, **told})

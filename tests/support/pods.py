@@ -9,6 +9,8 @@ from typing import Any, Self
 from fake_providers import nodes
 
 _SECONDS = 90
+THREE_ZONES = {"n-1": "zone-a", "n-2": "zone-a", "n-3": "zone-b", "n-4": "zone-b", "n-5": "zone-c"}
+"""Nodes of the cluster that tests share, by their zones: as many as production has servers."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,25 @@ class Pods:
                 },
             }
         )
+
+
+def asking(address: str, port: int, *, until: str) -> list[str]:
+    """A program that asks once a second, half a minute long, until it is answered or refused. A server that has just
+    begun, and who enforces policies, need a moment."""
+    program = f"""\
+import socket, sys, time
+for _ in range(30):
+    try:
+        socket.create_connection(("{address}", {port}), timeout=2).close()
+        said = "answered"
+    except OSError:
+        said = "refused"
+    if said == "{until}":
+        sys.exit()
+    time.sleep(1)
+sys.exit(said)
+"""
+    return ["python3", "-c", program]
 
 
 def on(node: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Owns the other Vault of `transit` and the KMS of `awskms` (moto stands in for it
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hvac
@@ -26,6 +27,8 @@ PAIRS: list[tuple[Flavor, str]] = [(flavor, kind) for flavor in FLAVORS for kind
 _SERVE = ROOT / "components/payloads/serve_transit.sh"
 _REGION = "eu-central-1"
 _SHARES, _THRESHOLD = 3, 2
+_KEY, _UNSEALS = "unseal", "unseal"
+"""Of the other Vault: its key, and the policy of who unseals by it."""
 _ROOT = "root-token"
 """File of the other Vault's, which a test rotates keys with."""
 
@@ -106,31 +109,64 @@ def _credential(server: NodeServer, name: str, text: str, authorities: Path) -> 
     return str(folder)
 
 
+@dataclass(kw_only=True)
+class UnsealingVault:
+    """Another Vault with a key, and a token that may use it and nothing else."""
+
+    server: NodeServer
+    root_token: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+    @property
+    def seal(self) -> TransitSeal:
+        """As settings name it."""
+        return TransitSeal(address=self.server.address, key=_KEY)
+
+    def begin(self) -> None:
+        """Its first boot."""
+        self.server.start()
+        self.root_token = initialise(self.server)[0]
+        client = client_of(self.server, self.root_token)
+        client.sys.enable_secrets_engine("transit")
+        call(client, "post", f"transit/keys/{_KEY}")
+        self.allow()
+        made = client.auth.token.create_orphan(policies=[_UNSEALS], no_default_policy=False, period="24h")
+        self.token = made["auth"]["client_token"]
+
+    def allow(self) -> None:
+        """Let the token use the key."""
+        self._rule('capabilities = ["update"]')
+
+    def deny(self) -> None:
+        """Refuse the key to the token, which goes on being one."""
+        self._rule('capabilities = ["deny"]')
+
+    def _rule(self, text: str) -> None:
+        rules = "".join(f'path "transit/{act}/{_KEY}" {{ {text} }}\n' for act in ("encrypt", "decrypt"))
+        client_of(self.server, self.root_token).sys.create_or_update_policy(_UNSEALS, rules)
+
+
+@contextmanager
+def unsealing_vault(directory: Path, host: str) -> Iterator[UnsealingVault]:
+    """One that has begun, at an address of this machine."""
+    server = NodeServer(directory=private_directory(directory), host=host, seal=StaticSeal())
+    made = UnsealingVault(server=server)
+    try:
+        made.begin()
+        yield made
+    finally:
+        server.stop()
+
+
 @contextmanager
 def _other_vault(server: NodeServer) -> Iterator[Seal]:
-    """Another Vault with a key, and a token that may use it and nothing else, started by the node's own script."""
-    other = NodeServer(
-        directory=private_directory(server.directory.with_name(f"{server.directory.name}-other")),
-        host=free_address(),
-        seal=StaticSeal(),
-    )
-    try:
-        other.start()
-        token = initialise(other)[0]
-        write_private(other.directory / _ROOT, token.encode())
-        client = client_of(other, token)
-        client.sys.enable_secrets_engine("transit")
-        call(client, "post", "transit/keys/unseal")
-        allowed = "".join(
-            f'path "transit/{act}/unseal" {{ capabilities = ["update"] }}\n' for act in ("encrypt", "decrypt")
-        )
-        client.sys.create_or_update_policy("unseal", allowed)
-        made = client.auth.token.create_orphan(policies=["unseal"], no_default_policy=False, period="24h")
-        _credential(server, "transit-token", made["auth"]["client_token"], other.ca_file)
+    """What unseals a server that the node's own script starts."""
+    directory = server.directory.with_name(f"{server.directory.name}-other")
+    with unsealing_vault(directory, free_address()) as other:
+        write_private(directory / _ROOT, other.root_token.encode())
+        _credential(server, "transit-token", other.token, other.server.ca_file)
         server.program = ["sh", str(_SERVE), *(server.program or [str(wheel_binary())])]
-        yield TransitSeal(address=other.address, key="unseal")
-    finally:
-        other.stop()
+        yield other.seal
 
 
 @contextmanager

@@ -1,40 +1,44 @@
-"""Three OpenBao servers in a cluster whose pods really run: by the chart's objects, with the product's own values.
+"""OpenBao servers in a cluster whose pods really run: by the chart's objects and the network policies, as the product
+makes both.
 
-Owns what stands in for an account: a static seal whose key is in the listener's Secret, a certificate of a test's
-authority, and a program `aws` that does nothing, since the cluster's address is known. The root token stays with the
-test.
+Owns what stands in for an account: another Vault on this machine that unseals, a certificate of a test's authority, and
+a program `aws` that does nothing, since the cluster's address is known. The root token stays with the test.
 """
 
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import hvac
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
-from components.render.chart import names, values
+from components.render.chart import names, network_policies, values
+from components.render.chart.network_policies import PodTraffic
 from components.render.chart.pods import ServerImage, ServerPods
 from components.render.chart.server_file import ClusterServer, server_file
-from components.render.seals import SealPlace, TransitSeal
+from components.render.seals import SealPlace
 from fake_providers import chart, nodes
+from fake_providers.machines import MachineError
+from fake_providers.nodes import network
 from ops.clusters.gate import Gate
 from ops.clusters.pods import VaultPods
 from ops.clusters.raft import Raft
 from ops.platforms.forwarding import ForwardedPort, Programs, forwarded
 from ops.platforms.kubectl import Kubectl
 from tests.support.certificates import issue_for, make_authority
+from tests.support.sealed import UnsealingVault, unsealing_vault
 from tests.support.servers import eventually, free_ports
 
 COUNT = 3
-_SEAL = """seal "static" {
-  current_key_id = "test"
-  current_key = "file:///openbao/tls/seal.key"
-}
-"""
+"""How many there are at first."""
+MOST = 5
+"""How many there may be: the certificate has their names."""
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -46,6 +50,7 @@ class ServersInPods:
     folder: Path
     port: ForwardedPort
     server: ClusterServer
+    unsealing: UnsealingVault
     root_token: str = field(default="", repr=False)
 
     @property
@@ -76,10 +81,40 @@ class ServersInPods:
     def apply(self, server: ClusterServer) -> None:
         """What the chart makes for such servers."""
         text = server_file(server, SealPlace())
-        begin = text.index('seal "transit"')
-        text = text[:begin] + _SEAL + text[text.index("}\n", begin) + 2 :]
         made = chart.render("openbao-0.29.2.tgz", names.RELEASE, names.NAMESPACE, values.values(server, text))
         self.have(*made)
+
+    def certify(self) -> str:
+        """Another certificate for all of them, as cert-manager puts a renewed one; its SHA-256."""
+        folder = self.port.authority.parent
+        pair = issue_for([*names.certified(MOST)], folder)
+        files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": (folder / "ca.crt").read_bytes()}
+        self.have(_secret(names.CERTIFICATE, files))
+        return x509.load_pem_x509_certificate(pair.certificate).fingerprint(hashes.SHA256()).hex()
+
+    def inside(self, server: str, script: str) -> str:
+        """What a shell in a server's container prints. Raises MachineError: it ends with an error."""
+        where = ["--namespace", names.NAMESPACE, server, "--container", "openbao"]
+        return self.cluster.kubectl("exec", *where, "--", "sh", "-c", script)
+
+    def told(self, server: str) -> str:
+        """What a server's container says, and what the one before it said."""
+        what = ["logs", "--namespace", names.NAMESPACE, server, "--container", "openbao", "--ignore-errors"]
+        said = ""
+        for which in ([], ["--previous"]):
+            with suppress(MachineError):  # there is none yet, or none before it
+                said += self.cluster.kubectl(*what, *which)
+        return said
+
+    def restarts(self) -> dict[str, int]:
+        """How often each server's container was started anew."""
+        found = json.loads(self.cluster.kubectl("get", "pods", "--namespace", names.NAMESPACE, "--output", "json"))
+        return {
+            pod["metadata"]["name"]: sum(
+                one["restartCount"] for one in pod["status"]["containerStatuses"] if one["name"] == "openbao"
+            )
+            for pod in found["items"]
+        }
 
     def have(self, *objects: Mapping[str, Any]) -> None:
         """Have objects as they are given."""
@@ -96,6 +131,22 @@ def servers_in_pods(cluster: nodes.Cluster, folder: Path, zones: int) -> Iterato
     authority = folder / "tls"
     authority.mkdir(mode=0o700)
     make_authority(authority)
+    with unsealing_vault(folder / "unsealing", cluster.host_address) as unsealing:
+        made = _wanted(cluster, folder, zones, unsealing)
+        cluster.kubectl("label", "nodes", "--all", "--overwrite", "role=vault")
+        made.have(*_around(made))
+        made.certify()
+        made.apply(made.server)
+        try:
+            assert eventually(lambda: _runs(made), 120)
+            with forwarded(made.port, waits=True, say=print, programs=made.programs):
+                _initialise(made)
+                yield made
+        finally:
+            cluster.kubectl("delete", "namespace", names.NAMESPACE, "--wait=false")
+
+
+def _wanted(cluster: nodes.Cluster, folder: Path, zones: int, unsealing: UnsealingVault) -> ServersInPods:
     repository, _, digest = cluster.programs.server.reference.partition("@")
     pods = ServerPods(
         image=ServerImage(repository=repository, digest=digest),
@@ -103,27 +154,16 @@ def servers_in_pods(cluster: nodes.Cluster, folder: Path, zones: int) -> Iterato
         cpu_millicores=100,
         memory_mebibytes=512,
     )
-    seal = TransitSeal(address="https://replaced.invalid:8200", key="replaced")
-    server = ClusterServer(flavor="openbao", version="2.7.2", pods=pods, seal=seal, zones=zones)
+    server = ClusterServer(flavor="openbao", version="2.7.2", pods=pods, seal=unsealing.seal, zones=zones)
     port = ForwardedPort(
         cluster="test",
         region="nowhere",
         profile=None,
         port=free_ports(1)[0],
         kubeconfig=cluster.kubeconfig,
-        authority=authority / "ca.crt",
+        authority=folder / "tls" / "ca.crt",
     )
-    made = ServersInPods(cluster=cluster, folder=folder, port=port, server=server)
-    cluster.kubectl("label", "nodes", "--all", "--overwrite", "role=vault")
-    made.have(*_around(authority))
-    made.apply(server)
-    try:
-        assert eventually(lambda: _runs(made), 120)
-        with forwarded(port, waits=True, say=print, programs=made.programs):
-            _initialise(made)
-            yield made
-    finally:
-        cluster.kubectl("delete", "namespace", names.NAMESPACE, "--wait=false")
+    return ServersInPods(cluster=cluster, folder=folder, port=port, server=server, unsealing=unsealing)
 
 
 def _runs(made: ServersInPods) -> bool:
@@ -149,15 +189,20 @@ def _initialise(made: ServersInPods) -> None:
     made.root_token = str(json.loads(found[-1])["root_token"])
 
 
-def _around(authority: Path) -> list[Mapping[str, Any]]:
-    """What the servers need beside the chart."""
-    pair = issue_for([*names.certified(COUNT)], authority)
-    files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": (authority / "ca.crt").read_bytes()}
-    files["seal.key"] = b"0123456789abcdef0123456789abcdef"
-    place = {"namespace": names.NAMESPACE}
-    encoded = {name: base64.b64encode(content).decode() for name, content in files.items()}
+def _around(made: ServersInPods) -> list[Mapping[str, Any]]:
+    """What the servers need beside the chart and the certificate."""
+    own = network.find(made.cluster.folder)
+    assert own is not None
+    traffic = PodTraffic(
+        flavor=made.server.flavor,
+        api_networks=(f"{network.API_SERVICE}/32", f"{own.control_plane}/32"),
+        needs=made.server.seal.needs(),
+    )
+    given = {"token": made.unsealing.token.encode(), "ca.crt": made.unsealing.server.ca_file.read_bytes()}
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.NAMESPACE, "labels": _RESTRICTED}},
+        _policy("nothing", network_policies.nothing()),
+        _policy(names.RELEASE, network_policies.servers(traffic)),
         {
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
@@ -173,11 +218,17 @@ def _around(authority: Path) -> list[Mapping[str, Any]]:
             "metadata": {"name": names.PRIORITY_CLASS},
             "value": 1_000,
         },
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": names.CERTIFICATE, **place}, "data": encoded},
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": names.SEAL_TOKEN, **place},
-            "data": {"token": "eA==", "ca.crt": encoded["ca.crt"]},
-        },
+        _secret(names.SEAL_TOKEN, given),
     ]
+
+
+def _policy(name: str, specification: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = {"name": name, "namespace": names.NAMESPACE}
+    kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    return {**kind, "metadata": metadata, "spec": specification}
+
+
+def _secret(name: str, files: Mapping[str, bytes]) -> Mapping[str, Any]:
+    encoded = {file: base64.b64encode(content).decode() for file, content in files.items()}
+    metadata = {"name": name, "namespace": names.NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}

@@ -220,11 +220,11 @@ def test_a_server_that_was_taken_out_stops_it_though_its_pod_is_ready() -> None:
 
 
 def test_a_volume_that_is_nearly_full_stops_it_before_it_begins() -> None:
-    servers = FakeServers(full={"audit-vault-0": 96, "data-vault-1": 81, "data-vault-2": 80})
+    servers = FakeServers(full={"data-vault-0": 81, "audit-vault-1": 96, "data-vault-2": 80})
     servers.change()
     begun = servers.now
     assert refused(servers) == (
-        "claim audit-vault-0 is 96 % full, claim data-vault-1 is 81 % full; expected at most 95 % of audit and 80 % of "
+        "claim audit-vault-1 is 96 % full, claim data-vault-0 is 81 % full; expected at most 95 % of audit and 80 % of "
         "data: a larger platform.pods.audit_gibibytes and platform.pods.data_gibibytes, and up"
     )
     assert (servers.done, servers.now) == ([], begun)
