@@ -1,12 +1,14 @@
 """Rotation on a real OpenBao, by the login and the document that settings give, and the commands and the program of
 docs/rotation.md, in order.
 
-Not proven: HashiCorp's server, and a kill between any two steps (`tests/unit/vault_estate/test_rotation.py` has it).
+A real process is killed once in each phase here; between any two requests: `tests/unit/vault_estate/test_rotation.py`.
+Not proven: HashiCorp's server.
 """
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,12 +51,50 @@ SETTINGS = parse(
                         "rotation": {"keys": KEYS[:1], "password_policy": "strong"},
                     },
                     "shop": {"keys": ["API_KEY"], "rotation": {"by": "hook:shop", "grace": 1}},
+                    "stall": {"keys": ["API_KEY"], "rotation": {"by": "hook:shop", "grace": 0}},
                 },
             }
         },
     }
 )
 """Of which the login's ACL policy, the password policy and the document are rendered."""
+_KILLED = """
+import os, signal, sys
+import shop_rotator
+from vault_estate.cli import main
+from vault_estate.kept_secret import KeptSecret
+from vault_estate.rotation import record, steps
+
+steps.HELD_SECONDS = 0  # so that nobody has to wait until the run may be taken over
+what, which = sys.argv[1:3]
+owner, name = {
+    "record": (record.RecordEntry, "write"), "secret": (KeptSecret, "write"), "program": (shop_rotator.ShopKey, which)
+}[what]
+act = getattr(owner, name)
+
+
+def acted(self, *given, **more):
+    done = act(self, *given, **more)
+    if what != "record" or given[0].phase == which:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+
+setattr(owner, name, acted)
+sys.exit(main.main(sys.argv[3:]))
+"""
+"""The command, which is killed after one step: what is written, or what the program does."""
+_MOMENTS = (
+    ("record", "creating"),
+    ("program", "create"),
+    ("record", "pending"),
+    ("program", "test"),
+    ("record", "promoting"),
+    ("secret", "version"),
+    ("record", "grace"),
+    ("program", "revoke"),
+    ("record", "idle"),
+)
 _TRANSIT = f'path "transit/keys/{TRANSIT_KEY}/rotate" {{ capabilities = ["update"] }}\n'
 
 
@@ -178,3 +218,20 @@ def test_a_script_that_aos_has_rotates_as_their_document_says(estate: Applicatio
         assert done.stdout.endswith("Vault verification: PASS\n")
     values, _ = folder.kept("app-prod")
     assert (len(values["MACHINE_SECRET_TOKEN"]), values["WEBHOOK_KEY"]) == (24, "new-key-value")
+
+
+def test_a_killed_process_leaves_one_key_and_no_orphan_in_each_phase(estate: ApplicationEstate, tmp_path: Path) -> None:
+    folder = Folder(estate, tmp_path)
+    estate.write("stall", {"API_KEY": "key-by-hand"})
+    (folder.shop / "key-by-hand").write_text("by hand")
+    for number, moment in enumerate(_MOMENTS, 2):
+        killed = folder.run(sys.executable, "-c", _KILLED, *moment, "rotate", "stall")
+        assert (killed.returncode, killed.stdout) == (-signal.SIGKILL, ""), (moment, killed.stderr)
+        assert folder.kept("stall")[0]["API_KEY"] in {one.name for one in folder.shop.iterdir()}, moment
+        gone_on = folder.run("vault-estate", "rotate", "--due", "--json")
+        assert (gone_on.returncode, gone_on.stderr) == (0, ""), (moment, gone_on.stdout)
+        values, metadata = folder.kept("stall")
+        assert [one.name for one in folder.shop.iterdir()] == [values["API_KEY"]], moment
+        assert (metadata["current_version"], RotationNote.of(metadata).phase) == (number, "idle"), moment
+        kept = call(estate.root, "GET", f"{OWN_MOUNT}/data/{FOLDER}/{MOUNT}/stall")["data"]["data"]
+        assert (kept["phase"], kept["pending"], kept["previous"]) == ("idle", {}, {}), moment
