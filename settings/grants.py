@@ -89,7 +89,7 @@ class StaticDatabaseGrant(_Grant):
 
 @dataclass(frozen=True, kw_only=True)
 class TransitGrant(_Grant):
-    """A key to encrypt and decrypt with, which stays in Vault."""
+    """A key to encrypt, decrypt and rewrap with, which stays in Vault."""
 
     key: TransitKey
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from vault_estate.leases import DatabaseLogin
     from vault_estate.models import Credentials, IssuedCertificate, Secret, VaultHealth
     from vault_estate.opening import VaultClientConfig
+    from vault_estate.rewrapping import WrappedText
     from vault_estate.tls import Trust
     from vault_estate.transport import Patience
 
@@ -83,6 +84,7 @@ __all__ = [
     "VaultUnavailable",
     "VaultUntrusted",
     "VersionConflict",
+    "WrappedText",
     "WrappingPathMismatch",
     "WrappingTokenInvalid",
     "__version__",
@@ -102,6 +104,7 @@ _ELSEWHERE = {
     "Secret": "models",
     "VaultHealth": "models",
     "VaultClientConfig": "opening",
+    "WrappedText": "rewrapping",
     "Trust": "tls",
     "Patience": "transport",
 }

@@ -19,6 +19,7 @@ from vault_estate.hiding import hides_awaited_values, hides_values
 from vault_estate.leases import DatabaseLogin
 from vault_estate.models import IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig
+from vault_estate.rewrapping import WrappedText
 
 if TYPE_CHECKING:
     from vault_estate.manifest import ClientManifest
@@ -132,6 +133,11 @@ class AsyncVaultClient(NotPickled):
     async def decrypt(self, key: str, ciphertext: str, *, context: bytes | None = None) -> bytes:
         """What was encrypted. Raises as `VaultClient.decrypt`."""
         return await asyncio.to_thread(self.sync.decrypt, key, ciphertext, context=context)
+
+    @hides_awaited_values
+    async def rewrap(self, key: str, wrapped: Sequence[WrappedText]) -> list[WrappedText]:
+        """The same by the key's newest version. Raises as `VaultClient.rewrap`."""
+        return await asyncio.to_thread(self.sync.rewrap, key, wrapped)
 
     @hides_awaited_values
     async def health(self) -> VaultHealth:

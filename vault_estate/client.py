@@ -21,13 +21,21 @@ from vault_estate.accepted import GRACE_SECONDS, AcceptedVersions
 from vault_estate.answers import seconds_of
 from vault_estate.cache import Cache, CacheEvent
 from vault_estate.clock import Clock
-from vault_estate.errors import ConfigurationError, ProtocolError, SecretNotFound, VaultEstateError, VaultUnavailable
+from vault_estate.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    ProtocolError,
+    SecretNotFound,
+    VaultEstateError,
+    VaultUnavailable,
+)
 from vault_estate.events import Event, EventKind, Notifier, Observer
 from vault_estate.guarded import NotPickled
 from vault_estate.hiding import hides_values
 from vault_estate.leases import DatabaseLogin, DatabasePlace, Leases
 from vault_estate.models import ROTATION_NOTE, IssuedCertificate, Secret, VaultHealth
 from vault_estate.opening import VaultClientConfig, opened
+from vault_estate.rewrapping import WrappedText, batches
 from vault_estate.session import RENEW_AT, Session
 from vault_estate.transport import HEALTH_STATUSES, Repeat
 
@@ -247,6 +255,25 @@ class VaultClient(NotPickled):
         raise ProtocolError(f"key {key}: the answer's plaintext is not base64; expected what Vault sends")
 
     @hides_values
+    def rewrap(self, key: str, wrapped: Sequence[WrappedText]) -> list[WrappedText]:
+        """The same, encrypted by the newest version of a transit key, in the same order; no plaintext leaves Vault. All
+        of them or none: nothing is changed in Vault. Raises ConfigurationError: the manifest has no such key. Raises
+        InvalidRequest: one is no ciphertext, or not by this key, or with another context; its number is told."""
+        for number, one in enumerate(wrapped, 1):
+            if not one.is_ciphertext:
+                # Not shown: it may be a plaintext.
+                raise InvalidRequest(f"ciphertext {number} is other text; expected vault:vN: and base64")
+        found: list[WrappedText] = []
+        for batch in batches(wrapped):
+            body = {"batch_input": [one.document for one in batch]}
+            results = self._transit("rewrap", key, body, None, "batch_results")
+            if not isinstance(results, list) or len(results) != len(batch):
+                raise ProtocolError(f"key {key}: the answer has not as many ciphertexts; expected {len(batch)}")
+            for one, result in zip(batch, results, strict=True):
+                found.append(_rewrapped(one, result, key, len(found) + 1))
+        return found
+
+    @hides_values
     def health(self) -> VaultHealth:
         """How Vault is, and this client. Nobody is logged in for it; that Vault doesn't answer is no error."""
         call = self._transport.prepared("GET", "sys/health")
@@ -307,7 +334,7 @@ class VaultClient(NotPickled):
         found = self.manifest.secret(name)
         return found.mount, found.path
 
-    def _transit(self, operation: str, key: str, body: dict[str, str], context: bytes | None, wanted: str) -> object:
+    def _transit(self, operation: str, key: str, body: dict[str, Any], context: bytes | None, wanted: str) -> object:
         mount = "transit"
         if self.manifest is not None:
             self.manifest.transit_key(key)
@@ -381,6 +408,16 @@ def _member(data: Mapping[str, Any], name: str, path: str) -> Any:
     if name not in data:
         raise ProtocolError(f"{path}: the answer has no {name}; expected one", path=path)
     return data[name]
+
+
+def _rewrapped(one: WrappedText, result: object, key: str, number: int) -> WrappedText:
+    told = result if isinstance(result, Mapping) else {}
+    if told.get("error"):
+        raise InvalidRequest(f"ciphertext {number} of key {key} is refused ({told['error']}); expected one by this key")
+    found = WrappedText(ciphertext=str(told.get("ciphertext") or ""), context=one.context)
+    if not found.is_ciphertext:
+        raise ProtocolError(f"key {key}: the answer has no ciphertext {number}; expected one")
+    return found
 
 
 def _secret(data: Mapping[str, Any], *, name: str, path: str, asked: str) -> Secret:

@@ -46,7 +46,7 @@ class Event:
 
     kind: EventKind
     operation: str = ""
-    """`read`, `login`, `renew`, `issue`, `encrypt`, `decrypt`, `rotate`."""
+    """`read`, `login`, `renew`, `issue`, `encrypt`, `decrypt`, `rewrap`, `rotate`."""
     secret_type: str = ""
     """`kv`, `database`, `pki`, `transit` or `auth`."""
     name: str = ""

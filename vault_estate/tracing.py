@@ -17,6 +17,7 @@ _TEMPLATES = {
     "issue": "/v1/{mount}/issue/{name}",
     "encrypt": "/v1/{mount}/encrypt/{name}",
     "decrypt": "/v1/{mount}/decrypt/{name}",
+    "rewrap": "/v1/{mount}/rewrap/{name}",
     "login": "/v1/auth/{mount}/login",
 }
 _NANOSECONDS = 1_000_000_000

@@ -314,11 +314,11 @@ def database_static_credentials(mount: str, role: str) -> tuple[AclRule, ...]:
 
 
 def transit_use(mount: str, key: str) -> tuple[AclRule, ...]:
-    """Encrypt and decrypt with one key.
+    """Encrypt and decrypt with one key, and bring what it encrypted to its newest version.
 
     `update` and not `create`: encrypting with `create` would make the key if it is missing.
     """
-    return tuple(_rule(f"{mount}/{use}/{key}", Capability.UPDATE) for use in ("encrypt", "decrypt"))
+    return tuple(_rule(f"{mount}/{use}/{key}", Capability.UPDATE) for use in ("encrypt", "decrypt", "rewrap"))
 
 
 def pki_issue(mount: str, role: str) -> tuple[AclRule, ...]:

@@ -236,7 +236,10 @@ def test_what_a_base_file_says_is_that_of_its_commit(clone: Clone) -> None:
     }
     read = {("read", "database/creds/bike-data-flow-readonly"), ("read", "database/creds/bike-data-flow-readwrite")}
     dagster = {(stack, "approle dagster", path, word) for stack in ("dev", "local") for word, path in read}
-    uses = {("dev", "approle aos", f"transit/{use}/data-encryption-key", "update") for use in ("encrypt", "decrypt")}
+    uses = {
+        ("dev", "approle aos", f"transit/{use}/data-encryption-key", "update")
+        for use in ("encrypt", "decrypt", "rewrap")
+    }
     assert changed == dagster | uses
 
 

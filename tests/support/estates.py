@@ -24,6 +24,7 @@ path "{MOUNT}/data/*" {{ capabilities = ["read"] }}
 path "database/creds/{DATABASE_ROLE}" {{ capabilities = ["read"] }}
 path "transit/encrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
 path "transit/decrypt/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
+path "transit/rewrap/{TRANSIT_KEY}" {{ capabilities = ["update"] }}
 path "pki/issue/{PKI_ROLE}" {{ capabilities = ["update"] }}
 """
 DENIED = f'path "{MOUNT}/data/denied" {{ capabilities = ["deny"] }}\n'

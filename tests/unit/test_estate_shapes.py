@@ -330,6 +330,7 @@ POLICIES = {
         "secret/metadata/app/test/database",
         "transit/decrypt/app-key",
         "transit/encrypt/app-key",
+        "transit/rewrap/app-key",
     ],
     "pod": ["secret/data/app/test/database", "secret/metadata/app/test/database"],
     "job": ["team/kv/data/job/test/deploy", "team/kv/metadata/job/test/deploy"],
@@ -363,6 +364,7 @@ def test_paths_of_mounts_are_the_settings_own() -> None:
         "issuing/issue/app-cert",
         "keys/decrypt/app-key",
         "keys/encrypt/app-key",
+        "keys/rewrap/app-key",
     ]
 
 

@@ -1,7 +1,8 @@
-"""`vault-estate get|env|run|migrate|rotate|doctor`: secrets for a pipe, a shell, a program. Owns words and exit codes.
+"""`vault-estate get|env|run|migrate|rotate|rewrap|doctor`: secrets for a pipe, a shell, a program.
 
-Refuses to print a value on a terminal unless it was asked to with `--reveal`. What goes wrong is one line on standard
-error and exit code 2; nothing is printed then. A signal that ends it, but SIGKILL, ends its token, too.
+Owns words and exit codes. Refuses to print a value on a terminal unless it was asked to with `--reveal`. What goes
+wrong is one line on standard error and exit code 2; nothing is printed then. A signal that ends it, but SIGKILL, ends
+its token, too.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from vault_estate.cli import formats, migrate, restarting, rotate
+from vault_estate.cli import formats, migrate, restarting, rewrap, rotate
 from vault_estate.environment import read_all, variables
 from vault_estate.errors import ConfigurationError, VaultEstateError
 
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate.add(commands, _Parser)
     rotate.add(commands)
+    rewrap.add(commands)
 
     doctor = commands.add_parser("doctor", help="tell where each thing is taken from, and what works; no value")
     doctor.set_defaults(act=_doctor)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 _LEASE_SECONDS, _LEASE_MAX_SECONDS = 3_600.0, 14_400.0
 _PREFIX = "vault:v1:"
+_NOT_BY_THIS = "cipher: message authentication failed"
 
 
 class FakeTransit:
-    """Encrypts and decrypts; nothing else of transit. A key comes to be when it is used, as in Vault."""
+    """Encrypts, decrypts and rewraps in batches, by one version of a key; nothing else of transit. A key comes to be
+    when it is used, as in Vault."""
 
     def __init__(self, engine: "ManifestTransit | None") -> None:
         self._derived = {name for name, key in engine.keys.items() if key.derived} if engine else set()
@@ -32,6 +34,8 @@ class FakeTransit:
     def answer(self, method: str, path: str, _: Mapping[str, str], body: Mapping[str, Any]) -> Reply:
         """What it says to a request."""
         use, key = path.split("/", 1) if "/" in path else (path, "")
+        if method == "POST" and use == "rewrap":
+            return self._rewrap(key, body)
         if method != "POST" or use not in ("encrypt", "decrypt"):
             return refused("unsupported operation", 405)
         context = str(body.get("context") or "")
@@ -49,15 +53,29 @@ class FakeTransit:
             base64.b64decode(str(plaintext), validate=True)
         except binascii.Error:
             return refused("illegal base64 data at input byte 0")
-        ciphertext = _PREFIX + base64.b64encode(secrets.token_bytes(28 + len(str(plaintext)))).decode("ascii")
-        self._encrypted[ciphertext] = (key, context, str(plaintext))
-        return 200, {"data": {"ciphertext": ciphertext, "key_version": 1}}
+        return 200, {"data": {"ciphertext": self._kept(key, context, str(plaintext)), "key_version": 1}}
 
     def _decrypt(self, key: str, context: str, body: Mapping[str, Any]) -> Reply:
         found = self._encrypted.get(str(body.get("ciphertext")))
         if found is None or found[:2] != (key, context):
-            return refused("cipher: message authentication failed")
+            return refused(_NOT_BY_THIS)
         return 200, {"data": {"plaintext": found[2]}}
+
+    def _rewrap(self, key: str, body: Mapping[str, Any]) -> Reply:
+        results: list[dict[str, Any]] = []
+        for one in body.get("batch_input") or []:
+            context = str(one.get("context") or "")
+            found = self._encrypted.get(str(one.get("ciphertext")))
+            if found is None or found[:2] != (key, context):
+                results.append({"error": _NOT_BY_THIS})
+            else:
+                results.append({"ciphertext": self._kept(key, context, found[2]), "key_version": 1})
+        return 200, {"data": {"batch_results": results}}
+
+    def _kept(self, key: str, context: str, plaintext: str) -> str:
+        ciphertext = _PREFIX + base64.b64encode(secrets.token_bytes(28 + len(plaintext))).decode("ascii")
+        self._encrypted[ciphertext] = (key, context, plaintext)
+        return ciphertext
 
 
 @dataclass(kw_only=True)

@@ -59,6 +59,7 @@ def _by_default() -> list[GrantedPath]:
         GrantedPath(f"{KV_MOUNT}/*", _ALL),
         GrantedPath("transit/encrypt/*", _USE),
         GrantedPath("transit/decrypt/*", _USE),
+        GrantedPath("transit/rewrap/*", _USE),
         GrantedPath("database/creds/*", ("read",)),
         GrantedPath("database/static-creds/*", ("read",)),
     ]
@@ -80,4 +81,4 @@ def _by_manifest(manifest: "ClientManifest") -> list[GrantedPath]:
     return rules
 
 
-_TRANSIT = ("encrypt", "decrypt")
+_TRANSIT = ("encrypt", "decrypt", "rewrap")

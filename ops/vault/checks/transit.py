@@ -1,4 +1,4 @@
-"""Keys: a random text is encrypted and decrypted."""
+"""Keys: a random text is encrypted, rewrapped and decrypted."""
 
 import base64
 import secrets
@@ -11,7 +11,7 @@ from settings.grants import TransitGrant
 
 
 def check(client: hvac.Client, grant: TransitGrant) -> None:
-    """Encrypt and decrypt with the key.
+    """Encrypt, rewrap and decrypt with the key.
     Raises CheckError: what came back isn't what went in. Raises CannotCheckError: the key is of a type that only
     signs, which no application is granted."""
     if not grant.can_encrypt:
@@ -23,6 +23,7 @@ def check(client: hvac.Client, grant: TransitGrant) -> None:
     if plain in encrypted:
         raise CheckError("did not encrypt")
     body = {"ciphertext": encrypted, **context}
+    body["ciphertext"] = call(client, "post", f"{grant.mount}/rewrap/{grant.name}", body)["data"]["ciphertext"]
     if call(client, "post", f"{grant.mount}/decrypt/{grant.name}", body)["data"]["plaintext"] != plain:
         raise CheckError("decrypts to something else")
 

@@ -19,6 +19,7 @@ from vault_estate import errors
 from vault_estate.client import VaultClient
 from vault_estate.manifest import ClientManifest
 from vault_estate.models import ROTATION_NOTE
+from vault_estate.rewrapping import WrappedText
 from vault_estate.testing import FakeVault, LiveVault, VaultDouble
 from vault_estate.testing.live import LiveServer
 
@@ -251,6 +252,13 @@ def test_transit(client: VaultClient) -> None:
     for key, text in (("another", ciphertext), ("key", ciphertext[:-4] + "AAAA")):
         with pytest.raises(errors.InvalidRequest):
             client.decrypt(key, text)
+        with pytest.raises(errors.InvalidRequest, match=r"ciphertext 2 of key \w+ is refused \(cipher: message authen"):
+            client.rewrap(key, [WrappedText(ciphertext=client.encrypt(key, b"y")), WrappedText(ciphertext=text)])
+    old = [client.encrypt("key", str(number).encode()) for number in range(3)] * 81
+    new = [one.ciphertext for one in client.rewrap("key", [WrappedText(ciphertext=one) for one in old])]
+    assert not set(new) & set(old)
+    assert [client.decrypt("key", one) for one in new[-3:]] == [b"0", b"1", b"2"]
+    assert (len(new), client.rewrap("key", [])) == (243, [])
 
 
 @pytest.mark.parametrize("kind", [FakeVault, LiveVault])

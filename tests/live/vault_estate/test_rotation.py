@@ -95,7 +95,10 @@ _MOMENTS = (
     ("program", "revoke"),
     ("record", "idle"),
 )
-_TRANSIT = f'path "transit/keys/{TRANSIT_KEY}/rotate" {{ capabilities = ["update"] }}\n'
+_TRANSIT = "".join(
+    f'path "transit/{path}" {{ capabilities = ["update"] }}\n'
+    for path in (f"keys/{TRANSIT_KEY}/rotate", f"rewrap/{TRANSIT_KEY}")
+)
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +170,16 @@ def test_the_page_is_followed_and_a_key_of_two_ends_is_rotated(estate: Applicati
     estate.write("app-prod", {"MACHINE_SECRET_TOKEN": "old-q7Zq7Z", "WEBHOOK_KEY": "hook-q7Zq7Z"})
     estate.write("shop", {"API_KEY": "key-by-hand"})
     (folder.shop / "key-by-hand").write_text("by hand")
+    path, body = f"transit/encrypt/{TRANSIT_KEY}", {"plaintext": "YW55"}
+    kept = [call(estate.root, "POST", path, body)["data"]["ciphertext"] for _ in range(3)]
+    call(estate.root, "POST", f"transit/keys/{TRANSIT_KEY}/rotate", {})
+    (tmp_path / "kept.txt").write_text("\n".join(kept))
     script = "".join(one.text for one in blocks(PAGE) if one.language == "sh")
     done = folder.run("sh", "-eu", "-c", script)
-    assert (done.returncode, done.stderr) == (0, "")
+    told = "vault-estate: 3 rewrapped, of versions 1 to 1; the oldest is of 2 now\n"
+    assert (done.returncode, done.stderr) == (0, told)
+    newer = (tmp_path / "rewrapped.txt").read_text().splitlines()
+    assert [one.partition(":v")[2][0] for one in newer] == ["2"] * 3
     values, metadata = folder.kept("app-prod")
     assert values["WEBHOOK_KEY"] == "brought-q7Zq7Z"
     assert (len(values["MACHINE_SECRET_TOKEN"]), metadata["current_version"]) == (24, 3)
@@ -192,7 +202,7 @@ def test_the_page_is_followed_and_a_key_of_two_ends_is_rotated(estate: Applicati
     assert RotationNote.of(metadata).version == 3
     assert values["API_KEY"] not in turned.stdout + ended.stdout
 
-    assert folder.run("vault-estate", "rotate", "--transit", TRANSIT_KEY).stdout.split()[-2:] == ["version", "2"]
+    assert folder.run("vault-estate", "rotate", "--transit", TRANSIT_KEY).stdout.split()[-2:] == ["version", "3"]
     record = call(estate.root, "GET", f"{OWN_MOUNT}/metadata/{FOLDER}/{MOUNT}/app-prod")["data"]
     newest = str(record["current_version"])
     assert {number for number, one in record["versions"].items() if not one["destroyed"]} == {newest}

@@ -92,6 +92,10 @@ path "secret/metadata/app/database" {
 path "transit/encrypt/data-encryption-key" {
   capabilities = ["update"]
 }
+
+path "transit/rewrap/data-encryption-key" {
+  capabilities = ["update"]
+}
 """,
     ),
     "pki_issue": (

@@ -48,7 +48,7 @@ def used(manifest: ClientManifest) -> Iterator[str]:
 
 def allowed(settings: Settings, application: str) -> Iterator[str]:
     """The same, as the ACL policy has it."""
-    words = ("/data/", "/creds/", "/static-creds/", "/encrypt/", "/decrypt/", "/issue/")
+    words = ("/data/", "/creds/", "/static-creds/", "/encrypt/", "/decrypt/", "/rewrap/", "/issue/")
     for rule in application_policy(settings, application).rules:
         if any(word in rule.path for word in words):
             yield rule.path
