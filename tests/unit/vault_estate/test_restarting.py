@@ -193,6 +193,8 @@ _RUNS = """
 import fcntl, os, signal, sys, termios
 from vault_estate.cli.restarting import Restarting, started
 
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    signal.signal(number, signal.SIG_DFL)  # whoever runs the tests in the background may have them ignored
 if sys.argv[1] == "terminal":
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 if sys.argv[1] == "nohup":
@@ -249,7 +251,8 @@ def _running(folder: Path, kind: str, heard: list[int]) -> Iterator[tuple[subpro
         finally:
             with suppress(OSError):
                 os.close(ours)
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with a command that nobody has ended
 
 
 def test_what_a_terminal_sends_both_is_sent_once(tmp_path: Path) -> None:
