@@ -47,10 +47,8 @@ def documents() -> Mapping[str, str]:
         ),
         "Key of volumes and of the cluster's secrets": key_policies.disks_key(ACCOUNT),
         "Key of a database": key_policies.database_key(ACCOUNT),
-        "Key of snapshots": key_policies.wrapping_key(ACCOUNT, role_arn=_role(f"{_NAME}-snapshots"), service="s3"),
-        "Key of key shares": key_policies.wrapping_key(
-            ACCOUNT, role_arn=_role(f"{_NAME}-bootstrap"), service="secretsmanager"
-        ),
+        "Key of snapshots": key_policies.snapshots_key(ACCOUNT, role_arn=_role(f"{_NAME}-snapshots")),
+        "Key of key shares": key_policies.key_shares_key(ACCOUNT, role_arn=_role(f"{_NAME}-bootstrap")),
         "The most that any role may": role_policies.boundary(ACCOUNT, "staging"),
         "Who takes on a role of pods": pods,
         "Who takes on the control plane's role": role_policies.trusts_service("eks", ACCOUNT),

@@ -110,9 +110,13 @@ class ServerKeys(pulumi.ComponentResource):
             policy = self._seal(args.servers_role_arn)
             self.seal_key_arn = self._made("seal", "Auto-unseal of Vault", policy, multi_region=args.seal_multi_region)
         if args.snapshots_role_arn is not None:
-            policy = _wraps(args.account, args.snapshots_role_arn, "s3")
+            policy = pulumi.Output.from_input(args.snapshots_role_arn).apply(
+                lambda arn: key_policies.snapshots_key(args.account, role_arn=arn)
+            )
             self.snapshots_key_arn = self._made("snapshots", "Snapshots of Vault", policy)
-        policy = _wraps(args.account, args.first_boot_role_arn, "secretsmanager")
+        policy = pulumi.Output.from_input(args.first_boot_role_arn).apply(
+            lambda arn: key_policies.key_shares_key(args.account, role_arn=arn)
+        )
         self.key_shares_key_arn = self._made("key-shares", "Encrypted key shares of Vault", policy)
         self.register_outputs(
             {
@@ -149,8 +153,3 @@ class ServerKeys(pulumi.ComponentResource):
             protect=args.protect,
         )
         return ClusterKey(f"{self._name}-{suffix}", key, pulumi.ResourceOptions(parent=self)).key_arn
-
-
-def _wraps(account: AwsAccount, role_arn: pulumi.Input[str], service: str) -> pulumi.Output[str]:
-    known = pulumi.Output.from_input(role_arn)
-    return known.apply(lambda arn: key_policies.wrapping_key(account, role_arn=arn, service=service))

@@ -61,6 +61,11 @@ class AwsAccount(Section):
         """ARN that stands for the account itself."""
         return f"arn:aws:iam::{self.account_id}:root"
 
+    @property
+    def keeper_role_arn(self) -> str:
+        """The one role that may end or replace what is lost for good: that of emergencies, or whoever runs `up`."""
+        return self.break_glass_role_arn or self.deployer_role_arn
+
     def cluster_arn(self, name: str) -> str:
         """ARN that a cluster of this name has, or will have."""
         return f"arn:aws:eks:{self.region}:{self.account_id}:cluster/{name}"

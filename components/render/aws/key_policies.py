@@ -98,16 +98,34 @@ def database_key(account: AwsAccount) -> str:
     return document(_administered(account), _through(account, "Database", "rds"), *_kept(account))
 
 
-def wrapping_key(account: AwsAccount, *, role_arn: str, service: str) -> str:
-    """Of a key by which one service encrypts what one role brings it: `s3` snapshots, `secretsmanager` key shares."""
-    wraps = Statement(
-        sid="Wraps",
-        actions=_WRAPS,
-        resources=(THIS_KEY,),
-        principal=Roles(arns=(role_arn,)),
-        conditions={"StringEquals": {"kms:ViaService": [f"{service}.{account.region}.amazonaws.com"]}},
-    )
-    return document(_administered(account), wraps, *_kept(account))
+def snapshots_key(account: AwsAccount, *, role_arn: str) -> str:
+    """Of the key by which S3 encrypts snapshots: for the role that takes them, and for the people's, who put them back
+    and take one by hand. What is in a snapshot is encrypted for its recipients besides."""
+    people = dict.fromkeys((account.deployer_role_arn, account.keeper_role_arn))
+    through = _asked_by(account, "s3")
+    wraps = _used(sid="Wraps", actions=_WRAPS, arns=(role_arn,), through=through)
+    restores = _used(sid="Restores", actions=_WRAPS, arns=tuple(people), through=through)
+    return document(_administered(account), wraps, restores, *_kept(account))
+
+
+def key_shares_key(account: AwsAccount, *, role_arn: str) -> str:
+    """Of the key by which Secrets Manager encrypts key shares: for first boot, which brings them, and for the one role
+    that hands them to the operators, to each of whom one is encrypted besides. Whether first boot may read a secret
+    says its own policy; Secrets Manager decrypts as it encrypts."""
+    through = _asked_by(account, "secretsmanager")
+    wraps = _used(sid="Wraps", actions=_WRAPS, arns=(role_arn,), through=through)
+    reads = _used(sid="Reads", actions=("kms:Decrypt",), arns=(account.keeper_role_arn,), through=through)
+    return document(_administered(account), wraps, reads, *_kept(account))
+
+
+def _asked_by(account: AwsAccount, service: str) -> dict[str, dict[str, list[str]]]:
+    return {"StringEquals": {"kms:ViaService": [f"{service}.{account.region}.amazonaws.com"]}}
+
+
+def _used(
+    *, sid: str, actions: tuple[str, ...], arns: tuple[str, ...], through: dict[str, dict[str, list[str]]]
+) -> Statement:
+    return Statement(sid=sid, actions=actions, resources=(THIS_KEY,), principal=Roles(arns=arns), conditions=through)
 
 
 def _through(account: AwsAccount, sid: str, service: str) -> Statement:

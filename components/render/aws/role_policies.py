@@ -107,7 +107,7 @@ def kept_secret(account: AwsAccount) -> str:
         actions=("secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret"),
         resources=(THIS_SECRET,),
         principal=Anybody(),
-        conditions={"ArnNotEquals": {"aws:PrincipalArn": [account.break_glass_role_arn or account.deployer_role_arn]}},
+        conditions={"ArnNotEquals": {"aws:PrincipalArn": [account.keeper_role_arn]}},
     )
     return document(kept)
 

@@ -113,7 +113,8 @@ ENCRYPTS = re.compile(r"kms:(?:Decrypt|Encrypt|ReEncrypt|GenerateDataKey|CreateG
     [
         key_policies.seal_key(site(), **SEAL),
         key_policies.disks_key(site()),
-        key_policies.wrapping_key(site(), role_arn=ROLE, service="s3"),
+        key_policies.snapshots_key(site(), role_arn=ROLE),
+        key_policies.key_shares_key(site(), role_arn=ROLE),
     ],
 )
 def test_the_account_itself_administers_and_encrypts_nothing(text: str) -> None:
@@ -134,13 +135,42 @@ def test_disks_are_encrypted_through_ec2_only() -> None:
     assert found["ClusterSecrets"]["Action"] == ["kms:CreateGrant"]
 
 
-def test_a_wrapping_key_is_used_through_its_service_only() -> None:
-    found = statements(key_policies.wrapping_key(site(), role_arn=ROLE, service="secretsmanager"))
+@pytest.mark.parametrize(
+    ("text", "service", "people"),
+    [
+        (key_policies.key_shares_key(site(), role_arn=ROLE), "secretsmanager", ("Reads", [BREAK_GLASS])),
+        (
+            key_policies.key_shares_key(site(break_glass_role_arn=None), role_arn=ROLE),
+            "secretsmanager",
+            ("Reads", [site().deployer_role_arn]),
+        ),
+        (
+            key_policies.snapshots_key(site(), role_arn=ROLE),
+            "s3",
+            ("Restores", [site().deployer_role_arn, BREAK_GLASS]),
+        ),
+        (
+            key_policies.snapshots_key(site(break_glass_role_arn=None), role_arn=ROLE),
+            "s3",
+            ("Restores", [site().deployer_role_arn]),
+        ),
+    ],
+    ids=["shares", "shares-without-break-glass", "snapshots", "snapshots-without-break-glass"],
+)
+def test_a_wrapping_key_is_used_through_its_service_only(
+    text: str, service: str, people: tuple[str, list[str]]
+) -> None:
+    found, (sid, arns) = statements(text), people
 
     assert found["Wraps"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert found["Wraps"]["Condition"] == {
-        "StringEquals": {"kms:ViaService": ["secretsmanager.eu-central-1.amazonaws.com"]}
-    }
+    assert found["Wraps"]["Principal"] == {"AWS": [ROLE]}
+    # Whoever puts back what was lost decrypts it, too.
+    assert "kms:Decrypt" in found[sid]["Action"]
+    assert found[sid]["Principal"] == {"AWS": arns}
+    for one in ("Wraps", sid):
+        assert found[one]["Condition"] == {
+            "StringEquals": {"kms:ViaService": [f"{service}.eu-central-1.amazonaws.com"]}
+        }
 
 
 def test_pods_take_on_a_role_from_one_cluster_only() -> None:

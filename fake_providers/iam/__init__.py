@@ -1,0 +1,1 @@
+"""AWS' judgement of requests, in front of moto, which judges neither resources nor conditions nor the state of keys."""

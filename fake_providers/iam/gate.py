@@ -1,0 +1,302 @@
+"""What a sandbox's AWS is asked goes through here to moto, if the account's own policies allow it.
+
+Run as a program with the file of a sandbox's objects, its account, the role of whoever runs `up`, an address, and a
+certificate with its key. Owns who signs: sessions of roles, the agent of Pod Identity, and whoever runs `up`, who may
+do everything that no thing's own policy denies. Beside each request it judges what the service asks of KMS for it, and
+looks at the key's state. A refusal is worded as AWS does. Doesn't verify signatures: whoever has a session's token has
+its secret. Tells each request in a line of its log.
+"""
+
+import io
+import json
+import re
+import ssl
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from fake_providers.iam import requests
+from fake_providers.iam.declared import DeclaredAccount
+from fake_providers.iam.policies import Caller, Document, Granted, Question, UnknownPolicyError, judge
+from fake_providers.iam.requests import Signed, UnknownRequestError
+
+DEPLOYER, AGENT = "sandbox", "agent"
+"""Access keys of whoever runs `up`, and of Pod Identity's agent."""
+PODS = "pods.eks.amazonaws.com"
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+Application = Callable[[Environ, Start], Iterable[bytes]]
+_FORBIDDEN, _BAD, _UNKNOWN = "403 Forbidden", "400 Bad Request", "501 Not Implemented"
+_WITH_A_KEY = {
+    "secretsmanager": {
+        "CreateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
+        "GetSecretValue": ("kms:Decrypt",),
+        "PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt"),
+        "UpdateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
+    },
+}
+"""What Secrets Manager asks of KMS in the caller's name (AWS Secrets Manager, secret encryption and decryption)."""
+_NEEDS_A_KEY = {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt"}
+_JSON = {"secretsmanager", "kms"}
+_ISSUED = re.compile(rb"<AccessKeyId>([^<]+)</AccessKeyId>.*?<SessionToken>([^<]+)</SessionToken>", re.DOTALL)
+_STATES = {"Disabled": "DisabledException", "PendingDeletion": "KMSInvalidStateException"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """Why a request isn't handed on."""
+
+    code: str
+    message: str
+    status: str = _FORBIDDEN
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleSession:
+    """A role's, that was handed out here."""
+
+    caller: Caller
+    token: str
+
+
+@dataclass(kw_only=True)
+class IamGate:
+    """Judges requests for one account."""
+
+    inner: Application
+    account: DeclaredAccount
+    deployer: str
+    """ARN of the role that runs `up`."""
+    tell: Callable[[str], None] = print
+    sessions: dict[str, RoleSession] = field(default_factory=dict)
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        """As WSGI has it."""
+        if environ["PATH_INFO"].startswith("/moto-api") and environ["REQUEST_METHOD"] == "GET":
+            return self.inner(environ, start)
+        asked = _signed(environ)
+        if asked is None:
+            unsigned = Refused(code="MissingAuthenticationToken", message="The request isn't signed")
+            return _answer(unsigned, "", environ["REQUEST_METHOD"], start)
+        try:
+            refused = self._refused(asked)
+        except (UnknownRequestError, UnknownPolicyError) as error:
+            refused = Refused(code="NotImplemented", message=f"unknown to the sandbox: {error}", status=_UNKNOWN)
+        if refused:
+            self.tell(f"refused: {refused.code}: {refused.message}")
+            # A client that still sends would miss the answer.
+            whole = environ.get("wsgi.input_terminated")
+            environ["wsgi.input"].read(*([] if whole else [int(environ.get("CONTENT_LENGTH") or 0)]))
+            return _answer(refused, asked.service, asked.method, start)
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account.number
+        if asked.service == "sts" and asked.operation == "AssumeRole":
+            return self._issue(asked, environ, start)
+        return self.inner(environ, start)
+
+    def _issue(self, asked: Signed, environ: Environ, start: Start) -> list[bytes]:
+        answer = b"".join(self.inner(environ, start))
+        if found := _ISSUED.search(answer):
+            arn, name = asked.form["RoleArn"], asked.form["RoleSessionName"]
+            session = f"arn:aws:sts::{self.account.number}:assumed-role/{arn.rpartition('/')[2]}/{name}"
+            caller = Caller(name=arn, session=session, account=self.account.number, tags=requests.session_tags(asked))
+            self.sessions[found[1].decode()] = RoleSession(caller=caller, token=found[2].decode())
+        return [answer]
+
+    def _caller(self, asked: Signed) -> Caller | Refused:
+        if asked.access_key == DEPLOYER:
+            return Caller(name=self.deployer, account=self.account.number)
+        if asked.access_key == AGENT:
+            return Caller(name=PODS, account=self.account.number, is_service=True)
+        session = self.sessions.get(asked.access_key)
+        if session is None or session.token != asked.headers.get("x-amz-security-token"):
+            code = "InvalidAccessKeyId" if asked.service == "s3" else "UnrecognizedClientException"
+            return Refused(code=code, message="The security token included in the request is invalid.")
+        return session.caller
+
+    def _refused(self, asked: Signed) -> Refused | None:
+        caller = self._caller(asked)
+        if isinstance(caller, Refused):
+            return caller
+        if asked.service == "sts" and asked.operation == "GetCallerIdentity":
+            return None
+        for question, thing, alone in self._questions(asked):
+            if refused := self._denied(asked, caller, question, thing, alone=alone):
+                return refused
+        return self._refused_by_key(asked, caller)
+
+    def _denied(
+        self, asked: Signed, caller: Caller, question: Question, thing: Document | None, *, alone: bool
+    ) -> Refused | None:
+        if caller.is_service:
+            granted = Granted(identity=())
+            of_agent = {"aws:sourceaccount": [self.account.number], "aws:sourcearn": [self.account.cluster]}
+            question = Question(
+                action=question.action, resource=question.resource, context={**question.context, **of_agent}
+            )
+        elif caller.name == self.deployer:
+            granted = Granted(identity=None)
+        else:
+            granted = self.account.granted(caller.name)
+        why = judge(caller, question, granted, thing, alone=alone)
+        self.tell(f"{'denied' if why else 'allowed'}: {caller.name} {question.action} {question.resource}")
+        if why is None:
+            return None
+        message = (
+            f"User: {caller.session or caller.name} is not authorized to perform: {question.action} on resource: "
+            f"{question.resource} {why}"
+        )
+        return Refused(
+            code="AccessDeniedException" if asked.service in _JSON else "AccessDenied",
+            message=message,
+            status=_BAD if asked.service in _JSON else _FORBIDDEN,
+        )
+
+    def _questions(self, asked: Signed) -> Iterator[tuple[Question, Document | None, bool]]:
+        """Each with the policy of its thing, and whether that one counts alone."""
+        if asked.service == "s3":
+            policy = self.account.bucket_policy(asked.bucket)
+            yield from ((one, policy, False) for one in requests.of_storage(asked))
+        elif asked.service == "secretsmanager":
+            arn, policy, tags = self._secret(asked)
+            yield from ((one, policy, False) for one in requests.of_secrets(asked, arn, tags))
+        elif asked.service == "sts" and "RoleArn" in asked.form:
+            trust = self.account.trust(asked.form["RoleArn"])
+            yield from ((one, trust, True) for one in requests.of_role(asked))
+        elif asked.service == "kms" and (named := asked.document.get("KeyId")):
+            arn = self.account.key_arn(str(named))
+            self.account.have_keys()
+            context = {**asked.context, "kms:calleraccount": [self.account.number]}
+            question = Question(action=f"kms:{asked.operation}", resource=arn, context=context)
+            yield question, self.account.key_policy(arn), True
+        else:
+            yield (
+                Question(action=f"{asked.service}:{asked.operation}", resource="*", context=asked.context),
+                None,
+                False,
+            )
+
+    def _secret(self, asked: Signed) -> tuple[str, Document | None, Mapping[str, str]]:
+        document = asked.document
+        prefix = f"arn:aws:secretsmanager:{asked.region}:{self.account.number}:secret:"
+        if "Name" in document:
+            # Six characters that AWS is going to add.
+            return f"{prefix}{document['Name']}-AbCdEf", None, {}
+        if "SecretId" not in document:
+            return "*", None, {}
+        named = str(document["SecretId"])
+        found = self.account.secret(named, asked.region)
+        # One that isn't there has no such characters yet.
+        return (found.arn, found.policy, found.tags) if found else (f"{prefix}{named}", None, {})
+
+    def _refused_by_key(self, asked: Signed, caller: Caller) -> Refused | None:
+        """What the service asks KMS in the caller's name, and whether the key can be used."""
+        arn, actions = self._with_key(asked)
+        if arn is None:
+            return None
+        via = {
+            "kms:viaservice": [f"{asked.service}.{asked.region}.amazonaws.com"],
+            "kms:calleraccount": [self.account.number],
+        }
+        for action in actions if asked.service != "kms" else ():
+            question = Question(action=action, resource=arn, context={**asked.context, **via})
+            if refused := self._denied(asked, caller, question, self.account.key_policy(arn), alone=True):
+                return refused
+        if not actions or (state := self.account.key_state(arn)) == "Enabled":
+            return None
+        code = _STATES.get(state, "NotFoundException")
+        return Refused(
+            code=f"KMS.{code}" if asked.service == "s3" else code, message=f"{arn} is {state.lower()}.", status=_BAD
+        )
+
+    def _with_key(self, asked: Signed) -> tuple[str | None, tuple[str, ...]]:
+        if asked.service == "s3" and asked.key:
+            named = requests.key_of_upload(asked)
+            arn = self.account.key_arn(named) if named else self.account.bucket_key(asked.bucket)
+            names = {one.action for one in requests.of_storage(asked)}
+            if names & {"s3:GetObject", "s3:GetObjectVersion"} and asked.method == "GET":
+                return arn, ("kms:Decrypt",)
+            if "s3:PutObject" in names:
+                # Of an upload in parts, each is read again as they are put together.
+                in_parts = "uploadId" in asked.query or "uploads" in asked.query
+                return arn, ("kms:GenerateDataKey", "kms:Decrypt") if in_parts else ("kms:GenerateDataKey",)
+        if asked.service == "secretsmanager":
+            document = asked.document
+            found = self.account.secret(str(document.get("SecretId", "")), asked.region)
+            key = document.get("KmsKeyId") or (found.key if found else None)
+            if isinstance(key, str) and not key.startswith("alias/aws/"):
+                return self.account.key_arn(key), _WITH_A_KEY["secretsmanager"].get(asked.operation, ())
+        if asked.service == "kms" and asked.operation in _NEEDS_A_KEY and "KeyId" in asked.document:
+            return self.account.key_arn(str(asked.document["KeyId"])), (f"kms:{asked.operation}",)
+        return None, ()
+
+
+def _signed(environ: Environ) -> Signed | None:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    body = b""
+    if "/s3/aws4_request" not in headers.get("authorization", ""):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+    return Signed.read(
+        method=environ["REQUEST_METHOD"],
+        path=str(environ.get("RAW_URI") or environ["PATH_INFO"]).partition("?")[0],
+        query=environ.get("QUERY_STRING", ""),
+        headers=headers,
+        body=body,
+        secure=environ["wsgi.url_scheme"] == "https",
+    )
+
+
+def _answer(refused: Refused, service: str, method: str, start: Start) -> list[bytes]:
+    code, message = refused.code, refused.message
+    if service in _JSON:
+        kind, body = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message})
+    else:
+        kind = "text/xml"
+        body = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+        inside = f"<Error>{body}</Error>"
+        body = inside if service == "s3" else f"<ErrorResponse>{inside}</ErrorResponse>"
+    content = b"" if method == "HEAD" else body.encode()
+    start(refused.status, [("Content-Type", kind), ("Content-Length", str(len(content)))])
+    return [content]
+
+
+def gate(account: DeclaredAccount, deployer: str, tell: Callable[[str], None] = print) -> IamGate:
+    """In front of a moto of this process."""
+    # Whoever never starts a sandbox hasn't it.
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
+
+    return IamGate(inner=DomainDispatcherApplication(create_backend_app), account=account, deployer=deployer, tell=tell)
+
+
+def main(arguments: list[str]) -> None:
+    """Answer until somebody ends it."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415 - as in `gate`
+    from werkzeug.serving import run_simple  # noqa: PLC0415 - as in `gate`
+
+    world, number, deployer, host, port, certificate, key = arguments
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    account = DeclaredAccount(world=Path(world), number=number)
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    run_simple(
+        host,
+        int(port),
+        gate(account, deployer, tell),
+        threaded=True,
+        ssl_context=context,
+        request_handler=MotoRequestHandler,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
