@@ -253,7 +253,7 @@ def test_what_it_has_not_is_refused(vault: FakeVault) -> None:
         with pytest.raises(errors.VaultEstateError) as raised:
             vault.administer(method, path, {})
         assert raised.value.status == 405
-    with pytest.raises(errors.SecretNotFound):
+    with pytest.raises(errors.MountNotFound):
         vault.administer("GET", "pki/issue/role")
 
 
