@@ -106,6 +106,9 @@ NOT_RUN = {
     ("docs/reviewing.md", "needs a repository with history, run by tests/engine/test_diff.py"): (
         "./estate diff main\n./estate diff main dev --markdown\n./estate diff v0.1.0 dev --to v0.2.0 --json\n"
     ),
+    ("docs/rotation.md", "in a folder with ciphertexts, run by tests/live/vault_estate/test_rotation.py"): (
+        "vault-estate rewrap --versions kept.txt\nvault-estate rewrap data-encryption-key kept.txt > rewrapped.txt\n"
+    ),
     ("docs/rotation.md", "in an application's folder, run by tests/live/vault_estate/test_rotation.py"): (
         "vault-estate rotate status\nvault-estate rotate --due\nvault-estate rotate app-prod MACHINE_SECRET_TOKEN\n"
         """printf '%s\\n' "$WEBHOOK_KEY" | vault-estate rotate app-prod WEBHOOK_KEY --value-stdin\n"""
