@@ -137,10 +137,11 @@ class EksMachines:
         return ClusterApi(ClusterAccess.of_file(self.machines / ADMINISTRATOR))
 
     def remove(self) -> None:
-        """Take all of it away."""
+        """Take all of it away. Its images stay with the sandbox: they are added before there is a cluster, and one that
+        takes the place of a killed run's has to have them."""
         cluster = self.cluster
         with refusing():
-            cluster.remove()
+            cluster.empty()
         (self.machines / ADMINISTRATOR).unlink(missing_ok=True)
 
 

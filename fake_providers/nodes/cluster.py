@@ -29,6 +29,7 @@ from fake_providers.shared_file import locked, shared
 _READY_SECONDS = 180.0
 """It takes 15 s on a machine that does nothing else."""
 _KUBECTL_SECONDS = 60.0
+_IMAGES = "images"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Cluster:
         """An image whose programs trust one more authority (PEM), by a reference of its own. Nodes have it from when
         they are plugged in next."""
         with self._exclusive():
-            return images.trusting(image, self.folder / "images" / f"{name}.tar", authority)
+            return images.trusting(image, self.folder / _IMAGES / f"{name}.tar", authority)
 
     def add_node(self, node: ClusterNode) -> None:
         """Plug a new node in; `wait_ready` tells when it is one of the cluster's. The same again is no error.
@@ -214,6 +215,17 @@ class Cluster:
             self._stop()
         run(["rm", "--recursive", "--force", "--one-file-system", str(self.folder)])
 
+    def empty(self) -> None:
+        """Stop it and remove all that it has, but for the images that were added: nodes of the next one have them, too.
+        Nothing there is no error."""
+        if not self.folder.is_dir():
+            return
+        with self._exclusive():
+            self._stop()
+        for one in self.folder.iterdir():
+            if one.name != _IMAGES:
+                run(["rm", "--recursive", "--force", "--one-file-system", str(one)])
+
     def _stop(self) -> None:
         for one in running(self.folder):
             one.kill()
@@ -225,7 +237,7 @@ class Cluster:
         if not node.background.is_running:
             self._doubt(node.node.name)
         plane = self._plane()
-        own = [images.read(archive) for archive in sorted((self.folder / "images").glob("*.tar"))]
+        own = [images.read(archive) for archive in sorted((self.folder / _IMAGES).glob("*.tar"))]
         node.plug_in(own, plane.endpoint, plane.identities.administrators(plane.endpoint))
 
     def _doubt(self, name: str) -> None:

@@ -80,8 +80,8 @@ class FakeCluster:
         """None takes it away."""
         self.roles[f"{namespace}/{account}"] = role
 
-    def remove(self) -> None:
-        """All of it."""
+    def empty(self) -> None:
+        """All of it; there is no image here."""
         self.there.clear()
         self.kubeconfig.unlink(missing_ok=True)
         self.folder.rmdir()

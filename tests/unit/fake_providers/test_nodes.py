@@ -5,12 +5,12 @@ import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from fake_providers.machines import MachineError
-from fake_providers.nodes import images, names, network, programs, volumes
+from fake_providers.nodes import Cluster, images, names, network, programs, volumes
 from fake_providers.nodes.volumes import Seen
 
 ZONES = {"n-1": "zone-a", "n-2": "zone-b"}
@@ -213,3 +213,20 @@ def test_a_build_that_was_stopped_is_done_again(tmp_path: Path) -> None:
 
     assert [path.name for path in place.iterdir()] == ["all"]
     assert [path.name for path in tmp_path.iterdir()] == ["programs"]
+
+
+def test_a_cluster_that_is_emptied_keeps_the_images_that_were_added(tmp_path: Path) -> None:
+    # As one that a killed run made, whose place another takes: its nodes need the image that was added before either.
+    cluster = Cluster(tmp_path / "cluster", cast("programs.ClusterPrograms", None))
+    cluster.empty()
+    assert not cluster.folder.exists()
+    image = images.write(cluster.folder / "images" / "server.tar", "openbao", [], {})
+    (cluster.folder / "nodes" / "n-1").mkdir(parents=True)
+    (cluster.folder / "cluster.json").write_text("{}")
+
+    cluster.empty()
+
+    assert [one.name for one in cluster.folder.iterdir()] == ["images"]
+    assert images.read(image.archive) == image
+    cluster.remove()
+    assert not cluster.folder.exists()
