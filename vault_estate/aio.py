@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vault_estate.client import VaultClient
@@ -62,28 +63,37 @@ class AsyncVaultClient(NotPickled):
         if found is not None:
             return found
         question = (asyncio.get_running_loop(), name, version, min_version)
-        task = self._asked.get(question)
-        if task is not None:
-            found = self.sync.peek(name, version=version, min_version=min_version, is_asked=True)
-            if found is not None:
-                return found
-        else:
-            task = self._asked[question] = asyncio.create_task(self._ask(question))
-            # If every task that waits is cancelled, nobody else takes its error.
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            # A task that is cancelled leaves the question to the others.
-            return await asyncio.shield(task)
-        except VaultEstateError as error:
-            failed = copy(error)  # each its own: a traceback belongs to one
+        while True:
+            task = self._asked.get(question)
+            if task is None or task.done():
+                task = self._asked[question] = asyncio.create_task(self._ask(name, version, min_version))
+                task.add_done_callback(partial(self._answered, question))
+            else:
+                found = self.sync.peek(name, version=version, min_version=min_version, is_asked=True)
+                if found is not None:
+                    return found
+            try:
+                # A task that is cancelled leaves the question to the others.
+                return await asyncio.shield(task)
+            except VaultEstateError as error:
+                failed = copy(error)  # each its own: a traceback belongs to one
+                break
+            except asyncio.CancelledError:
+                # The question's own, as by a program that cancels whatever runs: whoever asks now asks anew.
+                me = asyncio.current_task()
+                if not task.cancelled() or me is None or me.cancelling():
+                    raise
         raise failed
 
-    async def _ask(self, question: _Question) -> Secret:
-        _, name, version, min_version = question
-        try:
-            return await asyncio.to_thread(self.sync.get_secret, name, version=version, min_version=min_version)
-        finally:
+    async def _ask(self, name: str, version: int | None, min_version: int | None) -> Secret:
+        return await asyncio.to_thread(self.sync.get_secret, name, version=version, min_version=min_version)
+
+    def _answered(self, question: _Question, task: asyncio.Task[Secret]) -> None:
+        """Also of a task that was cancelled before it began."""
+        if self._asked.get(question) is task:
             del self._asked[question]
+        if not task.cancelled():
+            task.exception()  # if every task that waits is cancelled, nobody else takes it
 
     @hides_awaited_values
     async def refresh(self, name: str) -> Secret:

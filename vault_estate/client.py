@@ -26,7 +26,6 @@ from vault_estate.errors import (
     InvalidRequest,
     ProtocolError,
     SecretNotFound,
-    VaultEstateError,
     VaultUnavailable,
 )
 from vault_estate.events import Event, EventKind, Notifier, Observer
@@ -360,8 +359,8 @@ class VaultClient(NotPickled):
         begun_at, error = self._clock.now(), ""
         try:
             yield
-        except VaultEstateError as raised:
-            error = type(raised).__name__
+        except BaseException as raised:
+            error = type(raised).__name__  # also of what a signal handler raises: it is no success
             raise
         finally:
             self._notifier.tell(

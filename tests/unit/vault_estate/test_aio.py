@@ -98,6 +98,29 @@ def test_a_cancelled_task_leaves_the_question_to_the_others(vault: ScriptedVault
     run_async(use())
 
 
+def test_who_is_not_cancelled_asks_again_where_the_question_was(vault: ScriptedVault) -> None:
+    """As where a program cancels whatever runs, and reads a secret to end well."""
+
+    async def use() -> None:
+        free = _held(vault)
+        client = AsyncVaultClient(environ=ENVIRON)
+        asks = asyncio.create_task(client.get_secret("app"))
+        await asyncio.sleep(0)
+        waits = asyncio.create_task(client.get_secret("app"))
+        await asyncio.sleep(0)
+        (question,) = client._asked.values()
+        for one in (question, asks):  # the question before it has begun
+            one.cancel()
+        asyncio.get_running_loop().call_later(0.01, free)
+        assert (await waits)["a"] == "b"
+        assert (await client.get_secret("app"))["a"] == "b"
+        with pytest.raises(asyncio.CancelledError):
+            await asks
+        assert client._asked == {}
+
+    run_async(use())
+
+
 def test_each_task_has_its_own_error(vault: ScriptedVault) -> None:
     async def use() -> list[BaseException]:
         client = AsyncVaultClient(environ=ENVIRON)

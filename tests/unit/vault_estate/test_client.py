@@ -366,6 +366,21 @@ def test_a_fork_keeps_values_and_logs_in_itself(vault: ScriptedVault, make: Call
     assert len(vault.tokens) == 2
 
 
+def test_what_is_interrupted_is_told_as_no_success(vault: ScriptedVault, make: Callable[..., VaultClient]) -> None:
+    told: list[Event] = []
+    client = make(observers=[told.append])
+    client.get_secret("app")
+    told.clear()
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    vault.before = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        client.refresh("app")
+    assert [(one.kind, one.error) for one in told] == [(EventKind.OPERATION, "KeyboardInterrupt")]
+
+
 def test_what_is_asked_is_told(vault: ScriptedVault, make: Callable[..., VaultClient]) -> None:
     told: list[Event] = []
     client = make(observers=[told.append])
