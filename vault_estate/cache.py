@@ -87,13 +87,14 @@ class _Entry(Generic[V]):
 class _Flight(Generic[V]):
     """One question that is being asked, and who waits for its answer."""
 
-    __slots__ = ("error", "gate", "generation", "leader", "number", "value")
+    __slots__ = ("error", "gate", "generation", "is_over", "leader", "number", "value")
 
     def __init__(self) -> None:
         # A bare lock, and no Event: that has one inside, which a signal handler could find taken by its own thread.
         self.gate = threading.Lock()
         self.gate.acquire()
         self.leader = threading.get_ident()
+        self.is_over = False
         self.generation = 0
         self.number = 0
         self.error: Exception | None = None
@@ -103,6 +104,11 @@ class _Flight(Generic[V]):
         """Until there is an answer, or whoever asked was interrupted."""
         with self.gate:
             pass
+
+    def end(self) -> None:
+        """Nobody waits any longer."""
+        self.is_over = True
+        self.gate.release()
 
 
 class Cache(Generic[K, V]):
@@ -192,7 +198,7 @@ class Cache(Generic[K, V]):
         """What Vault says, to this thread or to one that asked before it."""
         now = self._now()
         while True:
-            flight = self._flights.get(key)
+            flight = self._under_way(key)
             if flight is not None and entry is not None and (now < entry.fresh_until or self._may_outlive(entry, now)):
                 return self._served(key, entry, now)
             if flight is None or self._reads_already():
@@ -235,7 +241,12 @@ class Cache(Generic[K, V]):
     def _reads_already(self) -> bool:
         """Whether this thread asks Vault, further down its stack. It waits for nobody then, who may wait for it."""
         me = threading.get_ident()
-        return any(one.leader == me for one in list(self._flights.values()))
+        return any(one.leader == me and not one.is_over for one in list(self._flights.values()))
+
+    def _under_way(self, key: K) -> _Flight[V] | None:
+        """The question, if it is being asked. One that is over may be left, where its end was interrupted."""
+        flight = self._flights.get(key)
+        return None if flight is None or flight.is_over else flight
 
     def _lead(
         self, key: K, load: Callable[[], V], fresh_seconds: float | None, *, joins: bool
@@ -255,14 +266,14 @@ class Cache(Generic[K, V]):
             try:
                 self._land(key, flight, fresh_seconds)
             finally:
-                flight.gate.release()
+                flight.end()
         if flight.value is not None:
             self._count(CacheEvent.REFRESHED if known else CacheEvent.MISS, key)
         return flight, flight.value
 
     def _board(self, key: K, flight: _Flight[V], *, joins: bool) -> bool:
         with self._lock:
-            if joins and key in self._flights:
+            if joins and self._under_way(key) is not None:
                 return False
             self._begun += 1
             flight.number, flight.generation = self._begun, self._generation

@@ -12,7 +12,7 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -122,8 +122,10 @@ class VaultClient(NotPickled):
         end, too, and at that of multiprocessing's children, but where a signal ends it, as SIGTERM does unless the
         program handles it, or `os._exit`. A later call logs in anew."""
         self._leases.close()
-        self._session.close()
-        self._transport.close()
+        try:
+            self._session.close()
+        finally:
+            self._transport.close()
 
     def get_secret(self, name: str, *, version: int | None = None, min_version: int | None = None) -> Secret:
         """A secret, from memory if it was read in the last minutes.
@@ -466,8 +468,10 @@ def _after_fork() -> None:
 
 
 def _at_exit() -> None:
-    for client in list(_CLIENTS):
-        client.close()
+    """Close all, whatever an observer of one raises."""
+    with ExitStack() as ends:
+        for client in list(_CLIENTS):
+            ends.callback(client.close)
 
 
 def _close_at_a_childs_end() -> None:

@@ -22,7 +22,7 @@ from tests.support.clocks import SetClock
 from tests.support.scripted_vault import ADDRESS, ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
 from vault_estate.cache import Cache, Freshness
-from vault_estate.client import VaultClient
+from vault_estate.client import VaultClient, _at_exit
 from vault_estate.events import Event, EventKind, Observer
 from vault_estate.opening import VaultClientConfig
 from vault_estate.tls import Trust
@@ -158,6 +158,21 @@ def test_two_who_read_do_not_wait_for_each_other() -> None:
     with ThreadPoolExecutor(2) as pool:
         found = [pool.submit(cache.get, "a", lambda: load("b")), pool.submit(cache.get, "b", lambda: load("a"))]
         assert {one.result(30) for one in found} <= {"a inside", "b inside"}
+
+
+def test_a_reader_that_is_interrupted_at_its_very_end_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = _cache()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_land", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cache.get("a", lambda: "v")
+    with ThreadPoolExecutor(2) as pool:
+        assert [one.result(30) for one in [pool.submit(cache.get, "a", lambda: "w") for _ in range(2)]] == ["w", "w"]
+    assert cache._flights == {}
 
 
 def test_who_waited_for_a_reader_that_was_interrupted_reads() -> None:
@@ -325,6 +340,12 @@ def test_an_observer_that_ends_the_program_does_not_keep_the_token_alive(
     client.get_secret("app")
     with pytest.raises(SystemExit):
         client.close()
+    assert vault.tokens == {}
+    clients = [make(observer) for _ in range(3)]
+    for one in clients:
+        one.get_secret("app")
+    with pytest.raises(SystemExit):
+        _at_exit()
     assert vault.tokens == {}
 
 
