@@ -57,20 +57,33 @@ _LEASES = frozenset(
     for name in ("bike-data-flow-readonly", "bike-data-flow-readwrite", "pake-system-readwrite", "aos-readwrite")
 )
 
+# Who may encrypt and decrypt by a key may rewrap by it.
+_REWRAP = frozenset(
+    f"application-policies-{name}"
+    for name in (
+        "aos",
+        "bike-data-flow",
+        "dagster",
+        "greenlang-agents",
+        "greenlang-api",
+        "greenlang-jobs",
+        "pake-system",
+    )
+)
+
 ALLOWED: Mapping[tuple[str, str], Allowed] = {
     # The provider of Vault, which holds nothing, has got other settings since.
-    ("0.1.0", "local"): Allowed(updated=_URLS | _LEASES | {"vault"}, created=_SINCE),
+    ("0.1.0", "local"): Allowed(updated=_URLS | _LEASES | _REWRAP | {"vault"}, created=_SINCE),
     ("0.1.0-71951ac", "local"): Allowed(
-        updated=_URLS | _LEASES | {"vault", "snapshots-operator-policy"}, created=_SINCE
+        updated=_URLS | _LEASES | _REWRAP | {"vault", "snapshots-operator-policy"}, created=_SINCE
     ),
     # A node's user-data holds the programs it runs: other bytes are another server, with the same volume, address and
     # content. What is bound to the server follows it, and it is waited for again. The address has lost its assignee
     # type.
     ("0.1.0-71951ac", "dev"): Allowed(
         replaced=frozenset({"platform-server", "platform-private", "platform-attachment"}),
-        updated=frozenset(
-            {"vault", "platform-ready", "platform-ip", "snapshots-operator-policy", "snapshots-node-policy"}
-        ),
+        updated=_REWRAP
+        | {"vault", "platform-ready", "platform-ip", "snapshots-operator-policy", "snapshots-node-policy"},
         created=_SINCE,
     ),
 }
