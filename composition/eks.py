@@ -102,7 +102,11 @@ class _Cluster:
         self._platform, self._protect = platform, settings.protect
         # Credentials come from the environment of whoever runs the program, of this account or none.
         provider = aws.Provider(
-            "aws", region=platform.region, profile=platform.profile, allowed_account_ids=[platform.account_id]
+            "aws",
+            region=platform.region,
+            profile=platform.profile,
+            allowed_account_ids=[platform.account_id],
+            default_tags=aws.ProviderDefaultTagsArgs(tags=platform.tags) if platform.tags else None,
         )
         self._options = pulumi.ResourceOptions(providers=[provider])
         store = settings.snapshots.bucket if settings.snapshots else None

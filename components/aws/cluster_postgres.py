@@ -15,7 +15,6 @@ from ..render.aws.postgres import ClusterPostgres
 from .cluster_keys import ClusterKey, ClusterKeyArgs
 from .cluster_site import EksSite
 
-_PORT = 5432
 _WATCHED_SECONDS = 60
 _INSIGHT_DAYS = 7
 """Of what statements took, the term that costs nothing (AWS RDS, Performance Insights: pricing)."""
@@ -93,8 +92,8 @@ class ClusterDatabase(pulumi.ComponentResource):
             security_group_id=group.id,
             description="PostgreSQL from nodes and pods",
             ip_protocol="tcp",
-            from_port=_PORT,
-            to_port=_PORT,
+            from_port=self._args.postgres.port,
+            to_port=self._args.postgres.port,
             cidr_ipv4=self._args.site.network_cidr,
             opts=self._child,
         )
@@ -166,7 +165,7 @@ class ClusterDatabase(pulumi.ComponentResource):
             username=wanted.username,
             password_wo=pulumi.Output.secret(args.password),
             password_wo_version=wanted.password_version,
-            port=_PORT,
+            port=wanted.port,
             allocated_storage=wanted.storage_gibibytes,
             max_allocated_storage=wanted.storage_at_most,
             storage_type="gp3",

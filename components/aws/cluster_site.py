@@ -37,6 +37,17 @@ InstanceType = Annotated[
     ),
 ]
 """A smaller one has no address for the pods that each node runs (AWS EKS, pods by instance type: 4 of a t4g.micro)."""
+TagKey = Annotated[
+    str,
+    Form(
+        r"(?!(?i:aws:))(?!(?:estate|Name)\Z)[\w .:/=+@-]{1,128}",
+        "a tag's key: up to 128 letters, digits, spaces or any of _.:/=+-@, not beginning with aws:, and neither "
+        "estate nor Name, which are the estate's own",
+    ),
+]
+TagValue = Annotated[
+    str, Form(r"[\w .:/=+@-]{0,256}", "a tag's value: up to 256 letters, digits, spaces or any of _.:/=+-@")
+]
 _LOG_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653),
@@ -151,6 +162,9 @@ class EksSite(AwsAccount):
     log_days: Annotated[int, AfterValidator(_log_days)] = by_profile(development=30, staging=30, production=365)
     """How long logs of the control plane and of the network are kept: one of the terms that CloudWatch has."""
     addons: AddonVersions
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=40)] = {}
+    """On everything in AWS that takes tags, beside the estate's own, `estate` and `Name`; such as who pays. At most 40:
+    AWS has room for 50, and adds some itself."""
 
     @property
     def subnets(self) -> tuple[ZoneSubnets, ...]:

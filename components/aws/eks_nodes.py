@@ -113,8 +113,11 @@ class EksNodes(pulumi.ComponentResource):
             block_device_mappings=[
                 aws.ec2.LaunchTemplateBlockDeviceMappingArgs(device_name="/dev/xvda", ebs=disk),
             ],
+            # What a group makes isn't the provider's, and gets no tags from it.
             tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=self._tags)
+                aws.ec2.LaunchTemplateTagSpecificationArgs(
+                    resource_type=kind, tags={**self._args.site.tags, **self._tags}
+                )
                 for kind in ("instance", "volume")
             ],
             update_default_version=True,

@@ -24,7 +24,7 @@ from ops.keys.certificates import ensure_authority
 from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
-from tests.support.declare import Declared, declare
+from tests.support.declare import Declared, Secret, declare
 from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, POSTGRES, SNAPSHOTS, cluster, openbao
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
@@ -224,6 +224,7 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "system_node_type": ("m7g.medium", "m7g.medium"),
     "system_nodes": (7, '"desiredSize": 7'),
     "log_days": (400, '"retentionInDays": 400'),
+    "tags": ({"cost-centre": "4711"}, "4711"),
     "tools_image": (f"registry.internal/other@sha256:{'2' * 64}", "registry.internal/other@sha256:"),
     "seal_multi_region": (True, '"multiRegion": true'),
     "forwarded_port": (8_299, "https://127.0.0.1:8299"),
@@ -243,6 +244,7 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "postgres.backup_days": (21, '"backupRetentionPeriod": 21'),
     "postgres.database": ("shop", '"dbName": "shop"'),
     "postgres.username": ("vault_admin", '"username": "vault_admin"'),
+    "postgres.port": (5_433, '"fromPort": 5433'),
     "postgres.password_version": (7, '"passwordWoVersion": 7'),
     **{f"addons.{name}": (f"v2.{number}.0-eksbuild.9", f"v2.{number}.0-") for number, name in enumerate(VERSIONS)},
 }
@@ -406,6 +408,48 @@ def test_a_rotator_elsewhere_is_nobodys_here() -> None:
     whole = rotating(None)
     whole["applications"]["shop"]["rotator"]["namespace"] = "shop"
     assert not [one.name for one in built(whole).records if "rotation-of" in one.name]
+
+
+def test_tags_are_on_everything_and_on_the_machines_that_groups_make() -> None:
+    declared = built(cluster(tags={"cost-centre": "4711"}))
+    (provider,) = declared.of("pulumi:providers:aws")
+    assert json.loads(provider.inputs["defaultTags"]) == {"tags": {"cost-centre": "4711"}}
+    (template,) = declared.of("aws:ec2/launchTemplate:LaunchTemplate")
+    wanted = {"cost-centre": "4711", "estate": "vault-test"}
+    assert [one["tags"] for one in template.inputs["tagSpecifications"]] == [wanted, wanted]
+
+
+def test_a_database_is_reached_from_the_network_only_and_keeps_what_is_in_it() -> None:
+    declared = production()
+    (made,) = declared.of("aws:rds/instance:Instance")
+    assert made.options.protect
+    said = made.inputs
+    on = (
+        "storageEncrypted multiAz iamDatabaseAuthenticationEnabled deletionProtection performanceInsightsEnabled "
+        "copyTagsToSnapshot autoMinorVersionUpgrade"
+    )
+    assert {name for name in on.split() if said[name] is not True} == set()
+    assert (said["publiclyAccessible"], said["skipFinalSnapshot"], said["backupRetentionPeriod"]) == (False, False, 35)
+    assert (said["passwordWoVersion"], said["engineVersion"], said["identifier"]) == (1, "17", "vault-test-postgres")
+    assert isinstance(said["passwordWo"], Secret)
+    rule = declared.named("postgres-clients").inputs
+    assert (rule["cidrIpv4"], rule["fromPort"], rule["toPort"]) == ("10.0.0.0/16", 5432, 5432)
+    (parameters,) = declared.of("aws:rds/parameterGroup:ParameterGroup")
+    assert {one["name"]: one["value"] for one in parameters.inputs["parameters"]}["rds.force_ssl"] == "1"
+    logs = {one.inputs["name"] for one in declared.of("aws:cloudwatch/logGroup:LogGroup")}
+    assert logs >= {f"/aws/rds/instance/vault-test-postgres/{log}" for log in said["enabledCloudwatchLogsExports"]}
+    assert "postgres-postgresql-logs" in after(declared, "postgres-instance")
+
+
+def test_servers_trust_authorities_that_settings_name() -> None:
+    declared = production()
+    assert declared.named("servers-chart-authorities").inputs["data"] == {"0.crt": CERTIFICATE}
+    server = declared.named("servers-chart-chart").inputs["values"]["server"]
+    assert server["extraEnvironmentVars"]["SSL_CERT_DIR"] == "/vault/authorities"
+    assert {"name": "authorities", "mountPath": "/vault/authorities", "readOnly": True} in server["volumeMounts"]
+    assert "servers-chart-authorities" in after(declared, "servers-chart-chart")
+    without = built(CLUSTER).named("servers-chart-chart").inputs["values"]["server"]
+    assert "SSL_CERT_DIR" not in without["extraEnvironmentVars"]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ class ClusterPostgres(Section):
         ),
     ] = "vault_root"
     """Its first user, who may make roles."""
+    port: Annotated[int, Field(ge=1_150, le=65_535)] = 5432
+    """TCP port that it listens on. RDS takes none below 1150."""
     password_version: Annotated[int, Field(ge=1)] = 1
     """Raise it to give the user its first password again, after Vault's is lost."""
 

@@ -16,7 +16,7 @@ from ops import stack_file
 from ops.paths import ROOT, Paths
 from settings import Settings, SettingsError, parse, read
 from settings.eks import EksPlatform
-from tests.support.eks_samples import CLUSTER
+from tests.support.eks_samples import POSTGRES, cluster
 from tests.unit.settings.samples import FULL
 
 DEFAULTS: Mapping[str, tuple[object, object, object]] = {
@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, tuple[object, object, object]] = {
     "EksSite.nat_gateways": ("one", "one", "each_zone"),
     "EksSite.system_nodes": (2, 2, 3),
     "ServerPods.replicas": (1, 3, 5),
+    "ClusterPostgres.backup_days": (7, 7, 35),
 }
 """Written by hand: for development, staging and production."""
 PROFILES = get_args(Profile)
@@ -59,12 +60,14 @@ def found(settings: Settings) -> tuple[object, ...]:
 def found_of_a_cluster(settings: Settings) -> tuple[object, ...]:
     platform = settings.platform
     assert isinstance(platform, EksPlatform)
+    assert platform.postgres is not None
     return (
         platform.endpoints,
         platform.log_days,
         platform.nat_gateways,
         platform.system_nodes,
         platform.pods.replicas,
+        platform.postgres.backup_days,
     )
 
 
@@ -72,8 +75,9 @@ def found_of_a_cluster(settings: Settings) -> tuple[object, ...]:
 def test_each_profile_has_its_defaults(number: int) -> None:
     settings = parse(plain(profile=PROFILES[number]))
 
-    cluster = parse({**CLUSTER, "profile": PROFILES[number], "bootstrap": plain(profile=PROFILES[number])["bootstrap"]})
-    assert found(settings) + found_of_a_cluster(cluster) == tuple(values[number] for values in DEFAULTS.values())
+    first = plain(profile=PROFILES[number])["bootstrap"]
+    of_cluster = parse({**cluster(postgres=POSTGRES), "profile": PROFILES[number], "bootstrap": first})
+    assert found(settings) + found_of_a_cluster(of_cluster) == tuple(values[number] for values in DEFAULTS.values())
 
 
 @pytest.mark.parametrize(
