@@ -28,12 +28,14 @@ from ops.errors import EstateError
 from ops.paths import ROOT
 from ops.platforms.eks_sandbox import EksSandbox
 from ops.platforms.registry import platform_of
+from ops.sandbox.cluster_services import ClusterServices
 from ops.sandbox.place import SandboxPlace
 from ops.sandbox.pod_logins import PodLogins
 from ops.stack_file import read
 from ops.vault.api import call
 from ops.vault.checks.outcome import CheckError
 from ops.vault.login import log_in
+from tests.support import secret_scan
 from tests.support.access_checks import amiss
 from tests.support.checkouts import Checkout, copy_code
 from tests.support.leftovers import left
@@ -43,6 +45,7 @@ STACK = "staging"
 ROLE = ("kubernetes", "greenlang-api")
 """Mount and role of one of its applications."""
 POD = "core/v1:Pod"
+OPERATORS = ("ada", "grace", "alan", "edsger", "barbara")
 UP_SECONDS = 1_500
 WRITE_SECONDS = 120.0
 """Far more than it takes: 6 to 10 s were seen."""
@@ -176,6 +179,25 @@ def test_the_servers_namespace_refuses_what_a_chart_makes_by_default(
     }
     with pytest.raises(ApiRefusedError, match='violates PodSecurity "restricted:latest"'):
         staging.api.create(POD, pod)
+
+
+def test_no_secret_is_in_the_cluster_beside_secrets_nor_in_the_state(
+    built: Mapping[str, Any], staging: StagingCheckout
+) -> None:
+    services = ClusterServices(paths=staging.paths, stack=STACK)
+    cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
+    secrets = secret_scan.of_sandbox(services, cluster)
+    places = {**secret_scan.places(services, cluster), "what up said": json.dumps(built)}
+
+    wanted = {"the seal's token", "vault-tls tls.key", "vault-authority tls.key", "staging/administrator.key"}
+    assert wanted | {f"staging/operators/{name}/private.asc" for name in OPERATORS} <= secrets.keys()
+    assert {"logs of vault/vault-0", "what up said", "the cluster's objects and events"} <= places.keys()
+    assert any(place.startswith("logs of vault-jobs/bootstrap") for place in places)
+    assert any(place.startswith("state ") and "stacks" in place for place in places)
+    kept = {"Secrets": cluster.kubectl("get", "secrets", "--all-namespaces", "--output", "json")}
+    assert all(secret_scan.holding(secrets[name], kept) for name in ("the seal's token", "vault-tls tls.key"))
+    found = [(what, place) for what, secret in secrets.items() for place in secret_scan.holding(secret, places)]
+    assert found == []
 
 
 def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:
