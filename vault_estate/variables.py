@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vault_estate.errors import ConfigurationError
+from vault_estate.errors import ConfigurationError, redacted
 from vault_estate.guarded import NotPickled
+from vault_estate.paths import is_path
 from vault_estate.tls import Trust
 from vault_estate.transport import Patience
 
@@ -53,6 +54,15 @@ class Variables(NotPickled):
         """A file that a variable names, and the variable."""
         found = self.find(name)
         return (Path(found.value), found.name) if found else None
+
+    def mount(self) -> Variable | None:
+        """Where the auth method is mounted. Raises ConfigurationError: two differ, or it is no path of a mount."""
+        found = self.find("AUTH_MOUNT")
+        if found is not None and not is_path(found.value):
+            raise ConfigurationError(
+                f"{found.name} is {redacted(found.value)!r}; expected the path of a mount, as {'approle'!r}"
+            )
+        return found
 
     def address(self) -> Variable | None:
         """Of Vault. Raises ConfigurationError: two differ."""

@@ -151,9 +151,14 @@ class AppRoleAuth:
     mount: str = "approle"
     role: str | None = None
     """Its name, which the creation path of a wrapping token is compared with."""
+    role_id_variable: str | None = None
+    """Variable of the environment that the RoleID is from, for messages."""
 
     def log_in(self, transport: Transport) -> IssuedToken:
         """A token. Raises CredentialExpired: Vault refuses the SecretID."""
         secret_id = self.secret_id.read(transport, self.mount, self.role)
         body = {"role_id": checked(self.role_id, "the RoleID"), "secret_id": secret_id}
-        return logged_in(transport, self.mount, body, self.secret_id.described, refused=CredentialExpired)
+        shown = self.secret_id.described
+        if self.role_id_variable:  # it may be the wrong one of the two: Vault doesn't tell
+            shown = f"{shown} with the RoleID in {self.role_id_variable}"
+        return logged_in(transport, self.mount, body, shown, refused=CredentialExpired)

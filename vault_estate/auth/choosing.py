@@ -119,12 +119,13 @@ def _approle(variables: Variables, hints: LoginHints | None) -> tuple[LoginMetho
     known = role_id.value if role_id else hints.role_id if hints else None
     if known is None or source is None:
         return None
-    mount = variables.find("AUTH_MOUNT")
+    mount = variables.mount()
     method = AppRoleAuth(
         role_id=known,
         secret_id=source[0],
         mount=mount.value if mount else hints.mount if hints else "approle",
         role=hints.role if hints else None,
+        role_id_variable=role_id.name if role_id else None,
     )
     return method, (role_id.name if role_id else "the manifest's RoleID", source[1])
 
@@ -143,7 +144,7 @@ def _kubernetes(variables: Variables, hints: LoginHints | None) -> tuple[LoginMe
     role, file, mount = (
         variables.find("KUBERNETES_ROLE"),
         variables.file("KUBERNETES_TOKEN_FILE"),
-        variables.find("AUTH_MOUNT"),
+        variables.mount(),
     )
     name = role.value if role else hints.role if hints else None
     if name is None:
@@ -156,7 +157,7 @@ def _kubernetes(variables: Variables, hints: LoginHints | None) -> tuple[LoginMe
 
 
 def _jwt(variables: Variables, hints: LoginHints | None) -> tuple[LoginMethod, tuple[str, ...]] | None:
-    role, mount = variables.find("JWT_ROLE"), variables.find("AUTH_MOUNT")
+    role, mount = variables.find("JWT_ROLE"), variables.mount()
     name = role.value if role else hints.role if hints else None
     source = _identity(variables, hints)
     if name is None or source is None:
@@ -181,7 +182,7 @@ def _certificate(variables: Variables, _: LoginHints | None) -> tuple[LoginMetho
     certificate, key = variables.file("CLIENT_CERT"), variables.file("CLIENT_KEY")
     if certificate is None or key is None:
         return None
-    role, mount = variables.find("CERT_ROLE"), variables.find("AUTH_MOUNT")
+    role, mount = variables.find("CERT_ROLE"), variables.mount()
     method = CertificateAuth(
         certificate_file=certificate[0],
         key_file=key[0],

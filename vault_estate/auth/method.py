@@ -97,7 +97,9 @@ def logged_in(
         )
     except PermissionDenied as error:
         failed = AuthenticationError(
-            f"{path}: {what} is not allowed to log in: from here, not any more, or not for now", **_of(error)
+            f"{path}: {what} is not allowed to log in: from here, not any more, or not for now; or no auth method is "
+            f"mounted at {mount!r}",
+            **_of(error),
         )
     else:
         return issued(document, path)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from vault_estate.cli import formats, migrate, restarting, rewrap, rotate
 from vault_estate.environment import read_all, variables
@@ -37,21 +37,51 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    ends = words.index("--") if words[:1] == ["run"] and "--" in words else len(words)
-    given = _parser().parse_args(words[:ends], argparse.Namespace(command=words[ends + 1 :]))
     try:
-        with _leaving_by_signals():
-            return int(given.act(given))
+        with _leaving_by_signals(), _printed():
+            return _act(words)
     except VaultEstateError as error:
         return _tell(str(error))
     except BrokenPipeError:
-        # Whoever reads has gone. The interpreter would say so at its end once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
         return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
+
+
+def _act(words: Sequence[str]) -> int:
+    ends = words.index("--") if words[:1] == ["run"] and "--" in words else len(words)
+    given = _parser().parse_args(words[:ends], argparse.Namespace(command=list(words[ends + 1 :])))
+    return int(given.act(given))
+
+
+@contextmanager
+def _printed() -> Iterator[None]:
+    """Hand over what was printed before the exit code is known, as the interpreter would do it after that: with a
+    code and words of its own where nobody takes it.
+    Raises BrokenPipeError: whoever reads has gone. Raises ConfigurationError: it can't be written, as on a full
+    disk."""
+    try:
+        yield
+    finally:
+        if sys.stdout is not None:
+            try:
+                sys.stdout.flush()
+            except OSError as error:
+                _discard(sys.stdout)
+                if isinstance(error, BrokenPipeError):
+                    raise
+                raise ConfigurationError(
+                    f"standard output can't be written ({error.strerror}); expected a place that takes it"
+                ) from None
+
+
+def _discard(stream: TextIO) -> None:
+    """Let nobody have what a stream still holds: the interpreter would try once more at its end, and say so."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)
 
 
 @contextmanager
@@ -76,8 +106,16 @@ def _leave(number: int, _: FrameType | None) -> NoReturn:
 
 def _tell(words: str, code: int = FAILED) -> int:
     if sys.stderr is not None:  # it was closed; print would take standard output, which a shell evaluates
-        print(f"vault-estate: {' '.join(words.split())}", file=sys.stderr)
+        _print_error(f"vault-estate: {' '.join(words.split())}\n")
     return code
+
+
+def _print_error(text: str) -> None:
+    """To standard error, where that takes it: the exit code says it, too."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +123,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         told = message if message.startswith("the following arguments") else "these arguments are none of its own"
-        self.exit(FAILED, f"{self.prog}: {told}; expected as {self.prog} --help says\n")
+        if sys.stderr is not None:
+            _print_error(f"{self.prog}: {told}; expected as {self.prog} --help says\n")
+        self.exit(FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:

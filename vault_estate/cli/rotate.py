@@ -9,7 +9,7 @@ import getpass
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,12 +198,20 @@ def _report(given: argparse.Namespace, known: "ClientManifest") -> int:
 
 
 def _write_metrics(file: Path, application: str, found: "Sequence[ScheduledSecret]") -> None:
-    """In one replacement, as node_exporter may read at any moment."""
+    """In one replacement, as node_exporter may read at any moment. Raises ConfigurationError: it can't be written."""
     from vault_estate.rotation.schedule import metrics  # noqa: PLC0415 - as above
 
-    beside = file.with_name(f".{file.name}.new")
-    beside.write_text(metrics(application, found), encoding="ascii")
-    beside.replace(file)
+    beside = file.parent / f".{file.name}.new"
+    try:
+        beside.write_text(metrics(application, found), encoding="ascii")
+        beside.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise ConfigurationError(
+            f"--textfile is {str(file)!r}, which can't be written ({error.strerror}); expected a file in a folder that "
+            "is there"
+        ) from None
 
 
 def _keys(given: argparse.Namespace, keys: Sequence[str]) -> object:

@@ -130,6 +130,41 @@ def test_a_mount_of_another_name() -> None:
     assert choose(environ).method == KubernetesAuth(role="r", mount="k8s-west", file=Path("/p"))
 
 
+@pytest.mark.parametrize("kind", ["approle", "kubernetes", "jwt", "cert"])
+@pytest.mark.parametrize("mount", ["../sys", "/approle", "a b", "app*"])
+def test_a_mount_that_can_be_none_is_refused_before_anything_is_sent(kind: str, mount: str) -> None:
+    environ = {
+        "VAULT_AUTH_METHOD": kind,
+        "VAULT_AUTH_MOUNT": mount,
+        "VAULT_ROLE_ID": "r",
+        "VAULT_SECRET_ID_FILE": "/s",
+        "VAULT_KUBERNETES_ROLE": "r",
+        "VAULT_JWT_ROLE": "r",
+        "VAULT_JWT_FILE": "/j",
+        "VAULT_CLIENT_CERT": "/c",
+        "VAULT_CLIENT_KEY": "/k",
+    }
+    with pytest.raises(errors.ConfigurationError) as raised:
+        choose(environ)
+    assert str(raised.value) == f"VAULT_AUTH_MOUNT is {mount!r}; expected the path of a mount, as 'approle'"
+
+
+def test_a_refused_pair_names_where_each_half_is_from(server: Answering, transport: Transport) -> None:
+    """Vault doesn't tell which of the two is wrong."""
+    environ = {"VAULT_ROLE_ID": "other", "VAULT_SECRET_ID": "s"}
+    server.says(Said(status=400, body=b'{"errors":["invalid role or secret ID"]}'))
+    with pytest.raises(errors.CredentialExpired, match="the SecretID in VAULT_SECRET_ID with the RoleID in VAULT_ROLE"):
+        choose(environ).method.log_in(transport)
+
+
+def test_a_login_that_is_denied_may_be_at_a_mount_that_is_not_there(server: Answering, transport: Transport) -> None:
+    """OpenBao answers 403 there, as where the login isn't allowed."""
+    server.says(Said(status=403, body=b'{"errors":["permission denied"]}'))
+    method = AppRoleAuth(role_id="r", secret_id=SecretIdVariable("S", {"S": "s"}), mount="nope")
+    with pytest.raises(errors.AuthenticationError, match="or no auth method is mounted at 'nope'"):
+        method.log_in(transport)
+
+
 def _sent(server: Answering) -> list[tuple[str, object]]:
     return [(one.path, json.loads(one.body) if one.body else None) for one in server.asked]
 

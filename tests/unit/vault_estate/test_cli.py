@@ -88,6 +88,38 @@ def test_what_goes_wrong_is_not_printed_where_a_shell_evaluates(
     assert capsys.readouterr().out == ""
 
 
+FULL = "/dev/full"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("migrate", "status")], ids=["help", "status"])
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "full"])
+def test_an_output_that_nobody_takes_is_exit_code_2(arguments: tuple[str, ...], gone: bool, tmp_path: Path) -> None:
+    """With a buffer, as a program has its output where the environment doesn't say otherwise."""
+    reads_end, writes_end = os.pipe() if gone else (os.open(FULL, os.O_RDONLY), os.open(FULL, os.O_WRONLY))
+    os.close(reads_end)
+    try:
+        ended = _in_a_process(arguments, tmp_path, stdout=writes_end, stderr=subprocess.PIPE)
+    finally:
+        os.close(writes_end)
+    told = "" if gone else "standard output can't be written (No space left on device); expected a place that takes it"
+    assert (ended.returncode, ended.stderr) == (2, told and f"vault-estate: {told}\n")
+
+
+@pytest.mark.parametrize("arguments", [("get", "app-prod", "A"), ("nothing",)], ids=["refused", "unknown"])
+def test_an_error_that_nobody_takes_is_exit_code_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    with Path(FULL).open("w") as full:
+        ended = _in_a_process(arguments, tmp_path, stdout=subprocess.PIPE, stderr=full.fileno())
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
+def _in_a_process(
+    arguments: tuple[str, ...], folder: Path, *, stdout: int, stderr: int
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vault_estate", *arguments]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environ, stdout=stdout, stderr=stderr, text=True, check=False)
+
+
 def test_ctrl_c_ends_it_without_a_traceback(monkeypatch: pytest.MonkeyPatch, reads: DoubleReader) -> None:
     def interrupted(_: str) -> Mapping[str, str]:
         raise KeyboardInterrupt

@@ -170,6 +170,15 @@ def test_status_and_schedule_are_reckoned_from_vault(here: Rotating, tmp_path: P
     assert " waiting" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("file", ["absent/x.prom", ".", "/"], ids=["absent", "folder", "root"])
+@pytest.mark.usefixtures("here")
+def test_a_textfile_that_cannot_be_written_is_named_as_it_was_given(file: str, capsys: Captured) -> None:
+    assert run("status", "--textfile", file) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"vault-estate: --textfile is {file!r}, which can't be written (")
+
+
 def test_a_transit_key_is_rotated(here: Rotating, capsys: Captured) -> None:
     assert run("--transit", "main") == 2
     assert capsys.readouterr().err.startswith("vault-estate: transit/keys/main/rotate: ")
