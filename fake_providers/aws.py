@@ -1,14 +1,16 @@
 """AWS in memory, and buckets of an S3 service really made where one is named: moto, in a sandbox.
 
-Owns a bucket, its versions, lock, lifecycle and policy, through boto3; the program's provider names the service, or the
-variable AWS_ENDPOINT_URL, as for AWS' own tools. Refuses a bucket with objects its deletion, as the service does. Other
-types of AWS, and buckets without a service, stay in memory; a cluster's are in `fake_providers.aws_cluster`, and what
-stands behind it in a sandbox in `fake_providers.eks_machines`.
+Owns a bucket, its versions, lock, encryption, lifecycle and policy, through boto3; the program's provider names the
+service, or the variable AWS_ENDPOINT_URL, as for AWS' own tools. What is found by that variable is in the provider's
+own account and region, and `fake_providers.iam` in front of it judges by a bucket's policy. Refuses a bucket with
+objects its deletion, as the service does. Other types of AWS, and buckets without a service, stay in memory; a
+cluster's are in `fake_providers.aws_cluster`, and what stands behind it in a sandbox in `fake_providers.eks_machines`.
 """
 
 import json
 import os
 from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,26 @@ from botocore.config import Config  # type: ignore[import-untyped]  # as above
 from fake_providers import aws_cluster
 from fake_providers.memory import MemoryProvider, MemoryType
 from fake_providers.servicer import Found, RefusedError, Values
+from fake_providers.token_service import TokenService
 
 if TYPE_CHECKING:
     from fake_providers.eks_machines import EksMachines
 
 Client = Any
 
-_BUCKET = "aws:s3/bucket:Bucket"
+_BUCKET, _BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
+_KEY = "aws:kms/key:Key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedService:
+    """The S3 service that a provider names, and whose it is."""
+
+    storage: Client
+    account: str
+    region: str
+    judged: bool
+    """Whether a gate in front of it judges by the policies that are declared."""
 
 
 def _make(client: Client, inputs: Values) -> None:
@@ -79,6 +94,25 @@ def _allow(client: Client, inputs: Values) -> None:
     client.put_bucket_policy(Bucket=inputs["bucket"], Policy=json.dumps(document))
 
 
+def _encrypt(client: Client, inputs: Values) -> None:
+    (rule,) = inputs["rules"]
+    wanted = rule["applyServerSideEncryptionByDefault"]
+    by = {"SSEAlgorithm": wanted["sseAlgorithm"], "KMSMasterKeyID": wanted["kmsMasterKeyId"]}
+    written = {"ApplyServerSideEncryptionByDefault": by, "BucketKeyEnabled": bool(rule.get("bucketKeyEnabled"))}
+    client.put_bucket_encryption(Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": [written]})
+
+
+def _own(client: Client, inputs: Values) -> None:
+    rule = {"ObjectOwnership": inputs["rule"]["objectOwnership"]}
+    client.put_bucket_ownership_controls(Bucket=inputs["bucket"], OwnershipControls={"Rules": [rule]})
+
+
+def _close(client: Client, inputs: Values) -> None:
+    wanted = ("blockPublicAcls", "ignorePublicAcls", "blockPublicPolicy", "restrictPublicBuckets")
+    closed = {name[0].upper() + name[1:]: bool(inputs.get(name)) for name in wanted}
+    client.put_public_access_block(Bucket=inputs["bucket"], PublicAccessBlockConfiguration=closed)
+
+
 def _remove(client: Client, inputs: Values) -> None:
     client.delete_bucket(Bucket=inputs["bucket"])
 
@@ -89,7 +123,10 @@ _WRITES: Mapping[str, Action] = {
     "aws:s3/bucketVersioning:BucketVersioning": _version,
     "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": _lock,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _live,
-    "aws:s3/bucketPolicy:BucketPolicy": _allow,
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _encrypt,
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _own,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _close,
+    _BUCKET_POLICY: _allow,
 }
 TYPES: Mapping[str, MemoryType] = {
     **{token.removeprefix("aws:"): MemoryType("bucket", "bucket") for token in _WRITES},
@@ -111,12 +148,13 @@ TYPES: Mapping[str, MemoryType] = {
         "name", "name", arn=lambda _, inputs: f"arn:aws:iam::123456789012:user/{inputs['name']}"
     ),
     "iam/userPolicy:UserPolicy": MemoryType("name user", "policy user"),
-    **{
-        f"s3/bucket{part}:Bucket{part}": MemoryType("bucket", "bucket")
-        for part in ("OwnershipControls", "PublicAccessBlock", "ServerSideEncryptionConfiguration")
-    },
     **aws_cluster.CLUSTER_TYPES,
 }
+
+
+def _listed(given: Any) -> list[Any]:
+    """A list, which a provider's settings have as JSON."""
+    return list(json.loads(given) if isinstance(given, str) else given or [])
 
 
 def _kind(token: str) -> str:
@@ -136,33 +174,45 @@ class AwsProvider(MemoryProvider):
         self._machines = machines
 
     def identity(self, token: str, inputs: Values, count: int) -> str:
-        """A bucket's is its name, and so it is of what AWS calls by one."""
+        """A bucket's is its name, and so it is of what AWS calls by one. A key's has the form of AWS' own."""
+        if token == _KEY:
+            return f"00000000-0000-4000-8000-{count:012d}"
         named = inputs.get("bucket") if token == _BUCKET else aws_cluster.name_of(_kind(token), inputs)
         return str(named or count)
 
-    def configure(self, settings: Values) -> Client:
-        """A client of the named service; it connects at its first call."""
-        endpoints = settings.get("endpoints") or []
-        endpoints = json.loads(endpoints) if isinstance(endpoints, str) else endpoints
-        anywhere = os.environ.get("AWS_ENDPOINT_URL")
-        named = [*(one["s3"] for one in endpoints if "s3" in one), *([anywhere] if anywhere else [])]
-        if not named:
+    def configure(self, settings: Values) -> NamedService | None:
+        """The named service; its client connects at its first call."""
+        named = [one["s3"] for one in _listed(settings.get("endpoints")) if "s3" in one]
+        endpoint = named[0] if named else os.environ.get("AWS_ENDPOINT_URL")
+        if not endpoint:
             return None
-        return boto3.client(
+        region = settings.get("region") or aws_cluster.REGION
+        accounts = _listed(settings.get("allowedAccountIds"))
+        client = boto3.client(
             "s3",
-            endpoint_url=named[0],
-            region_name=settings.get("region") or "us-east-1",
+            endpoint_url=endpoint,
+            region_name=region,
             config=Config(s3={"addressing_style": "path"}, connect_timeout=10, retries={"max_attempts": 3}),
         )
+        account = str(accounts[0]) if accounts else aws_cluster.ACCOUNT
+        return NamedService(storage=client, account=account, region=region, judged=not named)
 
-    def create(self, connection: Client, token: str, inputs: Values) -> Found:
+    def told(self, connection: NamedService | None, computed: Any) -> Any:
+        """An ARN is of the account and the region that the provider is for."""
+        if connection is None or not connection.judged or not isinstance(computed, str):
+            return computed
+        return computed.replace(f":{aws_cluster.REGION}:", f":{connection.region}:").replace(
+            f":{aws_cluster.ACCOUNT}:", f":{connection.account}:"
+        )
+
+    def create(self, connection: NamedService | None, token: str, inputs: Values) -> Found:
         """At the service first: what it refuses is nowhere."""
         with self.world() as world:
             aws_cluster.hold(world, _kind(token), inputs)
-        self._do(connection, _WRITES.get(token), inputs)
-        return super().create(None, token, inputs)
+        self._do(connection, token, inputs)
+        return super().create(connection, token, inputs)
 
-    def begin(self, token: str, identity: str, inputs: Values) -> Values:
+    def begin(self, connection: NamedService | None, token: str, identity: str, inputs: Values) -> Values:
         """Start a cluster, plug its nodes in, install what an add-on brings, tell pods who they are."""
         kind = _kind(token)
         behind = self._behind(kind)
@@ -175,29 +225,31 @@ class AwsProvider(MemoryProvider):
         elif kind == aws_cluster.ADDON:
             behind.install(str(inputs["addonName"]))
         elif kind == aws_cluster.IDENTITY:
-            behind.associate(identity, inputs, os.environ.get("AWS_ENDPOINT_URL"))
+            behind.associate(identity, inputs, self._anywhere(connection, inputs))
         return {}
 
-    def update(self, connection: Client, token: str, found: Found, inputs: Values) -> Found:
+    def update(self, connection: NamedService | None, token: str, found: Found, inputs: Values) -> Found:
         """As `create`; of a bucket itself nothing changes there."""
         kind = _kind(token)
         behind = self._behind(kind)
         if behind and kind == aws_cluster.NODES:
             behind.scale(_group(found.identity, inputs), inputs, self._zones(inputs))
         elif behind and kind == aws_cluster.IDENTITY:
-            behind.associate(found.identity, inputs, os.environ.get("AWS_ENDPOINT_URL"))
-        self._do(connection, _WRITES.get(token) if token != _BUCKET else None, inputs)
+            behind.associate(found.identity, inputs, self._anywhere(connection, inputs))
+        if token != _BUCKET:
+            self._do(connection, token, inputs)
         return super().update(None, token, found, inputs)
 
-    def delete(self, connection: Client, token: str, found: Found) -> None:
+    def delete(self, connection: NamedService | None, token: str, found: Found) -> None:
         """A bucket; what is set on it goes with it. What others need stays."""
         with self.world() as world:
             aws_cluster.let_go(world, _kind(token), found.identity)
-        self._do(connection, _remove if token == _BUCKET else None, found.inputs)
+        if token == _BUCKET:
+            self._do(connection, token, found.inputs, _remove)
         self._end(_kind(token), found)
         super().delete(None, token, found)
 
-    def drop_unknown(self, connection: Client, known: Container[tuple[str, str]]) -> list[str]:
+    def drop_unknown(self, connection: NamedService | None, known: Container[tuple[str, str]]) -> list[str]:
         """With nodes that a killed run had plugged in."""
         dropped = super().drop_unknown(connection, known)
         if behind := self._behind(aws_cluster.NODES):
@@ -241,10 +293,23 @@ class AwsProvider(MemoryProvider):
             held = [world[f"aws:{aws_cluster.SUBNET} {one}"] for one in inputs["subnetIds"]]
         return {str(one["inputs"]["availabilityZoneId"]) for one in held}
 
-    def _do(self, connection: Client, action: Action | None, inputs: Values) -> None:
-        if connection is None or action is None:
+    def _anywhere(self, connection: NamedService | None, inputs: Values) -> TokenService | None:
+        url, authority = os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_CA_BUNDLE")
+        if not url:
+            return None
+        arn = self.told(connection, aws_cluster.cluster_arn(str(inputs["clusterName"])))
+        return TokenService(
+            url=url,
+            region=connection.region if connection else aws_cluster.REGION,
+            cluster=arn,
+            authority=Path(authority).read_bytes() if authority else None,
+        )
+
+    def _do(self, connection: NamedService | None, token: str, inputs: Values, action: Action | None = None) -> None:
+        action = action or _WRITES.get(token)
+        if connection is None or action is None or (token == _BUCKET_POLICY and connection.judged):
             return
         try:
-            action(connection, inputs)
+            action(connection.storage, inputs)
         except (exceptions.ClientError, exceptions.BotoCoreError) as error:
             raise RefusedError(f"bucket {inputs.get('bucket')}: {error}") from None

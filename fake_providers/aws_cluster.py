@@ -28,6 +28,11 @@ def _named(service: str, kind: str, *, region: str = REGION) -> str:
     return f"arn:aws:{service}:{region}:{ACCOUNT}:{kind}"
 
 
+def cluster_arn(name: str) -> str:
+    """Of a cluster, by its name."""
+    return _named("eks", f"cluster/{name}")
+
+
 _FORETOLD = "foretold"
 """Name of what isn't there yet, in a preview: whoever looks at one sees which of it is invented."""
 _AUTHORITY: Values = {"data": "QUE="}
@@ -63,7 +68,7 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
             "endpoint": f"https://{_FORETOLD}.eks.invalid",
             "certificateAuthority": _AUTHORITY,
         },
-        arn=lambda _, inputs: _named("eks", f"cluster/{inputs['name']}"),
+        arn=lambda _, inputs: cluster_arn(inputs["name"]),
         endpoint=lambda _, inputs: f"https://{inputs['name']}.eks.invalid",
         certificateAuthority=lambda _id, _: _AUTHORITY,
         identities=lambda _, inputs: [{"oidcs": [{"issuer": f"https://oidc.invalid/{inputs['name']}"}]}],

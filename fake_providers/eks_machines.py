@@ -19,15 +19,16 @@ from fake_providers.cluster_waits import Waiting
 from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.machines import MachineError, default_cache
 from fake_providers.nodes import Cluster, ClusterNode, prepare
+from fake_providers.nodes.images import AUTHORITIES_FILE
 from fake_providers.servicer import RefusedError, Values
+from fake_providers.token_service import TokenService
 
 NOT_REAL = (
-    "the network, its security groups and the metadata service; who may use the cluster's API; roles, keys and their "
-    "policies, which nobody judges; zones and volumes, which are folders of this machine"
+    "the network, its security groups and the metadata service; who may use the cluster's API; what AWS allows nodes "
+    "and the control plane; signatures of requests, which nobody verifies; zones and volumes, which are folders of "
+    "this machine; AWS itself, of which moto keeps objects and secrets for as long as it runs"
 )
 _TAINTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
-_REGION = "us-east-1"
-"""Of the credentials that pods get, which are good everywhere here."""
 _NODE = "core/v1:Node"
 _READY_SECONDS = 300.0
 """A node takes 10 s on a machine that does nothing else, and a minute on a busy one."""
@@ -116,15 +117,19 @@ class EksMachines:
             with refusing():
                 cluster.install_certificates()
 
-    def associate(self, identity: str, inputs: Values, aws: str | None) -> None:
+    def associate(self, identity: str, inputs: Values, aws: TokenService | None) -> None:
         """Give an account's pods their role, and where this sandbox's AWS is. Raises RefusedError."""
         namespace, account, cluster = inputs["namespace"], inputs["serviceAccount"], self.cluster
         with refusing():
             if aws:
-                cluster.use_token_service(aws, _REGION)
+                cluster.use_token_service(aws)
             cluster.associate(namespace, account, str(inputs["roleArn"]))
         if aws:
-            pod_endpoints.tell(self.api(), f"aws-of-{identity}", namespace, account, {"AWS_ENDPOINT_URL": aws})
+            variables = {
+                "AWS_ENDPOINT_URL": aws.url,
+                **({"AWS_CA_BUNDLE": f"/{AUTHORITIES_FILE}"} if aws.authority else {}),
+            }
+            pod_endpoints.tell(self.api(), f"aws-of-{identity}", namespace, account, variables)
 
     def dissociate(self, identity: str, inputs: Values) -> None:
         """Take that away."""

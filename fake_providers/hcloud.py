@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fake_providers import machines as booting
 from fake_providers.machines import Machine, MachineError, Volume, default_cache, network, prepare
@@ -87,7 +88,13 @@ class HcloudProvider(MemoryProvider):
                 raise RefusedError(f"{given} is given; expected {lacking} with it, or neither")
         return super().check(token, news)
 
-    def begin(self, token: str, identity: str, inputs: Values) -> Values:
+    def begin(
+        self,
+        connection: Any,  # noqa: ARG002 - as the base class has it
+        token: str,
+        identity: str,
+        inputs: Values,
+    ) -> Values:
         """Boot a server, make a volume, reserve an address, plug a disk in."""
         if token == _SERVER:
             return self._boot(identity, inputs)

@@ -75,21 +75,28 @@ class MemoryProvider:
         kind = self._type(token)
         return {name: outputs.get(name, kind.foretold.get(name, UNKNOWN)) for name in kind.computed} | inputs
 
-    def create(self, connection: None, token: str, inputs: Values) -> Found:
+    def create(self, connection: Any, token: str, inputs: Values) -> Found:
         """Put the object into the sandbox."""
         with self.world() as world:
             world["count"] = world.get("count", 0) + 1
             identity = self.identity(token, inputs, world["count"])
             if self.key(token, identity) in world:
                 raise RefusedError(f"{identity} already exists in memory")
-        outputs = {name: compute(identity, inputs) for name, compute in self._type(token).computed.items()}
-        outputs |= self.begin(token, identity, inputs) | inputs
+        outputs = {
+            name: self.told(connection, compute(identity, inputs))
+            for name, compute in self._type(token).computed.items()
+        }
+        outputs |= self.begin(connection, token, identity, inputs) | inputs
         # Recorded last: what a killed process began is nobody's, and is begun anew.
         with self.world() as world:
             world[self.key(token, identity)] = {"inputs": inputs, "outputs": outputs}
         return Found(identity, inputs, outputs)
 
-    def begin(self, token: str, identity: str, inputs: Values) -> Values:
+    def told(self, connection: Any, computed: Any) -> Any:
+        """What is computed, as the connection's own account has it."""
+        return computed
+
+    def begin(self, connection: Any, token: str, identity: str, inputs: Values) -> Values:
         """What stands behind an object, for those that have something; the outputs that follow from it."""
         return {}
 

@@ -243,7 +243,10 @@ class ObjectStore:
             # The trailer that newer clients send breaks uploads in parts elsewhere than at AWS (velero#10543).
             if option in configuration.OPTION_DEFAULTS:
                 options[option] = "when_required"
-        session = {"endpoint_url": endpoint, "region_name": region, **session}
+        session = {"region_name": region, **session}
+        # AWS' own is left to its client, which also knows what stands in for it (AWS_ENDPOINT_URL).
+        if endpoint != f"https://s3.{region}.amazonaws.com":
+            session["endpoint_url"] = endpoint
         self.name = name
         self.client = importlib.import_module("boto3").client("s3", config=configuration(**options), **session)
 

@@ -25,6 +25,7 @@ from fake_providers.nodes.node import ClusterNode, RunningNode
 from fake_providers.nodes.processes import running
 from fake_providers.nodes.programs import ClusterPrograms
 from fake_providers.shared_file import locked, shared
+from fake_providers.token_service import TokenService
 
 _READY_SECONDS = 180.0
 """It takes 15 s on a machine that does nothing else."""
@@ -168,15 +169,19 @@ class Cluster:
                 given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
                 self.kubectl("delete", "--ignore-not-found", "--filename", "-", given=given)
 
-    def use_token_service(self, url: str, region: str, authority: bytes | None = None) -> None:
-        """Where Pod Identity gets credentials: AWS' token service, or what stands in for it, by the URL at which this
-        machine's address in the cluster answers; `authority` (PEM) signed its certificate."""
+    def use_token_service(self, service: TokenService) -> None:
+        """Where Pod Identity gets credentials, by a URL at which this machine's address in the cluster answers."""
         with self._exclusive():
             file = self.folder / "token-service.crt"
-            if authority is not None:
-                write_private(file, authority)
+            if service.authority is not None:
+                write_private(file, service.authority)
             with shared(pod_identity.Associations(self.folder).file) as kept:
-                kept.update(token_service=url, region=region, authority_file=str(file) if authority else None)
+                kept.update(
+                    token_service=service.url,
+                    region=service.region,
+                    cluster=service.cluster,
+                    authority_file=str(file) if service.authority else None,
+                )
 
     def associate(self, namespace: str, account: str, role: str | None) -> None:
         """Give pods of a service account a role, by its ARN, or none. As in EKS, pods that are there keep what they

@@ -2,9 +2,9 @@
 
 Run as a program, with a cluster's folder, whose `identity.json` says which account has which role, and where AWS' token
 service is. Owns the admission webhook that gives pods the token, and what answers for the agent on each node. What a
-pod gets are that service's own temporary credentials; what these may do is judged there and not here. Refuses a token
-that the cluster didn't make for this, and an account without a role. Left out: tags for a role's trust in one cluster,
-and targets in other accounts.
+pod gets are that service's own temporary credentials, in a session with the tags that EKS writes; what these may do is
+judged there and not here. Refuses a token that the cluster didn't make for this, and an account without a role. Left
+out: targets in other accounts.
 """
 
 import base64
@@ -104,9 +104,20 @@ def reviewed(review: Object, associations: Associations) -> dict[str, Any]:
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
 
-def role_of(token: str, api: Asked, associations: Associations) -> tuple[str, str]:
-    """The role for whoever has a token, and the name of its session. Raises DeniedError: the cluster didn't make the
-    token for this, or the account has no role."""
+@dataclass(frozen=True, kw_only=True)
+class PodSession:
+    """Of a role, for one pod."""
+
+    role: str
+    """By its ARN."""
+    name: str
+    tags: Mapping[str, str]
+    """What conditions may read (AWS EKS, Pod Identity session tags)."""
+
+
+def session_of(token: str, api: Asked, associations: Associations) -> PodSession:
+    """The role's session for whoever has a token. Raises DeniedError: the cluster didn't make the token for this, or
+    the account has no role."""
     review = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenReview",
@@ -122,10 +133,20 @@ def role_of(token: str, api: Asked, associations: Associations) -> tuple[str, st
     role = associations.role(namespace, account)
     if role is None:
         raise DeniedError(f"service account {account} in {namespace} has no role")
-    return role, f"{namespace}-{account}"[:64]
+    cluster, more = str(associations.kept.get("cluster") or ""), status["user"].get("extra") or {}
+    pod = {name: "".join(more.get(f"authentication.kubernetes.io/pod-{name}") or []) for name in ("name", "uid")}
+    tags = {
+        "eks-cluster-arn": cluster,
+        "eks-cluster-name": cluster.rpartition("/")[2],
+        "kubernetes-namespace": namespace,
+        "kubernetes-service-account": account,
+        "kubernetes-pod-name": pod["name"],
+        "kubernetes-pod-uid": pod["uid"],
+    }
+    return PodSession(role=role, name=f"{namespace}-{account}"[:64], tags=tags)
 
 
-def credentials(role: str, session: str, kept: Mapping[str, Any]) -> dict[str, str]:
+def credentials(session: PodSession, kept: Mapping[str, Any]) -> dict[str, str]:
     """A role's, in the form that AWS' clients read. Raises DeniedError: AWS' token service refuses."""
     client = boto3.client(
         "sts",
@@ -136,15 +157,20 @@ def credentials(role: str, session: str, kept: Mapping[str, Any]) -> dict[str, s
         aws_secret_access_key="agent",  # noqa: S106 - no secret: whoever stands in for AWS takes any
     )
     try:
-        answer = client.assume_role(RoleArn=role, RoleSessionName=session, DurationSeconds=_CREDENTIALS_SECONDS)
+        answer = client.assume_role(
+            RoleArn=session.role,
+            RoleSessionName=session.name,
+            DurationSeconds=_CREDENTIALS_SECONDS,
+            Tags=[{"Key": key, "Value": value} for key, value in session.tags.items()],
+        )
     except (BotoCoreError, ClientError) as error:
-        raise DeniedError(f"{role}: {error}") from None
+        raise DeniedError(f"{session.role}: {error}") from None
     found = answer["Credentials"]
     return {
         "AccessKeyId": found["AccessKeyId"],
         "SecretAccessKey": found["SecretAccessKey"],
         "Token": found["SessionToken"],
-        "AccountId": role.split(":")[4],
+        "AccountId": session.role.split(":")[4],
         "Expiration": found["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
@@ -179,8 +205,8 @@ class _Agent(_Answering):
         associations = Associations(self.folder)
         token = self.headers.get("Authorization") or ""
         try:
-            role, session = role_of(token, ClusterApi(self.folder), associations)
-            self.answer(200, credentials(role, session, associations.kept))
+            session = session_of(token, ClusterApi(self.folder), associations)
+            self.answer(200, credentials(session, associations.kept))
         except DeniedError as error:
             self.answer(403, {"code": "AccessDeniedException", "message": str(error)})
         except OSError as error:

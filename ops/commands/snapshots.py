@@ -26,7 +26,8 @@ def snapshot(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> tu
     Raises EstateError if the stack has no section `snapshots`, its server doesn't answer, or the store refuses."""
     with session.locked(paths), _ready(paths, stack, console, sandbox=sandbox) as platform:
         platform.refuse_unbuilt()
-        taken = taking.take(paths, platform.file, platform.find_administrator(console), console)
+        endpoint = platform.find_administrator(console)
+        taken = taking.take(paths, platform.file, endpoint, console, brought=platform.brings_credentials)
         return taken, wanted(platform.file).stale_after
 
 

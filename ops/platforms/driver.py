@@ -141,6 +141,11 @@ class PlatformDriver(ABC):
         """Why an `up` doesn't end with using Vault as each application; empty: it does."""
         return ""
 
+    @property
+    def brings_credentials(self) -> bool:
+        """Whether what runs beside its Vault has credentials that somebody brings there; else it has roles."""
+        return True
+
     def pods_of_applications(self) -> PodsOfApplications | None:
         """Pods by which applications' logins are checked; None: there may be none."""
         return None

@@ -25,6 +25,7 @@ from settings.eks import EksPlatform
 class Eks(Account):
     """The cluster in the user's account."""
 
+    brings_credentials = False
     why_unchecked = "a cluster's database and its applications' networks are out of reach from here"
 
     @property

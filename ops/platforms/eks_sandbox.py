@@ -82,7 +82,7 @@ class EksSandbox(Boxed, Eks):
             cluster_services.refuse_here()
             self._refuse_real()
             with console.stage("starting the services around the cluster"):
-                facts = services.start(databases(self.file.settings), console.say)
+                facts = services.start(self.platform, databases(self.file.settings), console.say)
             password = services.postgres.password_file.read_text(encoding="ascii")
             secrets = first_passwords(self.file.settings, password)
             cloud = FakeCloud(folder=services.directory, machines=services.machines, secrets=secrets)
@@ -96,7 +96,10 @@ class EksSandbox(Boxed, Eks):
         if purpose == "up":
             inside.tell_replaced(console)
             console.say(f"nothing of this is real: {_not_real()}")
-        with cluster_services.reachable(facts), inside._forwarded(console, waits=purpose != "up"):
+        with (
+            cluster_services.reachable(facts, self.place.authority_file),
+            inside._forwarded(console, waits=purpose != "up"),
+        ):
             yield inside
 
     def reached(self, console: Console) -> AbstractContextManager[None]:
@@ -214,7 +217,11 @@ class EksSandbox(Boxed, Eks):
         from ops.sandbox.cluster_services import ClusterServices  # noqa: PLC0415 - as in `ready`
 
         facts = ClusterServices(paths=self.paths, stack=self.file.stack).facts()
-        return {"AWS_ENDPOINT_URL": facts.aws, "KUBECONFIG": str(self.forwarded_port.kubeconfig)}
+        return {
+            "AWS_ENDPOINT_URL": facts.aws,
+            "AWS_CA_BUNDLE": str(self.place.authority_file.absolute()),
+            "KUBECONFIG": str(self.forwarded_port.kubeconfig),
+        }
 
 
 def _not_real() -> str:

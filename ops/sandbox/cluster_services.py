@@ -1,6 +1,7 @@
 """The services of a cluster stack's sandbox: what pods find outside of their cluster, as servers on this machine.
 
-Owns the servers around a sandbox's cluster: PostgreSQL with TLS in front, AWS' (moto), and the Vault that unseals. All
+Owns the servers around a sandbox's cluster: PostgreSQL with TLS in front, AWS' (moto behind what judges, as
+`fake_providers.iam` has it), and the Vault that unseals. All
 of them listen on this machine's address in the cluster's own network, so nothing of it is reached from elsewhere.
 Refuses to outlive `remove`: cluster, servers, network and files go together.
 """
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,6 +22,7 @@ import requests
 from cryptography import x509
 
 from components.payloads.snapshot import sha256_of
+from components.render.aws.account import AwsAccount
 from components.render.chart.names import NAMES
 from composition.private_files import private_directory, write_private
 from fake_providers import nodes
@@ -60,7 +63,7 @@ class ClusterFacts:
     server_image: str
     """By its digest. It trusts the sandbox's authority beside the world's."""
     tools_image: str
-    """By its digest."""
+    """By its digest. It trusts that authority, too."""
     chart_file: str
     """Relative to the project's root."""
     chart_checksum: str
@@ -94,9 +97,9 @@ class ClusterServices(SandboxPlace):
         """What unseals."""
         return SealServer(directory=self.servers.directory, address=self.address)
 
-    def start(self, databases: Sequence[str], say: Callable[[str], None]) -> ClusterFacts:
+    def start(self, account: AwsAccount, databases: Sequence[str], say: Callable[[str], None]) -> ClusterFacts:
         """Have everything around the cluster running, with databases and their owners; what is, stays. The cluster's
-        programs are built here because it takes minutes.
+        programs are built here because it takes minutes. AWS is that of the account.
         Raises EstateError if a cluster can't run here, or a server doesn't start."""
         refuse_here()
         require_namespaces()
@@ -120,9 +123,13 @@ class ClusterServices(SandboxPlace):
         if not postgres.is_ready():
             postgres.prepare()
         seal.prepare()
-        aws = f"http://{address}:{AWS_PORT}"
-        ready = {"aws": lambda: _answers(f"{aws}/moto-api/"), "postgres": postgres.is_ready, "seal": seal.is_ready}
-        self.servers.ensure(self._children(address), ready)
+        aws = f"https://{address}:{AWS_PORT}"
+        ready = {
+            "aws": lambda: _answers(f"{aws}/moto-api/", self.authority_file),
+            "postgres": postgres.is_ready,
+            "seal": seal.is_ready,
+        }
+        self.servers.ensure(self._children(address, account), ready)
         seal.ensure_token()
         try:
             postgres.ensure_root_role()
@@ -133,12 +140,14 @@ class ClusterServices(SandboxPlace):
         write_private(chart, _CHART_WORDS)
         with worded():
             cluster = nodes.Cluster(folder_of(self.machines), programs)
-            server = cluster.add_image("server", programs.server, self.authority_file.read_bytes())
+            authority = self.authority_file.read_bytes()
+            server = cluster.add_image("server", programs.server, authority)
+            tools = cluster.add_image("tools", programs.tools, authority)
         facts = ClusterFacts(
             address=address,
             server_version=wheel_version(),
             server_image=server.reference,
-            tools_image=programs.tools.reference,
+            tools_image=tools.reference,
             chart_file=os.path.relpath(chart, self.paths.project),
             chart_checksum=sha256_of(chart),
             seal=seal.url,
@@ -168,8 +177,10 @@ class ClusterServices(SandboxPlace):
                 found.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _children(self, address: str) -> list[ChildSpec]:
+    def _children(self, address: str, account: AwsAccount) -> list[ChildSpec]:
         home = self.servers.directory
+        tls = [str(home / "tls" / f"server.{suffix}") for suffix in ("crt", "key")]
+        judged = [str(self.file), account.account_id, account.deployer_role_arn]
 
         def python(name: str, *arguments: str) -> ChildSpec:
             return ChildSpec(
@@ -182,19 +193,21 @@ class ClusterServices(SandboxPlace):
 
         return [
             python("database-tls", "ops.sandbox.serving_database", str(home / "tls"), address),
-            python("aws", "moto.server", "--host", address, "--port", str(AWS_PORT)),
+            python("aws", "fake_providers.iam.gate", *judged, address, str(AWS_PORT), *tls),
             self.postgres.child(),
             self.seal.child(),
         ]
 
 
 @contextmanager
-def reachable(facts: ClusterFacts) -> Iterator[None]:
-    """While the block runs, AWS' clients of this process and of those it starts find the sandbox's AWS."""
+def reachable(facts: ClusterFacts, authority_file: Path) -> Iterator[None]:
+    """While the block runs, AWS' clients of this process and of those it starts find the sandbox's AWS, for which the
+    authority vouches."""
     found = {
         "AWS_ENDPOINT_URL": facts.aws,
+        "AWS_CA_BUNDLE": str(authority_file.absolute()),
         "AWS_ACCESS_KEY_ID": "sandbox",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",  # no secret: moto takes any
+        "AWS_SECRET_ACCESS_KEY": "sandbox",  # no secret: nobody looks at it
     }
     directly = ",".join(filter(None, [os.environ.get("NO_PROXY"), facts.address]))
     with process_environment({**os.environ, **found, "NO_PROXY": directly, "no_proxy": directly}):
@@ -208,10 +221,10 @@ def refuse_here() -> None:
         raise EstateError(f"--sandbox: no cluster can run here: {reason}; expected root on a Debian or Ubuntu")
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, authority: Path) -> bool:
     try:
         # No proxy: the server is on this machine.
-        return requests.get(url, timeout=_ANSWER_SECONDS, proxies={"http": ""}).ok
+        return requests.get(url, verify=str(authority), timeout=_ANSWER_SECONDS, proxies={"https": ""}).ok
     except requests.RequestException:
         return False
 

@@ -107,8 +107,9 @@ def pair(paths: Paths, file: StackFile) -> tuple[str, str]:
     return str(certificate), str(age.private_key_of(certificate))
 
 
-def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console) -> Taken:
-    """Take a snapshot, put it into the store, look at it, and prune what retention doesn't keep.
+def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Console, *, brought: bool = True) -> Taken:
+    """Take a snapshot, put it into the store, look at it, and prune what retention doesn't keep. `brought` as for
+    `advice`.
     Raises EstateError: any of it failed; then nothing was pruned."""
     snapshots = wanted(file)
     store = store_of(paths, file)
@@ -130,8 +131,15 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
             key=key,
             pruned=pruned,
             kept=kept(store, f"{EVERYWHERE}{record['cluster_id']}/"),
-            advice="" if snapshots.store.kind == "folder" or snapshots.store.writer else _NO_WRITER,
+            advice=advice(file, brought=brought),
         )
+
+
+def advice(file: StackFile, *, brought: bool) -> str:
+    """What the settings of snapshots should say and don't; `brought` is whether what takes them has a credential that
+    somebody brings."""
+    store = wanted(file).store
+    return _NO_WRITER if brought and store.kind == "bucket" and not store.writer else ""
 
 
 class _Noting(ProxiedServer):

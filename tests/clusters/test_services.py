@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from components.render.chart import certificates
 from fake_providers import nodes
+from fake_providers.token_service import TokenService
 from tests.support.pods import Pods, asking
 
 ROLE = "arn:aws:iam::123456789012:role/seal"
@@ -81,7 +82,7 @@ def token_service(cluster: nodes.Cluster) -> Iterator[str]:
 
 def test_a_pod_has_the_role_of_its_account_and_no_other_pod_has_one(pods: Pods, token_service: str) -> None:
     region = "eu-central-1"
-    pods.cluster.use_token_service(token_service, region)
+    pods.cluster.use_token_service(TokenService(url=token_service, region=region, cluster="arn:none"))
     pods.cluster.associate(pods.namespace, "vault", ROLE)
     for name in ("vault", "other"):
         metadata = {"name": name, "namespace": pods.namespace}

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import hvac
 import pytest
 import requests
@@ -23,6 +24,8 @@ from fake_providers.cluster_api import ApiRefusedError, ClusterAccess, ClusterAp
 from fake_providers.eks_machines import folder_of
 from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.nodes import network
+from ops.clusters import snapshot_job
+from ops.clusters.gate import Pace
 from ops.console import Console
 from ops.errors import EstateError
 from ops.paths import ROOT
@@ -86,6 +89,14 @@ class StagingCheckout(Checkout):
         """A login of whoever administers its Vault."""
         with self.platform() as platform, log_in(platform.find_endpoint(Console(as_json=True))) as client:
             yield client
+
+    @contextmanager
+    def storage(self) -> Iterator[tuple[Any, str]]:
+        """S3 of its sandbox, as whoever runs `up`, and the bucket of snapshots."""
+        with self.platform() as platform:
+            store = platform.file.settings.snapshots
+            assert store is not None
+            yield boto3.client("s3", region_name=store.bucket.region), store.bucket.name
 
     def active(self) -> list[str]:
         """Pods that say that they are active."""
@@ -198,6 +209,45 @@ def test_no_secret_is_in_the_cluster_beside_secrets_nor_in_the_state(
     assert all(secret_scan.holding(secrets[name], kept) for name in ("the seal's token", "vault-tls tls.key"))
     found = [(what, place) for what, secret in secrets.items() for place in secret_scan.holding(secret, places)]
     assert found == []
+
+
+@pytest.fixture(scope="module")
+def snapshot(built: Mapping[str, Any], staging: StagingCheckout) -> str:
+    """The key of one that was taken as soon as its leader was lost."""
+    (leader,) = staging.active()
+    end_at_once(staging, leader)
+    return str(staging.answered("snapshot", STACK)["key"])
+
+
+def test_a_snapshot_of_whoever_leads_now_is_kept_as_declared(snapshot: str, staging: StagingCheckout) -> None:
+    with staging.storage() as (client, bucket):
+        found = client.head_object(Bucket=bucket, Key=snapshot)
+        rules = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]["Rule"]
+        assert client.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert found["ServerSideEncryption"] == "aws:kms"
+    assert found["SSEKMSKeyId"].startswith("arn:aws:kms:eu-central-1:111122223333:key/")
+    assert (rules["DefaultRetention"]["Mode"], rules["DefaultRetention"]["Days"]) == ("GOVERNANCE", 14)
+    assert found["ObjectLockMode"] == "GOVERNANCE"
+
+
+def test_the_clusters_own_job_takes_one_by_its_role(snapshot: str, staging: StagingCheckout) -> None:
+    assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
+    with staging.platform() as platform:
+        snapshot_job.take(platform.cluster(), print, Pace())
+    with staging.storage() as (client, bucket):
+        kept = client.list_objects_v2(Bucket=bucket, Prefix=f"{snapshot.rpartition('/')[0]}/")["Contents"]
+    newest = max(one["Key"] for one in kept if one["Key"].endswith(".age"))
+    assert newest > snapshot
+    told = (staging.place.servers.directory / "aws.log").read_text()
+    role = "arn:aws:iam::111122223333:role/vault-staging-snapshots"
+    assert f"allowed: {role} s3:PutObject arn:aws:s3:::{bucket}/{newest}\n" in told
+    assert f"denied: {role} " not in told
+
+
+def test_a_drill_says_what_it_could_not_open(snapshot: str, staging: StagingCheckout) -> None:
+    drilled = staging.answered("drill", STACK)
+
+    assert (drilled["whole"], drilled["opened"], drilled["seal"]) == (True, False, "transit")
 
 
 def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:

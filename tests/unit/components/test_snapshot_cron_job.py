@@ -121,6 +121,19 @@ def test_it_logs_in_by_the_pods_token_at_whichever_server_is_active(
     ]
 
 
+def test_aws_own_storage_is_left_to_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = "https://s3.eu-central-1.amazonaws.com", "https://fsn1.your-objectstorage.com"
+
+    def found(endpoint: str) -> str:
+        return str(snapshot.ObjectStore("snapshots", endpoint, "eu-central-1").client.meta.endpoint_url)
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert (found(own), found(other)) == (own, other)
+    # What stands in for AWS is found by that; the place of another service is its own.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://198.51.100.7")
+    assert (found(own), found(other)) == ("https://198.51.100.7", other)
+
+
 def test_it_waits_until_the_servers_agree_on_who_leads(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = "https://vault-1.vault-internal:8200", "https://vault-2.vault-internal:8200"
     service = parameters()["address"]

@@ -19,6 +19,7 @@ from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.machines import MachineError
 from fake_providers.nodes import ClusterNode
 from fake_providers.servicer import Found, RefusedError, Values
+from fake_providers.token_service import TokenService
 from tests.support.fake_cluster import FakeClusterApi
 
 CLUSTER, NODES, IDENTITY = (f"aws:{kind}" for kind in (aws_cluster.CLUSTER, aws_cluster.NODES, aws_cluster.IDENTITY))
@@ -34,7 +35,7 @@ class FakeCluster:
     installed: list[str] = field(default_factory=list)
     awaited: list[str] = field(default_factory=list)
     starts: bool = True
-    told: tuple[str, str] | None = None
+    told: TokenService | None = None
     roles: dict[str, str | None] = field(default_factory=dict)
     endpoint = SERVER
     authority = b"certificate"
@@ -72,9 +73,9 @@ class FakeCluster:
         """Once is enough."""
         self.installed.append("certificates")
 
-    def use_token_service(self, url: str, region: str) -> None:
+    def use_token_service(self, service: TokenService) -> None:
         """Where roles' credentials are from."""
-        self.told = (url, region)
+        self.told = service
 
     def associate(self, namespace: str, account: str, role: str | None) -> None:
         """None takes it away."""
@@ -216,24 +217,34 @@ def test_users_are_taken_away_before_what_they_need(cloud: AwsProvider, cluster:
 
 
 def test_pods_of_an_account_have_its_role_and_find_aws(
-    cloud: AwsProvider, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    cloud: AwsProvider, cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = FakeClusterApi()
     monkeypatch.setattr(EksMachines, "api", lambda _self: api)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://192.0.2.2:443")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://192.0.2.2:443")
+    (tmp_path / "ca.crt").write_bytes(b"authority")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.crt"))
     made(cloud)
+    settings = {"region": "eu-central-1", "allowedAccountIds": json.dumps(["111122223333"])}
     account = {"namespace": "jobs", "serviceAccount": "bootstrap"}
 
-    found = cloud.create(None, IDENTITY, {"clusterName": "vault", "roleArn": "arn", **account})
+    inputs = {"clusterName": "vault", "roleArn": "arn", **account}
+    found = cloud.create(cloud.configure(settings), IDENTITY, inputs)
 
-    assert cluster.told == ("http://192.0.2.2:443", "us-east-1")
+    assert cluster.told == TokenService(
+        url="https://192.0.2.2:443",
+        region="eu-central-1",
+        cluster="arn:aws:eks:eu-central-1:111122223333:cluster/vault",
+        authority=b"authority",
+    )
     assert cluster.roles == {"jobs/bootstrap": "arn"}
     name = f"aws-of-{found.identity}"
     policy = api.objects[pod_endpoints.POLICY, None, name]["spec"]
     assert policy["matchConditions"][0]["expression"] == 'object.spec.serviceAccountName == "bootstrap"'
     assert policy["matchConstraints"]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "jobs"}
     change = policy["mutations"][0]["applyConfiguration"]["expression"]
-    assert 'env{name: "AWS_ENDPOINT_URL", value: "http://192.0.2.2:443"}' in change
+    assert 'env{name: "AWS_ENDPOINT_URL", value: "https://192.0.2.2:443"}' in change
+    assert 'env{name: "AWS_CA_BUNDLE", value: "/etc/ssl/certs/ca-certificates.crt"}' in change
     assert api.objects[pod_endpoints.BINDING, None, name]["spec"] == {"policyName": name}
     cloud.delete(None, IDENTITY, found)
     assert (api.objects, cluster.roles) == ({}, {"jobs/bootstrap": None})

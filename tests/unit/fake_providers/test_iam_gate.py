@@ -5,6 +5,7 @@ Not proven: that AWS itself evaluates them so, and how it is with what the sandb
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
@@ -13,7 +14,8 @@ import requests
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # as above
 
 from components.payloads.key_shares_in_aws import KeySharesInAws
-from components.render.aws import role_policies
+from components.render.aws import key_policies, role_policies
+from fake_providers.aws import AwsProvider
 from tests.support.aws_samples import ACCOUNT, BUCKET, NAME
 from tests.support.judged_account import (
     KEYS,
@@ -323,6 +325,57 @@ def test_what_the_gate_has_no_name_for_is_refused_and_said(account: JudgedAccoun
     assert refused(
         account.client("s3"), "copy_object", Bucket=BUCKET, Key="raft/x", CopySource={"Bucket": BUCKET, "Key": "raft/y"}
     ).startswith("NotImplemented: ")
+
+
+def test_what_up_declares_is_there_and_judged_by(account: JudgedAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_pods_find_it(monkeypatch, account.environment)
+    cloud = AwsProvider(account.gate.account.world)
+    service = cloud.configure({"region": REGION, "allowedAccountIds": json.dumps([ACCOUNT])})
+    bucket = {"bucket": "declared-by-up"}
+
+    def up(kind: str, **inputs: Any) -> Any:
+        return cloud.create(service, f"aws:s3/bucket{kind}:Bucket{kind}", {**bucket, **inputs})
+
+    taker = cloud.create(service, "aws:iam/role:Role", {"name": "taker", "assumeRolePolicy": "{}"})
+    policy = key_policies.snapshots_key(WHERE, role_arn=taker.outputs["arn"])
+    made = cloud.create(service, "aws:kms/key:Key", {"policy": policy}).outputs["arn"]
+    own = {"role": "taker", "name": "pods", "policy": role_policies.snapshots(bucket["bucket"], "raft/")}
+    cloud.create(service, "aws:iam/rolePolicy:RolePolicy", own)
+    up("", objectLockEnabled=True)
+    up("Versioning", versioningConfiguration={"status": "Enabled"})
+    by_key = {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": made}
+    encrypted = [{"applyServerSideEncryptionByDefault": by_key, "bucketKeyEnabled": True}]
+    up("ServerSideEncryptionConfiguration", rules=encrypted)
+    up("OwnershipControls", rule={"objectOwnership": "BucketOwnerEnforced"})
+    closed = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+    up("PublicAccessBlock", **dict.fromkeys(closed, True))
+    up("Policy", policy=role_policies.bucket(bucket["bucket"], made))
+
+    assert taker.outputs["arn"] == f"arn:aws:iam::{ACCOUNT}:role/taker"
+    assert made.startswith(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-")
+    client, named = account.client("s3"), {"Bucket": bucket["bucket"]}
+    (rule,) = client.get_bucket_encryption(**named)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": made}
+    assert client.get_bucket_ownership_controls(**named)["OwnershipControls"]["Rules"] == [
+        {"ObjectOwnership": "BucketOwnerEnforced"}
+    ]
+    assert set(client.get_public_access_block(**named)["PublicAccessBlockConfiguration"].values()) == {True}
+    session = account.as_role("taker", "s3")
+    by = next(reversed(account.gate.sessions))
+    caller = replace(account.gate.sessions[by].caller, name=taker.outputs["arn"])
+    account.gate.sessions[by] = replace(account.gate.sessions[by], caller=caller)
+    assert refused(session, "put_object", **named, Key="raft/1", Body=b"x") == ""
+    assert refused(session, "put_object", **named, Key="other", Body=b"x").startswith("AccessDenied: ")
+    said = refused(
+        client,
+        "put_object",
+        **named,
+        Key="raft/1",
+        Body=b"x",
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=key("snapshots"),
+    )
+    assert said.endswith("with an explicit deny in a resource-based policy")
 
 
 def test_each_request_is_told_without_a_secret(account: JudgedAccount) -> None:

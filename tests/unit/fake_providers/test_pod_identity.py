@@ -12,6 +12,7 @@ from fake_providers.nodes import pod_identity
 from fake_providers.nodes.pod_identity import Associations, DeniedError
 
 ROLE = "arn:aws:iam::123456789012:role/seal"
+CLUSTER = "arn:aws:eks:eu-central-1:123456789012:cluster/vault-staging"
 POD = {
     "spec": {
         "serviceAccountName": "vault",
@@ -29,7 +30,7 @@ POD = {
 def associations(tmp_path: Path) -> Associations:
     """One account has a role."""
     found = Associations(tmp_path)
-    found.file.write_text(json.dumps({"region": "eu-central-1", "roles": {"vault/vault": ROLE}}))
+    found.file.write_text(json.dumps({"region": "eu-central-1", "cluster": CLUSTER, "roles": {"vault/vault": ROLE}}))
     return found
 
 
@@ -75,7 +76,10 @@ class Api:
         assert body["spec"]["audiences"] == ["pods.eks.amazonaws.com"]
         if body["spec"]["token"] != "known":
             return {"status": {"authenticated": False}}
-        return {"status": {"authenticated": True, "user": {"username": self.user}}}
+        extra = {
+            f"authentication.kubernetes.io/pod-{name}": [one] for name, one in (("name", "vault-0"), ("uid", "u-1"))
+        }
+        return {"status": {"authenticated": True, "user": {"username": self.user, "extra": extra}}}
 
     def __init__(self, user: str) -> None:
         self.user = user
@@ -84,7 +88,17 @@ class Api:
 def test_a_token_gets_the_role_of_its_account(associations: Associations) -> None:
     api = Api("system:serviceaccount:vault:vault")
 
-    assert pod_identity.role_of("known", api, associations) == (ROLE, "vault-vault")
+    session = pod_identity.session_of("known", api, associations)
+
+    assert (session.role, session.name) == (ROLE, "vault-vault")
+    assert session.tags == {
+        "eks-cluster-arn": CLUSTER,
+        "eks-cluster-name": "vault-staging",
+        "kubernetes-namespace": "vault",
+        "kubernetes-service-account": "vault",
+        "kubernetes-pod-name": "vault-0",
+        "kubernetes-pod-uid": "u-1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,4 +111,4 @@ def test_a_token_gets_the_role_of_its_account(associations: Associations) -> Non
 )
 def test_nobody_else_gets_one(associations: Associations, token: str, user: str, said: str) -> None:
     with pytest.raises(DeniedError, match=said):
-        pod_identity.role_of(token, Api(user), associations)
+        pod_identity.session_of(token, Api(user), associations)

@@ -23,7 +23,7 @@ FACTS = ClusterFacts(
     chart_file=f".estate/sandbox/staging/charts/openbao-{NAMES['openbao'].version}.tgz",
     chart_checksum="c" * 64,
     seal="https://198.19.0.254:8300",
-    aws="http://198.19.0.254:443",
+    aws="https://198.19.0.254:443",
     programs="/cache/programs",
     folder=".estate/sandbox/staging",
 )

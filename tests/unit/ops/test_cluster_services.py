@@ -10,6 +10,7 @@ from ops.errors import EstateError
 from ops.paths import Paths
 from ops.sandbox import cluster_services
 from ops.sandbox.cluster_services import ClusterServices
+from tests.support.aws_samples import site
 
 
 def test_what_images_are_made_of_is_installed_before_they_are_made(
@@ -27,6 +28,6 @@ def test_what_images_are_made_of_is_installed_before_they_are_made(
     services = ClusterServices(paths=Paths(project=tmp_path), stack="staging")
 
     with pytest.raises(EstateError, match="made"):
-        services.start([], lambda _: None)
+        services.start(site(), [], lambda _: None)
 
     assert set(asked) == {installing.SANDBOX, installing.SERVERS}

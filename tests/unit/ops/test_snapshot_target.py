@@ -3,11 +3,16 @@
 Doesn't prove: that a port is forwarded to who leads (tests/unit/ops/test_forwarding.py), or what servers do with it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components.payloads.snapshot import SnapshotError
+from ops import stack_file
+from ops.paths import Paths
+from ops.platforms.registry import platform_of
+from ops.snapshots import taking
 from ops.snapshots.target import ProxiedServer
 from tests.unit.ops.https import fake_vault
 
@@ -34,3 +39,15 @@ def test_another_server_of_this_machine_is_followed(tmp_path: Path) -> None:
         server = ProxiedServer(vault.address, str(vault.ca_file), None)
         assert server.find_active() is False
         assert server.address == beside["leader_address"]
+
+
+@pytest.mark.parametrize("stack", ["dev", "staging"])
+def test_a_credential_is_advised_on_where_one_is_brought_to_a_node(stack: str) -> None:
+    file = stack_file.read(Paths(), stack)
+    snapshots = file.settings.snapshots
+    assert snapshots is not None
+    store = snapshots.bucket.model_copy(update={"writer": None})
+    without = file.settings.model_copy(update={"snapshots": snapshots.model_copy(update={"store": store})})
+    platform = platform_of(Paths(), replace(file, settings=without), sandbox=False)
+
+    assert bool(taking.advice(platform.file, brought=platform.brings_credentials)) is (stack == "dev")
