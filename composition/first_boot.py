@@ -30,5 +30,6 @@ def texts(files: Iterator[tuple[str, str | None, Form]]) -> dict[str, str]:
 
 def _key(armored: str) -> str:
     """A key without what people and programs write around it."""
-    body = armored.strip().replace("\r", "").partition("\n\n")[2]
-    return "".join(line for line in body.splitlines() if not line.startswith(("=", "-")))
+    # No blank line is looked for: editors leave spaces in it, and some programs leave it out.
+    lines = (line.strip() for line in armored.splitlines())
+    return "".join(line for line in lines if not line.startswith(("=", "-")) and ":" not in line)

@@ -453,7 +453,14 @@ def test_servers_trust_authorities_that_settings_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", [PUBLIC_KEY, PUBLIC_KEY.replace("\n\n", "\nComment: hers\n\n").replace("\n", "\r\n")]
+    "written",
+    [
+        PUBLIC_KEY,
+        PUBLIC_KEY.replace("\n\n", "\nComment: hers\n\n").replace("\n", "\r\n"),
+        PUBLIC_KEY.replace("\n\n", "\n \n"),
+        PUBLIC_KEY.replace("\n\n", "\n"),
+    ],
+    ids=["the same file", "another head and lines", "a space in the blank line", "no blank line"],
 )
 def test_two_operators_with_one_key_are_one_person(here: Path, written: str) -> None:
     (here / "keys/bob.asc").write_text(written)
@@ -463,7 +470,8 @@ def test_two_operators_with_one_key_are_one_person(here: Path, written: str) -> 
         ValueError, match=r"bootstrap\.operators\[1\]\.pgp_key is 'keys/bob\.asc'; expected another key"
     ):
         place(settings, pulumi.Output.secret)
-    (here / "keys/bob.asc").write_text(PUBLIC_KEY.replace("AA==", "BB=="))
+    (here / "keys/ada.asc").write_text(written)
+    (here / "keys/bob.asc").write_text(written.replace("AA==", "BB=="))
     assert declare(lambda: place(settings, pulumi.Output.secret)).records
 
 
