@@ -89,7 +89,7 @@ def test_installed_alone_it_has_its_names_and_loads_nothing_before_they_are_used
     assert others == []
     helped = run(python.with_name("vault-estate"), "--help", directory=tmp_path)
     named = [line.split()[0] for line in helped.splitlines() if line.startswith("    ")]
-    assert named == ["get", "env", "run", "migrate", "rotate", "doctor"]
+    assert named == ["get", "env", "run", "migrate", "rotate", "rewrap", "doctor"]
     _the_plugin_of_pytest_is_found(python, tmp_path)
 
 
