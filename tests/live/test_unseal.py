@@ -24,7 +24,7 @@ from ops.errors import EstateError
 from ops.keys.certificates import ensure_administrator
 from ops.paths import ROOT, Paths
 from ops.vault.key_shares import open_share
-from tests.support.hetzner_samples import VAULT
+from tests.support.hetzner_samples import OF_VAULT
 from tests.support.nodes import NodeServer, node_server, write_stack
 from tests.support.servers import ADMINISTRATOR_POLICY
 
@@ -252,7 +252,7 @@ def test_a_stack_whose_seal_opens_by_itself_is_refused(stack: Stack, tmp_path: P
     if seal == "awskms":
         arn = "arn:aws:kms:eu-central-1:123456789012:key/a-b"
         settings["platform"]["seal"] |= {"region": "eu-central-1", "key_arn": arn}
-        settings["server"] = VAULT
+        settings |= OF_VAULT
     write_stack(tmp_path, settings)
 
     with pytest.raises(EstateError, match=f"has the seal '{seal}', which is auto-unseal; expected 'shamir'"):
