@@ -40,7 +40,7 @@ def used(manifest: ClientManifest) -> Iterator[str]:
         yield from (f"{manifest.database.mount}/creds/{name}" for name in manifest.database.roles)
         yield from (f"{manifest.database.mount}/static-creds/{name}" for name in manifest.database.static_roles)
     if manifest.transit:
-        for verb in ("encrypt", "decrypt"):
+        for verb in ("encrypt", "decrypt", "rewrap"):
             yield from (f"{manifest.transit.mount}/{verb}/{name}" for name in manifest.transit.keys)
     if manifest.pki:
         yield from (f"{manifest.pki.mount}/issue/{name}" for name in manifest.pki.roles)
