@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from vault_estate.cli import formats, migrate, restarting, rewrap, rotate
+from vault_estate.cli.telling import discard, tell
 from vault_estate.environment import read_all, variables
 from vault_estate.errors import ConfigurationError, VaultEstateError
 
@@ -69,19 +70,12 @@ def _printed() -> Iterator[None]:
             try:
                 sys.stdout.flush()
             except OSError as error:
-                _discard(sys.stdout)
+                discard(sys.stdout)
                 if isinstance(error, BrokenPipeError):
                     raise
                 raise ConfigurationError(
                     f"standard output can't be written ({error.strerror}); expected a place that takes it"
                 ) from None
-
-
-def _discard(stream: TextIO) -> None:
-    """Let nobody have what a stream still holds: the interpreter would try once more at its end, and say so."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, stream.fileno())
-    os.close(devnull)
 
 
 @contextmanager
@@ -105,17 +99,8 @@ def _leave(number: int, _: FrameType | None) -> NoReturn:
 
 
 def _tell(words: str, code: int = FAILED) -> int:
-    if sys.stderr is not None:  # it was closed; print would take standard output, which a shell evaluates
-        _print_error(f"vault-estate: {' '.join(words.split())}\n")
+    tell(f"vault-estate: {' '.join(words.split())}")
     return code
-
-
-def _print_error(text: str) -> None:
-    """To standard error, where that takes it: the exit code says it, too."""
-    try:
-        print(text, end="", file=sys.stderr, flush=True)
-    except OSError:
-        _discard(sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,8 +108,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         told = message if message.startswith("the following arguments") else "these arguments are none of its own"
-        if sys.stderr is not None:
-            _print_error(f"{self.prog}: {told}; expected as {self.prog} --help says\n")
+        tell(f"{self.prog}: {told}; expected as {self.prog} --help says")
         self.exit(FAILED)
 
 

@@ -5,7 +5,6 @@ Exit code 3: a variable isn't mapped. Shows no value, in whatever form.
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_estate import manifest, persons_login
 from vault_estate.cli.tables import show
+from vault_estate.cli.telling import tell
 from vault_estate.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _plan(given: argparse.Namespace) -> int:
         mapped = mapping.places(known, env.variables, _map_file(given))
     except mapping.UnmappedError as error:
         secret = [name for name in error.names if mapping.looks(name, env.variables[name].value) == "secret"]
-        print(f"vault-estate: {error}; like a secret looks: {', '.join(secret) or 'none'}", file=sys.stderr)
+        tell(f"vault-estate: {error}; like a secret looks: {', '.join(secret) or 'none'}")
         return UNMAPPED
     with persons_login.session(known, os.environ, given.login) as session:
         plan = plans.make(env, mapped, known, session, resolves=given.resolve)
@@ -154,7 +154,7 @@ def _apply(given: argparse.Namespace) -> int:
         done = applying.apply(plan, env, known, session, journal, replace=given.replace)
     for one in done:
         if one.warning:
-            print(f"vault-estate: {one.warning}", file=sys.stderr)
+            tell(f"vault-estate: {one.warning}")
     rows = [(one.secret, one.path, one.version, "written" if one.is_written else "there already") for one in done]
     show(("secret", "path", "version", "done"), rows, as_json=given.json)
     return 0

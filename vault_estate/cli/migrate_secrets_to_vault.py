@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from vault_estate.cli import main as commands
+from vault_estate.cli.telling import tell
 
 _NAME = "migrate_secrets_to_vault.py"
 _OF_PLAN = "--map"
@@ -16,10 +17,10 @@ _OF_PLAN = "--map"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Both; the exit code of the first that doesn't end well."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    print(f"{_NAME}: expected vault-estate migrate plan and apply, which this runs", file=sys.stderr)
+    tell(f"{_NAME}: expected vault-estate migrate plan and apply, which this runs")
     code = commands.main(["migrate", "plan", *words]) or commands.main(["migrate", "apply", *_without_map(words)])
     if not code:
-        print(f"{_NAME}: .env is as it was; expected next: vault-estate migrate verify, redact", file=sys.stderr)
+        tell(f"{_NAME}: .env is as it was; expected next: vault-estate migrate verify, redact")
     return code
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vault_estate.cli.tables import show
+from vault_estate.cli.telling import tell
 from vault_estate.errors import ConfigurationError
 from vault_estate.rewrapping import WrappedText
 
@@ -55,7 +56,7 @@ def _rewrap(given: argparse.Namespace) -> int:
     if found:
         before, now = (sorted({one.version for one in texts}) for texts in (lines, found))
         words = f"{len(found)} rewrapped, of versions {before[0]} to {before[-1]}; the oldest is of {now[0]} now"
-        print(f"vault-estate: {words}", file=sys.stderr)
+        tell(f"vault-estate: {words}")
     return 0
 
 
