@@ -36,6 +36,8 @@ _OWN_POLICIES = ("default", "response-wrapping", "root")
 """ACL policies every Vault has."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
+PRIVATE_NETWORKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""Networks for everybody's own use (RFC 1918)."""
 LONGEST_HOST = 253
 """Of the DNS, in characters (RFC 1035)."""
 

@@ -213,12 +213,12 @@ class Settings(Section):
                 f"given ({', '.join(self.audit)})",
                 "no entry, since server.flavor is 'openbao', which takes audit devices from its server file only",
             )
-        if flavor == "vault" and self.platform.kind != "local":
-            of_two_types("audit", self.audit)
         if flavor == "vault" and self.platform.kind == "local":
             raise SettingError(
                 "server.flavor", "'vault'", "'openbao', which comes as a package: platform.kind is 'local'"
             )
+        if flavor == "vault":
+            of_two_types("audit", self.audit)
         if self.platform.kind == "hetzner" and flavor not in self.platform.seal.flavors:
             raise SettingError(
                 "platform.seal.kind",

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ..model import Form, Ipv4Cidr, Section, SettingError, by_profile, twins
+from ..model import PRIVATE_NETWORKS, Form, Ipv4Cidr, Section, SettingError, by_profile, twins
 from ..render.aws.account import AwsAccount, zone_prefix
 
 _PRIVATE_PREFIX, _PUBLIC_PREFIX = 20, 24
@@ -53,8 +53,6 @@ _LOG_DAYS = (
     *(1_096, 1_827, 2_192, 2_557, 2_922, 3_288, 3_653),
 )
 """What CloudWatch Logs takes (PutRetentionPolicy)."""
-_PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-"""Networks for everybody's own use (RFC 1918)."""
 _NOBODYS = tuple(
     map(
         ipaddress.IPv4Network,
@@ -75,7 +73,7 @@ def _log_days(value: int) -> int:
 def _public(values: tuple[str, ...]) -> tuple[str, ...]:
     for number, value in enumerate(values):
         network = ipaddress.IPv4Network(value)
-        if any(network.overlaps(other) for other in (*_PRIVATE, *_NOBODYS)):
+        if any(network.overlaps(other) for other in (*PRIVATE_NETWORKS, *_NOBODYS)):
             raise SettingError(f"[{number}]", repr(value), "a network of the internet: no other one comes from there")
     return values
 
@@ -188,7 +186,7 @@ class EksSite(AwsAccount):
     def _divisible(self) -> Self:
         network = ipaddress.IPv4Network(self.network_cidr)
         made = self.existing_network is None
-        private = any(network.subnet_of(other) for other in _PRIVATE)
+        private = any(network.subnet_of(other) for other in PRIVATE_NETWORKS)
         if not private or (made and network.prefixlen != _NETWORK_PREFIX):
             raise SettingError("network_cidr", repr(self.network_cidr), "a private network of /16 such as 10.0.0.0/16")
         if not _NETWORK_PREFIX <= network.prefixlen <= _SMALLEST_PREFIX:

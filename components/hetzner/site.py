@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..model import LONGEST_HOST, Form, Host, Ipv4Cidr, PositiveSeconds, Section, SettingError
+from ..model import LONGEST_HOST, PRIVATE_NETWORKS, Form, Host, Ipv4Cidr, PositiveSeconds, Section, SettingError
 from ..render.release import Architecture
 
 ZONES = {
@@ -20,8 +20,6 @@ ZONES = {
     "sin": "ap-southeast",
 }
 """Network zone of each location (docs.hetzner.com, Cloud, Networks)."""
-_PRIVATE = tuple(ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
-"""What Hetzner takes for a network (RFC 1918)."""
 _SMALLEST_NETWORK, _SMALLEST_SUBNET = 24, 30
 """Prefixes of the smallest that Hetzner makes; the first address of a subnet is its gateway's."""
 _EUROPEAN_TYPES = ("cx", "cax")
@@ -75,8 +73,8 @@ class HetznerSite(Section):
                 "subnet_cidr", repr(self.subnet_cidr), f"a part of network_cidr, which is {self.network_cidr!r}"
             )
         network, subnet = (ipaddress.IPv4Network(cidr) for cidr in (self.network_cidr, self.subnet_cidr))
-        if network.prefixlen > _SMALLEST_NETWORK or not any(map(network.subnet_of, _PRIVATE)):
-            blocks = ", ".join(map(str, _PRIVATE))
+        if network.prefixlen > _SMALLEST_NETWORK or not any(map(network.subnet_of, PRIVATE_NETWORKS)):
+            blocks = ", ".join(map(str, PRIVATE_NETWORKS))
             raise SettingError(
                 "network_cidr",
                 repr(self.network_cidr),

@@ -31,12 +31,10 @@ Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
 _FORBIDDEN, _BAD, _UNKNOWN = "403 Forbidden", "400 Bad Request", "501 Not Implemented"
 _WITH_A_KEY = {
-    "secretsmanager": {
-        "CreateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
-        "GetSecretValue": ("kms:Decrypt",),
-        "PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt"),
-        "UpdateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
-    },
+    "CreateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "GetSecretValue": ("kms:Decrypt",),
+    "PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "UpdateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
 }
 """What Secrets Manager asks of KMS in the caller's name (AWS Secrets Manager, secret encryption and decryption)."""
 _NEEDS_A_KEY = {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt"}
@@ -227,7 +225,7 @@ class IamGate:
             found = self.account.secret(str(document.get("SecretId", "")), asked.region)
             key = document.get("KmsKeyId") or (found.key if found else None)
             if isinstance(key, str) and not key.startswith("alias/aws/"):
-                return self.account.key_arn(key), _WITH_A_KEY["secretsmanager"].get(asked.operation, ())
+                return self.account.key_arn(key), _WITH_A_KEY.get(asked.operation, ())
         if asked.service == "kms" and asked.operation in _NEEDS_A_KEY and "KeyId" in asked.document:
             return self.account.key_arn(str(asked.document["KeyId"])), (f"kms:{asked.operation}",)
         return None, ()

@@ -18,11 +18,11 @@ from components.render.snapshots import OPERATOR_LOGIN
 from ops.clusters.raft import RaftView
 from ops.errors import EstateError
 from ops.vault.connection import connect
+from vault_estate.tls import is_loopback
 
 WAIT_SECONDS = 60.0
 """How long a server may take to serve what it was given; measured here with 100 MB: 3 s."""
 POLL_SECONDS = 0.2
-_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class ProxiedServer(snapshot.ActiveNode):
@@ -118,4 +118,4 @@ def is_auto(status: Mapping[str, Any]) -> bool:
 
 def _is_here(address: str) -> bool:
     """Whether it is a port of this machine."""
-    return urlsplit(address).hostname in _HERE
+    return is_loopback(str(urlsplit(address).hostname))

@@ -181,11 +181,11 @@ class RotationSteps:
         """End the run without its program; what stays good at the other end, for whoever ends it there, "": nothing.
         Raises RotationInProgress: there is no run, or nobody could tell afterwards which value that is."""
         record, kept = self.record, self.secret.newest()
-        has_two_ends = self.rotator.overlap is not Overlap.VERSIONS
+        overlap = self.rotator.overlap
         if record.phase != "grace" and not (record.pending and self._holds(kept, record.pending)):
             self.abandon()
-            return f"whatever is marked with run {record.run}" if has_two_ends else ""
-        is_left = has_two_ends and self.rotator.overlap is not Overlap.NONE and record.previous
+            return "" if overlap is Overlap.VERSIONS else f"whatever is marked with run {record.run}"
+        is_left = overlap is Overlap.TWO_KEYS and record.previous
         left = f"{', '.join(record.previous)} of version {self._version_before(kept)}" if is_left else ""
         if record.phase != "grace":
             self._promote()

@@ -57,9 +57,7 @@ def may(rules: Sequence[GrantedPath], path: str, capability: str) -> bool:
 def _by_default() -> list[GrantedPath]:
     return [
         GrantedPath(f"{KV_MOUNT}/*", _ALL),
-        GrantedPath("transit/encrypt/*", _USE),
-        GrantedPath("transit/decrypt/*", _USE),
-        GrantedPath("transit/rewrap/*", _USE),
+        *(GrantedPath(f"transit/{use}/*", _USE) for use in _TRANSIT),
         GrantedPath("database/creds/*", ("read",)),
         GrantedPath("database/static-creds/*", ("read",)),
     ]
