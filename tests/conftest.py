@@ -17,12 +17,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Have each module run in one worker, and all modules of machines and clusters in the same: they share what was
-    booted, and what boots takes a core."""
+    """Have each module run in one worker, all modules of machines in the same, and all of clusters: they share what
+    was booted."""
     scheduler = LoadScopeScheduling(config, log)
     of_others = scheduler._split_scope
     heavy = ("tests/machines/", "tests/clusters/")
-    scheduler._split_scope = lambda test: "machines" if test.startswith(heavy) else of_others(test)
+    scheduler._split_scope = lambda test: next((one for one in heavy if test.startswith(one)), None) or of_others(test)
     return scheduler
 
 

@@ -43,7 +43,7 @@ _OLDEST_GO = (1, 26)
 """As the modules of `fake_providers.nodes` want it."""
 _COVERAGE_PERCENT = 90
 """Of `settings`, `estate`, `components` and `ops`, as the founding issue asks."""
-_WORKERS = "3"
+_WORKERS = "4"
 """On two cores, too: tests that wait for a lease, an unsealing or a machine leave them idle."""
 _GATES = (
     ("format", ("ruff", "format", "--check", "--quiet", ".")),

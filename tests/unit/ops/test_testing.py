@@ -107,14 +107,14 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
 
     (command,) = ran.commands
     assert command == [
-        *("-m", "pytest", "-q", "-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"),
+        *("-m", "pytest", "-q", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"),
         *(f"tests/{tier}" for tier in ("engine", "live", "upgrade", "policies", "unit")),
         *("--cov", "--cov-report=term", "--cov-fail-under=90"),
     ]
     assert ran.options[0]["env"]["PULUMI_ERROR_OUTPUT_STRING"] == "true"
     assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
     assert capsys.readouterr().err.splitlines() == [
-        "tests: engine, live, upgrade, policies, unit, 3 at a time",
+        "tests: engine, live, upgrade, policies, unit, 4 at a time",
         "not run: day2, hashicorp, machines, clusters; run them with ./estate test day2 hashicorp machines clusters",
     ]
 
@@ -168,7 +168,7 @@ def test_machines_run_beside_the_others_and_count(
         "making debian-12",
         "making ubuntu-24.04",
         "building clusters with go1.26",
-        "tests: machines, clusters, day2, hashicorp, engine, live, upgrade, policies, unit, 3 at a time",
+        "tests: machines, clusters, day2, hashicorp, engine, live, upgrade, policies, unit, 4 at a time",
     ]
 
 
