@@ -36,7 +36,7 @@ NOT_RUN = {
         "kubectl port-forward --namespace vault service/vault 8210:8200\n"
     ),
     ("docs/eks.md", "needs a cluster that is behind"): (
-        "./estate login staging ada\n./estate up staging\n./estate upgrade staging\n"
+        "./estate login staging grace\n./estate up staging\n./estate upgrade staging\n"
     ),
     ("docs/eks.md", "needs a cluster that lost a server"): (
         "./estate status staging\n./estate rejoin staging vault-2\n"
