@@ -2,13 +2,15 @@
 
 Owns the comparison of settings with the stack's state, before the engine begins. Refuses to move an engine that holds
 something: the administrator may not (the policies that guard it would stay behind), and another one in its place would
-be empty. Refuses another kind of seal: what the volume holds is wrapped by the one it was made with.
+be empty. Refuses another kind of seal: what the volume holds is wrapped by the one it was made with. Refuses smaller
+volumes in a cluster, and a flavour of servers whose set would take the place of the one that is there.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.render.chart.names import NAMES, RELEASE
 from components.render.node.layout import ETC
 from ops.errors import EstateError
 from ops.review import user_data
@@ -17,9 +19,11 @@ from settings import Settings
 
 
 def refuse(file: StackFile, deployment: Mapping[str, Any]) -> None:
-    """Raises EstateError: an engine of the stack's state is at another path than settings say, or its seal of another
-    kind."""
+    """Raises EstateError: an engine of the stack's state is at another path than settings say, its seal of another
+    kind, its volumes larger, or its servers in a cluster of another flavour."""
     _refuse_another_seal(file, deployment)
+    _refuse_another_set(file, deployment)
+    _refuse_smaller_volumes(file, deployment)
     there = {
         one["urn"].rsplit("::", 1)[-1]: (one.get("outputs") or {}).get("path")
         for one in deployment.get("resources") or []
@@ -47,6 +51,40 @@ def _refuse_another_seal(file: StackFile, deployment: Mapping[str, Any]) -> None
                     f"{file.path.name}: vault-estate:estate.platform.seal.kind is {wanted.kind!r}; expected {built!r}, "
                     "which wrapped what the volume holds. Another kind takes a new stack (docs/operators.md)"
                 )
+
+
+def _refuse_another_set(file: StackFile, deployment: Mapping[str, Any]) -> None:
+    """What a set selects its pods by can't change: the engine would replace it, with other pods on the same volumes."""
+    for name, specification in _in_cluster("apps/v1:StatefulSet", deployment):
+        wanted = file.settings.server.flavor
+        chart = specification["selector"]["matchLabels"]["app.kubernetes.io/name"]
+        built = next((flavor for flavor, names in NAMES.items() if names.chart == chart), wanted)
+        if name == RELEASE and built != wanted:
+            raise EstateError(
+                f"{file.named('server.flavor')} is {wanted!r}; expected {built!r}, as the servers in the cluster "
+                "are. Another one takes a new stack"
+            )
+
+
+def _refuse_smaller_volumes(file: StackFile, deployment: Mapping[str, Any]) -> None:
+    """Kubernetes would say so of the first claim, half-way."""
+    pods = getattr(file.settings.platform, "pods", None)
+    for name, specification in _in_cluster("core/v1:PersistentVolumeClaim", deployment):
+        setting = f"{name.partition('-')[0]}_gibibytes"
+        wanted = getattr(pods, setting, None)
+        there = int(specification["resources"]["requests"]["storage"].removesuffix("Gi"))
+        if wanted is not None and wanted < there:
+            raise EstateError(
+                f"{file.named(f'platform.pods.{setting}')} is {wanted}; expected at least {there}, which claim {name} "
+                "has: a volume grows and never shrinks"
+            )
+
+
+def _in_cluster(kind: str, deployment: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and specification of each object of a kind, as the program gave them."""
+    for one in deployment.get("resources") or []:
+        if one["type"] == f"kubernetes:{kind}" and not one.get("delete"):
+            yield one["inputs"]["metadata"]["name"], one["inputs"]["spec"]
 
 
 def _variables(text: str) -> Mapping[str, str]:
