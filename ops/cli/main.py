@@ -31,7 +31,7 @@ from ops.commands import lifecycle
 from ops.commands.doctor import examine
 from ops.commands.session import Choices
 from ops.console import Console
-from ops.engine.listening import Changes, short_name
+from ops.engine.listening import Changes, Kept, short_name
 from ops.errors import EstateError, InterruptedRunError
 from ops.paths import ROOT, Paths
 from ops.vault import values
@@ -188,7 +188,17 @@ def down(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False
     console = Console(as_json=as_json)
     changes = lifecycle.down(Paths(), stack, console, Choices(sandbox=sandbox, policies=False))
     _show_changes(console, changes)
-    console.document({"stack": stack, "changes": dict(changes.counts), "changed": changes.total})
+    if changes.kept:
+        title = "nothing of a sandbox stays; an account would keep" if sandbox else "what stays"
+        console.table(title, ["what", "which", "for"], [_kept_row(one) for one in changes.kept])
+    console.document(
+        {
+            "stack": stack,
+            "changes": dict(changes.counts),
+            "changed": changes.total,
+            "kept": [{"kind": one.kind, "id": one.identity, "days": one.days} for one in changes.kept],
+        }
+    )
 
 
 @app.command()
@@ -247,6 +257,14 @@ def env(stack: Stack = "local", sandbox: Sandbox = False, as_json: Json = False)
 
 _HEADINGS = {"database": "db", "encryption": "crypto", "certificate": "cert"}
 """Shorter words for a table that has to fit into 80 columns."""
+
+
+def _kept_row(kept: Kept) -> list[str]:
+    return [
+        kept.kind,
+        kept.identity,
+        f"{kept.days} days, or until its deletion is cancelled" if kept.days else "until somebody deletes it",
+    ]
 
 
 def _show_changes(console: Console, changes: Changes) -> None:

@@ -33,7 +33,7 @@ from ops.commands import (
 from ops.commands.client_config import role_of
 from ops.commands.session import Choices, Session
 from ops.console import Console
-from ops.engine import finding, recovery, replacing
+from ops.engine import finding, recovery, replacing, state
 from ops.engine.environment import environment
 from ops.engine.listening import Changes
 from ops.errors import EstateError
@@ -177,7 +177,8 @@ def preview(paths: Paths, stack: str, console: Console, choices: Choices) -> tup
 
 
 def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Changes:
-    """Destroy a stack; on this machine also stop its servers and remove its data, keys and state.
+    """Destroy a stack; on this machine also stop its servers and remove its data, keys and state. Tells what stays, or
+    would in an account.
     Raises EstateError: something is protected, or could not be stopped."""
     changes = Changes(counts={})
     with _ready(paths, stack, "down", console, choices) as platform:
@@ -185,11 +186,13 @@ def down(paths: Paths, stack: str, console: Console, choices: Choices) -> Change
             console.say(reason)
         else:
             with session.opened(platform, console, "down", choices) as opened:
-                _refuse_protected(platform, opened.run.deployment())
+                deployment = opened.run.deployment()
+                _refuse_protected(platform, deployment)
                 ensure_placed(paths, platform.file, platform.backend, console)
                 adopting.begin_destroying(platform)
                 with console.stage(f"destroying {stack}") as steps:
                     changes = opened.run.operate("destroy", steps)
+                changes = replace(changes, kept=(*state.kept(deployment), *platform.kept_beside))
                 if opened.backend.state:
                     opened.run.forget()
         people.forget(platform)

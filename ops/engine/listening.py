@@ -43,6 +43,18 @@ _SHIM_NOTICE = "using pulumi-"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Something that stays when its stack goes."""
+
+    kind: str
+    """What it is: of a resource its type."""
+    identity: str
+    """Its provider's name for it."""
+    days: int | None = None
+    """After how many it is gone; until then its deletion can be cancelled. None: it stays."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Changes:
     """What an operation did, or in a preview would do: how many resources by kind of change."""
 
@@ -54,6 +66,8 @@ class Changes:
     warnings: tuple[str, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the stack exports after an `up`."""
+    kept: tuple[Kept, ...] = ()
+    """What a `down` left on purpose, or would leave in an account."""
 
     @property
     def total(self) -> int:

@@ -12,12 +12,13 @@ from typing import Any
 from ops.console import Console
 from ops.engine import finding
 from ops.engine.environment import Backend, environment
-from ops.engine.listening import failure
+from ops.engine.listening import Kept, failure
 from ops.errors import EstateError
 from ops.paths import Paths
 
 _ENGINE_SECONDS = 60.0
 _STACK_TYPE = "pulumi:pulumi:Stack"
+_KMS_KEY = "aws:kms/key:Key"
 LOCKS = ".pulumi/locks/**/*.json"
 """The engine's locks in a folder that holds states."""
 
@@ -64,6 +65,20 @@ def exports(deployment: Mapping[str, Any]) -> Mapping[str, str]:
     stacks = [one for one in deployment.get("resources") or [] if one["type"] == _STACK_TYPE]
     outputs = (stacks[0].get("outputs") if stacks else None) or {}
     return {name: value for name, value in outputs.items() if isinstance(value, str)}
+
+
+def kept(deployment: Mapping[str, Any]) -> list[Kept]:
+    """What stays when this state's stack is destroyed: what is never deleted, once where several settings are of the
+    same thing, and keys, whose deletion waits."""
+    found: dict[str, Kept] = {}
+    for one in deployment.get("resources") or []:
+        kind, identity = str(one["type"]), str(one.get("id") or "")
+        if one.get("custom") and one.get("retainOnDelete"):
+            found.setdefault(identity, Kept(kind=kind, identity=identity))
+        elif kind == _KMS_KEY:
+            days = int((one.get("inputs") or {})["deletionWindowInDays"])
+            found.setdefault(identity, Kept(kind=kind, identity=identity, days=days))
+    return list(found.values())
 
 
 def _ask(paths: Paths, stack: str, backend: Backend, console: Console, question: Sequence[str]) -> Any:

@@ -16,6 +16,7 @@ from ops.clusters.api import KubernetesApi
 from ops.console import Console
 from ops.engine import state
 from ops.engine.environment import Backend
+from ops.engine.listening import Kept
 from ops.errors import EstateError
 from ops.keys import secrets_provider
 from ops.paths import Paths
@@ -244,6 +245,11 @@ class PlatformDriver(ABC):
     def cluster(self) -> KubernetesApi | None:
         """The cluster whose pods its servers are; None: they are no pods. Raises EstateError: it isn't found."""
         return None
+
+    @property
+    def kept_beside(self) -> Sequence[Kept]:
+        """What stays when the stack goes, and no state knows."""
+        return ()
 
     def held(self) -> Sequence[str]:
         """What of the settings the running Vault has already, whatever the state says; empty: that isn't looked at.

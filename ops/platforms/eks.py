@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import cast
 
 from components.platform.local import ADMINISTRATOR_NETWORKS
+from components.render.aws.role_policies import key_shares
 from components.render.chart.names import api_in_cluster
 from ops.clusters.api import KubernetesApi
 from ops.console import Console
+from ops.engine.listening import Kept
 from ops.errors import EstateError
 from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
 from ops.platforms.account import AWS_CREDENTIALS, Account
@@ -67,6 +69,11 @@ class Eks(Account):
         """By its service, since a forwarded port is nothing for them."""
         del address
         return api_in_cluster()
+
+    @property
+    def kept_beside(self) -> Sequence[Kept]:
+        """Key shares, which first boot has made."""
+        return [Kept(kind="key shares", identity=f"{key_shares(self.file.settings.environment)}/…")]
 
     @contextmanager
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:

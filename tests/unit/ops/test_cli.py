@@ -10,7 +10,7 @@ from ops.cli import main
 from ops.commands.doctor import Finding
 from ops.commands.lifecycle import Built
 from ops.commands.session import Choices
-from ops.engine.listening import Changes
+from ops.engine.listening import Changes, Kept
 from ops.platforms.driver import Status, Table
 from ops.vault.access_checks import AccessChecks, CheckResult
 from ops.vault.checks.outcome import NOT_GRANTED, PASSED, CheckOutcome, CheckStatus
@@ -154,12 +154,33 @@ def test_preview_lists_what_would_change(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 def test_down_tells_what_is_gone(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.down", Changes(counts={"delete": 9}))
+    kept = (Kept(kind="a bucket", identity="snapshots"), Kept(kind="a key", identity="0123", days=30))
+    asked = asked_of(monkeypatch, "ops.cli.main.lifecycle.down", Changes(counts={"delete": 9}, kept=kept))
 
     assert main.main(["down", "--json"]) == 0
 
-    assert json.loads(capsys.readouterr().out) == {"stack": "local", "changes": {"delete": 9}, "changed": 9}
+    assert json.loads(capsys.readouterr().out) == {
+        "stack": "local",
+        "changes": {"delete": 9},
+        "changed": 9,
+        "kept": [{"kind": "a bucket", "id": "snapshots", "days": None}, {"kind": "a key", "id": "0123", "days": 30}],
+    }
     assert asked[0][3] == Choices(sandbox=False, policies=False)
+
+    assert main.main(["down"]) == 0
+    told = capsys.readouterr().out
+    assert "what stays" in told
+    assert "30 days, or until its deletion is cancelled" in told
+    assert main.main(["down", "--sandbox"]) == 0
+    assert "nothing of a sandbox stays; an account would keep" in capsys.readouterr().out
+
+
+def test_down_of_what_leaves_nothing_tells_no_table(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    asked_of(monkeypatch, "ops.cli.main.lifecycle.down", Changes(counts={"delete": 9}))
+
+    assert main.main(["down"]) == 0
+
+    assert capsys.readouterr().out == "9 changes (9 delete, 0 unchanged)\n"
 
 
 def test_status_tells_what_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

@@ -21,7 +21,7 @@ from ops.commands.session import Choices
 from ops.console import Console
 from ops.engine.environment import Backend
 from ops.engine.finding import Engine
-from ops.engine.listening import Changes
+from ops.engine.listening import Changes, Kept
 from ops.errors import EstateError
 from ops.platforms.driver import FakeCloud, PlatformDriver, Purpose, Status
 from ops.vault import issued
@@ -242,6 +242,25 @@ def test_down_destroys_forgets_and_removes(stack: Stack) -> None:
     assert stack.down().counts == {"same": 1}
 
     assert stack.happened == ["ready for down", "destroy", "forget", "remove"]
+
+
+def test_down_tells_what_is_never_deleted_and_whose_deletion_waits(stack: Stack) -> None:
+    bucket, keeps = "aws:s3/bucket:Bucket", {"custom": True, "retainOnDelete": True}
+    key = {"urn": "k", "type": "aws:kms/key:Key", "custom": True, "id": "0123", "inputs": {"deletionWindowInDays": 30}}
+    stack.deployment = {
+        "resources": [
+            {"urn": "a", "type": "estate:Component", "retainOnDelete": True},
+            {"urn": "b", "type": bucket, "id": "snapshots", **keeps},
+            {"urn": "c", "type": "aws:s3/bucketPolicy:BucketPolicy", "id": "snapshots", **keeps},
+            {"urn": "d", "type": "aws:iam/role:Role", "custom": True, "id": "goes"},
+            key,
+        ]
+    }
+
+    assert stack.down().kept == (
+        Kept(kind=bucket, identity="snapshots"),
+        Kept(kind="aws:kms/key:Key", identity="0123", days=30),
+    )
 
 
 def test_a_state_of_the_users_own_is_not_forgotten(stack: Stack) -> None:
