@@ -142,8 +142,8 @@ class EksMachines:
         return ClusterApi(ClusterAccess.of_file(self.machines / ADMINISTRATOR))
 
     def remove(self) -> None:
-        """Take all of it away. Its images stay with the sandbox: they are added before there is a cluster, and one that
-        takes the place of a killed run's has to have them."""
+        """Take all of it away. Its images and its network stay with the sandbox: images are added and servers beside it
+        are started before there is a cluster, and one that takes the place of a killed run's has to have them."""
         cluster = self.cluster
         with refusing():
             cluster.empty()

@@ -222,21 +222,27 @@ class Cluster:
 
     def empty(self) -> None:
         """Stop it and remove all that it has, but for the images that were added: nodes of the next one have them, too.
-        Nothing there is no error."""
+        Its network stays, since servers of this machine listen at its address. Nothing there is no error."""
         if not self.folder.is_dir():
             return
         with self._exclusive():
-            self._stop()
-        for one in self.folder.iterdir():
-            if one.name != _IMAGES:
-                run(["rm", "--recursive", "--force", "--one-file-system", str(one)])
+            self._end()
+            found = network.find(self.folder)
+            if found is not None:
+                found.empty()
+            for path in self.folder.iterdir():
+                if path.name not in (_IMAGES, *network.FILES):
+                    run(["rm", "--recursive", "--force", "--one-file-system", str(path)])
 
     def _stop(self) -> None:
-        for one in running(self.folder):
-            one.kill()
+        self._end()
         found = network.find(self.folder)
         if found is not None:
             found.remove()
+
+    def _end(self) -> None:
+        for one in running(self.folder):
+            one.kill()
 
     def _plug_in(self, node: RunningNode) -> None:
         if not node.background.is_running:

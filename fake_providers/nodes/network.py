@@ -31,6 +31,9 @@ IDENTITY_ADDRESS = "169.254.170.23"
 """Where EKS' agent for Pod Identity answers on each node."""
 _LOCK = Path("/run/estate-clusters.lock")
 """Holds this host's numbers against other clusters."""
+_FILE = "network.json"
+FILES = (_FILE, "network.lock")
+"""In a cluster's folder, its number and what holds that."""
 _NUMBERS = range(16)
 _NODES = range(16)
 _END_SECONDS = 30.0
@@ -149,6 +152,16 @@ class NodesNetwork:
         with locked(_LOCK):
             self._remove_links()
 
+    def empty(self) -> None:
+        """End everybody in it, and remove every node's part; this host's address and the control plane's place stay."""
+        with locked(_LOCK):
+            if _owner(self.part) != str(self.folder):
+                return  # it was removed, and another cluster may have the number meanwhile
+            for part in self.parts():
+                if part != self.part:
+                    _remove_part(part)
+            _end_all(self.part)
+
     def _remove_links(self) -> None:
         if _owner(self.part) not in {"", str(self.folder)}:
             return  # another cluster has the number meanwhile
@@ -169,7 +182,7 @@ class NodesNetwork:
 
 def find(folder: Path) -> NodesNetwork | None:
     """The cluster's network, if it has one."""
-    file = folder / "network.json"
+    file = folder / _FILE
     return NodesNetwork(folder, int(json.loads(file.read_text())["number"])) if file.is_file() else None
 
 
@@ -189,7 +202,7 @@ def ensure(folder: Path) -> NodesNetwork:
         if found is None:
             raise MachineError("198.19.0.0/16, 16 times a /20, is in use on this host; expected one free")
         # Written first: a killed command leaves a number without a link, never a link nobody knows.
-        with shared(folder / "network.json") as kept:
+        with shared(folder / _FILE) as kept:
             kept["number"] = found.number
         found._up()
     return found
@@ -216,10 +229,14 @@ def _remove_part(part: str) -> None:
     """Remove a namespace with everybody in it, and the control groups of its name."""
     place = Path("/run/netns", part)
     if place.exists():
-        if not eventually(lambda: not _kill_all(part), _END_SECONDS):
-            raise MachineError(f"somebody in network namespace {part} doesn't end")
+        _end_all(part)
         run(["ip", "netns", "delete", part])
     remove_groups(part)
+
+
+def _end_all(part: str) -> None:
+    if not eventually(lambda: not _kill_all(part), _END_SECONDS):
+        raise MachineError(f"somebody in network namespace {part} doesn't end")
 
 
 def _kill_all(part: str) -> bool:

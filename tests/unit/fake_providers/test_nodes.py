@@ -215,7 +215,7 @@ def test_a_build_that_was_stopped_is_done_again(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["programs"]
 
 
-def test_a_cluster_that_is_emptied_keeps_the_images_that_were_added(tmp_path: Path) -> None:
+def test_a_cluster_that_is_emptied_keeps_its_network_and_the_images_that_were_added(tmp_path: Path) -> None:
     # As one that a killed run made, whose place another takes: its nodes need the image that was added before either.
     cluster = Cluster(tmp_path / "cluster", cast("programs.ClusterPrograms", None))
     cluster.empty()
@@ -223,10 +223,13 @@ def test_a_cluster_that_is_emptied_keeps_the_images_that_were_added(tmp_path: Pa
     image = images.write(cluster.folder / "images" / "server.tar", "openbao", [], {})
     (cluster.folder / "nodes" / "n-1").mkdir(parents=True)
     (cluster.folder / "cluster.json").write_text("{}")
+    # Servers of this machine listen at the address that comes with the number. No host has this one.
+    (cluster.folder / "network.json").write_text('{"number": 99}')
 
     cluster.empty()
 
-    assert [one.name for one in cluster.folder.iterdir()] == ["images"]
+    assert sorted(one.name for one in cluster.folder.iterdir()) == ["images", "network.json"]
     assert images.read(image.archive) == image
+    (cluster.folder / "network.json").unlink()
     cluster.remove()
     assert not cluster.folder.exists()
