@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from components.aws.access_log_bucket import AccessLogBucket, AccessLogBucketArgs
 from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
 from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs, PrivateSubnets
@@ -196,8 +197,16 @@ class _Cluster:
         return self._identity("snapshots", JOBS_NAMESPACE, jobs.SNAPSHOTS, policy)
 
     def _bucket(self, store: Bucket, key: pulumi.Output[str]) -> ClusterBucket:
-        """It outlives the cluster."""
-        args = ClusterBucketArgs(bucket=store, kms_key_arn=key, protect=self._protect)
+        """It outlives the cluster, and so do the records of who asked it for what."""
+        of_records = AccessLogBucketArgs(
+            bucket_name=self._platform.access_logs(store),
+            recorded_name=store.name,
+            account=self._platform,
+            log_days=self._platform.log_days,
+            protect=self._protect,
+        )
+        records = AccessLogBucket("access-logs", of_records, self._options).bucket_name
+        args = ClusterBucketArgs(bucket=store, kms_key_arn=key, access_logs=records, protect=self._protect)
         return ClusterBucket("snapshots-bucket", args, self._options)
 
     def _first_boot(self, environment: str) -> FirstBootRole:

@@ -61,6 +61,7 @@ def documents() -> Mapping[str, str]:
         "What snapshots may": role_policies.snapshots(_BUCKET, PREFIX),
         "What flow logs may": role_policies.flow_logs(logs),
         "Bucket of snapshots": role_policies.bucket(_BUCKET, key),
+        "Bucket of records of access": role_policies.access_logs(ACCOUNT, f"{_BUCKET}-logs", _BUCKET),
         "Endpoint of S3": role_policies.storage_endpoint(ACCOUNT, (_BUCKET,)),
         **{f"Endpoint of {service}": role_policies.endpoint(ACCOUNT, service) for service in role_policies.ENDPOINTS},
     }

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Client = Any
 
+_LOGGING = "aws:s3/bucketLogging:BucketLogging"
+_LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 _BUCKET, _BUCKET_POLICY = "aws:s3/bucket:Bucket", "aws:s3/bucketPolicy:BucketPolicy"
 _KEY = "aws:kms/key:Key"
 
@@ -72,6 +74,8 @@ def _live(client: Client, inputs: Values) -> None:
             (name,) = rule["noncurrentVersionExpiration"]
             days = int(rule["noncurrentVersionExpiration"][name])
             written["NoncurrentVersionExpiration"] = {name[0].upper() + name[1:]: days}
+        if "expiration" in rule:
+            written["Expiration"] = {"Days": int(rule["expiration"]["days"])}
         if "abortIncompleteMultipartUpload" in rule:
             days = int(rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"])
             written["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
@@ -97,7 +101,9 @@ def _allow(client: Client, inputs: Values) -> None:
 def _encrypt(client: Client, inputs: Values) -> None:
     (rule,) = inputs["rules"]
     wanted = rule["applyServerSideEncryptionByDefault"]
-    by = {"SSEAlgorithm": wanted["sseAlgorithm"], "KMSMasterKeyID": wanted["kmsMasterKeyId"]}
+    by = {"SSEAlgorithm": wanted["sseAlgorithm"]}
+    if "kmsMasterKeyId" in wanted:
+        by["KMSMasterKeyID"] = wanted["kmsMasterKeyId"]
     written = {"ApplyServerSideEncryptionByDefault": by, "BucketKeyEnabled": bool(rule.get("bucketKeyEnabled"))}
     client.put_bucket_encryption(Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": [written]})
 
@@ -121,7 +127,7 @@ Action = Callable[[Client, Values], None]
 _WRITES: Mapping[str, Action] = {
     _BUCKET: _make,
     "aws:s3/bucketVersioning:BucketVersioning": _version,
-    "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": _lock,
+    _LOCK: _lock,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _live,
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _encrypt,
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _own,
@@ -135,6 +141,8 @@ TYPES: Mapping[str, MemoryType] = {
         arn=lambda identity, _: f"arn:aws:s3:::{identity}",
         bucketDomainName=lambda identity, _: f"{identity}.s3.amazonaws.com",
     ),
+    # moto asks for a bucket's policy, and has none here: `fake_providers.iam` judges by it.
+    _LOGGING.removeprefix("aws:"): MemoryType("bucket", "bucket targetBucket targetPrefix"),
     "kms/key:Key": MemoryType(
         "customerMasterKeySpec keyUsage",
         foretold={"arn": "arn:aws:kms:us-east-1:123456789012:key/foretold"},
@@ -159,6 +167,17 @@ def _listed(given: Any) -> list[Any]:
 
 def _kind(token: str) -> str:
     return token.removeprefix("aws:")
+
+
+def _hold_logging(world: Values, target: str) -> None:
+    """Raises RefusedError for a bucket that S3 delivers no records into."""
+    if f"{_BUCKET} {target}" not in world:
+        raise RefusedError(f"targetBucket is {target}, which doesn't exist in memory (InvalidTargetBucketForLogging)")
+    for key, one in world.items():
+        if key.startswith(f"{_LOCK} ") and one["inputs"]["bucket"] == target:
+            raise RefusedError(
+                f"targetBucket is {target}, which has a default retention (InvalidTargetBucketForLogging)"
+            )
 
 
 def _group(identity: str, inputs: Values) -> str:
@@ -209,6 +228,8 @@ class AwsProvider(MemoryProvider):
         """At the service first: what it refuses is nowhere."""
         with self.world() as world:
             aws_cluster.hold(world, _kind(token), inputs)
+            if token == _LOGGING:
+                _hold_logging(world, str(inputs["targetBucket"]))
         self._do(connection, token, inputs)
         return super().create(connection, token, inputs)
 

@@ -21,10 +21,13 @@ from components.render.chart.server_file import ClusterServer
 from components.render.kms_plugin import KmsPlugin
 from components.render.release import Server
 from components.render.seals import AwsKmsSeal, TransitSeal
-from components.render.snapshots import Snapshots
+from components.render.snapshots import LONGEST_BUCKET, Bucket, BucketName, Snapshots
 from components.vault.kubernetes import KubernetesLogin
 from settings.applications import Application
 from settings.sources import ClusterPostgresWithPassword
+
+_LOGS_OF = "-logs"
+"""What a bucket's name ends in that records access to another."""
 
 
 class EksPlatform(EksSite):
@@ -53,6 +56,9 @@ class EksPlatform(EksSite):
     authorities: Annotated[tuple[RelativeFile, ...], Field(strict=False)] = ()
     """PEM files, relative to the project's root, of authorities that the servers trust beside their image's own: of
     RDS, the region's from https://truststore.pki.rds.amazonaws.com."""
+    access_logs_bucket: BucketName | None = None
+    """Name of the bucket in which S3 records who asked the snapshots' one for what, for `log_days`; unique among all
+    customers of AWS. None: the snapshots' with `-logs` behind it."""
     postgres: ClusterPostgresWithPassword | None = None
     """A database in the cluster's network. None: there is none, or others look after it."""
     boot_timeout: PositiveSeconds = 1_800
@@ -78,6 +84,10 @@ class EksPlatform(EksSite):
     def authority_file(self, stack: str) -> str:
         """Where the certificate of the cluster's own authority is put, relative to the project's root."""
         return f".estate/{stack}/authority.crt"
+
+    def access_logs(self, store: Bucket) -> str:
+        """Name of the bucket of records of access to the snapshots'."""
+        return self.access_logs_bucket or f"{store.name}{_LOGS_OF}"
 
     def servers(self, server: Server) -> ClusterServer:
         """The servers. Raises SettingError where the flavour lacks the seal."""
@@ -113,6 +123,12 @@ class EksPlatform(EksSite):
                 raise SettingError(f"audit.{name}.file_path", repr(device.file_path), expected)
         if snapshots:
             self._hold_snapshots(snapshots, asks_its_own_cluster=asks_its_own_cluster)
+        elif self.access_logs_bucket:
+            raise SettingError(
+                "platform.access_logs_bucket",
+                repr(self.access_logs_bucket),
+                "none, since there is no section snapshots and thus no bucket to be recorded",
+            )
 
     def _hold_seal(self, server: Server) -> None:
         has = server.flavor in AwsKmsSeal.flavors
@@ -158,6 +174,17 @@ class EksPlatform(EksSite):
         for setting, value, expected in (("region", store.region, self.region), ("endpoint", store.endpoint, endpoint)):
             if value != expected:
                 raise SettingError(f"snapshots.store.{setting}", repr(value), f"{expected!r}, where the key is")
+        self._hold_access_logs(snapshots.bucket)
         if not asks_its_own_cluster:
             raise SettingError("kubernetes", "missing", f"it without a host, {here} and a pod takes snapshots")
         hold("snapshots.schedule", snapshots.schedule, cron)
+
+    def _hold_access_logs(self, store: Bucket) -> None:
+        """Records of a bucket are in another one."""
+        if self.access_logs_bucket == store.name:
+            expected = "another bucket than snapshots.store.name"
+            raise SettingError("platform.access_logs_bucket", repr(store.name), expected)
+        longest = LONGEST_BUCKET - len(_LOGS_OF)
+        if self.access_logs_bucket is None and len(store.name) > longest:
+            expected = f"a bucket's name, since snapshots.store.name has over {longest} characters and no room for it"
+            raise SettingError("platform.access_logs_bucket", "missing", f"{expected}: {_LOGS_OF}")

@@ -1,4 +1,5 @@
-"""The bucket of a cluster's snapshots, at AWS itself: encrypted by a key of the account's own, reached by TLS only.
+"""The bucket of a cluster's snapshots, at AWS itself: encrypted by a key of the account's own, reached by TLS only, and
+who asks it for what is recorded.
 
 Owns what an S3 service elsewhere doesn't have; the bucket, its versions and its lock are those of `snapshot_bucket`.
 Refuses another key than the snapshots', which somebody else could take away.
@@ -23,6 +24,8 @@ class ClusterBucketArgs:
     """The bucket; its `writer` is left out, since pods have roles that say what they may do."""
     kms_key_arn: pulumi.Input[str]
     """The snapshots' key."""
+    access_logs: pulumi.Input[str]
+    """Name of the bucket that S3 records requests in, which it may already write into."""
     protect: bool
     """Keeps the bucket."""
 
@@ -82,6 +85,13 @@ class ClusterBucket(pulumi.ComponentResource):
             ),
             # AWS refuses two changes of a bucket's access at once.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=[closed]),
+        )
+        aws.s3.BucketLogging(
+            f"{name}-access-logs",
+            bucket=bucket,
+            target_bucket=args.access_logs,
+            target_prefix=role_policies.records_prefix(args.bucket.name),
+            opts=child,
         )
         self.bucket_name = bucket
         self.register_outputs({"bucket_name": self.bucket_name})

@@ -158,7 +158,8 @@ class EksSite(AwsAccount):
     system_nodes: Annotated[int, Field(ge=2, le=12)] = by_profile(development=2, staging=2, production=3)
     """How many other nodes: what the cluster itself needs is spread over them."""
     log_days: Annotated[int, AfterValidator(_log_days)] = by_profile(development=30, staging=30, production=365)
-    """How long logs of the control plane and of the network are kept: one of the terms that CloudWatch has."""
+    """How long logs of the control plane, of the network and of access to the snapshots' bucket are kept: one of the
+    terms that CloudWatch has."""
     addons: AddonVersions
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=40)] = {}
     """On everything in AWS that takes tags, beside the estate's own, `estate` and `Name`; such as who pays. At most 40:

@@ -31,9 +31,14 @@ CANARY_MOUNT = "vault-estate"
 CANARY = f"{CANARY_MOUNT}/data/canary"
 """API path of the secret that tells how far a snapshot reaches: each one writes it anew, each restore reads it."""
 
+LONGEST_BUCKET = 63
+"""Characters in a bucket's name (AWS S3, Bucket naming rules)."""
 BucketName = Annotated[
     str,
-    Form(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", "a bucket's name: 3 to 63 lower-case letters, digits and '-'"),
+    Form(
+        rf"[a-z0-9](?:[a-z0-9-]{{1,{LONGEST_BUCKET - 2}}}[a-z0-9])",
+        "a bucket's name: 3 to 63 lower-case letters, digits and '-'",
+    ),
     Form(
         r"(?!xn--|sthree-|amzn-s3-demo-).*(?<!-s3alias)(?<!--ol-s3)(?<!--x-s3)(?<!--table-s3)",
         "a bucket's name that begins with none of xn--, sthree-, amzn-s3-demo- and ends with none of -s3alias, "

@@ -4,10 +4,22 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from .constraints import inputs, on, on_unless_left
+from .constraints import given, inputs, on, on_unless_left
 from .rule import Resource, Rule
 
 _SHORTEST_WINDOW_DAYS = 7
+_OF_RECORDS = "vault-estate:index:AccessLogBucket"
+"""The component that keeps records of access to a bucket: S3 adds to no other bucket than one without a lock and
+without a key of the account's own (AWS S3, Enabling server access logging)."""
+
+
+def _keeps_records(resource: Resource) -> bool:
+    return _OF_RECORDS in resource.parents
+
+
+def _lockable(resource: Resource) -> Iterator[str]:
+    if not _keeps_records(resource):
+        yield from inputs(objectLockEnabled=on)(resource)
 
 
 def _locked(resource: Resource) -> Iterator[str]:
@@ -19,11 +31,29 @@ def _locked(resource: Resource) -> Iterator[str]:
 
 
 def _forgetful(resource: Resource) -> Iterator[str]:
-    if resource.known("rules"):
+    if resource.known("rules") and not _keeps_records(resource):
         with resource.remembering():
             for number, rule in enumerate(resource.get("rules") or []):
                 if rule.get("expiration") and rule.get("status") == "Enabled":
                     yield f"rules[{number}] deletes the newest version of what nobody hid"
+
+
+def _endless(resource: Resource) -> Iterator[str]:
+    if resource.has_inputs and _keeps_records(resource) and resource.known("rules"):
+        with resource.remembering():
+            on = [rule for rule in resource.get("rules") or [] if rule.get("status") == "Enabled"]
+            if not any((rule.get("expiration") or {}).get("days") for rule in on):
+                yield "rules keep records of access for ever"
+
+
+def _recorded(resource: Resource) -> Iterator[str]:
+    if not resource.has_inputs:
+        return
+    yield from inputs(targetBucket=given, targetPrefix=given)(resource)
+    if resource.known("targetBucket") and resource.known("bucket"):
+        target = resource.get("targetBucket")
+        if target and target == resource.get("bucket"):
+            yield "targetBucket is the bucket itself, so that each record makes another one"
 
 
 def _unfinished(resource: Resource) -> Iterator[str]:
@@ -67,7 +97,10 @@ def _encrypted(resource: Resource) -> Iterator[str]:
         with resource.remembering():
             rules = resource.get("rules") or []
             by_default = [rule.get("applyServerSideEncryptionByDefault") or {} for rule in rules]
-            if not by_default or any(
+            if _keeps_records(resource):
+                if [one.get("sseAlgorithm") for one in by_default] != ["AES256"]:
+                    yield "rules don't encrypt by S3's own keys, without which it adds no records"
+            elif not by_default or any(
                 one.get("sseAlgorithm") != "aws:kms" or not one.get("kmsMasterKeyId") for one in by_default
             ):
                 yield "rules don't encrypt by a key of the account's own"
@@ -117,7 +150,7 @@ RULES = (
         remediation="Set object_lock_enabled.",
         source="AWS, S3 Object Lock; Checkov CKV_AWS_143",
         types=("aws:s3/bucket:Bucket",),
-        check=inputs(objectLockEnabled=on),
+        check=_lockable,
     ),
     Rule(
         name="stopped-uploads-are-removed",
@@ -152,9 +185,25 @@ RULES = (
         check=_forgetful,
     ),
     Rule(
+        name="bucket-requests-are-recorded",
+        sentence="Who asks a bucket for what is recorded in another bucket.",
+        remediation="Give target_bucket, the name of another bucket, and target_prefix.",
+        source="CIS AWS Foundations Benchmark 3.0, 3.4; Checkov CKV_AWS_18",
+        types=("aws:s3/bucketLogging:BucketLogging",),
+        check=_recorded,
+    ),
+    Rule(
+        name="records-of-access-end",
+        sentence="Records of who asked a bucket for what are kept for a fixed time.",
+        remediation="Give an enabled rule an expiration in days.",
+        source="AWS S3, Server access logging: deleting log files; Checkov CKV2_AWS_61",
+        types=("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",),
+        check=_endless,
+    ),
+    Rule(
         name="snapshots-are-encrypted-by-own-key",
-        sentence="A bucket at AWS encrypts what is in it by a key of the account's own.",
-        remediation="Set sse_algorithm to aws:kms with kms_master_key_id.",
+        sentence="A bucket at AWS encrypts what is in it by a key of the account's own, and records of access by S3's.",
+        remediation="Set sse_algorithm to aws:kms with kms_master_key_id, or to AES256 for records of access.",
         source="AWS, S3: server-side encryption with KMS keys; Checkov CKV_AWS_19, CKV_AWS_145",
         types=("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",),
         check=_encrypted,

@@ -21,6 +21,8 @@ class Resource:
     def __init__(self, args: ResourceValidationArgs) -> None:
         """Wrap what the engine sent."""
         self.type = args.resource_type
+        self.parents = tuple(args.urn.split("::")[2].split("$")[:-1])
+        """Types of the components that it is in, the outermost first."""
         self.protected = args.opts.protect
         self.not_applicable = args.not_applicable
         self.first_unknown: UnknownValueError | None = None

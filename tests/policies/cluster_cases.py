@@ -10,6 +10,7 @@ LOGS = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/up"
 DIGEST = f"docker.io/hashicorp/vault:2.0.4@sha256:{'0' * 64}"
+RECORDS = "vault-estate:index:AccessLogBucket"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
 
@@ -31,6 +32,10 @@ def key(principal: Any, action: str = "kms:Decrypt", **condition: Any) -> dict[s
 
 def encrypted(**by_default: Any) -> dict[str, Any]:
     return {"rules": [{"applyServerSideEncryptionByDefault": by_default}]}
+
+
+def lifecycle(**rule: Any) -> dict[str, Any]:
+    return {"rules": [{"status": "Enabled", **rule}]}
 
 
 def access(**vpc: Any) -> dict[str, Any]:
@@ -237,6 +242,27 @@ IN_AWS: Mapping[str, Case] = {
         passes={"objectLockEnabled": True},
         refused=[({"objectLockEnabled": None}, "objectLockEnabled is off"), ({"objectLockEnabled": False}, "is off")],
         unknown="objectLockEnabled",
+    ),
+    "bucket-requests-are-recorded": Case(
+        passes={"bucket": "snapshots", "targetBucket": "records", "targetPrefix": "snapshots/"},
+        refused=[
+            ({"targetBucket": None}, "targetBucket isn't set"),
+            ({"targetPrefix": ""}, "targetPrefix isn't set"),
+            ({"targetBucket": "snapshots"}, "targetBucket is the bucket itself"),
+        ],
+        unknown="targetBucket",
+    ),
+    "records-of-access-end": Case(
+        passes=lifecycle(expiration={"days": 30.0}),
+        also_passes=[{"rules": [{"status": "Disabled"}, {"status": "Enabled", "expiration": {"days": 30.0}}]}],
+        refused=[
+            (lifecycle(), "rules keep records of access for ever"),
+            (lifecycle(expiration={"expiredObjectDeleteMarker": True}), "rules keep records of access for ever"),
+            ({"rules": [{"status": "Disabled", "expiration": {"days": 30.0}}]}, "rules keep records"),
+            ({"rules": None}, "rules keep records"),
+        ],
+        unknown="rules",
+        within=RECORDS,
     ),
     "stopped-uploads-are-removed": Case(
         passes={"rules": [{"status": "Enabled", "abortIncompleteMultipartUpload": {"daysAfterInitiation": 1.0}}]},

@@ -13,6 +13,7 @@ from pulumi_policy.proxy import UNKNOWN_ARRAY_VALUE, UNKNOWN_BOOLEAN_VALUE, UNKN
 
 from components.render.node import archive
 from policies.rules import (
+    aws,
     bucket_is_private_and_versioned,
     cloud_refuses_deletion,
     firewall_names_networks,
@@ -20,11 +21,13 @@ from policies.rules import (
 )
 from policies.rules.data_holding_is_protected import VARIABLE
 from policies.rules.rule import Rule
+from tests.policies.cluster_cases import RECORDS
 from tests.support.policy_rules import findings, resource
 from tests.unit.render.nodes import NODE, render
 
 FIREWALL = firewall_names_networks.RULE
 USER_DATA = user_data_holds_no_secret.RULE
+RULES_OF_AWS = {rule.name: rule for rule in aws.RULES}
 BUCKET = bucket_is_private_and_versioned.RULE
 SERVER = "hcloud:index/server:Server"
 
@@ -242,3 +245,41 @@ def test_an_unknown_value_is_said_and_hides_nothing_else(
         rule.validate(resource(rule, inputs, token=token), report)
 
     assert len(found) == reported
+
+
+BY_OWN_KEY = {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": "arn"}}]}
+BY_S3 = {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]}
+ENDING = {"rules": [{"status": "Enabled", "expiration": {"days": 30.0}}]}
+ENDLESS = {"rules": [{"status": "Enabled"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "of_records", "of_snapshots"),
+    [
+        ("bucket-locks-versions", {"objectLockEnabled": False}, {"objectLockEnabled": True}),
+        ("snapshots-are-encrypted-by-own-key", BY_S3, BY_OWN_KEY),
+        ("snapshots-are-hidden-first", ENDING, ENDLESS),
+    ],
+)
+def test_what_a_bucket_of_records_must_be_is_refused_of_any_other(
+    name: str, of_records: dict[str, Any], of_snapshots: dict[str, Any]
+) -> None:
+    rule = RULES_OF_AWS[name]
+    assert findings(rule, resource(rule, of_records, within=RECORDS)) == []
+    assert findings(rule, resource(rule, of_records, within=f"outer${RECORDS}$inner")) == []
+    assert findings(rule, resource(rule, of_snapshots)) == []
+    for other in ("", "vault-estate:index:ClusterBucket", f"{RECORDS}s"):
+        assert len(findings(rule, resource(rule, of_records, within=other))) == 1
+
+
+def test_a_key_of_ones_own_keeps_records_of_access_out() -> None:
+    rule = RULES_OF_AWS["snapshots-are-encrypted-by-own-key"]
+    tried: list[dict[str, Any]] = [BY_OWN_KEY, {"rules": None}, {"rules": [{}]}]
+    for wrong in tried:
+        (message,) = findings(rule, resource(rule, wrong, within=RECORDS))
+        assert "without which it adds no records" in message
+
+
+def test_snapshots_need_no_end() -> None:
+    rule = RULES_OF_AWS["records-of-access-end"]
+    assert findings(rule, resource(rule, ENDLESS)) == []

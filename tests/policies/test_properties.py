@@ -421,14 +421,16 @@ def test_every_rule_about_properties_has_a_case() -> None:
 
 
 def test_what_checkov_checks_of_what_a_cluster_is_made_of_is_a_rule_here() -> None:
-    checks = "7 8 16 17 19 21 33 37 38 39 53 54 55 56 58 60 61 70 79 88 93 118 126 129 130 133 143 157 161 227 300 341"
+    checks = (
+        "7 8 16 17 18 19 21 33 37 38 39 53 54 55 56 58 60 61 70 79 88 93 118 126 129 130 133 143 157 161 227 300 341"
+    )
     named = {int(number) for rule in RULES for number in re.findall(r"CKV_AWS_([0-9]+)", rule.source)}
     assert {int(number) for number in checks.split()} - named == set()
 
 
 def tried(rule: Rule, case: Case, change: Mapping[str, Any]) -> list[str]:
     inputs = {name: value for name, value in {"other": "x", **case.passes, **change}.items() if value is not None}
-    return findings(rule, resource(rule, inputs, token=case.token))
+    return findings(rule, resource(rule, inputs, token=case.token, within=case.within))
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -452,7 +454,7 @@ def test_what_is_wrong_is_refused_with_its_remediation(name: str, change: Mappin
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_what_isnt_known_yet_is_told(name: str) -> None:
     rule, case = PROPERTY_RULES[name], CASES[name]
-    args = resource(rule, {**case.passes, case.unknown: UNKNOWN_STRING_VALUE}, token=case.token)
+    args = resource(rule, {**case.passes, case.unknown: UNKNOWN_STRING_VALUE}, token=case.token, within=case.within)
     with pytest.raises(UnknownValueError):
         rule.validate(args, lambda message, _urn=None: pytest.fail(message))
 
@@ -460,7 +462,7 @@ def test_what_isnt_known_yet_is_told(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PROPERTY_RULES))
 def test_a_resource_whose_inputs_the_provider_refused_isnt_blamed(name: str) -> None:
     rule = PROPERTY_RULES[name]
-    assert findings(rule, resource(rule, {}, token=CASES[name].token)) == []
+    assert findings(rule, resource(rule, {}, token=CASES[name].token, within=CASES[name].within)) == []
 
 
 def _plain(value: Any) -> Any:
@@ -479,9 +481,11 @@ def judged(records: Iterable[Record | ChildResource]) -> int:
     count = 0
     for record in records:
         inputs = _plain(record.inputs)
+        within = record.urn.split("::")[2].rpartition("$")[0] if isinstance(record, Record) else ""
         for rule in PROPERTY_RULES.values():
             if record.type in rule.types:
-                assert findings(rule, resource(rule, inputs, token=record.type)) == [], record.name
+                found = findings(rule, resource(rule, inputs, token=record.type, within=within))
+                assert found == [], record.name
                 count += 1
     return count
 

@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from components.aws.access_log_bucket import AccessLogBucket, AccessLogBucketArgs
 from components.aws.cluster_bucket import ClusterBucket, ClusterBucketArgs
 from components.aws.cluster_keys import ClusterKey, ClusterKeyArgs, ServerKeys, ServerKeysArgs
 from components.aws.cluster_network import ClusterNetwork, ClusterNetworkArgs, PrivateSubnets
@@ -166,8 +167,14 @@ def _keys(
     keys = ServerKeys("keys", args, options)
     assert keys.snapshots_key_arn is not None
     bucket = Bucket(name=BUCKET, endpoint=f"https://s3.{where.region}.amazonaws.com", region=where.region)
+    of_records = AccessLogBucketArgs(
+        bucket_name=f"{BUCKET}-logs", recorded_name=BUCKET, account=where, log_days=where.log_days, protect=protect
+    )
+    records = AccessLogBucket("access-logs", of_records, options).bucket_name
     ClusterBucket(
-        "snapshot", ClusterBucketArgs(bucket=bucket, kms_key_arn=keys.snapshots_key_arn, protect=protect), options
+        "snapshot",
+        ClusterBucketArgs(bucket=bucket, kms_key_arn=keys.snapshots_key_arn, access_logs=records, protect=protect),
+        options,
     )
 
 

@@ -20,15 +20,17 @@ class Case:
     """An input of which the value may not be known yet."""
     also_passes: list[Mapping[str, Any]] = field(default_factory=list)
     token: str = ""
+    within: str = ""
+    """Type of the component that it is in; empty: none."""
 
 
 def resource(
-    rule: Rule, inputs: Mapping[str, Any], *, token: str = "", protect: bool = False
+    rule: Rule, inputs: Mapping[str, Any], *, token: str = "", within: str = "", protect: bool = False
 ) -> ResourceValidationArgs:
     """A resource as the pack's server hands it to a rule."""
     token = token or sorted(rule.types)[0]
     options = PolicyResourceOptions(protect, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
-    urn = f"urn:pulumi:test::vault-estate::{token}::app"
+    urn = f"urn:pulumi:test::vault-estate::{f'{within}$' if within else ''}{token}::app"
     return ResourceValidationArgs(token, unknown_checking_proxy(dict(inputs)), urn, "app", options, None)
 
 

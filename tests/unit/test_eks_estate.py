@@ -251,6 +251,7 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
 """Each setting of the platform, as something else, and what is declared then and wasn't before."""
 ELSEWHERE = {
     "kind",
+    "access_logs_bucket",
     "authorities",
     "postgres.password_secret",
     "chart.file",
@@ -322,6 +323,17 @@ def test_snapshots_are_taken_by_a_pod_that_may_take_them_and_by_nobody_else_in_t
     assert pods == {"greenlang-agents", "greenlang-api", "greenlang-jobs", "snapshots"}
     (key,) = (one for one in whole.of("aws:kms/key:Key") if one.name == "keys-snapshots-key")
     assert key.options.protect
+
+
+def test_who_asks_for_snapshots_is_recorded_in_a_bucket_beside_theirs() -> None:
+    whole = {**cluster(access_logs_bucket="requests-of-ours"), "kubernetes": {}, "snapshots": SNAPSHOTS}
+    for found, records, of in (
+        (built(whole), "requests-of-ours", SNAPSHOTS["store"]["name"]),
+        (declared("staging"), "example-vault-staging-snapshots-logs", "example-vault-staging-snapshots"),
+    ):
+        (logging,) = found.of("aws:s3/bucketLogging:BucketLogging")
+        assert logging.inputs == {"bucket": of, "targetBucket": records, "targetPrefix": f"{of}/"}
+        assert {one.inputs["bucket"] for one in found.of("aws:s3/bucket:Bucket")} == {of, records}
 
 
 def rotating(image: str | None = ROTATION_IMAGE) -> dict[str, Any]:

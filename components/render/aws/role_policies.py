@@ -185,15 +185,6 @@ _KEY_OF_UPLOAD = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 def bucket(name: str, key_arn: str) -> str:
     """Of the snapshots' bucket, whoever asks: nothing without TLS, and no object by another key. An upload that names
     no key has the bucket's own."""
-    arn = f"arn:aws:s3:::{name}"
-    tls = Statement(
-        sid="TlsOnly",
-        effect="Deny",
-        actions=(*_OBJECTS, *_LISTS),
-        resources=(arn, objects(name, "")),
-        principal=Anybody(),
-        conditions={"Bool": {"aws:SecureTransport": ["false"]}},
-    )
     own_key = Statement(
         sid="OwnKeyOnly",
         effect="Deny",
@@ -202,7 +193,38 @@ def bucket(name: str, key_arn: str) -> str:
         principal=Anybody(),
         conditions={"StringNotEquals": {_KEY_OF_UPLOAD: [key_arn]}, "Null": {_KEY_OF_UPLOAD: ["false"]}},
     )
-    return document(tls, own_key)
+    return document(_tls_only(name), own_key)
+
+
+def access_logs(account: AwsAccount, name: str, recorded: str) -> str:
+    """Of a bucket of records: S3 itself adds those of the recorded bucket (AWS S3, Permissions for log delivery)."""
+    added = Statement(
+        sid="Records",
+        actions=("s3:PutObject",),
+        resources=(objects(name, records_prefix(recorded)),),
+        principal=Service(name="logging.s3.amazonaws.com"),
+        conditions={
+            "StringEquals": {"aws:SourceAccount": [account.account_id]},
+            "ArnEquals": {"aws:SourceArn": [f"arn:aws:s3:::{recorded}"]},
+        },
+    )
+    return document(_tls_only(name), added)
+
+
+def records_prefix(recorded: str) -> str:
+    """What the names of a bucket's records begin with."""
+    return f"{recorded}/"
+
+
+def _tls_only(name: str) -> Statement:
+    return Statement(
+        sid="TlsOnly",
+        effect="Deny",
+        actions=(*_OBJECTS, *_LISTS),
+        resources=(f"arn:aws:s3:::{name}", objects(name, "")),
+        principal=Anybody(),
+        conditions={"Bool": {"aws:SecureTransport": ["false"]}},
+    )
 
 
 def flow_logs(log_group_arn: str) -> str:

@@ -128,3 +128,35 @@ def test_without_a_service_a_bucket_stays_in_memory() -> None:
         made = wire.create("aws:s3/bucket:Bucket", {"bucket": NAME})
 
         assert wire.read(made) is not None
+
+
+def test_records_of_access_go_into_a_bucket_that_is_there_and_locks_nothing_by_default() -> None:
+    logging = {"bucket": NAME, "targetBucket": "records", "targetPrefix": f"{NAME}/"}
+    token = "aws:s3/bucketLogging:BucketLogging"
+    with attach(["aws"]) as environment, Wire(environment, "aws", {}) as wire:
+        with pytest.raises(grpc.RpcError, match=r"targetBucket is records, which doesn't exist .*InvalidTargetBucket"):
+            wire.create(token, logging)
+        wire.create("aws:s3/bucket:Bucket", {"bucket": "records"})
+        made = wire.create(token, logging)
+        assert wire.read(made) is not None
+        rule = {"defaultRetention": {"mode": "GOVERNANCE", "days": 14}}
+        lock = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+        wire.create(lock, {"bucket": "records", "rule": rule})
+        with pytest.raises(grpc.RpcError, match="which has a default retention"):
+            wire.create(token, {**logging, "bucket": "another"})
+
+
+def test_a_bucket_of_records_has_an_end_and_the_services_own_encryption(wire: Wire, storage: ObjectStorage) -> None:
+    wire.create("aws:s3/bucket:Bucket", {"bucket": NAME})
+    ended = {"id": "ended", "status": "Enabled", "filter": {"prefix": ""}, "expiration": {"days": 30}}
+    token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    wire.create(token, {"bucket": NAME, "rules": [ended]})
+    by_s3 = [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]
+    encryption = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    wire.create(encryption, {"bucket": NAME, "rules": by_s3})
+
+    client = storage.client()
+    (rule,) = client.get_bucket_lifecycle_configuration(Bucket=NAME)["Rules"]
+    assert rule["Expiration"] == {"Days": 30}
+    (found,) = client.get_bucket_encryption(Bucket=NAME)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert found["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from components.aws.access_log_bucket import AccessLogBucketArgs
 from components.aws.cluster_bucket import ClusterBucketArgs
 from components.aws.cluster_site import EksSite
 from components.render.aws.managed_policies import ALLOWED
 from components.render.snapshots import Bucket
-from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, NAME, SITE, cluster, computed, site
+from policies.rules import aws
+from tests.policies.cluster_cases import RECORDS
+from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, BUCKET, NAME, SITE, cluster, computed, site
 from tests.support.declare import Declared, Record, declare
 from tests.support.eks_samples import EXISTING_NETWORK
 
@@ -46,14 +49,15 @@ def test_exactly_these_resources() -> None:
         "AccessPolicyAssociation": 2,
         "Addon": 7,
         "Alias": 5,
-        "Bucket": 1,
-        "BucketLifecycleConfiguration": 1,
+        "Bucket": 2,
+        "BucketLifecycleConfiguration": 2,
+        "BucketLogging": 1,
         "BucketObjectLockConfiguration": 1,
-        "BucketOwnershipControls": 1,
-        "BucketPolicy": 1,
-        "BucketPublicAccessBlock": 1,
-        "BucketServerSideEncryptionConfiguration": 1,
-        "BucketVersioning": 1,
+        "BucketOwnershipControls": 2,
+        "BucketPolicy": 2,
+        "BucketPublicAccessBlock": 2,
+        "BucketServerSideEncryptionConfiguration": 2,
+        "BucketVersioning": 2,
         "Cluster": 1,
         "DefaultSecurityGroup": 1,
         "Eip": 1,
@@ -99,9 +103,9 @@ def documents(declared: Declared) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known() -> None:
     declared = built(**PRODUCTION)
     found = dict(documents(declared))
-    # Roles' trust, roles' own and their boundary, keys', endpoints' and the bucket's: a document that isn't found isn't
+    # Roles' trust, roles' own and their boundary, keys', endpoints' and the buckets': a document that isn't found isn't
     # looked at.
-    assert len(found) == 9 + 4 + 1 + 5 + 9 + 1
+    assert len(found) == 9 + 4 + 1 + 5 + 9 + 2
     wildcards = set()
     for where, document in found.items():
         for statement in document["Statement"]:
@@ -128,6 +132,8 @@ def test_every_action_is_exact_and_every_wildcard_is_one_of_those_that_are_known
         ),
         ("snapshots-policy.policy", "arn:aws:s3:::snapshots-of-vault-staging/raft/*"),
         ("snapshot-policy.policy", "arn:aws:s3:::snapshots-of-vault-staging/*"),
+        ("access-logs-policy.policy", f"arn:aws:s3:::{BUCKET}-logs/*"),
+        ("access-logs-policy.policy", f"arn:aws:s3:::{BUCKET}-logs/{BUCKET}/*"),
         *(
             (
                 "bootstrap-identity-policy.policy",
@@ -199,7 +205,8 @@ def test_what_is_kept(protect: bool) -> None:
 
     kept = {one.name for one in declared.records if one.options.protect}
     keys = {"disks-key", "postgres-key-key", *(f"keys-{name}-key" for name in ("seal", "snapshots", "key-shares"))}
-    assert kept == ({"eks-cluster", "postgres-instance", "snapshot-bucket-bucket", *keys} if protect else set())
+    buckets = {"snapshot-bucket-bucket", "access-logs-bucket"}
+    assert kept == ({"eks-cluster", "postgres-instance", *buckets, *keys} if protect else set())
     assert declared.named("eks-cluster").inputs["deletionProtection"] is protect
 
 
@@ -353,11 +360,58 @@ def test_the_bucket_takes_no_other_key_and_nothing_without_tls() -> None:
     assert {"snapshot-bucket-bucket", "snapshot-encryption", "snapshot-policy", "snapshot-closed"} <= staying
 
 
+def test_who_asks_the_bucket_for_what_is_recorded_in_one_of_its_own_for_a_while() -> None:
+    """S3 adds none where the bucket has a lock, or a key of the account's own."""
+    records = {one.type.rpartition(":")[2]: one for one in staging().records if one.name.startswith("access-logs-")}
+    logging = staging().named("snapshot-access-logs").inputs
+    statements = {one["Sid"]: one for one in json.loads(records["BucketPolicy"].inputs["policy"])["Statement"]}
+
+    assert logging == {"bucket": BUCKET, "targetBucket": f"{BUCKET}-logs", "targetPrefix": f"{BUCKET}/"}
+    assert records.keys() == {
+        "Bucket",
+        "BucketLifecycleConfiguration",
+        "BucketOwnershipControls",
+        "BucketPolicy",
+        "BucketPublicAccessBlock",
+        "BucketServerSideEncryptionConfiguration",
+        "BucketVersioning",
+    }
+    assert statements["Records"] == {
+        "Sid": "Records",
+        "Effect": "Allow",
+        "Action": ["s3:PutObject"],
+        "Resource": [f"arn:aws:s3:::{BUCKET}-logs/{BUCKET}/*"],
+        "Principal": {"Service": ["logging.s3.amazonaws.com"]},
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": [ACCOUNT]},
+            "ArnEquals": {"aws:SourceArn": [f"arn:aws:s3:::{BUCKET}"]},
+        },
+    }
+    assert statements["TlsOnly"]["Effect"] == "Deny"
+    assert "objectLockEnabled" not in records["Bucket"].inputs
+    (rule,) = records["BucketServerSideEncryptionConfiguration"].inputs["rules"]
+    assert rule == {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
+    (rule,) = records["BucketLifecycleConfiguration"].inputs["rules"]
+    assert (rule["expiration"], rule["noncurrentVersionExpiration"]) == ({"days": 30}, {"noncurrentDays": 30})
+    assert all(one.options.retain_on_delete for one in records.values())
+    assert records["Bucket"].options.protect
+
+
+def test_a_bucket_isnt_recorded_in_itself() -> None:
+    with pytest.raises(ValueError, match="bucket_name is 'one'; expected another bucket"):
+        AccessLogBucketArgs(bucket_name="one", recorded_name="one", account=site(), log_days=30, protect=True)
+
+
+def test_the_rules_know_the_component_of_such_a_bucket() -> None:
+    assert staging().named("access-logs").type == RECORDS
+    assert aws._OF_RECORDS == RECORDS
+
+
 def test_a_writer_of_a_bucket_elsewhere_is_refused() -> None:
     bucket = Bucket(name="one", endpoint="https://s3.invalid", region="one", writer="arn:aws:iam:::user/a:b")
 
     with pytest.raises(ValueError, match=r"bucket\.writer is given; expected none"):
-        ClusterBucketArgs(bucket=bucket, kms_key_arn="arn", protect=True)
+        ClusterBucketArgs(bucket=bucket, kms_key_arn="arn", access_logs="records", protect=True)
 
 
 @pytest.mark.parametrize(

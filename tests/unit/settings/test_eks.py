@@ -141,6 +141,24 @@ AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audi
             ),
         ),
         (
+            {**snapshots(), "platform": {**CLUSTER["platform"], "access_logs_bucket": STORE["name"]}},
+            "platform.access_logs_bucket is 'vault-snapshots'; expected another bucket than snapshots.store.name",
+        ),
+        (
+            snapshots(store={**STORE, "name": "s" * 59}),
+            (
+                "platform.access_logs_bucket is missing; expected a bucket's name, since snapshots.store.name has over "
+                "58 characters and no room for it: -logs"
+            ),
+        ),
+        (
+            cluster(access_logs_bucket="records"),
+            (
+                "platform.access_logs_bucket is 'records'; expected none, since there is no section snapshots and thus "
+                "no bucket to be recorded"
+            ),
+        ),
+        (
             snapshots(store={**STORE, "writer": "arn:aws:iam:::user/p1:KEY"}),
             "snapshots.store.writer is given; expected none, since platform.kind is 'eks', where a pod has an identity",
         ),
@@ -211,6 +229,9 @@ AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audi
         "one-audits",
         "audit",
         "certificate",
+        "recorded-in-itself",
+        "no-room-for-a-name",
+        "records-of-nothing",
         "writer",
         "folder",
         "region",
