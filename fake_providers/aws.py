@@ -240,13 +240,16 @@ class AwsProvider(MemoryProvider):
         if behind is None:
             return {}
         if kind == aws_cluster.CLUSTER:
-            return behind.start()
+            outputs = behind.start()
+            if aws := self._anywhere(connection, str(inputs["name"])):
+                behind.let_in(self._file, aws)
+            return outputs
         if kind == aws_cluster.NODES:
             behind.scale(_group(identity, inputs), inputs, self._zones(inputs))
         elif kind == aws_cluster.ADDON:
             behind.install(str(inputs["addonName"]))
         elif kind == aws_cluster.IDENTITY:
-            behind.associate(identity, inputs, self._anywhere(connection, inputs))
+            behind.associate(identity, inputs, self._anywhere(connection, str(inputs["clusterName"])))
         return {}
 
     def update(self, connection: NamedService | None, token: str, found: Found, inputs: Values) -> Found:
@@ -256,7 +259,7 @@ class AwsProvider(MemoryProvider):
         if behind and kind == aws_cluster.NODES:
             behind.scale(_group(found.identity, inputs), inputs, self._zones(inputs))
         elif behind and kind == aws_cluster.IDENTITY:
-            behind.associate(found.identity, inputs, self._anywhere(connection, inputs))
+            behind.associate(found.identity, inputs, self._anywhere(connection, str(inputs["clusterName"])))
         if token != _BUCKET:
             self._do(connection, token, inputs)
         return super().update(None, token, found, inputs)
@@ -314,11 +317,11 @@ class AwsProvider(MemoryProvider):
             held = [world[f"aws:{aws_cluster.SUBNET} {one}"] for one in inputs["subnetIds"]]
         return {str(one["inputs"]["availabilityZoneId"]) for one in held}
 
-    def _anywhere(self, connection: NamedService | None, inputs: Values) -> TokenService | None:
+    def _anywhere(self, connection: NamedService | None, cluster: str) -> TokenService | None:
         url, authority = os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_CA_BUNDLE")
         if not url:
             return None
-        arn = self.told(connection, aws_cluster.cluster_arn(str(inputs["clusterName"])))
+        arn = self.told(connection, aws_cluster.cluster_arn(cluster))
         return TokenService(
             url=url,
             region=connection.region if connection else aws_cluster.REGION,

@@ -24,9 +24,10 @@ from fake_providers.servicer import RefusedError, Values
 from fake_providers.token_service import TokenService
 
 NOT_REAL = (
-    "the network, its security groups and the metadata service; who may use the cluster's API; what AWS allows nodes "
-    "and the control plane; signatures of requests, which nobody verifies; zones and volumes, which are folders of "
-    "this machine; AWS itself, of which moto keeps objects and secrets for as long as it runs"
+    "the network, its security groups and the metadata service; how commands here log in to the cluster, which is as "
+    "its own administrator; what AWS allows nodes and the control plane; signatures of requests, which nobody "
+    "verifies but those by which somebody logs in to the cluster; zones and volumes, which are folders of this "
+    "machine; AWS itself, of which moto keeps objects and secrets for as long as it runs"
 )
 _TAINTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 _NODE = "core/v1:Node"
@@ -64,6 +65,13 @@ class EksMachines:
         file.write_bytes(cluster.kubeconfig.read_bytes())
         authority = b64encode(cluster.authority).decode()
         return {"endpoint": cluster.endpoint, "certificateAuthority": {"data": authority}, "status": "ACTIVE"}
+
+    def let_in(self, world: Path, aws: TokenService) -> None:
+        """Let in whom the access entries in the file of this sandbox's objects name. Raises RefusedError."""
+        cluster = self.cluster
+        with refusing():
+            cluster.use_token_service(aws)
+            cluster.let_in(world)
 
     def scale(self, group: str, inputs: Values, zones: Collection[str]) -> None:
         """Have a group's nodes, spread over its zones, and no others of it; they are ready then. Raises

@@ -26,6 +26,8 @@ _TYPES = {
     "encryption": "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "key": "kms/key:Key",
     "cluster": "eks/cluster:Cluster",
+    "entry": "eks/accessEntry:AccessEntry",
+    "access": "eks/accessPolicyAssociation:AccessPolicyAssociation",
 }
 
 
@@ -141,6 +143,22 @@ class DeclaredAccount:
     def cluster(self) -> str:
         """ARN of the cluster whose pods have roles; empty where none is declared."""
         return next((str(one["outputs"]["arn"]) for one in self._objects("cluster")), "")
+
+    def entry(self, cluster: str, role: str) -> Mapping[str, Any] | None:
+        """What lets a role use a cluster's API, by the cluster's name and the name of the role in its ARN."""
+        return next(iter(self._of_principal("entry", cluster, role)), None)
+
+    def access(self, cluster: str, role: str) -> list[Mapping[str, Any]]:
+        """Which policies of EKS' own a role has there, and where in it."""
+        return self._of_principal("access", cluster, role)
+
+    def _of_principal(self, kind: str, cluster: str, role: str) -> list[Mapping[str, Any]]:
+        found = [one["inputs"] for one in self._objects(kind)]
+        return [
+            one
+            for one in found
+            if one["clusterName"] == cluster and str(one["principalArn"]).rpartition("/")[2] == role
+        ]
 
     def _policy(self, arn: str) -> Document:
         if arn.startswith(_MANAGED):

@@ -3,8 +3,9 @@
 Run as a program with the file of a sandbox's objects, its account, the role of whoever runs `up`, an address, and a
 certificate with its key. Owns who signs: sessions of roles, the agent of Pod Identity, and whoever runs `up`, who may
 do everything that no thing's own policy denies. Beside each request it judges what the service asks of KMS for it, and
-looks at the key's state. A refusal is worded as AWS does. Doesn't verify signatures: whoever has a session's token has
-its secret. Tells each request in a line of its log.
+looks at the key's state. A refusal is worded as AWS does. Verifies the signature of an address by which somebody proves
+who they are, and of no other request: whoever has a session's token has its secret. Tells each request in a line of its
+log.
 """
 
 import io
@@ -14,6 +15,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,10 +23,12 @@ from xml.sax.saxutils import escape
 from fake_providers.iam import requests
 from fake_providers.iam.declared import DeclaredAccount
 from fake_providers.iam.policies import Caller, Document, Granted, Question, UnknownPolicyError, judge
+from fake_providers.iam.presigned import Presigned
 from fake_providers.iam.requests import Signed, UnknownRequestError
 
 DEPLOYER, AGENT = "sandbox", "agent"
 """Access keys of whoever runs `up`, and of Pod Identity's agent."""
+DEPLOYERS_SECRET = "sandbox"  # noqa: S105 - no secret: of this machine's own AWS, and known to all
 PODS = "pods.eks.amazonaws.com"
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -39,7 +43,9 @@ _WITH_A_KEY = {
 """What Secrets Manager asks of KMS in the caller's name (AWS Secrets Manager, secret encryption and decryption)."""
 _NEEDS_A_KEY = {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt"}
 _JSON = {"secretsmanager", "kms"}
-_ISSUED = re.compile(rb"<AccessKeyId>([^<]+)</AccessKeyId>.*?<SessionToken>([^<]+)</SessionToken>", re.DOTALL)
+_ISSUED = {name: re.compile(f"<{name}>([^<]+)</{name}>") for name in ("AccessKeyId", "SessionToken", "SecretAccessKey")}
+_UNKNOWN_KEY = "The security token included in the request is invalid."
+_NOT_MATCHING = "The request signature we calculated does not match the signature you provided."
 _STATES = {"Disabled": "DisabledException", "PendingDeletion": "KMSInvalidStateException"}
 
 
@@ -58,6 +64,7 @@ class RoleSession:
 
     caller: Caller
     token: str
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(kw_only=True)
@@ -69,12 +76,15 @@ class IamGate:
     deployer: str
     """ARN of the role that runs `up`."""
     tell: Callable[[str], None] = print
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sessions: dict[str, RoleSession] = field(default_factory=dict)
 
     def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
         """As WSGI has it."""
         if environ["PATH_INFO"].startswith("/moto-api") and environ["REQUEST_METHOD"] == "GET":
             return self.inner(environ, start)
+        if presigned := Presigned.read(environ.get("QUERY_STRING", "")):
+            return self._identify(presigned, _headers(environ), environ["REQUEST_METHOD"], start)
         asked = _signed(environ)
         if asked is None:
             unsigned = Refused(code="MissingAuthenticationToken", message="The request isn't signed")
@@ -96,12 +106,44 @@ class IamGate:
 
     def _issue(self, asked: Signed, environ: Environ, start: Start) -> list[bytes]:
         answer = b"".join(self.inner(environ, start))
-        if found := _ISSUED.search(answer):
+        found = {name: one[1] for name, form in _ISSUED.items() if (one := form.search(answer.decode()))}
+        if found:
             arn, name = asked.form["RoleArn"], asked.form["RoleSessionName"]
             session = f"arn:aws:sts::{self.account.number}:assumed-role/{arn.rpartition('/')[2]}/{name}"
             caller = Caller(name=arn, session=session, account=self.account.number, tags=requests.session_tags(asked))
-            self.sessions[found[1].decode()] = RoleSession(caller=caller, token=found[2].decode())
+            self.sessions[found["AccessKeyId"]] = RoleSession(
+                caller=caller, token=found["SessionToken"], secret=found["SecretAccessKey"]
+            )
         return [answer]
+
+    def _identify(self, asked: Presigned, headers: Mapping[str, str], method: str, start: Start) -> list[bytes]:
+        """Tell who signed an address, in the form that a cluster reads."""
+        found = self._signer(asked, headers, method)
+        if isinstance(found, Refused):
+            self.tell(f"refused: {found.code}: {found.message}")
+            return _answer(found, "sts", method, start)
+        who = {"Account": self.account.number, "Arn": found.session, "UserId": f"AROA:{found.session.split('/')[-1]}"}
+        body = json.dumps({"GetCallerIdentityResponse": {"GetCallerIdentityResult": who}}).encode()
+        start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _signer(self, asked: Presigned, headers: Mapping[str, str], method: str) -> Caller | Refused:
+        session = self.sessions.get(asked.access_key)
+        if asked.access_key == DEPLOYER:
+            session = RoleSession(caller=self._deploying(), token="", secret=DEPLOYERS_SECRET)
+        if not asked.is_of_identity or method != "GET":
+            return Refused(code="NotImplemented", message="unknown to the sandbox: a signed address", status=_UNKNOWN)
+        if session is None or not session.secret or session.token != (asked.token or ""):
+            return Refused(code="InvalidClientTokenId", message=_UNKNOWN_KEY)
+        if asked.is_expired(self.now()):
+            return Refused(code="SignatureDoesNotMatch", message="Signature expired")
+        if not asked.is_signed_by(session.secret, headers):
+            return Refused(code="SignatureDoesNotMatch", message=_NOT_MATCHING)
+        return session.caller
+
+    def _deploying(self) -> Caller:
+        session = f"arn:aws:sts::{self.account.number}:assumed-role/{self.deployer.rpartition('/')[2]}/sandbox"
+        return Caller(name=self.deployer, session=session, account=self.account.number)
 
     def _caller(self, asked: Signed) -> Caller | Refused:
         if asked.access_key == DEPLOYER:
@@ -111,7 +153,7 @@ class IamGate:
         session = self.sessions.get(asked.access_key)
         if session is None or session.token != asked.headers.get("x-amz-security-token"):
             code = "InvalidAccessKeyId" if asked.service == "s3" else "UnrecognizedClientException"
-            return Refused(code=code, message="The security token included in the request is invalid.")
+            return Refused(code=code, message=_UNKNOWN_KEY)
         return session.caller
 
     def _refused(self, asked: Signed) -> Refused | None:
@@ -231,12 +273,16 @@ class IamGate:
         return None, ()
 
 
-def _signed(environ: Environ) -> Signed | None:
-    headers = {
+def _headers(environ: Environ) -> Mapping[str, str]:
+    return {
         name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
         for name, value in environ.items()
         if name.startswith("HTTP_")
     }
+
+
+def _signed(environ: Environ) -> Signed | None:
+    headers = _headers(environ)
     body = b""
     if "/s3/aws4_request" not in headers.get("authorization", ""):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

@@ -16,7 +16,7 @@ from typing import Any
 
 from fake_providers.machines import MachineError
 from fake_providers.machines.commands import environment, run
-from fake_providers.nodes import certificates, images, names, network, pod_identity
+from fake_providers.nodes import certificates, images, logins, names, network, pod_identity
 from fake_providers.nodes.control_plane import ControlPlane
 from fake_providers.nodes.identities import write_private
 from fake_providers.nodes.images import ClusterImage
@@ -53,7 +53,8 @@ class Cluster:
             plane.start()
             authority = base64.b64encode(self.authority).decode()
             asked = pod_identity.webhook(plane.network.control_plane, authority)
-            self._apply([*names.objects(self.programs.coredns, self._kept().get("names", {})), asked])
+            own = names.objects(self.programs.coredns, self._kept().get("names", {}))
+            self._apply([*own, asked, *logins.bindings()])
             for node in self._running_nodes():
                 if self._kept()["nodes"][node.node.name]["plugged_in"]:
                     self._plug_in(node)
@@ -182,6 +183,12 @@ class Cluster:
                     cluster=service.cluster,
                     authority_file=str(file) if service.authority else None,
                 )
+
+    def let_in(self, world: Path) -> None:
+        """Let in whom the account's access entries name, as they are in the file of its objects at each login. The
+        token service says who somebody is."""
+        with self._exclusive(), shared(pod_identity.Associations(self.folder).file) as kept:
+            kept["world"] = str(world.resolve())
 
     def associate(self, namespace: str, account: str, role: str | None) -> None:
         """Give pods of a service account a role, by its ARN, or none. As in EKS, pods that are there keep what they

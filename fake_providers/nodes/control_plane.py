@@ -1,14 +1,17 @@
-"""The control plane: etcd, the API server, controllers, the scheduler, and who makes volumes and identities.
+"""The control plane: etcd, the API server, controllers, the scheduler, and who makes volumes, identities and logins.
 
 Owns how each is started. They run as processes of this host in the cluster's namespace, one of each, and nobody starts
 one again that ended; etcd doesn't wait for the disk. Refuses whoever has neither a certificate nor a token.
 """
 
+import base64
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from fake_providers.machines.commands import works
+from fake_providers.nodes import logins
 from fake_providers.nodes.identities import Identities, write_private
 from fake_providers.nodes.network import API_SERVICE, SERVICES, NodesNetwork
 from fake_providers.nodes.processes import Background
@@ -17,7 +20,7 @@ from fake_providers.nodes.programs import ClusterPrograms
 API_PORT = 443
 _START_SECONDS = 120.0
 """It takes 5 s on a machine that does nothing else."""
-NAMES = ("etcd", "api", "controllers", "scheduler", "volumes", "pod_identity")
+NAMES = ("etcd", "api", "controllers", "scheduler", "volumes", "pod_identity", "logins")
 _ALONE = ("--leader-elect=false", "--bind-address=127.0.0.1")
 _ISSUER = "https://kubernetes.default.svc.cluster.local"
 _API_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -67,6 +70,9 @@ class ControlPlane:
         if not self._part("pod_identity").is_running:
             self.identities.issue("identity", "identity", names=[self.network.control_plane])
             self._start("pod_identity", self._own("pod_identity", self.network.control_plane))
+        if not self._part("logins").is_running:
+            self.identities.issue("logins", "logins", names=[self.network.control_plane])
+            self._start("logins", self._own("logins", self.network.control_plane))
 
     def _is_ready(self) -> bool:
         kubectl = self.programs.bin / "kubectl"
@@ -102,6 +108,9 @@ class ControlPlane:
         names = [*_API_NAMES, self.network.control_plane, API_SERVICE, "127.0.0.1"]
         serving, serving_key = identities.issue("api", "api", names=names)
         client, client_key = identities.issue("api-client", "api", groups=["system:masters"])
+        authority = base64.b64encode(identities.authority_file.read_bytes()).decode()
+        asks = self.folder / "logins.kubeconfig"
+        write_private(asks, json.dumps(logins.asks(self.network.control_plane, authority)).encode())
         options = {
             "etcd-servers": "http://127.0.0.1:2379",
             "bind-address": "0.0.0.0",  # noqa: S104 - of the cluster's namespace
@@ -111,6 +120,10 @@ class ControlPlane:
             "tls-private-key-file": serving_key,
             "client-ca-file": identities.authority_file,
             "token-auth-file": identities.tokens_file,
+            "authentication-token-webhook-config-file": asks,
+            "authentication-token-webhook-version": "v1",
+            # An entry that is taken away is to be missed at once.
+            "authentication-token-webhook-cache-ttl": "1s",
             "authorization-mode": "Node,RBAC",
             "enable-admission-plugins": "NodeRestriction",
             "anonymous-auth": "false",

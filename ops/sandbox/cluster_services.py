@@ -28,7 +28,7 @@ from composition.private_files import private_directory, write_private
 from fake_providers import nodes
 from fake_providers.cluster_api import ClusterApi
 from fake_providers.eks_machines import EksMachines, folder_of
-from fake_providers.iam.gate import DEPLOYER
+from fake_providers.iam.gate import DEPLOYER, DEPLOYERS_SECRET
 from fake_providers.kubernetes import ADMINISTRATOR, KubernetesProvider
 from fake_providers.nodes import network
 from ops import installing
@@ -208,7 +208,7 @@ def reachable(facts: ClusterFacts, authority_file: Path) -> Iterator[None]:
         "AWS_ENDPOINT_URL": facts.aws,
         "AWS_CA_BUNDLE": str(authority_file.absolute()),
         "AWS_ACCESS_KEY_ID": DEPLOYER,
-        "AWS_SECRET_ACCESS_KEY": "sandbox",  # no secret: nobody looks at it
+        "AWS_SECRET_ACCESS_KEY": DEPLOYERS_SECRET,
     }
     directly = ",".join(filter(None, [os.environ.get("NO_PROXY"), facts.address]))
     with process_environment({**os.environ, **found, "NO_PROXY": directly, "no_proxy": directly}):

@@ -36,6 +36,7 @@ class FakeCluster:
     awaited: list[str] = field(default_factory=list)
     starts: bool = True
     told: TokenService | None = None
+    account: Path | None = None
     roles: dict[str, str | None] = field(default_factory=dict)
     endpoint = SERVER
     authority = b"certificate"
@@ -68,6 +69,11 @@ class FakeCluster:
     def remove_node(self, name: str) -> None:
         """None of that name is no error."""
         self.there.pop(name, None)
+
+    def let_in(self, world: Path) -> None:
+        """By the entries in a file; the token service is told before."""
+        assert self.told is not None
+        self.account = world
 
     def install_certificates(self) -> None:
         """Once is enough."""
@@ -225,6 +231,7 @@ def test_pods_of_an_account_have_its_role_and_find_aws(
     (tmp_path / "ca.crt").write_bytes(b"authority")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.crt"))
     made(cloud)
+    assert cluster.account == tmp_path / "world.json"
     settings = {"region": "eu-central-1", "allowedAccountIds": json.dumps(["111122223333"])}
     account = {"namespace": "jobs", "serviceAccount": "bootstrap"}
 
