@@ -1,10 +1,9 @@
 """Take one snapshot of a server's Raft storage to where nobody but its recipients can read it.
 
 Run as `python3 snapshot.py PARAMETERS.json` by a timer of the node or by a CronJob; `./estate snapshot` runs the same
-functions. Needs Python 3.11, boto3, and `age` or the `pyrage` package. Saves from the active node, checks the archive,
-encrypts it, puts it into the store with a record beside it, looks at what arrived, and only then hides what retention
-doesn't keep. A snapshot without a record is none. Nothing printed here is secret. Ends with 1 and one sentence when it
-fails.
+functions. Needs Python 3.11, boto3, and `age` or the `pyrage` package. What retention doesn't keep is hidden once what
+arrived was looked at. A snapshot without a record is none. Nothing printed here is secret. Ends with 1 and one sentence
+when it fails.
 """
 
 from __future__ import annotations
@@ -343,12 +342,14 @@ def whole(store: Store, prefix: str) -> dict[str, Document]:
 
 
 def prune(store: Store, prefix: str, keep: Document) -> list[str]:
-    """Hide what retention doesn't keep, and partial uploads older than the newest complete one. The keys that went."""
+    """Hide what retention doesn't keep, and older partial uploads. By hand: kept for two days. The keys that went."""
     snapshots = whole(store, prefix)
     if not snapshots:
         return []
-    staying = keeps([stamp_of(key) for key in snapshots], keep)
     newest = stamp_of(max(snapshots))
+    staying = keeps([stamp_of(key) for key in snapshots], keep)
+    day = sorted({stamp_of(key)[:8] for key in snapshots})[-2:][0]
+    staying.update(stamp_of(key) for key in snapshots if snapshots[key].get("by_hand") and stamp_of(key) > day)
     gone = []
     # A record goes before its snapshot: what is left in between is a leaving, which nobody restores.
     for key in sorted(store.names(prefix), reverse=True):
@@ -425,6 +426,7 @@ def save(
         "shares": status["n"],
         "threshold": status["t"],
         **{fact: status[fact] for fact in ("cluster_id", "cluster_name", "version")},
+        "by_hand": parameters.get("by_hand", "BY_HAND" in os.environ),
     }
     if escrow := parameters.get("escrow"):
         # A person, who has nothing to put there, names what a node did.

@@ -4,6 +4,7 @@ Owns the Job's making and waiting for its end. Its program verifies what it took
 take the word of a Job that didn't complete.
 """
 
+import copy
 from collections.abc import Callable
 
 from components.render.chart.jobs import SNAPSHOTS
@@ -13,6 +14,8 @@ from ops.clusters.gate import POLL_SECONDS, Pace
 from ops.errors import EstateError
 
 _BATCH = f"/apis/batch/v1/namespaces/{JOBS_NAMESPACE}"
+_BY_HAND = "BY_HAND"
+"""Variable by which the program is told."""
 _SECONDS = 1_800.0
 """The Job has a deadline of its own, which is shorter."""
 
@@ -45,8 +48,11 @@ def _account(cron_job: Document) -> str:
 
 
 def _job(cron_job: Document) -> Document:
-    """As `kubectl create job --from` makes it."""
+    """As `kubectl create job --from` makes it, and told that a person asked for it, so that retention spares it."""
     template, metadata = cron_job["spec"]["jobTemplate"], cron_job["metadata"]
+    specification = copy.deepcopy(template["spec"])
+    for container in specification["template"]["spec"].get("containers") or []:
+        container["env"] = [*(container.get("env") or []), {"name": _BY_HAND, "value": "yes"}]
     owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": metadata["name"], "uid": metadata["uid"]}
     return {
         "apiVersion": "batch/v1",
@@ -57,5 +63,5 @@ def _job(cron_job: Document) -> Document:
             "annotations": {"cronjob.kubernetes.io/instantiate": "manual"},
             "ownerReferences": [owner],
         },
-        "spec": template["spec"],
+        "spec": specification,
     }

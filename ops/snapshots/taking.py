@@ -117,6 +117,7 @@ def take(paths: Paths, file: StackFile, endpoint: VaultEndpoint, console: Consol
         "role": OPERATOR_LOGIN,
         "canary": CANARY,
         "recipients": [_recipient(paths, name) for name in snapshots.recipients],
+        "by_hand": True,
     }
     stage = console.stage(f"taking a snapshot of {file.stack}")
     with told(), folder(paths, "snapshot-") as work, stage as steps:

@@ -317,6 +317,30 @@ def test_retention_hides_and_destroys_nothing(made: Estate, storage: ObjectStora
     assert prune(store, "raft/c/", KEEP) == []
 
 
+def test_what_a_person_took_outlives_later_ones_of_the_hour_until_two_days_have_others(
+    made: Estate, storage: ObjectStorage, tmp_path: Path
+) -> None:
+    plant(storage, made, tmp_path)
+    store, record = storage.bucket(), json.loads(storage.bucket().read(f"{OLD[1]}.json"))
+
+    def put(stamp: str, *, by_hand: bool) -> str:
+        key = f"raft/c/{stamp}.age"
+        store.put(key, tmp_path / "secret", record["sha256"])
+        (tmp_path / "record.json").write_text(json.dumps({**record, "by_hand": by_hand}))
+        store.put(f"{key}.json", tmp_path / "record.json", sha256_of(tmp_path / "record.json"))
+        return key
+
+    by_hand, by_clock = put("20240102T000500Z", by_hand=True), put("20240102T000600Z", by_hand=False)
+    newest = put("20240104T000400Z", by_hand=False)
+
+    prune(store, "raft/c/", KEEP)
+    assert list(whole(store, "raft/c/")) == [by_hand, newest]
+    assert by_clock not in store.names("raft/c/")
+    another_day = put("20240105T000000Z", by_hand=False)
+    prune(store, "raft/c/", KEEP)
+    assert list(whole(store, "raft/c/")) == [another_day]
+
+
 def test_a_service_that_falters_is_asked_again(made: Estate, storage: ObjectStorage, tmp_path: Path) -> None:
     failures = iter(["503 Slow Down", "500 Internal Server Error"])
     storage.before = lambda one: next(failures, "") if one["REQUEST_METHOD"] == "PUT" else ""

@@ -10,7 +10,8 @@ from ops.clusters.gate import Pace
 from ops.errors import EstateError
 
 JOBS = "/apis/batch/v1/namespaces/vault-jobs"
-TEMPLATE = {"spec": {"activeDeadlineSeconds": 600, "template": {"spec": {"serviceAccountName": "snapshots"}}}}
+TAKES = {"serviceAccountName": "snapshots", "containers": [{"name": "take", "env": [{"name": "A", "value": "b"}]}]}
+TEMPLATE = {"spec": {"activeDeadlineSeconds": 600, "template": {"spec": TAKES}}}
 OTHER = {"spec": {"template": {"spec": {"serviceAccountName": "another"}}}}
 
 
@@ -52,7 +53,10 @@ def take(api: FakeJobs) -> None:
 def test_it_is_the_cron_jobs_own_and_is_waited_for() -> None:
     api = FakeJobs("", "SuccessCriteriaMet", "Complete")
     take(api)
-    assert api.made[0]["spec"] == TEMPLATE["spec"]
+    told = [{"name": "A", "value": "b"}, {"name": "BY_HAND", "value": "yes"}]
+    asked = {**TAKES, "containers": [{"name": "take", "env": told}]}
+    assert api.made[0]["spec"] == {"activeDeadlineSeconds": 600, "template": {"spec": asked}}
+    assert TAKES["containers"] == [{"name": "take", "env": told[:1]}]
     assert api.made[0]["metadata"]["ownerReferences"][0]["uid"] == "u-1"
     assert api.made[0]["metadata"]["generateName"] == "snapshots-taken-now-"
     assert api.ends == []
