@@ -16,12 +16,14 @@ from components.aws.cluster_site import API_SERVICE
 from components.aws.eks_cluster import EksCluster, EksClusterArgs
 from components.aws.eks_nodes import EksNodes, EksNodesArgs
 from components.aws.first_boot_role import FirstBootRole, FirstBootRoleArgs
+from components.aws.load_balancer import ClusterLoadBalancer, ClusterLoadBalancerArgs
 from components.aws.pod_identity import PodIdentity, PodIdentityArgs
 from components.aws.role_boundary import RoleBoundary, RoleBoundaryArgs
 from components.kubernetes.authority import PublishedAuthority, PublishedAuthorityArgs
 from components.kubernetes.bootstrap_job import BootstrapJob, BootstrapJobArgs
 from components.kubernetes.certificates import ListenerCertificate, ListenerCertificateArgs
 from components.kubernetes.namespaces import ServerNamespaces, ServerNamespacesArgs
+from components.kubernetes.node_port import ServerNodePort, ServerNodePortArgs
 from components.kubernetes.provider import cluster_provider
 from components.kubernetes.rotation_cron_job import RotationCronJob, RotationCronJobArgs
 from components.kubernetes.server_chart import ServerChart, ServerChartArgs
@@ -36,10 +38,11 @@ from components.render.aws import key_policies, role_policies
 from components.render.chart import jobs
 from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE, RELEASE
 from components.render.chart.network_policies import PodTraffic
+from components.render.chart.node_port import NODE_PORT
 from components.render.chart.server_file import ClusterServer
 from components.render.kubeconfig import kubeconfig
 from components.render.snapshots import AGE_KEY, PREFIX, Bucket
-from components.render.traffic import Need
+from components.render.traffic import API_PORT, Need
 from composition import first_boot, needs
 from composition.contents import SecretReader
 from settings import Settings
@@ -73,6 +76,7 @@ def build(settings: Settings, platform: EksPlatform, secret: SecretReader) -> Pl
             "address": forwarded.endpoint.address,
             "cluster_id": forwarded.cluster_id,
             "cluster_name": made.control_plane.cluster_name,
+            **({"load_balancer": made.balancer.host} if made.balancer else {}),
             **({"postgres_host": made.database.host} if made.database else {}),
         },
     )
@@ -122,6 +126,7 @@ class _Cluster:
         key = self.keys.snapshots_key_arn
         self.bucket = self._bucket(store, key) if store and key is not None else None
         self.database = self._database(network, secret)
+        self.balancer = self._balancer(network)
         self.provider = self._reached()
 
     def _bounded(self, environment: str) -> pulumi.Output[str]:
@@ -251,6 +256,24 @@ class _Cluster:
         )
         return ClusterDatabase("postgres", args, self._options)
 
+    def _balancer(self, network: PrivateSubnets) -> ClusterLoadBalancer | None:
+        """For applications outside of the cluster. Whoever administers comes by the forwarded port all the same."""
+        wanted = self._platform.load_balancer
+        if wanted is None:
+            return None
+        args = ClusterLoadBalancerArgs(
+            physical_name=self.name,
+            wanted=wanted,
+            api_port=API_PORT,
+            node_port=NODE_PORT,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.balancer_ids,
+            nodes_group_id=self.control_plane.security_group_id,
+            scaling_groups=self.nodes.scaling_groups,
+            protect=self._protect,
+        )
+        return ClusterLoadBalancer("load-balancer", args, self._options)
+
     def _reached(self) -> kubernetes.Provider:
         """Its API, for whoever may use it: access is given before."""
         told = pulumi.Output.all(self.control_plane.endpoint, self.control_plane.authority).apply(
@@ -279,13 +302,17 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
     traffic = PodTraffic(
         flavor=wanted.flavor,
         api_networks=api_networks,
+        client_networks=tuple(_client_networks(platform)),
+        pod_networks=tuple(zone.private_cidr for zone in platform.subnets),
         needs=tuple(_needs(settings, wanted)),
         job_needs=tuple(_needs_of_jobs(settings, platform)),
         destinations=platform.destinations,
     )
     of_namespaces = ServerNamespacesArgs(traffic=traffic, protect=settings.protect)
     namespaces = ServerNamespaces("namespaces", of_namespaces, options())
-    certificate = ListenerCertificate("certificate", ListenerCertificateArgs(pods=platform.pods), options(namespaces))
+    names = (platform.load_balancer.domain,) if platform.load_balancer else ()
+    certified = ListenerCertificateArgs(pods=platform.pods, more_names=names)
+    certificate = ListenerCertificate("certificate", certified, options(namespaces))
     stored = ServerStorageArgs(server=wanted, kms_key_arn=made.disks_key, protect=settings.protect)
     storage = ServerStorage("storage", stored, options(namespaces))
     charted = ServerChartArgs(
@@ -320,9 +347,18 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
             auth_path=settings.kubernetes.path,
         )
         SnapshotCronJob("snapshot-job", taken, options(first, made.snapshots, made.bucket))
+    if platform.load_balancer:
+        ServerNodePort("node-port", ServerNodePortArgs(flavor=wanted.flavor), options(first))
     for name, rotated in _rotated(settings, platform):
         RotationCronJob(f"rotation-of-{name}", rotated, options(first))
     return first
+
+
+def _client_networks(platform: EksPlatform) -> Iterator[str]:
+    """Clients by their own addresses, which a load balancer keeps, and itself, that asks who is healthy."""
+    if platform.load_balancer:
+        yield from platform.load_balancer.client_cidrs
+        yield from (zone.balancer_cidr for zone in platform.subnets)
 
 
 def _rotated(settings: Settings, platform: EksPlatform) -> Iterator[tuple[str, RotationCronJobArgs]]:

@@ -7,6 +7,7 @@ no machine: `fake_providers.eks_machines` does, in a sandbox.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from fake_providers.memory import MemoryType
 from fake_providers.servicer import RefusedError, Values
@@ -21,6 +22,8 @@ _ROLE, _POLICY = "iam/role:Role", "iam/policy:Policy"
 _VPC, _TABLE = "ec2/vpc:Vpc", "ec2/routeTable:RouteTable"
 _SUBNETS, _PARAMETERS = "rds/subnetGroup:SubnetGroup", "rds/parameterGroup:ParameterGroup"
 _DATABASE = "rds/instance:Instance"
+_BALANCER, _TARGETS = "lb/loadBalancer:LoadBalancer", "lb/targetGroup:TargetGroup"
+_LISTENER, _ATTACHMENT = "lb/listener:Listener", "autoscaling/attachment:Attachment"
 _GROUP, _LOGS = "ec2/securityGroup:SecurityGroup", "cloudwatch/logGroup:LogGroup"
 
 
@@ -31,6 +34,15 @@ def _named(service: str, kind: str, *, region: str = REGION) -> str:
 def cluster_arn(name: str) -> str:
     """Of a cluster, by its name."""
     return _named("eks", f"cluster/{name}")
+
+
+def _own_group(name: str) -> str:
+    """Id of the security group that EKS makes for a cluster."""
+    return f"sg-of-{name}"
+
+
+def _balancing(kind: str) -> str:
+    return _named("elasticloadbalancing", kind)
 
 
 _FORETOLD = "foretold"
@@ -60,6 +72,7 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": MemoryType(
         "securityGroupId", "securityGroupId ipProtocol"
     ),
+    "vpc/securityGroupEgressRule:SecurityGroupEgressRule": MemoryType("securityGroupId", "securityGroupId ipProtocol"),
     CLUSTER: MemoryType(
         "name roleArn bootstrapSelfManagedAddons kubernetesNetworkConfig",
         "roleArn vpcConfig",
@@ -67,12 +80,14 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
             "arn": _named("eks", f"cluster/{_FORETOLD}"),
             "endpoint": f"https://{_FORETOLD}.eks.invalid",
             "certificateAuthority": _AUTHORITY,
+            "vpcConfig": {"clusterSecurityGroupId": _own_group(_FORETOLD)},
         },
         arn=lambda _, inputs: cluster_arn(inputs["name"]),
         endpoint=lambda _, inputs: f"https://{inputs['name']}.eks.invalid",
         certificateAuthority=lambda _id, _: _AUTHORITY,
         identities=lambda _, inputs: [{"oidcs": [{"issuer": f"https://oidc.invalid/{inputs['name']}"}]}],
         status=lambda _id, _: "in memory only",
+        vpcConfig=lambda _, inputs: {"clusterSecurityGroupId": _own_group(inputs["name"])},
     ),
     "eks/accessEntry:AccessEntry": MemoryType("clusterName principalArn type", "clusterName principalArn"),
     "eks/accessPolicyAssociation:AccessPolicyAssociation": MemoryType(
@@ -82,6 +97,7 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
     NODES: MemoryType(
         "amiType capacityType clusterName instanceTypes nodeGroupNamePrefix nodeRoleArn subnetIds",
         "clusterName nodeRoleArn scalingConfig subnetIds",
+        resources=lambda identity, _: [{"autoscalingGroups": [{"name": f"eks-{identity}"}]}],
     ),
     IDENTITY: MemoryType("clusterName namespace serviceAccount", "clusterName namespace roleArn serviceAccount"),
     _ROLE: MemoryType(
@@ -109,11 +125,29 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         address=lambda _, inputs: f"{inputs['identifier']}.{ACCOUNT}.{REGION}.rds.invalid",
         arn=lambda _, inputs: _named("rds", f"db:{inputs['identifier']}"),
     ),
+    _BALANCER: MemoryType(
+        "internal loadBalancerType name namePrefix",
+        "subnets",
+        arn=lambda identity, _: _balancing(f"loadbalancer/net/{identity}"),
+        dnsName=lambda identity, _: f"{identity}.elb.invalid",
+        zoneId=lambda _id, _: "ZFORETOLD",
+    ),
+    _TARGETS: MemoryType(
+        "name namePrefix port protocol targetType vpcId",
+        "port protocol vpcId",
+        arn=lambda identity, _: _balancing(f"targetgroup/{identity}"),
+    ),
+    _LISTENER: MemoryType(
+        "loadBalancerArn", "defaultActions loadBalancerArn", arn=lambda identity, _: _balancing(f"listener/{identity}")
+    ),
+    _ATTACHMENT: MemoryType("autoscalingGroupName elb lbTargetGroupArn", "autoscalingGroupName"),
+    "route53/record:Record": MemoryType("name type zoneId", "name type zoneId"),
     "iam/rolePolicy:RolePolicy": MemoryType("name role", "role policy"),
     "iam/rolePolicyAttachment:RolePolicyAttachment": MemoryType("policyArn role", "policyArn role"),
 }
 
 _OF_CLUSTER = {"clusterName": CLUSTER}
+_OF_GROUPS = {"securityGroupId": _GROUP, "referencedSecurityGroupId": _GROUP}
 REFERS: Mapping[str, Mapping[str, str]] = {
     SUBNET: {"vpcId": _VPC},
     _TABLE: {"vpcId": _VPC},
@@ -129,13 +163,18 @@ REFERS: Mapping[str, Mapping[str, str]] = {
         "natGatewayId": "ec2/natGateway:NatGateway",
     },
     "ec2/routeTableAssociation:RouteTableAssociation": {"routeTableId": _TABLE, "subnetId": SUBNET},
-    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": {"securityGroupId": _GROUP},
+    "vpc/securityGroupEgressRule:SecurityGroupEgressRule": _OF_GROUPS,
+    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": _OF_GROUPS,
     "eks/accessEntry:AccessEntry": _OF_CLUSTER,
     "eks/accessPolicyAssociation:AccessPolicyAssociation": _OF_CLUSTER,
     ADDON: _OF_CLUSTER,
     NODES: _OF_CLUSTER,
     IDENTITY: _OF_CLUSTER,
     _DATABASE: {"dbSubnetGroupName": _SUBNETS},
+    _BALANCER: {"subnets": SUBNET, "securityGroups": _GROUP},
+    _TARGETS: {"vpcId": _VPC},
+    _LISTENER: {"loadBalancerArn": _BALANCER, "defaultActions.targetGroupArn": _TARGETS},
+    _ATTACHMENT: {"lbTargetGroupArn": _TARGETS},
     "iam/rolePolicy:RolePolicy": {"role": _ROLE},
     "iam/rolePolicyAttachment:RolePolicyAttachment": {"role": _ROLE},
 }
@@ -162,24 +201,57 @@ def name_of(kind: str, inputs: Values) -> str | None:
 
 
 def hold(world: Values, kind: str, inputs: Values) -> None:
-    """Raises RefusedError where something it needs isn't there."""
+    """Raises RefusedError where something it needs isn't there, or a load balancer has a listener there."""
     for name, other in REFERS.get(kind, {}).items():
-        if inputs.get(name) is not None and f"aws:{other} {inputs[name]}" not in world:
-            raise RefusedError(f"{name} is {inputs[name]}, which doesn't exist in memory (ResourceNotFound)")
+        for value in _values(inputs, name):
+            if value not in _known(world, other):
+                raise RefusedError(f"{name} is {value}, which doesn't exist in memory (ResourceNotFound)")
+    if kind == _LISTENER:
+        wanted = (inputs["loadBalancerArn"], inputs.get("port"))
+        for _, one in _of(world, _LISTENER):
+            if (one["inputs"]["loadBalancerArn"], one["inputs"].get("port")) == wanted:
+                raise RefusedError(f"port is {wanted[1]}, which another listener has (DuplicateListener)")
 
 
 def let_go(world: Values, kind: str, identity: str) -> None:
     """Raises RefusedError where something needs it, or it is protected."""
     held = world.get(f"aws:{kind} {identity}")
-    if kind in (CLUSTER, _DATABASE) and held and held["inputs"].get("deletionProtection"):
-        raise RefusedError(f"{identity} is protected; expected deletionProtection to be taken off first")
-    for user in _users(world, kind, identity):
-        raise RefusedError(f"{identity} is needed by {user} (DependencyViolation)")
+    protection = _PROTECTIONS.get(kind, "")
+    if held and held["inputs"].get(protection):
+        raise RefusedError(f"{identity} is protected; expected {protection} to be taken off first")
+    called = {identity, held["outputs"].get("arn") if held else None}
+    for token in REFERS:
+        for name in (name for name, other in REFERS[token].items() if other == kind):
+            for user, one in _of(world, token):
+                if called.intersection(map(str, _values(one["inputs"], name))):
+                    raise RefusedError(f"{identity} is needed by {token} {user} (DependencyViolation)")
 
 
-def _users(world: Values, kind: str, identity: str) -> Iterator[str]:
-    for key, one in world.items():
-        token = key.partition(" ")[0].removeprefix("aws:")
-        for name, other in REFERS.get(token, {}).items():
-            if other == kind and str(one["inputs"].get(name)) == identity:
-                yield key.removeprefix("aws:")
+_PROTECTIONS: Mapping[str, str] = {
+    CLUSTER: "deletionProtection",
+    _DATABASE: "deletionProtection",
+    _BALANCER: "enableDeletionProtection",
+}
+
+
+def _of(world: Values, kind: str) -> Iterator[tuple[str, Values]]:
+    """What there is of a type, by its id."""
+    begins = f"aws:{kind} "
+    return ((key.removeprefix(begins), one) for key, one in world.items() if key.startswith(begins))
+
+
+def _known(world: Values, kind: str) -> set[str]:
+    """What others may call the things of a type: their ids, and their ARNs. A cluster brings a security group."""
+    found = {name for key, one in _of(world, kind) for name in (key, one["outputs"].get("arn")) if name}
+    return found | {_own_group(name) for name, _ in _of(world, CLUSTER)} if kind == _GROUP else found
+
+
+def _values(inputs: Values, name: str) -> Iterator[Any]:
+    """What an input says, which may be a list, or stand in each entry of one: `list.name`."""
+    first, _, inner = name.partition(".")
+    value = inputs.get(first)
+    for one in value if isinstance(value, list) else [value]:
+        if inner:
+            yield from _values(one or {}, inner)
+        elif one is not None:
+            yield one

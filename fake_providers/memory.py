@@ -35,6 +35,12 @@ class MemoryType:
         self.foretold: Mapping[str, Any] = foretold or {}
 
 
+def _beside(computed: Values, inputs: Values) -> Values:
+    """What is computed, and what is given, which goes before. Of a section that is given, what is computed in it."""
+    both = {name for name in computed.keys() & inputs.keys() if isinstance(computed[name], Mapping)}
+    return computed | inputs | {name: {**computed[name], **(inputs[name] or {})} for name in both}
+
+
 class MemoryProvider:
     """One package's types over one sandbox: a JSON file two processes may share, or a private temporary one."""
 
@@ -73,7 +79,7 @@ class MemoryProvider:
     def planned(self, token: str, inputs: Values, outputs: Values) -> Values:
         """Computed outputs are unknown until there is an object, but for what is foretold."""
         kind = self._type(token)
-        return {name: outputs.get(name, kind.foretold.get(name, UNKNOWN)) for name in kind.computed} | inputs
+        return _beside({name: outputs.get(name, kind.foretold.get(name, UNKNOWN)) for name in kind.computed}, inputs)
 
     def create(self, connection: Any, token: str, inputs: Values) -> Found:
         """Put the object into the sandbox."""
@@ -86,7 +92,7 @@ class MemoryProvider:
             name: self.told(connection, compute(identity, inputs))
             for name, compute in self._type(token).computed.items()
         }
-        outputs |= self.begin(connection, token, identity, inputs) | inputs
+        outputs = _beside(outputs | self.begin(connection, token, identity, inputs), inputs)
         # Recorded last: what a killed process began is nobody's, and is begun anew.
         with self.world() as world:
             world[self.key(token, identity)] = {"inputs": inputs, "outputs": outputs}
@@ -113,9 +119,15 @@ class MemoryProvider:
             held = world.get(self.key(token, found.identity))
             if held is None:
                 raise RefusedError(f"{found.identity} doesn't exist in memory")
-            kept = {name: held["outputs"][name] for name in self._type(token).computed}
-            world[self.key(token, found.identity)] = {"inputs": inputs, "outputs": kept | inputs}
-        return Found(found.identity, inputs, kept | inputs)
+            kept = {
+                name: self.told(connection, compute(found.identity, inputs))
+                if name in inputs
+                else held["outputs"][name]
+                for name, compute in self._type(token).computed.items()
+            }
+            outputs = _beside(kept, inputs)
+            world[self.key(token, found.identity)] = {"inputs": inputs, "outputs": outputs}
+        return Found(found.identity, inputs, outputs)
 
     def delete(self, connection: None, token: str, found: Found) -> None:
         """Take it out of the sandbox."""

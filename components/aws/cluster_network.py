@@ -40,6 +40,8 @@ class PrivateSubnets:
     """The network."""
     ids: Mapping[str, pulumi.Input[str]]
     """Subnets of nodes, by the id of their zone; usable once there is a way out."""
+    balancer_ids: tuple[pulumi.Input[str], ...] = ()
+    """Subnets of a load balancer, where there is one."""
     kms_endpoint_id: pulumi.Input[str] | None
     """The endpoint of KMS, where there is one."""
 
@@ -65,10 +67,11 @@ class ClusterNetwork(pulumi.ComponentResource):
         # It is there in every network, and lets its members reach each other until it says nothing.
         aws.ec2.DefaultSecurityGroup(f"{name}-default", vpc_id=vpc.id, tags=self._tags("unused"), opts=self._child)
         private, tables = self._zones(vpc)
+        balancers = self._balancers(vpc, tables) if args.site.load_balancer else ()
         endpoint = self._endpoints(vpc, private, tables)
         self._flow_log(vpc)
         ids = {zone: subnet.id for zone, subnet in private.items()}
-        self.subnets = PrivateSubnets(vpc_id=vpc.id, ids=ids, kms_endpoint_id=endpoint)
+        self.subnets = PrivateSubnets(vpc_id=vpc.id, ids=ids, balancer_ids=balancers, kms_endpoint_id=endpoint)
         self.register_outputs({"vpc_id": vpc.id, "private_subnet_ids": ids})
 
     def _tags(self, suffix: str = "") -> dict[str, str]:
@@ -95,6 +98,16 @@ class ClusterNetwork(pulumi.ComponentResource):
             private[zone.zone_id] = inner
             tables.append(table)
         return private, tables
+
+    def _balancers(self, vpc: aws.ec2.Vpc, tables: list[aws.ec2.RouteTable]) -> tuple[pulumi.Output[str], ...]:
+        """Apart from pods, so that their addresses tell what a load balancer asks. Ways to other networks are those of
+        the zone's nodes."""
+        made: list[pulumi.Output[str]] = []
+        for zone, table in zip(self._args.site.subnets, tables, strict=True):
+            subnet = self._subnet(vpc, zone, "balancer", zone.balancer_cidr)
+            self._associate(f"balancer-{zone.zone_id}", subnet, table)
+            made.append(subnet.id)
+        return tuple(made)
 
     def _subnet(
         self, vpc: aws.ec2.Vpc, zone: ZoneSubnets, kind: str, cidr: str, *after: pulumi.Resource

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ..model import PRIVATE_NETWORKS, Form, Ipv4Cidr, Section, SettingError, by_profile, twins
 from ..render.aws.account import AwsAccount, zone_prefix
+from ..render.aws.load_balancer import LoadBalancer
 
 _PRIVATE_PREFIX, _PUBLIC_PREFIX = 20, 24
 """Of each zone's two subnets: 4,091 addresses for nodes and pods, and 251 for a NAT gateway (AWS keeps five)."""
@@ -24,6 +25,8 @@ API_SERVICE = "172.20.0.1/32"
 """The first of them, which the cluster's own API has (Kubernetes, ServiceIPAllocation)."""
 _FIRST_PUBLIC = 240
 """Public subnets are at the end of the network, where no private one reaches."""
+_FIRST_BALANCER = 248
+"""After those, of the same size: subnets of a load balancer."""
 
 AddonVersion = Annotated[
     str, Form(r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+", "an add-on's version such as v1.20.1-eksbuild.1")
@@ -88,6 +91,8 @@ class ZoneSubnets:
     """For nodes and pods."""
     public_cidr: str
     """For a NAT gateway and nothing else."""
+    balancer_cidr: str
+    """For a load balancer and nothing else, where there is one."""
 
 
 class AddonVersions(Section):
@@ -140,6 +145,8 @@ class EksSite(AwsAccount):
         development="none", staging="none", production="all", unless="existing_network"
     )
     """AWS' services inside of the network: `all` that a cluster asks, or `none` but S3. Of a network that is made."""
+    load_balancer: LoadBalancer | None = None
+    """None: the servers are reached from the cluster's pods, and by a forwarded port. In a network that is made."""
     api_cidrs: Annotated[tuple[Ipv4Cidr, ...], Field(max_length=40, strict=False), AfterValidator(_public)] = ()
     """Networks that may reach the cluster's API from the internet. None: it is reached from its own network only. At
     most 40 (AWS EKS, quotas)."""
@@ -170,10 +177,11 @@ class EksSite(AwsAccount):
         """The network divided, zone by zone."""
         network = ipaddress.IPv4Network(self.network_cidr)
         private = network.subnets(new_prefix=_PRIVATE_PREFIX)
-        public = list(network.subnets(new_prefix=_PUBLIC_PREFIX))[_FIRST_PUBLIC:]
+        small = list(network.subnets(new_prefix=_PUBLIC_PREFIX))
+        parts = zip(self.zone_ids, private, small[_FIRST_PUBLIC:], small[_FIRST_BALANCER:], strict=False)
         return tuple(
-            ZoneSubnets(zone_id=zone, private_cidr=str(inner), public_cidr=str(outer))
-            for zone, inner, outer in zip(self.zone_ids, private, public, strict=False)
+            ZoneSubnets(zone_id=zone, private_cidr=str(inner), public_cidr=str(outer), balancer_cidr=str(balancer))
+            for zone, inner, outer, balancer in parts
         )
 
     def servers_by_zone(self, replicas: int) -> Iterator[tuple[str, int]]:
@@ -211,6 +219,20 @@ class EksSite(AwsAccount):
         for name in ("nat_gateways", "endpoints") if self.existing_network else ():
             if name in self.model_fields_set:
                 raise SettingError(name, repr(getattr(self, name)), "none, since existing_network is given")
+        return self
+
+    @model_validator(mode="after")
+    def _clients_are_outside(self) -> Self:
+        """In the network there are pods only, which are let in by their namespace."""
+        if self.load_balancer is None:
+            return self
+        if self.existing_network:
+            raise SettingError("load_balancer", "given", "none, since existing_network is given, where nothing is made")
+        own = ipaddress.IPv4Network(self.network_cidr)
+        for number, client in enumerate(self.load_balancer.client_cidrs):
+            if ipaddress.IPv4Network(client).subnet_of(own):
+                expected = f"a network outside of network_cidr, which is {self.network_cidr!r}, or one around it"
+                raise SettingError(f"load_balancer.client_cidrs[{number}]", repr(client), expected)
         return self
 
     @model_validator(mode="after")

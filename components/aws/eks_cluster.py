@@ -51,6 +51,8 @@ class EksCluster(pulumi.ComponentResource):
     """Who vouches for the API, in base64."""
     cluster_arn: pulumi.Output[str]
     """What identifies it."""
+    security_group_id: pulumi.Output[str]
+    """Of its nodes, and of what they reach its API by."""
     issuer: pulumi.Output[str]
     """Who signs its service accounts' tokens."""
 
@@ -65,6 +67,7 @@ class EksCluster(pulumi.ComponentResource):
         self.cluster_name = pulumi.Output.all(cluster.name, *first).apply(lambda known: str(known[0]))
         self.endpoint, self.cluster_arn = cluster.endpoint, cluster.arn
         self.authority = cluster.certificate_authority.data.apply(str)
+        self.security_group_id = cluster.vpc_config.cluster_security_group_id.apply(str)
         self.issuer = cluster.identities[0].oidcs[0].issuer.apply(str)
         self.register_outputs(
             {

@@ -47,6 +47,8 @@ class EksNodes(pulumi.ComponentResource):
 
     role_arn: pulumi.Output[str]
     """The nodes' own role, which may do nothing for pods."""
+    scaling_groups: Mapping[str, pulumi.Output[str]]
+    """What makes the machines for servers, by the id of their zone: Auto Scaling groups' names."""
 
     def __init__(self, name: str, args: EksNodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:EksNodes", name, {}, opts)
@@ -56,13 +58,16 @@ class EksNodes(pulumi.ComponentResource):
         self._role, granted = self._identity()
         self._template = self._launch_template()
         self._after = pulumi.ResourceOptions(parent=self, depends_on=granted)
-        groups = [
-            self._group(f"servers-{zone}", count, [args.subnet_ids[zone]], args.site.node_type, servers=True)
+        servers = {
+            zone: self._group(f"servers-{zone}", count, [args.subnet_ids[zone]], args.site.node_type, servers=True)
             for zone, count in args.site.servers_by_zone(args.replicas)
-        ]
+        }
         system = [*args.subnet_ids.values()]
-        groups.append(self._group("system", args.site.system_nodes, system, args.site.system_node_type, servers=False))
-        self._addons(groups)
+        others = self._group("system", args.site.system_nodes, system, args.site.system_node_type, servers=False)
+        self._addons([*servers.values(), others])
+        self.scaling_groups = {
+            zone: group.resources[0].autoscaling_groups[0].name.apply(str) for zone, group in servers.items()
+        }
         self.role_arn = self._role.arn
         self.register_outputs({"role_arn": self.role_arn})
 

@@ -44,7 +44,7 @@ def describe(
         else:
             endpoint = platform.find_endpoint(console)
         authority = endpoint.ca_file.read_text(encoding="ascii") if endpoint.ca_file else None
-        address = platform.address_for_applications(endpoint.address)
+        address = platform.address_for_applications(endpoint.address, role)
     return client_manifest(
         settings,
         application,

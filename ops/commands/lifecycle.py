@@ -270,7 +270,7 @@ def secret_id(
         told = SecretIdRenewal(
             application=role,
             user=install.user if install else "",
-            address=endpoint.address,
+            address=platform.address_for_applications(endpoint.address, role),
             mount=settings.approle.path,
             role_id="",
             secret_id_ttl=login.secret_id_ttl,
@@ -286,7 +286,7 @@ def secret_id(
         if install:
             told = replace(told, role_id=wrapped.role_id)
             if rotator:
-                told = replace(told, rotation_document=_rotators_document(platform, settings, application, told))
+                told = replace(told, rotation_document=_rotators_document(settings, application, told))
             written = renewal.files(told)
             _write(install.folder, {**written, renewal.WRAPPED: wrapped.wrapping_token})
         if install and not choices.sandbox:
@@ -300,11 +300,11 @@ _NO_DOCUMENT = ""
 """It has the RoleID, which is known only with the SecretID."""
 
 
-def _rotators_document(platform: PlatformDriver, settings: Settings, application: str, told: SecretIdRenewal) -> str:
+def _rotators_document(settings: Settings, application: str, told: SecretIdRenewal) -> str:
     return client_manifest(
         settings,
         application,
-        address=platform.address_for_applications(told.address),
+        address=told.address,
         ca_certificate=told.authority,
         role_id=told.role_id,
         rotator=True,

@@ -12,6 +12,7 @@ from typing import cast
 from components.platform.local import ADMINISTRATOR_NETWORKS
 from components.render.aws.role_policies import key_shares
 from components.render.chart.names import api_in_cluster
+from components.vault.kubernetes import KubernetesLogin
 from ops.clusters.api import KubernetesApi
 from ops.console import Console
 from ops.engine.listening import Kept
@@ -65,10 +66,13 @@ class Eks(Account):
         """A forwarded port comes out on a pod's loopback."""
         return ADMINISTRATOR_NETWORKS
 
-    def address_for_applications(self, address: str) -> str:
-        """By its service, since a forwarded port is nothing for them."""
+    def address_for_applications(self, address: str, role: str) -> str:
+        """By its service, or from outside of the cluster by its load balancer: a forwarded port is nothing for them."""
         del address
-        return api_in_cluster()
+        settings, balancer = self.file.settings, self.platform.load_balancer
+        own = settings.kubernetes is not None and settings.kubernetes.host is None
+        inside = own and isinstance(settings.logins[role], KubernetesLogin)
+        return balancer.address if balancer and not inside else api_in_cluster()
 
     @property
     def kept_beside(self) -> Sequence[Kept]:

@@ -57,8 +57,13 @@ CLUSTER: Final[Mapping[str, Mapping[str, Any]]] = {
         "certificateAuthority": {"data": "QUE="},
         "identities": [{"oidcs": [{"issuer": "https://oidc.example.com"}]}],
     },
+    "aws:eks/nodeGroup:NodeGroup": {"resources": [{"autoscalingGroups": [{"name": "eks-nodes"}]}]},
 }
-"""What EKS would compute, in the shapes that a kubeconfig is rendered from."""
+"""What EKS would compute, in the shapes that a kubeconfig and a load balancer are rendered from."""
+_INSIDE: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
+    "aws:eks/cluster:Cluster": {"vpcConfig": {"clusterSecurityGroupId": "sg-0123456789abcdef0"}},
+}
+"""The same, inside of what is given."""
 
 Outputs = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
 """Computed properties of a resource, by its type, name and inputs."""
@@ -200,7 +205,8 @@ class _Answers(pulumi.runtime.Mocks):
         computed |= {**HETZNER.get(args.typ, {}), **CLUSTER.get(args.typ, {})}
         # Hetzner's ids are numbers.
         identity = str(zlib.crc32(args.name.encode())) if args.typ.startswith("hcloud:") else f"{args.name}-id"
-        return identity, {**args.inputs, **computed, **self._outputs(args.typ, args.name, args.inputs)}
+        inside = {name: {**args.inputs[name], **told} for name, told in _INSIDE.get(args.typ, {}).items()}
+        return identity, {**args.inputs, **computed, **inside, **self._outputs(args.typ, args.name, args.inputs)}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
         return dict(args.args), None

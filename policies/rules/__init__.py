@@ -24,6 +24,7 @@ from . import (
     iam,
     kubernetes,
     kubernetes_pods,
+    load_balancers,
     logins,
     provider_verifies_tls,
     user_data_holds_no_secret,
@@ -52,6 +53,7 @@ _UNSORTED = (
     *iam.RULES,
     *kubernetes.RULES,
     *kubernetes_pods.RULES,
+    *load_balancers.RULES,
 )
 RULES: tuple[Rule, ...] = tuple(sorted(_UNSORTED, key=lambda rule: rule.name))
 

@@ -7,6 +7,7 @@ from .rule import Resource, Rule
 
 _PROPERTIES = {
     "aws:eks/cluster:Cluster": "deletionProtection",
+    "aws:lb/loadBalancer:LoadBalancer": "enableDeletionProtection",
     "aws:rds/instance:Instance": "deletionProtection",
     "hcloud:index/primaryIp:PrimaryIp": "deleteProtection",
     "hcloud:index/volume:Volume": "deleteProtection",
@@ -24,8 +25,8 @@ RULE = Rule(
     name="cloud-refuses-deletion",
     sentence="The cloud refuses to delete what keeps data or an address, unless settings say protect: false.",
     remediation="Pass settings.protect as its own protection, which also holds for who works without Pulumi.",
-    source="Hetzner, Volumes and Primary IPs API: change protection; AWS EKS and RDS, deletion protection; Checkov "
-    "CKV_AWS_293",
+    source="Hetzner, Volumes and Primary IPs API: change protection; AWS EKS, RDS and ELB, deletion protection; "
+    "Checkov CKV_AWS_150, CKV_AWS_293",
     types=tuple(_PROPERTIES),
     check=_check,
 )

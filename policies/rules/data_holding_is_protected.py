@@ -55,6 +55,7 @@ HOLDS_DATA = (
 )
 """What can't be made again: data, keys, and an address that others know."""
 HOLDS_NONE = (
+    "aws:autoscaling/attachment:Attachment",
     "aws:cloudwatch/logGroup:LogGroup",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
     "aws:ec2/eip:Eip",
@@ -81,8 +82,13 @@ HOLDS_NONE = (
     "aws:iam/user:User",
     "aws:iam/userPolicy:UserPolicy",
     "aws:kms/alias:Alias",
+    # What holds on to its address is its name.
+    "aws:lb/listener:Listener",
+    "aws:lb/loadBalancer:LoadBalancer",
+    "aws:lb/targetGroup:TargetGroup",
     "aws:rds/parameterGroup:ParameterGroup",
     "aws:rds/subnetGroup:SubnetGroup",
+    "aws:route53/record:Record",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
@@ -90,6 +96,7 @@ HOLDS_NONE = (
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "hcloud:index/firewall:Firewall",
     "hcloud:index/network:Network",

@@ -104,7 +104,12 @@ def _accounts(value: Any) -> str | None:
 
 
 def _inside(value: Any) -> str | None:
-    return None if (_below(value, "type") or "ClusterIP") == "ClusterIP" else "is reached from outside of the cluster"
+    kind = _below(value, "type") or "ClusterIP"
+    if kind == "NodePort":
+        # By another node's port a client has that node's address, which network policies let in.
+        local = _below(value, "externalTrafficPolicy") == "Local"
+        return None if local else "hides from network policies who comes from outside"
+    return None if kind == "ClusterIP" else "is reached from outside of the cluster"
 
 
 def _serving(value: Any) -> str | None:
@@ -259,9 +264,9 @@ RULES = (
     ),
     _rule(
         "service-is-inside",
-        "A service is reached from inside of the cluster.",
-        "Leave type out; a load balancer in the network is one of AWS' own.",
-        "HashiCorp, Production hardening: restrict network traffic",
+        "A service is reached from inside of the cluster, or by a port of its pods' own nodes.",
+        "Leave type out, or set externalTrafficPolicy to Local; a load balancer in the network is one of AWS' own.",
+        "HashiCorp, Production hardening: restrict network traffic; Kubernetes, Network policies: addresses of clients",
         "kubernetes:core/v1:Service",
         spec=_inside,
     ),

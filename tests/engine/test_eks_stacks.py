@@ -1,11 +1,10 @@
-"""The stack `prod` as it is committed, previewed by its command and the real engine without an account; docs/eks.md's
-block does the same with `staging`.
+"""The stack `prod`, with a load balancer beside what is committed, previewed by its command and the real engine without
+an account; docs/eks.md's block does the same with `staging`.
 
 Not proven: that AWS or a cluster take any of it. Nothing is made.
 """
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +15,12 @@ from tests.support.checkouts import Checkout, copy_code
 def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the_cluster(tmp_path: Path) -> None:
     made = Checkout(directory=tmp_path / "estate")
     copy_code(made.directory)
-    shutil.copy(ROOT / "Pulumi.prod.yaml", made.directory)
+    committed = (ROOT / "Pulumi.prod.yaml").read_text(encoding="utf-8")
+    balanced = (
+        "      load_balancer: { domain: vault.example.com, client_cidrs: [10.0.0.0/8], hosted_zone_id: Z0123456789 }\n"
+    )
+    with_more = committed.replace("      node_type:", f"{balanced}      node_type:", 1)
+    (made.directory / "Pulumi.prod.yaml").write_text(with_more, encoding="utf-8")
 
     refused = made.run("up", "prod")
     done = made.run("preview", "prod", "--json")
@@ -31,6 +35,8 @@ def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the
     kinds = Counter(one["urn"].split("::")[2].rpartition("$")[2] for one in document["resources"])
     assert kinds["kubernetes:apps/v1:StatefulSet"] == kinds["aws:eks/cluster:Cluster"] == 1
     assert kinds["kubernetes:core/v1:PersistentVolumeClaim"] == 10
+    assert kinds["aws:lb/loadBalancer:LoadBalancer"] == 1
+    assert kinds["aws:autoscaling/attachment:Attachment"] == 3
     assert (kinds["kubernetes:batch/v1:Job"], kinds["kubernetes:batch/v1:CronJob"]) == (2, 1)
     assert kinds["vault:kubernetes/authBackendRole:AuthBackendRole"] == 4
     # The seal's key is bound to KMS' endpoint in the network, whose id only AWS knows.

@@ -42,6 +42,47 @@ def access(**vpc: Any) -> dict[str, Any]:
     return {"vpcConfig": {"endpointPrivateAccess": True, "endpointPublicAccess": True, **vpc}}
 
 
+BEFORE_SERVERS: Mapping[str, Case] = {
+    "balancer-is-private": Case(
+        passes={"internal": True},
+        refused=[({"internal": None}, "internal is off"), ({"internal": False}, "internal is off")],
+        unknown="internal",
+    ),
+    "balancer-has-a-group": Case(
+        passes={"securityGroups": ["sg-1"]},
+        refused=[({"securityGroups": []}, "securityGroups isn't set"), ({"securityGroups": None}, "isn't set")],
+        unknown="securityGroups",
+    ),
+    "balancer-crosses-zones": Case(
+        passes={"enableCrossZoneLoadBalancing": True},
+        refused=[({"enableCrossZoneLoadBalancing": None}, "enableCrossZoneLoadBalancing is off")],
+        unknown="enableCrossZoneLoadBalancing",
+    ),
+    "balancer-passes-tls-on": Case(
+        passes={"protocol": "TCP"},
+        refused=[
+            ({"protocol": "TLS"}, "protocol isn't TCP"),
+            ({"protocol": "HTTP"}, "protocol isn't TCP"),
+            ({"protocol": None}, "protocol isn't TCP"),
+        ],
+        unknown="protocol",
+    ),
+    "balancer-asks-who-serves": Case(
+        passes={"healthCheck": {"protocol": "HTTPS", "path": "/v1/sys/health?standbyok=true"}},
+        refused=[
+            ({"healthCheck": None}, "healthCheck asks without TLS, or whether a port is open only"),
+            ({"healthCheck": {"protocol": "TCP"}}, "or whether a port is open only"),
+            ({"healthCheck": {"protocol": "HTTPS", "path": "/"}}, "healthCheck doesn't ask whether Vault serves"),
+        ],
+        unknown="healthCheck",
+    ),
+    "balancer-keeps-clients-addresses": Case(
+        passes={"preserveClientIp": "true"},
+        also_passes=[{"preserveClientIp": True}],
+        refused=[({"preserveClientIp": None}, "preserveClientIp is off"), ({"preserveClientIp": "false"}, "is off")],
+        unknown="preserveClientIp",
+    ),
+}
 IN_AWS: Mapping[str, Case] = {
     "cluster-api-names-networks": Case(
         passes=access(publicAccessCidrs=["203.0.113.0/24"]),
@@ -568,10 +609,10 @@ AROUND_PODS: Mapping[str, Case] = {
     ),
     "service-is-inside": Case(
         passes={"spec": {"type": "ClusterIP"}},
-        also_passes=[{"spec": {}}],
+        also_passes=[{"spec": {}}, {"spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}],
         refused=[
             ({"spec": {"type": "LoadBalancer"}}, "is reached from outside of the cluster"),
-            ({"spec": {"type": "NodePort"}}, "is reached from outside of the cluster"),
+            ({"spec": {"type": "NodePort"}}, "hides from network policies who comes from outside"),
         ],
         unknown="spec",
     ),

@@ -139,7 +139,8 @@ def test_the_cloud_refuses_deletion_where_settings_protect(
     monkeypatch.setenv(VARIABLE, told)
     rule = cloud_refuses_deletion.RULE
 
-    name = "deletionProtection" if token.startswith("aws:") else "deleteProtection"
+    own = {"aws:lb/loadBalancer:LoadBalancer": "enableDeletionProtection"}
+    name = own.get(token, "deletionProtection" if token.startswith("aws:") else "deleteProtection")
 
     found = findings(rule, resource(rule, {name: value}, token=token))
 

@@ -27,10 +27,11 @@ from policies.rules import (
     iam,
     kubernetes,
     kubernetes_pods,
+    load_balancers,
     logins,
 )
 from policies.rules.rule import Rule
-from tests.policies.cluster_cases import AROUND_PODS, IN_AWS, IN_DATABASES, IN_PODS
+from tests.policies.cluster_cases import AROUND_PODS, BEFORE_SERVERS, IN_AWS, IN_DATABASES, IN_PODS
 from tests.support.aws_samples import cluster, computed, site
 from tests.support.cluster_samples import ARCHIVES, servers
 from tests.support.declare import Record, Secret, declare
@@ -38,7 +39,19 @@ from tests.support.policy_rules import Case, findings, resource
 from tests.unit.golden import local
 from tests.unit.render.chart_samples import PLACE, SERVERS
 
-_MODULES = (authorities, aws, databases, eks, engines, hetzner, iam, kubernetes, kubernetes_pods, logins)
+_MODULES = (
+    authorities,
+    aws,
+    databases,
+    eks,
+    engines,
+    hetzner,
+    iam,
+    kubernetes,
+    kubernetes_pods,
+    load_balancers,
+    logins,
+)
 PROPERTY_RULES = {rule.name: rule for module in _MODULES for rule in module.RULES}
 ROLE = "vault:pkiSecret/secretBackendRole:SecretBackendRole"
 SIGNATURE = "vault:pkiSecret/secretBackendRootSignIntermediate:SecretBackendRootSignIntermediate"
@@ -409,6 +422,7 @@ CASES: Mapping[str, Case] = {
         unknown="policy",
     ),
     **IN_AWS,
+    **BEFORE_SERVERS,
     **IN_DATABASES,
     **AROUND_PODS,
     **IN_PODS,

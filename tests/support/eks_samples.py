@@ -44,6 +44,12 @@ EXISTING_NETWORK: Mapping[str, Any] = {
 """A network that somebody else made."""
 POSTGRES: Mapping[str, Any] = {"password_secret": "postgres-password"}
 """A database beside the cluster, with nothing that has a default."""
+LOAD_BALANCER: Mapping[str, Any] = {
+    "domain": "vault.example.com",
+    "client_cidrs": ["10.0.0.0/8", "192.168.7.0/24"],
+    "hosted_zone_id": "Z0123456789ABC",
+}
+"""A load balancer for whoever is in one of these networks, around the cluster's own and apart from it."""
 SNAPSHOTS: Mapping[str, Any] = {
     "store": {
         "kind": "bucket",

@@ -25,7 +25,17 @@ from settings import parse
 from settings.eks import EksPlatform
 from tests.support.aws_samples import SITE
 from tests.support.declare import Declared, Secret, declare
-from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, POSTGRES, SNAPSHOTS, cluster, openbao
+from tests.support.eks_samples import (
+    CLUSTER,
+    KMS_PLUGIN,
+    LOAD_BALANCER,
+    OF_OPENBAO,
+    PLATFORM,
+    POSTGRES,
+    SNAPSHOTS,
+    cluster,
+    openbao,
+)
 from tests.unit.golden.local import CERTIFICATE, PUBLIC_KEY, RECIPIENT, declared, text
 from tests.unit.settings.samples import FULL
 from vault_estate.auth.kubernetes import KubernetesAuth
@@ -64,7 +74,7 @@ def write_keys(folder: Path) -> None:
 
 
 EVERYTHING: Mapping[str, Any] = {
-    **cluster(postgres=POSTGRES, authorities=["admin.crt"]),
+    **cluster(postgres=POSTGRES, authorities=["admin.crt"], load_balancer=LOAD_BALANCER),
     "kubernetes": {},
     "snapshots": SNAPSHOTS,
 }
@@ -237,6 +247,9 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
     "pods.memory_mebibytes": (3_000, "3000Mi"),
     "pods.data_gibibytes": (31, "31Gi"),
     "pods.audit_gibibytes": (32, "32Gi"),
+    "load_balancer.domain": ("secrets.example.net", "secrets.example.net"),
+    "load_balancer.client_cidrs": (["10.77.0.0/16"], "10.77.0.0/16"),
+    "load_balancer.hosted_zone_id": ("Z9876543210XYZ", "Z9876543210XYZ"),
     "postgres.version": ("16", '"postgres16"'),
     "postgres.instance_class": ("db.r7g.large", "db.r7g.large"),
     "postgres.storage_gibibytes": (50, '"allocatedStorage": 50'),
@@ -282,7 +295,7 @@ def test_each_setting_of_the_platform_shows_in_what_is_declared() -> None:
         },
         "roles": {},
     }
-    whole = json.loads(json.dumps({**cluster(postgres=POSTGRES), "database": database}))
+    whole = json.loads(json.dumps({**cluster(postgres=POSTGRES, load_balancer=LOAD_BALANCER), "database": database}))
     before = built(whole)
     for name, (value, _) in OTHERWISE.items():
         *way, last = name.split(".")
@@ -453,6 +466,60 @@ def test_a_database_is_reached_from_the_network_only_and_keeps_what_is_in_it() -
     assert "postgres-postgresql-logs" in after(declared, "postgres-instance")
 
 
+def test_a_load_balancer_passes_tls_on_to_the_servers_api_and_to_nothing_else() -> None:
+    declared = production()
+    (balancer,) = declared.of("aws:lb/loadBalancer:LoadBalancer")
+    on = ("internal", "enableCrossZoneLoadBalancing", "enableDeletionProtection")
+    assert [balancer.inputs[name] for name in on] == [True, True, True]
+    subnets = [one for one in declared.of("aws:ec2/subnet:Subnet") if "balancer" in one.name]
+    assert [one.inputs["cidrBlock"] for one in subnets] == ["10.0.248.0/24", "10.0.249.0/24", "10.0.250.0/24"]
+    assert balancer.inputs["subnets"] == [f"{one.name}-id" for one in subnets]
+    (listener,) = declared.of("aws:lb/listener:Listener")
+    assert (listener.inputs["protocol"], listener.inputs["port"]) == ("TCP", 8200)
+    (targets,) = declared.of("aws:lb/targetGroup:TargetGroup")
+    said = targets.inputs
+    assert (said["protocol"], said["port"], said["targetType"]) == ("TCP", 30_820, "instance")
+    assert said["healthCheck"]["protocol"] == "HTTPS"
+    assert said["healthCheck"]["path"] == "/v1/sys/health?standbyok=true&perfstandbyok=true"
+    attached = declared.of("aws:autoscaling/attachment:Attachment")
+    assert [one.inputs["autoscalingGroupName"] for one in attached] == ["eks-nodes"] * 3
+    # Nobody comes to the port between servers.
+    groups = [one.inputs for one in declared.records if one.type.startswith("aws:vpc/securityGroup")]
+    ports = {(one["fromPort"], one["toPort"]) for one in groups}
+    assert ports == {(443, 443), (5432, 5432), (8200, 8200), (30_820, 30_820)}
+    (record,) = declared.of("aws:route53/record:Record")
+    assert (record.inputs["name"], record.inputs["zoneId"]) == ("vault.example.com", "Z0123456789ABC")
+
+
+def test_a_load_balancers_nodes_lead_to_their_own_server_once_it_serves() -> None:
+    declared = production()
+    (service,) = (one for one in declared.of("kubernetes:core/v1:Service") if one.name == "node-port-service")
+    assert service.inputs["spec"]["externalTrafficPolicy"] == "Local"
+    assert service.inputs["spec"]["ports"][0]["nodePort"] == 30_820
+    pods = declared.named("namespaces-servers-vault").inputs["spec"]["podSelector"]["matchLabels"]
+    assert service.inputs["spec"]["selector"] == pods
+    assert "first-boot-run-job" in after(declared, "node-port-service")
+    assert "vault.example.com" in declared.named("certificate-listener").inputs["spec"]["dnsNames"]
+
+
+def test_behind_a_load_balancer_pods_are_still_let_in_by_their_namespace_only() -> None:
+    (api, _) = production().named("namespaces-servers-vault").inputs["spec"]["ingress"]
+    blocks = [one["ipBlock"] for one in api["from"] if "ipBlock" in one]
+    pods = ["10.0.0.0/20", "10.0.16.0/20", "10.0.32.0/20"]
+    assert blocks == [
+        {"cidr": "10.0.0.0/8", "except": pods},
+        {"cidr": "192.168.7.0/24"},
+        *({"cidr": f"10.0.{number}.0/24"} for number in (248, 249, 250)),
+    ]
+
+
+def test_without_a_load_balancer_there_is_nothing_of_one() -> None:
+    declared = built(CLUSTER)
+    assert not [one.name for one in declared.records if "balancer" in one.name or "node-port" in one.name]
+    (api, _) = declared.named("namespaces-servers-vault").inputs["spec"]["ingress"]
+    assert not [one for one in api["from"] if "ipBlock" in one]
+
+
 def test_servers_trust_authorities_that_settings_name() -> None:
     declared = production()
     assert declared.named("servers-chart-authorities").inputs["data"] == {"0.crt": CERTIFICATE}
@@ -502,11 +569,11 @@ def test_the_stack_exports_what_a_person_needs() -> None:
     platform = settings.platform
     declare(lambda: found.update(eks.build(settings, platform, pulumi.Output.secret).exports))
     assert sorted(found) == ["address", "cluster_id", "cluster_name"]
-    with_database = parse(cluster(postgres=POSTGRES))
+    with_database = parse(cluster(postgres=POSTGRES, load_balancer=LOAD_BALANCER))
     assert isinstance(with_database.platform, EksPlatform)
     platform = with_database.platform
     declare(lambda: found.update(eks.build(with_database, platform, pulumi.Output.secret).exports))
-    assert "postgres_host" in found
+    assert {"postgres_host", "load_balancer"} <= found.keys()
 
 
 def test_the_administrator_of_several_servers_sees_who_votes_from_first_boot_on() -> None:

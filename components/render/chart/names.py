@@ -31,6 +31,8 @@ NODE_LABEL: Mapping[str, str] = {"role": "vault"}
 """Of nodes that are for servers only."""
 NODE_TAINT: Mapping[str, str] = {"key": "dedicated", "value": "vault", "effect": "NoSchedule"}
 """Keeps everything else from these nodes."""
+SERVES = "/v1/sys/health?standbyok=true&perfstandbyok=true"
+"""What a server answers with 200 as long as it serves: unsealed, whether it leads or not (Vault, /sys/health)."""
 CLUSTER_PORT = 8201
 """Where servers talk to each other; the charts fix it."""
 

@@ -4,6 +4,7 @@ Owns the merging of what is needed, and the addresses of a node's own services. 
 pod: whoever reaches it may be the node.
 """
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class PodTraffic:
     """Networks of the cluster's own API: its addresses in the subnets, and that of its service."""
     client_networks: tuple[str, ...] = ()
     """Networks outside of the cluster that may reach the servers' API, such as a load balancer's."""
+    pod_networks: tuple[str, ...] = ()
+    """Networks of the cluster's pods, which are let in by their namespace, and not as a part of a wider network."""
     needs: tuple[Need, ...] = ()
     """Servers that the pods reach."""
     job_needs: tuple[Need, ...] = ()
@@ -61,7 +64,7 @@ def servers(traffic: PodTraffic) -> Specification:
         pods,
         {"namespaceSelector": {"matchLabels": dict(CLIENT_LABEL)}},
         {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: JOBS_NAMESPACE}}},
-        *map(_block, traffic.client_networks),
+        *(_block(network, traffic.pod_networks) for network in traffic.client_networks),
     ]
     return {
         **pods,
@@ -126,9 +129,11 @@ def _to(networks: Sequence[str], setting: str, ports: list[Specification]) -> Sp
     return {"to": [*map(_block, networks)], "ports": ports}
 
 
-def _block(network: str) -> Specification:
-    excepted = {"except": [LINK_LOCAL]} if network == ANYWHERE else {}
-    return {"ipBlock": {"cidr": network, **excepted}}
+def _block(network: str, apart: Iterable[str] = ()) -> Specification:
+    whole = ipaddress.IPv4Network(network)
+    left_out = [LINK_LOCAL] if network == ANYWHERE else []
+    left_out += [one for one in apart if ipaddress.IPv4Network(one).subnet_of(whole)]
+    return {"ipBlock": {"cidr": network, **({"except": left_out} if left_out else {})}}
 
 
 def _ports(protocol: Protocol, port: int) -> list[Specification]:

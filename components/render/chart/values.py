@@ -22,6 +22,7 @@ from .names import (
     PRIORITY_CLASS,
     RELEASE,
     SEAL_TOKEN,
+    SERVES,
     STORAGE_CLASS,
     labels,
 )
@@ -38,7 +39,6 @@ _FOLLOWS = Path(__file__).parents[2] / "payloads" / "follow_certificate.sh"
 _USER, _GROUP = 100, 1000
 """Both images' own user and group."""
 _READABLE_BY_GROUP = 0o440
-_PROBED = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 _RESTRICTED: Mapping[str, Any] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -178,11 +178,11 @@ def _probes() -> Values:
     the majority. Alive is who answers at all: a sealed pod isn't restarted. By default the first starts the server's
     whole program each five seconds and verifies no certificate, and the second is off."""
     common = {"enabled": True, "port": API_PORT, "successThreshold": 1}
-    alive = f"{_PROBED}&sealedcode=204&uninitcode=204&removedcode=204&haunhealthycode=204"
+    alive = f"{SERVES}&sealedcode=204&uninitcode=204&removedcode=204&haunhealthycode=204"
     return {
         "readinessProbe": {
             **common,
-            "path": _PROBED,
+            "path": SERVES,
             "initialDelaySeconds": 5,
             "periodSeconds": 5,
             "timeoutSeconds": 3,

@@ -69,7 +69,9 @@ def needed(wire: Wire, token: str) -> Values:
         wire.create(NAMESPACE, INPUTS[NAMESPACE])
     for name, other in aws_cluster.REFERS.get(token.removeprefix("aws:"), {}).items():
         of = f"aws:{other}"
-        found[name] = wire.create(of, INPUTS[of] | needed(wire, of)).identity
+        made = wire.create(of, INPUTS[of] | needed(wire, of)).identity
+        first, _, inner = name.partition(".")
+        found[first] = [{inner: made}] if inner else made
     return found
 
 
@@ -146,6 +148,35 @@ def test_nothing_is_made_of_what_isnt_there_or_goes_while_it_is_needed() -> None
             wire.delete(protected)
         wire.delete(wire.update(protected, INPUTS[cluster]))
         assert wire.read(made) is None
+
+
+def test_a_load_balancer_has_one_listener_for_a_port_and_is_named_by_its_arn() -> None:
+    balancer, targets, listener = (
+        f"aws:lb/{kind}" for kind in ("loadBalancer:LoadBalancer", "targetGroup:TargetGroup", "listener:Listener")
+    )
+    rule, cluster = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "aws:eks/cluster:Cluster"
+    with attach(["aws"]) as environment, Wire(environment, "aws") as wire:
+        before = wire.create(balancer, INPUTS[balancer] | needed(wire, balancer) | {"enableDeletionProtection": True})
+        behind = wire.create(targets, INPUTS[targets] | needed(wire, targets))
+        leads = {
+            "loadBalancerArn": before.outputs.values["arn"],
+            "port": 8200,
+            "defaultActions": [{"type": "forward", "targetGroupArn": behind.outputs.values["arn"]}],
+        }
+        wire.create(listener, leads)
+        with pytest.raises(grpc.RpcError, match="port is 8200, which another listener has"):
+            wire.create(listener, leads)
+        with pytest.raises(grpc.RpcError, match=r"defaultActions\.targetGroupArn is arn:none, which doesn't exist"):
+            wire.create(listener, leads | {"port": 443, "defaultActions": [{"targetGroupArn": "arn:none"}]})
+        with pytest.raises(grpc.RpcError, match="is needed by lb/listener:Listener"):
+            wire.delete(behind)
+        with pytest.raises(grpc.RpcError, match="is protected; expected enableDeletionProtection to be taken off"):
+            wire.delete(before)
+        made = wire.create(cluster, INPUTS[cluster] | {"vpcConfig": {"endpointPrivateAccess": True}})
+        given = made.outputs.values["vpcConfig"]
+        assert given == {"endpointPrivateAccess": True, "clusterSecurityGroupId": "sg-of-vault"}
+        to_nodes = INPUTS[rule] | needed(wire, rule) | {"referencedSecurityGroupId": given["clusterSecurityGroupId"]}
+        assert wire.create(rule, to_nodes).identity
 
 
 def test_a_cluster_has_namespaces_names_and_what_cant_be_changed() -> None:

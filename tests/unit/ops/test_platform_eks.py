@@ -21,7 +21,7 @@ from ops.platforms.driver import Purpose
 from ops.platforms.eks import Eks
 from ops.platforms.forwarding import ForwardedPort
 from ops.platforms.registry import platform_of
-from tests.support.eks_samples import CLUSTER, OF_OPENBAO, PLATFORM, cluster, openbao
+from tests.support.eks_samples import CLUSTER, LOAD_BALANCER, OF_OPENBAO, PLATFORM, cluster, openbao
 from tests.unit.settings.samples import MINIMAL
 
 OWN = {
@@ -138,10 +138,41 @@ def test_a_profile_takes_the_place_of_credentials(paths: Paths) -> None:
 def test_where_it_is_reached_and_by_whom(paths: Paths) -> None:
     platform = driver(paths)
     assert platform.expected_address == "https://127.0.0.1:8210"
-    assert platform.address_for_applications("https://127.0.0.1:8210") == "https://vault.vault.svc:8200"
+    assert platform.address_for_applications("https://127.0.0.1:8210", "web") == "https://vault.vault.svc:8200"
     assert platform.authority_file == paths.own / "trial" / "authority.crt"
     assert platform.administrator_networks == ("127.0.0.1/32",)
     assert secret_names(platform.file) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "role", "address"),
+    [
+        ({"kubernetes": {}}, "web", "https://vault.example.com:8200"),
+        ({"kubernetes": {}}, "pod", "https://vault.vault.svc:8200"),
+        (
+            {"kubernetes": {"host": "https://10.9.9.9", "ca_certificate_file": "ca.crt"}},
+            "pod",
+            "https://vault.example.com:8200",
+        ),
+    ],
+    ids=["outside", "pod", "pod-of-another-cluster"],
+)
+def test_whoever_is_outside_of_the_cluster_comes_by_its_load_balancer(
+    paths: Paths, parts: dict[str, object], role: str, address: str
+) -> None:
+    applications = {
+        "web": {"login": {"kind": "approle"}, "secrets": {"key": {"keys": ["key"]}}},
+        "pod": {
+            "login": {"kind": "kubernetes", "service_account": "pod", "namespace": "shop"},
+            "secrets": {"key": {"keys": ["key"]}},
+        },
+    }
+    balanced = cluster(load_balancer=LOAD_BALANCER)
+    write(
+        paths.project,
+        {**balanced, "bootstrap": OWN, "approle": {}, "kv": {"secret": {}}, "applications": applications, **parts},
+    )
+    assert driver(paths).address_for_applications("https://127.0.0.1:8210", role) == address
 
 
 def test_what_unseals_it_is_told(paths: Paths) -> None:
@@ -154,4 +185,4 @@ def test_elsewhere_applications_reach_it_by_the_same_address(tmp_path: Path) -> 
     write(tmp_path, MINIMAL)
     paths = Paths(project=tmp_path)
     local = platform_of(paths, stack_file.read(paths, "trial"), sandbox=True)
-    assert local.address_for_applications("https://127.0.0.1:8200") == "https://127.0.0.1:8200"
+    assert local.address_for_applications("https://127.0.0.1:8200", "web") == "https://127.0.0.1:8200"

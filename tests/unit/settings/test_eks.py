@@ -12,7 +12,17 @@ from ops.paths import Paths
 from ops.stack_file import read as read_file
 from settings import parse, read
 from settings.eks import EksPlatform
-from tests.support.eks_samples import CLUSTER, KMS_PLUGIN, OF_OPENBAO, PLATFORM, SNAPSHOTS, cluster, openbao
+from tests.support.eks_samples import (
+    CLUSTER,
+    EXISTING_NETWORK,
+    KMS_PLUGIN,
+    LOAD_BALANCER,
+    OF_OPENBAO,
+    PLATFORM,
+    SNAPSHOTS,
+    cluster,
+    openbao,
+)
 from tests.unit.settings.samples import MINIMAL, refusal
 
 
@@ -96,6 +106,31 @@ AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audi
                 "platform.existing_network.subnet_ids is 'euc1-az1'; expected one for each of zone_ids: euc1-az1, "
                 "euc1-az2, euc1-az3"
             ),
+        ),
+        (
+            cluster(load_balancer={**LOAD_BALANCER, "client_cidrs": ["192.168.0.0/16", "10.0.7.0/24"]}),
+            (
+                "platform.load_balancer.client_cidrs[1] is '10.0.7.0/24'; expected a network outside of network_cidr, "
+                "which is '10.0.0.0/16', or one around it"
+            ),
+        ),
+        (
+            cluster(load_balancer={**LOAD_BALANCER, "client_cidrs": ["0.0.0.0/0"]}),
+            (
+                "platform.load_balancer.client_cidrs[0] is '0.0.0.0/0'; expected a network such as 10.0.0.0/8, with no "
+                "bit set behind its length and smaller than the internet"
+            ),
+        ),
+        (
+            cluster(load_balancer={**LOAD_BALANCER, "hosted_zone_id": "example.com"}),
+            (
+                "platform.load_balancer.hosted_zone_id is 'example.com'; expected a hosted zone's id such as "
+                "Z0123456789ABCDEFGHIJ"
+            ),
+        ),
+        (
+            cluster(load_balancer=LOAD_BALANCER, existing_network=EXISTING_NETWORK),
+            "platform.load_balancer is given; expected none, since existing_network is given, where nothing is made",
         ),
         (
             cluster(existing_network={"vpc_id": "main", "subnet_ids": {}}),
@@ -222,6 +257,10 @@ AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audi
         "plugin-from-two-places",
         "plugin-without-checksum",
         "existing-subnets",
+        "clients-inside",
+        "clients-anywhere",
+        "zone",
+        "balancer-elsewhere",
         "existing-id",
         "another-version",
         "another-chart",

@@ -60,7 +60,11 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
             "far": {"type": "socket", "address": "127.0.0.1:9090"},
         },
     },
-    "eks": eks_samples.openbao(**eks_samples.OF_OPENBAO, destinations={"db.internal": ["10.0.0.0/8"]}),
+    "eks": eks_samples.openbao(
+        **eks_samples.OF_OPENBAO,
+        destinations={"db.internal": ["10.0.0.0/8"]},
+        load_balancer=eks_samples.LOAD_BALANCER,
+    ),
     "eks in a network that is there": eks_samples.openbao(
         chart=eks_samples.OF_OPENBAO["chart"],
         kms_plugin=eks_samples.KMS_PLUGIN,
@@ -163,6 +167,9 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "DatabaseWithPasswords._references": changed("database/roles/app-read/connection", "other"),
     "EksPlatform._a_subnet_in_each_zone": eks_samples.cluster(
         existing_network={**eks_samples.EXISTING_NETWORK, "subnet_ids": {"euc1-az1": "subnet-01234567"}}
+    ),
+    "EksPlatform._clients_are_outside": eks_samples.cluster(
+        load_balancer={**eks_samples.LOAD_BALANCER, "client_cidrs": ["10.0.7.0/24"]}
     ),
     "EksPlatform._divisible": eks_samples.cluster(network_cidr="10.0.0.0/20"),
     "EksPlatform._nothing_of_a_network_that_is_made": eks_samples.cluster(
