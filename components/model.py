@@ -87,14 +87,23 @@ def by_profile(*, development: int | str, staging: int | str, production: int | 
     return Field(default=production, json_schema_extra={"by_profile": values, "unless": unless})
 
 
+def by_platform(**values: str) -> Any:
+    """A default that depends on `platform.kind`, as a stack's file would say it. Where none is told for that kind, and
+    for whoever uses the model without a platform, the setting has to be given."""
+    told: Any = values
+    return Field(json_schema_extra={"by_platform": told})
+
+
 def at_least_by_profile(*, unless: str, development: int, staging: int, production: int) -> Any:
     """So many entries are expected of a list in an environment of a profile, unless the setting beside it is given."""
     values: Any = {"development": development, "staging": staging, "production": production}
     return Field(json_schema_extra={"at_least": values, "unless": unless})
 
 
-def told_by_profile(field: FieldInfo, what: Literal["by_profile", "at_least", "unless"] = "by_profile") -> Any:
-    """What one of these two says of a field; None where it says nothing."""
+def told_by_profile(
+    field: FieldInfo, what: Literal["by_profile", "by_platform", "at_least", "unless"] = "by_profile"
+) -> Any:
+    """What one of these three says of a field; None where it says nothing."""
     extra = field.json_schema_extra
     return extra.get(what) if isinstance(extra, dict) else None
 

@@ -258,7 +258,11 @@ def rows(part: Part, called: str = "setting") -> list[str]:
         tells = name in _TAGS and part.location.endswith(")")
         field = _fields(part.model)[name]
         profiles = ", ".join(f"`{one}` in {profile}" for profile, one in (told_by_profile(field) or {}).items())
+        platforms = ", ".join(
+            f"`{one}` in {kind}" for kind, one in (told_by_profile(field, "by_platform") or {}).items()
+        )
         without = "**required**" if tells else profiles or default(field, takes)
+        without += f", {platforms}" if platforms else ""
         lines.append(f"| `{name}` | {meaning(part.model, name)} | {takes} | {without} |")
     return lines
 

@@ -21,6 +21,8 @@ WHOLE = "vault-estate:estate"
 """The one structured setting, as Pulumi spells it and messages name it."""
 BASE, ENVIRONMENT, PROFILE = "base", "environment", "profile"
 """The settings that name a base file, the environment, and the defaults that hold."""
+_PLATFORM, _KIND = "platform", "kind"
+"""The section that says where Vault runs, and the setting in it."""
 _PULUMIS = re.compile(r"Pulumi(?P<stack>\..+)?\.ya?ml")
 """Files that Pulumi reads itself."""
 _OWN = ("protect",)
@@ -36,7 +38,7 @@ class Based(Section):
 
 
 Way = tuple[str | int, ...]
-Source = Literal["profile", "base", "stack"]
+Source = Literal["profile", "platform", "base", "stack"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Layered:
 
     plain: Mapping[str, Any] = field(default_factory=dict)
     whole: Mapping[str, Any] = field(default_factory=dict)
-    """With the defaults of the profile."""
+    """With the defaults of the profile and of the platform."""
     said: Mapping[Way, Said] = field(default_factory=dict)
     """By each setting that holds no other."""
     files: Mapping[Way, str] = field(default_factory=dict)
@@ -115,7 +117,12 @@ def layered(
         raise SettingsError(*laying.mistakes)
     profile = whole.get(PROFILE, supposed or _called(model, whole))
     laying.said.setdefault((PROFILE,), Said(value=profile, source="profile"))
-    filling = _Filling(profile=profile if profile in get_args(Profile) else None, laid=laying)
+    kind = whole[_PLATFORM].get(_KIND) if isinstance(whole.get(_PLATFORM), Mapping) else None
+    filling = _Filling(
+        profile=profile if profile in get_args(Profile) else None,
+        platform=kind if isinstance(kind, str) else None,
+        laid=laying,
+    )
     filled = filling.fill(model, {PROFILE: profile, **whole}, ())
     unmet = tuple(filling.mistakes)
     return Layered(plain=whole, whole=filled, said=laying.said, files=laying.files, unmet=unmet)
@@ -256,9 +263,10 @@ class _Laying:
 
 @dataclass
 class _Filling:
-    """The defaults of a profile are put where no file says anything."""
+    """The defaults of a profile, and of a platform, are put where no file says anything."""
 
     profile: Any
+    platform: str | None
     laid: _Laying
     mistakes: list[Line] = field(default_factory=list)
 
@@ -285,10 +293,13 @@ class _Filling:
         return whole
 
     def _default(self, name: str, one: FieldInfo, whole: dict[str, Any], way: Way) -> None:
-        values = told_by_profile(one)
-        if values is None or self.profile not in values:
+        values, platforms = told_by_profile(one) or {}, told_by_profile(one, "by_platform") or {}
+        if self.profile in values:
+            default = Said(value=values[self.profile], source="profile")
+        elif self.platform in platforms:
+            default = Said(value=platforms[self.platform], source="platform")
+        else:
             return
-        default = Said(value=values[self.profile], source="profile")
         said = self.laid.said.get((*way, name))
         if said is None and name not in whole and told_by_profile(one, "unless") not in whole:
             whole[name] = default.value

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field
 
-from ..model import Form, HttpsUrl, Section
+from ..model import Form, HttpsUrl, Section, by_platform
 from .traffic import HTTPS_PORT, Need, need_of_url
 
 Flavor = Literal["vault", "openbao"]
@@ -22,8 +22,9 @@ Fingerprint = Annotated[
 class Server(Section):
     """Which server runs."""
 
-    flavor: Flavor
-    """HashiCorp Vault or OpenBao; they differ in audit devices and seals."""
+    flavor: Flavor = by_platform(eks="vault")
+    """HashiCorp Vault or OpenBao; they differ in audit devices and seals. In an EKS cluster it is `vault` unless it is
+    given, which has the seal by AWS KMS built in."""
     version: Version
     """Exact version, for example ``2.7.2``; a moving version is refused."""
 

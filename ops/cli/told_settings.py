@@ -11,18 +11,18 @@ from settings.layers import PROFILE, Said, Way
 
 
 def settings(stack: Stack = "local", as_json: Json = False) -> None:
-    """Show what a stack's file, its base and its profile say, and what that takes the place of. The rest has its
-    default."""
+    """Show what a stack's file, its base, its platform and its profile say, and what that takes the place of. The rest
+    has its default."""
     console = Console(as_json=as_json)
     file = stack_file.read(Paths(), stack)
     rows = list(_said(file.layers.said, file.layers.whole))
     profile = file.settings.profile
-    named = {"profile": profile, "base": "", "stack": file.path.name}
+    named = {"profile": profile, "platform": file.settings.platform.kind, "base": "", "stack": file.path.name}
     for name, said in rows:
         instead = (
             f", instead of {stack_file.flowing(said.instead.value)} ({said.instead.source})" if said.instead else ""
         )
-        console.result(f"{said.source:<7} {name}: {stack_file.flowing(said.value)}{instead}")
+        console.result(f"{said.source:<8} {name}: {stack_file.flowing(said.value)}{instead}")
 
     def document(said: Said) -> dict[str, Any]:
         return {"value": said.value, "from": said.source, "by": named[said.source] or said.file}

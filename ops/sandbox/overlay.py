@@ -58,6 +58,8 @@ def laid_over(file: StackFile, values: Iterable[tuple[Path, Any]]) -> StackFile:
     replaced: list[Replacement] = []
     for path, value in values:
         before = _get(content, path)
+        if before is None and path in file.layers.said:
+            before = file.layers.said[path].value  # a default of its platform or profile
         if before != value:
             _put(content, path, value)
             replaced.append(Replacement(setting=".".join(path), declared=_text(before), used=_text(value)))

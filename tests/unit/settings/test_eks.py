@@ -3,11 +3,13 @@
 Not proven: that AWS has what is named; `tests/unit/test_eks_estate.py` shows where each setting goes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from components.render.chart.server_file import ClusterServer
+from ops.cli import told_settings
 from ops.paths import Paths
 from ops.stack_file import read as read_file
 from settings import parse, read
@@ -46,6 +48,29 @@ def test_a_stack_says_another_number_of_servers_and_that_is_told() -> None:
 def test_the_committed_stacks_take_their_number_from_the_profile(stack: str, replicas: int) -> None:
     said = read_file(Paths(), stack).layers.said["platform", "pods", "replicas"]
     assert (said.value, said.source) == (replicas, "profile")
+
+
+def without_flavor(whole: Mapping[str, Any]) -> dict[str, Any]:
+    return {**whole, "server": {"version": whole["server"]["version"]}}
+
+
+def test_a_clusters_server_is_vault_unless_a_stack_says_another_and_the_rest_have_to_say() -> None:
+    told = read(without_flavor(cluster()))
+    said = told.layers.said["server", "flavor"]
+    assert (told.settings.server.flavor, said.value, said.source) == ("vault", "vault", "platform")
+    stated = read(openbao(**OF_OPENBAO))
+    said = stated.layers.said["server", "flavor"]
+    assert (stated.settings.server.flavor, said.source) == ("openbao", "stack")
+    assert (said.instead and (said.instead.value, said.instead.source)) == ("vault", "platform")
+    missing = "vault-estate:estate.server.flavor is missing; expected a value"
+    assert refusal(without_flavor(MINIMAL)) == [missing]
+    assert missing in refusal({**without_flavor(MINIMAL), "platform": {"kind": ["eks"]}})
+
+
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_the_committed_stacks_have_their_platforms_flavour(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told_settings.settings(stack=stack)
+    assert "platform server.flavor: vault" in capsys.readouterr().out.splitlines()
 
 
 def test_snapshots_are_taken_where_pods_log_in() -> None:

@@ -226,10 +226,10 @@ def test_the_command_shows_who_says_what() -> None:
     command = [sys.executable, "-m", "ops", "settings", "dev"]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
-    assert lines[0] == "stack   profile: development"
-    assert "stack   applications.aos.pki_roles: [], instead of [internal-mtls] (base)" in lines
-    assert "profile bootstrap.threshold: 1" in lines
-    assert "base    approle: {}" in lines
+    assert lines[0] == "stack    profile: development"
+    assert "stack    applications.aos.pki_roles: [], instead of [internal-mtls] (base)" in lines
+    assert "profile  bootstrap.threshold: 1" in lines
+    assert "base     approle: {}" in lines
 
     answer = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
     document = json.loads(answer.stdout)
