@@ -6,7 +6,7 @@ pod by its name: it is the one that was looked at, or none.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.render.chart.names import NAMESPACE, RELEASE
@@ -22,6 +22,8 @@ _STATISTICS = "/api/v1/nodes/{node}/proxy/stats/summary"
 _REVISION = "controller-revision-hash"
 """Label by which the StatefulSet's controller tells from which template a pod was made."""
 VOLUMES = ("data", "audit")
+_IDENTITY = {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"}
+"""Variables by which AWS' client in a pod finds a role's credentials; EKS adds one as it makes the pod, never later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class PodView:
     """Why a container of it doesn't run, in Kubernetes' word; empty: none is known."""
     node: str = ""
     """Where it is; empty: nowhere yet."""
+    has_identity: bool = False
+    """Whether EKS gave it a role of AWS' as it was made."""
 
     @classmethod
     def read(cls, pod: Mapping[str, Any]) -> "PodView":
@@ -67,7 +71,19 @@ class PodView:
             is_ending="deletionTimestamp" in metadata,
             trouble=next((one["reason"] for one in waiting if one.get("reason")), ""),
             node=str((pod.get("spec") or {}).get("nodeName") or ""),
+            has_identity=any(
+                variable["name"] in _IDENTITY
+                for container in (pod.get("spec") or {}).get("containers") or ()
+                for variable in container.get("env") or ()
+            ),
         )
+
+    def told_of_identity(self) -> "PodView":
+        """The same, told what is to be done where it was made too early."""
+        if self.has_identity:
+            return self
+        delete = f"kubectl delete pod {self.name} --namespace {NAMESPACE}"
+        return replace(self, trouble=f"made before service account {RELEASE} had its role in AWS: {delete}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +126,9 @@ class SetView:
 class VaultPods:
     """The pods of the chart's release."""
 
-    def __init__(self, api: KubernetesApi) -> None:
-        self.api = api
+    def __init__(self, api: KubernetesApi, *, needs_identity: bool = False) -> None:
+        """`needs_identity`: their seal is opened by a role of AWS' that pods have."""
+        self.api, self.needs_identity = api, needs_identity
 
     def look(self) -> SetView:
         """All of them now. Raises EstateError: the release isn't in the cluster, or its API refuses."""
@@ -121,7 +138,10 @@ class VaultPods:
                 f"StatefulSet {RELEASE} isn't in namespace {NAMESPACE}; expected the servers that up makes"
             )
         selector = ",".join(f"{name}={value}" for name, value in found["spec"]["selector"]["matchLabels"].items())
-        pods = (self.api.get(f"{_PODS}?labelSelector={selector}") or {}).get("items") or []
+        found_pods = (self.api.get(f"{_PODS}?labelSelector={selector}") or {}).get("items") or []
+        pods = [PodView.read(one) for one in found_pods]
+        if self.needs_identity:
+            pods = [one.told_of_identity() for one in pods]
         status = found.get("status") or {}
         return SetView(
             replicas=int(found["spec"]["replicas"]),
@@ -129,7 +149,7 @@ class VaultPods:
             is_observed=status.get("observedGeneration") == found["metadata"]["generation"],
             strategy=found["spec"]["updateStrategy"]["type"],
             image=found["spec"]["template"]["spec"]["containers"][0]["image"],
-            pods={one.name: one for one in sorted(map(PodView.read, pods), key=lambda one: one.name)},
+            pods={one.name: one for one in sorted(pods, key=lambda one: one.name)},
         )
 
     def may_lose(self) -> int | None:

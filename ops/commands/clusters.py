@@ -77,8 +77,12 @@ def _reached(paths: Paths, stack: str, console: Console, *, sandbox: bool) -> It
         if api is None:
             raise EstateError(f"stack {stack!r} is one whose servers are no pods; expected a stack in a cluster")
         with logged_in(platform, console) as client:
-            gate = Gate(pods=VaultPods(api), raft=Raft(client), say=console.say)
+            gate = Gate(pods=_pods(platform, api), raft=Raft(client), say=console.say)
             yield _Reached(platform=platform, api=api, gate=gate)
+
+
+def _pods(platform: PlatformDriver, api: KubernetesApi) -> VaultPods:
+    return VaultPods(api, needs_identity=platform.seal_kind == "awskms")
 
 
 def refuse_shrinking(platform: PlatformDriver, deployment: Mapping[str, Any]) -> None:
@@ -112,7 +116,9 @@ def in_status(platform: PlatformDriver, found: Status) -> Status:
     """A status, and of several servers in a cluster who votes: a server that was taken out may answer as a healthy
     one. Told where the administrator's pair is here; refuses nothing."""
     vault = found.vault
-    if vault is None or not vault.reachable or vault.sealed is not False or platform.file.settings.servers == 1:
+    if vault is None or not vault.reachable or vault.sealed is not False:
+        return _of_early_pods(platform, found)
+    if platform.file.settings.servers == 1:
         return found
     endpoint = platform.endpoint(vault.address)
     if not all(Path(needed).is_file() for needed in endpoint.login.files):
@@ -122,10 +128,23 @@ def in_status(platform: PlatformDriver, found: Status) -> Status:
         if api is None:
             return found
         with log_in(endpoint) as client:
-            look = Look(pods=VaultPods(api).look(), raft=Raft(client).look())
+            look = Look(pods=_pods(platform, api).look(), raft=Raft(client).look())
     except EstateError as error:
         return replace(found, warnings=(*found.warnings, f"which servers vote can't be seen: {error}"))
     return _told(look, found)
+
+
+def _of_early_pods(platform: PlatformDriver, found: Status) -> Status:
+    """Where no server answers, or one is sealed: whether that is since their pods came before their role."""
+    if platform.seal_kind != "awskms" or found.vault is None:
+        return found
+    try:
+        api = platform.cluster()
+        pods = _pods(platform, api).look().pods.values() if api else ()
+    except EstateError:
+        return found
+    early = [f"{one.name} isn't ready ({one.trouble})" for one in pods if not one.is_ready and not one.has_identity]
+    return replace(found, warnings=(*found.warnings, *early))
 
 
 def _told(look: Look, found: Status) -> Status:

@@ -63,6 +63,8 @@ class FakeServers:
     """How full volumes are, by their claims, in per cent; all others are half full."""
     tells: bool = True
     """Whether nodes may be asked that."""
+    early: set[str] = field(default_factory=set)
+    """Whose pod was made before its account had a role in AWS, and never serves."""
     on: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What else happens when something is asked for."""
     _count: int = 0
@@ -94,7 +96,11 @@ class FakeServers:
         """Whether its pod is ready."""
         pod = self.pods.get(name)
         return bool(
-            pod and pod.ends is None and pod.revision not in self.broken and self.now >= pod.born + READY_SECONDS
+            pod
+            and pod.ends is None
+            and pod.revision not in self.broken
+            and name not in self.early
+            and self.now >= pod.born + READY_SECONDS
         )
 
     def votes(self, name: str) -> bool:
@@ -244,9 +250,11 @@ class FakeServers:
         metadata = {"name": name, "uid": pod.uid, "labels": {"controller-revision-hash": pod.revision}}
         metadata["creationTimestamp"] = f"{pod.born:09.0f}"
         ending = {"deletionTimestamp": "now"} if pod.ends is not None else {}
+        role = {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}
+        given = [{"name": "AWS_EC2_METADATA_DISABLED", "value": "true"}, *([] if name in self.early else [role])]
         return {
             "metadata": {**metadata, **ending},
-            "spec": {"nodeName": f"node-of-{name}"},
+            "spec": {"nodeName": f"node-of-{name}", "containers": [{"name": "vault", "env": given}]},
             "status": {"conditions": [ready], "containerStatuses": [waiting]},
         }
 

@@ -127,6 +127,26 @@ def test_a_status_says_who_was_taken_out_though_its_pod_is_ready(tmp_path: Path,
     json.dumps(found.document)
 
 
+EARLY = (
+    "vault-2 isn't ready (made before service account vault had its role in AWS: kubectl delete pod vault-2 "
+    "--namespace vault)"
+)
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_a_status_says_which_pod_was_made_before_its_role_and_what_to_do(tmp_path: Path, servers: FakeServers) -> None:
+    platform = driver(checkout(tmp_path, 5))
+    place_pair(platform)
+    servers.early.add("vault-2")
+
+    assert status_of(platform).warnings[0] == EARLY
+    # Where no server has a role none answers, and Raft tells nothing.
+    away = VaultStatus(address="https://127.0.0.1:8210", reachable=False, sealed=None)
+    assert clusters.in_status(platform, Status(document={}, vault=away)).warnings == (EARLY,)
+    servers.early.clear()
+    assert clusters.in_status(platform, Status(document={}, vault=away)).warnings == ()
+
+
 @pytest.mark.usefixtures("logged_in")
 def test_a_status_of_servers_that_are_well_warns_of_nothing(tmp_path: Path, servers: FakeServers) -> None:
     platform = driver(checkout(tmp_path, 5))
