@@ -3,15 +3,26 @@
 Checkov's numbers are named where a rule asks for the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .constraints import given, inputs, off, on, on_unless_left
-from .rule import Rule
+from .rule import Resource, Rule
 
 _INSTANCE = ("aws:rds/instance:Instance",)
 _SHORTEST_BACKUP_DAYS = 7
 _LOGS = frozenset({"postgresql", "upgrade"})
+
+
+_READS_FILES = frozenset({"10.11", "10.12", "10.13", "11.6", "11.7", "11.8"})
+"""Versions of Aurora whose users can read files of the machine (AWS security bulletin AWS-2022-004)."""
+
+
+def _patched(resource: Resource) -> Iterator[str]:
+    if resource.has_inputs and resource.known("engine") and resource.known("engineVersion"):
+        aurora = resource.get("engine") == "aurora-postgresql"
+        if aurora and resource.get("engineVersion") in _READS_FILES:
+            yield "engineVersion lets its users read files of the machine"
 
 
 def _kept(value: Any) -> str | None:
@@ -33,6 +44,14 @@ def _tls(value: Any) -> str | None:
 
 
 RULES = (
+    Rule(
+        name="database-keeps-its-files",
+        sentence="A database isn't of a version whose users can read files of its machine.",
+        remediation="Give a later engine_version.",
+        source="AWS security bulletin AWS-2022-004; Checkov CKV_AWS_388",
+        types=_INSTANCE,
+        check=_patched,
+    ),
     Rule(
         name="database-is-encrypted",
         sentence="A database is encrypted by a key of the account's own.",

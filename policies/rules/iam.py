@@ -65,6 +65,19 @@ def _trusts(statement: Any) -> str | None:
     return "lets a service take the role on for any account" if services - _UNCONDITIONED and not told else None
 
 
+def _web_identity(statement: Any) -> str | None:
+    principal = statement.get("Principal") or {}
+    providers = [str(one) for one in entries(principal.get("Federated") or [])] if isinstance(principal, dict) else []
+    told = (statement.get("Condition") or {}).get("StringEquals") or {}
+    for provider in providers:
+        issuer = provider.partition(":oidc-provider/")[2]
+        for claim in ("sub", "aud") if issuer else ():
+            named = [str(one) for one in entries(told.get(f"{issuer}:{claim}") or [])]
+            if not named or any("*" in one or "?" in one for one in named):
+                return f"lets anybody whom an issuer knows take the role on: {claim} isn't named"
+    return None
+
+
 def _exact(statement: Any) -> str | None:
     if "NotAction" in statement or any("*" in str(one) or "?" in str(one) for one in entries(statement.get("Action"))):
         return "allows actions that it doesn't name"
@@ -93,6 +106,14 @@ _OPENS = frozenset({"Decrypt", "CreateGrant", "GenerateDataKey", "ReEncryptFrom"
 
 
 RULES = (
+    Rule(
+        name="web-identity-is-named",
+        sentence="A role that is taken on by the token of an issuer says whose token, and for whom it was made.",
+        remediation="Give StringEquals on the issuer's sub and aud, without a wildcard.",
+        source="AWS IAM, Create a role for OpenID Connect federation; Checkov CKV_AWS_393, of any issuer",
+        types=("aws:iam/role:Role",),
+        check=statements("assumeRolePolicy", _web_identity),
+    ),
     Rule(
         name="role-is-taken-on-for-this-account",
         sentence="A role says who takes it on, and a service takes it on for this account only.",

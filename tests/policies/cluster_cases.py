@@ -10,6 +10,7 @@ LOGS = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/up"
 DIGEST = f"docker.io/hashicorp/vault:2.0.4@sha256:{'0' * 64}"
+ISSUER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
 RECORDS = "vault-estate:index:AccessLogBucket"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 
@@ -24,6 +25,11 @@ def endpoint(resource: str, **condition: Any) -> dict[str, Any]:
 
 def trust(principal: Any, **condition: Any) -> dict[str, Any]:
     return document("assumeRolePolicy", Action=["sts:AssumeRole"], Principal=principal, Condition=condition)
+
+
+def federated(operator: str = "StringEquals", **claims: str) -> dict[str, Any]:
+    issuer = ISSUER.partition("/")[2]
+    return trust({"Federated": ISSUER}, **{operator: {f"{issuer}:{name}": [value] for name, value in claims.items()}})
 
 
 def key(principal: Any, action: str = "kms:Decrypt", **condition: Any) -> dict[str, Any]:
@@ -346,6 +352,26 @@ IN_AWS: Mapping[str, Case] = {
         refused=[({"rule": {"objectOwnership": "ObjectWriter"}}, "rule lets who uploads an object own it")],
         unknown="rule",
     ),
+    "web-identity-is-named": Case(
+        passes=federated(sub="system:serviceaccount:vault:vault", aud="sts.amazonaws.com"),
+        also_passes=[
+            trust({"Service": ["eks.amazonaws.com"]}),
+            trust({"AWS": ROLE}),
+            trust("*"),
+            trust({"Federated": f"arn:aws:iam::{ACCOUNT}:saml-provider/people"}),
+        ],
+        refused=[
+            (
+                federated(aud="sts.amazonaws.com"),
+                "statement 0, lets anybody whom an issuer knows take the role on: sub",
+            ),
+            (federated(sub="repo:ours/vault:ref:refs/heads/main"), "aud isn't named"),
+            (federated(sub="repo:ours/*", aud="sts.amazonaws.com"), "sub isn't named"),
+            (federated("StringLike", sub="repo:ours/vault", aud="sts.amazonaws.com"), "sub isn't named"),
+            (trust({"Federated": [ISSUER]}), "sub isn't named"),
+        ],
+        unknown="assumeRolePolicy",
+    ),
     "role-is-taken-on-for-this-account": Case(
         passes=trust({"Service": ["pods.eks.amazonaws.com"]}, StringEquals={"aws:SourceAccount": [ACCOUNT]}),
         also_passes=[trust({"Service": "ec2.amazonaws.com"}), trust({"AWS": ROLE})],
@@ -439,6 +465,15 @@ IN_DATABASES: Mapping[str, Case] = {
             ({"kmsKeyId": None}, "kmsKeyId isn't set"),
         ],
         unknown="storageEncrypted",
+    ),
+    "database-keeps-its-files": Case(
+        passes={"engine": "postgres", "engineVersion": "11.8"},
+        also_passes=[
+            {"engine": "aurora-postgresql", "engineVersion": "11.9"},
+            {"engine": "aurora-postgresql", "engineVersion": None},
+        ],
+        refused=[({"engine": "aurora-postgresql"}, "engineVersion lets its users read files of the machine")],
+        unknown="engineVersion",
     ),
     "database-has-no-public-address": Case(
         passes={"publiclyAccessible": False},

@@ -16,6 +16,7 @@ from components.render.chart.server_file import ClusterServer, server_file
 from components.render.chart.values import values
 from fake_providers.constructing import ChildResource
 from fake_providers.kubernetes import CHART, KubernetesProvider
+from ops.paths import ROOT
 from policies.rules import (
     RULES,
     authorities,
@@ -434,12 +435,24 @@ def test_every_rule_about_properties_has_a_case() -> None:
     assert len(RULES) >= 30
 
 
+ASKED = (
+    "7 8 16 17 18 19 21 33 37 38 39 40 46 53 54 55 56 58 60 61 70 79 88 93 118 126 129 130 133 143 157 161 "
+    "186 227 273 300 341 388 393"
+)
+"""Checkov's checks that are to be rules, where stacks have what they are about."""
+LEFT_OUT: Mapping[int, str] = {
+    40: "no policy of a user: a node at Hetzner has no other identity at AWS, for the seal's key alone",
+    186: "objects of S3, of which no program here declares one",
+    273: "no users: as 40",
+}
+"""Those that aren't, each with the reason; docs/policies.md tells it."""
+
+
 def test_what_checkov_checks_of_what_a_cluster_is_made_of_is_a_rule_here() -> None:
-    checks = (
-        "7 8 16 17 18 19 21 33 37 38 39 53 54 55 56 58 60 61 70 79 88 93 118 126 129 130 133 143 157 161 227 300 341"
-    )
     named = {int(number) for rule in RULES for number in re.findall(r"CKV_AWS_([0-9]+)", rule.source)}
-    assert {int(number) for number in checks.split()} - named == set()
+    assert {int(number) for number in ASKED.split()} - named == LEFT_OUT.keys()
+    page = (ROOT / "docs/policies.md").read_text(encoding="utf-8").partition("## Rules")[0]
+    assert {int(number) for number in re.findall(r"CKV_AWS_([0-9]+)", page)} == LEFT_OUT.keys()
 
 
 def tried(rule: Rule, case: Case, change: Mapping[str, Any]) -> list[str]:
