@@ -19,6 +19,7 @@ from ops.paths import Paths
 _ENGINE_SECONDS = 60.0
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _KMS_KEY = "aws:kms/key:Key"
+_CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 LOCKS = ".pulumi/locks/**/*.json"
 """The engine's locks in a folder that holds states."""
 
@@ -69,11 +70,13 @@ def exports(deployment: Mapping[str, Any]) -> Mapping[str, str]:
 
 def kept(deployment: Mapping[str, Any]) -> list[Kept]:
     """What stays when this state's stack is destroyed: what is never deleted, once where several settings are of the
-    same thing, and keys, whose deletion waits."""
+    same thing, and keys, whose deletion waits. What is in a cluster goes with it, but for the volumes of claims."""
     found: dict[str, Kept] = {}
     for one in deployment.get("resources") or []:
         kind, identity = str(one["type"]), str(one.get("id") or "")
-        if one.get("custom") and one.get("retainOnDelete"):
+        if kind == _CLAIM and one.get("retainOnDelete"):
+            found[identity] = Kept(kind="volume", identity=f"of claim {identity}")
+        elif one.get("custom") and one.get("retainOnDelete") and not kind.startswith("kubernetes:"):
             found.setdefault(identity, Kept(kind=kind, identity=identity))
         elif kind == _KMS_KEY:
             days = int((one.get("inputs") or {})["deletionWindowInDays"])

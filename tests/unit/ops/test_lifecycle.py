@@ -253,12 +253,15 @@ def test_down_tells_what_is_never_deleted_and_whose_deletion_waits(stack: Stack)
             {"urn": "b", "type": bucket, "id": "snapshots", **keeps},
             {"urn": "c", "type": "aws:s3/bucketPolicy:BucketPolicy", "id": "snapshots", **keeps},
             {"urn": "d", "type": "aws:iam/role:Role", "custom": True, "id": "goes"},
+            {"urn": "e", "type": "kubernetes:core/v1:Namespace", "id": "vault", **keeps},
+            {"urn": "f", "type": "kubernetes:core/v1:PersistentVolumeClaim", "id": "vault/data-vault-0", **keeps},
             key,
         ]
     }
 
     assert stack.down().kept == (
         Kept(kind=bucket, identity="snapshots"),
+        Kept(kind="volume", identity="of claim vault/data-vault-0"),
         Kept(kind="aws:kms/key:Key", identity="0123", days=30),
     )
 
