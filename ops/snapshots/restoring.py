@@ -106,7 +106,7 @@ def restore(
         needed, cluster = key_of(opened.archive), str(opened.record["cluster_id"])
         held = keys if needed and opened.record["seal"] == "static" else None
         with (
-            _told_of_another_key(file.stack, opened.key, needed),
+            _told_of_another_key(file.stack, opened, needed),
             having(held, needed, lambda: escrow.with_id(store, cluster, needed, identity)),
         ):
             another = target.status().get("cluster_id") not in (None, cluster)
@@ -128,16 +128,24 @@ def restore(
 
 
 @contextmanager
-def _told_of_another_key(stack: str, key: str, needed: str) -> Iterator[None]:
-    """Raises EstateError: the server has another key of its seal than the snapshot needs."""
+def _told_of_another_key(stack: str, opened: Opened, needed: str) -> Iterator[None]:
+    """Raises EstateError: the server has another key of its seal than the snapshot needs. Where the key is elsewhere,
+    servers say the same of one that doesn't answer."""
     try:
         yield
     except SnapshotError as error:
         if _ANOTHER_KEY not in str(error):
             raise
+        key, seal = opened.key, opened.record["seal"]
+        if seal == "static":
+            raise EstateError(
+                f"{key} was taken under key {needed} of the seal, which the server doesn't have; expected it beside "
+                f"the present one: ./estate restore {stack} --from {key} --node USER@HOST"
+            ) from None
         raise EstateError(
-            f"{key} was taken under key {needed} of the seal, which the server doesn't have; expected it beside the "
-            f"present one: ./estate restore {stack} --from {key} --node USER@HOST"
+            f"{key} isn't opened by the seal {seal!r} of the servers, which hold what they held: it was taken under "
+            f"another key ({needed or 'without a name'}), or the key doesn't answer; expected the key of then, and one "
+            "that answers"
         ) from None
 
 

@@ -1,43 +1,61 @@
 """Servers whose pods really run, on one world, in the order of an estate's life: three, five, three again.
 
 A leader that is lost, an upgrade, a drain, a server that joins again, more servers, a lost zone whose servers nobody
-unseals, who reaches them, fewer servers and another certificate meanwhile. Somebody writes all the time.
+unseals, who reaches them, fewer servers and another certificate meanwhile, snapshots and a restore. Somebody writes all
+the time.
 
 Not held here: AWS' volumes, which take longer to move, and HashiCorp's server.
 """
 
 import itertools
+import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import hvac
 import pytest
+import requests
 
-from components.render.chart.names import CLUSTER_PORT, NAMESPACE, api_in_cluster, host
+from components.render.chart.names import CLUSTER_PORT, NAMESPACE, RELEASE, api_in_cluster, host
 from components.render.chart.network_policies import CLIENT_LABEL, POD_IDENTITY
+from components.render.login import CertificateLogin
 from components.render.traffic import API_PORT
 from fake_providers import nodes
 from fake_providers.machines import MachineError
 from fake_providers.machines.commands import run
 from fake_providers.nodes import network
+from fake_providers.token_service import TokenService
+from ops import stack_file
 from ops.clusters.api import TOO_MANY, KubernetesRefusedError
 from ops.clusters.gate import Gate
-from ops.clusters.pods import VOLUMES, PodView
+from ops.clusters.pods import VOLUMES, PodView, VaultPods
 from ops.clusters.rejoining import Rejoin
 from ops.clusters.scaling import Shrinking
 from ops.clusters.upgrading import Upgrade, Upgraded
+from ops.console import Console
 from ops.errors import EstateError
+from ops.keys import age
+from ops.keys.first_use import ensure_snapshot_keys
+from ops.paths import Paths
+from ops.snapshots import opening, restoring, stores, taking
+from ops.stack_file import StackFile
+from ops.vault.endpoint import VaultEndpoint
 from tests.support import writing_load
 from tests.support.booting import by_load
 from tests.support.pods import THREE_ZONES, Pods, asking, on
 from tests.support.sealed import is_active
-from tests.support.servers import eventually
+from tests.support.servers import eventually, new_platform
 from tests.support.servers_in_pods import COUNT, MOST, ServersInPods, servers_in_pods
+from tests.support.snapshotting import fill, let_in, write_stack
 
 ZONES = 3
 ALONE = "n-5"
@@ -243,6 +261,11 @@ def test_a_server_that_was_taken_out_joins_again_with_new_volumes(servers: Serve
     assert look.raft is not None
     out = next(name for name in look.pods.names if name != look.raft.leader)
     volumes = set(volumes_of(gate, out))
+    # Pods that are there keep what they were made with; a new one has what its account has by then.
+    service = TokenService(url="https://sts.invalid", region="nowhere", cluster="arn:none")
+    servers.cluster.use_token_service(service)
+    servers.cluster.associate(NAMESPACE, RELEASE, "arn:aws:iam::123456789012:role/seal")
+    assert early(servers) == set(look.pods.names)
 
     gate.raft.remove(out)
     doubt = f"{out} isn't among Raft's servers, whatever its pod says"
@@ -251,8 +274,16 @@ def test_a_server_that_was_taken_out_joins_again_with_new_volumes(servers: Serve
 
     assert set(done.left_volumes) == volumes
     assert volumes.isdisjoint(volumes_of(gate, out))
+    assert early(servers) == {*look.pods.names} - {out}
+    servers.cluster.associate(NAMESPACE, RELEASE, None)
     assert servers.client.adapter.get("/v1/secret/load")["data"]["number"] > 0
     assert load.lost() == []
+
+
+def early(servers: ServersInPods) -> set[str]:
+    """Whose pod is told to have been made before its role, where a seal needs one."""
+    found = VaultPods(servers.kubectl, needs_identity=True).look().pods
+    return {name for name, pod in found.items() if "had its role in AWS: kubectl delete pod" in pod.trouble}
 
 
 def volumes_of(gate: Gate, *names: str) -> list[str]:
@@ -263,18 +294,52 @@ def volumes_of(gate: Gate, *names: str) -> list[str]:
 
 def test_three_become_five_and_an_upgrade_of_five_loses_no_write(servers: ServersInPods, load: Load) -> None:
     led = leads(servers.gate([]))
-    servers.apply(replace(servers.server, pods=servers.server.pods.model_copy(update={"replicas": MOST})))
+    five = servers.server.pods.model_copy(update={"replicas": MOST})
+    servers.apply(replace(servers.server, pods=five))
+    assert eventually(lambda: len(servers.gate([]).pods.look().pods) == MOST, WELL_SECONDS)
+    # Now the new ones are behind as well.
+    servers.apply(replace(servers.server, pods=five.model_copy(update={"cpu_millicores": 102})))
+    assert eventually(lambda: len(servers.gate([]).pods.look().behind) == MOST, WELL_SECONDS)
 
-    done = upgrade(servers)
+    with seen_uids(servers) as seen:
+        done = upgrade(servers)
 
-    # The new ones have begun with a file that names all five.
-    assert sorted(done.replaced) == [f"vault-{number}" for number in range(COUNT)]
+    assert sorted(done.replaced) == [f"vault-{number}" for number in range(MOST)]
     assert done.replaced[-1] == led
+    changed = [{name for name in now if now[name] != before[name]} for before, now in itertools.pairwise(seen)]
+    assert [one for one in changed if one] == [{name} for name in done.replaced]
     look = servers.gate([]).look()
     assert look.raft is not None
     assert sum(one.votes for one in look.raft.servers.values()) == MOST
     assert look.raft.failure_tolerance == MOST // 2
     assert load.lost() == []
+
+
+@contextmanager
+def seen_uids(servers: ServersInPods) -> Iterator[list[dict[str, str]]]:
+    """The pods' uids, looked at once a second for as long as the block runs and once after it. One that is missing for
+    a moment has the uid that it had."""
+    seen: list[dict[str, str]] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        pods = servers.gate([]).pods.look().pods
+        seen.append({**(seen[-1] if seen else {}), **{name: pod.uid for name, pod in pods.items()}})
+
+    def watch() -> None:
+        while not ended.wait(1.0):
+            with suppress(EstateError):  # the API didn't answer
+                look()
+
+    look()
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        watching.join()
+    look()
 
 
 def test_a_lost_zone_stops_no_write_and_comes_back_once_it_is_unsealed(servers: ServersInPods, clients: Pods) -> None:
@@ -336,6 +401,9 @@ def test_who_is_not_let_in_reaches_no_server_and_a_server_reaches_no_metadata(
     with metadata_service(servers.cluster, ALONE):
         pods.run("control", asking(METADATA_ADDRESS, port, until="answered"), **tools)
         servers.inside(server, f"nc -w 2 {identity.partition('/')[0]} {port} </dev/null")
+        servers.inside(server, "nslookup kubernetes.default.svc.cluster.local")
+        unsealing = urlsplit(servers.unsealing.server.address)
+        servers.inside(server, f"nc -w 2 {unsealing.hostname} {unsealing.port} </dev/null")
         with pytest.raises(MachineError):
             servers.inside(server, f"nc -w 2 {METADATA_ADDRESS} {port} </dev/null")
 
@@ -382,3 +450,158 @@ def test_five_become_three_and_take_up_another_certificate_meanwhile(
     assert {name: look.pods.pods[name].uid for name in staying} == {name: before.pods[name].uid for name in staying}
     assert {name: servers.restarts()[name] for name in staying} == {name: restarts[name] for name in staying}
     assert load.lost() == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A project of which the servers' snapshots are kept in a folder, by the commands' own functions."""
+
+    servers: ServersInPods
+    paths: Paths
+    file: StackFile
+    console: Console
+
+    @property
+    def where(self) -> VaultEndpoint:
+        """By the forwarded port; who restores has a pair of their own."""
+        login = CertificateLogin(certificate_file="none", private_key_file="none")
+        return VaultEndpoint(address=self.servers.address, ca_file=self.servers.port.authority, login=login)
+
+    def take(self) -> str:
+        """The key of one that was taken now; again while the port leads to a server that leads no more."""
+        for _ in range(30):
+            try:
+                return taking.take(self.paths, self.file, self.where, self.console).key
+            except EstateError as error:
+                print(error)
+                time.sleep(1)
+        raise AssertionError("no snapshot was taken")
+
+    def restore(self, key: str) -> restoring.Restored:
+        """As the command does."""
+        identity = age.default_identity(self.paths, self.file)
+        return restoring.restore(self.paths, self.file, self.where, self.console, identity=identity, key=key)
+
+    def whole(self) -> list[str]:
+        """All that a restore could be given, each looked into; fails where one isn't whole."""
+        found = taking.kept(stores.store_of(self.paths, self.file))
+        identity = age.default_identity(self.paths, self.file)
+        for one in found:
+            with taking.told(), taking.folder(self.paths, "looked-") as work:
+                opening.open_snapshot(stores.store_of(self.paths, self.file), one, identity, work)
+        return [one.key for one in found]
+
+
+@pytest.fixture(scope="module")
+def kept(servers: ServersInPods, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """With a login that may take and restore, as the stack makes it."""
+    paths = Paths(project=tmp_path_factory.mktemp("project"))
+    paths.make_own()
+    write_stack(paths.project, new_platform(paths.local))
+    file = stack_file.read(paths, "local")
+    ensure_snapshot_keys(paths, file, (), lambda _: None)
+    servers.client.sys.enable_auth_method("cert")
+    let_in(servers.client, taking.pair(paths, file)[0])
+    return Kept(servers=servers, paths=paths, file=file, console=Console(as_json=True))
+
+
+def write(servers: ServersInPods, value: str) -> None:
+    """Put down a value, as soon as a server takes it."""
+
+    def taken() -> bool:
+        try:
+            return bool(servers.client.adapter.post("/v1/secret/restored", json={"value": value}))
+        except (hvac.exceptions.VaultError, requests.RequestException):
+            return False
+
+    assert eventually(taken, WELL_SECONDS)
+
+
+READS = """\
+import json, os, ssl, time, urllib.request
+context = ssl.create_default_context(cadata=os.environ["AUTHORITY"])
+for host in {hosts}:
+    request = urllib.request.Request(f"https://{{host}}:8200/v1/secret/restored")
+    request.add_header("X-Vault-Token", os.environ["TOKEN"])
+    for last in range(29, -1, -1):
+        try:
+            found = json.load(urllib.request.urlopen(request, context=context, timeout=5))["data"]["value"]
+            break
+        except OSError:
+            if not last:
+                raise
+            time.sleep(1)
+    assert found == "{value}", (host, found)
+"""
+"""Fails unless each server serves the value."""
+
+
+def serve(servers: ServersInPods, clients: Pods, pod: str, value: str) -> None:
+    """Have a pod see that each server serves it."""
+    hosts = [f"{host(number)}.{NAMESPACE}.svc" for number in range(len(servers.gate([]).pods.look().names))]
+    given = {"TOKEN": servers.root_token, "AUTHORITY": servers.port.authority.read_text(encoding="ascii")}
+    program = READS.format(hosts=hosts, value=value)
+    tools = servers.cluster.programs.tools.reference
+    clients.run(pod, ["python3", "-c", program], image=tools, environment=given, **on(ALONE))
+
+
+def test_a_restore_goes_into_all_servers_and_another_may_lead(
+    servers: ServersInPods, clients: Pods, kept: Kept
+) -> None:
+    gate = servers.gate([])
+    assert eventually(lambda: well(gate), WELL_SECONDS)
+    write(servers, "then")
+    key = kept.take()
+    write(servers, "now")
+
+    done = kept.restore(key)
+
+    names = list(gate.pods.look().names)
+    assert (done.canary, done.sealed, done.forced, done.restart) == (True, False, (), ())
+    assert list(done.servers) == names
+    serve(servers, clients, "restored", "then")
+    assert eventually(lambda: well(gate), WELL_SECONDS)
+    led = leads(gate)
+    servers.inside(led, "kill -9 $(pidof bao)")
+    assert eventually(lambda: leads(gate) not in ("", led), WELL_SECONDS)
+    serve(servers, clients, "restored-led", "then")
+    assert eventually(lambda: well(gate), WELL_SECONDS)
+
+
+def test_a_snapshot_of_another_key_of_the_seal_is_refused(servers: ServersInPods, clients: Pods, kept: Kept) -> None:
+    with servers.unsealing.another_key():
+        key = kept.take()
+    refused = r"isn't opened by the seal 'transit' of the servers, which hold what they held: .* expected the key of"
+    with pytest.raises(EstateError, match=refused):
+        kept.restore(key)
+    servers.unsealing.deny()
+    with pytest.raises(EstateError, match=refused):
+        kept.restore(key)
+    servers.unsealing.allow()
+    serve(servers, clients, "refused", "then")
+
+
+def test_a_snapshot_whose_server_is_lost_meanwhile_is_whole_or_none(
+    servers: ServersInPods, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(servers.client, 8)
+    gate, before = servers.gate([]), kept.whole()
+    led = leads(gate)
+    real = shutil.copyfileobj
+
+    def lose(answer: Any, out: Any, size: int) -> None:
+        out.write(answer.read(1_024))
+        servers.inside(led, "kill -9 $(pidof bao)")
+        real(answer, out, size)
+
+    with monkeypatch.context() as while_it_is_taken:
+        while_it_is_taken.setattr(shutil, "copyfileobj", lose)
+        try:
+            taken = [taking.take(kept.paths, kept.file, kept.where, kept.console).key]
+        except EstateError as error:
+            print(error)
+            taken = []
+
+    assert sorted(kept.whole()) == sorted([*before, *taken])
+    assert eventually(lambda: leads(gate) not in ("", led), WELL_SECONDS)
+    assert kept.take() in kept.whole()

@@ -141,6 +141,20 @@ class UnsealingVault:
         """Refuse the key to the token, which goes on being one."""
         self._rule('capabilities = ["deny"]')
 
+    @contextmanager
+    def another_key(self) -> Iterator[None]:
+        """While the block runs another key has the name of the one that is there."""
+        client = client_of(self.server, self.root_token)
+        path, freely = f"transit/keys/{_KEY}", {"exportable": True, "allow_plaintext_backup": True}
+        call(client, "post", f"{path}/config", {**freely, "deletion_allowed": True})
+        kept = call(client, "get", f"transit/backup/{_KEY}")["data"]["backup"]
+        call(client, "delete", path)
+        call(client, "post", path)
+        yield
+        call(client, "post", f"{path}/config", {"deletion_allowed": True})
+        call(client, "delete", path)
+        call(client, "post", f"transit/restore/{_KEY}", {"backup": kept})
+
     def _rule(self, text: str) -> None:
         rules = "".join(f'path "transit/{act}/{_KEY}" {{ {text} }}\n' for act in ("encrypt", "decrypt"))
         client_of(self.server, self.root_token).sys.create_or_update_policy(_UNSEALS, rules)
