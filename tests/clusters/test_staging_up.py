@@ -5,10 +5,13 @@ what the sandbox itself says isn't real. HashiCorp's server isn't the one that r
 """
 
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
@@ -17,12 +20,13 @@ import pytest
 import requests
 from hvac.exceptions import VaultError
 
-from components.render.chart.names import NAMESPACE
+from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE
 from components.vault.kubernetes import KubernetesLogin
 from fake_providers import machines, nodes
 from fake_providers.cluster_api import ApiRefusedError, ClusterAccess, ClusterApi
 from fake_providers.eks_machines import folder_of
 from fake_providers.kubernetes import ADMINISTRATOR
+from fake_providers.machines import MachineError
 from fake_providers.nodes import network
 from ops.clusters import snapshot_job
 from ops.clusters.gate import Pace
@@ -41,6 +45,7 @@ from ops.vault.login import log_in
 from tests.support import secret_scan
 from tests.support.access_checks import amiss
 from tests.support.checkouts import Checkout, copy_code
+from tests.support.killed_runs import has, latest, under_way
 from tests.support.leftovers import left
 from tests.support.servers import eventually
 
@@ -52,6 +57,8 @@ OPERATORS = ("ada", "grace", "alan", "edsger", "barbara")
 UP_SECONDS = 1_500
 WRITE_SECONDS = 120.0
 """Far more than it takes: 6 to 10 s were seen."""
+LOOK_SECONDS = 0.1
+INTERRUPTED = 130
 MOST_KILLS = 25
 """Each makes one of two others the leader, so that three in a row that leave one out are common, and 25 aren't seen."""
 
@@ -98,6 +105,15 @@ class StagingCheckout(Checkout):
             assert store is not None
             yield boto3.client("s3", region_name=store.bucket.region), store.bucket.name
 
+    @property
+    def cluster(self) -> nodes.Cluster:
+        """Its cluster, as whoever made it."""
+        return nodes.Cluster(folder_of(self.place.machines), nodes.prepare(machines.default_cache(), print))
+
+    def recorded(self) -> Mapping[str, Any]:
+        """Its state as the engine wrote it last; nothing before it did, and while it does."""
+        return latest(self.place.directory / "state", STACK)
+
     def active(self) -> list[str]:
         """Pods that say that they are active."""
         pods = self.api.listed(POD, NAMESPACE, "openbao-active=true")
@@ -120,15 +136,76 @@ def staging(programs: nodes.ClusterPrograms, tmp_path_factory: pytest.TempPathFa
             nodes.Cluster(folder, programs).remove()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """How an `up` is ended before it is done."""
+
+    number: signal.Signals
+    reached: Callable[[StagingCheckout], bool]
+    """Whether it has come as far as that."""
+
+
+def the_cluster_is_being_made(staging: StagingCheckout) -> bool:
+    return "aws:eks/cluster:Cluster" in under_way(staging.recorded())
+
+
+def servers_come_up(staging: StagingCheckout) -> bool:
+    return has(staging.recorded(), "kubernetes:apps/v1:StatefulSet") and not all_ready(staging)
+
+
+def the_first_boot_runs(staging: StagingCheckout) -> bool:
+    """It has initialised the servers, and goes on to write key shares and to let the administrator in."""
+    if not (staging.place.machines / ADMINISTRATOR).is_file():
+        return False
+    called = ["logs", "--namespace", JOBS_NAMESPACE, "--selector", "app.kubernetes.io/name=bootstrap"]
+    try:
+        return "initialised" in staging.cluster.kubectl(*called)
+    except MachineError:  # it isn't there yet
+        return False
+
+
+def contents_are_written(staging: StagingCheckout) -> bool:
+    return has(staging.recorded(), "vault:index/mount:Mount")
+
+
+KILLED: Mapping[str, Killed] = {
+    "the cluster is made": Killed(number=signal.SIGKILL, reached=the_cluster_is_being_made),
+    "servers come up": Killed(number=signal.SIGINT, reached=servers_come_up),
+    "first boot": Killed(number=signal.SIGKILL, reached=the_first_boot_runs),
+    "contents are written": Killed(number=signal.SIGINT, reached=contents_are_written),
+}
+
+
 @pytest.fixture(scope="module")
-def built(staging: StagingCheckout) -> Mapping[str, Any]:
-    """What the first `up` said."""
+def killed(staging: StagingCheckout) -> Mapping[str, str]:
+    """What each `up` said that was ended while something was under way, by what that was."""
+    said = {}
+    for moment, killed in KILLED.items():
+        running = staging.begin("up", STACK, "--sandbox")
+        since = time.monotonic()
+        while running.poll() is None and not killed.reached(staging):
+            assert time.monotonic() - since < UP_SECONDS
+            time.sleep(LOOK_SECONDS)
+        if killed.number == signal.SIGKILL:
+            os.killpg(running.pid, signal.SIGKILL)
+        else:
+            running.send_signal(killed.number)
+        said[moment], _ = running.communicate(timeout=UP_SECONDS)
+        assert running.returncode == (-signal.SIGKILL if killed.number == signal.SIGKILL else INTERRUPTED), said[moment]
+    return said
+
+
+@pytest.fixture(scope="module")
+def built(staging: StagingCheckout, killed: Mapping[str, str]) -> Mapping[str, Any]:
+    """What the first `up` said that wasn't ended."""
+    assert killed.keys() == KILLED.keys()
     return staging.answered("up", STACK)
 
 
 def test_an_empty_account_becomes_a_vault_that_every_application_uses(built: Mapping[str, Any]) -> None:
     assert built["passed"] is True
-    assert built["changes"].keys() == {"create"}
+    # What the ended ones had made is there, and nothing of it was made anew or changed.
+    assert built["changes"].keys() == {"create", "same"}
     checks = built["access_checks"]
     assert amiss(checks) == {}
     assert {"greenlang-api", "greenlang-agents", "greenlang-jobs"} <= checks.keys()
@@ -150,6 +227,10 @@ def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: StagingC
     assert (again["changed"], again["passed"]) == (0, True)
     assert again["exports"] == built["exports"]
     assert staging.answered("status", STACK)["nodes"] == dict.fromkeys(nodes_of(staging), True)
+    looked = json.loads(staging.run("drift", STACK, "--sandbox", "--json", timeout=UP_SECONDS).stdout)
+    assert (looked["drifted"], looked["resources"]) == (0, [])
+    # What tests have written.
+    assert all(one["path"].startswith("sys/policies/acl/probe-") for one in looked["unknown"])
 
 
 def test_every_server_can_lead(built: Mapping[str, Any], staging: StagingCheckout) -> None:
@@ -179,6 +260,26 @@ def test_a_pod_of_another_account_is_not_let_in(built: Mapping[str, Any], stagin
             pods.log_in_from_pod(wrong, *ROLE)
 
 
+def test_servers_of_another_authority_are_refused_and_the_known_one_stays(
+    built: Mapping[str, Any], staging: StagingCheckout
+) -> None:
+    with staging.platform() as platform:
+        known = platform.authority_file
+        text = known.read_bytes()
+        # As after somebody has put other servers in the place of these.
+        other = staging.place.authority_file.read_bytes()
+        known.write_bytes(other)
+        try:
+            assert not writes(staging, "elsewhere")
+            asked = staging.run("status", STACK, "--sandbox", "--json")
+            assert known.read_bytes() == other
+        finally:
+            known.write_bytes(text)
+    assert asked.returncode == 2
+    assert "certificate" in asked.stdout + asked.stderr
+    assert writes(staging, "again")
+
+
 def test_the_servers_namespace_refuses_what_a_chart_makes_by_default(
     built: Mapping[str, Any], staging: StagingCheckout
 ) -> None:
@@ -193,14 +294,16 @@ def test_the_servers_namespace_refuses_what_a_chart_makes_by_default(
 
 
 def test_no_secret_is_in_the_cluster_beside_secrets_nor_in_the_state(
-    built: Mapping[str, Any], staging: StagingCheckout
+    built: Mapping[str, Any], killed: Mapping[str, str], staging: StagingCheckout
 ) -> None:
     services = ClusterServices(paths=staging.paths, stack=STACK)
     cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
     secrets = secret_scan.of_sandbox(services, cluster)
-    places = {**secret_scan.places(services, cluster), "what up said": json.dumps(built)}
+    said = {f"what up said, ended while {moment}": text for moment, text in killed.items()}
+    places = {**secret_scan.places(services, cluster), "what up said": json.dumps(built), **said}
 
     wanted = {"the seal's token", "vault-tls tls.key", "vault-authority tls.key", "staging/administrator.key"}
+    wanted |= {f"the key share of {name}" for name in OPERATORS}
     assert wanted | {f"staging/operators/{name}/private.asc" for name in OPERATORS} <= secrets.keys()
     assert {"logs of vault/vault-0", "what up said", "the cluster's objects and events"} <= places.keys()
     assert any(place.startswith("logs of vault-jobs/bootstrap") for place in places)

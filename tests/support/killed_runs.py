@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ops.paths import ROOT
@@ -58,17 +59,27 @@ def finished(made: Checkout, *options: str) -> dict[str, Any]:
 
 
 def recorded(made: Checkout) -> Mapping[str, Any]:
-    """The state as the engine wrote it last; nothing before it did, and while it does."""
-    for state in made.paths.state.glob(".pulumi/stacks/**/local.json"):
+    """The local stack's state."""
+    return latest(made.paths.state, "local")
+
+
+def latest(state: Path, stack: str) -> Mapping[str, Any]:
+    """A stack's state as the engine wrote it last; nothing before it did, and while it does."""
+    for file in state.glob(f".pulumi/stacks/**/{stack}.json"):
         with suppress(ValueError):
-            return dict(json.loads(state.read_text())["checkpoint"]["latest"] or {})
+            return dict(json.loads(file.read_text())["checkpoint"]["latest"] or {})
     return {}
 
 
-def under_way(made: Checkout) -> list[str]:
+def under_way(state: Mapping[str, Any]) -> list[str]:
     """Types of what the engine has begun to create."""
-    begun = [one for one in recorded(made).get("pending_operations") or [] if one["type"] == "creating"]
+    begun = [one for one in state.get("pending_operations") or [] if one["type"] == "creating"]
     return [one["resource"]["type"] for one in begun]
+
+
+def has(state: Mapping[str, Any], kind: str) -> bool:
+    """Whether something of a type was made."""
+    return any(one["type"] == kind for one in state.get("resources") or [])
 
 
 def killed_at(made: Checkout, kinds: Iterable[str]) -> set[str]:
@@ -92,7 +103,7 @@ def killed_at(made: Checkout, kinds: Iterable[str]) -> set[str]:
             assert running.poll() is None, running.communicate()[0]
             assert time.monotonic() - since < _LONGEST_SECONDS, seen
             time.sleep(0.1)
-            now = under_way(made)
+            now = under_way(recorded(made))
             if now != seen:
                 seen, since = now, time.monotonic()
     finally:
