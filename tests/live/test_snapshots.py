@@ -197,6 +197,8 @@ def test_retention_leaves_what_it_says_and_nothing_half(made: Estate, store: Fol
 
 
 def _copy(store: FolderStore, key: str, to: str) -> None:
-    for suffix in ("", ".json"):
-        place = store.directory / f"{to}{suffix}"
-        place.write_bytes((store.directory / f"{key}{suffix}").read_bytes())
+    """As one that the clock had taken: those by hand stay for longer."""
+    place = store.directory / to
+    place.write_bytes((store.directory / key).read_bytes())
+    record = json.loads((store.directory / f"{key}.json").read_text())
+    place.with_name(f"{place.name}.json").write_text(json.dumps({**record, "by_hand": False}))
