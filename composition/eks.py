@@ -42,7 +42,7 @@ from components.render.chart.node_port import NODE_PORT
 from components.render.chart.server_file import ClusterServer
 from components.render.kubeconfig import kubeconfig
 from components.render.snapshots import AGE_KEY, PREFIX, Bucket
-from components.render.traffic import API_PORT, Need
+from components.render.traffic import API_PORT, Need, need_of_url
 from composition import first_boot, needs
 from composition.contents import SecretReader
 from settings import Settings
@@ -173,6 +173,7 @@ class _Cluster:
                 site=self._platform,
                 replicas=self._platform.pods.replicas,
                 subnet_ids=network.ids,
+                provider_arn=cluster.provider_arn,
                 boundary_arn=self._boundary,
                 kms_key_arn=self.disks_key,
             ),
@@ -192,6 +193,7 @@ class _Cluster:
                 namespace=namespace,
                 service_account=account,
                 policy=policy,
+                provider_arn=self.control_plane.provider_arn,
                 associated_with=self.control_plane.cluster_name,
             ),
             self._options,
@@ -220,6 +222,7 @@ class _Cluster:
             account=self._platform,
             boundary_arn=self._boundary,
             environment=environment,
+            provider_arn=self.control_plane.provider_arn,
             cluster_name=self.control_plane.cluster_name,
         )
         return FirstBootRole("first-boot-role", args, self._options)
@@ -231,6 +234,7 @@ class _Cluster:
             namespace=NAMESPACE,
             service_account=RELEASE,
             servers_role_arn=self.identity.role_arn if self.identity else None,
+            provider_arn=self.control_plane.provider_arn,
             first_boot_role_arn=self.first_boot.role_arn,
             snapshots_role_arn=self.snapshots.role_arn if self.snapshots else None,
             kms_endpoint_id=network.kms_endpoint_id,
@@ -304,7 +308,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         api_networks=api_networks,
         client_networks=tuple(_client_networks(platform)),
         pod_networks=tuple(zone.private_cidr for zone in platform.subnets),
-        needs=tuple(_needs(settings, wanted)),
+        needs=tuple(_needs(settings, platform, wanted)),
         job_needs=tuple(_needs_of_jobs(settings, platform)),
         destinations=platform.destinations,
     )
@@ -319,6 +323,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         server=wanted,
         archive=platform.chart.file,
         seal_key_arn=made.keys.seal_key_arn,
+        role_arn=made.identity.annotated_arn if made.identity else None,
         authorities={f"{number}.crt": texts[file] for number, file in enumerate(platform.authorities)},
     )
     # A pod that is made before its identity never gets it.
@@ -335,6 +340,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
         environment=settings.environment,
         region=platform.region,
         kms_key_arn=made.keys.key_shares_key_arn,
+        role_arn=made.first_boot.annotated_arn,
         kept=role_policies.kept_secret(platform),
     )
     first = BootstrapJob("first-boot", booted, options(chart, authority, made.first_boot))
@@ -343,6 +349,7 @@ def _inside(settings: Settings, platform: EksPlatform, made: _Cluster, texts: Ma
             snapshots=settings.snapshots,
             texts=texts,
             image=platform.tools_image,
+            role_arn=made.snapshots.annotated_arn if made.snapshots else None,
             scratch_gibibytes=_COPIES * platform.pods.data_gibibytes,
             auth_path=settings.kubernetes.path,
         )
@@ -373,14 +380,22 @@ def _rotated(settings: Settings, platform: EksPlatform) -> Iterator[tuple[str, R
         )
 
 
-def _needs(settings: Settings, wanted: ClusterServer) -> Iterator[Need]:
+def _needs(settings: Settings, platform: EksPlatform, wanted: ClusterServer) -> Iterator[Need]:
     """What the pods reach beyond each other and the cluster's own API."""
+    yield from _needs_of_roles(platform)
     yield from wanted.seal.needs()
     yield from wanted.kms_plugin.needs() if wanted.kms_plugin else ()
     yield from needs.of_contents(settings)
 
 
 def _needs_of_jobs(settings: Settings, platform: EksPlatform) -> Iterator[Need]:
+    yield from _needs_of_roles(platform)
     yield jobs.first_boot_needs(platform.region)
     if settings.snapshots:
         yield from settings.snapshots.bucket.needs()
+
+
+def _needs_of_roles(platform: EksPlatform) -> Iterator[Need]:
+    """Who gives pods credentials for their tokens; an agent is on the node."""
+    if platform.pod_roles == "irsa":
+        yield need_of_url(f"https://sts.{platform.region}.amazonaws.com", "roles of pods")

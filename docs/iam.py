@@ -29,6 +29,7 @@ ACCOUNT = AwsAccount(
     break_glass_role_arn=_role("break-glass"),
 )
 _CLUSTER = ACCOUNT.cluster_arn(_NAME)
+_PROVIDER = ACCOUNT.identity_provider_arn("https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF")
 
 
 def documents() -> Mapping[str, str]:
@@ -45,12 +46,25 @@ def documents() -> Mapping[str, str]:
             service_account="vault",
             vpc_endpoint_id="vpce-1234abcd",
         ),
+        "Key of the seal, of pods that take on roles by tokens": key_policies.seal_key(
+            ACCOUNT,
+            role_arn=_role(f"{_NAME}-servers"),
+            cluster_arn=_CLUSTER,
+            namespace="vault",
+            service_account="vault",
+            provider_arn=_PROVIDER,
+        ),
         "Key of volumes and of the cluster's secrets": key_policies.disks_key(ACCOUNT),
         "Key of a database": key_policies.database_key(ACCOUNT),
         "Key of snapshots": key_policies.snapshots_key(ACCOUNT, role_arn=_role(f"{_NAME}-snapshots")),
         "Key of key shares": key_policies.key_shares_key(ACCOUNT, role_arn=_role(f"{_NAME}-bootstrap")),
         "The most that any role may": role_policies.boundary(ACCOUNT, "staging"),
         "Who takes on a role of pods": pods,
+        "Who takes on a role of pods, by their tokens": role_policies.trusts_service_account(
+            _PROVIDER,
+            "vault",
+            "vault",
+        ),
         "Who takes on the control plane's role": role_policies.trusts_service("eks", ACCOUNT),
         "Who takes on the nodes' role": role_policies.trusts_machines(),
         "Who takes on the flow logs' role": role_policies.trusts_service("vpc-flow-logs", ACCOUNT),
@@ -64,6 +78,7 @@ def documents() -> Mapping[str, str]:
         "Bucket of records of access": role_policies.access_logs(ACCOUNT, f"{_BUCKET}-logs", _BUCKET),
         "Endpoint of S3": role_policies.storage_endpoint(ACCOUNT, (_BUCKET,)),
         **{f"Endpoint of {service}": role_policies.endpoint(ACCOUNT, service) for service in role_policies.ENDPOINTS},
+        "Endpoint of sts, where pods take on roles by tokens": role_policies.token_endpoint(ACCOUNT),
     }
 
 

@@ -24,6 +24,7 @@ _SUBNETS, _PARAMETERS = "rds/subnetGroup:SubnetGroup", "rds/parameterGroup:Param
 _DATABASE = "rds/instance:Instance"
 _BALANCER, _TARGETS = "lb/loadBalancer:LoadBalancer", "lb/targetGroup:TargetGroup"
 _LISTENER, _ATTACHMENT = "lb/listener:Listener", "autoscaling/attachment:Attachment"
+_PROVIDER = "iam/openIdConnectProvider:OpenIdConnectProvider"
 _GROUP, _LOGS = "ec2/securityGroup:SecurityGroup", "cloudwatch/logGroup:LogGroup"
 
 
@@ -39,6 +40,10 @@ def cluster_arn(name: str) -> str:
 def _own_group(name: str) -> str:
     """Id of the security group that EKS makes for a cluster."""
     return f"sg-of-{name}"
+
+
+def _issued(name: str) -> list[Values]:
+    return [{"oidcs": [{"issuer": f"https://oidc.invalid/{name}"}]}]
 
 
 def _balancing(kind: str) -> str:
@@ -80,12 +85,13 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
             "arn": _named("eks", f"cluster/{_FORETOLD}"),
             "endpoint": f"https://{_FORETOLD}.eks.invalid",
             "certificateAuthority": _AUTHORITY,
+            "identities": _issued(_FORETOLD),
             "vpcConfig": {"clusterSecurityGroupId": _own_group(_FORETOLD)},
         },
         arn=lambda _, inputs: cluster_arn(inputs["name"]),
         endpoint=lambda _, inputs: f"https://{inputs['name']}.eks.invalid",
         certificateAuthority=lambda _id, _: _AUTHORITY,
-        identities=lambda _, inputs: [{"oidcs": [{"issuer": f"https://oidc.invalid/{inputs['name']}"}]}],
+        identities=lambda _, inputs: _issued(inputs["name"]),
         status=lambda _id, _: "in memory only",
         vpcConfig=lambda _, inputs: {"clusterSecurityGroupId": _own_group(inputs["name"])},
     ),
@@ -124,6 +130,12 @@ CLUSTER_TYPES: Mapping[str, MemoryType] = {
         {"address": f"{_FORETOLD}.rds.invalid"},
         address=lambda _, inputs: f"{inputs['identifier']}.{ACCOUNT}.{REGION}.rds.invalid",
         arn=lambda _, inputs: _named("rds", f"db:{inputs['identifier']}"),
+    ),
+    _PROVIDER: MemoryType(
+        "url",
+        "clientIdLists url",
+        {"arn": _named("iam", f"oidc-provider/oidc.invalid/{_FORETOLD}", region="")},
+        arn=lambda _, inputs: _named("iam", f"oidc-provider/{inputs['url'].removeprefix('https://')}", region=""),
     ),
     _BALANCER: MemoryType(
         "internal loadBalancerType name namePrefix",
@@ -186,6 +198,7 @@ UNIQUE: Mapping[str, str] = {
     _LOGS: "name",
     _SUBNETS: "name",
     _DATABASE: "identifier",
+    _PROVIDER: "url",
 }
 """Whose name is its id, and there once."""
 

@@ -165,7 +165,9 @@ def _around(release: _Release, called: str) -> Iterator[Values]:
             "selector": {"matchLabels": release.selected},
         },
     }
-    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": release.metadata(account)}
+    notes = given.get("server.serviceAccount.annotations")
+    metadata = {**release.metadata(account), **({"annotations": notes} if notes else {})}
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -78,6 +78,8 @@ class ServerKeysArgs:
     """Namespace of the servers."""
     service_account: str
     """Service account of the servers."""
+    provider_arn: pulumi.Input[str] | None = None
+    """Identity provider of the cluster in IAM, as for `PodIdentity`."""
     first_boot_role_arn: pulumi.Input[str]
     """Role of first boot, which writes key shares."""
     servers_role_arn: pulumi.Input[str] | None = None
@@ -128,7 +130,7 @@ class ServerKeys(pulumi.ComponentResource):
 
     def _seal(self, role_arn: pulumi.Input[str]) -> pulumi.Output[str]:
         args = self._args
-        return pulumi.Output.all(role_arn, args.kms_endpoint_id).apply(
+        return pulumi.Output.all(role_arn, args.kms_endpoint_id, args.provider_arn).apply(
             lambda found: key_policies.seal_key(
                 args.account,
                 role_arn=found[0],
@@ -136,6 +138,7 @@ class ServerKeys(pulumi.ComponentResource):
                 namespace=args.namespace,
                 service_account=args.service_account,
                 vpc_endpoint_id=found[1],
+                provider_arn=found[2],
                 multi_region=args.seal_multi_region,
             )
         )

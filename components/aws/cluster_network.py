@@ -202,7 +202,11 @@ class ClusterNetwork(pulumi.ComponentResource):
                 private_dns_enabled=True,
                 subnet_ids=[subnet.id for subnet in private.values()],
                 security_group_ids=[group.id],
-                policy=role_policies.endpoint(site, called),
+                policy=(
+                    role_policies.token_endpoint(site)
+                    if called == "sts" and site.pod_roles == "irsa"
+                    else role_policies.endpoint(site, called)
+                ),
                 tags=self._tags(called),
                 opts=self._child,
             )

@@ -102,8 +102,8 @@ class AddonVersions(Section):
     """Addresses of pods, and network policies."""
     kube_proxy: AddonVersion
     """Services."""
-    pod_identity_agent: AddonVersion
-    """Credentials of pods."""
+    pod_identity_agent: AddonVersion | None = None
+    """Credentials of pods. None, and only then, where they take on roles by tokens (`pod_roles`)."""
     coredns: AddonVersion
     """Names."""
     ebs_csi_driver: AddonVersion
@@ -167,6 +167,9 @@ class EksSite(AwsAccount):
     log_days: Annotated[int, AfterValidator(_log_days)] = by_profile(development=30, staging=30, production=365)
     """How long logs of the control plane, of the network and of access to the snapshots' bucket are kept: one of the
     terms that CloudWatch has."""
+    pod_roles: Literal["pod_identity", "irsa"] = "pod_identity"
+    """How pods take on roles of IAM: by an agent on each node, or by tokens that an identity provider of IAM vouches
+    for (IRSA), which nodes of Fargate and roles of other accounts need."""
     addons: AddonVersions
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=40)] = {}
     """On everything in AWS that takes tags, beside the estate's own, `estate` and `Name`; such as who pays. At most 40:
@@ -219,6 +222,16 @@ class EksSite(AwsAccount):
         for name in ("nat_gateways", "endpoints") if self.existing_network else ():
             if name in self.model_fields_set:
                 raise SettingError(name, repr(getattr(self, name)), "none, since existing_network is given")
+        return self
+
+    @model_validator(mode="after")
+    def _an_agent_where_it_is_asked(self) -> Self:
+        asked, there = self.pod_roles == "pod_identity", self.addons.pod_identity_agent
+        if asked and there is None:
+            expected = f"an add-on's version, since pod_roles is {self.pod_roles!r}"
+            raise SettingError("addons.pod_identity_agent", "missing", expected)
+        if there and not asked:
+            raise SettingError("addons.pod_identity_agent", repr(there), f"none, since pod_roles is {self.pod_roles!r}")
         return self
 
     @model_validator(mode="after")

@@ -55,6 +55,8 @@ class EksCluster(pulumi.ComponentResource):
     """Of its nodes, and of what they reach its API by."""
     issuer: pulumi.Output[str]
     """Who signs its service accounts' tokens."""
+    provider_arn: pulumi.Output[str] | None
+    """Who vouches for them in IAM, where pods take on roles by them."""
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:EksCluster", name, {}, opts)
@@ -63,12 +65,13 @@ class EksCluster(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         cluster = self._control_plane()
         self._access(cluster)
+        self.issuer = cluster.identities[0].oidcs[0].issuer.apply(str)
+        self.provider_arn = self._vouching() if args.site.pod_roles == "irsa" else None
         first = self._first_addons(cluster)
         self.cluster_name = pulumi.Output.all(cluster.name, *first).apply(lambda known: str(known[0]))
         self.endpoint, self.cluster_arn = cluster.endpoint, cluster.arn
         self.authority = cluster.certificate_authority.data.apply(str)
         self.security_group_id = cluster.vpc_config.cluster_security_group_id.apply(str)
-        self.issuer = cluster.identities[0].oidcs[0].issuer.apply(str)
         self.register_outputs(
             {
                 "cluster_name": self.cluster_name,
@@ -77,6 +80,20 @@ class EksCluster(pulumi.ComponentResource):
                 "cluster_arn": self.cluster_arn,
                 "issuer": self.issuer,
             }
+        )
+
+    def _vouching(self) -> pulumi.Output[str]:
+        """AWS verifies the issuer's certificate by itself, so no fingerprint of it is given."""
+        provider = aws.iam.OpenIdConnectProvider(
+            f"{self._name}-provider",
+            url=self.issuer,
+            client_id_lists=[role_policies.TOKENS_FOR],
+            tags=self._tags,
+            opts=self._child,
+        )
+        # Known by the issuer; it has to be there before a pod asks.
+        return pulumi.Output.all(self.issuer, provider.arn).apply(
+            lambda known: self._args.site.identity_provider_arn(known[0])
         )
 
     def _control_plane(self) -> aws.eks.Cluster:
@@ -167,14 +184,13 @@ class EksCluster(pulumi.ComponentResource):
             boundary_arn=args.boundary_arn,
             namespace=namespace,
             service_account=account,
+            provider_arn=self.provider_arn,
             managed_policies=role_policies.CNI_POLICIES,
         )
         cni = PodIdentity(f"{self._name}-cni", identity, self._child)
-        wanted = {
-            "eks-pod-identity-agent": versions.pod_identity_agent,
-            "kube-proxy": versions.kube_proxy,
-            "vpc-cni": versions.vpc_cni,
-        }
+        wanted = {"kube-proxy": versions.kube_proxy, "vpc-cni": versions.vpc_cni}
+        if versions.pod_identity_agent is not None:
+            wanted["eks-pod-identity-agent"] = versions.pod_identity_agent
         return [
             aws.eks.Addon(
                 f"{self._name}-{addon}",
@@ -182,14 +198,10 @@ class EksCluster(pulumi.ComponentResource):
                 addon_name=addon,
                 addon_version=version,
                 configuration_values=json.dumps({"enableNetworkPolicy": "true"}) if addon == "vpc-cni" else None,
-                pod_identity_associations=(
-                    [aws.eks.AddonPodIdentityAssociationArgs(role_arn=cni.role_arn, service_account=account)]
-                    if addon == "vpc-cni"
-                    else None
-                ),
                 resolve_conflicts_on_update="OVERWRITE",
                 tags=self._tags,
                 opts=self._child,
+                **(cni.of_addon(account) if addon == "vpc-cni" else {}),
             ).id
-            for addon, version in wanted.items()
+            for addon, version in sorted(wanted.items())
         ]

@@ -36,6 +36,8 @@ class EksNodesArgs:
     """How many servers there are; each has a node of its own."""
     subnet_ids: Mapping[str, pulumi.Input[str]]
     """Private subnets by the id of their zone."""
+    provider_arn: pulumi.Input[str] | None = None
+    """Identity provider of the cluster in IAM, as for `PodIdentity`."""
     boundary_arn: pulumi.Input[str]
     """The most that its roles may do, of `RoleBoundary`."""
     kms_key_arn: pulumi.Input[str]
@@ -87,15 +89,16 @@ class EksNodes(pulumi.ComponentResource):
             )
             for policy in role_policies.NODE_POLICIES
         ]
-        granted.append(
-            aws.iam.RolePolicy(
-                f"{name}-policy",
-                name="pod-identity",
-                role=role.name,
-                policy=role_policies.hands_out_identities(args.site.cluster_arn(args.physical_name)),
-                opts=self._child,
+        if args.provider_arn is None:
+            granted.append(
+                aws.iam.RolePolicy(
+                    f"{name}-policy",
+                    name="pod-identity",
+                    role=role.name,
+                    policy=role_policies.hands_out_identities(args.site.cluster_arn(args.physical_name)),
+                    opts=self._child,
+                )
             )
-        )
         return role, granted
 
     def _launch_template(self) -> aws.ec2.LaunchTemplate:
@@ -170,6 +173,7 @@ class EksNodes(pulumi.ComponentResource):
             boundary_arn=args.boundary_arn,
             namespace=namespace,
             service_account=account,
+            provider_arn=args.provider_arn,
             managed_policies=role_policies.DISK_POLICIES,
         )
         disks = PodIdentity(f"{self._name}-disks", identity, self._child)
@@ -180,14 +184,13 @@ class EksNodes(pulumi.ComponentResource):
             "metrics-server": versions.metrics_server,
         }
         for addon, version in wanted.items():
-            associations = [aws.eks.AddonPodIdentityAssociationArgs(role_arn=disks.role_arn, service_account=account)]
             aws.eks.Addon(
                 f"{self._name}-{addon}",
                 cluster_name=args.cluster_name,
                 addon_name=addon,
                 addon_version=version,
-                pod_identity_associations=associations if addon == "aws-ebs-csi-driver" else None,
                 resolve_conflicts_on_update="OVERWRITE",
                 tags=self._tags,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=groups),
+                **(disks.of_addon(account) if addon == "aws-ebs-csi-driver" else {}),
             )

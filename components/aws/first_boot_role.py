@@ -27,6 +27,8 @@ class FirstBootRoleArgs:
     """The most that the role may do, of `RoleBoundary`."""
     environment: str
     """In the names of the secrets: `vault/ENVIRONMENT/key-shares/…`."""
+    provider_arn: pulumi.Input[str] | None = None
+    """Identity provider of the cluster in IAM, as for `PodIdentity`."""
     cluster_name: pulumi.Input[str]
     """The cluster, once it is there. The Job has to be made after this component: a pod that is there before never gets
     its role."""
@@ -41,6 +43,8 @@ class FirstBootRole(pulumi.ComponentResource):
 
     role_arn: pulumi.Output[str]
     """The role, with what it may do; the key of key shares has to allow it, too."""
+    annotated_arn: pulumi.Output[str] | None
+    """As of `PodIdentity`."""
 
     def __init__(self, name: str, args: FirstBootRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("vault-estate:index:FirstBootRole", name, {}, opts)
@@ -52,7 +56,9 @@ class FirstBootRole(pulumi.ComponentResource):
             namespace=JOBS_NAMESPACE,
             service_account=FIRST_BOOT,
             policy=role_policies.first_boot(args.account, role_policies.key_shares(args.environment)),
+            provider_arn=args.provider_arn,
             associated_with=args.cluster_name,
         )
-        self.role_arn = PodIdentity(f"{name}-identity", identity, pulumi.ResourceOptions(parent=self)).role_arn
+        made = PodIdentity(f"{name}-identity", identity, pulumi.ResourceOptions(parent=self))
+        self.role_arn, self.annotated_arn = made.role_arn, made.annotated_arn
         self.register_outputs({"role_arn": self.role_arn})

@@ -40,6 +40,8 @@ class BootstrapJobArgs:
     """Of Secrets Manager."""
     kms_key_arn: pulumi.Input[str]
     """Key of the key shares."""
+    role_arn: pulumi.Input[str] | None = None
+    """Role of IAM that its account names, as for `ProgramJob`."""
     kept: str
     """Policy of the secrets themselves, of `render.aws.role_policies.kept_secret`."""
 
@@ -68,6 +70,7 @@ class BootstrapJob(pulumi.ComponentResource):
             files=files,
             # The key is known later, and another one changes nothing of what was kept.
             known="".join([*programs.values(), parameters(_run(args, ""))]),
+            role_arn=args.role_arn,
         )
         ProgramJob(f"{name}-run", run, pulumi.ResourceOptions(parent=self))
         self.register_outputs({})

@@ -15,6 +15,7 @@ import pulumi_kubernetes as kubernetes
 from ..model import hold
 from ..render.chart import jobs
 from ..render.chart.jobs import PINNED, JobPod
+from ..render.chart.names import ROLE_ANNOTATION
 
 _NAME_DIGITS = 12
 _WAITED = "20m"
@@ -33,6 +34,8 @@ class ProgramJobArgs:
     """Programs and parameters by their names. No secret: a ConfigMap is plain text."""
     known: str
     """All of the files that is known before anything is made. Another text is another Job."""
+    role_arn: pulumi.Input[str] | None = None
+    """Role of IAM that the account names, where its pods take it on by their token."""
     schedule: str | None = None
     """When it runs, in cron's words and in UTC; none: once."""
 
@@ -49,7 +52,11 @@ class ProgramJob(pulumi.ComponentResource):
         called = f"{args.pod.account}-{digest[:_NAME_DIGITS]}"
         account = kubernetes.core.v1.ServiceAccount(
             f"{name}-account",
-            metadata={"name": args.pod.account, "namespace": args.namespace},
+            metadata={
+                "name": args.pod.account,
+                "namespace": args.namespace,
+                **({"annotations": {ROLE_ANNOTATION: args.role_arn}} if args.role_arn is not None else {}),
+            },
             automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self),
         )

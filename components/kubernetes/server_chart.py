@@ -30,6 +30,8 @@ class ServerChartArgs:
     """Path of the chart's archive on the machine that runs the program. Whoever composes has verified its checksum."""
     seal_key_arn: pulumi.Input[str] | None = None
     """Key of a seal by AWS KMS, where the estate makes it."""
+    role_arn: pulumi.Input[str] | None = None
+    """Role of IAM that the servers' account names, where pods take it on by their token."""
     authorities: Mapping[str, str] = field(default_factory=dict)
     """PEM of authorities that the servers trust beside their image's own, by the names of their files."""
 
@@ -64,7 +66,7 @@ class ServerChart(pulumi.ComponentResource):
             name=RELEASE,
             namespace=NAMESPACE,
             chart=args.archive,
-            values=values(args.server, config),
+            values=values(args.server, config, args.role_arn),
             # Pods that wait to be initialised would be waited for, for ever.
             skip_await=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=before),

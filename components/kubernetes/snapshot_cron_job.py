@@ -30,6 +30,8 @@ class SnapshotCronJobArgs:
     """What the files hold that settings name, by their names: the recipients' public keys."""
     image: str
     """What it runs in, by its digest: Python 3.11, boto3 and pyrage."""
+    role_arn: pulumi.Input[str] | None = None
+    """Role of IAM that its account names, as for `ProgramJob`."""
     scratch_gibibytes: int
     """Room for one snapshot, as Vault gives it and encrypted; the servers' volume is the most that it can take."""
     auth_path: str
@@ -68,6 +70,7 @@ class SnapshotCronJob(pulumi.ComponentResource):
             ),
             files=files,
             known="".join(files.values()),
+            role_arn=args.role_arn,
             schedule=cron(args.snapshots.schedule),
         )
         ProgramJob(f"{name}-taken", taken, pulumi.ResourceOptions(parent=self))

@@ -13,6 +13,9 @@ from ops.sandbox.overlay import Path, administrators, connections, laid_over
 from ops.stack_file import StackFile
 from settings.eks import EksPlatform
 
+NO_VERSION = "v0.0.0-eksbuild.1"
+"""Of an add-on that nobody installs."""
+
 
 def apply(file: StackFile, platform: EksPlatform, facts: ClusterFacts) -> StackFile:
     """The stack's file as the sandbox has it, with what was replaced.
@@ -26,6 +29,10 @@ def _values(declared: settings.Settings, platform: EksPlatform, facts: ClusterFa
     yield ("server", "version"), facts.server_version
     yield ("protect",), False
     yield ("platform", "profile"), None
+    if platform.pod_roles != "pod_identity":
+        # Tokens are judged by nobody here; the nodes have an agent of their own.
+        yield ("platform", "pod_roles"), "pod_identity"
+        yield ("platform", "addons", "pod_identity_agent"), NO_VERSION
     repository, _, digest = facts.server_image.partition("@")
     yield ("platform", "pods", "image"), {"repository": repository, "digest": digest}
     yield ("platform", "tools_image"), facts.tools_image

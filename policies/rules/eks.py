@@ -153,9 +153,10 @@ def _by_account(value: Any) -> str | None:
 
 
 def _bounded(statement: Mapping[str, Any]) -> bool:
-    """Whether it is for this account's principals, or for things that aren't everything."""
+    """Whether it is for this account's principals, for things of its own, or for some that aren't everything."""
     conditions = statement.get("Condition") or {}
-    named = any("aws:PrincipalAccount" in keys for keys in conditions.values())
+    own = {"aws:PrincipalAccount", "aws:ResourceAccount"}
+    named = any(own & keys.keys() for keys in conditions.values())
     resources = statement.get("Resource")
     return named or "*" not in (resources if isinstance(resources, list) else [resources])
 
@@ -347,7 +348,7 @@ RULES = (
     _rule(
         "endpoint-is-for-this-account",
         "An endpoint of a service takes the account's own credentials, so that nobody sends data to another one.",
-        "Give a policy with aws:PrincipalAccount, or with the resources by name.",
+        "Give a policy with aws:PrincipalAccount or aws:ResourceAccount, or with the resources by name.",
         "AWS PrivateLink, endpoint policies; AWS, Data perimeters",
         "aws:ec2/vpcEndpoint:VpcEndpoint",
         policy=_by_account,

@@ -1,5 +1,5 @@
-"""The stack `prod`, with a load balancer beside what is committed, previewed by its command and the real engine without
-an account; docs/eks.md's block does the same with `staging`.
+"""The stack `prod`, with a load balancer and roles by tokens beside what is committed, previewed by its command and the
+real engine without an account; docs/eks.md's block does the same with `staging` as it is.
 
 Not proven: that AWS or a cluster take any of it. Nothing is made.
 """
@@ -19,8 +19,9 @@ def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the
     balanced = (
         "      load_balancer: { domain: vault.example.com, client_cidrs: [10.0.0.0/8], hosted_zone_id: Z0123456789 }\n"
     )
-    with_more = committed.replace("      node_type:", f"{balanced}      node_type:", 1)
-    (made.directory / "Pulumi.prod.yaml").write_text(with_more, encoding="utf-8")
+    with_more = committed.replace("      node_type:", f"{balanced}      pod_roles: irsa\n      node_type:", 1)
+    by_tokens = "".join(line for line in with_more.splitlines(keepends=True) if "pod_identity_agent" not in line)
+    (made.directory / "Pulumi.prod.yaml").write_text(by_tokens, encoding="utf-8")
 
     refused = made.run("up", "prod")
     done = made.run("preview", "prod", "--json")
@@ -37,6 +38,8 @@ def test_prod_is_previewed_without_an_account_and_the_pack_judges_what_is_in_the
     assert kinds["kubernetes:core/v1:PersistentVolumeClaim"] == 10
     assert kinds["aws:lb/loadBalancer:LoadBalancer"] == 1
     assert kinds["aws:autoscaling/attachment:Attachment"] == 3
+    assert kinds["aws:eks/podIdentityAssociation:PodIdentityAssociation"] == 0
+    assert kinds["aws:iam/openIdConnectProvider:OpenIdConnectProvider"] == 1
     assert (kinds["kubernetes:batch/v1:Job"], kinds["kubernetes:batch/v1:CronJob"]) == (2, 1)
     assert kinds["vault:kubernetes/authBackendRole:AuthBackendRole"] == 4
     # The seal's key is bound to KMS' endpoint in the network, whose id only AWS knows.

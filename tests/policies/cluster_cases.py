@@ -230,8 +230,13 @@ IN_AWS: Mapping[str, Case] = {
     ),
     "endpoint-is-for-this-account": Case(
         passes=endpoint("*", StringEquals={"aws:PrincipalAccount": [ACCOUNT]}),
-        also_passes=[endpoint("arn:aws:s3:::one/*"), document(Effect="Deny", Resource="*")],
+        also_passes=[
+            endpoint("arn:aws:s3:::one/*"),
+            endpoint("*", StringEquals={"aws:ResourceAccount": [ACCOUNT]}),
+            document(Effect="Deny", Resource="*"),
+        ],
         refused=[
+            (endpoint("*", StringEquals={"aws:SourceVpc": ["vpc-1"]}), "lets everybody's credentials through"),
             ({"policy": None}, "lets everybody's credentials through"),
             (endpoint("*"), "lets everybody's credentials through"),
             ({"policy": "canary"}, "can't be judged (it is no JSON)"),

@@ -58,6 +58,12 @@ def site(**parts: Any) -> EksSite:
     return EksSite(**{**SITE, **parts})
 
 
+def by_tokens(**parts: Any) -> EksSite:
+    """The same, where pods take on roles by their tokens."""
+    addons = {name: version for name, version in SITE["addons"].items() if name != "pod_identity_agent"}
+    return site(pod_roles="irsa", addons=addons, **parts)
+
+
 def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
     """Everything in AWS."""
     provider = aws.Provider("aws", region=where.region)
@@ -109,6 +115,7 @@ def cluster(where: EksSite, *, replicas: int = 3, protect: bool = True) -> None:
             site=where,
             replicas=replicas,
             subnet_ids=network.ids,
+            provider_arn=control_plane.provider_arn,
             boundary_arn=boundary,
             kms_key_arn=disks,
         ),
@@ -137,6 +144,7 @@ def _keys(
                 account=where,
                 cluster_name=NAME,
                 boundary_arn=boundary,
+                provider_arn=control_plane.provider_arn,
                 namespace="vault" if name == "servers" else "vault-jobs",
                 service_account="vault" if name == "servers" else name,
                 policy=policy,
@@ -151,6 +159,7 @@ def _keys(
         account=where,
         boundary_arn=boundary,
         environment="staging",
+        provider_arn=control_plane.provider_arn,
         cluster_name=control_plane.cluster_name,
     )
     args = ServerKeysArgs(
@@ -159,6 +168,7 @@ def _keys(
         namespace="vault",
         service_account="vault",
         servers_role_arn=roles["servers"],
+        provider_arn=control_plane.provider_arn,
         first_boot_role_arn=FirstBootRole("bootstrap", first_boot, options).role_arn,
         snapshots_role_arn=roles["snapshots"],
         kms_endpoint_id=network.kms_endpoint_id,

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ops.cli.main import app
 from ops.paths import ROOT
 from policies.rules import RULES
 from settings import Settings
-from tests.support.aws_samples import cluster, computed, site
+from tests.support.aws_samples import by_tokens, cluster, computed, site
 from tests.support.checkouts import base_settings
 from tests.support.declare import declare
 from tests.support.documents import DOCUMENTS, blocks
@@ -87,7 +88,10 @@ def test_the_page_of_iam_is_current_and_has_what_a_cluster_declares() -> None:
     written = iam.PAGE.read_text(encoding="utf-8")
     assert written == reference.iam_page(), "run: python -m docs.reference"
     place = site(endpoints="all")
-    declared = declare(lambda: cluster(place), outputs=computed).records
+    by_token = by_tokens(endpoints="all")
+    declared = [
+        one for where in (place, by_token) for one in declare(partial(cluster, where), outputs=computed).records
+    ]
     found = {_shape(one.inputs[name]) for one in declared for name in _OF_IAM if name in one.inputs}
     # First boot gives that one to the secrets it makes; nobody else knows their names.
     given_by_first_boot = _shape(role_policies.kept_secret(place))

@@ -264,6 +264,7 @@ OTHERWISE: Mapping[str, tuple[Any, str]] = {
 """Each setting of the platform, as something else, and what is declared then and wasn't before."""
 ELSEWHERE = {
     "kind",
+    "pod_roles",
     "access_logs_bucket",
     "authorities",
     "postgres.password_secret",
@@ -464,6 +465,26 @@ def test_a_database_is_reached_from_the_network_only_and_keeps_what_is_in_it() -
     logs = {one.inputs["name"] for one in declared.of("aws:cloudwatch/logGroup:LogGroup")}
     assert logs >= {f"/aws/rds/instance/vault-test-postgres/{log}" for log in said["enabledCloudwatchLogsExports"]}
     assert "postgres-postgresql-logs" in after(declared, "postgres-instance")
+
+
+def test_accounts_of_pods_that_take_on_roles_by_tokens_name_them_and_reach_who_gives_credentials() -> None:
+    addons = {name: version for name, version in SITE["addons"].items() if name != "pod_identity_agent"}
+    declared = built({**EVERYTHING, **cluster(EVERYTHING, pod_roles="irsa", addons=addons)})
+    named = {
+        one.inputs["metadata"]["name"]: one.inputs["metadata"]["annotations"].keys()
+        for one in declared.of("kubernetes:core/v1:ServiceAccount")
+        if "annotations" in one.inputs["metadata"]
+    }
+    note = "eks.amazonaws.com/role-arn"
+    assert named == {"bootstrap": {note}, "snapshots": {note}}
+    server = declared.named("servers-chart-chart").inputs["values"]["server"]["serviceAccount"]
+    assert server["annotations"].keys() == {note}
+    assert {"servers-role", "cluster-provider"} <= after(declared, "servers-chart-chart")
+    before = production()
+    assert "annotations" not in before.named("servers-chart-chart").inputs["values"]["server"]["serviceAccount"]
+    assert not [
+        one.name for one in before.of("kubernetes:core/v1:ServiceAccount") if "annotations" in one.inputs["metadata"]
+    ]
 
 
 def test_a_load_balancer_passes_tls_on_to_the_servers_api_and_to_nothing_else() -> None:

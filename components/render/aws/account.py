@@ -66,6 +66,10 @@ class AwsAccount(Section):
         """The one role that may end or replace what is lost for good: that of emergencies, or whoever runs `up`."""
         return self.break_glass_role_arn or self.deployer_role_arn
 
+    def identity_provider_arn(self, issuer: str) -> str:
+        """ARN that IAM gives to who vouches for a cluster's service accounts, by the URL of their tokens' issuer."""
+        return f"arn:aws:iam::{self.account_id}:oidc-provider/{issuer.removeprefix('https://')}"
+
     def cluster_arn(self, name: str) -> str:
         """ARN that a cluster of this name has, or will have."""
         return f"arn:aws:eks:{self.region}:{self.account_id}:cluster/{name}"

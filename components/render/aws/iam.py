@@ -63,11 +63,19 @@ class Roles:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Federated:
+    """Whoever an identity provider vouches for; a condition has to say who of those."""
+
+    arn: str
+    """Of the provider in IAM."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anybody:
     """Every principal; a condition has to say which."""
 
 
-Principal: TypeAlias = Service | Roles | Anybody
+Principal: TypeAlias = Service | Roles | Federated | Anybody
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +103,7 @@ class Statement:
                 raise SettingError(
                     f"{self.sid}.resources", repr(resource), "an ARN, or a Pattern that says what it stands for"
                 )
-        if isinstance(self.principal, Anybody) and not self.conditions:
+        if isinstance(self.principal, Anybody | Federated) and not self.conditions:
             raise SettingError(f"{self.sid}.conditions", "empty", "a condition, since every principal is meant")
 
     def written(self) -> dict[str, Any]:
@@ -119,6 +127,8 @@ def _principal(principal: Principal) -> dict[str, Any]:
             return {"Service": [name]}
         case Roles(arns=arns):
             return {"AWS": list(arns)}
+        case Federated(arn=arn):
+            return {"Federated": [arn]}
         case Anybody():
             return {"AWS": "*"}
 

@@ -61,12 +61,18 @@ def seal_key(
     cluster_arn: str,
     namespace: str,
     service_account: str,
+    provider_arn: str | None = None,
     vpc_endpoint_id: str | None = None,
     multi_region: bool = False,
 ) -> str:
     """Of the key that Vault unseals itself with: its pods of this cluster, and nobody else. Where KMS has an endpoint
-    in the network, from there only. One of several regions may be brought into another one."""
-    matched = pod_tags(cluster_arn, namespace, service_account)
+    in the network, from there only. One of several regions may be brought into another one.
+
+    Sessions by Pod Identity are told by their tags. Those by a token have none: of these it counts which provider
+    vouched for them (AWS, global condition keys: aws:FederatedProvider), and the role's trust says for which account.
+    """
+    by_token = {"aws:FederatedProvider": [provider_arn]} if provider_arn else None
+    matched = by_token or pod_tags(cluster_arn, namespace, service_account)
     if vpc_endpoint_id:
         matched["aws:SourceVpce"] = [vpc_endpoint_id]
     unseals = Statement(

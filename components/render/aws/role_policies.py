@@ -11,6 +11,7 @@ from .iam import (
     BY_THE_ROLE,
     THIS_SECRET,
     Anybody,
+    Federated,
     Pattern,
     Service,
     Statement,
@@ -66,6 +67,27 @@ def trusts_pods(account: AwsAccount, cluster_arn: str) -> str:
         conditions={
             "StringEquals": {"aws:SourceAccount": [account.account_id]},
             "ArnEquals": {"aws:SourceArn": [cluster_arn]},
+        },
+    )
+    return document(taken)
+
+
+TOKENS_FOR = "sts.amazonaws.com"
+"""Whom the token of a pod is for that takes on a role by it (AWS EKS, IAM roles for service accounts)."""
+
+
+def trusts_service_account(provider_arn: str, namespace: str, service_account: str) -> str:
+    """A role of pods by the token of one service account, for which the cluster's identity provider vouches."""
+    issuer = provider_arn.partition(":oidc-provider/")[2]
+    taken = Statement(
+        sid="ServiceAccount",
+        actions=("sts:AssumeRoleWithWebIdentity",),
+        principal=Federated(arn=provider_arn),
+        conditions={
+            "StringEquals": {
+                f"{issuer}:aud": [TOKENS_FOR],
+                f"{issuer}:sub": [f"system:serviceaccount:{namespace}:{service_account}"],
+            }
         },
     )
     return document(taken)
@@ -261,16 +283,32 @@ ENDPOINTS = {
 that AWS' managed policies above are for."""
 
 
+def token_endpoint(account: AwsAccount) -> str:
+    """Of STS' endpoint where pods take on roles by tokens: what `endpoint` says, and that, for this account's roles.
+    Whoever asks for it has no credentials yet."""
+    taken = Statement(
+        sid="ByToken",
+        actions=("sts:AssumeRoleWithWebIdentity",),
+        resources=(BY_THE_CALLER,),
+        principal=Anybody(),
+        conditions={"StringEquals": {"aws:ResourceAccount": [account.account_id]}},
+    )
+    return document(_of_this_account(account, "sts"), taken)
+
+
 def endpoint(account: AwsAccount, service: str) -> str:
     """Of an interface endpoint: this account's own principals, and what a cluster asks of the service."""
-    asked = Statement(
+    return document(_of_this_account(account, service))
+
+
+def _of_this_account(account: AwsAccount, service: str) -> Statement:
+    return Statement(
         sid="ThisAccount",
         actions=ENDPOINTS[service],
         resources=(BY_THE_CALLER,),
         principal=Anybody(),
         conditions={"StringEquals": {"aws:PrincipalAccount": [account.account_id]}},
     )
-    return document(asked)
 
 
 def storage_endpoint(account: AwsAccount, buckets: Iterable[str]) -> str:

@@ -25,6 +25,8 @@ AUTHORITIES = "vault-authorities"
 """ConfigMap with authorities that the servers trust beside their image's own."""
 SEAL_TOKEN = "vault-seal"  # noqa: S105 - a name
 """Secret that an operator makes for a seal by another Vault, with the keys `token` and `ca.crt`, its authority's."""
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+"""Of a service account, the role that its pods take on by their token (AWS EKS, IAM roles for service accounts)."""
 STORAGE_CLASS = "vault-gp3"
 PRIORITY_CLASS = "vault"
 NODE_LABEL: Mapping[str, str] = {"role": "vault"}

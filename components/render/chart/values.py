@@ -21,6 +21,7 @@ from .names import (
     NODE_TAINT,
     PRIORITY_CLASS,
     RELEASE,
+    ROLE_ANNOTATION,
     SEAL_TOKEN,
     SERVES,
     STORAGE_CLASS,
@@ -48,8 +49,9 @@ _RESTRICTED: Mapping[str, Any] = {
 seccomp, and are refused."""
 
 
-def values(server: ClusterServer, config: Any) -> Values:
-    """All values of the flavour's chart. `config` is the server's file, or what becomes it.
+def values(server: ClusterServer, config: Any, role_arn: Any = None) -> Values:
+    """All values of the flavour's chart. `config` is the server's file, or what becomes it; `role_arn` a role that its
+    pods take on by their token.
 
     `fullnameOverride` because certificates, addresses to join and claims hang on the name. `tlsDisable` is true by
     default, and switches the scheme of probes, services and the pods' own clients. The injector, the CSI provider and
@@ -68,7 +70,7 @@ def values(server: ClusterServer, config: Any) -> Values:
             **_process(server),
             **_beside(server),
             **_probes(),
-            **_rights(),
+            **_rights(role_arn),
             **_volumes(server),
             **_storage(),
             **_placement(server),
@@ -215,12 +217,17 @@ def _security_contexts() -> Values:
     }
 
 
-def _rights() -> Values:
+def _rights(role_arn: Any) -> Values:
     """Service discovery lets a server label its own pod, which gives it every pod of its namespace; asking the cluster
     about tokens is what logins of pods need. Network policies are our own: the chart's let every namespace in, to the
     port between servers, too."""
     return {
-        "serviceAccount": {"create": True, "name": RELEASE, "serviceDiscovery": {"enabled": True}},
+        "serviceAccount": {
+            "create": True,
+            "name": RELEASE,
+            "serviceDiscovery": {"enabled": True},
+            **({"annotations": {ROLE_ANNOTATION: role_arn}} if role_arn is not None else {}),
+        },
         "authDelegator": {"enabled": True},
         "networkPolicy": {"enabled": False},
     }

@@ -20,7 +20,7 @@ from components.render.aws.managed_policies import ALLOWED
 from components.render.snapshots import Bucket
 from policies.rules import aws
 from tests.policies.cluster_cases import RECORDS
-from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, BUCKET, NAME, SITE, cluster, computed, site
+from tests.support.aws_samples import ACCOUNT, BREAK_GLASS, BUCKET, NAME, SITE, by_tokens, cluster, computed, site
 from tests.support.declare import Declared, Record, declare
 from tests.support.eks_samples import EXISTING_NETWORK
 
@@ -188,6 +188,53 @@ def test_the_seals_key_names_the_servers_role() -> None:
     assert "aws:SourceVpce" not in statements["Seal"]["Condition"]["StringEquals"]
     bound = dict(documents(built(**PRODUCTION)))["keys-seal-key.policy"]["Statement"]
     assert any("aws:SourceVpce" in one.get("Condition", {}).get("StringEquals", {}) for one in bound)
+
+
+def test_pods_may_take_on_roles_by_the_token_of_one_account() -> None:
+    where = by_tokens(**PRODUCTION)
+    declared = declare(lambda: cluster(where), outputs=computed)
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/oidc.example.com"
+    (made,) = declared.of("aws:iam/openIdConnectProvider:OpenIdConnectProvider")
+    assert (made.inputs["url"], made.inputs["clientIdLists"]) == ("https://oidc.example.com", ["sts.amazonaws.com"])
+    found = dict(documents(declared))
+    accounts = {
+        "servers-role": "vault:vault",
+        "snapshots-role": "vault-jobs:snapshots",
+        "bootstrap-identity-role": "vault-jobs:bootstrap",
+        "eks-cni-role": "kube-system:aws-node",
+        "nodes-disks-role": "kube-system:ebs-csi-controller-sa",
+    }
+    for role, account in accounts.items():
+        (taken,) = found[f"{role}.assumeRolePolicy"]["Statement"]
+        assert (taken["Action"], taken["Principal"]) == (["sts:AssumeRoleWithWebIdentity"], {"Federated": [provider]})
+        assert taken["Condition"] == {
+            "StringEquals": {
+                "oidc.example.com:aud": ["sts.amazonaws.com"],
+                "oidc.example.com:sub": [f"system:serviceaccount:{account}"],
+            }
+        }
+    assert "pods.eks.amazonaws.com" not in json.dumps(found)
+    seal = {one["Sid"]: one for one in found["keys-seal-key.policy"]["Statement"]}["Seal"]["Condition"]["StringEquals"]
+    assert seal["aws:FederatedProvider"] == [provider]
+    assert set(seal) == {"aws:FederatedProvider", "aws:SourceVpce"}
+
+
+def test_by_tokens_there_is_no_agent_and_no_node_hands_out_roles() -> None:
+    where = by_tokens(**PRODUCTION)
+    declared = declare(lambda: cluster(where), outputs=computed)
+    assert declared.of("aws:eks/podIdentityAssociation:PodIdentityAssociation") == ()
+    addons = {one.inputs["addonName"]: one.inputs for one in declared.of("aws:eks/addon:Addon")}
+    assert "eks-pod-identity-agent" not in addons
+    assert not [one for one in addons.values() if "podIdentityAssociations" in one]
+    given = {name: one["serviceAccountRoleArn"] for name, one in addons.items() if "serviceAccountRoleArn" in one}
+    assert given == {
+        "vpc-cni": f"arn:aws:iam::{ACCOUNT}:role/{NAME}-cni",
+        "aws-ebs-csi-driver": f"arn:aws:iam::{ACCOUNT}:role/{NAME}-disks",
+    }
+    assert "nodes-policy" not in {one.name for one in declared.records}
+    asked = {one["Sid"]: one for one in dict(documents(declared))["network-endpoint-sts.policy"]["Statement"]}
+    assert asked["ByToken"]["Condition"] == {"StringEquals": {"aws:ResourceAccount": [ACCOUNT]}}
+    assert {"eks-provider", "eks-cluster"} <= after(declared, "eks-vpc-cni")
 
 
 def test_keys_are_rotated_and_made_by_who_may_not_change_them() -> None:

@@ -38,6 +38,21 @@ def overlaid(folder: Path, stack: str) -> tuple[StackFile, StackFile]:
     return file, cluster_overlay.apply(file, file.settings.platform, FACTS)
 
 
+def test_pods_have_roles_by_the_sandboxs_own_agent(tmp_path: Path) -> None:
+    for name in ("estate.base.yaml", "Pulumi.staging.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    stack = tmp_path / "Pulumi.staging.yaml"
+    lines = stack.read_text().replace("      kind: eks\n", "      kind: eks\n      pod_roles: irsa\n").splitlines()
+    stack.write_text("\n".join(line for line in lines if "pod_identity_agent" not in line))
+    file = stack_file.read(Paths(project=tmp_path), "staging")
+    assert isinstance(file.settings.platform, EksPlatform)
+    seen = cluster_overlay.apply(file, file.settings.platform, FACTS)
+    told = {one.setting: (one.declared, one.used) for one in seen.replaced}
+    assert told["platform.pod_roles"] == ("irsa", "pod_identity")
+    assert isinstance(seen.settings.platform, EksPlatform)
+    assert seen.settings.platform.pod_roles == "pod_identity"
+
+
 def test_the_committed_file_keeps_all_but_what_names_something_elsewhere(tmp_path: Path) -> None:
     file, seen = overlaid(tmp_path, "staging")
 

@@ -133,6 +133,17 @@ AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audi
             ),
         ),
         (
+            cluster(pod_roles="irsa"),
+            "platform.addons.pod_identity_agent is 'v1.2.0-eksbuild.1'; expected none, since pod_roles is 'irsa'",
+        ),
+        (
+            cluster(addons={**PLATFORM["addons"], "pod_identity_agent": None}),
+            (
+                "platform.addons.pod_identity_agent is missing; expected an add-on's version, since pod_roles is "
+                "'pod_identity'"
+            ),
+        ),
+        (
             cluster(load_balancer={**LOAD_BALANCER, "client_cidrs": ["192.168.0.0/16", "10.0.7.0/24"]}),
             (
                 "platform.load_balancer.client_cidrs[1] is '10.0.7.0/24'; expected a network outside of network_cidr, "
@@ -282,6 +293,8 @@ AUDIT = {**CLUSTER["audit"], "one": {"type": "file", "file_path": "/var/log/audi
         "plugin-from-two-places",
         "plugin-without-checksum",
         "existing-subnets",
+        "needless-agent",
+        "agent",
         "clients-inside",
         "clients-anywhere",
         "zone",

@@ -168,6 +168,7 @@ CROSS: Mapping[str, Mapping[str, Any]] = {
     "EksPlatform._a_subnet_in_each_zone": eks_samples.cluster(
         existing_network={**eks_samples.EXISTING_NETWORK, "subnet_ids": {"euc1-az1": "subnet-01234567"}}
     ),
+    "EksPlatform._an_agent_where_it_is_asked": eks_samples.cluster(pod_roles="irsa"),
     "EksPlatform._clients_are_outside": eks_samples.cluster(
         load_balancer={**eks_samples.LOAD_BALANCER, "client_cidrs": ["10.0.7.0/24"]}
     ),
