@@ -1,7 +1,7 @@
 """What the pack reads once for all its policies, and that the SDK still reads where that stands in.
 
-Not proven: how long the pack takes. In November 2026, judging the 260 resources of `staging` took 1.0 s of a processor
-before this and 0.3 s with it, and the start of the pack 0.4 s, beside 10 s that a preview takes.
+Not proven: how long the pack takes. In November 2026, with 109 rules, judging the 281 resources of `staging` took 0.45 s
+of a processor when each rule was asked about each, and 0.14 s since; the whole pack takes 1.1 s, beside 10 s of a preview.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         return real(message)
 
     monkeypatch.setattr(json_format, "MessageToDict", read)
-    once.install()
+    servicer: Any = sdk._PolicyAnalyzerServicer
+    monkeypatch.setattr(servicer, "Analyze", servicer.Analyze)  # is put back
+    once.install({"elsewhere": ("a:b:D",), "here": ("a:b:C", "a:b:E")})
     yield found
     for name in ("json_format", "deserialize_properties", "unknown_checking_proxy"):
         vars(sdk)[name] = before[name]
@@ -53,6 +55,26 @@ def test_two_policies_read_a_resource_once_and_see_the_same(reads: list[Any]) ->
 
     assert seen == [1, 1, 1, 2, 2, 2]
     assert len(reads) == 2
+
+
+@pytest.mark.usefixtures("reads")
+def test_policies_about_other_types_arent_asked() -> None:
+    seen: list[str] = []
+
+    def noting(name: str) -> sdk.Policy:
+        return ResourceValidationPolicy(
+            name=name,
+            description="Looks.",
+            validate=lambda args, _report: seen.append(f"{name} {args.resource_type}"),
+            enforcement_level=EnforcementLevel.MANDATORY,
+        )
+
+    policies = [noting(name) for name in ("elsewhere", "here", "anywhere")]
+    servicer: Any = sdk._PolicyAnalyzerServicer("pack", "1", policies, EnforcementLevel.MANDATORY, None)
+    for token in ("a:b:C", "a:b:D"):
+        servicer.Analyze(analyzer_pb2.AnalyzeRequest(type=token, name="one"), None)
+
+    assert seen == ["here a:b:C", "anywhere a:b:C", "elsewhere a:b:D", "anywhere a:b:D"]
 
 
 def test_equal_is_not_the_same() -> None:
