@@ -19,6 +19,7 @@ from ops.paths import Paths
 _ENGINE_SECONDS = 60.0
 _STACK_TYPE = "pulumi:pulumi:Stack"
 _KMS_KEY = "aws:kms/key:Key"
+_BUCKET, _OF_BUCKET = "aws:s3/bucket:Bucket", "aws:s3/bucket"
 _CLAIM = "kubernetes:core/v1:PersistentVolumeClaim"
 LOCKS = ".pulumi/locks/**/*.json"
 """The engine's locks in a folder that holds states."""
@@ -69,19 +70,20 @@ def exports(deployment: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def kept(deployment: Mapping[str, Any]) -> list[Kept]:
-    """What stays when this state's stack is destroyed: what is never deleted, once where several settings are of the
-    same thing, and keys, whose deletion waits. What is in a cluster goes with it, but for the volumes of claims."""
-    found: dict[str, Kept] = {}
+    """What stays when this state's stack is destroyed: what is never deleted, and keys, whose deletion waits. Buckets
+    stand for what is set on them. What is in a cluster goes with it, but for the volumes of claims."""
+    found = []
     for one in deployment.get("resources") or []:
         kind, identity = str(one["type"]), str(one.get("id") or "")
+        is_part = kind.startswith("kubernetes:") or (kind.startswith(_OF_BUCKET) and kind != _BUCKET)
         if kind == _CLAIM and one.get("retainOnDelete"):
-            found[identity] = Kept(kind="volume", identity=f"of claim {identity}")
-        elif one.get("custom") and one.get("retainOnDelete") and not kind.startswith("kubernetes:"):
-            found.setdefault(identity, Kept(kind=kind, identity=identity))
+            found.append(Kept(kind="volume", identity=f"of claim {identity}"))
+        elif one.get("custom") and one.get("retainOnDelete") and not is_part:
+            found.append(Kept(kind=kind, identity=identity))
         elif kind == _KMS_KEY:
             days = int((one.get("inputs") or {})["deletionWindowInDays"])
-            found.setdefault(identity, Kept(kind=kind, identity=identity, days=days))
-    return list(found.values())
+            found.append(Kept(kind=kind, identity=identity, days=days))
+    return found
 
 
 def _ask(paths: Paths, stack: str, backend: Backend, console: Console, question: Sequence[str]) -> Any:

@@ -251,7 +251,7 @@ def test_down_tells_what_is_never_deleted_and_whose_deletion_waits(stack: Stack)
         "resources": [
             {"urn": "a", "type": "estate:Component", "retainOnDelete": True},
             {"urn": "b", "type": bucket, "id": "snapshots", **keeps},
-            {"urn": "c", "type": "aws:s3/bucketPolicy:BucketPolicy", "id": "snapshots", **keeps},
+            {"urn": "c", "type": "aws:s3/bucketPolicy:BucketPolicy", "id": "58", **keeps},
             {"urn": "d", "type": "aws:iam/role:Role", "custom": True, "id": "goes"},
             {"urn": "e", "type": "kubernetes:core/v1:Namespace", "id": "vault", **keeps},
             {"urn": "f", "type": "kubernetes:core/v1:PersistentVolumeClaim", "id": "vault/data-vault-0", **keeps},
