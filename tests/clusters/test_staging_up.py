@@ -4,6 +4,7 @@ Tests of one module on one world, in the order of a stack's life. Not proven: wh
 what the sandbox itself says isn't real. HashiCorp's server isn't the one that runs here.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -18,7 +19,12 @@ import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import hvac
 import pytest
 import requests
-from hvac.exceptions import VaultError
+import yaml
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from hvac.exceptions import Forbidden, VaultError
 
 from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE
 from components.vault.kubernetes import KubernetesLogin
@@ -28,6 +34,7 @@ from fake_providers.eks_machines import folder_of
 from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.machines import MachineError
 from fake_providers.nodes import network
+from fake_providers.nodes.identities import Identities
 from ops.clusters import snapshot_job
 from ops.clusters.gate import Pace
 from ops.console import Console
@@ -44,7 +51,7 @@ from ops.vault.checks.outcome import CheckError
 from ops.vault.login import log_in
 from tests.support import secret_scan
 from tests.support.access_checks import amiss
-from tests.support.checkouts import Checkout, copy_code
+from tests.support.checkouts import KEY, Checkout, copy_code
 from tests.support.killed_runs import has, latest, under_way
 from tests.support.leftovers import left
 from tests.support.servers import eventually
@@ -104,6 +111,25 @@ class StagingCheckout(Checkout):
             store = platform.file.settings.snapshots
             assert store is not None
             yield boto3.client("s3", region_name=store.bucket.region), store.bucket.name
+
+    def set_pods(self, **values: object) -> None:
+        """Write settings of its pods."""
+        file = self.directory / f"Pulumi.{STACK}.yaml"
+        content = yaml.safe_load(file.read_text())
+        content["config"][KEY]["platform"]["pods"].update(values)
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def signed(self, token: str, *, bound: Mapping[str, Any] | None = None, **claims: int) -> str:
+        """A service account's token with other claims, or of another object, by the key of the cluster."""
+        head, body, _ = token.split(".")
+        told = {**json.loads(base64.urlsafe_b64decode(body + "==")), **claims}
+        told["kubernetes.io"] = {**told["kubernetes.io"], **(bound or {})}
+        file = Identities(folder_of(self.place.machines) / "tls").accounts_key
+        key = load_pem_private_key(file.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        text = f"{head}.{_encoded(json.dumps(told).encode())}"
+        numbers = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+        return f"{text}.{_encoded(b''.join(number.to_bytes(32, 'big') for number in numbers))}"
 
     @property
     def cluster(self) -> nodes.Cluster:
@@ -233,6 +259,29 @@ def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: StagingC
     assert all(one["path"].startswith("sys/policies/acl/probe-") for one in looked["unknown"])
 
 
+def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+    before = {one["metadata"]["name"]: one["metadata"]["uid"] for one in staging.api.listed(POD, NAMESPACE)}
+    staging.set_pods(data_gibibytes=30)
+
+    grown = staging.answered("up", STACK)
+
+    # Three claims, and what the snapshots' CronJob has room for.
+    assert (grown["changes"]["update"], grown["changed"], grown["passed"]) == (4, 4, True)
+    wanted = {f"{kind}-vault-{n}": size for kind, size in (("data", "30Gi"), ("audit", "20Gi")) for n in range(3)}
+    assert eventually(lambda: sizes(staging) == wanted, WRITE_SECONDS)
+    assert {one["metadata"]["name"]: one["metadata"]["uid"] for one in staging.api.listed(POD, NAMESPACE)} == before
+
+    staging.set_pods(data_gibibytes=29)
+    for command in ("preview", "up"):
+        refused = staging.run(command, STACK, "--sandbox")
+        assert refused.returncode == 2
+        assert refused.stderr.splitlines()[-1] == (
+            "estate: Pulumi.staging.yaml: vault-estate:estate.platform.pods.data_gibibytes is 29; "
+            "expected at least 30, which claim data-vault-0 has: a volume grows and never shrinks"
+        )
+    staging.set_pods(data_gibibytes=30)
+
+
 def test_every_server_can_lead(built: Mapping[str, Any], staging: StagingCheckout) -> None:
     led: set[str] = set()
     for _ in range(MOST_KILLS):
@@ -258,6 +307,29 @@ def test_a_pod_of_another_account_is_not_let_in(built: Mapping[str, Any], stagin
         wrong = KubernetesLogin(service_account="greenlang-api", namespace="greenlang", audience="elsewhere")
         with pytest.raises(CheckError, match="HTTP Error 403"):
             pods.log_in_from_pod(wrong, *ROLE)
+
+
+def test_a_token_that_is_over_or_whose_pod_is_gone_is_not_let_in(
+    built: Mapping[str, Any], staging: StagingCheckout
+) -> None:
+    login = KubernetesLogin(service_account="greenlang-api", namespace="greenlang")
+    with staging.platform() as platform, staging.administrator() as client:
+        pods = platform.pods_of_applications()
+        assert isinstance(pods, PodLogins)
+        given = pods.token(login)
+        now = int(time.time())
+        bound = {"pod": {"name": "gone", "uid": "5f1c0a4e-0000-4000-8000-000000000000"}}
+        path = f"auth/{ROLE[0]}/login"
+        # Made by the cluster's own key, as those that it gives: only what they say is different.
+        for token in (given, staging.signed(given, exp=now + 60)):
+            assert call(client, "post", path, {"role": ROLE[1], "jwt": token})["auth"]["client_token"]
+        # The server sees that for itself; whether a pod is there, the cluster tells it.
+        for token, why in (
+            (staging.signed(given, iat=now - 7_200, nbf=now - 7_200, exp=now - 3_600), "token is expired"),
+            (staging.signed(given, bound=bound), "permission denied"),
+        ):
+            with pytest.raises(Forbidden, match=why):
+                call(client, "post", path, {"role": ROLE[1], "jwt": token})
 
 
 def test_servers_of_another_authority_are_refused_and_the_known_one_stays(
@@ -359,11 +431,26 @@ def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout)
     assert mine is not None
     assert left(folder, mine) != []
 
-    staging.answered("down", STACK)
+    with staging.platform() as platform:
+        store = platform.file.settings.snapshots
+        assert store is not None
+        buckets = sorted([store.bucket.name, platform.platform.access_logs(store.bucket)])
+    told = staging.answered("down", STACK)
 
+    assert sorted((one["kind"], one["id"]) for one in told["kept"] if one["days"] is None) == sorted(
+        [
+            *(("aws:s3/bucket:Bucket", name) for name in buckets),
+            ("key shares", "vault/staging/key-shares/…"),
+            *(("volume", f"of claim {NAMESPACE}/{kind}-vault-{n}") for kind in ("data", "audit") for n in range(3)),
+        ]
+    )
     assert left(folder, mine) == []
     assert not staging.place.directory.exists()
     assert not (staging.paths.own / STACK / "authority.crt").exists()
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def uid_of(staging: StagingCheckout, pod: str) -> str | None:
@@ -375,6 +462,12 @@ def end_at_once(staging: StagingCheckout, pod: str) -> None:
     """As a lost machine's: without a word to the server."""
     cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
     cluster.kubectl("delete", "pod", pod, "--namespace", NAMESPACE, "--grace-period=0", "--force")
+
+
+def sizes(staging: StagingCheckout) -> Mapping[str, str]:
+    """What each server's claim has by now."""
+    claims = staging.api.listed("core/v1:PersistentVolumeClaim", NAMESPACE)
+    return {one["metadata"]["name"]: one["status"]["capacity"]["storage"] for one in claims}
 
 
 def all_ready(staging: StagingCheckout) -> bool:
