@@ -13,6 +13,7 @@ from fake_providers.envelope import UNKNOWN, pack
 from tests.engine.fake_providers.wire import Values, Wire, urn
 from tests.support.faults import Fault, faulty
 
+BUCKET, LOGGING = "aws:s3/bucket:Bucket", "aws:s3/bucketLogging:BucketLogging"
 INPUTS: dict[str, Values] = {
     "hcloud:index/network:Network": {"name": "estate", "ipRange": "10.0.0.0/16"},
     "hcloud:index/networkSubnet:NetworkSubnet": {
@@ -46,6 +47,7 @@ INPUTS: dict[str, Values] = {
             "Versioning",
         )
     },
+    LOGGING: {"bucket": "snapshots", "targetBucket": "records", "targetPrefix": "a/"},
     **{f"aws:{kind}": dict.fromkeys(made.required, "x") for kind, made in aws_cluster.CLUSTER_TYPES.items()},
     "aws:cloudwatch/logGroup:LogGroup": {"name": "flow-logs"},
     **{f"kubernetes:{kind}": {"metadata": {"name": "one", "namespace": "vault"}} for kind in kubernetes.TYPES},
@@ -67,6 +69,8 @@ def needed(wire: Wire, token: str) -> Values:
     found: Values = {}
     if token.startswith("kubernetes:") and token != NAMESPACE:
         wire.create(NAMESPACE, INPUTS[NAMESPACE])
+    if token == LOGGING:
+        wire.create(BUCKET, {"bucket": INPUTS[LOGGING]["targetBucket"]})
     for name, other in aws_cluster.REFERS.get(token.removeprefix("aws:"), {}).items():
         of = f"aws:{other}"
         made = wire.create(of, INPUTS[of] | needed(wire, of)).identity
