@@ -8,7 +8,9 @@ know anything of an account that isn't declared. Whoever never starts a sandbox 
 # ruff: noqa: PLC0415 - moto is imported where it is asked
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +30,10 @@ _TYPES = {
     "cluster": "eks/cluster:Cluster",
     "entry": "eks/accessEntry:AccessEntry",
     "access": "eks/accessPolicyAssociation:AccessPolicyAssociation",
+    "endpoint": "ec2/vpcEndpoint:VpcEndpoint",
 }
+_MATERIAL_BYTES = 32
+"""Of a key, as moto has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,15 @@ class StoredSecret:
     tags: Mapping[str, str]
     key: str | None
     """The key of the account's own that it is encrypted by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkEndpoint:
+    """By which a service is reached from inside of the network."""
+
+    identity: str
+    policy: Document | None
+    """None: it lets everything through."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +136,30 @@ class DeclaredAccount:
                     text, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", inputs.get("description", ""), None
                 )
                 del there[made.id]
-                made.id, made.arn = identity, arn
+                made.id, made.arn, made.key_material = identity, arn, self._material(identity)
                 there[identity] = made
+
+    def _material(self, identity: str) -> bytes:
+        """What a key encrypts by, kept beside the objects: it outlives this process, as what it encrypted does."""
+        file = self.world.with_name("kms") / identity
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        if not file.exists():
+            fresh = file.with_name(os.urandom(8).hex())
+            fresh.touch(mode=0o600)
+            fresh.write_bytes(os.urandom(_MATERIAL_BYTES))
+            # Of two at once one is first, and both have its.
+            with suppress(FileExistsError):
+                file.hardlink_to(fresh)
+            fresh.unlink()
+        return file.read_bytes()
+
+    def endpoint(self, service: str) -> NetworkEndpoint | None:
+        """That of a service, if the network has one."""
+        for key, one in self._named("endpoint"):
+            if str(one["inputs"]["serviceName"]).endswith(f".{service}"):
+                written = one["inputs"].get("policy")
+                return NetworkEndpoint(identity=key, policy=_document(written) if written else None)
+        return None
 
     def secret(self, named: str, region: str) -> StoredSecret | None:
         """A secret by its name or ARN."""
@@ -168,9 +204,15 @@ class DeclaredAccount:
         return _document(found["policy"]) if found else {"Statement": []}
 
     def _objects(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        for _, one in self._named(kind):
+            yield one
+
+    def _named(self, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each with its identity."""
+        begins = f"aws:{_TYPES[kind]} "
         for key, one in _read(self.world, self.world.stat().st_mtime_ns if self.world.exists() else 0).items():
-            if key.startswith(f"aws:{_TYPES[kind]} "):
-                yield one
+            if key.startswith(begins):
+                yield key.removeprefix(begins), one
 
 
 @cache

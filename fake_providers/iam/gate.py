@@ -1,11 +1,12 @@
 """What a sandbox's AWS is asked goes through here to moto, if the account's own policies allow it.
 
-Run as a program with the file of a sandbox's objects, its account, the role of whoever runs `up`, an address, and a
-certificate with its key. Owns who signs: sessions of roles, the agent of Pod Identity, and whoever runs `up`, who may
-do everything that no thing's own policy denies. Beside each request it judges what the service asks of KMS for it, and
-looks at the key's state. A refusal is worded as AWS does. Verifies the signature of an address by which somebody proves
-who they are, and of no other request: whoever has a session's token has its secret. Tells each request in a line of its
-log.
+Run as a program with the file of a sandbox's objects, its account, the role of whoever runs `up`, that of emergencies,
+an address, and a certificate with its key. Owns who signs: sessions of roles, the agent of Pod Identity, the metadata
+service of nodes, whoever runs `up`, and the role of emergencies; these two may do everything that no thing's own policy
+denies. Who asks from another address than this one is in the cluster's network, and comes by its endpoints. Beside each
+request it judges what the service asks of KMS for it, and looks at the key's state. A refusal is worded as AWS does.
+Verifies the signature of an address by which somebody proves who they are, and of no other request: whoever has a
+session's token has its secret. Tells each request in a line of its log.
 """
 
 import io
@@ -21,15 +22,17 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from fake_providers.iam import requests
-from fake_providers.iam.declared import DeclaredAccount
-from fake_providers.iam.policies import Caller, Document, Granted, Question, UnknownPolicyError, judge
+from fake_providers.iam.declared import DeclaredAccount, NetworkEndpoint
+from fake_providers.iam.policies import Caller, Document, Granted, Question, Reach, UnknownPolicyError, judge, reach
 from fake_providers.iam.presigned import Presigned
 from fake_providers.iam.requests import Signed, UnknownRequestError
 
-DEPLOYER, AGENT = "sandbox", "agent"
-"""Access keys of whoever runs `up`, and of Pod Identity's agent."""
+DEPLOYER, BREAK_GLASS = "sandbox", "break-glass"
+"""Access keys of whoever runs `up`, and of the role of emergencies."""
 DEPLOYERS_SECRET = "sandbox"  # noqa: S105 - no secret: of this machine's own AWS, and known to all
-PODS = "pods.eks.amazonaws.com"
+AGENT, METADATA = "agent", "metadata"
+"""Those of what hands out roles: Pod Identity's agent, and the metadata service of nodes."""
+PODS, NODES = "pods.eks.amazonaws.com", "ec2.amazonaws.com"
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 Application = Callable[[Environ, Start], Iterable[bytes]]
@@ -75,6 +78,10 @@ class IamGate:
     account: DeclaredAccount
     deployer: str
     """ARN of the role that runs `up`."""
+    break_glass: str = ""
+    """ARN of the role of emergencies; empty: there is none."""
+    address: str = ""
+    """This machine's. Empty: nobody is in the cluster's network."""
     tell: Callable[[str], None] = print
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sessions: dict[str, RoleSession] = field(default_factory=dict)
@@ -148,8 +155,10 @@ class IamGate:
     def _caller(self, asked: Signed) -> Caller | Refused:
         if asked.access_key == DEPLOYER:
             return Caller(name=self.deployer, account=self.account.number)
-        if asked.access_key == AGENT:
-            return Caller(name=PODS, account=self.account.number, is_service=True)
+        if asked.access_key == BREAK_GLASS and self.break_glass:
+            return Caller(name=self.break_glass, account=self.account.number)
+        if service := {AGENT: PODS, METADATA: NODES}.get(asked.access_key):
+            return Caller(name=service, account=self.account.number, is_service=True)
         session = self.sessions.get(asked.access_key)
         if session is None or session.token != asked.headers.get("x-amz-security-token"):
             code = "InvalidAccessKeyId" if asked.service == "s3" else "UnrecognizedClientException"
@@ -162,25 +171,39 @@ class IamGate:
             return caller
         if asked.service == "sts" and asked.operation == "GetCallerIdentity":
             return None
+        inside = self.address and asked.source != self.address and not caller.is_service
+        way = self.account.endpoint(asked.service) if inside else None
         for question, thing, alone in self._questions(asked):
-            if refused := self._denied(asked, caller, question, thing, alone=alone):
+            if refused := self._denied(asked, caller, question, thing, alone=alone, way=way):
                 return refused
         return self._refused_by_key(asked, caller)
 
     def _denied(
-        self, asked: Signed, caller: Caller, question: Question, thing: Document | None, *, alone: bool
+        self,
+        asked: Signed,
+        caller: Caller,
+        question: Question,
+        thing: Document | None,
+        *,
+        alone: bool,
+        way: NetworkEndpoint | None = None,
     ) -> Refused | None:
+        if way:
+            by_it = {**question.context, "aws:sourcevpce": [way.identity]}
+            question = Question(action=question.action, resource=question.resource, context=by_it)
         if caller.is_service:
             granted = Granted(identity=())
             of_agent = {"aws:sourceaccount": [self.account.number], "aws:sourcearn": [self.account.cluster]}
             question = Question(
                 action=question.action, resource=question.resource, context={**question.context, **of_agent}
             )
-        elif caller.name == self.deployer:
+        elif caller.name in {self.deployer, self.break_glass}:
             granted = Granted(identity=None)
         else:
             granted = self.account.granted(caller.name)
         why = judge(caller, question, granted, thing, alone=alone)
+        if why is None and way and way.policy and reach(way.policy, caller, question) is not Reach.ALLOWED:
+            why = f"because no VPC endpoint policy allows the {question.action} action"
         self.tell(f"{'denied' if why else 'allowed'}: {caller.name} {question.action} {question.resource}")
         if why is None:
             return None
@@ -205,12 +228,11 @@ class IamGate:
         elif asked.service == "sts" and "RoleArn" in asked.form:
             trust = self.account.trust(asked.form["RoleArn"])
             yield from ((one, trust, True) for one in requests.of_role(asked))
-        elif asked.service == "kms" and (named := asked.document.get("KeyId")):
-            arn = self.account.key_arn(str(named))
+        elif asked.service == "kms" and (key := self._key(asked)):
             self.account.have_keys()
             context = {**asked.context, "kms:calleraccount": [self.account.number]}
-            question = Question(action=f"kms:{asked.operation}", resource=arn, context=context)
-            yield question, self.account.key_policy(arn), True
+            question = Question(action=f"kms:{asked.operation}", resource=key, context=context)
+            yield question, self.account.key_policy(key), True
         else:
             yield (
                 Question(action=f"{asked.service}:{asked.operation}", resource="*", context=asked.context),
@@ -268,9 +290,15 @@ class IamGate:
             key = document.get("KmsKeyId") or (found.key if found else None)
             if isinstance(key, str) and not key.startswith("alias/aws/"):
                 return self.account.key_arn(key), _WITH_A_KEY.get(asked.operation, ())
-        if asked.service == "kms" and asked.operation in _NEEDS_A_KEY and "KeyId" in asked.document:
-            return self.account.key_arn(str(asked.document["KeyId"])), (f"kms:{asked.operation}",)
+        if asked.service == "kms" and asked.operation in _NEEDS_A_KEY and (arn := self._key(asked)):
+            return arn, (f"kms:{asked.operation}",)
         return None, ()
+
+    def _key(self, asked: Signed) -> str | None:
+        """ARN of the key that a request to KMS is about. A ciphertext tells its own, by which AWS decrypts where no key
+        is named."""
+        named = asked.document.get("KeyId") or requests.key_of_ciphertext(asked)
+        return self.account.key_arn(str(named)) if named else None
 
 
 def _headers(environ: Environ) -> Mapping[str, str]:
@@ -294,6 +322,7 @@ def _signed(environ: Environ) -> Signed | None:
         headers=headers,
         body=body,
         secure=environ["wsgi.url_scheme"] == "https",
+        source=str(environ.get("REMOTE_ADDR", "")),
     )
 
 
@@ -311,12 +340,26 @@ def _answer(refused: Refused, service: str, method: str, start: Start) -> list[b
     return [content]
 
 
-def gate(account: DeclaredAccount, deployer: str, tell: Callable[[str], None] = print) -> IamGate:
+def gate(
+    account: DeclaredAccount,
+    deployer: str,
+    tell: Callable[[str], None] = print,
+    *,
+    break_glass: str = "",
+    address: str = "",
+) -> IamGate:
     """In front of a moto of this process."""
     # Whoever never starts a sandbox hasn't it.
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
 
-    return IamGate(inner=DomainDispatcherApplication(create_backend_app), account=account, deployer=deployer, tell=tell)
+    return IamGate(
+        inner=DomainDispatcherApplication(create_backend_app),
+        account=account,
+        deployer=deployer,
+        break_glass=break_glass,
+        address=address,
+        tell=tell,
+    )
 
 
 def main(arguments: list[str]) -> None:
@@ -324,7 +367,7 @@ def main(arguments: list[str]) -> None:
     from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415 - as in `gate`
     from werkzeug.serving import run_simple  # noqa: PLC0415 - as in `gate`
 
-    world, number, deployer, host, port, certificate, key = arguments
+    world, number, deployer, break_glass, host, port, certificate, key = arguments
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     account = DeclaredAccount(world=Path(world), number=number)
@@ -335,7 +378,7 @@ def main(arguments: list[str]) -> None:
     run_simple(
         host,
         int(port),
-        gate(account, deployer, tell),
+        gate(account, deployer, tell, break_glass=break_glass, address=host),
         threaded=True,
         ssl_context=context,
         request_handler=MotoRequestHandler,

@@ -4,6 +4,8 @@ Owns the names of S3's, of Secrets Manager's, of KMS' and of the token service's
 names, and are asked of all things at once. Refuses a request to S3 that it has no name for.
 """
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote
 from fake_providers.iam.policies import Question, in_small_letters
 
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/[0-9]+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+_CIPHERTEXT = re.compile(rb"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _ENCRYPTION = "x-amz-server-side-encryption"
 _KEY_OF_UPLOAD = f"{_ENCRYPTION}-aws-kms-key-id"
 _OF_BUCKET = {
@@ -112,10 +115,20 @@ class Signed:
     access_key: str
     region: str
     service: str
+    source: str
+    """Address of who asks; empty: unknown."""
 
     @classmethod
     def read(
-        cls, *, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes, secure: bool
+        cls,
+        *,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        secure: bool,
+        source: str = "",
     ) -> "Signed | None":
         """None where nobody signed it by a header."""
         found = _CREDENTIAL.search(headers.get("authorization", ""))
@@ -131,6 +144,7 @@ class Signed:
             access_key=found["key"],
             region=found["region"],
             service=found["service"],
+            source=source,
         )
 
     @property
@@ -207,6 +221,16 @@ def _uploaded(headers: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
 def key_of_upload(asked: Signed) -> str | None:
     """The key that an upload names."""
     return asked.headers.get(_KEY_OF_UPLOAD)
+
+
+def key_of_ciphertext(asked: Signed) -> str | None:
+    """The id of the key that a ciphertext was made by; None: it is none of moto's, which has the id before the rest."""
+    try:
+        whole = base64.b64decode(str(asked.document.get("CiphertextBlob", "")), validate=True)
+    except binascii.Error:
+        return None
+    found = _CIPHERTEXT.match(whole)
+    return found[0].decode("ascii") if found else None
 
 
 def of_secrets(asked: Signed, arn: str, tags: Mapping[str, str]) -> Iterator[Question]:

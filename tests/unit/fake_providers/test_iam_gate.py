@@ -12,11 +12,12 @@ import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import pytest
 import requests
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # as above
+from moto.kms.models import kms_backends
 
 from components.payloads.key_shares_in_aws import KeySharesInAws
 from components.render.aws import key_policies, role_policies
 from fake_providers.aws import AwsProvider
-from tests.support.aws_samples import ACCOUNT, BUCKET, NAME
+from tests.support.aws_samples import ACCOUNT, BUCKET, NAME, site
 from tests.support.judged_account import (
     KEYS,
     REGION,
@@ -38,6 +39,11 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgedAccount]
     """One for all tests here."""
     with judged_account(tmp_path_factory.mktemp("account")) as made:
         yield made
+
+
+def key_id(name: str) -> str:
+    """By which moto takes a key where its state is changed; AWS takes the ARN, too."""
+    return key(name).rpartition("/")[2]
 
 
 def refused(client: Any, operation: str, **arguments: Any) -> str:
@@ -394,3 +400,91 @@ def test_all_declared_keys_are_there_by_their_own_names(account: JudgedAccount) 
 
     assert {keys.describe_key(KeyId=key(name))["KeyMetadata"]["Arn"] for name in KEYS} == {key(name) for name in KEYS}
     assert len(objects()) > len(KEYS)
+
+
+def test_a_ciphertext_tells_the_key_that_is_judged(account: JudgedAccount) -> None:
+    servers = account.as_role("servers", "kms")
+    sealed = servers.encrypt(KeyId=key("seal"), Plaintext=b"x")["CiphertextBlob"]
+
+    # As Vault's seal asks: without the key's name.
+    assert servers.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"x"
+    said = refused(account.as_role("snapshots", "kms"), "decrypt", CiphertextBlob=sealed)
+    assert said.startswith("AccessDeniedException: User: ")
+    assert f"kms:Decrypt on resource: {key('seal')}" in said
+    account.client("kms").disable_key(KeyId=key_id("seal"))
+    try:
+        assert refused(servers, "decrypt", CiphertextBlob=sealed).startswith("DisabledException: ")
+    finally:
+        account.client("kms").enable_key(KeyId=key_id("seal"))
+
+
+def test_what_a_key_encrypted_is_opened_by_whoever_serves_next(account: JudgedAccount) -> None:
+    sealed = account.as_role("servers", "kms").encrypt(KeyId=key("seal"), Plaintext=b"x")["CiphertextBlob"]
+    kept = account.gate.account.world.with_name("kms")
+    assert {one.stat().st_mode & 0o777 for one in kept.iterdir()} == {0o600}
+
+    # Forgets what it has, as a process that ends does.
+    kms_backends[ACCOUNT][REGION].reset()
+
+    assert account.as_role("servers", "kms").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"x"
+
+
+def test_who_is_in_the_network_comes_by_its_endpoint(account: JudgedAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of a key that answers there alone, as in production.
+    there = account.gate.account.world.read_text()
+    changed = json.loads(there)
+    changed["aws:kms/key:Key seal"]["inputs"]["policy"] = key_policies.seal_key(
+        WHERE,
+        role_arn=role("servers"),
+        cluster_arn=TAGS["eks-cluster-arn"],
+        namespace="vault",
+        service_account="vault",
+        vpc_endpoint_id="7",
+    )
+    policy = role_policies.endpoint(WHERE, "kms")
+    endpoint = {"serviceName": f"com.amazonaws.{REGION}.kms", "policy": policy}
+    changed["aws:ec2/vpcEndpoint:VpcEndpoint 7"] = {"inputs": endpoint, "outputs": {}}
+    account.gate.account.world.write_text(json.dumps(changed))
+    servers = account.as_role("servers", "kms")
+    encrypts: dict[str, Any] = {"operation": "encrypt", "KeyId": key("seal"), "Plaintext": b"x"}
+    try:
+        assert refused(servers, **encrypts).endswith("because no resource-based policy allows the kms:Encrypt action")
+        monkeypatch.setattr(account.gate, "address", "198.51.100.1")
+        assert refused(servers, **encrypts) == ""
+        endpoint["policy"] = policy.replace('"kms:Encrypt"', '"kms:CreateKey"')
+        account.gate.account.world.write_text(json.dumps(changed))
+        assert refused(servers, **encrypts).endswith("because no VPC endpoint policy allows the kms:Encrypt action")
+        monkeypatch.setattr(account.gate, "address", "127.0.0.1")
+        assert refused(servers, **encrypts).endswith("because no resource-based policy allows the kms:Encrypt action")
+    finally:
+        account.gate.account.world.write_text(there)
+
+
+def test_the_role_of_emergencies_may_what_the_key_keeps_from_others(
+    account: JudgedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emergency = site()
+    assert emergency.break_glass_role_arn
+    there = account.gate.account.world.read_text()
+    changed = json.loads(there)
+    changed["aws:kms/key:Key seal"]["inputs"]["policy"] = key_policies.seal_key(
+        emergency, role_arn=role("servers"), cluster_arn="none", namespace="vault", service_account="vault"
+    )
+    account.gate.account.world.write_text(json.dumps(changed))
+    keeper = account.client("kms", by="break-glass")
+    try:
+        assert refused(keeper, "disable_key", KeyId=key_id("seal")).startswith("UnrecognizedClientException")
+        monkeypatch.setattr(account.gate, "break_glass", emergency.break_glass_role_arn)
+        assert "explicit deny" in refused(account.client("kms"), "disable_key", KeyId=key_id("seal"))
+        assert refused(keeper, "disable_key", KeyId=key_id("seal")) == ""
+        assert refused(keeper, "enable_key", KeyId=key_id("seal")) == ""
+    finally:
+        account.gate.account.world.write_text(there)
+
+
+def test_a_nodes_role_is_given_by_the_metadata_service_alone(account: JudgedAccount) -> None:
+    asked = {"RoleArn": role("nodes"), "RoleSessionName": "one"}
+
+    assert refused(account.client("sts", by="metadata"), "assume_role", **asked) == ""
+    said = refused(account.client("sts", by="metadata"), "assume_role", **{**asked, "RoleArn": role("servers")})
+    assert said.startswith("AccessDenied: User: ec2.amazonaws.com is not authorized to perform: sts:AssumeRole")
