@@ -27,8 +27,11 @@ NOT_REAL = (
     "the network, its security groups and the metadata service; how commands here log in to the cluster, which is as "
     "its own administrator; what AWS allows nodes and the control plane; signatures of requests, which nobody "
     "verifies but those by which somebody logs in to the cluster; zones and volumes, which are folders of this "
-    "machine; AWS itself, of which moto keeps objects and secrets for as long as it runs"
+    "machine; all nodes but one of those that aren't for servers; AWS itself, of which moto keeps objects and secrets "
+    "for as long as it runs"
 )
+_NODES_FOR_ALL = 1
+"""Each node takes nine of the 128 watches (`fs.inotify.max_user_instances`) that Linux gives all programs of root."""
 _TAINTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 _NODE = "core/v1:Node"
 _READY_SECONDS = 300.0
@@ -74,9 +77,10 @@ class EksMachines:
             cluster.let_in(world)
 
     def scale(self, group: str, inputs: Values, zones: Collection[str]) -> None:
-        """Have a group's nodes, spread over its zones, and no others of it; they are ready then. Raises
-        RefusedError."""
+        """Have a group's nodes, spread over its zones, and no others of it; they are ready then. Of a group that is for
+        all pods one is enough. Raises RefusedError."""
         cluster, there = self.cluster, sorted(zones)
+        wished = int(inputs["scalingConfig"]["desiredSize"])
         wanted = {
             f"{group}-{number}": ClusterNode(
                 name=f"{group}-{number}",
@@ -86,7 +90,7 @@ class EksMachines:
                     one["key"]: f"{one.get('value', '')}:{_TAINTS[one['effect']]}" for one in inputs.get("taints") or []
                 },
             )
-            for number in range(int(inputs["scalingConfig"]["desiredSize"]))
+            for number in range(wished if inputs.get("taints") else min(wished, _NODES_FOR_ALL))
         }
         with refusing():
             for name in _of(cluster, group) - wanted.keys():
@@ -135,6 +139,8 @@ class EksMachines:
         if aws:
             variables = {
                 "AWS_ENDPOINT_URL": aws.url,
+                # HashiCorp's server has AWS' client of the first version, which doesn't know that variable.
+                "AWS_KMS_ENDPOINT": aws.url,
                 **({"AWS_CA_BUNDLE": f"/{AUTHORITIES_FILE}"} if aws.authority else {}),
             }
             pod_endpoints.tell(self.api(), f"aws-of-{identity}", namespace, account, variables)

@@ -24,6 +24,7 @@ from tests.support.fake_cluster import FakeClusterApi
 
 CLUSTER, NODES, IDENTITY = (f"aws:{kind}" for kind in (aws_cluster.CLUSTER, aws_cluster.NODES, aws_cluster.IDENTITY))
 SERVER = "https://192.0.2.1"
+TAINT = {"key": "dedicated", "value": "vault", "effect": "NO_SCHEDULE"}
 
 
 @dataclass
@@ -130,6 +131,7 @@ def group(subnets: list[str], count: int = 3, **more: Any) -> Values:
         "nodeGroupNamePrefix": "servers-",
         "scalingConfig": {"desiredSize": count},
         "subnetIds": subnets,
+        "taints": [TAINT],
         **more,
     }
 
@@ -155,9 +157,8 @@ def test_one_that_doesnt_start_is_refused_and_nowhere(cloud: AwsProvider, cluste
 
 def test_a_group_is_spread_over_its_zones_with_its_labels_and_taints(cloud: AwsProvider, cluster: FakeCluster) -> None:
     _, subnets = made(cloud)
-    taint = {"key": "dedicated", "value": "vault", "effect": "NO_SCHEDULE"}
 
-    name = f"servers-{cloud.create(None, NODES, group(subnets, labels={'role': 'vault'}, taints=[taint])).identity}"
+    name = f"servers-{cloud.create(None, NODES, group(subnets, labels={'role': 'vault'})).identity}"
 
     assert [(one.name, one.zone) for one in cluster.there.values()] == [
         (f"{name}-0", "euc1-az1"),
@@ -168,6 +169,14 @@ def test_a_group_is_spread_over_its_zones_with_its_labels_and_taints(cloud: AwsP
     first = cluster.there[f"{name}-0"]
     assert first.labels == {"role": "vault", "eks.amazonaws.com/nodegroup": name}
     assert first.taints == {"dedicated": "vault:NoSchedule"}
+
+
+def test_a_group_that_is_for_all_has_one_node_here(cloud: AwsProvider, cluster: FakeCluster) -> None:
+    _, subnets = made(cloud)
+
+    name = f"servers-{cloud.create(None, NODES, group(subnets, 3, taints=None)).identity}"
+
+    assert [*cluster.there] == [f"{name}-0"]
 
 
 def test_a_group_grows_and_shrinks_and_goes_alone(cloud: AwsProvider, cluster: FakeCluster) -> None:
