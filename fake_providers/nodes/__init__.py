@@ -10,6 +10,15 @@ no host with the second to try it on.
 from fake_providers.nodes.cluster import Cluster
 from fake_providers.nodes.images import ClusterImage
 from fake_providers.nodes.node import ClusterNode
-from fake_providers.nodes.programs import PACKAGES, ClusterPrograms, prepare, why_not
+from fake_providers.nodes.programs import PACKAGES, ClusterPrograms, hashicorp_image, prepare, why_not
 
-__all__ = ["PACKAGES", "Cluster", "ClusterImage", "ClusterNode", "ClusterPrograms", "prepare", "why_not"]
+__all__ = [
+    "PACKAGES",
+    "Cluster",
+    "ClusterImage",
+    "ClusterNode",
+    "ClusterPrograms",
+    "hashicorp_image",
+    "prepare",
+    "why_not",
+]

@@ -28,6 +28,7 @@ VERSION = "1.36.3"
 """Of Kubernetes, as `cluster_module/go.mod` pins it."""
 _HERE = Path(__file__).parent
 _SAY_SECONDS = 15.0
+_HASHICORP = "vault.tar"
 _STORE, _STORE_SCRIPT = "store", _HERE / "store.sh"
 _PACKAGES = {
     "ip": "iproute2",
@@ -174,6 +175,25 @@ def prepare(cache: Path, say: Say, go: str = "go") -> ClusterPrograms:
         if not programs.is_dir():
             make_whole(programs, lambda fresh: _build_all(fresh, go, say))
         return _with_images(home, programs, say)
+
+
+def hashicorp_image(cache: Path, program: Path, say: Say) -> ClusterImage:
+    """An image of HashiCorp's server, of this program; made anew for another one. `prepare` was before it."""
+    home = cache / "clusters"
+    recipe = hashlib.sha256(program.read_bytes())
+    for file in (Path(roots.__file__), Path(images.__file__)):
+        recipe.update(file.read_bytes())
+    with locked(home / "lock", lambda: say("waiting for another process that builds the cluster's programs")):
+        place = home / f"hashicorp-{recipe.hexdigest()[:16]}"
+        if not place.is_dir():
+            make_whole(place, lambda fresh: _pack_hashicorp(fresh / _HASHICORP, _busybox(home, say), program))
+        return images.read(place / _HASHICORP)
+
+
+def _pack_hashicorp(archive: Path, busybox: Path, program: Path) -> None:
+    settings = {"Entrypoint": ["docker-entrypoint.sh"], "Cmd": ["server", "-dev"], "User": "100:1000"}
+    path = {"Env": ["PATH=/usr/local/bin:/bin"]}
+    images.write(archive, "vault", [roots.shell(busybox), roots.hashicorp(program)], {**path, **settings})
 
 
 def _missing() -> list[str]:

@@ -24,6 +24,7 @@ _AUTHORITIES = "cacert.pem"
 _ENTRYPOINT = '#!/bin/sh\nexec "$@"\n'
 _USERS = "root:x:0:0::/root:/bin/sh\nopenbao:x:100:1000::/home/openbao:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
 _GROUPS = "root:x:0:\nopenbao:x:1000:\nnogroup:x:65534:\n"
+_HASHICORP_FOLDERS = ("vault", "vault/config", "vault/file", "vault/logs")
 _SERVER_USER = (100, 1000)
 """As in the official images, and as the charts have it."""
 _LEFT_OUT = {"__pycache__", "ensurepip", "idlelib", "site-packages", "test", "tests", "tkinter", "turtledemo"}
@@ -68,6 +69,18 @@ def server() -> bytes:
     layer.file("usr/local/bin/docker-entrypoint.sh", _ENTRYPOINT, 0o755)
     layer.folder("home/openbao", 0o755, _SERVER_USER)
     for path in ("openbao", "openbao/config", "openbao/file", "openbao/logs"):
+        layer.folder(path, 0o755, _SERVER_USER)
+    return layer.finish()
+
+
+def hashicorp(program: Path) -> bytes:
+    """HashiCorp's server with its libraries, as its chart expects it."""
+    layer = Layer()
+    layer.copy("bin/vault", program)
+    for library in _libraries([program]):
+        layer.copy(_inside(library), library.resolve())
+    layer.file("usr/local/bin/docker-entrypoint.sh", _ENTRYPOINT, 0o755)
+    for path in ("home/vault", *_HASHICORP_FOLDERS):
         layer.folder(path, 0o755, _SERVER_USER)
     return layer.finish()
 

@@ -90,6 +90,10 @@ Adopt = Annotated[
 ]
 
 
+HashiCorp = Annotated[
+    bool,
+    typer.Option("--hashicorp", help="In a new sandbox of a cluster: HashiCorp's server, as declared, not OpenBao."),
+]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Look at each object on its server first.")]
 
 
@@ -98,6 +102,7 @@ def up(
     stack: Stack = "local",
     *,
     sandbox: Sandbox = False,
+    hashicorp: HashiCorp = False,
     no_policies: NoPolicies = False,
     replace: Replace = None,
     adopt: Adopt = False,
@@ -107,7 +112,12 @@ def up(
     """Build a stack, or bring it up to date, and check what each application gets."""
     console = Console(as_json=as_json)
     choices = Choices(
-        sandbox=sandbox, policies=not no_policies, replace=tuple(replace or ()), adopt=adopt, refresh=refresh
+        sandbox=sandbox,
+        hashicorp=hashicorp,
+        policies=not no_policies,
+        replace=tuple(replace or ()),
+        adopt=adopt,
+        refresh=refresh,
     )
     built = lifecycle.up(Paths(), stack, console, choices)
     _show_changes(console, built.changes)

@@ -119,7 +119,8 @@ def _build(platform: PlatformDriver, opened: Session, console: Console, choices:
 @contextmanager
 def _ready(paths: Paths, stack: str, purpose: Purpose, console: Console, choices: Choices) -> Iterator[PlatformDriver]:
     """The stack's platform, ready, while no other command works on this checkout."""
-    chosen = platform_of(paths, stack_file.read(paths, stack), sandbox=choices.sandbox)
+    file = stack_file.read(paths, stack)
+    chosen = platform_of(paths, file, sandbox=choices.sandbox, hashicorp=choices.hashicorp)
     with session.locked(paths), chosen.ready(purpose, console) as platform:
         yield platform
 

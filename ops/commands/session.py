@@ -37,6 +37,8 @@ class Choices:
     """What the operator asked for on the command line."""
 
     sandbox: bool = False
+    hashicorp: bool = False
+    """HashiCorp's server in the sandbox, in place of OpenBao."""
     policies: bool = True
     replace: tuple[str, ...] = ()
     """Logical names of resources that are replaced although nothing calls for it."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from fake_providers import machines, nodes
 from fake_providers.machines.roots import install
+from ops.building.compiled import HASHICORP_SERVER
 from ops.console import Console
-from ops.development.compiled import HASHICORP_SERVER
 from ops.engine.finding import UnavailableError, find_go
 from ops.errors import EstateError
 from ops.paths import ROOT

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.render.chart.names import NAMESPACE, SEAL_TOKEN
+from components.render.release import Flavor
 from composition.private_files import write_private
 from ops.clusters.api import KubernetesApi
 from ops.console import Console
@@ -29,8 +30,15 @@ from ops.sandbox.place import SandboxPlace
 from ops.vault import status
 from ops.vault.checks.elsewhere import PodsOfApplications
 
+if TYPE_CHECKING:
+    from ops.sandbox.cluster_services import ClusterServices
+
 CLUSTER = "cluster"
 """Folder of the cluster, in that of the sandbox's machines."""
+_HASHICORP = (
+    "HashiCorp's server is built from its Go module, without the plugins that the estate doesn't use; it asks the "
+    "sandbox's AWS for its key, since AWS_KMS_ENDPOINT of its pods says so; who takes its audit lines keeps none"
+)
 ADMINISTRATOR = f"{CLUSTER}/administrator.kubeconfig"
 """As `fake_providers.kubernetes` has it, whose imports are for fake providers only."""
 
@@ -41,19 +49,25 @@ class SandboxPort(ForwardedPort):
 
     administrator: Path
     """Kubeconfig of the cluster's administrator, once there is a cluster."""
-    secret: Path
-    """What an operator gives a real cluster by hand: the Secret of a seal by another Vault."""
+    secret: Path | None
+    """What an operator gives a real cluster by hand: the Secret of a seal by another Vault. None: it isn't needed."""
 
     @property
     def finds(self) -> list[list[str]]:
         """The login is taken from where it is, and the Secret is given."""
+        taken = ["install", "-m", "600", str(self.administrator), str(self.kubeconfig)]
+        if self.secret is None:
+            return [taken]
         given = [*self.kubectl, "apply", "--server-side", "--namespace", NAMESPACE, "--filename", str(self.secret)]
-        return [["install", "-m", "600", str(self.administrator), str(self.kubeconfig)], given]
+        return [taken, given]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EksSandbox(Boxed, Eks):
     """A cluster stack's sandbox."""
+
+    hashicorp: bool = False
+    """Whether HashiCorp's server was asked for. A sandbox that has it keeps it."""
 
     @property
     def place(self) -> SandboxPlace:
@@ -71,7 +85,7 @@ class EksSandbox(Boxed, Eks):
         # What builds and runs clusters isn't imported for other commands.
         from ops.sandbox import cluster_overlay, cluster_services  # noqa: PLC0415
 
-        services = cluster_services.ClusterServices(paths=self.paths, stack=self.file.stack)
+        services = self._services
         if purpose in ("preview", "down") and not self.place.exists:
             if purpose == "preview":
                 self.ensure_keys(console)
@@ -81,14 +95,16 @@ class EksSandbox(Boxed, Eks):
         if purpose != "use":
             cluster_services.refuse_here()
             self._refuse_real()
+            flavor = self._flavor(services.flavor)
             with console.stage("starting the services around the cluster"):
-                facts = services.start(self.platform, databases(self.file.settings), console.say)
+                facts = services.start(self.platform, databases(self.file.settings), flavor, console.say)
             password = services.postgres.password_file.read_text(encoding="ascii")
             secrets = first_passwords(self.file.settings, password)
             cloud = FakeCloud(folder=services.directory, machines=services.machines, secrets=secrets)
             inside = replace(self, running=cloud)
-            token = services.seal.token_file.read_text(encoding="ascii")
-            write_private(self._secret_file, _secret(token, services.authority_file.read_bytes()))
+            if facts.flavor == "openbao":
+                token = services.seal.token_file.read_text(encoding="ascii")
+                write_private(self._secret_file, _secret(token, services.authority_file.read_bytes()))
         facts = services.facts()
         inside = replace(inside, file=cluster_overlay.apply(self.file, self.platform, facts))
         if purpose in ("up", "preview"):
@@ -96,6 +112,8 @@ class EksSandbox(Boxed, Eks):
         if purpose == "up":
             inside.tell_replaced(console)
             console.say(f"nothing of this is real: {_not_real()}")
+            if facts.flavor == "vault":
+                console.say(_HASHICORP)
         with (
             cluster_services.reachable(facts, self.place.authority_file),
             inside._forwarded(console, waits=purpose != "up"),
@@ -111,9 +129,7 @@ class EksSandbox(Boxed, Eks):
 
     def _programs(self) -> Programs:
         """The sandbox's own, which are beside the user's."""
-        from ops.sandbox.cluster_services import ClusterServices  # noqa: PLC0415 - as in `ready`
-
-        facts = ClusterServices(paths=self.paths, stack=self.file.stack).facts()
+        facts = self._services.facts()
         path = f"{facts.programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         return Programs(environ={**os.environ, "PATH": path}, needed=("kubectl",))
 
@@ -130,7 +146,7 @@ class EksSandbox(Boxed, Eks):
         return SandboxPort(
             **{**vars(own), "kubeconfig": self.place.directory / "kubeconfig"},
             administrator=self.place.machines / ADMINISTRATOR,
-            secret=self._secret_file,
+            secret=None if self._services.flavor == "vault" else self._secret_file,
         )
 
     @property
@@ -141,6 +157,26 @@ class EksSandbox(Boxed, Eks):
     def _own_mark(self) -> Path:
         """Stands for as long as the authority's certificate is the sandbox's."""
         return self.place.directory / "own-authority"
+
+    @property
+    def _services(self) -> "ClusterServices":
+        from ops.sandbox.cluster_services import ClusterServices  # noqa: PLC0415 - as in `ready`
+
+        return ClusterServices(paths=self.paths, stack=self.file.stack)
+
+    def _flavor(self, there: Flavor | None) -> Flavor:
+        """Which server the sandbox has or gets. Raises EstateError where another one was asked for."""
+        if not self.hashicorp:
+            return there or "openbao"
+        declared = self.file.settings.server.flavor
+        if declared != "vault":
+            raise EstateError(f"{self.file.named('server.flavor')} is {declared!r}; expected 'vault' with --hashicorp")
+        if there == "openbao":
+            raise EstateError(
+                f"--hashicorp: the sandbox of stack {self.file.stack!r} has OpenBao; expected none: "
+                f"{self.command('down')}"
+            )
+        return "vault"
 
     def _refuse_real(self) -> None:
         """The program finds the authority's certificate at one place, whether the cluster is real or not."""
@@ -154,9 +190,9 @@ class EksSandbox(Boxed, Eks):
     def start(self, deployment: Mapping[str, Any], console: Console) -> None:
         """Start what went off with this machine, take away what no state knows, and let a new connection log in to the
         database."""
-        from ops.sandbox.cluster_services import ClusterServices, resume  # noqa: PLC0415 - as in `ready`
+        from ops.sandbox.cluster_services import resume  # noqa: PLC0415 - as in `ready`
 
-        services = ClusterServices(paths=self.paths, stack=self.file.stack)
+        services = self._services
         if lost := resume(services, deployment):
             console.say(
                 f"an earlier run did not end: took away {', '.join(token.rpartition(':')[2] for token in lost)}"
@@ -175,11 +211,9 @@ class EksSandbox(Boxed, Eks):
 
     def remove(self) -> None:
         """Cluster, servers, network, state and keys."""
-        from ops.sandbox.cluster_services import ClusterServices  # noqa: PLC0415 - as in `ready`
-
         if self._own_mark.exists():
             self.authority_file.unlink(missing_ok=True)
-        ClusterServices(paths=self.paths, stack=self.file.stack).remove()
+        self._services.remove()
 
     def status(self, console: Console) -> Status:
         """The cluster's nodes and the services around them."""
@@ -214,9 +248,7 @@ class EksSandbox(Boxed, Eks):
 
     def variables(self) -> Mapping[str, str]:
         """What lets other clients find the cluster, and its AWS."""
-        from ops.sandbox.cluster_services import ClusterServices  # noqa: PLC0415 - as in `ready`
-
-        facts = ClusterServices(paths=self.paths, stack=self.file.stack).facts()
+        facts = self._services.facts()
         return {
             "AWS_ENDPOINT_URL": facts.aws,
             "AWS_CA_BUNDLE": str(self.place.authority_file.absolute()),

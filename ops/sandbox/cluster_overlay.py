@@ -10,6 +10,7 @@ from typing import Any
 import settings
 from ops.sandbox.cluster_services import SEAL_KEY, ClusterFacts
 from ops.sandbox.overlay import Path, administrators, connections, laid_over
+from ops.sandbox.serving_audit import AUDIT_PORT
 from ops.stack_file import StackFile
 from settings.eks import EksPlatform
 
@@ -25,7 +26,7 @@ def apply(file: StackFile, platform: EksPlatform, facts: ClusterFacts) -> StackF
 
 def _values(declared: settings.Settings, platform: EksPlatform, facts: ClusterFacts) -> Iterator[tuple[Path, Any]]:
     """Every setting that names something elsewhere, and what it names in the sandbox; None takes a setting out."""
-    yield ("server", "flavor"), "openbao"
+    yield ("server", "flavor"), facts.flavor
     yield ("server", "version"), facts.server_version
     yield ("protect",), False
     yield ("platform", "profile"), None
@@ -37,16 +38,20 @@ def _values(declared: settings.Settings, platform: EksPlatform, facts: ClusterFa
     yield ("platform", "pods", "image"), {"repository": repository, "digest": digest}
     yield ("platform", "tools_image"), facts.tools_image
     yield ("platform", "chart"), {"file": facts.chart_file, "checksum": facts.chart_checksum}
-    if platform.seal is None:
+    if platform.seal is None and facts.flavor == "openbao":
         yield ("platform", "seal"), {"kind": "transit", "address": facts.seal, "key": SEAL_KEY}
     if platform.postgres:
         # Connections are to this machine's.
         yield ("platform", "postgres"), None
     if platform.destinations:
         yield ("platform", "destinations"), {facts.address: [f"{facts.address}/32"]}
-    if declared.audit and declared.server.flavor != "openbao":
-        # A device of its own is in that server's file, and it takes none by its API.
+    if declared.audit and declared.server.flavor != facts.flavor:
+        # OpenBao has a device of its own in its file, and takes none by its API.
         yield ("audit",), None
+    elif facts.flavor == "vault":
+        for name, device in (declared.audit or {}).items():
+            if device.needs(name):
+                yield ("audit", name, "address"), f"{facts.address}:{AUDIT_PORT}"
     yield from administrators(declared, facts.folder)
     if declared.snapshots:
         yield ("snapshots", "store", "profile"), None

@@ -1,8 +1,9 @@
 """The services of a cluster stack's sandbox: what pods find outside of their cluster, as servers on this machine.
 
 Owns the servers around a sandbox's cluster: PostgreSQL with TLS in front, AWS' (moto behind what judges, as
-`fake_providers.iam` has it), and the Vault that unseals. All
-of them listen on this machine's address in the cluster's own network, so nothing of it is reached from elsewhere.
+`fake_providers.iam` has it), the Vault that unseals OpenBao, and what takes audit lines of HashiCorp's server. All of
+them listen on this machine's address in the cluster's own network, so nothing of it is reached from elsewhere. Owns,
+too, which of both servers the sandbox has: `facts` remembers it.
 Refuses to outlive `remove`: cluster, servers, network and files go together.
 """
 
@@ -24,6 +25,7 @@ from cryptography import x509
 from components.payloads.snapshot import sha256_of
 from components.render.aws.account import AwsAccount
 from components.render.chart.names import NAMES
+from components.render.release import Flavor
 from composition.private_files import private_directory, write_private
 from fake_providers import nodes
 from fake_providers.cluster_api import ClusterApi
@@ -32,6 +34,7 @@ from fake_providers.iam.gate import DEPLOYER, DEPLOYERS_SECRET
 from fake_providers.kubernetes import ADMINISTRATOR, KubernetesProvider
 from fake_providers.nodes import network
 from ops import installing
+from ops.building.compiled import HASHICORP_SERVER
 from ops.engine.environment import process_environment
 from ops.errors import EstateError
 from ops.keys.certificates import Domain, ensure_authority
@@ -60,6 +63,8 @@ class ClusterFacts:
 
     address: str
     """This machine's, as pods reach it."""
+    flavor: Flavor
+    """Which server it has: OpenBao, or HashiCorp's where that was asked for."""
     server_version: str
     server_image: str
     """By its digest. It trusts the sandbox's authority beside the world's."""
@@ -69,7 +74,7 @@ class ClusterFacts:
     """Relative to the project's root."""
     chart_checksum: str
     seal: str
-    """URL of the Vault that unseals."""
+    """URL of the Vault that unseals OpenBao."""
     aws: str
     """URL of AWS' services."""
     programs: str
@@ -98,9 +103,16 @@ class ClusterServices(SandboxPlace):
         """What unseals."""
         return SealServer(directory=self.servers.directory, address=self.address)
 
-    def start(self, account: AwsAccount, databases: Sequence[str], say: Callable[[str], None]) -> ClusterFacts:
+    @property
+    def flavor(self) -> Flavor | None:
+        """Which server it has; None: it wasn't started yet."""
+        return self.facts().flavor if self.facts_file.is_file() else None
+
+    def start(
+        self, account: AwsAccount, databases: Sequence[str], flavor: Flavor, say: Callable[[str], None]
+    ) -> ClusterFacts:
         """Have everything around the cluster running, with databases and their owners; what is, stays. The cluster's
-        programs are built here because it takes minutes. AWS is that of the account.
+        programs and the server's are built here because it takes minutes. AWS is that of the account.
         Raises EstateError if a cluster can't run here, or a server doesn't start."""
         refuse_here()
         require_namespaces()
@@ -109,6 +121,10 @@ class ClusterServices(SandboxPlace):
         installing.require(installing.SERVERS)
         with worded():
             programs = nodes.prepare(cache(), say)
+            image, version = programs.server, wheel_version()
+            if flavor == "vault":
+                image = nodes.hashicorp_image(cache(), HASHICORP_SERVER.find(say), say)
+                version = HASHICORP_SERVER.version
         address = self.address
         home = private_directory(self.servers.directory)
         own = ipaddress.IPv4Address(address)
@@ -123,30 +139,33 @@ class ClusterServices(SandboxPlace):
         postgres, seal = self.postgres, self.seal
         if not postgres.is_ready():
             postgres.prepare()
-        seal.prepare()
+        if flavor == "openbao":
+            seal.prepare()
         aws = f"https://{address}:{AWS_PORT}"
         ready = {
             "aws": lambda: _answers(f"{aws}/moto-api/", self.authority_file),
             "postgres": postgres.is_ready,
-            "seal": seal.is_ready,
+            **({"seal": seal.is_ready} if flavor == "openbao" else {}),
         }
-        self.servers.ensure(self._children(address, account), ready)
-        seal.ensure_token()
+        self.servers.ensure(self._children(address, account, flavor), ready)
+        if flavor == "openbao":
+            seal.ensure_token()
         try:
             postgres.ensure_root_role()
             postgres.ensure_databases(databases)
         except psycopg.Error as error:
             raise EstateError(f"postgres of the sandbox: {error}") from None
-        chart = private_directory(self.directory / "charts") / f"openbao-{NAMES['openbao'].version}.tgz"
+        chart = private_directory(self.directory / "charts") / f"{NAMES[flavor].chart}-{NAMES[flavor].version}.tgz"
         write_private(chart, _CHART_WORDS)
         with worded():
             cluster = nodes.Cluster(folder_of(self.machines), programs)
             authority = self.authority_file.read_bytes()
-            server = cluster.add_image("server", programs.server, authority)
+            server = cluster.add_image("server", image, authority)
             tools = cluster.add_image("tools", programs.tools, authority)
         facts = ClusterFacts(
             address=address,
-            server_version=wheel_version(),
+            flavor=flavor,
+            server_version=version,
             server_image=server.reference,
             tools_image=tools.reference,
             chart_file=os.path.relpath(chart, self.paths.project),
@@ -178,10 +197,10 @@ class ClusterServices(SandboxPlace):
                 found.remove()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _children(self, address: str, account: AwsAccount) -> list[ChildSpec]:
+    def _children(self, address: str, account: AwsAccount, flavor: Flavor) -> list[ChildSpec]:
         home = self.servers.directory
         tls = [str(home / "tls" / f"server.{suffix}") for suffix in ("crt", "key")]
-        judged = [str(self.file), account.account_id, account.deployer_role_arn]
+        judged = [str(self.file), account.account_id, account.deployer_role_arn, account.break_glass_role_arn or ""]
 
         def python(name: str, *arguments: str) -> ChildSpec:
             return ChildSpec(
@@ -196,7 +215,7 @@ class ClusterServices(SandboxPlace):
             python("database-tls", "ops.sandbox.serving_database", str(home / "tls"), address),
             python("aws", "fake_providers.iam.gate", *judged, address, str(AWS_PORT), *tls),
             self.postgres.child(),
-            self.seal.child(),
+            self.seal.child() if flavor == "openbao" else python("audit", "ops.sandbox.serving_audit", address),
         ]
 
 

@@ -15,8 +15,8 @@ import pytest
 import typer
 import yaml
 
+from ops.building.compiled import ACTIONLINT
 from ops.cli.main import app
-from ops.development.compiled import ACTIONLINT
 from ops.paths import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

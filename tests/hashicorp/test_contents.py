@@ -17,8 +17,8 @@ import pytest
 from hvac.exceptions import Forbidden, InternalServerError
 
 from components.render.seals import TransitSeal
+from ops.building.compiled import HASHICORP_SERVER
 from ops.console import Console
-from ops.development.compiled import HASHICORP_SERVER
 from ops.errors import EstateError
 from ops.local.postgres import ROOT_ROLE
 from ops.people import leaving, logging_in, session

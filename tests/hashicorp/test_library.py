@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops.development.compiled import HASHICORP_SERVER
+from ops.building.compiled import HASHICORP_SERVER
 from tests.support.manifests import GOOD
 from tests.support.servers import PostgresServer, local_platform, postgres_server, postgres_template
 from vault_estate import errors

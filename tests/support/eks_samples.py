@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from components.render.chart.names import NAMES
+from ops.sandbox.cluster_services import ClusterFacts
 from tests.support.aws_samples import SITE
 from tests.support.hetzner_samples import TRANSIT
 from tests.unit.settings.samples import MINIMAL, MISSING
@@ -72,3 +74,19 @@ def cluster(base: Mapping[str, Any] = CLUSTER, **platform: Any) -> dict[str, Any
 def openbao(**platform: Any) -> dict[str, Any]:
     """The same with OpenBao, which declares its audit devices itself."""
     return {**cluster(**platform), "server": OPENBAO, "audit": {}}
+
+
+FACTS = ClusterFacts(
+    address="198.19.0.254",
+    flavor="openbao",
+    server_version="2.7.2",
+    server_image=f"sandbox.invalid/openbao@sha256:{'a' * 64}",
+    tools_image=f"sandbox.invalid/tools@sha256:{'b' * 64}",
+    chart_file=f".estate/sandbox/staging/charts/openbao-{NAMES['openbao'].version}.tgz",
+    chart_checksum="c" * 64,
+    seal="https://198.19.0.254:8300",
+    aws="https://198.19.0.254:443",
+    programs="/cache/programs",
+    folder=".estate/sandbox/staging",
+)
+"""What a sandbox's start found."""

@@ -14,7 +14,7 @@ import pytest
 from components.render.release import FLAVORS, Flavor
 from components.render.seals import AwsKmsSeal, Seal, ShamirSeal, StaticSeal, TransitSeal, kinds_for
 from composition.private_files import private_directory, write_private
-from ops.development.compiled import HASHICORP_SERVER
+from ops.building.compiled import HASHICORP_SERVER
 from ops.keys.certificates import ensure_authority
 from ops.local.openbao import wheel_binary
 from ops.paths import ROOT

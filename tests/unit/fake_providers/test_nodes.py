@@ -1,6 +1,7 @@
 """What a cluster's parts decide without one: which volumes are made, what an image is called, which numbers a network
 has. Not proven: that anything runs; `tests/clusters` has that."""
 
+import io
 import json
 import tarfile
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from fake_providers.machines import MachineError
-from fake_providers.nodes import Cluster, images, names, network, programs, volumes
+from fake_providers.nodes import Cluster, images, names, network, programs, roots, volumes
 from fake_providers.nodes.volumes import Seen
 
 ZONES = {"n-1": "zone-a", "n-2": "zone-b"}
@@ -213,6 +214,25 @@ def test_a_build_that_was_stopped_is_done_again(tmp_path: Path) -> None:
 
     assert [path.name for path in place.iterdir()] == ["all"]
     assert [path.name for path in tmp_path.iterdir()] == ["programs"]
+
+
+def test_hashicorps_server_has_an_image_of_its_own_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "vault"
+    program.write_bytes(b"first")
+    program.chmod(0o755)
+    monkeypatch.setattr(roots, "shell", lambda _: images.Layer().finish())
+
+    first, again = (programs.hashicorp_image(tmp_path, program, print) for _ in range(2))
+    program.write_bytes(b"second")
+    other = programs.hashicorp_image(tmp_path, program, print)
+
+    assert first == again
+    assert first.name == "sandbox.invalid/vault"
+    assert other.digest != first.digest
+    with tarfile.open(fileobj=io.BytesIO(roots.hashicorp(program))) as layer:
+        found = {one.name: one for one in layer}
+    assert (found["bin/vault"].mode, found["usr/local/bin/docker-entrypoint.sh"].mode) == (0o755, 0o755)
+    assert {(one.uid, one.gid) for name, one in found.items() if name.startswith("vault")} == {(100, 1000)}
 
 
 def test_a_cluster_that_is_emptied_keeps_its_network_and_the_images_that_were_added(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which settings a cluster's sandbox replaces. Nothing runs here."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -13,29 +14,16 @@ from ops.sandbox import cluster_overlay
 from ops.sandbox.cluster_services import ClusterFacts
 from ops.stack_file import StackFile
 from settings.eks import EksPlatform
-from tests.support.eks_samples import POSTGRES, cluster
-
-FACTS = ClusterFacts(
-    address="198.19.0.254",
-    server_version="2.7.2",
-    server_image=f"sandbox.invalid/openbao@sha256:{'a' * 64}",
-    tools_image=f"sandbox.invalid/tools@sha256:{'b' * 64}",
-    chart_file=f".estate/sandbox/staging/charts/openbao-{NAMES['openbao'].version}.tgz",
-    chart_checksum="c" * 64,
-    seal="https://198.19.0.254:8300",
-    aws="https://198.19.0.254:443",
-    programs="/cache/programs",
-    folder=".estate/sandbox/staging",
-)
+from tests.support.eks_samples import FACTS, POSTGRES, cluster
 
 
-def overlaid(folder: Path, stack: str) -> tuple[StackFile, StackFile]:
+def overlaid(folder: Path, stack: str, facts: ClusterFacts = FACTS) -> tuple[StackFile, StackFile]:
     """A committed stack's file, and the same in a sandbox."""
     for name in ("estate.base.yaml", f"Pulumi.{stack}.yaml"):
         shutil.copy(ROOT / name, folder)
     file = stack_file.read(Paths(project=folder), stack)
     assert isinstance(file.settings.platform, EksPlatform)
-    return file, cluster_overlay.apply(file, file.settings.platform, FACTS)
+    return file, cluster_overlay.apply(file, file.settings.platform, facts)
 
 
 def test_pods_have_roles_by_the_sandboxs_own_agent(tmp_path: Path) -> None:
@@ -98,3 +86,21 @@ def test_production_has_five_servers_there_too(tmp_path: Path) -> None:
     platform = seen.settings.platform
     assert isinstance(platform, EksPlatform)
     assert platform.pods.replicas == 5
+
+
+def test_hashicorps_server_keeps_its_seal_and_its_audit_devices(tmp_path: Path) -> None:
+    chart = f"charts/vault-{NAMES['vault'].version}.tgz"
+    facts = replace(FACTS, flavor="vault", server_version="1.21.0", chart_file=chart)
+    file, seen = overlaid(tmp_path, "prod", facts)
+
+    told = {one.setting: one.used for one in seen.replaced}
+    assert told["server.version"] == "1.21.0"
+    assert told["audit.collector.address"] == "198.19.0.254:5514"
+    assert told.keys().isdisjoint({"server.flavor", "platform.seal", "audit"})
+    platform = seen.settings.platform
+    assert isinstance(platform, EksPlatform)
+    assert platform.servers(seen.settings.server).seal.kind == "awskms"
+    assert file.settings.audit is not None
+    assert seen.settings.audit is not None
+    assert seen.settings.audit.keys() == file.settings.audit.keys()
+    assert seen.settings.audit["file"] == file.settings.audit["file"]

@@ -28,6 +28,6 @@ def test_what_images_are_made_of_is_installed_before_they_are_made(
     services = ClusterServices(paths=Paths(project=tmp_path), stack="staging")
 
     with pytest.raises(EstateError, match="made"):
-        services.start(site(), [], lambda _: None)
+        services.start(site(), [], "openbao", lambda _: None)
 
     assert set(asked) == {installing.SANDBOX, installing.SERVERS}

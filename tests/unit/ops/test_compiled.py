@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.development import compiled
-from ops.development.compiled import ACTIONLINT, HASHICORP_SERVER, Compiled
+from ops.building import compiled
+from ops.building.compiled import ACTIONLINT, HASHICORP_SERVER, Compiled
 from ops.engine.finding import Say, UnavailableError
 from ops.errors import EstateError
 

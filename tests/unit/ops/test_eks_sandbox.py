@@ -6,6 +6,7 @@ Not proven: that anything runs, which tests/clusters does.
 import base64
 import json
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ops.errors import EstateError
 from ops.paths import ROOT, Paths
 from ops.platforms.eks_sandbox import EksSandbox, _secret
 from ops.platforms.registry import platform_of
+from tests.support.eks_samples import FACTS
 
 
 @pytest.fixture
@@ -74,3 +76,45 @@ def test_it_is_apart_from_the_real_stack(sandbox: EksSandbox) -> None:
     assert sandbox.backend.state == sandbox.place.directory / "state"
     assert sandbox.login_file.is_relative_to(sandbox.place.directory)
     assert sandbox.nothing_to_destroy() == "staging has no sandbox here"
+
+
+def asked_for_hashicorp(sandbox: EksSandbox) -> EksSandbox:
+    found = platform_of(sandbox.paths, sandbox.file, sandbox=True, hashicorp=True)
+    assert isinstance(found, EksSandbox)
+    return found
+
+
+def test_which_server_it_has_is_asked_once(sandbox: EksSandbox) -> None:
+    asked = asked_for_hashicorp(sandbox)
+
+    assert (sandbox._flavor(None), asked._flavor(None)) == ("openbao", "vault")
+    assert (sandbox._flavor("vault"), asked._flavor("vault")) == ("vault", "vault")
+    with pytest.raises(EstateError) as refused:
+        asked._flavor("openbao")
+    assert str(refused.value) == (
+        "--hashicorp: the sandbox of stack 'staging' has OpenBao; expected none: ./estate down staging --sandbox"
+    )
+
+
+def test_hashicorps_server_is_refused_where_openbao_is_declared(sandbox: EksSandbox) -> None:
+    server = sandbox.file.settings.server.model_copy(update={"flavor": "openbao"})
+    file = replace(sandbox.file, settings=sandbox.file.settings.model_copy(update={"server": server}))
+
+    with pytest.raises(EstateError, match=r"server\.flavor is 'openbao'; expected 'vault' with --hashicorp"):
+        replace(asked_for_hashicorp(sandbox), file=file)._flavor(None)
+
+
+def test_hashicorps_server_is_for_a_clusters_sandbox(sandbox: EksSandbox) -> None:
+    with pytest.raises(EstateError, match="--hashicorp: --sandbox is missing; expected the sandbox of a stack of kind"):
+        platform_of(sandbox.paths, sandbox.file, hashicorp=True)
+    for name in ("estate.base.yaml", "Pulumi.dev.yaml"):
+        shutil.copy(ROOT / name, sandbox.paths.project)
+    with pytest.raises(EstateError, match=r"--hashicorp: .*platform\.kind is 'hetzner'; expected the sandbox of"):
+        platform_of(sandbox.paths, stack_file.read(sandbox.paths, "dev"), sandbox=True, hashicorp=True)
+
+
+def test_its_port_gives_no_secret_where_kms_unseals(sandbox: EksSandbox) -> None:
+    sandbox.place.directory.mkdir(parents=True)
+    sandbox.place.facts_file.write_text(json.dumps(asdict(replace(FACTS, flavor="vault"))))
+
+    assert [command[0] for command in sandbox.forwarded_port.finds] == ["install"]

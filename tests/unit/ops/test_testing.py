@@ -11,9 +11,9 @@ import pytest
 
 from fake_providers import machines, nodes
 from fake_providers.machines import roots
+from ops.building.compiled import Compiled
 from ops.console import Console
 from ops.development import test_runner
-from ops.development.compiled import Compiled
 from ops.development.test_runner import TIERS, Outcome, tiers_to_run
 from ops.engine.finding import UnavailableError
 from ops.errors import EstateError

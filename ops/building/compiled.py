@@ -1,7 +1,7 @@
 """Programs that are compiled from a Go module of this folder, once, and kept in the user's cache: no registry packages
 them.
 
-Owns that a program is built anew when its sources or its flags change. For this project's developers only.
+Owns that a program is built anew when its sources or its flags change. For this project's developers and for sandboxes.
 """
 
 import hashlib
@@ -59,8 +59,8 @@ HASHICORP_SERVER = Compiled(
     arguments=("-tags", "minimal", "-trimpath", "-ldflags=-s -w", "."),
     lasts="9 minutes",
 )
-"""For tests only: it isn't the release that a node installs, but the same code of the same version, without the plugins
-that the project doesn't use."""
+"""For tests and sandboxes: it isn't the release that a node installs, but the same code of the same version, without
+plugins that the project doesn't use."""
 ACTIONLINT = Compiled(
     name="actionlint",
     version="1.7.12",

@@ -1,0 +1,1 @@
+"""What is compiled once, for this project's developers and for sandboxes."""
