@@ -1,6 +1,6 @@
 """`python -P -m ops.sandbox.serving_audit ADDRESS`: takes the audit lines of HashiCorp's server in a sandbox.
 
-Owns one port of that address, by UDP and by TCP. A stand-in for a collector: it keeps nothing, and says of each sender
+Owns one port of that address, by UDP and by TCP. A fake of a collector: it keeps nothing, and says of each sender
 once that it heard from it. Runs under the supervisor until it is told to end.
 """
 

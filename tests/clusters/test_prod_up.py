@@ -126,9 +126,10 @@ def test_the_seals_key_is_for_the_servers_pods_of_this_cluster_alone(
                 found: dict[str, str] = json.loads(pods.run(name, ["python3", "-c", ASKS, key, sealed], **given))
                 return found
 
-            allowed = asks("servers", environment=taken_on(prod, AGENT, seal_role(prod), own))
-            sealed = allowed["encrypt"]
-            assert len(sealed) > 100
+            granted = taken_on(prod, AGENT, seal_role(prod), own)
+            sealed = asks("servers", environment=granted)["encrypt"]
+            allowed = asks("again", sealed, granted)
+            assert (allowed["describe_key"], allowed["decrypt"]) == ("done", "done")
             assert asks("nodes", sealed, taken_on(prod, METADATA, node_role(prod), {})) == denied
             other = {**own, "eks-cluster-arn": f"{own['eks-cluster-arn']}-other"}
             assert asks("cluster", sealed, taken_on(prod, AGENT, seal_role(prod), other)) == denied
