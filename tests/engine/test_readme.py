@@ -28,6 +28,7 @@ NOT_RUN = {
     ("docs/eks.md", "needs root, run by tests/clusters/test_staging_up.py"): (
         "./estate up staging --sandbox\n./estate status staging --sandbox\n./estate down staging --sandbox\n"
     ),
+    ("docs/eks.md", "needs root, run by tests/clusters/test_prod_up.py"): "./estate up prod --sandbox --hashicorp\n",
     ("docs/eks.md", "needs a cluster"): (
         "aws eks update-kubeconfig --region eu-central-1 --name vault-staging --kubeconfig .estate/staging/kubeconfig\n"
         "export KUBECONFIG=.estate/staging/kubeconfig\n"
