@@ -425,6 +425,34 @@ def test_a_drill_says_what_it_could_not_open(snapshot: str, staging: StagingChec
     assert (drilled["whole"], drilled["opened"], drilled["seal"]) == (True, False, "transit")
 
 
+def test_a_restore_brings_back_what_was_there_and_nothing_newer(snapshot: str, staging: StagingCheckout) -> None:
+    assert eventually(lambda: all_ready(staging) and writes(staging, "kept"), WRITE_SECONDS)
+    taken = staging.answered("snapshot", STACK)
+    assert eventually(lambda: writes(staging, "gone"), WRITE_SECONDS)
+    # A second one within the hour must not take away the one that somebody is about to need.
+    assert eventually(lambda: writes(staging, "worse"), WRITE_SECONDS)
+    staging.answered("snapshot", STACK)
+
+    done = staging.answered("restore", STACK, "--from", taken["key"])
+
+    assert (done["canary"], done["sealed"], done["forced"], done["restart"]) == (True, False, [], [])
+    assert done["servers"] == ["vault-0", "vault-1", "vault-2"]
+    assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
+    assert found(staging) == {"kept"}
+    (leader,) = staging.active()
+    end_at_once(staging, leader)
+    assert eventually(lambda: writes(staging, "kept"), WRITE_SECONDS)
+    assert staging.active() != [leader]
+    assert found(staging) == {"kept"}
+
+
+def found(staging: StagingCheckout) -> set[str]:
+    """Which of the writes around a snapshot are there."""
+    with staging.administrator() as client:
+        policies = call(client, "list", "sys/policies/acl")["data"]["keys"]
+    return {"kept", "gone", "worse"} & {str(one).removeprefix("probe-") for one in policies}
+
+
 def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:
     folder = folder_of(staging.place.machines)
     mine = network.find(folder)
