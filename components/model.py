@@ -88,8 +88,8 @@ def by_profile(*, development: int | str, staging: int | str, production: int | 
 
 
 def by_platform(**values: str) -> Any:
-    """A default that depends on `platform.kind`, as a stack's file would say it. Where none is told for that kind, and
-    for whoever uses the model without a platform, the setting has to be given."""
+    """A default that depends on where Vault runs, as a stack's file would say it, by the platform's kind. Where none is
+    told for that kind, and for whoever uses the model without a platform, the setting has to be given."""
     told: Any = values
     return Field(json_schema_extra={"by_platform": told})
 

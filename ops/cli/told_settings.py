@@ -17,7 +17,7 @@ def settings(stack: Stack = "local", as_json: Json = False) -> None:
     file = stack_file.read(Paths(), stack)
     rows = list(_said(file.layers.said, file.layers.whole))
     profile = file.settings.profile
-    named = {"profile": profile, "platform": file.settings.platform.kind, "base": "", "stack": file.path.name}
+    named = {"profile": profile, "platform": file.layers.whole["platform"]["kind"], "base": "", "stack": file.path.name}
     for name, said in rows:
         instead = (
             f", instead of {stack_file.flowing(said.instead.value)} ({said.instead.source})" if said.instead else ""
