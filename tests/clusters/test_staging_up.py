@@ -61,6 +61,7 @@ ROLE = ("kubernetes", "greenlang-api")
 """Mount and role of one of its applications."""
 POD = "core/v1:Pod"
 OPERATORS = ("ada", "grace", "alan", "edsger", "barbara")
+PASSWORD = "-".join(("canary", "own", "password"))
 UP_SECONDS = 1_500
 WRITE_SECONDS = 120.0
 """Far more than it takes: 6 to 10 s were seen."""
@@ -83,9 +84,9 @@ class StagingCheckout(Checkout):
         """Its cluster, as the administrator."""
         return ClusterApi(ClusterAccess.of_file(self.place.machines / ADMINISTRATOR))
 
-    def answered(self, *arguments: str) -> dict[str, Any]:
+    def answered(self, *arguments: str, given: str = "") -> dict[str, Any]:
         """Run a command with --sandbox and --json, which must succeed; its document."""
-        done = self.run(*arguments, "--sandbox", "--json", timeout=UP_SECONDS)
+        done = self.run(*arguments, "--sandbox", "--json", timeout=UP_SECONDS, given=given)
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
@@ -260,16 +261,16 @@ def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: StagingC
 
 
 def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: StagingCheckout) -> None:
-    before = {one["metadata"]["name"]: one["metadata"]["uid"] for one in staging.api.listed(POD, NAMESPACE)}
-    staging.set_pods(data_gibibytes=30)
+    before = uids(staging)
+    staging.set_pods(data_gibibytes=30, cpu_millicores=110)
 
     grown = staging.answered("up", STACK)
 
-    # Three claims, and what the snapshots' CronJob has room for.
-    assert (grown["changes"]["update"], grown["changed"], grown["passed"]) == (4, 4, True)
+    # Three claims, what the snapshots' CronJob has room for, and the set, whose pods `upgrade` replaces.
+    assert (grown["changes"]["update"], grown["changed"], grown["passed"]) == (5, 5, True)
     wanted = {f"{kind}-vault-{n}": size for kind, size in (("data", "30Gi"), ("audit", "20Gi")) for n in range(3)}
     assert eventually(lambda: sizes(staging) == wanted, WRITE_SECONDS)
-    assert {one["metadata"]["name"]: one["metadata"]["uid"] for one in staging.api.listed(POD, NAMESPACE)} == before
+    assert uids(staging) == before
 
     staging.set_pods(data_gibibytes=29)
     for command in ("preview", "up"):
@@ -280,6 +281,49 @@ def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: St
             "expected at least 30, which claim data-vault-0 has: a volume grows and never shrinks"
         )
     staging.set_pods(data_gibibytes=30)
+
+
+@pytest.fixture(scope="module")
+def operator(built: Mapping[str, Any], staging: StagingCheckout) -> str:
+    """Somebody of a group of kind `operators`, who is logged in."""
+    name = "grace"
+    token = staging.answered("invite", STACK, name)["wrapping_token"]
+    staging.answered("login", STACK, name, "--first", given=f"{token}\n{PASSWORD}\n{PASSWORD}\n")
+    return name
+
+
+def test_an_operator_replaces_the_pods_that_are_behind(operator: str, staging: StagingCheckout) -> None:
+    before, (led,) = uids(staging), staging.active()
+
+    done = staging.answered("upgrade", STACK)
+
+    assert sorted(done["replaced"]) == sorted(before)
+    assert done["replaced"][-1] == led
+    after = uids(staging)
+    assert after.keys() == before.keys()
+    assert set(after.values()).isdisjoint(before.values())
+    assert staging.answered("upgrade", STACK)["replaced"] == []
+
+
+def test_an_operator_has_a_server_join_again(operator: str, staging: StagingCheckout) -> None:
+    lost = min(uids(staging).keys() - staging.active())
+    refused = staging.run("rejoin", STACK, lost, "--sandbox")
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
+        2,
+        f"estate: {lost} is a healthy voter; expected one that has to join again",
+    )
+    with staging.platform() as platform:
+        endpoint = platform.find_endpoint(Console(as_json=True))
+        client = hvac.Client(url=endpoint.address, verify=str(endpoint.ca_file))
+        client.auth.userpass.login(operator, PASSWORD)
+        call(client, "post", "sys/storage/raft/remove-peer", {"server_id": lost})
+        client.logout()
+
+    done = staging.answered("rejoin", STACK, lost)
+
+    assert done["server"] == lost
+    assert len(done["left_volumes"]) == 2
+    assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
 
 
 def test_every_server_can_lead(built: Mapping[str, Any], staging: StagingCheckout) -> None:
@@ -479,6 +523,11 @@ def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout)
 
 def _encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def uids(staging: StagingCheckout) -> dict[str, str]:
+    """Of the servers' pods."""
+    return {one["metadata"]["name"]: one["metadata"]["uid"] for one in staging.api.listed(POD, NAMESPACE)}
 
 
 def uid_of(staging: StagingCheckout, pod: str) -> str | None:

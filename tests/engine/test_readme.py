@@ -36,10 +36,10 @@ NOT_RUN = {
         ">.estate/staging/authority.crt\n"
         "kubectl port-forward --namespace vault service/vault 8210:8200\n"
     ),
-    ("docs/eks.md", "needs a cluster that is behind"): (
+    ("docs/eks.md", "needs a cluster that is behind; with --sandbox, run by tests/clusters/test_staging_up.py"): (
         "./estate login staging grace\n./estate up staging\n./estate upgrade staging\n"
     ),
-    ("docs/eks.md", "needs a cluster that lost a server"): (
+    ("docs/eks.md", "needs a cluster that lost a server; with --sandbox, run by tests/clusters/test_staging_up.py"): (
         "./estate status staging\n./estate rejoin staging vault-2\n"
     ),
     ("docs/eks.md", "needs a registry"): (
@@ -48,7 +48,10 @@ NOT_RUN = {
         "components/payloads/tools_image\n"
         "docker push registry.example.com/tools:1\n"
     ),
-    ("docs/eks.md", "needs a cluster with snapshots"): "./estate restore staging\n",
+    (
+        "docs/eks.md",
+        "needs a cluster with snapshots; with --sandbox, run by tests/clusters/test_staging_up.py",
+    ): "./estate restore staging\n",
     ("docs/eks.md", "needs a cluster of five"): "./estate scale prod 3\n",
     ("docs/hetzner.md", "needs root, run by tests/machines/test_hetzner_page.py"): (
         "./estate up dev --sandbox\n./estate status dev --sandbox\n./estate down dev --sandbox\n"
