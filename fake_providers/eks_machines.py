@@ -31,7 +31,7 @@ NOT_REAL = (
     "for as long as it runs"
 )
 _NODES_FOR_ALL = 1
-"""Each node takes nine of the 128 watches (`fs.inotify.max_user_instances`) that Linux gives all programs of root."""
+"""Nothing here needs a second one, and each takes memory and time to start."""
 _TAINTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 _NODE = "core/v1:Node"
 _READY_SECONDS = 300.0

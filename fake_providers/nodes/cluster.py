@@ -16,7 +16,7 @@ from typing import Any
 
 from fake_providers.machines import MachineError
 from fake_providers.machines.commands import environment, run
-from fake_providers.nodes import certificates, images, logins, names, network, pod_identity
+from fake_providers.nodes import certificates, images, limits, logins, names, network, pod_identity
 from fake_providers.nodes.control_plane import ControlPlane
 from fake_providers.nodes.identities import write_private
 from fake_providers.nodes.images import ClusterImage
@@ -48,6 +48,7 @@ class Cluster:
         """Start it, or what of it doesn't run; with what it had, if it was there before. Nodes are plugged in again,
         all but those that somebody unplugged. Returns when its API is ready.
         Raises MachineError: it doesn't start; with the last lines of who ended."""
+        limits.let_nodes_watch()
         with self._exclusive():
             plane = ControlPlane(folder=self.folder, network=network.ensure(self.folder), programs=self.programs)
             plane.start()

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from fake_providers.machines import MachineError
-from fake_providers.nodes import Cluster, images, names, network, programs, roots, volumes
+from fake_providers.nodes import Cluster, images, limits, names, network, programs, roots, volumes
 from fake_providers.nodes.volumes import Seen
 
 ZONES = {"n-1": "zone-a", "n-2": "zone-b"}
@@ -177,6 +177,16 @@ def test_a_cluster_has_sixteen_nodes() -> None:
     assert network.free_index([0, 2]) == 1
     with pytest.raises(MachineError, match="a cluster has 16 nodes already; expected fewer"):
         network.free_index(range(16))
+
+
+@pytest.mark.parametrize(("before", "after"), [("128", "512"), ("512", "512"), ("8192", "8192")])
+def test_the_limit_of_watchers_is_raised_and_never_lowered(tmp_path: Path, before: str, after: str) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text(f"{before}\n")
+
+    limits.let_nodes_watch(limit)
+
+    assert limit.read_text() == f"{after}\n"
 
 
 def test_other_names_make_other_pods_of_the_names_server(tmp_path: Path) -> None:
