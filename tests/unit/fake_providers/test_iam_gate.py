@@ -429,6 +429,16 @@ def test_what_a_key_encrypted_is_opened_by_whoever_serves_next(account: JudgedAc
     assert account.as_role("servers", "kms").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"x"
 
 
+def test_what_moto_has_is_shown_to_this_machine_alone(account: JudgedAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = f"{account.plain}/moto-api/"
+    monkeypatch.setattr(account.gate, "address", "127.0.0.1")
+    assert requests.get(page, timeout=10).ok
+
+    monkeypatch.setattr(account.gate, "address", "198.51.100.1")
+    answer = requests.get(page, timeout=10)
+    assert (answer.status_code, "MissingAuthenticationToken" in answer.text) == (403, True)
+
+
 def test_who_is_in_the_network_comes_by_its_endpoint(account: JudgedAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of a key that answers there alone, as in production.
     there = account.gate.account.world.read_text()
