@@ -16,8 +16,8 @@ from components.vault.kubernetes import KubernetesLogin
 from ops.clusters.api import KubernetesApi
 from ops.console import Console
 from ops.engine.listening import Kept
-from ops.errors import EstateError
 from ops.keys.first_use import ensure_administrator_pair, ensure_operators, ensure_snapshot_keys
+from ops.platforms import chart_archive
 from ops.platforms.account import AWS_CREDENTIALS, Account
 from ops.platforms.driver import PlatformDriver, Purpose
 from ops.platforms.forwarding import ForwardedPort, forwarded
@@ -83,12 +83,8 @@ class Eks(Account):
     def ready(self, purpose: Purpose, console: Console) -> Iterator[PlatformDriver]:
         """As elsewhere, and the chart's archive is there. The port is forwarded: by an `up` as soon as there is a
         cluster, by another command where an `up` of this checkout has reached it."""
-        if purpose == "up" and not (self.paths.project / self.platform.chart.file).is_file():
-            setting = self.file.named("platform.chart.file")
-            raise EstateError(
-                f"{setting} is {self.platform.chart.file!r}, which isn't there; expected it, as docs/eks.md tells"
-            )
         if purpose == "up":
+            chart_archive.ensure(self.paths.project, self.file, self.platform, console.say)
             reached: AbstractContextManager[None] = forwarded(self.forwarded_port, waits=False, say=console.say)
         else:
             reached = self.reached(console)

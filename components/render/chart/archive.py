@@ -9,8 +9,8 @@ from .names import NAMES
 
 
 class ChartArchive(Section):
-    """The archive of the flavour's official chart, which `helm pull` fetches. Nothing is fetched while a stack is
-    built."""
+    """The archive of the flavour's official chart. `./estate up` fetches it where it isn't there; nothing is fetched
+    while a stack is built."""
 
     file: RelativeFile
     """Its file, relative to the project's root, under the name that the chart's publisher gives it."""

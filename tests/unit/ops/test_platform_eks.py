@@ -3,9 +3,11 @@
 Doesn't prove that anything gets built.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import yaml
@@ -16,7 +18,7 @@ from ops.console import Console
 from ops.engine import plugins
 from ops.errors import EstateError
 from ops.paths import Paths
-from ops.platforms import eks
+from ops.platforms import chart_archive, eks
 from ops.platforms.driver import Purpose
 from ops.platforms.eks import Eks
 from ops.platforms.forwarding import ForwardedPort
@@ -56,11 +58,12 @@ def driver(paths: Paths) -> Eks:
 
 
 def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart_archive, "fetch", raising(URLError("no network")))
     with pytest.raises(EstateError) as caught, driver(paths).ready("up", Console()):
         pass
     assert str(caught.value) == (
-        "Pulumi.trial.yaml: vault-estate:estate.platform.chart.file is 'charts/vault-0.34.1.tgz', which isn't there; "
-        "expected it, as docs/eks.md tells"
+        "Pulumi.trial.yaml: vault-estate:estate.platform.chart.file is 'charts/vault-0.34.1.tgz', which isn't there, "
+        "and can't be fetched (no network); expected it, as docs/eks.md tells"
     )
     assert not (paths.own / "trial").exists()
     (paths.project / "charts").mkdir()
@@ -68,6 +71,57 @@ def test_up_asks_for_the_charts_archive_before_it_makes_anything(paths: Paths, m
     monkeypatch.setattr(eks, "forwarded", lambda _, *, waits, say: nullcontext((waits, say)))
     with driver(paths).ready("up", Console()) as platform:
         assert platform.file.stack == "trial"
+
+
+def raising(error: Exception) -> Callable[[str], bytes]:
+    """What fetches nothing."""
+
+    def fetch(url: str) -> bytes:
+        del url
+        raise error
+
+    return fetch
+
+
+@pytest.mark.parametrize(
+    ("flavor", "address"),
+    [
+        ("vault", "https://helm.releases.hashicorp.com/vault-0.34.1.tgz"),
+        ("openbao", "https://github.com/openbao/openbao-helm/releases/download/openbao-0.29.2/openbao-0.29.2.tgz"),
+    ],
+    ids=["vault", "openbao"],
+)
+def test_the_charts_archive_is_fetched_once_and_kept_only_with_its_checksum(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, flavor: str, address: str
+) -> None:
+    content = b"the archive"
+    checksum, name = hashlib.sha256(content).hexdigest(), f"charts/{address.rpartition('/')[2]}"
+    chart = {"file": name, "checksum": "0" * 64}
+    asked: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        return content
+
+    def ensure() -> None:
+        whole = openbao(chart=chart, seal=OF_OPENBAO["seal"]) if flavor == "openbao" else cluster(chart=chart)
+        write(paths.project, {**whole, "bootstrap": OWN})
+        found = driver(paths)
+        chart_archive.ensure(paths.project, found.file, found.platform, print)
+
+    monkeypatch.setattr(chart_archive, "fetch", fetch)
+    with pytest.raises(EstateError) as caught:
+        ensure()
+    assert str(caught.value) == (
+        f"Pulumi.trial.yaml: vault-estate:estate.platform.chart.checksum is '{'0' * 64}'; expected '{checksum}', "
+        f"which {address} has, if that is the one you want"
+    )
+    assert not (paths.project / "charts").exists()
+    chart["checksum"] = checksum
+    ensure()
+    ensure()
+    assert (paths.project / name).read_bytes() == content
+    assert asked == [address, address]
 
 
 def test_the_port_is_forwarded_by_an_up_and_where_one_has_reached_the_cluster(
