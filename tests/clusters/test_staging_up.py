@@ -7,29 +7,24 @@ what the sandbox itself says isn't real. HashiCorp's server isn't the one that r
 import base64
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import hvac
 import pytest
-import requests
-import yaml
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from hvac.exceptions import Forbidden, VaultError
+from hvac.exceptions import Forbidden
 
 from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE
 from components.vault.kubernetes import KubernetesLogin
 from fake_providers import machines, nodes
-from fake_providers.cluster_api import ApiRefusedError, ClusterAccess, ClusterApi
+from fake_providers.cluster_api import ApiRefusedError
 from fake_providers.eks_machines import folder_of
 from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.machines import MachineError
@@ -38,31 +33,22 @@ from fake_providers.nodes.identities import Identities
 from ops.clusters import snapshot_job
 from ops.clusters.gate import Pace
 from ops.console import Console
-from ops.errors import EstateError
-from ops.paths import ROOT
-from ops.platforms.eks_sandbox import EksSandbox
-from ops.platforms.registry import platform_of
 from ops.sandbox.cluster_services import ClusterServices
-from ops.sandbox.place import SandboxPlace
 from ops.sandbox.pod_logins import PodLogins
-from ops.stack_file import read
 from ops.vault.api import call
 from ops.vault.checks.outcome import CheckError
-from ops.vault.login import log_in
 from tests.support import secret_scan
 from tests.support.access_checks import amiss
-from tests.support.checkouts import KEY, Checkout, copy_code
-from tests.support.killed_runs import has, latest, under_way
+from tests.support.cluster_checkouts import POD, UP_SECONDS, ClusterCheckout, cluster_checkout
+from tests.support.killed_runs import has, under_way
 from tests.support.leftovers import left
 from tests.support.servers import eventually
 
 STACK = "staging"
 ROLE = ("kubernetes", "greenlang-api")
 """Mount and role of one of its applications."""
-POD = "core/v1:Pod"
 OPERATORS = ("ada", "grace", "alan", "edsger", "barbara")
 PASSWORD = "-".join(("canary", "own", "password"))
-UP_SECONDS = 1_500
 WRITE_SECONDS = 120.0
 """Far more than it takes: 6 to 10 s were seen."""
 LOOK_SECONDS = 0.1
@@ -71,96 +57,11 @@ MOST_KILLS = 25
 """Each makes one of two others the leader, so that three in a row that leave one out are common, and 25 aren't seen."""
 
 
-class StagingCheckout(Checkout):
-    """A copy of the project, in which `staging` is brought up with `--sandbox`."""
-
-    @property
-    def place(self) -> SandboxPlace:
-        """Where its sandbox is."""
-        return SandboxPlace(paths=self.paths, stack=STACK)
-
-    @property
-    def api(self) -> ClusterApi:
-        """Its cluster, as the administrator."""
-        return ClusterApi(ClusterAccess.of_file(self.place.machines / ADMINISTRATOR))
-
-    def answered(self, *arguments: str, given: str = "") -> dict[str, Any]:
-        """Run a command with --sandbox and --json, which must succeed; its document."""
-        done = self.run(*arguments, "--sandbox", "--json", timeout=UP_SECONDS, given=given)
-        assert done.returncode == 0, done.stderr
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
-
-    @contextmanager
-    def platform(self) -> Iterator[EksSandbox]:
-        """Its driver, while its port is forwarded."""
-        chosen = platform_of(self.paths, read(self.paths, STACK), sandbox=True)
-        with chosen.ready("use", Console(as_json=True)) as found:
-            assert isinstance(found, EksSandbox)
-            yield found
-
-    @contextmanager
-    def administrator(self) -> Iterator[hvac.Client]:
-        """A login of whoever administers its Vault."""
-        with self.platform() as platform, log_in(platform.find_endpoint(Console(as_json=True))) as client:
-            yield client
-
-    @contextmanager
-    def storage(self) -> Iterator[tuple[Any, str]]:
-        """S3 of its sandbox, as whoever runs `up`, and the bucket of snapshots."""
-        with self.platform() as platform:
-            store = platform.file.settings.snapshots
-            assert store is not None
-            yield boto3.client("s3", region_name=store.bucket.region), store.bucket.name
-
-    def set_pods(self, **values: object) -> None:
-        """Write settings of its pods."""
-        file = self.directory / f"Pulumi.{STACK}.yaml"
-        content = yaml.safe_load(file.read_text())
-        content["config"][KEY]["platform"]["pods"].update(values)
-        file.write_text(yaml.safe_dump(content, sort_keys=False))
-
-    def signed(self, token: str, *, bound: Mapping[str, Any] | None = None, **claims: int) -> str:
-        """A service account's token with other claims, or of another object, by the key of the cluster."""
-        head, body, _ = token.split(".")
-        told = {**json.loads(base64.urlsafe_b64decode(body + "==")), **claims}
-        told["kubernetes.io"] = {**told["kubernetes.io"], **(bound or {})}
-        file = Identities(folder_of(self.place.machines) / "tls").accounts_key
-        key = load_pem_private_key(file.read_bytes(), None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        text = f"{head}.{_encoded(json.dumps(told).encode())}"
-        numbers = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{text}.{_encoded(b''.join(number.to_bytes(32, 'big') for number in numbers))}"
-
-    @property
-    def cluster(self) -> nodes.Cluster:
-        """Its cluster, as whoever made it."""
-        return nodes.Cluster(folder_of(self.place.machines), nodes.prepare(machines.default_cache(), print))
-
-    def recorded(self) -> Mapping[str, Any]:
-        """Its state as the engine wrote it last; nothing before it did, and while it does."""
-        return latest(self.place.directory / "state", STACK)
-
-    def active(self) -> list[str]:
-        """Pods that say that they are active."""
-        pods = self.api.listed(POD, NAMESPACE, "openbao-active=true")
-        return [str(one["metadata"]["name"]) for one in pods if not one["metadata"].get("deletionTimestamp")]
-
-
 @pytest.fixture(scope="module")
-def staging(programs: nodes.ClusterPrograms, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StagingCheckout]:
+def staging(programs: nodes.ClusterPrograms, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterCheckout]:
     """A copy whose world ends with the module."""
-    directory = tmp_path_factory.mktemp("staging") / "estate"
-    copy_code(directory)
-    shutil.copy(ROOT / f"Pulumi.{STACK}.yaml", directory)
-    made = StagingCheckout(directory=directory)
-    try:
+    with cluster_checkout(tmp_path_factory.mktemp(STACK), STACK) as made:
         yield made
-    finally:
-        if made.place.directory.exists():
-            folder = folder_of(made.place.machines)
-            made.place.servers.remove()
-            nodes.Cluster(folder, programs).remove()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,19 +69,19 @@ class Killed:
     """How an `up` is ended before it is done."""
 
     number: signal.Signals
-    reached: Callable[[StagingCheckout], bool]
+    reached: Callable[[ClusterCheckout], bool]
     """Whether it has come as far as that."""
 
 
-def the_cluster_is_being_made(staging: StagingCheckout) -> bool:
+def the_cluster_is_being_made(staging: ClusterCheckout) -> bool:
     return "aws:eks/cluster:Cluster" in under_way(staging.recorded())
 
 
-def servers_come_up(staging: StagingCheckout) -> bool:
-    return has(staging.recorded(), "kubernetes:apps/v1:StatefulSet") and not all_ready(staging)
+def servers_come_up(staging: ClusterCheckout) -> bool:
+    return has(staging.recorded(), "kubernetes:apps/v1:StatefulSet") and staging.ready() != 3
 
 
-def the_first_boot_runs(staging: StagingCheckout) -> bool:
+def the_first_boot_runs(staging: ClusterCheckout) -> bool:
     """It has initialised the servers, and goes on to write key shares and to let the administrator in."""
     if not (staging.place.machines / ADMINISTRATOR).is_file():
         return False
@@ -191,7 +92,7 @@ def the_first_boot_runs(staging: StagingCheckout) -> bool:
         return False
 
 
-def contents_are_written(staging: StagingCheckout) -> bool:
+def contents_are_written(staging: ClusterCheckout) -> bool:
     return has(staging.recorded(), "vault:index/mount:Mount")
 
 
@@ -204,7 +105,7 @@ KILLED: Mapping[str, Killed] = {
 
 
 @pytest.fixture(scope="module")
-def killed(staging: StagingCheckout) -> Mapping[str, str]:
+def killed(staging: ClusterCheckout) -> Mapping[str, str]:
     """What each `up` said that was ended while something was under way, by what that was."""
     said = {}
     for moment, killed in KILLED.items():
@@ -223,7 +124,7 @@ def killed(staging: StagingCheckout) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def built(staging: StagingCheckout, killed: Mapping[str, str]) -> Mapping[str, Any]:
+def built(staging: ClusterCheckout, killed: Mapping[str, str]) -> Mapping[str, Any]:
     """What the first `up` said that wasn't ended."""
     assert killed.keys() == KILLED.keys()
     return staging.answered("up", STACK)
@@ -238,17 +139,17 @@ def test_an_empty_account_becomes_a_vault_that_every_application_uses(built: Map
     assert {"greenlang-api", "greenlang-agents", "greenlang-jobs"} <= checks.keys()
 
 
-def test_a_leader_that_is_lost_at_once_is_replaced(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+def test_a_leader_that_is_lost_at_once_is_replaced(built: Mapping[str, Any], staging: ClusterCheckout) -> None:
     (leader,) = staging.active()
-    uid = uid_of(staging, leader)
+    uid = staging.uid_of(leader)
 
-    end_at_once(staging, leader)
+    staging.end_at_once(leader)
 
-    assert eventually(lambda: writes(staging, "after"), WRITE_SECONDS)
-    assert eventually(lambda: uid_of(staging, leader) not in {None, uid}, WRITE_SECONDS)
+    assert eventually(lambda: staging.writes("after"), WRITE_SECONDS)
+    assert eventually(lambda: staging.uid_of(leader) not in {None, uid}, WRITE_SECONDS)
 
 
-def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: ClusterCheckout) -> None:
     again = staging.answered("up", STACK)
 
     assert (again["changed"], again["passed"]) == (0, True)
@@ -260,8 +161,8 @@ def test_a_second_up_changes_nothing(built: Mapping[str, Any], staging: StagingC
     assert all(one["path"].startswith("sys/policies/acl/probe-") for one in looked["unknown"])
 
 
-def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: StagingCheckout) -> None:
-    before = uids(staging)
+def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: ClusterCheckout) -> None:
+    before = staging.uids()
     staging.set_pods(data_gibibytes=30, cpu_millicores=110)
 
     grown = staging.answered("up", STACK)
@@ -270,7 +171,7 @@ def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: St
     assert (grown["changes"]["update"], grown["changed"], grown["passed"]) == (5, 5, True)
     wanted = {f"{kind}-vault-{n}": size for kind, size in (("data", "30Gi"), ("audit", "20Gi")) for n in range(3)}
     assert eventually(lambda: sizes(staging) == wanted, WRITE_SECONDS)
-    assert uids(staging) == before
+    assert staging.uids() == before
 
     staging.set_pods(data_gibibytes=29)
     for command in ("preview", "up"):
@@ -284,7 +185,7 @@ def test_volumes_grow_under_pods_that_stay(built: Mapping[str, Any], staging: St
 
 
 @pytest.fixture(scope="module")
-def operator(built: Mapping[str, Any], staging: StagingCheckout) -> str:
+def operator(built: Mapping[str, Any], staging: ClusterCheckout) -> str:
     """Somebody of a group of kind `operators`, who is logged in."""
     name = "grace"
     token = staging.answered("invite", STACK, name)["wrapping_token"]
@@ -292,21 +193,21 @@ def operator(built: Mapping[str, Any], staging: StagingCheckout) -> str:
     return name
 
 
-def test_an_operator_replaces_the_pods_that_are_behind(operator: str, staging: StagingCheckout) -> None:
-    before, (led,) = uids(staging), staging.active()
+def test_an_operator_replaces_the_pods_that_are_behind(operator: str, staging: ClusterCheckout) -> None:
+    before, (led,) = staging.uids(), staging.active()
 
     done = staging.answered("upgrade", STACK)
 
     assert sorted(done["replaced"]) == sorted(before)
     assert done["replaced"][-1] == led
-    after = uids(staging)
+    after = staging.uids()
     assert after.keys() == before.keys()
     assert set(after.values()).isdisjoint(before.values())
     assert staging.answered("upgrade", STACK)["replaced"] == []
 
 
-def test_an_operator_has_a_server_join_again(operator: str, staging: StagingCheckout) -> None:
-    lost = min(uids(staging).keys() - staging.active())
+def test_an_operator_has_a_server_join_again(operator: str, staging: ClusterCheckout) -> None:
+    lost = min(staging.uids().keys() - staging.active())
     refused = staging.run("rejoin", STACK, lost, "--sandbox")
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
         2,
@@ -323,24 +224,24 @@ def test_an_operator_has_a_server_join_again(operator: str, staging: StagingChec
 
     assert done["server"] == lost
     assert len(done["left_volumes"]) == 2
-    assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
+    assert eventually(lambda: staging.ready() == 3, WRITE_SECONDS)
 
 
-def test_every_server_can_lead(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+def test_every_server_can_lead(built: Mapping[str, Any], staging: ClusterCheckout) -> None:
     led: set[str] = set()
     for _ in range(MOST_KILLS):
-        assert eventually(lambda: len(staging.active()) == 1 and writes(staging, "led"), WRITE_SECONDS)
+        assert eventually(lambda: len(staging.active()) == 1 and staging.writes("led"), WRITE_SECONDS)
         (leader,) = staging.active()
         led.add(leader)
         if len(led) == 3:
             break
-        assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
-        end_at_once(staging, leader)
+        assert eventually(lambda: staging.ready() == 3, WRITE_SECONDS)
+        staging.end_at_once(leader)
 
     assert led == {"vault-0", "vault-1", "vault-2"}
 
 
-def test_a_pod_of_another_account_is_not_let_in(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+def test_a_pod_of_another_account_is_not_let_in(built: Mapping[str, Any], staging: ClusterCheckout) -> None:
     with staging.platform() as platform:
         pods = platform.pods_of_applications()
         assert isinstance(pods, PodLogins)
@@ -354,7 +255,7 @@ def test_a_pod_of_another_account_is_not_let_in(built: Mapping[str, Any], stagin
 
 
 def test_a_token_that_is_over_or_whose_pod_is_gone_is_not_let_in(
-    built: Mapping[str, Any], staging: StagingCheckout
+    built: Mapping[str, Any], staging: ClusterCheckout
 ) -> None:
     login = KubernetesLogin(service_account="greenlang-api", namespace="greenlang")
     with staging.platform() as platform, staging.administrator() as client:
@@ -365,19 +266,19 @@ def test_a_token_that_is_over_or_whose_pod_is_gone_is_not_let_in(
         bound = {"pod": {"name": "gone", "uid": "5f1c0a4e-0000-4000-8000-000000000000"}}
         path = f"auth/{ROLE[0]}/login"
         # Made by the cluster's own key, as those that it gives: only what they say is different.
-        for token in (given, staging.signed(given, exp=now + 60)):
+        for token in (given, signed(staging, given, exp=now + 60)):
             assert call(client, "post", path, {"role": ROLE[1], "jwt": token})["auth"]["client_token"]
         # The server sees that for itself; whether a pod is there, the cluster tells it.
         for token, why in (
-            (staging.signed(given, iat=now - 7_200, nbf=now - 7_200, exp=now - 3_600), "token is expired"),
-            (staging.signed(given, bound=bound), "permission denied"),
+            (signed(staging, given, iat=now - 7_200, nbf=now - 7_200, exp=now - 3_600), "token is expired"),
+            (signed(staging, given, bound=bound), "permission denied"),
         ):
             with pytest.raises(Forbidden, match=why):
                 call(client, "post", path, {"role": ROLE[1], "jwt": token})
 
 
 def test_servers_of_another_authority_are_refused_and_the_known_one_stays(
-    built: Mapping[str, Any], staging: StagingCheckout
+    built: Mapping[str, Any], staging: ClusterCheckout
 ) -> None:
     with staging.platform() as platform:
         known = platform.authority_file
@@ -386,18 +287,18 @@ def test_servers_of_another_authority_are_refused_and_the_known_one_stays(
         other = staging.place.authority_file.read_bytes()
         known.write_bytes(other)
         try:
-            assert not writes(staging, "elsewhere")
+            assert not staging.writes("elsewhere")
             asked = staging.run("status", STACK, "--sandbox", "--json")
             assert known.read_bytes() == other
         finally:
             known.write_bytes(text)
     assert asked.returncode == 2
     assert "certificate" in asked.stdout + asked.stderr
-    assert writes(staging, "again")
+    assert staging.writes("again")
 
 
 def test_the_servers_namespace_refuses_what_a_chart_makes_by_default(
-    built: Mapping[str, Any], staging: StagingCheckout
+    built: Mapping[str, Any], staging: ClusterCheckout
 ) -> None:
     pod = {
         "apiVersion": "v1",
@@ -410,7 +311,7 @@ def test_the_servers_namespace_refuses_what_a_chart_makes_by_default(
 
 
 def test_no_secret_is_in_the_cluster_beside_secrets_nor_in_the_state(
-    built: Mapping[str, Any], killed: Mapping[str, str], staging: StagingCheckout
+    built: Mapping[str, Any], killed: Mapping[str, str], staging: ClusterCheckout
 ) -> None:
     services = ClusterServices(paths=staging.paths, stack=STACK)
     cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
@@ -431,14 +332,14 @@ def test_no_secret_is_in_the_cluster_beside_secrets_nor_in_the_state(
 
 
 @pytest.fixture(scope="module")
-def snapshot(built: Mapping[str, Any], staging: StagingCheckout) -> str:
+def snapshot(built: Mapping[str, Any], staging: ClusterCheckout) -> str:
     """The key of one that was taken as soon as its leader was lost."""
     (leader,) = staging.active()
-    end_at_once(staging, leader)
+    staging.end_at_once(leader)
     return str(staging.answered("snapshot", STACK)["key"])
 
 
-def test_a_snapshot_of_whoever_leads_now_is_kept_as_declared(snapshot: str, staging: StagingCheckout) -> None:
+def test_a_snapshot_of_whoever_leads_now_is_kept_as_declared(snapshot: str, staging: ClusterCheckout) -> None:
     with staging.storage() as (client, bucket):
         found = client.head_object(Bucket=bucket, Key=snapshot)
         rules = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]["Rule"]
@@ -449,8 +350,8 @@ def test_a_snapshot_of_whoever_leads_now_is_kept_as_declared(snapshot: str, stag
     assert found["ObjectLockMode"] == "GOVERNANCE"
 
 
-def test_the_clusters_own_job_takes_one_by_its_role(snapshot: str, staging: StagingCheckout) -> None:
-    assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
+def test_the_clusters_own_job_takes_one_by_its_role(snapshot: str, staging: ClusterCheckout) -> None:
+    assert eventually(lambda: staging.ready() == 3, WRITE_SECONDS)
     with staging.platform() as platform:
         snapshot_job.take(platform.cluster(), print, Pace())
     with staging.storage() as (client, bucket):
@@ -463,41 +364,41 @@ def test_the_clusters_own_job_takes_one_by_its_role(snapshot: str, staging: Stag
     assert f"denied: {role} " not in told
 
 
-def test_a_drill_says_what_it_could_not_open(snapshot: str, staging: StagingCheckout) -> None:
+def test_a_drill_says_what_it_could_not_open(snapshot: str, staging: ClusterCheckout) -> None:
     drilled = staging.answered("drill", STACK)
 
     assert (drilled["whole"], drilled["opened"], drilled["seal"]) == (True, False, "transit")
 
 
-def test_a_restore_brings_back_what_was_there_and_nothing_newer(snapshot: str, staging: StagingCheckout) -> None:
-    assert eventually(lambda: all_ready(staging) and writes(staging, "kept"), WRITE_SECONDS)
+def test_a_restore_brings_back_what_was_there_and_nothing_newer(snapshot: str, staging: ClusterCheckout) -> None:
+    assert eventually(lambda: staging.ready() == 3 and staging.writes("kept"), WRITE_SECONDS)
     taken = staging.answered("snapshot", STACK)
-    assert eventually(lambda: writes(staging, "gone"), WRITE_SECONDS)
+    assert eventually(lambda: staging.writes("gone"), WRITE_SECONDS)
     # A second one within the hour must not take away the one that somebody is about to need.
-    assert eventually(lambda: writes(staging, "worse"), WRITE_SECONDS)
+    assert eventually(lambda: staging.writes("worse"), WRITE_SECONDS)
     staging.answered("snapshot", STACK)
 
     done = staging.answered("restore", STACK, "--from", taken["key"])
 
     assert (done["canary"], done["sealed"], done["forced"], done["restart"]) == (True, False, [], [])
     assert done["servers"] == ["vault-0", "vault-1", "vault-2"]
-    assert eventually(lambda: all_ready(staging), WRITE_SECONDS)
+    assert eventually(lambda: staging.ready() == 3, WRITE_SECONDS)
     assert found(staging) == {"kept"}
     (leader,) = staging.active()
-    end_at_once(staging, leader)
-    assert eventually(lambda: writes(staging, "kept"), WRITE_SECONDS)
+    staging.end_at_once(leader)
+    assert eventually(lambda: staging.writes("kept"), WRITE_SECONDS)
     assert staging.active() != [leader]
     assert found(staging) == {"kept"}
 
 
-def found(staging: StagingCheckout) -> set[str]:
+def found(staging: ClusterCheckout) -> set[str]:
     """Which of the writes around a snapshot are there."""
     with staging.administrator() as client:
         policies = call(client, "list", "sys/policies/acl")["data"]["keys"]
     return {"kept", "gone", "worse"} & {str(one).removeprefix("probe-") for one in policies}
 
 
-def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout) -> None:
+def test_down_leaves_nothing(built: Mapping[str, Any], staging: ClusterCheckout) -> None:
     folder = folder_of(staging.place.machines)
     mine = network.find(folder)
     assert mine is not None
@@ -521,49 +422,29 @@ def test_down_leaves_nothing(built: Mapping[str, Any], staging: StagingCheckout)
     assert not (staging.paths.own / STACK / "authority.crt").exists()
 
 
+def signed(staging: ClusterCheckout, token: str, *, bound: Mapping[str, Any] | None = None, **claims: int) -> str:
+    """A service account's token with other claims, or of another object, by the key of the cluster."""
+    head, body, _ = token.split(".")
+    told = {**json.loads(base64.urlsafe_b64decode(body + "==")), **claims}
+    told["kubernetes.io"] = {**told["kubernetes.io"], **(bound or {})}
+    file = Identities(folder_of(staging.place.machines) / "tls").accounts_key
+    key = load_pem_private_key(file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    text = f"{head}.{_encoded(json.dumps(told).encode())}"
+    numbers = decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{text}.{_encoded(b''.join(number.to_bytes(32, 'big') for number in numbers))}"
+
+
 def _encoded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def uids(staging: StagingCheckout) -> dict[str, str]:
-    """Of the servers' pods."""
-    return {one["metadata"]["name"]: one["metadata"]["uid"] for one in staging.api.listed(POD, NAMESPACE)}
-
-
-def uid_of(staging: StagingCheckout, pod: str) -> str | None:
-    found = staging.api.find(POD, NAMESPACE, pod)
-    return str(found["metadata"]["uid"]) if found else None
-
-
-def end_at_once(staging: StagingCheckout, pod: str) -> None:
-    """As a lost machine's: without a word to the server."""
-    cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
-    cluster.kubectl("delete", "pod", pod, "--namespace", NAMESPACE, "--grace-period=0", "--force")
-
-
-def sizes(staging: StagingCheckout) -> Mapping[str, str]:
+def sizes(staging: ClusterCheckout) -> Mapping[str, str]:
     """What each server's claim has by now."""
     claims = staging.api.listed("core/v1:PersistentVolumeClaim", NAMESPACE)
     return {one["metadata"]["name"]: one["status"]["capacity"]["storage"] for one in claims}
 
 
-def all_ready(staging: StagingCheckout) -> bool:
-    found = staging.api.find("apps/v1:StatefulSet", NAMESPACE, "vault")
-    return found is not None and found["status"].get("readyReplicas") == 3
-
-
-def nodes_of(staging: StagingCheckout) -> Iterator[str]:
+def nodes_of(staging: ClusterCheckout) -> Iterator[str]:
     for one in staging.api.listed("core/v1:Node"):
         yield str(one["metadata"]["name"])
-
-
-def writes(staging: StagingCheckout, name: str) -> bool:
-    """Whether a write is taken now; by a port that is forwarded anew."""
-    try:
-        with staging.administrator() as client:
-            call(
-                client, "post", f"sys/policies/acl/probe-{name}", {"policy": 'path "none" { capabilities = ["deny"] }'}
-            )
-    except (EstateError, VaultError, requests.RequestException):
-        return False
-    return True

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import hvac
 import requests
+import yaml
 from hvac.exceptions import VaultError
 
 from components.render.chart.names import NAMES, NAMESPACE
@@ -28,7 +29,8 @@ from ops.sandbox.place import SandboxPlace
 from ops.stack_file import read
 from ops.vault.api import call
 from ops.vault.login import log_in
-from tests.support.checkouts import Checkout, copy_code
+from tests.support.checkouts import KEY, Checkout, copy_code
+from tests.support.killed_runs import latest
 
 POD = "core/v1:Pod"
 UP_SECONDS = 1_500
@@ -57,9 +59,9 @@ class ClusterCheckout(Checkout):
         """Its cluster's API, as the administrator."""
         return ClusterApi(ClusterAccess.of_file(self.place.machines / ADMINISTRATOR))
 
-    def answered(self, *arguments: str) -> dict[str, Any]:
+    def answered(self, *arguments: str, given: str = "") -> dict[str, Any]:
         """Run a command with --sandbox and --json, which must succeed; its document."""
-        done = self.run(*arguments, "--sandbox", "--json", timeout=UP_SECONDS)
+        done = self.run(*arguments, "--sandbox", "--json", timeout=UP_SECONDS, given=given)
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
@@ -86,10 +88,25 @@ class ClusterCheckout(Checkout):
             assert store is not None
             yield boto3.client("s3", region_name=store.bucket.region), store.bucket.name
 
+    def set_pods(self, **values: object) -> None:
+        """Write settings of its pods."""
+        file = self.directory / f"Pulumi.{self.stack}.yaml"
+        content = yaml.safe_load(file.read_text())
+        content["config"][KEY]["platform"]["pods"].update(values)
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def recorded(self) -> Mapping[str, Any]:
+        """Its state as the engine wrote it last; nothing before it did, and while it does."""
+        return latest(self.place.directory / "state", self.stack)
+
     def active(self) -> list[str]:
         """Pods that say that they are active."""
         pods = self.api.listed(POD, NAMESPACE, f"{NAMES[self.flavor].chart}-active=true")
         return [str(one["metadata"]["name"]) for one in pods if not one["metadata"].get("deletionTimestamp")]
+
+    def uids(self) -> dict[str, str]:
+        """Of its servers' pods."""
+        return {one["metadata"]["name"]: one["metadata"]["uid"] for one in self.api.listed(POD, NAMESPACE)}
 
     def uid_of(self, pod: str) -> str | None:
         """Of one of its servers' pods; None: it isn't there."""
