@@ -8,6 +8,7 @@ volumes in a cluster, and a flavour of servers whose set would take the place of
 
 import shlex
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from components.render.chart.names import NAMES, RELEASE
@@ -69,7 +70,8 @@ def _refuse_another_set(file: StackFile, deployment: Mapping[str, Any]) -> None:
 def _refuse_smaller_volumes(file: StackFile, deployment: Mapping[str, Any]) -> None:
     """Kubernetes would say so of the first claim, half-way."""
     pods = getattr(file.settings.platform, "pods", None)
-    for name, specification in _in_cluster("core/v1:PersistentVolumeClaim", deployment):
+    # Sorted: the state has them in the order in which they were made.
+    for name, specification in sorted(_in_cluster("core/v1:PersistentVolumeClaim", deployment), key=itemgetter(0)):
         setting = f"{name.partition('-')[0]}_gibibytes"
         wanted = getattr(pods, setting, None)
         there = int(specification["resources"]["requests"]["storage"].removesuffix("Gi"))

@@ -14,7 +14,7 @@ import requests
 import yaml
 from hvac.exceptions import VaultError
 
-from components.render.chart.names import NAMES, NAMESPACE
+from components.render.chart.names import NAMES, NAMESPACE, labels
 from components.render.release import Flavor
 from fake_providers import machines, nodes
 from fake_providers.cluster_api import ClusterAccess, ClusterApi
@@ -106,7 +106,9 @@ class ClusterCheckout(Checkout):
 
     def uids(self) -> dict[str, str]:
         """Of its servers' pods."""
-        return {one["metadata"]["name"]: one["metadata"]["uid"] for one in self.api.listed(POD, NAMESPACE)}
+        selector = ",".join(f"{name}={value}" for name, value in labels(self.flavor).items())
+        pods = self.api.listed(POD, NAMESPACE, selector)
+        return {one["metadata"]["name"]: one["metadata"]["uid"] for one in pods}
 
     def uid_of(self, pod: str) -> str | None:
         """Of one of its servers' pods; None: it isn't there."""

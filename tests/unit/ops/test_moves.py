@@ -74,8 +74,9 @@ def test_a_volume_grows_and_never_shrinks(tmp_path: Path, volume: str, name: str
     moves.refuse(trial(tmp_path, **{setting: 30}), claim(name, "20Gi"))
     moves.refuse(trial(tmp_path, **{setting: 20}), claim(name, "20Gi"))
 
+    last = claim(name.replace(name[-1], "9"), "20Gi")["resources"]
     with pytest.raises(EstateError) as caught:
-        moves.refuse(trial(tmp_path, **{setting: 19}), claim(name, "20Gi"))
+        moves.refuse(trial(tmp_path, **{setting: 19}), {"resources": [*last, *claim(name, "20Gi")["resources"]]})
 
     assert str(caught.value) == (
         f"Pulumi.trial.yaml: vault-estate:estate.platform.pods.{setting} is 19; expected at least 20, which claim "
