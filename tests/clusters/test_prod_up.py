@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]  # the wheel ships no types
 import pytest
 
 from components.render.chart.certificates import listener
@@ -281,28 +280,15 @@ def told_by_aws(prod: ClusterCheckout) -> str:
     return (prod.place.servers.directory / "aws.log").read_text()
 
 
-def client(prod: ClusterCheckout, service: str, by: str) -> Any:
-    """Of the sandbox's AWS, as whoever has this access key."""
-    with prod.platform():
-        return boto3.client(
-            service,
-            region_name=REGION,
-            endpoint_url=facts(prod).aws,
-            verify=str(prod.place.authority_file),
-            aws_access_key_id=by,
-            aws_secret_access_key="none",
-        )
-
-
 def keeper(prod: ClusterCheckout) -> Any:
     """KMS, as the role of emergencies."""
-    return client(prod, "kms", BREAK_GLASS)
+    return prod.aws("kms", BREAK_GLASS)
 
 
 def taken_on(prod: ClusterCheckout, by: str, role: str, tags: Mapping[str, str]) -> dict[str, str]:
     """Variables of whoever was given a role by a service of AWS."""
     more = {"Tags": [{"Key": name, "Value": value} for name, value in tags.items()]} if tags else {}
-    given = client(prod, "sts", by).assume_role(RoleArn=role, RoleSessionName="one", **more)["Credentials"]
+    given = prod.aws("sts", by).assume_role(RoleArn=role, RoleSessionName="one", **more)["Credentials"]
     return {
         "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],

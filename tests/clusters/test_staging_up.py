@@ -23,9 +23,10 @@ from hvac.exceptions import Forbidden
 
 from components.render.chart.names import JOBS_NAMESPACE, NAMESPACE
 from components.vault.kubernetes import KubernetesLogin
-from fake_providers import machines, nodes
+from fake_providers import nodes
 from fake_providers.cluster_api import ApiRefusedError
 from fake_providers.eks_machines import folder_of
+from fake_providers.iam.gate import BREAK_GLASS
 from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.machines import MachineError
 from fake_providers.nodes import network
@@ -314,8 +315,8 @@ def test_no_secret_is_in_the_cluster_beside_secrets_nor_in_the_state(
     built: Mapping[str, Any], killed: Mapping[str, str], staging: ClusterCheckout
 ) -> None:
     services = ClusterServices(paths=staging.paths, stack=STACK)
-    cluster = nodes.Cluster(folder_of(staging.place.machines), nodes.prepare(machines.default_cache(), print))
-    secrets = secret_scan.of_sandbox(services, cluster)
+    cluster = staging.cluster
+    secrets = secret_scan.of_sandbox(services, cluster, staging.aws("secretsmanager", BREAK_GLASS))
     said = {f"what up said, ended while {moment}": text for moment, text in killed.items()}
     places = {**secret_scan.places(services, cluster), "what up said": json.dumps(built), **said}
 

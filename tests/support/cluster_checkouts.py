@@ -25,6 +25,7 @@ from ops.errors import EstateError
 from ops.paths import ROOT
 from ops.platforms.eks_sandbox import EksSandbox
 from ops.platforms.registry import platform_of
+from ops.sandbox.cluster_services import ClusterServices
 from ops.sandbox.place import SandboxPlace
 from ops.stack_file import read
 from ops.vault.api import call
@@ -87,6 +88,19 @@ class ClusterCheckout(Checkout):
             store = platform.file.settings.snapshots
             assert store is not None
             yield boto3.client("s3", region_name=store.bucket.region), store.bucket.name
+
+    def aws(self, service: str, by: str) -> Any:
+        """A client of the sandbox's AWS, of whoever has this access key."""
+        facts = ClusterServices(paths=self.paths, stack=self.stack).facts()
+        with self.platform() as platform:
+            return boto3.client(
+                service,
+                region_name=platform.platform.region,
+                endpoint_url=facts.aws,
+                verify=str(self.place.authority_file),
+                aws_access_key_id=by,
+                aws_secret_access_key="none",
+            )
 
     def set_pods(self, **values: object) -> None:
         """Write settings of its pods."""

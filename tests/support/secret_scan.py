@@ -2,17 +2,16 @@
 
 Owns which secrets of a sandbox of kind `eks` are looked for, in every form that a text may have of them. What may hold
 secrets isn't looked at: Secrets of the cluster, key shares in AWS, files below `.estate` that are their owner's only.
-Key shares are opened as their operators do. Whoever runs `up` can't read even the encrypted ones: they are asked
-of moto, past what judges.
+Key shares are opened as their operators do, once the role of emergencies has handed them out.
 """
 
 import base64
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
-import requests
-
+from components.render.aws.role_policies import key_shares
 from fake_providers import nodes
 from fake_providers.machines import MachineError
 from ops.sandbox.cluster_services import ClusterServices
@@ -30,8 +29,8 @@ def forms(secret: bytes) -> list[str]:
     return [lines[len(lines) // 2], base64.b64encode(secret.strip()).decode()[:-4]]
 
 
-def of_sandbox(services: ClusterServices, cluster: nodes.Cluster) -> Mapping[str, bytes]:
-    """Every secret that is known here, by what it is."""
+def of_sandbox(services: ClusterServices, cluster: nodes.Cluster, kept: Any) -> Mapping[str, bytes]:
+    """Every secret that is known here, by what it is. `kept` reads key shares: a client of Secrets Manager."""
     own = services.paths.own
     found = {
         "the seal's token": services.seal.token_file.read_bytes(),
@@ -40,7 +39,7 @@ def of_sandbox(services: ClusterServices, cluster: nodes.Cluster) -> Mapping[str
     for file in sorted(own.rglob("*")):
         if file.is_file() and file.suffix in {".key", ".asc"} and b"PRIVATE KEY" in (content := file.read_bytes()):
             found[str(file.relative_to(own))] = content
-    for operator, share in _key_shares(services):
+    for operator, share in _key_shares(services, kept):
         found[f"the key share of {operator}"] = share.encode()
         # As servers hand it out beside the hexadecimal digits.
         found[f"the key share of {operator} in base64"] = base64.b64encode(bytes.fromhex(share))
@@ -51,16 +50,12 @@ def of_sandbox(services: ClusterServices, cluster: nodes.Cluster) -> Mapping[str
     return found
 
 
-def _key_shares(services: ClusterServices) -> Iterator[tuple[str, str]]:
-    """Each operator, and their share in the clear."""
-    told = requests.get(
-        f"{services.facts().aws}/moto-api/data.json",
-        verify=str(services.authority_file),
-        timeout=_MANY_SECONDS,
-        proxies={"https": ""},
-    )
-    held = [json.loads(one["secret_string"]) for one in told.json()["secretsmanager"]["FakeSecret"]]
-    (document,) = (one for one in held if "shares" in one)
+def _key_shares(services: ClusterServices, kept: Any) -> Iterator[tuple[str, str]]:
+    """Each operator, and their share in the clear. The record's tag names the ones that count."""
+    folder = key_shares(services.stack)
+    tags = {one["Key"]: one["Value"] for one in kept.describe_secret(SecretId=f"{folder}/record")["Tags"]}
+    counts = dict(fact.split("=", 1) for fact in tags["vault-estate:complete"].split())["shares"]
+    document = json.loads(kept.get_secret_value(SecretId=f"{folder}/{counts}")["SecretString"])
     for file in sorted((services.paths.own / services.stack / "operators").glob("*/private.asc")):
         share = open_with(document, file, lambda _: "")
         assert share is not None
