@@ -444,7 +444,7 @@ def test_five_become_three_and_take_up_another_certificate_meanwhile(
     assert volumes_of(gate, *leaving) == []
     # Each serves it, and none was started anew for it.
     hosts = [f"{host(number)}.{NAMESPACE}.svc" for number in range(COUNT)]
-    seconds = CERTIFICATE_SECONDS - (time.monotonic() - renewed)
+    seconds = by_load(CERTIFICATE_SECONDS) - (time.monotonic() - renewed)
     program = SERVED.format(fingerprint=fingerprint, hosts=hosts, seconds=seconds)
     clients.run("served", ["python3", "-c", program], image=clients.cluster.programs.tools.reference)
     assert {name: look.pods.pods[name].uid for name in staying} == {name: before.pods[name].uid for name in staying}
