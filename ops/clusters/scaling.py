@@ -8,6 +8,7 @@ from ever joining again. Refuses more servers, which `up` makes.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from components.render.chart.names import RELEASE
 from ops.clusters.gate import POLL_SECONDS, DoubtError, Gate, Look
 from ops.clusters.handing_over import hand_over
 from ops.clusters.pods import VOLUMES
@@ -45,6 +46,7 @@ class Shrinking:
                 "More are made by up"
             )
         self._refuse(look, look.pods.names[:servers])
+        self._give_up_claims(f"{RELEASE}-{look.pods.replicas}")  # of a run that was ended before it did
         removed = []
         while look.pods.replicas > servers:
             last = look.pods.names[-1]
@@ -73,9 +75,12 @@ class Shrinking:
             if self.gate.pace.clock() >= end:
                 raise DoubtError(f"{server} is still among Raft's servers; expected it to be taken out")
             self.gate.pace.pause(POLL_SECONDS)
-        # Before the pod, which they outlive as long as it uses them: a run that is ended here takes them up again.
+        # At once: until its pod ends, clients are sent to a server that serves nothing.
+        self.gate.pods.scale(rest)
+        self._give_up_claims(server)
+        return self.gate.settle()
+
+    def _give_up_claims(self, server: str) -> None:
         for claim in filter(None, (self.gate.pods.claim(volume, server) for volume in VOLUMES)):
             self.left += [str(claim["spec"]["volumeName"])] if claim["spec"].get("volumeName") else []
             self.gate.pods.delete_claim(claim)
-        self.gate.pods.scale(rest)
-        return self.gate.settle()

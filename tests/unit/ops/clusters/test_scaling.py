@@ -30,13 +30,13 @@ def test_the_highest_numbers_leave_raft_before_their_pods_go() -> None:
 
     assert servers.done == [
         "remove vault-4",
+        "scale 4",
         "delete data-vault-4",
         "delete audit-vault-4",
-        "scale 4",
         "remove vault-3",
+        "scale 3",
         "delete data-vault-3",
         "delete audit-vault-3",
-        "scale 3",
     ]
     assert (done.servers, done.removed, len(done.left_volumes)) == (3, ["vault-4", "vault-3"], 4)
     gone(servers)
@@ -57,7 +57,9 @@ def test_whoever_leads_hands_over_before_it_leaves(leader: str, order: list[str]
     gone(servers)
 
 
-@pytest.mark.parametrize("at", ["remove vault-4", "delete data-vault-4", "scale 4", "remove vault-3", "scale 3"])
+@pytest.mark.parametrize(
+    "at", ["remove vault-4", "scale 4", "delete data-vault-4", "remove vault-3", "scale 3", "delete audit-vault-3"]
+)
 def test_a_run_that_was_ended_is_gone_on_with(at: str) -> None:
     servers = FakeServers(replicas=5)
 
