@@ -35,22 +35,25 @@ def ask(path, body, token=None):
     with urllib.request.urlopen(request, timeout=20, context=context) as answer:
         return json.loads(answer.read() or b"{{}}")
 until = time.monotonic() + float(patience)
+def patiently(*asked):
+    while True:
+        try:
+            return ask(*asked)
+        except urllib.error.URLError as error:
+            code = getattr(error, "code", 500)
+            if (code != 403 and code < 500) or time.monotonic() > until:
+                raise
+            time.sleep(3)
 try:
     with open("{_IDENTITY}/token") as file:
         wanted = {{"role": role, "jwt": file.read()}}
-    while True:
-        try:
-            given = ask(f"auth/{{mount}}/login", wanted)
-            break
-        except urllib.error.HTTPError as error:
-            if error.code != 403 or time.monotonic() > until:
-                raise
-            time.sleep(3)
-    ask("auth/token/revoke-self", {{}}, given["auth"]["client_token"])
+    given = patiently(f"auth/{{mount}}/login", wanted)
+    patiently("auth/token/revoke-self", {{}}, given["auth"]["client_token"])
 except OSError as error:
     sys.exit(f"{{type(error).__name__}}: {{error}}")
 """
-"""Logs in, and ends that login; its exit code says whether it could."""
+"""Logs in, and ends that login; its exit code says whether it could. Whoever is asked next may be a standby, which
+hears of a new token later than the active server."""
 
 
 @dataclass(frozen=True, kw_only=True)
