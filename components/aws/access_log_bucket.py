@@ -12,6 +12,7 @@ import pulumi_aws as aws
 from ..model import SettingError
 from ..render.aws import role_policies
 from ..render.aws.account import AwsAccount
+from . import bucket_access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,30 +68,9 @@ class AccessLogBucket(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        aws.s3.BucketOwnershipControls(
-            f"{name}-ownership",
-            bucket=bucket,
-            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child,
-        )
-        closed = aws.s3.BucketPublicAccessBlock(
-            f"{name}-closed",
-            bucket=bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
         self._ending(name, bucket, args.log_days, versioning)
-        written = aws.s3.BucketPolicy(
-            f"{name}-policy",
-            bucket=bucket,
-            policy=role_policies.access_logs(args.account, args.bucket_name, args.recorded_name),
-            # AWS refuses two changes of a bucket's access at once.
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=[closed]),
-        )
-        self.bucket_name = written.bucket
+        policy = role_policies.access_logs(args.account, args.bucket_name, args.recorded_name)
+        self.bucket_name = bucket_access.close(name, bucket, policy, self).bucket
         self.register_outputs({"bucket_name": self.bucket_name})
 
     def _ending(self, name: str, bucket: pulumi.Output[str], days: int, versioning: pulumi.Resource) -> None:

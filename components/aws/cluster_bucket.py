@@ -13,6 +13,7 @@ import pulumi_aws as aws
 from ..model import SettingError
 from ..render.aws import role_policies
 from ..render.snapshots import Bucket
+from . import bucket_access
 from .snapshot_bucket import SnapshotBucket, SnapshotBucketArgs
 
 
@@ -62,30 +63,10 @@ class ClusterBucket(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        aws.s3.BucketOwnershipControls(
-            f"{name}-ownership",
-            bucket=bucket,
-            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child,
+        policy = pulumi.Output.from_input(args.kms_key_arn).apply(
+            lambda key: role_policies.bucket(args.bucket.name, key)
         )
-        closed = aws.s3.BucketPublicAccessBlock(
-            f"{name}-closed",
-            bucket=bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
-        aws.s3.BucketPolicy(
-            f"{name}-policy",
-            bucket=bucket,
-            policy=pulumi.Output.from_input(args.kms_key_arn).apply(
-                lambda key: role_policies.bucket(args.bucket.name, key)
-            ),
-            # AWS refuses two changes of a bucket's access at once.
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, depends_on=[closed]),
-        )
+        bucket_access.close(name, bucket, policy, self)
         aws.s3.BucketLogging(
             f"{name}-access-logs",
             bucket=bucket,
