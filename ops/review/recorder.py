@@ -6,6 +6,7 @@ Imports nothing of this project, so that the folder's own modules are the ones t
 SDK's mocks can: transforms and hooks don't run, providers check nothing, and nothing is created.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -224,7 +225,16 @@ def declare(
     `outputs` gives the computed properties of a resource (by type, name and inputs) beyond `COMPUTED`'s. In a preview
     nothing computed is known, as with the engine. Whatever the program raises is raised here.
     """
-    recorder = Recorder(outputs or _nothing_more, preview=preview)
+    # The SDK takes the thread's loop, and whoever called `asyncio.run` before left the thread none.
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        asyncio.set_event_loop(loop)
+        try:
+            return _declared(program, stack_name, Recorder(outputs or _nothing_more, preview=preview), preview=preview)
+        finally:
+            asyncio.set_event_loop(None)
+
+
+def _declared(program: Callable[[], object], stack_name: str, recorder: Recorder, *, preview: bool) -> Declared:
     set_root_resource(None)  # type: ignore[arg-type]  # each run gets a stack of its own; the SDK keeps the first one's
     pulumi.runtime.set_mocks(recorder.mocks, project=PROJECT, stack=stack_name, preview=preview, monitor=recorder)
     stack = get_root_resource()

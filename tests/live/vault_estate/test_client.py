@@ -41,7 +41,6 @@ from tests.support.estates import (
     database_role,
     with_database,
 )
-from tests.support.loops import run_async
 from tests.support.servers import PostgresServer, VaultServer, call, eventually, living_tokens, seal
 from vault_estate import errors
 from vault_estate.aio import AsyncVaultClient
@@ -192,7 +191,7 @@ def test_fifty_threads_and_fifty_tasks_read_once(environ: dict[str, str]) -> Non
                 found = await asyncio.gather(*threads, *(client.get_secret("app-prod") for _ in range(50)))
         assert {one[KEY] for one in found} == {CANARY}
 
-    run_async(use())
+    asyncio.run(use())
     assert sum(one.kind is EventKind.OPERATION for one in told) == 1
     assert sum(one.kind is EventKind.LOGIN for one in told) == 1
 
@@ -505,7 +504,6 @@ def test_every_block_of_a_page_works(
     """In order, in one program, with nothing but the environment."""
     for name, value in environ_of_all.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(asyncio, "run", run_async)
     programs = [block for block in blocks(page) if block.language == "python"]
     assert len(programs) >= 3
     namespace: dict[str, Any] = {}

@@ -1,7 +1,6 @@
 """Which settings a sandbox replaces, and the names it tells. Nothing boots here; only the DNS answers, on loopback."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -205,9 +204,7 @@ def test_dns_goes_on_after_nonsense_and_after_an_asker_that_is_gone(names: Names
             task.cancel()
             return told
 
-    with contextlib.closing(asyncio.new_event_loop()) as own:  # `run` would leave the thread without any
-        told = own.run_until_complete(asked())
-    assert told == answered(_question("vault-dev.example.com"), names)
+    assert asyncio.run(asked()) == answered(_question("vault-dev.example.com"), names)
 
 
 def test_clients_are_shown_the_way_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.loops import run_async
 from tests.support.scripted_vault import ADDRESS, ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
 from vault_estate.aio import AsyncVaultClient
@@ -43,7 +42,7 @@ def test_what_is_in_memory_is_given_without_a_thread(vault: ScriptedVault, monke
             assert await client.get_secret("app", min_version=1) is first
             monkeypatch.undo()
 
-    run_async(use())
+    asyncio.run(use())
     assert vault.tokens == {}
 
 
@@ -58,7 +57,7 @@ def test_fifty_tasks_and_threads_ask_once(vault: ScriptedVault) -> None:
         loop.call_later(0.01, free)
         assert {one["a"] for one in await asyncio.gather(*threads, *tasks)} == {"b"}
 
-    run_async(use())
+    asyncio.run(use())
     assert vault.count("secret/data/app") == 1
 
 
@@ -80,7 +79,7 @@ def test_while_one_task_reads_ahead_others_have_the_old_value(vault: ScriptedVau
             free()
         assert await waits is await reads
 
-    run_async(use())
+    asyncio.run(use())
     assert vault.count("secret/data/app") == 2
 
 
@@ -95,7 +94,7 @@ def test_a_cancelled_task_leaves_the_question_to_the_others(vault: ScriptedVault
         assert (await second)["a"] == "b"
         assert client._asked == {}
 
-    run_async(use())
+    asyncio.run(use())
 
 
 def test_who_is_not_cancelled_asks_again_where_the_question_was(vault: ScriptedVault) -> None:
@@ -118,7 +117,7 @@ def test_who_is_not_cancelled_asks_again_where_the_question_was(vault: ScriptedV
             await asks
         assert client._asked == {}
 
-    run_async(use())
+    asyncio.run(use())
 
 
 def test_each_task_has_its_own_error(vault: ScriptedVault) -> None:
@@ -127,7 +126,7 @@ def test_each_task_has_its_own_error(vault: ScriptedVault) -> None:
         asked = [client.get_secret("nope") for _ in range(3)]
         return [one for one in await asyncio.gather(*asked, return_exceptions=True) if isinstance(one, BaseException)]
 
-    raised = run_async(use())
+    raised = asyncio.run(use())
     assert {type(one) for one in raised} == {errors.SecretNotFound}
     assert len({id(one) for one in raised}) == 3
 
@@ -150,4 +149,4 @@ def test_all_else_is_the_clients(vault: ScriptedVault) -> None:
             assert client.hvac.url == ADDRESS
             assert repr(client) == f"AsyncVaultClient(no manifest, {ADDRESS}, approle)"
 
-    run_async(use())
+    asyncio.run(use())

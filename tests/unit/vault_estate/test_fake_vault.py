@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.support.loops import run_async
 from tests.support.manifests import GOOD
 from vault_estate import errors
 from vault_estate.aio import AsyncVaultClient
@@ -98,7 +97,7 @@ def test_a_client_of_asyncio(vault: FakeVault) -> None:
             found = await asyncio.gather(*(client.get_secret("app") for _ in range(20)))
             return [one["KEY"] for one in found]
 
-    assert run_async(read()) == [CANARY] * 20
+    assert asyncio.run(read()) == [CANARY] * 20
     assert vault.requests.count("GET secret/data/app") == 1
 
 

@@ -17,7 +17,6 @@ import pytest
 from pydantic import SecretStr, field_validator
 
 import vault_estate
-from tests.support.loops import run_async
 from tests.support.scripted_vault import ADDRESS, ROLE_ID, SECRET_ID, ScriptedVault
 from vault_estate import errors
 from vault_estate.aio import AsyncVaultClient
@@ -95,7 +94,7 @@ def _in_a_loop(act: Callable[[AsyncVaultClient], Any]) -> None:
         async with AsyncVaultClient(environ=ENVIRON) as client:
             await act(client)
 
-    run_async(use())
+    asyncio.run(use())
 
 
 def _psycopg(client: VaultClient, patch: pytest.MonkeyPatch) -> None:
@@ -228,5 +227,5 @@ def test_a_cancelled_call_shows_nothing(vault: ScriptedVault) -> None:
             return _found(error)
         raise AssertionError
 
-    assert run_async(use()) == []
+    assert asyncio.run(use()) == []
     assert vault.tokens is not None
