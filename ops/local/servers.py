@@ -28,7 +28,7 @@ from ops.processes.servers import Supervised, end, eventually
 from ops.processes.supervisor import ChildSpec
 
 UNSEAL_SECONDS = 10.0
-"""How long it may stay sealed; it unseals itself, measured here in 0.1 s."""
+"""How long it may stay sealed from its first answer on; it unseals itself, measured here in 0.1 s."""
 RELOAD_SECONDS = 5.0
 """How long it may take to show a new certificate; measured here in 0.02 s."""
 ENTRIES = (
@@ -235,11 +235,16 @@ class LocalServers(Supervised):
 
     def _launch(self) -> None:
         before = size(self.openbao.log)
-        deadline = time.monotonic() + UNSEAL_SECONDS
+        deadline: float | None = None
 
         def unsealed() -> bool:
-            if time.monotonic() > deadline and (self.openbao.health() or {}).get("sealed"):
-                raise EstateError(f"openbao stays sealed: {last_error(self.openbao.log, before)}")
+            nonlocal deadline
+            health = self.openbao.health()
+            # One that waits for its first boot says that it is sealed, too.
+            if health and health["initialized"] and health["sealed"]:
+                deadline = deadline or time.monotonic() + UNSEAL_SECONDS
+                if time.monotonic() > deadline:
+                    raise EstateError(f"openbao stays sealed: {last_error(self.openbao.log, before)}")
             return self.openbao.is_ready()
 
         self._bring_up(self._children(), {"openbao": unsealed, "postgres": self.postgres.is_ready})

@@ -16,6 +16,7 @@ import pytest
 from composition.private_files import private_directory
 from ops.errors import EstateError
 from ops.keys.certificates import ensure_authority
+from ops.local import servers
 from ops.local.bootstrap import bootstrap
 from ops.local.servers import LocalServers
 from ops.processes import supervisor
@@ -253,6 +254,16 @@ def test_a_wrong_seal_key_is_told_by_the_server(platform: LocalServers) -> None:
     with pytest.raises(EstateError, match=r"openbao stays sealed: .*message authentication failed"):
         platform.start()
     assert processes_of(platform) == []
+
+
+def test_one_that_waits_for_its_first_boot_is_not_taken_for_one_that_stays_sealed(
+    platform: LocalServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "UNSEAL_SECONDS", 0.0)
+
+    platform.start()
+
+    assert (platform.status().initialized, platform.status().sealed) == (False, True)
 
 
 def test_damaged_storage_is_told_by_the_server(platform: LocalServers) -> None:
