@@ -16,6 +16,9 @@ POLL_SECONDS = 2.0
 STABLE_SECONDS = 10.0
 """How long nothing may be doubted before the next pod: as long as autopilot watches a new server before it votes
 (`server_stabilization_time`)."""
+MOMENT_SECONDS = 60.0
+"""How long one look after the other may be doubted before that counts: a server that is busy answers late, and a
+disruption budget may count a pod as missing that is ready again."""
 POD_SECONDS = 600.0
 """For one pod to end, to get its volumes on a node and to serve as a voter again. A volume of AWS' that is detached and
 attached takes minutes at times."""
@@ -119,6 +122,21 @@ class Gate:
     def look(self) -> Look:
         """Both now. Raises EstateError: the cluster's API refuses; Forbidden: this login may not see Raft."""
         return Look(pods=self.pods.look(), raft=self.raft.look())
+
+    def look_well(self, is_well: Callable[[Look], bool], seconds: float = MOMENT_SECONDS) -> Look:
+        """The first look that is well; the last one, where none was for as long. Raises EstateError as `look` does, if
+        it does so to the end."""
+        end = self.pace.clock() + seconds
+        while True:
+            try:
+                look = self.look()
+            except EstateError:
+                if self.pace.clock() >= end:
+                    raise
+            else:
+                if is_well(look) or self.pace.clock() >= end:
+                    return look
+            self.pace.pause(POLL_SECONDS)
 
     def settle(self, seconds: float | None = None, accepts: Callable[[Look], bool] = lambda _: False) -> Look:
         """Wait until nothing is doubted for `STABLE_SECONDS`, or what whoever asks `accepts`; the last look.

@@ -39,7 +39,8 @@ class Rejoin:
 
     def run(self, server: str) -> Rejoined:
         """Have it join again. Raises EstateError: it isn't one that has to, or the others aren't well."""
-        look = self.gate.look()
+        self._refuse_name(self.gate.look(), server)
+        look = self.gate.look_well(lambda look: not look.about_others(server))
         self._refuse(look, server)
         if self._is_joining(look, server):
             return Rejoined(server=server, left_volumes=())
@@ -59,11 +60,13 @@ class Rejoin:
             left_volumes=[str(one["spec"]["volumeName"]) for one in claims if one["spec"].get("volumeName")],
         )
 
-    def _refuse(self, look: Look, server: str) -> None:
+    def _refuse_name(self, look: Look, server: str) -> None:
         if server not in look.pods.names:
             raise EstateError(f"SERVER is {server!r}; expected one of {', '.join(look.pods.names)}")
         if look.pods.replicas == 1:
             raise EstateError(f"{server} is the only server; expected several, of which the others have the data")
+
+    def _refuse(self, look: Look, server: str) -> None:
         if wrong := look.about_others(server):
             said = ", ".join(one.text for one in wrong)
             raise DoubtError(f"{said}; expected all but {server} to be healthy voters before it is wiped")

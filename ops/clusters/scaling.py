@@ -45,7 +45,10 @@ class Shrinking:
                 f"N is {servers}; expected an odd number from {_FEWEST} to {look.pods.replicas}, which there are. "
                 "More are made by up"
             )
-        self._refuse(look, look.pods.names[:servers])
+        staying = look.pods.names[:servers]
+        look = self.gate.look_well(lambda look: not self._wrong(look, staying))
+        if wrong := self._wrong(look, staying):
+            raise DoubtError(f"{', '.join(wrong)}; expected every server that stays to be a healthy voter")
         self._give_up_claims(f"{RELEASE}-{look.pods.replicas}")  # of a run that was ended before it did
         removed = []
         while look.pods.replicas > servers:
@@ -59,12 +62,10 @@ class Shrinking:
         return Scaled(servers=servers, removed=removed, left_volumes=tuple(self.left))
 
     @staticmethod
-    def _refuse(look: Look, staying: Sequence[str]) -> None:
+    def _wrong(look: Look, staying: Sequence[str]) -> Sequence[str]:
         """Of what stays, everything has to be well. An earlier run may have taken out some of the others."""
         wrong = [one.text for one in look.doubts() if one.server in staying]
-        if look.raft is None or wrong:
-            said = ", ".join(wrong) or "no server that is active answers"
-            raise DoubtError(f"{said}; expected every server that stays to be a healthy voter")
+        return wrong or ([] if look.raft else ["no server that is active answers"])
 
     def _remove(self, server: str, rest: int) -> Look:
         self.say(f"removing {server}")

@@ -11,14 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ops.clusters.api import TOO_MANY, KubernetesRefusedError
-from ops.clusters.gate import POLL_SECONDS, DoubtError, Gate, Look
+from ops.clusters.gate import MOMENT_SECONDS, POLL_SECONDS, Doubt, DoubtError, Gate, Look
 from ops.clusters.handing_over import hand_over
 from ops.clusters.pods import PodView
 from ops.errors import EstateError
 
 _STRATEGY = "OnDelete"
-_BUDGET_SECONDS = 60.0
-"""How long a disruption budget may count a pod as missing that is ready again."""
 FULLEST: Mapping[str, int] = {"data": 80, "audit": 95}
 """Per cent that a server's volumes may be full. A server that starts writes to both, and one that can't doesn't serve.
 Old audit logs alone fill up to 90 % of what isn't root's, by design (components/render/chart/values.py)."""
@@ -130,13 +128,16 @@ class Upgrade:
 
     def _end(self, pod: PodView) -> None:
         """Raises EstateError: another server isn't well by now, or the disruption budget lets none go."""
-        end = self.gate.pace.clock() + _BUDGET_SECONDS
+
+        def wrong(look: Look) -> Sequence[Doubt]:
+            """One that serves goes when all do; one that doesn't, when all others do."""
+            return look.doubts() if pod.is_ready else look.about_others(pod.name)
+
+        end = self.gate.pace.clock() + MOMENT_SECONDS
         while True:
-            look = self.gate.look()
-            # One that serves goes when all do; one that doesn't, when all others do.
-            wrong = look.doubts() if pod.is_ready else look.about_others(pod.name)
-            if wrong:
-                raise self._stopped(", ".join(one.text for one in wrong), look)
+            look = self.gate.look_well(lambda look: not wrong(look), end - self.gate.pace.clock())
+            if found := wrong(look):
+                raise self._stopped(", ".join(one.text for one in found), look)
             try:
                 self.gate.pods.evict(pod) if pod.is_ready else self.gate.pods.delete(pod)
             except KubernetesRefusedError as error:

@@ -65,6 +65,8 @@ class FakeServers:
     """Whether nodes may be asked that."""
     early: set[str] = field(default_factory=set)
     """Whose pod was made before its account had a role in AWS, and never serves."""
+    silent_until: float = 0.0
+    """Until when no server answers, though all serve: they are busy."""
     on: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What else happens when something is asked for."""
     _count: int = 0
@@ -177,7 +179,7 @@ class FakeServers:
         name = rest.removesuffix("/eviction")
         assert rest.endswith("/eviction"), path
         assert body["metadata"]["name"] == name
-        self._asked(f"evict {name}")
+        self.asked(f"evict {name}")
         if sum(not self.serves(one) for one in self.names) >= (self.budget or 0):
             raise KubernetesRefusedError("the budget forbids it", "TooManyRequests")
         self._end(name, body["deleteOptions"]["preconditions"]["uid"])
@@ -186,7 +188,7 @@ class FakeServers:
     def delete(self, path: str, uid: str) -> None:
         """A pod, or a claim."""
         kind, _, name = path.partition(_NAMESPACE)[2].partition("/")
-        self._asked(f"delete {name}")
+        self.asked(f"delete {name}")
         if kind == "pods":
             self._end(name, uid)
             return
@@ -199,13 +201,14 @@ class FakeServers:
         assert namespace == "vault"
         if kind == "persistentvolumeclaim":
             self.claims[name]["spec"]["resources"] = changes["spec"]["resources"]
-            self._asked(f"resize {name}")
+            self.asked(f"resize {name}")
             return
         assert (kind, name) == ("statefulset", "vault")
         self.replicas = changes["spec"]["replicas"]
-        self._asked(f"scale {self.replicas}")
+        self.asked(f"scale {self.replicas}")
 
-    def _asked(self, what: str) -> None:
+    def asked(self, what: str) -> None:
+        """Take it down, and do what else happens then."""
         self.done.append(what)
         if what in self.on:
             self.on.pop(what)()
@@ -267,9 +270,9 @@ class FakeRaft(Raft):
         self.servers = servers
 
     def look(self) -> RaftView | None:
-        """None while nobody leads."""
+        """None while nobody leads, or answers."""
         fake = self.servers
-        if not fake.leader:
+        if not fake.leader or fake.now < fake.silent_until:
             return None
         healthy = {name: fake.serves(name) for name in fake.members}
         listed = [{"node_id": name, "leader": name == fake.leader, "voter": fake.votes(name)} for name in fake.members]
@@ -284,13 +287,13 @@ class FakeRaft(Raft):
     def step_down(self) -> None:
         """To the next one that serves."""
         fake = self.servers
-        fake._asked(f"step down {fake.leader}")
+        fake.asked(f"step down {fake.leader}")
         if fake.hands_over:
             fake.leader = next(one for one in reversed(fake.members) if one != fake.leader and fake.serves(one))
 
     def remove(self, server: str) -> None:
         """Its data says so from now on."""
-        self.servers._asked(f"remove {server}")
+        self.servers.asked(f"remove {server}")
         del self.servers.members[server]
         self.servers.taken_out.add(server)
 

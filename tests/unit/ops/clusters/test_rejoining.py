@@ -5,6 +5,7 @@ Doesn't prove: that Kubernetes, a server or Raft do what their fake does.
 
 import pytest
 
+from ops.clusters.gate import MOMENT_SECONDS
 from ops.clusters.rejoining import Rejoin, Rejoined
 from ops.errors import EstateError
 from tests.support.fake_servers import CLAIMED_SIZE, FakeServers
@@ -89,6 +90,12 @@ def test_while_another_server_is_not_well_nothing_is_wiped() -> None:
         "vault-1 is ending, vault-1 isn't healthy in Raft; expected all but vault-4 to be healthy voters before it is "
         "wiped"
     )
+
+
+def test_a_moment_without_an_answer_refuses_nothing() -> None:
+    servers = taken_out(5)
+    servers.silent_until = servers.now + MOMENT_SECONDS - 5
+    assert rejoin(servers, "vault-4").server == "vault-4"
 
 
 def test_without_a_majority_nothing_is_wiped() -> None:

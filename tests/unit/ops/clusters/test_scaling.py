@@ -5,6 +5,7 @@ Doesn't prove: that Kubernetes, a server or Raft do what their fake does.
 
 import pytest
 
+from ops.clusters.gate import MOMENT_SECONDS
 from ops.clusters.scaling import Scaled, Shrinking
 from ops.errors import EstateError
 from tests.support.fake_servers import FakeServers
@@ -83,6 +84,13 @@ def test_what_is_no_smaller_majority_is_refused(count: int) -> None:
         f"N is {count}; expected an odd number from 3 to 5, which there are. More are made by up"
     )
     assert servers.done == []
+
+
+def test_a_moment_without_an_answer_refuses_nothing() -> None:
+    servers = FakeServers(replicas=5)
+    servers.silent_until = servers.now + MOMENT_SECONDS - 5
+    shrink(servers)
+    gone(servers)
 
 
 def test_while_one_that_stays_is_not_well_none_leaves() -> None:

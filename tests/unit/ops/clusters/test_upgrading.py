@@ -6,7 +6,7 @@ Doesn't prove: that Kubernetes, a server or Raft do what their fake does (tests/
 import pytest
 
 from components.render.chart.values import AUDIT_FILE_BYTES, AUDIT_SHARE_PERCENT
-from ops.clusters.gate import POD_SECONDS, STABLE_SECONDS
+from ops.clusters.gate import MOMENT_SECONDS, POD_SECONDS, STABLE_SECONDS
 from ops.clusters.upgrading import FULLEST, Upgrade, Upgraded
 from ops.errors import EstateError
 from tests.support.fake_servers import FakeServers
@@ -18,7 +18,7 @@ def upgrade(servers: FakeServers, said: list[str] | None = None) -> Upgraded:
     run = Upgrade(
         gate=servers.gate(say),
         say=say,
-        snapshot=lambda: servers.done.append("snapshot"),
+        snapshot=lambda: servers.asked("snapshot"),
         again="./estate upgrade trial",
     )
     return run.run()
@@ -109,7 +109,6 @@ def test_a_pod_that_ends_by_itself_meanwhile_is_waited_for() -> None:
     servers = FakeServers()
     servers.change()
     pod = servers.pods["vault-2"]
-    servers.on = {"snapshot": lambda: None}
     pod.ends = servers.now + 1
     said: list[str] = []
 
@@ -133,6 +132,30 @@ def test_another_drain_at_the_same_moment_wins() -> None:
     # The budget refused the eviction, and the next look saw why.
     assert said.startswith("vault-2 is ending, vault-2 isn't healthy in Raft")
     assert servers.pods["vault-1"].ends is None
+
+
+@pytest.mark.parametrize("broken", [set[str](), {"bad"}], ids=["all-serve", "one-does-not"])
+def test_a_moment_without_an_answer_stops_nothing(broken: set[str]) -> None:
+    servers = FakeServers(broken=broken)
+    servers.pods["vault-1"].revision = next(iter(broken), "old")
+    servers.change()
+
+    def silence() -> None:
+        servers.silent_until = servers.now + MOMENT_SECONDS - 5
+
+    servers.on = {"snapshot": silence}
+    upgrade(servers)
+
+    assert {pod.revision for pod in servers.pods.values()} == {"new"}
+    assert servers.fewest == 2
+
+
+def test_silence_that_stays_stops_it() -> None:
+    servers = FakeServers()
+    servers.change()
+    servers.on = {"snapshot": lambda: setattr(servers, "silent_until", 1e9)}
+    assert refused(servers).startswith("no server that is active answers; expected every server")
+    assert servers.done == ["snapshot"]
 
 
 def test_two_servers_that_are_not_well_stop_it_before_it_begins() -> None:
