@@ -18,6 +18,7 @@ _FORGOTTEN_SECONDS = 30.0
 _JOINING_SECONDS = 60.0
 """A server that joined votes after 13 to 17 s (measured, both flavours)."""
 _EXISTS = "AlreadyExists"
+_BOUND = "Bound"
 _GIBI = "Gi"
 
 
@@ -99,7 +100,8 @@ class Rejoin:
             self.gate.pace.pause(POLL_SECONDS)
 
     def _renew(self, old: Mapping[str, Any], server: str) -> None:
-        """A new claim of the old one's size. The StatefulSet makes one of its own size as well, which grows then."""
+        """A new claim of the old one's size. Where the StatefulSet made one of its own size first, that one grows, as
+        soon as it has a volume: Kubernetes refuses it before."""
         volume, end = str(old["metadata"]["name"]).removesuffix(f"-{server}"), self.gate.pace.clock() + POD_SECONDS
         while self.gate.pace.clock() < end:
             claim = self.gate.pods.claim(volume, server)
@@ -110,12 +112,15 @@ class Rejoin:
                     if error.why != _EXISTS:
                         raise
                 continue
-            if claim["metadata"]["uid"] != old["metadata"]["uid"]:
-                if _gibibytes(claim) < _gibibytes(old):
-                    self.gate.pods.resize_claim(claim, f"{_gibibytes(old)}{_GIBI}")
+            is_old = claim["metadata"]["uid"] == old["metadata"]["uid"]
+            if not is_old and _gibibytes(claim) >= _gibibytes(old):
+                return
+            if not is_old and claim["status"].get("phase") == _BOUND:
+                self.gate.pods.resize_claim(claim, f"{_gibibytes(old)}{_GIBI}")
                 return
             self.gate.pace.pause(POLL_SECONDS)
-        raise DoubtError(f"claim {old['metadata']['name']} is still there; expected it to go with its pod")
+        name = old["metadata"]["name"]
+        raise DoubtError(f"claim {name} is still the old one, or has no volume; expected it anew, with its pod")
 
 
 def _gibibytes(claim: Mapping[str, Any]) -> int:

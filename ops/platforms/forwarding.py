@@ -9,6 +9,7 @@ cluster that isn't there: it tries again.
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -40,6 +41,8 @@ _OPEN_SECONDS = 5.0
 """How long `kubectl` may take to open the port."""
 _ANSWER_SECONDS = 0.2
 _ASKED_SECONDS = 5.0
+INVALID = re.compile(r'The \w+ "[^"]*" is invalid: .*')
+"""How kubectl begins to tell that an object would be invalid."""
 _HEADER = "-----BEGIN CERTIFICATE-----\n"
 
 
@@ -155,7 +158,7 @@ class Programs:
             )
         except subprocess.TimeoutExpired:
             return "", f"{command[0]} didn't end within {COMMAND_SECONDS} s"
-        return (done.stdout, "") if done.returncode == 0 else ("", f"{command[0]}: {_last_line(done.stderr)}")
+        return (done.stdout, "") if done.returncode == 0 else ("", f"{command[0]}: {_reason(done.stderr)}")
 
     def start(self, command: Sequence[str]) -> "subprocess.Popen[str]":
         """One that runs until it is ended. An interrupt isn't meant for it: the engine goes on for a while."""
@@ -170,8 +173,10 @@ class Programs:
         )
 
 
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "said nothing")
+def _reason(text: str) -> str:
+    """The line that says why; programs say so last, but kubectl prints the fields of an invalid object below it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if INVALID.match(line)), lines[-1] if lines else "said nothing")
 
 
 class Forwarding:

@@ -10,10 +10,10 @@ from typing import Any
 
 from composition.private_files import private_directory
 from ops.clusters.api import NOT_FOUND, Document, KubernetesRefusedError
-from ops.platforms.forwarding import ForwardedPort, Programs
+from ops.platforms.forwarding import INVALID, ForwardedPort, Programs
 
 _REFUSED = re.compile(r"Error from server \((\w+)\): (.*)")
-"""How kubectl tells what the API answered."""
+"""How kubectl tells what the API answered, except that an object would be invalid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,11 @@ class Kubectl:
         sent = "" if given is None else json.dumps(given)
         said, trouble = self.programs.ask([*self.cluster.kubectl, *words], sent)
         if trouble:
-            found = _REFUSED.search(trouble)
-            why, text = found.groups() if found else ("", trouble)
+            if found := _REFUSED.search(trouble):
+                why, text = found.groups()
+            else:
+                found = INVALID.search(trouble)
+                why, text = ("Invalid", found[0]) if found else ("", trouble)
             raise KubernetesRefusedError(f"the cluster refuses {words[0]}: {text}; expected it to be done", why)
         try:
             answer = json.loads(said)

@@ -1,8 +1,8 @@
 """Servers that are pods of one Raft cluster, in memory: a fake of Kubernetes' API, of its controllers and of Raft.
 
 As strict as these in what tests lean on: a pod and a claim go by their uid only, the disruption budget counts, a claim
-stays while a pod uses it, a server with data that was taken out never joins again, and one that joined votes after
-15 s.
+stays while a pod uses it and grows only once it has a volume, some seconds after its pod is there, a server with data
+that was taken out never joins again, and one that joined votes after 15 s.
 Time passes only when somebody waits.
 """
 
@@ -18,7 +18,7 @@ from ops.clusters.gate import Gate, Pace
 from ops.clusters.pods import VOLUMES, VaultPods
 from ops.clusters.raft import Raft, RaftView
 
-ENDS_SECONDS, READY_SECONDS, VOTES_SECONDS = 8.0, 20.0, 15.0
+ENDS_SECONDS, BOUND_SECONDS, READY_SECONDS, VOTES_SECONDS = 8.0, 5.0, 20.0, 15.0
 TEMPLATE_SIZE, CLAIMED_SIZE = "20Gi", "30Gi"
 _LABELS = labels("openbao")
 _NAMESPACE = "/namespaces/vault/"
@@ -78,6 +78,7 @@ class FakeServers:
                 self.claims[f"{volume}-{name}"] = self._claim(f"{volume}-{name}", CLAIMED_SIZE)
             self.pods[name] = self._pod(born=0.0)
             self.members[name] = 0.0
+            self._bind(name)
 
     @property
     def names(self) -> list[str]:
@@ -112,6 +113,19 @@ class FakeServers:
     def wait(self, seconds: float) -> None:
         """Time passes, and controllers work."""
         self.now += seconds
+        self._end_pods()
+        for name in self.names:
+            if name not in self.pods and self._claimed(name):
+                self.pods[name] = self._pod(born=self.now)
+            if name in self.pods and self.now >= self.pods[name].born + BOUND_SECONDS:
+                self._bind(name)
+            if self.serves(name) and name not in self.members and name not in self.taken_out:
+                self.members[name] = self.now + VOTES_SECONDS
+        if self.leader and not self.serves(self.leader):
+            self._elect()
+        self.fewest = min(self.fewest, sum(self.serves(one) and self.votes(one) for one in self.members))
+
+    def _end_pods(self) -> None:
         for name, pod in list(self.pods.items()):
             if name not in self.names and pod.ends is None:
                 pod.ends = self.now + ENDS_SECONDS
@@ -121,14 +135,6 @@ class FakeServers:
                     if self.claims[claim]["metadata"].get("deletionTimestamp"):
                         del self.claims[claim]
                         self.taken_out.discard(name)
-        for name in self.names:
-            if name not in self.pods and self._claimed(name):
-                self.pods[name] = self._pod(born=self.now)
-            if self.serves(name) and name not in self.members and name not in self.taken_out:
-                self.members[name] = self.now + VOTES_SECONDS
-        if self.leader and not self.serves(self.leader):
-            self._elect()
-        self.fewest = min(self.fewest, sum(self.serves(one) and self.votes(one) for one in self.members))
 
     def get(self, path: str) -> Mapping[str, Any] | None:
         """Of the six kinds that commands look at."""
@@ -200,6 +206,8 @@ class FakeServers:
         """The set's size, or a claim's."""
         assert namespace == "vault"
         if kind == "persistentvolumeclaim":
+            if self.claims[name]["status"]["phase"] != "Bound":
+                raise KubernetesRefusedError("spec is immutable after creation except for bound claims", "Invalid")
             self.claims[name]["spec"]["resources"] = changes["spec"]["resources"]
             self.asked(f"resize {name}")
             return
@@ -228,9 +236,15 @@ class FakeServers:
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": "vault-gp3",
             "resources": {"requests": {"storage": size}},
-            "volumeName": f"volume-{self._count}",
         }
-        return {"metadata": {"name": name, "uid": f"claim-{self._count}"}, "spec": specification}
+        metadata = {"name": name, "uid": f"claim-{self._count}"}
+        return {"metadata": metadata, "spec": specification, "status": {"phase": "Pending"}}
+
+    def _bind(self, name: str) -> None:
+        """Give its claims their volumes."""
+        for claim in (self.claims[f"{volume}-{name}"] for volume in VOLUMES):
+            claim["spec"].setdefault("volumeName", f"volume-of-{claim['metadata']['uid']}")
+            claim["status"]["phase"] = "Bound"
 
     def _claimed(self, name: str) -> bool:
         """Makes what lacks, in the template's size; not before one that ends is gone."""

@@ -230,10 +230,19 @@ def test_a_program_that_is_missing_is_told_once(wanted: ForwardedPort) -> None:
     assert told == ["kubectl not found; expected here, or port 8210 forwarded as docs/eks.md tells"]
 
 
-def test_what_a_program_said_last_is_its_reason(tmp_path: Path) -> None:
-    (tmp_path / "aws").write_text("#!/bin/sh\nprintf 'usage\\n\\nno such cluster\\n\\n' >&2\nexit 255\n")
+_INVALID = 'The PersistentVolumeClaim "data-vault-1" is invalid: spec: Forbidden: it has no volume yet'
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [("usage\n\nno such cluster\n\n", "no such cluster"), (f"{_INVALID}\n  +VolumeName: x,\n", _INVALID)],
+    ids=["last", "above-the-fields"],
+)
+def test_the_line_that_says_why_is_a_programs_reason(tmp_path: Path, said: str, why: str) -> None:
+    (tmp_path / "said").write_text(said)
+    (tmp_path / "aws").write_text(f"#!/bin/sh\ncat {tmp_path}/said >&2\nexit 255\n")
     (tmp_path / "aws").chmod(0o755)
     programs = Programs(environ={"PATH": f"{tmp_path}:/usr/bin:/bin"})
 
-    assert programs.ask([str(tmp_path / "aws"), "eks"]) == ("", f"{tmp_path}/aws: no such cluster")
+    assert programs.ask([str(tmp_path / "aws"), "eks"]) == ("", f"{tmp_path}/aws: {why}")
     assert "aws" not in programs.missing()

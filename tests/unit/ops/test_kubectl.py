@@ -67,12 +67,17 @@ def test_what_is_not_there_is_no_error_to_look_for_or_to_delete(tmp_path: Path) 
             "the cluster refuses create: Cannot evict pod; expected it to be done",
         ),
         (
+            'kubectl: The Pod "vault-1" is invalid: spec: Forbidden: no',
+            "Invalid",
+            'the cluster refuses create: The Pod "vault-1" is invalid: spec: Forbidden: no; expected it to be done',
+        ),
+        (
             "kubectl: Unable to connect to the server",
             "",
             "the cluster refuses create: kubectl: Unable to connect to the server; expected it to be done",
         ),
     ],
-    ids=["refused", "away"],
+    ids=["refused", "invalid", "away"],
 )
 def test_a_refusal_is_told_in_one_line(tmp_path: Path, said: str, why: str, told: str) -> None:
     kubectl, _ = asked(tmp_path, ("", said))
