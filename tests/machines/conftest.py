@@ -51,14 +51,14 @@ def pytest_runtest_teardown() -> Iterator[None]:
         return (yield)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes(machines_boot: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], BootedNode]]:
     """By the name of an image a node of it, booted when it is asked for first."""
     with ExitStack() as booted:
         yield functools.cache(lambda image: booted.enter_context(booted_node(tmp_path_factory.mktemp("node"), image)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(nodes: Callable[[str], BootedNode]) -> BootedNode:
     """A node after its first boot."""
     return nodes("debian-12")

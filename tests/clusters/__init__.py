@@ -1,0 +1,1 @@
+"""Tests on Kubernetes whose pods really run."""

@@ -1,0 +1,1 @@
+"""Tests that have one cluster together."""

@@ -1,0 +1,1 @@
+"""Tests on machines that really boot."""
