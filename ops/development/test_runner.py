@@ -43,7 +43,7 @@ _OLDEST_GO = (1, 26)
 """As the modules of `fake_providers.nodes` want it."""
 _COVERAGE_PERCENT = 90
 """Of `settings`, `estate`, `components` and `ops`, as the founding issue asks."""
-_WORKERS = min(4, (os.cpu_count() or 1) + 1)
+WORKERS = min(4, (os.cpu_count() or 1) + 1)
 """One more than processors: tests that wait for a lease, an unsealing or a machine leave theirs idle. With two more,
 servers in pods answered too late on two processors. Beyond four the longest world alone tells how long all takes."""
 _GATES = (
@@ -120,9 +120,9 @@ def run(console: Console, chosen: Sequence[str], *, everything: bool) -> int:
 def _pytest(console: Console, tiers: Sequence[str], coverage: Sequence[str], environment: Mapping[str, str]) -> int:
     alone = set(tiers) <= {MACHINES, CLUSTERS}
     command = [sys.executable, "-m", "pytest", "-q"]
-    command += ["-n", "0"] if alone else ["-n", str(_WORKERS), "--dist", "loadscope", "--no-loadscope-reorder"]
+    command += ["-n", "0"] if alone else ["-n", str(WORKERS), "--dist", "loadscope", "--no-loadscope-reorder"]
     command += [*(f"tests/{tier}" for tier in tiers), *coverage]
-    console.say(f"tests: {', '.join(tiers)}, {'one after the other' if alone else f'{_WORKERS} at a time'}")
+    console.say(f"tests: {', '.join(tiers)}, {'one after the other' if alone else f'{WORKERS} at a time'}")
     # JSON has the standard output to itself.
     out = sys.stderr if console.as_json else None
     return subprocess.run(command, cwd=ROOT, check=False, env=environment, stdout=out).returncode

@@ -107,14 +107,14 @@ def test_all_tiers_run_with_coverage(root: Path, ran: Ran, capsys: pytest.Captur
 
     (command,) = ran.commands
     assert command == [
-        *("-m", "pytest", "-q", "-n", "4", "--dist", "loadscope", "--no-loadscope-reorder"),
+        *("-m", "pytest", "-q", "-n", str(test_runner.WORKERS), "--dist", "loadscope", "--no-loadscope-reorder"),
         *(f"tests/{tier}" for tier in ("engine", "live", "upgrade", "policies", "unit")),
         *("--cov", "--cov-report=term", "--cov-fail-under=90"),
     ]
     assert ran.options[0]["env"]["PULUMI_ERROR_OUTPUT_STRING"] == "true"
     assert ran.options[0]["env"]["PYTHONPATH"] == str(root)
     assert capsys.readouterr().err.splitlines() == [
-        "tests: engine, live, upgrade, policies, unit, 4 at a time",
+        f"tests: engine, live, upgrade, policies, unit, {test_runner.WORKERS} at a time",
         "not run: day2, hashicorp, machines, clusters; run them with ./estate test day2 hashicorp machines clusters",
     ]
 
@@ -163,12 +163,13 @@ def test_machines_run_beside_the_others_and_count(
     assert command[8:11] == ["tests/machines", "tests/clusters", "tests/day2"]
     assert command[-3:] == ["--cov", "--cov-report=term", "--cov-fail-under=90"]
     assert {"UNCOUNTED", "UNCOUNTED_NODES"} & set(ran.options[0]["env"]) == set()
+    slowest_first = "machines, clusters, day2, hashicorp, engine, live, upgrade, policies, unit"
     assert capsys.readouterr().err.splitlines() == [
         "building the server",
         "making debian-12",
         "making ubuntu-24.04",
         "building clusters with go1.26",
-        "tests: machines, clusters, day2, hashicorp, engine, live, upgrade, policies, unit, 4 at a time",
+        f"tests: {slowest_first}, {test_runner.WORKERS} at a time",
     ]
 
 
