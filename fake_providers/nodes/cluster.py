@@ -135,10 +135,13 @@ class Cluster:
 
     def wait_ready(self, seconds: float = _READY_SECONDS) -> None:
         """Wait until every node that is plugged in is ready, and the cluster's DNS answers if there is any.
-        Raises MachineError: one isn't within that time, or ended."""
+        Raises MachineError: one isn't within that time, or ended; with the last line of each of its programs."""
         for node in self._running_nodes():
             if self._kept()["nodes"][node.node.name]["plugged_in"]:
-                node.background.wait(lambda name=node.node.name: self._is_ready(name), seconds)  # type: ignore[misc]
+                try:
+                    node.background.wait(lambda name=node.node.name: self._is_ready(name), seconds)  # type: ignore[misc]
+                except MachineError as error:
+                    raise MachineError(f"{error}; {node.last_words()}") from None
         if self.nodes():
             limit = f"--timeout={seconds:.0f}s"
             which = ["--namespace", names.NAMESPACE, f"deployment/{names.NAME}", limit]

@@ -24,6 +24,8 @@ from fake_providers.nodes.processes import Background
 from fake_providers.nodes.programs import ClusterPrograms
 
 REGION = "sandbox"
+_LINE = 300
+"""Characters of a line that are told."""
 _ZONE_LABEL, _REGION_LABEL = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
 
 
@@ -86,6 +88,13 @@ class RunningNode:
         """Pull its plug: its pods end at once, and what they had not written is lost."""
         self.background.kill()
         self.network.disconnect(self.index)
+
+    def last_words(self) -> str:
+        """Of each of its programs, the last line."""
+        said = {
+            log.stem: log.read_text(errors="replace").strip().rpartition("\n")[2] for log in self.folder.glob("*.log")
+        }
+        return "; ".join(f"{program}: {line[:_LINE]}" for program, line in sorted(said.items()) if line)
 
     def _labels(self) -> str:
         labels = {_ZONE_LABEL: self.node.zone, _REGION_LABEL: REGION, **self.node.labels}

@@ -24,8 +24,18 @@ for part in vm kernel; do
 done
 hostname "$name"
 
+# One that ends is seen: a node without its kubelet is no node.
+end() {
+  echo "node: $1 ended" >&2
+  exit 1
+}
+
 containerd --config "$node/containerd.toml" >"$node/containerd.log" 2>&1 &
-until ctr version >/dev/null 2>&1; do sleep 0.1; done
+runtime=$!
+until ctr version >/dev/null 2>&1; do
+  kill -0 "$runtime" 2>/dev/null || end containerd
+  sleep 0.1
+done
 while read -r archive digest; do
   mark=/var/lib/imported/$digest
   [ -e "$mark" ] && continue
@@ -34,13 +44,15 @@ while read -r archive digest; do
   : >"$mark"
 done <"$node/images"
 kubelet --config "$node/kubelet.yaml" --kubeconfig "$node/kubeconfig" --hostname-override "$name" "$@" >"$node/kubelet.log" 2>&1 &
+kubelet=$!
 kube-proxy --config "$node/proxy.yaml" >"$node/proxy.log" 2>&1 &
 # It ends where it doesn't find its node.
-until kubectl --kubeconfig "$node/kubeconfig" get node "$name" >/dev/null 2>&1; do sleep 0.2; done
+until kubectl --kubeconfig "$node/kubeconfig" get node "$name" >/dev/null 2>&1; do
+  kill -0 "$kubelet" 2>/dev/null || end kubelet
+  sleep 0.2
+done
 kube-router --run-router=false --run-firewall=true --run-service-proxy=false --kubeconfig "$node/policies.kubeconfig" \
   --hostname-override "$name" --service-cluster-ip-range "$(cat "$node/services")" --health-port 0 >"$node/policies.log" 2>&1 &
 agent "$(cat "$node/identity")" >"$node/agent.log" 2>&1 &
-# One that ends is seen: a node without its kubelet is no node.
 wait -n || true
-echo "node: one of its programs ended; its last lines are in $node/*.log" >&2
-exit 1
+end "one of its programs"
