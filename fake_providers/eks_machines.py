@@ -103,7 +103,10 @@ class EksMachines:
         """These alone: other groups come at the same time."""
         api, waiting = self.api(), Waiting(pause=_pause, seconds=_READY_SECONDS)
         for name in names:
-            waiting.until(partial(_is_ready, api, name), partial(str, f"node {name}"))
+            waiting.until(partial(_is_ready, api, name), partial(self._told, name))
+
+    def _told(self, name: str) -> str:
+        return f"node {name}; {self.cluster.last_words(name)}"
 
     def remove_group(self, group: str) -> None:
         """Take a group's nodes away."""

@@ -108,6 +108,10 @@ class Cluster:
         """Every node, and whether it runs."""
         return {one.node.name: one.background.is_running for one in self._running_nodes()}
 
+    def last_words(self, name: str) -> str:
+        """Of each program of a node, the last line."""
+        return self._running_node(name).last_words()
+
     def remove_node(self, name: str) -> None:
         """Unplug a node and forget it; its zone's volumes stay. None of that name is no error."""
         with self._exclusive():
