@@ -14,6 +14,7 @@ import pytest
 
 from fake_providers import aws_cluster, eks_machines, pod_endpoints
 from fake_providers.aws import AwsProvider
+from fake_providers.cluster_waits import UnreadyError
 from fake_providers.eks_machines import EksMachines
 from fake_providers.kubernetes import ADMINISTRATOR
 from fake_providers.machines import MachineError
@@ -36,6 +37,8 @@ class FakeCluster:
     installed: list[str] = field(default_factory=list)
     awaited: list[str] = field(default_factory=list)
     starts: bool = True
+    ready: bool = True
+    """Whether nodes become so."""
     told: TokenService | None = None
     account: Path | None = None
     roles: dict[str, str | None] = field(default_factory=dict)
@@ -66,6 +69,15 @@ class FakeCluster:
         """The same again is no error."""
         if self.there.setdefault(node.name, node) != node:
             raise MachineError(f"there is a node {node.name!r} already, and another than this one")
+
+    def is_awaited(self, name: str) -> bool:
+        """Whether a node is ready, which whoever made it asks."""
+        self.awaited.append(name)
+        return self.ready
+
+    def last_words(self, name: str) -> str:
+        """As a node's log has them."""
+        return f"kubelet: no disk for {name}"
 
     def remove_node(self, name: str) -> None:
         """None of that name is no error."""
@@ -101,7 +113,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     found = FakeCluster(eks_machines.folder_of(tmp_path / "machines"))
     monkeypatch.setattr(eks_machines, "prepare", lambda _cache, _say: SimpleNamespace())
     monkeypatch.setattr(eks_machines, "Cluster", lambda _folder, _programs: found)
-    monkeypatch.setattr(EksMachines, "_await_ready", lambda _self, names: found.awaited.extend(names))
+    monkeypatch.setattr(EksMachines, "api", lambda _self: None)
+    monkeypatch.setattr(eks_machines, "_is_ready", lambda _api, name: found.is_awaited(name))
+    monkeypatch.setattr(eks_machines, "_READY_SECONDS", 0.0)
+    monkeypatch.setattr(eks_machines, "_pause", lambda _seconds: False)
     return found
 
 
@@ -169,6 +184,14 @@ def test_a_group_is_spread_over_its_zones_with_its_labels_and_taints(cloud: AwsP
     first = cluster.there[f"{name}-0"]
     assert first.labels == {"role": "vault", "eks.amazonaws.com/nodegroup": name}
     assert first.taints == {"dedicated": "vault:NoSchedule"}
+
+
+def test_a_node_that_never_is_ready_is_told_with_its_last_words(cloud: AwsProvider, cluster: FakeCluster) -> None:
+    _, subnets = made(cloud)
+    cluster.ready = False
+
+    with pytest.raises(UnreadyError, match=r"not ready after 0 s: node servers-\S+-0; kubelet: no disk for servers-"):
+        cloud.create(None, NODES, group(subnets))
 
 
 def test_a_group_that_is_for_all_has_one_node_here(cloud: AwsProvider, cluster: FakeCluster) -> None:
